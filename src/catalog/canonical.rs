@@ -1,0 +1,117 @@
+//! The canonical definition of a flow: one JSON text per meaning, and its SHA-256.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Number, Value};
+use sha2::{Digest, Sha256};
+
+use super::{Annotations, Flow, FlowId, FlowOptions, Step};
+
+/// The form in which migrations and the ledger keep a flow. Absent keys mean defaults; `state` is not part of it, since
+/// a version's definition stays the same while it drains.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Definition {
+    flow: String,
+    version: u32,
+    #[serde(default, skip_serializing_if = "is_default_options")]
+    options: FlowOptions,
+    steps: Vec<Step>,
+    #[serde(default, skip_serializing_if = "is_default_annotations")]
+    annotations: Annotations,
+}
+
+fn is_default_options(options: &FlowOptions) -> bool {
+    *options == FlowOptions::DEFAULT
+}
+
+fn is_default_annotations(annotations: &Annotations) -> bool {
+    *annotations == Annotations::default()
+}
+
+impl Flow {
+    /// The canonical JSON text, on one line: the same flow always gives the same bytes.
+    pub fn to_canonical(&self) -> String {
+        /// The same keys in the same order as [`Definition`], borrowed: ten thousand flows need not be copied to be written.
+        #[derive(Serialize)]
+        struct Borrowed<'a> {
+            flow: &'a str,
+            version: u32,
+            #[serde(skip_serializing_if = "is_default_options")]
+            options: FlowOptions,
+            steps: &'a [Step],
+            #[serde(skip_serializing_if = "is_default_annotations")]
+            annotations: &'a Annotations,
+        }
+        let definition = Borrowed {
+            flow: &self.id.slug,
+            version: self.id.version,
+            options: self.options,
+            steps: &self.steps,
+            annotations: &self.annotations,
+        };
+        serde_json::to_string(&definition).expect("a definition has string keys only and no failing serializer")
+    }
+
+    /// Reads what [`Flow::to_canonical`] wrote; the state is [`super::State::Current`].
+    ///
+    /// # Errors
+    /// Where the text is not JSON, or not a definition in this format.
+    pub fn from_canonical(text: &str) -> Result<Self, serde_json::Error> {
+        let definition: Definition = serde_json::from_str(text)?;
+        Ok(Self {
+            id: FlowId { slug: definition.flow, version: definition.version },
+            state: super::State::default(),
+            options: definition.options,
+            steps: definition.steps,
+            annotations: definition.annotations,
+        })
+    }
+
+    /// SHA-256 of the canonical definition, in lower-case hexadecimal.
+    pub fn digest(&self) -> String {
+        digest(&self.to_canonical())
+    }
+}
+
+/// SHA-256 of a text, in lower-case hexadecimal.
+pub fn digest(text: &str) -> String {
+    sha256_hex(text.as_bytes())
+}
+
+/// SHA-256 of bytes, in lower-case hexadecimal.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        for nibble in [byte >> 4, byte & 15] {
+            hex.push(char::from_digit(u32::from(nibble), 16).expect("a nibble is below 16"));
+        }
+        hex
+    })
+}
+
+/// A JSON value in one form per meaning, as `jsonb` sees it: object keys sorted, and a number that is whole written as
+/// an integer, because `jsonb` holds 1e2, 100.0 and 100 as equal.
+pub fn canonical_json(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.into_iter().map(|(key, value)| (key, canonical_json(value))).collect();
+            entries.sort_by(|a, b| a.0.cmp(&b.0));
+            Value::Object(Map::from_iter(entries))
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(canonical_json).collect()),
+        Value::Number(number) => Value::Number(canonical_number(number)),
+        other => other,
+    }
+}
+
+fn canonical_number(number: Number) -> Number {
+    /// Beyond this a double no longer holds every integer, so turning one into an integer would claim digits it has not.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match number.as_f64() {
+        Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() <= EXACT =>
+        {
+            #[expect(clippy::cast_possible_truncation, reason = "whole and within ±2^53, checked above")]
+            Number::from(float as i64)
+        }
+        _ => number,
+    }
+}

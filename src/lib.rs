@@ -1,0 +1,15 @@
+//! flowsmith: flows as code for PostgreSQL.
+//!
+//! The way of the data is the layout:
+//!
+//! ```text
+//! flows/*.yaml|toml ─ source → Node ─ definition → FlowFile ─ check → Catalog (desired) ┐
+//! migrations/*.sql  ─ migration::replay ─────────────────→ Catalog (recorded)           ├─ diff → ChangeSet ─ plan → Plan ─ migration::render → SQL
+//! PostgreSQL        ─ live::introspect ──────────────────→ Catalog (live)               ┘                                   │
+//! PostgreSQL ←──────────────────────────────── apply: lock, guard, run, verify, record ←────────────────────────────────────┘
+//! ```
+//!
+//! Everything between the files and the database is synchronous and pure; I/O stands at both ends only.
+
+pub mod catalog;
+pub mod engine;

@@ -1,0 +1,3 @@
+//! The `flowsmith` command.
+
+fn main() {}

@@ -12,4 +12,5 @@
 //! Everything between the files and the database is synchronous and pure; I/O stands at both ends only.
 
 pub mod catalog;
+pub mod diff;
 pub mod engine;

@@ -43,7 +43,7 @@ pub enum Change {
     /// It is new.
     Create(Flow),
     /// It is there and differs.
-    Alter(Alteration),
+    Alter(Box<Alteration>),
     /// It is gone.
     Drop(Flow),
 }

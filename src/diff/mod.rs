@@ -19,7 +19,7 @@ pub fn diff(from: &Catalog, to: &Catalog) -> ChangeSet {
         match from.get(slug) {
             None => changes.push(Change::Create(wanted.clone())),
             Some(held) if held == wanted => {}
-            Some(held) => changes.push(Change::Alter(alteration(held, wanted))),
+            Some(held) => changes.push(Change::Alter(Box::new(alteration(held, wanted)))),
         }
     }
     changes.extend(from.iter().filter(|(slug, _)| to.get(slug).is_none()).map(|(_, held)| Change::Drop(held.clone())));

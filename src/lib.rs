@@ -14,3 +14,4 @@
 pub mod catalog;
 pub mod diff;
 pub mod engine;
+pub mod migration;

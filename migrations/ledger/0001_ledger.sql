@@ -77,7 +77,7 @@ $$;
 
 -- The advisory lock that everything which writes takes; the bytes of 'flowsmit'. Released with the transaction.
 create or replace function flowsmith.lock_key() returns bigint
-language sql immutable parallel safe set search_path = '' as $$ select 7380959276938521972::bigint $$;
+language sql immutable parallel safe set search_path = '' as $$ select 7380396448181741940::bigint $$;
 
 -- Slug in the database of a flow's version.
 create or replace function flowsmith.database_slug(flow text, version int) returns text
@@ -232,6 +232,14 @@ begin
 end
 $$;
 
+-- The state that a migration's plan gives to each flow version it names.
+create or replace function flowsmith.planned_states(plan jsonb) returns table (flow text, version int, state text)
+language sql immutable set search_path = '' as $$
+  select coalesce(e #>> '{definition,flow}', e ->> 'flow'), coalesce(e #>> '{definition,version}', e ->> 'version')::int,
+         e ->> 'state'
+  from jsonb_array_elements(plan -> 'entries') e where e ->> 'do' <> 'drop'
+$$;
+
 -- Last call of a migration: the same arguments as the first. Raises where the database does not hold what is meant.
 create or replace function flowsmith.end_migration(version text, name text, plan jsonb) returns void
 language plpgsql set search_path = '' as $$
@@ -244,7 +252,6 @@ begin
     from flowsmith.differences(array(
       select v.flow_slug from flowsmith.flow_versions v
       where v.migration = end_migration.version
-        and exists (select 1 from jsonb_array_elements(plan -> 'entries') e where e ->> 'do' = 'put')
     )) x
     limit 20
   ) d;
@@ -257,21 +264,18 @@ begin
   using jsonb_array_elements(plan -> 'entries') e
   where e ->> 'do' = 'drop' and v.flow = e ->> 'flow' and v.version = (e ->> 'version')::int;
 
-  -- Versions that step down first: only one may be current at any moment.
-  update flowsmith.flow_versions v set state = e.state, migration = end_migration.version, updated_at = clock_timestamp()
-  from (
-    select coalesce(x #>> '{definition,flow}', x ->> 'flow') as flow,
-           coalesce(x #>> '{definition,version}', x ->> 'version')::int as version, x ->> 'state' as state
-    from jsonb_array_elements(plan -> 'entries') x where x ->> 'do' <> 'drop'
-  ) e
-  where v.flow = e.flow and v.version = e.version and e.state <> 'current' and (v.state, v.migration) is distinct from (e.state, end_migration.version);
-  update flowsmith.flow_versions v set state = 'current', migration = end_migration.version, updated_at = clock_timestamp()
-  from (
-    select coalesce(x #>> '{definition,flow}', x ->> 'flow') as flow,
-           coalesce(x #>> '{definition,version}', x ->> 'version')::int as version, x ->> 'state' as state
-    from jsonb_array_elements(plan -> 'entries') x where x ->> 'do' <> 'drop'
-  ) e
-  where v.flow = e.flow and v.version = e.version and e.state = 'current' and (v.state, v.migration) is distinct from ('current', end_migration.version);
+  -- Versions that step down first: only one may be current at any moment, also where the migration that takes the
+  -- other one down is still to come (one compilation may have been written as several files).
+  update flowsmith.flow_versions v
+  set state = case when v.version = s.version then s.state else 'draining' end,
+      migration = end_migration.version, updated_at = clock_timestamp()
+  from flowsmith.planned_states(plan) s
+  where v.flow = s.flow
+    and (v.version = s.version and s.state <> 'current'
+      or v.version <> s.version and s.state = 'current' and v.state = 'current');
+  update flowsmith.flow_versions v set state = s.state, migration = end_migration.version, updated_at = clock_timestamp()
+  from flowsmith.planned_states(plan) s
+  where v.flow = s.flow and v.version = s.version and s.state = 'current';
 
   insert into flowsmith.migrations (version, name) values (end_migration.version, end_migration.name);
   insert into flowsmith.events (kind, detail)

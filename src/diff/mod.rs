@@ -4,6 +4,7 @@
 
 mod change;
 mod delta;
+mod describe;
 
 pub use change::{Alteration, Change, ChangeSet, Class};
 pub use delta::{Delta, FlowDelta, StepDelta};

@@ -11,10 +11,13 @@
 //!
 //! Everything between the files and the database is synchronous and pure; I/O stands at both ends only.
 
+pub mod apply;
 pub mod catalog;
 pub mod database;
 pub mod diff;
+pub mod drift;
 pub mod engine;
 pub mod ledger;
 pub mod live;
 pub mod migration;
+pub mod plan;

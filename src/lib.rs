@@ -21,3 +21,4 @@ pub mod ledger;
 pub mod live;
 pub mod migration;
 pub mod plan;
+pub mod report;

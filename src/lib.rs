@@ -13,6 +13,7 @@
 
 pub mod apply;
 pub mod catalog;
+pub mod config;
 pub mod database;
 pub mod diff;
 pub mod drift;
@@ -21,4 +22,5 @@ pub mod ledger;
 pub mod live;
 pub mod migration;
 pub mod plan;
+pub mod pull;
 pub mod report;

@@ -12,4 +12,8 @@
 //! Everything between the files and the database is synchronous and pure; I/O stands at both ends only.
 
 pub mod catalog;
+pub mod check;
+pub mod definition;
 pub mod engine;
+pub mod report;
+pub mod source;

@@ -1,0 +1,3 @@
+//! What is found and planned, written for people and for other programs.
+
+pub mod findings;

@@ -98,7 +98,10 @@ pub fn parse(text: &str) -> Result<Schedule, CronError> {
         return seconds(number, unit);
     }
     let [minute, hour, day, month, weekday] = parts.as_slice() else {
-        return wrong(format!("a schedule has five fields, but `{text}` has {}", parts.len()), field_count_help(parts.len()));
+        return wrong(
+            format!("a schedule has five fields, but `{text}` has {}", parts.len()),
+            field_count_help(parts.len()),
+        );
     };
     for (field, part) in FIELDS.iter().zip([minute, hour, day, month, weekday]) {
         set(field, part)?;
@@ -112,15 +115,21 @@ pub fn parse(text: &str) -> Result<Schedule, CronError> {
 
 fn field_count_help(count: usize) -> &'static str {
     match count {
-        6 | 7 => "leave the seconds (and the year) out: minute, hour, day of the month, month, day of the week; below a minute, write `30 seconds`",
-        _ => "write minute, hour, day of the month, month and day of the week, such as `0 2 * * *`; or `@daily`, or `30 seconds`",
+        6 | 7 => {
+            "leave the seconds (and the year) out: minute, hour, day of the month, month, day of the week; below a minute, write `30 seconds`"
+        }
+        _ => {
+            "write minute, hour, day of the month, month and day of the week, such as `0 2 * * *`; or `@daily`, or `30 seconds`"
+        }
     }
 }
 
 fn seconds(number: &str, unit: &str) -> Result<Schedule, CronError> {
     match number.parse::<u8>() {
         Ok(number @ 1..=59) if unit.eq_ignore_ascii_case("seconds") => Ok(Schedule::Seconds(number)),
-        Ok(number @ 1..=59) => wrong(format!("`{unit}` is not a unit that pg_cron knows"), format!("write `{number} seconds`")),
+        Ok(number @ 1..=59) => {
+            wrong(format!("`{unit}` is not a unit that pg_cron knows"), format!("write `{number} seconds`"))
+        }
         _ => wrong(
             format!("`{number} {unit}` is not a schedule"),
             "write from `1 seconds` to `59 seconds`; for a minute and more, use the five fields, such as `*/5 * * * *`",
@@ -141,7 +150,12 @@ fn range(field: &Field, part: &str) -> Result<u64, CronError> {
     let (span, step) = match part.split_once('/') {
         Some((span, step)) => match step.parse::<u8>() {
             Ok(step) if step > 0 && step <= most => (span, Some(step)),
-            _ => return wrong(format!("`{step}` is not a step for the {name}"), format!("write a step from 1 to {most}, such as `*/5`")),
+            _ => {
+                return wrong(
+                    format!("`{step}` is not a step for the {name}"),
+                    format!("write a step from 1 to {most}, such as `*/5`"),
+                );
+            }
         },
         None => (part, None),
     };
@@ -171,12 +185,20 @@ fn range(field: &Field, part: &str) -> Result<u64, CronError> {
 fn value(field: &Field, text: &str) -> Result<u8, CronError> {
     let Field { name, least, most, names } = *field;
     let by_name = names.iter().position(|name| name.eq_ignore_ascii_case(text));
-    let number = by_name.and_then(|position| u8::try_from(position).ok()).map(|position| position + u8::from(least == 1));
+    let number =
+        by_name.and_then(|position| u8::try_from(position).ok()).map(|position| position + u8::from(least == 1));
     match number.or_else(|| text.parse().ok()) {
         Some(number) if (least..=most).contains(&number) && !text.starts_with('+') => Ok(number),
         _ => {
-            let names = if let (Some(first), Some(last)) = (names.first(), names.last()) { format!(", or from `{first}` to `{last}`") } else { String::new() };
-            wrong(format!("`{text}` is not a {name}"), format!("write a number from {least} to {most}{names}, a range `a-b`, a list `a,b`, or `*`"))
+            let names = if let (Some(first), Some(last)) = (names.first(), names.last()) {
+                format!(", or from `{first}` to `{last}`")
+            } else {
+                String::new()
+            };
+            wrong(
+                format!("`{text}` is not a {name}"),
+                format!("write a number from {least} to {most}{names}, a range `a-b`, a list `a,b`, or `*`"),
+            )
         }
     }
 }
@@ -188,8 +210,19 @@ mod tests {
     #[test]
     fn schedules_of_pg_cron_are_accepted() {
         for text in [
-            "0 2 * * *", "*/5 * * * *", "0-30/10 9-17 * jan-mar mon-fri", "0 0 1,15 * *", "0 0 $ * *", "@daily", "@HOURLY",
-            "30 seconds", "1 seconds", "0 0 29 2 *", "0 0 30 2 mon", "0 0 * * 7", "  0 0 * * SUN  ",
+            "0 2 * * *",
+            "*/5 * * * *",
+            "0-30/10 9-17 * jan-mar mon-fri",
+            "0 0 1,15 * *",
+            "0 0 $ * *",
+            "@daily",
+            "@HOURLY",
+            "30 seconds",
+            "1 seconds",
+            "0 0 29 2 *",
+            "0 0 30 2 mon",
+            "0 0 * * 7",
+            "  0 0 * * SUN  ",
         ] {
             assert!(parse(text).is_ok_and(|schedule| schedule.fires()), "{text}");
         }
@@ -198,8 +231,27 @@ mod tests {
     #[test]
     fn what_pg_cron_refuses_or_misreads_is_refused() {
         for text in [
-            "", "* * * *", "0 0 2 * * *", "60 * * * *", "0 24 * * *", "0 0 0 * *", "0 0 * 13 *", "0 0 * * 8", "*/0 * * * *", "5/10 * * * *",
-            "30-10 * * * *", "0 0 L * *", "0 0 ? * *", "@fortnightly", "@reboot", "0 seconds", "60 seconds", "5 minutes", "+5 * * * *", "a b c d e", "1- * * * *",
+            "",
+            "* * * *",
+            "0 0 2 * * *",
+            "60 * * * *",
+            "0 24 * * *",
+            "0 0 0 * *",
+            "0 0 * 13 *",
+            "0 0 * * 8",
+            "*/0 * * * *",
+            "5/10 * * * *",
+            "30-10 * * * *",
+            "0 0 L * *",
+            "0 0 ? * *",
+            "@fortnightly",
+            "@reboot",
+            "0 seconds",
+            "60 seconds",
+            "5 minutes",
+            "+5 * * * *",
+            "a b c d e",
+            "1- * * * *",
         ] {
             assert!(parse(text).is_err(), "{text}");
         }

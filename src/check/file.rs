@@ -32,9 +32,10 @@ impl FileResult {
     /// The flows that have a name.
     pub(super) fn names(&self) -> impl Iterator<Item = Named<'_>> {
         let named = |flow: &'_ FileFlow| flow.id.is_some();
-        self.flows.iter().filter(move |flow| named(flow)).filter_map(|flow| {
-            Some(Named { id: flow.id.as_ref()?, file: &self.file, document: flow.document })
-        })
+        self.flows
+            .iter()
+            .filter(move |flow| named(flow))
+            .filter_map(|flow| Some(Named { id: flow.id.as_ref()?, file: &self.file, document: flow.document }))
     }
 }
 
@@ -95,7 +96,11 @@ fn document_flow(
     Some(FileFlow { document, id, lowered })
 }
 
-fn decode_and_check(node: &Node, settings: &CheckSettings, findings: &mut Findings) -> Option<(FlowFile, Option<Vec<usize>>)> {
+fn decode_and_check(
+    node: &Node,
+    settings: &CheckSettings,
+    findings: &mut Findings,
+) -> Option<(FlowFile, Option<Vec<usize>>)> {
     let file = decode(node, findings)?;
     let order = rules::check(&file, settings, findings);
     Some((file, order))

@@ -121,7 +121,14 @@ fn collect(results: Vec<FileResult>, mut findings: Vec<Finding>) -> Checked {
     }
     drain_older_versions(&mut checked.catalog);
     findings.sort_by(|a, b| {
-        (&a.file, a.document, &a.environment, a.code, &a.place, &a.message).cmp(&(&b.file, b.document, &b.environment, b.code, &b.place, &b.message))
+        (&a.file, a.document, &a.environment, a.code, &a.place, &a.message).cmp(&(
+            &b.file,
+            b.document,
+            &b.environment,
+            b.code,
+            &b.place,
+            &b.message,
+        ))
     });
     checked.findings = findings;
     checked

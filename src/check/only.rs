@@ -25,7 +25,9 @@ pub fn check_files(only: &[PathBuf], sources: &Sources, settings: &CheckSettings
         .par_iter()
         .filter(|name| !only.contains(*name))
         .filter(|name| match sources.read(name) {
-            Ok(text) => names_at_a_glance(&text, name).is_none_or(|names| names.iter().any(|name| wanted.contains(name))),
+            Ok(text) => {
+                names_at_a_glance(&text, name).is_none_or(|names| names.iter().any(|name| wanted.contains(name)))
+            }
             // It is not among the files asked about, and has no name that could collide.
             Err(_) => false,
         })
@@ -112,7 +114,10 @@ mod tests {
 
     #[test]
     fn plain_names_are_seen_at_a_glance() {
-        assert_eq!(glance("a.yaml", "# hi\nflow: Order  # it\nversion: 2\nsteps:\n  flow: {}\n"), Some(vec!["order_v2".into()]));
+        assert_eq!(
+            glance("a.yaml", "# hi\nflow: Order  # it\nversion: 2\nsteps:\n  flow: {}\n"),
+            Some(vec!["order_v2".into()])
+        );
         assert_eq!(glance("a.yaml", "flow: a\n---\nflow: \"b\"\n---\n"), Some(vec!["a".into(), "b".into()]));
         assert_eq!(glance("a.toml", "flow = \"a\"\nversion = 3\n[steps.x]\nversion = 4\n"), Some(vec!["a_v3".into()]));
     }

@@ -53,7 +53,8 @@ impl StepGraph {
 
     /// Every step after those it waits for, otherwise in the order of the file; none where there is a circle.
     pub fn order(&self) -> Option<Vec<usize>> {
-        let mut waits: Vec<_> = self.graph.node_indices().map(|node| self.graph.edges_directed(node, petgraph::Incoming).count()).collect();
+        let mut waits: Vec<_> =
+            self.graph.node_indices().map(|node| self.graph.edges_directed(node, petgraph::Incoming).count()).collect();
         let mut ready: BinaryHeap<_> = (0..waits.len()).filter(|node| waits[*node] == 0).map(Reverse).collect();
         let mut order = Vec::with_capacity(waits.len());
         while let Some(Reverse(node)) = ready.pop() {
@@ -73,7 +74,8 @@ impl StepGraph {
     pub fn cycles(&self) -> (Vec<Vec<usize>>, bool) {
         let mut cycles = Vec::new();
         let mut covered = HashSet::new();
-        let mut circles: Vec<Vec<NodeIndex>> = tarjan_scc(&self.graph).into_iter().filter(|scc| scc.len() > 1).collect();
+        let mut circles: Vec<Vec<NodeIndex>> =
+            tarjan_scc(&self.graph).into_iter().filter(|scc| scc.len() > 1).collect();
         for circle in &mut circles {
             circle.sort();
         }
@@ -81,7 +83,8 @@ impl StepGraph {
         for circle in &circles {
             let inside: HashSet<_> = circle.iter().copied().collect();
             for &step in circle {
-                let mut dependencies: Vec<_> = self.graph.edges_directed(step, petgraph::Incoming).map(|edge| edge.source()).collect();
+                let mut dependencies: Vec<_> =
+                    self.graph.edges_directed(step, petgraph::Incoming).map(|edge| edge.source()).collect();
                 dependencies.sort();
                 for dependency in dependencies {
                     if !inside.contains(&dependency) || covered.contains(&(step, dependency)) {

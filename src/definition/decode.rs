@@ -31,8 +31,21 @@ pub fn decode(document: &Node, findings: &mut Findings) -> Option<FlowFile> {
         labels: labels(document),
         input: json(document, "input"),
         defaults: document.get("defaults").map(options).unwrap_or_default(),
-        steps: document.get("steps").map(Node::entries).unwrap_or_default().iter().map(|(key, node)| step(&key.name, node)).collect(),
-        triggers: document.get("triggers").map(Node::items).unwrap_or_default().iter().enumerate().map(trigger).collect(),
+        steps: document
+            .get("steps")
+            .map(Node::entries)
+            .unwrap_or_default()
+            .iter()
+            .map(|(key, node)| step(&key.name, node))
+            .collect(),
+        triggers: document
+            .get("triggers")
+            .map(Node::items)
+            .unwrap_or_default()
+            .iter()
+            .enumerate()
+            .map(trigger)
+            .collect(),
         environments: environment::names(document).map(str::to_owned).collect(),
     })
 }
@@ -72,7 +85,11 @@ fn trigger((index, node): (usize, &Node)) -> Trigger {
         input: json(node, "input"),
         input_sql: text(node, "input_sql"),
         strict: node.get("strict").is_some_and(|strict| strict.value == Value::Bool(true)),
-        written: shape::TRIGGER_SPECIAL_KEYS.iter().filter(|key| node.get(key).is_some()).map(|key| (*key).to_owned()).collect(),
+        written: shape::TRIGGER_SPECIAL_KEYS
+            .iter()
+            .filter(|key| node.get(key).is_some())
+            .map(|key| (*key).to_owned())
+            .collect(),
     }
 }
 

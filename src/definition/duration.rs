@@ -35,9 +35,7 @@ pub fn parse(text: &str) -> Result<i64, DurationError> {
         other => return Err(DurationError::Unit(other.to_owned())),
     };
     let seconds = number.parse::<i64>().ok().and_then(|number| number.checked_mul(factor));
-    seconds
-        .filter(|seconds| *seconds <= i64::from(i32::MAX))
-        .ok_or_else(|| DurationError::TooLong(text.to_owned()))
+    seconds.filter(|seconds| *seconds <= i64::from(i32::MAX)).ok_or_else(|| DurationError::TooLong(text.to_owned()))
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::shape::{FLOW, HANDLER, Kind, Object, OPTIONS, OVERRIDES, STEP, TRIGGER, TRIGGER_OVERRIDES};
+use super::shape::{FLOW, HANDLER, Kind, OPTIONS, OVERRIDES, Object, STEP, TRIGGER, TRIGGER_OVERRIDES};
 
 /// The schema of a flow file, draft 2020-12.
 pub fn json_schema() -> Value {
     let definitions = [&OPTIONS, &STEP, &HANDLER, &TRIGGER, &TRIGGER_OVERRIDES, &OVERRIDES];
     let mut schema = object(&FLOW);
-    let definitions: Map<_, _> = definitions.into_iter().map(|each| (each.name.to_owned(), Value::Object(object(each)))).collect();
+    let definitions: Map<_, _> =
+        definitions.into_iter().map(|each| (each.name.to_owned(), Value::Object(object(each)))).collect();
     schema.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
     schema.insert("title".to_owned(), json!("A flowsmith flow"));
     schema.insert("$defs".to_owned(), Value::Object(definitions));

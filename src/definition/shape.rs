@@ -102,8 +102,10 @@ const VERSION: Field = default(
 );
 const DESCRIPTION: Field = field("description", Kind::Text, "What it is for. Shown in reports and graphs.");
 const OWNER: Field = field("owner", Kind::Text, "Who answers for the flow. Shown in reports and graphs.");
-const LABELS: Field = field("labels", Kind::Map(&Kind::Text), "Free labels, name to text. Shown in reports and graphs.");
-const INPUT: Field = field("input", Kind::Schema, "JSON Schema of the run's input. The inputs of triggers are checked against it.");
+const LABELS: Field =
+    field("labels", Kind::Map(&Kind::Text), "Free labels, name to text. Shown in reports and graphs.");
+const INPUT: Field =
+    field("input", Kind::Schema, "JSON Schema of the run's input. The inputs of triggers are checked against it.");
 const DEFAULTS: Field = field("defaults", Kind::Object(&OPTIONS), "Options that every step inherits.");
 static A_STEP: Kind = Kind::Object(&STEP);
 const STEPS: Field = required(
@@ -112,7 +114,8 @@ const STEPS: Field = required(
     "The steps by name. Their order in the file is kept where dependencies allow it.",
 );
 const TRIGGERS: &str = "What starts runs: schedules, changes of tables, events of queues.";
-const MAX_ATTEMPTS: &str = "How often a task is tried, the first time included: 1 means no retry, and 0 means the same as 1.";
+const MAX_ATTEMPTS: &str =
+    "How often a task is tried, the first time included: 1 means no retry, and 0 means the same as 1.";
 const BASE_DELAY: &str = "How long to wait before the first retry; doubled for each one after it.";
 const TIMEOUT: &str = "How long a task may take before it is given to another worker.";
 
@@ -120,7 +123,11 @@ const TIMEOUT: &str = "How long a task may take before it is given to another wo
 pub static FLOW: Object = Object {
     name: "flow",
     fields: &[
-        required("flow", Kind::Slug(MAX_FLOW_SLUG), "The flow's name: letters, digits and underscores, not beginning with a digit. It also names the flow's queue."),
+        required(
+            "flow",
+            Kind::Slug(MAX_FLOW_SLUG),
+            "The flow's name: letters, digits and underscores, not beginning with a digit. It also names the flow's queue.",
+        ),
         VERSION,
         DESCRIPTION,
         OWNER,
@@ -169,13 +176,39 @@ pub static STEP: Object = Object {
     name: "step",
     fields: &[
         DESCRIPTION,
-        field("handler", Kind::Object(&HANDLER), "What flowsmith's own worker runs for a task; leave it out where another worker does the work."),
-        field("depends_on", Kind::List(&Kind::Slug(MAX_STEP_SLUG)), "Steps whose outputs this one waits for and gets as its input."),
-        field("map", Kind::Slug(MAX_STEP_SLUG), "One task per element of the output of this step; `run` = of the run's input, which must be an array."),
-        field("if", Kind::Pattern, "Run only where this object is contained (`jsonb @>`) in the run's input, or, for a step with dependencies, in `{dependency: output}`."),
+        field(
+            "handler",
+            Kind::Object(&HANDLER),
+            "What flowsmith's own worker runs for a task; leave it out where another worker does the work.",
+        ),
+        field(
+            "depends_on",
+            Kind::List(&Kind::Slug(MAX_STEP_SLUG)),
+            "Steps whose outputs this one waits for and gets as its input.",
+        ),
+        field(
+            "map",
+            Kind::Slug(MAX_STEP_SLUG),
+            "One task per element of the output of this step; `run` = of the run's input, which must be an array.",
+        ),
+        field(
+            "if",
+            Kind::Pattern,
+            "Run only where this object is contained (`jsonb @>`) in the run's input, or, for a step with dependencies, in `{dependency: output}`.",
+        ),
         field("if_not", Kind::Pattern, "Run only where this object is not contained; matched as `if` is."),
-        default("when_unmet", FAILURE_MODE, "\"skip\"", "Where `if` or `if_not` is not met: skip the step, skip it and all that depends on it, or fail the run."),
-        default("when_exhausted", FAILURE_MODE, "\"fail\"", "Where the last attempt has failed: fail the run, skip the step, or skip it and all that depends on it."),
+        default(
+            "when_unmet",
+            FAILURE_MODE,
+            "\"skip\"",
+            "Where `if` or `if_not` is not met: skip the step, skip it and all that depends on it, or fail the run.",
+        ),
+        default(
+            "when_exhausted",
+            FAILURE_MODE,
+            "\"fail\"",
+            "Where the last attempt has failed: fail the run, skip the step, or skip it and all that depends on it.",
+        ),
         field("max_attempts", ATTEMPTS, MAX_ATTEMPTS),
         field("base_delay", Kind::Duration(0), BASE_DELAY),
         field("timeout", Kind::Duration(1), TIMEOUT),
@@ -190,7 +223,11 @@ pub static HANDLER: Object = Object {
     name: "handler",
     fields: &[
         field("sql", Kind::Text, "A query whose one value is the output; `:input` is the task's input."),
-        field("exec", Kind::TextOrList, "A program: the input comes on its standard input as JSON, the output is what it prints. A text is run by the shell, a list is program and arguments."),
+        field(
+            "exec",
+            Kind::TextOrList,
+            "A program: the input comes on its standard input as JSON, the output is what it prints. A text is run by the shell, a list is program and arguments.",
+        ),
         field("http", Kind::Url, "An address to which the input is posted as JSON; the answer's body is the output."),
     ],
     exactly_one: &["sql", "exec", "http"],
@@ -211,8 +248,17 @@ const TRIGGER_FIELDS: &[Field] = &[
     default("input", Kind::Json, "{}", "The run's input, for a schedule or a table."),
     default("on", Kind::List(&Kind::Word(TABLE_EVENTS)), "[\"insert\"]", "Which changes of the table start a run."),
     field("when", Kind::Text, "An SQL condition on `new` and `old`: only changes that meet it start a run."),
-    field("input_sql", Kind::Text, "An SQL expression for the run's input: on `new` and `old` for a table, on `event` for a queue."),
-    default("strict", Kind::Bool, "false", "Whether a run that cannot be started fails the change of the table, rather than being reported as a warning."),
+    field(
+        "input_sql",
+        Kind::Text,
+        "An SQL expression for the run's input: on `new` and `old` for a table, on `event` for a queue.",
+    ),
+    default(
+        "strict",
+        Kind::Bool,
+        "false",
+        "Whether a run that cannot be started fails the change of the table, rather than being reported as a warning.",
+    ),
     DESCRIPTION,
 ];
 

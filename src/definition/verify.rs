@@ -13,7 +13,10 @@ pub(super) fn verify(node: &Node, kind: &Kind, path: &Trail<'_>, findings: &mut 
         return;
     }
     match (kind, &node.value) {
-        (Kind::Json, _) | (Kind::Bool, Value::Bool(_)) | (Kind::Schema, Value::Map(_) | Value::Bool(_)) => {}
+        (_, Value::Refused)
+        | (Kind::Json, _)
+        | (Kind::Bool, Value::Bool(_))
+        | (Kind::Schema, Value::Map(_) | Value::Bool(_)) => {}
         (Kind::Pattern, Value::Map(_)) => {}
         (Kind::Pattern, _) => findings.push(pattern(node, path)),
         (Kind::Text | Kind::TextOrList | Kind::Url, Value::String(text)) => {
@@ -30,7 +33,8 @@ pub(super) fn verify(node: &Node, kind: &Kind, path: &Trail<'_>, findings: &mut 
         (Kind::Integer(least, most, code), Value::Int(number)) => {
             if !(least..=most).contains(&number) {
                 let message = format!("`{path}` is {number}, but must be from {least} to {most}");
-                let help = if number < least { format!("write {least} or more") } else { format!("write {most} or less") };
+                let help =
+                    if number < least { format!("write {least} or more") } else { format!("write {most} or less") };
                 findings.push(Finding::new(*code, path.path(), message).label("out of range").help(help));
             }
         }
@@ -89,8 +93,9 @@ pub(super) fn verify_object(node: &Node, object: &'static Object, path: &Trail<'
     }
     for field in object.fields.iter().filter(|field| field.required && node.get(field.name).is_none()) {
         let message = format!("the {} has no `{}`", object.name, field.name);
-        let finding = Finding::new(Code::MissingKey, path.path(), message).label(format!("`{}` is missing here", field.name));
-        findings.push(finding.help(format!("add `{}`: {}", field.name, lower_first(field.doc))));
+        let finding =
+            Finding::new(Code::MissingKey, path.path(), message).label(format!("`{}` is missing here", field.name));
+        findings.push(finding.help(format!("add `{}`: {}", field.name, gist(field.doc))));
     }
     exactly_one(node, object, path, findings);
 }
@@ -142,7 +147,8 @@ fn pattern(node: &Node, path: &Trail<'_>) -> Finding {
 
 fn wrong_type(node: &Node, kind: &Kind, path: &Trail<'_>) -> Finding {
     let message = format!("`{path}` must be {}, but is {}", words::expected(kind), words::describe(node));
-    let finding = Finding::new(Code::WrongType, path.path(), message).label(format!("expected {}", words::expected(kind)));
+    let finding =
+        Finding::new(Code::WrongType, path.path(), message).label(format!("expected {}", words::expected(kind)));
     match words::instead(node, kind) {
         Some(help) => finding.help(help),
         None => finding,
@@ -153,7 +159,9 @@ fn is_url(text: &str) -> bool {
     url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
-fn lower_first(text: &str) -> String {
+/// What a sentence says up to its first stop, to go on with in another one.
+fn gist(doc: &str) -> String {
+    let text = doc.split(['.', ':', ',']).next().unwrap_or(doc);
     let mut chars = text.chars();
     let first = chars.next().map(char::to_lowercase).into_iter().flatten();
     first.chain(chars).collect()

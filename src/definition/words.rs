@@ -6,7 +6,7 @@ use crate::source::{Node, Value};
 /// What is there, for `… but is …`.
 pub(crate) fn describe(node: &Node) -> String {
     match &node.value {
-        Value::Null => "nothing".to_owned(),
+        Value::Null | Value::Refused => "nothing".to_owned(),
         Value::Bool(value) => format!("`{value}`"),
         Value::Int(number) => format!("the number {number}"),
         Value::Float(number) => format!("the number {number}"),
@@ -37,8 +37,12 @@ pub(super) fn expected(kind: &Kind) -> &'static str {
 pub(super) fn instead(node: &Node, kind: &Kind) -> Option<String> {
     let help = match (kind, &node.value) {
         (Kind::Text | Kind::Slug(_) | Kind::TextOrList, Value::Bool(value)) => format!("put it in quotes: \"{value}\""),
-        (Kind::Text | Kind::Slug(_) | Kind::TextOrList, Value::Int(number)) => format!("put it in quotes: \"{number}\""),
-        (Kind::Text | Kind::Slug(_) | Kind::TextOrList, Value::Float(number)) => format!("put it in quotes: \"{number}\""),
+        (Kind::Text | Kind::Slug(_) | Kind::TextOrList, Value::Int(number)) => {
+            format!("put it in quotes: \"{number}\"")
+        }
+        (Kind::Text | Kind::Slug(_) | Kind::TextOrList, Value::Float(number)) => {
+            format!("put it in quotes: \"{number}\"")
+        }
         (Kind::Slug(_), Value::List(items)) if items.len() == 1 => "write one name, without the brackets".to_owned(),
         (Kind::List(_), Value::String(text)) => format!("put it in brackets: [{text}]"),
         (Kind::Bool, Value::String(text)) => match text.as_str() {
@@ -46,11 +50,15 @@ pub(super) fn instead(node: &Node, kind: &Kind) -> Option<String> {
             "no" | "No" | "off" | "Off" | "n" => "write `false`".to_owned(),
             _ => "write `true` or `false`, without quotes".to_owned(),
         },
-        (Kind::Integer(..), Value::String(text)) if text.parse::<i64>().is_ok() => format!("write {text} without quotes"),
+        (Kind::Integer(..), Value::String(text)) if text.parse::<i64>().is_ok() => {
+            format!("write {text} without quotes")
+        }
         (Kind::Integer(..), _) => "write a whole number, such as 3".to_owned(),
         (Kind::Duration(_), _) => "write whole seconds, or a whole number with a unit: 90s, 5m, 2h or 3d".to_owned(),
         (Kind::Schema, _) => "write a schema such as `{ type: object }`".to_owned(),
-        (Kind::MapOrEmpty(_), Value::List(_)) => "write each step's name as a key: `load: {}` rather than `- load`".to_owned(),
+        (Kind::MapOrEmpty(_), Value::List(_)) => {
+            "write each step's name as a key: `load: {}` rather than `- load`".to_owned()
+        }
         (_, Value::Null) => "write a value, or leave the key out".to_owned(),
         (Kind::Map(_) | Kind::MapOrEmpty(_) | Kind::Object(_) | Kind::Overrides(_), _) => {
             "write keys and values below it, such as `key: value`".to_owned()

@@ -71,7 +71,9 @@ impl Walk<'_> {
                 Ok(kind) if kind.is_file() && is_flow_file => self.files.push(name),
                 Ok(kind) if kind.is_file() => {}
                 Ok(_) if is_flow_file => self.files.push(name),
-                Ok(kind) if kind.is_dir() || (kind.is_symlink() && self.root.join(&name).is_dir()) => folders.push(name),
+                Ok(kind) if kind.is_dir() || (kind.is_symlink() && self.root.join(&name).is_dir()) => {
+                    folders.push(name)
+                }
                 Ok(_) => {}
                 Err(error) => self.unreadable(&name, &error),
             }

@@ -82,11 +82,7 @@ impl Syntax {
     pub fn of(name: &Path) -> Option<Self> {
         let extension = name.extension()?;
         let is = |wanted: &str| extension.eq_ignore_ascii_case(wanted);
-        if is("yaml") || is("yml") {
-            Some(Self::Yaml)
-        } else {
-            is("toml").then_some(Self::Toml)
-        }
+        if is("yaml") || is("yml") { Some(Self::Yaml) } else { is("toml").then_some(Self::Toml) }
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Node {
 pub enum Value {
     /// YAML only: a key without a value, `null` or `~`.
     Null,
+    /// Something that has a finding already: no more is said about it.
+    Refused,
     /// `true` or `false`.
     Bool(bool),
     /// A whole number.
@@ -116,7 +118,7 @@ impl Node {
     /// The same as JSON, without places.
     pub fn to_json(&self) -> serde_json::Value {
         match &self.value {
-            Value::Null => serde_json::Value::Null,
+            Value::Null | Value::Refused => serde_json::Value::Null,
             Value::Bool(value) => serde_json::Value::Bool(*value),
             Value::Int(value) => serde_json::Value::from(*value),
             // Always finite: the parsers refuse the others.

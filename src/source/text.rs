@@ -26,9 +26,7 @@ pub(super) fn read(path: &Path, name: &Path) -> Result<Vec<u8>, Finding> {
     }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
     // The file may grow between the look at its size and the reading.
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(unreadable)?;
+    File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
     Ok(bytes)
 }
 
@@ -68,6 +66,9 @@ fn mebibytes(bytes: u64) -> u64 {
 
 /// A file in which nothing is said.
 pub(super) fn empty(name: &Path) -> Finding {
-    Finding { file: name.to_owned(), ..Finding::new(Code::EmptyFile, Place::Text(Span::default()), "there is no flow in this file") }
-        .help("write at least `flow:` and `steps:`, or remove the file")
+    Finding {
+        file: name.to_owned(),
+        ..Finding::new(Code::EmptyFile, Place::Text(Span::default()), "there is no flow in this file")
+    }
+    .help("write at least `flow:` and `steps:`, or remove the file")
 }

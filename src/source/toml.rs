@@ -93,7 +93,7 @@ impl Reader<'_> {
                     .label("a TOML date or time")
                     .help("put it in quotes: it is text then");
                 self.findings.push(finding);
-                Value::Null
+                Value::Refused
             }
             DeValue::Array(items) => Value::List(items.into_iter().map(|item| self.node(item, depth + 1)).collect()),
             DeValue::Table(table) => Value::Map(self.entries(table, depth + 1)),
@@ -117,6 +117,6 @@ impl Reader<'_> {
 
     fn inexact(&mut self, text: &str, span: Span) -> Value {
         self.findings.push(inexact_number(text, span));
-        Value::Null
+        Value::Refused
     }
 }

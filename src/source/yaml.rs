@@ -5,7 +5,7 @@ mod syntax;
 
 use std::collections::{HashMap, HashSet};
 
-use saphyr_parser::{Event, Parser, ScalarStyle};
+use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
 use super::{Key, MAX_DEPTH, Node, Span, Value};
 use crate::check::{Code, Finding, Findings};
@@ -99,7 +99,8 @@ impl Reader<'_> {
             Event::DocumentStart(_) => self.anchors.clear(),
             Event::Scalar(text, style, anchor, tag) => {
                 if let Some(tag) = tag {
-                    self.refuse_tag(&tag.to_string(), span);
+                    self.refuse_tag(&tag, span);
+                    return self.complete(Node { span, value: Value::Refused }, anchor);
                 }
                 if style == ScalarStyle::Plain && self.expects_key() {
                     self.plain_key(text.into_owned(), span);
@@ -109,11 +110,11 @@ impl Reader<'_> {
                 }
             }
             Event::SequenceStart(anchor, tag) => {
-                self.open(span, anchor, tag.map(|tag| tag.to_string()), Content::List(Vec::new()))?;
+                self.open(span, anchor, tag.as_deref(), Content::List(Vec::new()))?;
             }
             Event::MappingStart(anchor, tag) => {
                 let content = Content::Map { entries: Vec::new(), key: Pending::None, long: HashSet::new() };
-                self.open(span, anchor, tag.map(|tag| tag.to_string()), content)?;
+                self.open(span, anchor, tag.as_deref(), content)?;
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(Frame { start, anchor, content }) = self.stack.pop() {
@@ -130,9 +131,9 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn open(&mut self, span: Span, anchor: usize, tag: Option<String>, content: Content) -> Result<(), GiveUp> {
+    fn open(&mut self, span: Span, anchor: usize, tag: Option<&Tag>, content: Content) -> Result<(), GiveUp> {
         if let Some(tag) = tag {
-            self.refuse_tag(&tag, span);
+            self.refuse_tag(tag, span);
         }
         if self.stack.len() >= MAX_DEPTH {
             return Err(self.too_deep(span));
@@ -147,7 +148,7 @@ impl Reader<'_> {
                 .label("not known here")
                 .help("write the anchor (`&name`) before the alias (`*name`), in the same document and not around it");
             self.findings.push(finding);
-            return self.complete(Node { span, value: Value::Null }, 0);
+            return self.complete(Node { span, value: Value::Refused }, 0);
         };
         if self.stack.len() + size.depth > MAX_DEPTH {
             return Err(self.too_deep(span));
@@ -177,7 +178,9 @@ impl Reader<'_> {
         GiveUp
     }
 
-    fn refuse_tag(&mut self, tag: &str, span: Span) {
+    fn refuse_tag(&mut self, tag: &Tag, span: Span) {
+        let prefix = if tag.is_yaml_core_schema() { "!!" } else { tag.handle.as_str() };
+        let tag = format!("{prefix}{}", tag.suffix);
         let finding = Finding::new(Code::Tag, span, format!("the tag `{tag}` is not supported"))
             .label("tagged value")
             .help("leave the tag out; to have text, write the value in quotes");
@@ -217,11 +220,8 @@ impl Reader<'_> {
         if entries.len() == SHORT_MAPPING && long.is_empty() {
             long.extend(entries.iter().map(|(key, _)| key.name.clone()));
         }
-        let is_double = if long.is_empty() {
-            entries.iter().any(|(key, _)| key.name == name)
-        } else {
-            !long.insert(name.clone())
-        };
+        let is_double =
+            if long.is_empty() { entries.iter().any(|(key, _)| key.name == name) } else { !long.insert(name.clone()) };
         if !is_double {
             *key = Pending::Key(Key { span, name });
             return;
@@ -251,6 +251,7 @@ impl Reader<'_> {
         if self.expects_key() {
             match node.value {
                 Value::String(name) => self.take_key(name, node.span),
+                Value::Refused => self.set_key(Pending::Refused),
                 _ => self.refuse_key(node.span),
             }
             return Ok(());

@@ -10,10 +10,15 @@ pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
     for step in &flow.steps {
         let patterns = [("if", &step.condition), ("if_not", &step.exclusion)];
         if step.when_unmet.is_some() && step.condition.is_none() && step.exclusion.is_none() {
-            let message = format!("the step `{}` says what happens where its condition is not met, but has none", step.slug);
-            let finding = Finding::new(Code::WhenUnmetAlone, super::step_path(step).key("when_unmet").itself(), message)
-                .label("has no effect");
-            findings.push(finding.help("add `if` or `if_not`, or remove `when_unmet`; for failed attempts, write `when_exhausted`"));
+            let message =
+                format!("the step `{}` says what happens where its condition is not met, but has none", step.slug);
+            let finding =
+                Finding::new(Code::WhenUnmetAlone, super::step_path(step).key("when_unmet").itself(), message)
+                    .label("has no effect");
+            findings.push(
+                finding
+                    .help("add `if` or `if_not`, or remove `when_unmet`; for failed attempts, write `when_exhausted`"),
+            );
         }
         for (key, pattern) in patterns {
             let Some(pattern) = pattern else { continue };
@@ -32,7 +37,8 @@ fn keys_are_dependencies(step: &StepDefinition, key: &str, pattern: &Value, find
     for name in pattern.keys().filter(|name| step.dependencies().all(|dependency| dependency != *name)) {
         let path = super::step_path(step).key(key).key(name).itself();
         let consequence = if key == "if" { "can never match" } else { "excludes nothing" };
-        let message = format!("`{name}` is not a dependency of the step `{}`, so this pattern {consequence}", step.slug);
+        let message =
+            format!("`{name}` is not a dependency of the step `{}`, so this pattern {consequence}", step.slug);
         let dependencies = words::quoted_list(step.dependencies(), "and");
         let example = step.dependencies().next().unwrap_or_default();
         let finding = Finding::new(Code::PatternKey, path, message).label("not a dependency");
@@ -42,7 +48,8 @@ fn keys_are_dependencies(step: &StepDefinition, key: &str, pattern: &Value, find
 
 fn array_input(step: &StepDefinition, key: &str, map: &StepDefinition, findings: &mut Findings) {
     let consequence = if key == "if" { "can never match" } else { "excludes nothing" };
-    let message = format!("the run's input is an array, because the step `{}` maps it, so this pattern {consequence}", map.slug);
+    let message =
+        format!("the run's input is an array, because the step `{}` maps it, so this pattern {consequence}", map.slug);
     let finding = Finding::new(Code::PatternOnArray, super::step_path(step).key(key).itself(), message)
         .label("an object is never contained in an array of elements")
         .related(super::step_path(map).key("map"), "takes an array");
@@ -60,7 +67,9 @@ fn never_met(step: &StepDefinition, findings: &mut Findings) {
     let message = format!("the step `{}` never runs: `if_not` excludes everything that meets `if`", step.slug);
     let finding = Finding::new(Code::NeverMet, super::step_path(step).key("if_not").itself(), message);
     let finding = match &step.condition {
-        Some(_) => finding.label("excludes it all").related(super::step_path(step).key("if").itself(), "what must be met"),
+        Some(_) => {
+            finding.label("excludes it all").related(super::step_path(step).key("if").itself(), "what must be met")
+        }
         None => finding.label("an empty pattern matches every input"),
     };
     findings.push(finding.help("make `if_not` more special than `if`, or remove one of them"));
@@ -72,7 +81,9 @@ fn contains(outer: &Value, inner: &Value) -> bool {
         (Value::Object(outer), Value::Object(inner)) => {
             inner.iter().all(|(key, inner)| outer.get(key).is_some_and(|outer| contains(outer, inner)))
         }
-        (Value::Array(outer), Value::Array(inner)) => inner.iter().all(|inner| outer.iter().any(|outer| contains(outer, inner))),
+        (Value::Array(outer), Value::Array(inner)) => {
+            inner.iter().all(|inner| outer.iter().any(|outer| contains(outer, inner)))
+        }
         (outer, inner) => outer == inner,
     }
 }

@@ -47,7 +47,8 @@ fn dependencies(step: &StepDefinition, flow: &FlowFile, known: &HashSet<&str>, f
             let finding = Finding::new(Code::DuplicateDependency, path(), message)
                 .label("again here")
                 .related(super::step_path(step).key("depends_on").index(first.index), "first here");
-            findings.push(finding.help("remove one: the engine would count two, see one finish, and never start the step"));
+            findings
+                .push(finding.help("remove one: the engine would count two, see one finish, and never start the step"));
         }
         if findings.is_full() {
             return;
@@ -62,8 +63,12 @@ fn depends_on_itself(step: &StepDefinition, path: FieldPath) -> Finding {
 }
 
 fn unknown(step: &StepDefinition, name: &str, path: FieldPath, flow: &FlowFile) -> Finding {
-    let finding = Finding::new(Code::UnknownDependency, path, format!("the step `{}` depends on `{name}`, which is not a step of this flow", step.slug))
-        .label("no such step");
+    let finding = Finding::new(
+        Code::UnknownDependency,
+        path,
+        format!("the step `{}` depends on `{name}`, which is not a step of this flow", step.slug),
+    )
+    .label("no such step");
     if name == crate::definition::RUN {
         return finding.help("leave `run` out: a step without dependencies gets the run's input");
     }
@@ -75,13 +80,21 @@ fn cycles(flow: &FlowFile, graph: &StepGraph, findings: &mut Findings) {
     let (cycles, has_more) = graph.cycles();
     for (position, cycle) in cycles.iter().enumerate() {
         let slugs: Vec<_> = cycle.iter().map(|step| flow.steps[*step].slug.as_str()).collect();
-        let mut finding = Finding::new(Code::Cycle, waits_for(flow, cycle, 0), format!("steps wait for each other in a circle: {}", spell(&slugs)))
-            .label(format!("`{}` waits for `{}`", slugs[0], slugs[1 % slugs.len()]));
+        let mut finding = Finding::new(
+            Code::Cycle,
+            waits_for(flow, cycle, 0),
+            format!("steps wait for each other in a circle: {}", spell(&slugs)),
+        )
+        .label(format!("`{}` waits for `{}`", slugs[0], slugs[1 % slugs.len()]));
         for place in 1..cycle.len().min(SHOWN_STEPS) {
             let label = format!("`{}` waits for `{}`", slugs[place], slugs[(place + 1) % slugs.len()]);
             finding = finding.related(waits_for(flow, cycle, place), label);
         }
-        let more = if has_more && position + 1 == cycles.len() { format!("; this flow has more than {MAX_CYCLES} circles, the others are not shown") } else { String::new() };
+        let more = if has_more && position + 1 == cycles.len() {
+            format!("; this flow has more than {MAX_CYCLES} circles, the others are not shown")
+        } else {
+            String::new()
+        };
         findings.push(finding.help(format!("remove one of these dependencies{more}")));
     }
 }
@@ -97,7 +110,11 @@ fn waits_for(flow: &FlowFile, cycle: &[usize], place: usize) -> FieldPath {
 }
 
 fn spell(slugs: &[&str]) -> String {
-    let (head, tail) = if slugs.len() > SHOWN_STEPS { (&slugs[..SHOWN_STEPS - 2], &slugs[slugs.len() - 1..]) } else { (slugs, &slugs[..0]) };
+    let (head, tail) = if slugs.len() > SHOWN_STEPS {
+        (&slugs[..SHOWN_STEPS - 2], &slugs[slugs.len() - 1..])
+    } else {
+        (slugs, &slugs[..0])
+    };
     let mut spelled = head.join(" → ");
     if !tail.is_empty() {
         spelled = format!("{spelled} → … {} more … → {}", slugs.len() - head.len() - tail.len(), tail.join(" → "));

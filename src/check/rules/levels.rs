@@ -18,8 +18,11 @@ pub(super) fn check(flow: &FlowFile, settings: &CheckSettings, findings: &mut Fi
         ];
         for (key, _) in used.into_iter().filter(|(_, is_used)| *is_used) {
             let message = format!("the engine at level {level} has no `{key}`: level {first} has it");
-            let finding = Finding::new(Code::EngineLevel, super::step_path(step).key(key).itself(), message).label(format!("needs level {first}"));
-            findings.push(finding.help(format!("aim at `--engine {first}` and upgrade the engine there, or remove `{key}`")));
+            let finding = Finding::new(Code::EngineLevel, super::step_path(step).key(key).itself(), message)
+                .label(format!("needs level {first}"));
+            findings.push(
+                finding.help(format!("aim at `--engine {first}` and upgrade the engine there, or remove `{key}`")),
+            );
         }
     }
 }

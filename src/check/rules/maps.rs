@@ -16,7 +16,8 @@ pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
         if map == RUN
             && let Some(types) = input_types.as_deref().filter(|types| !types.contains(&"array"))
         {
-            let message = format!("the step `{}` maps the run's input, but `input` declares {}", step.slug, spell(types));
+            let message =
+                format!("the step `{}` maps the run's input, but `input` declares {}", step.slug, spell(types));
             let finding = Finding::new(Code::MapInput, super::step_path(step).key("map"), message)
                 .label("needs an array")
                 .related(FieldPath::root().key("input").key("type"), "declared here");
@@ -47,11 +48,15 @@ fn source_output(step: &StepDefinition, source: &StepDefinition, findings: &mut 
     if types.contains(&"array") {
         return;
     }
-    let message = format!("the step `{}` maps the output of `{}`, which declares {}", step.slug, source.slug, spell(&types));
+    let message =
+        format!("the step `{}` maps the output of `{}`, which declares {}", step.slug, source.slug, spell(&types));
     let finding = Finding::new(Code::MapOutput, super::step_path(step).key("map"), message)
         .label("needs an array")
         .related(super::step_path(source).key("output").key("type"), "declared here");
-    findings.push(finding.help(format!("declare `type: array` for the output of `{}`, or depend on it without `map`", source.slug)));
+    findings.push(
+        finding
+            .help(format!("declare `type: array` for the output of `{}`, or depend on it without `map`", source.slug)),
+    );
 }
 
 fn spell(types: &[&str]) -> String {

@@ -45,8 +45,9 @@ fn slug_is_valid(what: &str, slug: &str, path: &FieldPath, findings: &mut Findin
     let is_valid = slug.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && slug.chars().all(|each| each.is_ascii_alphanumeric() || each == '_');
     if !is_valid {
-        let finding = Finding::new(Code::InvalidSlug, path.clone(), format!("`{slug}` is not a valid name for a {what}"))
-            .label("letters, digits and underscores only, and no digit first");
+        let finding =
+            Finding::new(Code::InvalidSlug, path.clone(), format!("`{slug}` is not a valid name for a {what}"))
+                .label("letters, digits and underscores only, and no digit first");
         findings.push(match proposal(slug) {
             Some(better) => finding.help(format!("write `{better}`")),
             None => finding.help("write a name such as `load_order`"),
@@ -84,9 +85,18 @@ fn length_of_flow(slug: &str, version: Option<u32>, path: FieldPath, findings: &
         return;
     }
     let length = in_database.len();
-    let message = format!("a flow's name can have at most {MAX_FLOW_SLUG} characters in the database, because its queue has the same name");
-    let label = if in_database == slug { format!("{length} characters") } else { format!("`{in_database}` has {length} characters") };
-    let help = format!("shorten it by {}; from version 10 on, the suffix `_v10` takes four characters", length - MAX_FLOW_SLUG);
+    let message = format!(
+        "a flow's name can have at most {MAX_FLOW_SLUG} characters in the database, because its queue has the same name"
+    );
+    let label = if in_database == slug {
+        format!("{length} characters")
+    } else {
+        format!("`{in_database}` has {length} characters")
+    };
+    let help = format!(
+        "shorten it by {}; from version 10 on, the suffix `_v10` takes four characters",
+        length - MAX_FLOW_SLUG
+    );
     findings.push(Finding::new(Code::LongSlug, path, message).label(label).help(help));
 }
 
@@ -97,14 +107,16 @@ fn triggers(flow: &FlowFile, findings: &mut Findings) {
         let path = FieldPath::root().key("triggers").index(trigger.index).key("name");
         if !slug_is_plain(name) && slug_is_valid("trigger", name, &path, findings) && name.len() > MAX_FLOW_SLUG {
             let message = format!("a trigger's name can have at most {MAX_FLOW_SLUG} characters");
-            let finding = Finding::new(Code::LongSlug, path.clone(), message).label(format!("{} characters", name.len()));
+            let finding =
+                Finding::new(Code::LongSlug, path.clone(), message).label(format!("{} characters", name.len()));
             findings.push(finding.help(format!("shorten it by {}", name.len() - MAX_FLOW_SLUG)));
         }
         if let Some(first) = seen.insert(name.to_lowercase(), trigger.index) {
             let first_path = FieldPath::root().key("triggers").index(first).key("name");
-            let finding = Finding::new(Code::DuplicateTrigger, path, format!("two triggers of this flow are named `{name}`"))
-                .label("again here")
-                .related(first_path, "first here");
+            let finding =
+                Finding::new(Code::DuplicateTrigger, path, format!("two triggers of this flow are named `{name}`"))
+                    .label("again here")
+                    .related(first_path, "first here");
             findings.push(finding.help(format!("rename one of them, for example to `{name}_{}`", trigger.index + 1)));
         }
     }

@@ -22,8 +22,12 @@ pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
 /// Options that are inherited as they are were looked at where they are written.
 fn retries(what: &str, written: Options, inherited: Options, path: &dyn Fn() -> FieldPath, findings: &mut Findings) {
     if written.max_attempts == Some(0) {
-        let finding = Finding::new(Code::ZeroAttempts, path().key("max_attempts"), format!("{what} allows 0 attempts, which means the same as 1"))
-            .label("its tasks are still tried once");
+        let finding = Finding::new(
+            Code::ZeroAttempts,
+            path().key("max_attempts"),
+            format!("{what} allows 0 attempts, which means the same as 1"),
+        )
+        .label("its tasks are still tried once");
         findings.push(finding.help("write 1 for a single attempt; to run nothing, remove the step"));
     }
     if written.max_attempts.is_none() && written.base_delay.is_none() {
@@ -34,9 +38,12 @@ fn retries(what: &str, written: Options, inherited: Options, path: &dyn Fn() -> 
     let Some(last) = last_delay(attempts, base).filter(|delay| *delay > WEEK) else { return };
     let key = if written.max_attempts.is_some() { "max_attempts" } else { "base_delay" };
     let message = format!("{what} waits {} before its last retry", spell(last));
-    let finding = Finding::new(Code::LongRetry, path().key(key), message).label(format!("{base} s, doubled {} times", attempts - 1));
+    let finding = Finding::new(Code::LongRetry, path().key(key), message)
+        .label(format!("{base} s, doubled {} times", attempts - 1));
     findings.push(match most_attempts(base) {
-        Some(most) => finding.help(format!("with a base delay of {base} s, {most} attempts or fewer stay within a week")),
+        Some(most) => {
+            finding.help(format!("with a base delay of {base} s, {most} attempts or fewer stay within a week"))
+        }
         None => finding.help("shorten `base_delay`"),
     });
 }
@@ -47,7 +54,9 @@ fn last_delay(attempts: i32, base: i32) -> Option<i64> {
     if base == 0 {
         return None;
     }
-    Some(1_i64.checked_shl(doublings.min(62)).and_then(|factor| factor.checked_mul(i64::from(base))).unwrap_or(i64::MAX))
+    Some(
+        1_i64.checked_shl(doublings.min(62)).and_then(|factor| factor.checked_mul(i64::from(base))).unwrap_or(i64::MAX),
+    )
 }
 
 fn most_attempts(base: i32) -> Option<i32> {

@@ -27,7 +27,9 @@ pub(in crate::check) fn check<'a>(flows: impl Iterator<Item = Named<'a>>) -> Vec
             std::collections::hash_map::Entry::Vacant(entry) => {
                 entry.insert(flow);
             }
-            std::collections::hash_map::Entry::Occupied(entry) => findings.push(collision(flow, *entry.get(), &in_database)),
+            std::collections::hash_map::Entry::Occupied(entry) => {
+                findings.push(collision(flow, *entry.get(), &in_database))
+            }
         }
     }
     findings
@@ -37,16 +39,24 @@ fn collision(flow: Named<'_>, first: Named<'_>, in_database: &str) -> Finding {
     let FlowId { slug, version } = flow.id;
     let finding = if flow.id == first.id {
         let next = version + 1;
-        Finding::new(Code::DuplicateFlow, FieldPath::root().key("flow"), format!("version {version} of the flow `{slug}` is defined twice"))
-            .label("again here")
-            .help(format!("rename one of them, or, where this one is to replace the other, write `version: {next}`"))
+        Finding::new(
+            Code::DuplicateFlow,
+            FieldPath::root().key("flow"),
+            format!("version {version} of the flow `{slug}` is defined twice"),
+        )
+        .label("again here")
+        .help(format!("rename one of them, or, where this one is to replace the other, write `version: {next}`"))
     } else if first.id.database_slug() == in_database {
-        let message = format!("version {version} of `{slug}` and version {} of `{}` are both `{in_database}` in the database", first.id.version, first.id.slug);
+        let message = format!(
+            "version {version} of `{slug}` and version {} of `{}` are both `{in_database}` in the database",
+            first.id.version, first.id.slug
+        );
         Finding::new(Code::VersionCollision, FieldPath::root().key("flow"), message)
             .label(format!("becomes `{in_database}`"))
             .help("rename one of the flows: a name that ends like a version, such as `_v2`, is asking for this")
     } else {
-        let message = format!("the flows `{slug}` and `{}` differ only in case, and their queues would be one", first.id.slug);
+        let message =
+            format!("the flows `{slug}` and `{}` differ only in case, and their queues would be one", first.id.slug);
         Finding::new(Code::CaseCollision, FieldPath::root().key("flow"), message)
             .label("the database folds the case of queues")
             .help("rename one of them; lower case with underscores avoids this")

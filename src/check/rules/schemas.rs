@@ -4,8 +4,10 @@ use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
 use crate::check::{Code, Finding, Findings};
-use crate::definition::FlowFile;
-use crate::source::FieldPath;
+use crate::definition::{FlowFile, words};
+use crate::source::{FieldPath, Segment};
+
+const TYPES: [&str; 7] = ["object", "array", "string", "integer", "number", "boolean", "null"];
 
 pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
     if let Some(input) = &flow.input {
@@ -25,9 +27,12 @@ fn schema(schema: &Value, path: &dyn Fn() -> FieldPath, findings: &mut Findings)
     if let Err(error) = compile(schema) {
         let path = below(path(), error.instance_path().as_str());
         let message = format!("`{path}` is not a valid JSON Schema: {error}");
-        findings.push(Finding::new(Code::InvalidSchema, path, message).label("not allowed here").help(
-            "see https://json-schema.org/draft/2020-12 for the keywords; a `$ref` must stay within this schema",
-        ));
+        let help = match (path.segments().last(), error.instance().as_str()) {
+            (Some(Segment::Key(key)), Some(written)) if key == "type" => words::suggest(written, TYPES.into_iter()),
+            _ => "see https://json-schema.org/draft/2020-12 for the keywords; a `$ref` must stay within this schema"
+                .to_owned(),
+        };
+        findings.push(Finding::new(Code::InvalidSchema, path, message).label("not allowed here").help(help));
     }
 }
 
@@ -47,14 +52,14 @@ pub(super) fn compile(schema: &Value) -> Result<Validator, Box<ValidationError<'
 /// Most schemas name types, properties and what is required, and those are told at a glance: compiling each of ten
 /// thousand would take longer than everything else. Whatever is not seen to be valid here is compiled.
 fn is_plain(schema: &Value) -> bool {
-    const TYPES: [&str; 7] = ["object", "array", "string", "integer", "number", "boolean", "null"];
     let Value::Object(keywords) = schema else { return schema.is_boolean() };
     keywords.iter().all(|(keyword, value)| match keyword.as_str() {
         "type" => value.as_str().is_some_and(|name| TYPES.contains(&name)),
         "properties" => value.as_object().is_some_and(|properties| properties.values().all(is_plain)),
         "items" | "additionalProperties" => is_plain(value),
         "required" => value.as_array().is_some_and(|names| {
-            names.iter().all(Value::is_string) && names.iter().enumerate().all(|(place, name)| !names[..place].contains(name))
+            names.iter().all(Value::is_string)
+                && names.iter().enumerate().all(|(place, name)| !names[..place].contains(name))
         }),
         "title" | "description" => value.is_string(),
         "minimum" | "maximum" => value.is_number(),

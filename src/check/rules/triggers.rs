@@ -31,7 +31,9 @@ pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
 
 fn cron(schedule: &str, path: FieldPath, findings: &mut Findings) {
     match cron::parse(schedule) {
-        Err(error) => findings.push(Finding::new(Code::InvalidCron, path, error.message).label("not a schedule").help(error.help)),
+        Err(error) => {
+            findings.push(Finding::new(Code::InvalidCron, path, error.message).label("not a schedule").help(error.help))
+        }
         Ok(parsed) if !parsed.fires() => {
             let message = format!("the schedule `{schedule}` never fires: no month that it names has such a day");
             let help = "name a day that the month has; for the last day of every month, write `$`, as in `0 0 $ * *`";
@@ -45,8 +47,14 @@ fn table(table: &str, path: FieldPath, findings: &mut Findings) {
     match identifiers(table).as_deref() {
         Some([_schema, _table]) => {}
         Some([only]) => {
-            let message = format!("the table `{only}` is named without its schema, so which one it is depends on the search path");
-            findings.push(Finding::new(Code::UnqualifiedTable, path, message).label("schema missing").help(format!("write `public.{table}`, or the schema that it is in")));
+            let message = format!(
+                "the table `{only}` is named without its schema, so which one it is depends on the search path"
+            );
+            findings.push(
+                Finding::new(Code::UnqualifiedTable, path, message)
+                    .label("schema missing")
+                    .help(format!("write `public.{table}`, or the schema that it is in")),
+            );
         }
         _ => {
             let message = format!("`{table}` is not the name of a table");
@@ -87,9 +95,13 @@ fn identifiers(name: &str) -> Option<Vec<String>> {
 fn events(on: &[Item], path: &FieldPath, findings: &mut Findings) {
     for (position, event) in on.iter().enumerate() {
         if let Some(first) = on[..position].iter().find(|first| first.text == event.text) {
-            let finding = Finding::new(Code::DuplicateEvent, path.clone().index(event.index), format!("`{}` is listed twice", event.text))
-                .label("again here")
-                .related(path.clone().index(first.index), "first here");
+            let finding = Finding::new(
+                Code::DuplicateEvent,
+                path.clone().index(event.index),
+                format!("`{}` is listed twice", event.text),
+            )
+            .label("again here")
+            .related(path.clone().index(first.index), "first here");
             findings.push(finding.help("remove one of them"));
         }
         if findings.is_full() {
@@ -105,7 +117,11 @@ fn queue(queue: &str, path: FieldPath, findings: &mut Findings) {
         Some((kind, _)) => format!("`{kind}` is not a kind of queue that can start runs"),
         None => format!("`{queue}` does not say what kind of queue it is"),
     };
-    findings.push(Finding::new(Code::InvalidQueue, path, problem).label("not a queue").help("write `pgq:` and the name of a PgQ queue, such as `pgq:order_imports`"));
+    findings.push(
+        Finding::new(Code::InvalidQueue, path, problem)
+            .label("not a queue")
+            .help("write `pgq:` and the name of a PgQ queue, such as `pgq:order_imports`"),
+    );
 }
 
 /// Keys that say something about another kind of trigger.
@@ -117,13 +133,24 @@ fn misplaced(trigger: &Trigger, path: &dyn Fn(&str) -> FieldPath, findings: &mut
         TriggerSource::Queue(_) => ("queue", &["input_sql"]),
     };
     for key in trigger.written.iter().filter(|key| !allowed.contains(&key.as_str())) {
-        let finding = Finding::new(Code::MisplacedKey, path(key).itself(), format!("`{key}` means nothing on a {kind} trigger")).label("has no effect here");
-        findings.push(finding.help(format!("remove it; a {kind} trigger takes {}", words::quoted_list(allowed.iter().copied(), "and"))));
+        let finding =
+            Finding::new(Code::MisplacedKey, path(key).itself(), format!("`{key}` means nothing on a {kind} trigger"))
+                .label("has no effect here");
+        findings.push(
+            finding.help(format!(
+                "remove it; a {kind} trigger takes {}",
+                words::quoted_list(allowed.iter().copied(), "and")
+            )),
+        );
     }
     if trigger.input.is_some() && trigger.input_sql.is_some() && matches!(source, TriggerSource::Table { .. }) {
-        let finding = Finding::new(Code::MisplacedKey, path("input").itself(), "the run's input is said twice, by `input` and by `input_sql`")
-            .label("the same for every row")
-            .related(path("input_sql").itself(), "made from the row");
+        let finding = Finding::new(
+            Code::MisplacedKey,
+            path("input").itself(),
+            "the run's input is said twice, by `input` and by `input_sql`",
+        )
+        .label("the same for every row")
+        .related(path("input_sql").itself(), "made from the row");
         findings.push(finding.help("keep one of them"));
     }
 }
@@ -140,18 +167,26 @@ fn input(flow: &FlowFile, trigger: &Trigger, path: &dyn Fn(&str) -> FieldPath, f
     if let Some(map) = flow.steps.iter().find(|step| step.is_root_map())
         && !input.is_array()
     {
-        let finding = Finding::new(Code::TriggerInput, at, format!("`{name}` starts runs with an input that is no array, but the step `{}` maps it", map.slug))
-            .label("not an array")
-            .related(super::step_path(map).key("map"), "needs an array");
+        let finding = Finding::new(
+            Code::TriggerInput,
+            at,
+            format!("`{name}` starts runs with an input that is no array, but the step `{}` maps it", map.slug),
+        )
+        .label("not an array")
+        .related(super::step_path(map).key("map"), "needs an array");
         findings.push(finding.help("write a list under `input`"));
         return;
     }
     let Some(validator) = flow.input.as_ref().and_then(|schema| schemas::compile(schema).ok()) else { return };
     for error in validator.iter_errors(&input) {
         let place = schemas::below(at.clone(), error.instance_path().as_str());
-        let finding = Finding::new(Code::TriggerInput, if trigger.input.is_some() { place } else { at.clone() }, format!("the input of `{name}` does not fit the flow's `input`: {error}"))
-            .label(if trigger.input.is_some() { "does not fit" } else { "starts runs with the input {}" })
-            .related(FieldPath::root().key("input").itself(), "declared here");
+        let finding = Finding::new(
+            Code::TriggerInput,
+            if trigger.input.is_some() { place } else { at.clone() },
+            format!("the input of `{name}` does not fit the flow's `input`: {error}"),
+        )
+        .label(if trigger.input.is_some() { "does not fit" } else { "starts runs with the input {}" })
+        .related(FieldPath::root().key("input").itself(), "declared here");
         findings.push(finding.help("change the trigger's `input`, or the schema"));
         if findings.is_full() {
             return;

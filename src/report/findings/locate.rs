@@ -47,9 +47,12 @@ pub(super) fn locate(findings: &[Finding], sources: &Sources) -> Vec<Located> {
     names.dedup();
     let mut located = Vec::with_capacity(findings.len());
     // Only as many files are held at a time as one finding needs: findings come by file.
-    let files: BTreeMap<&Path, File> = names.into_iter().filter_map(|name| Some((name, load(name, sources)?))).collect();
-    let lines: HashMap<&Path, Lines<'_>> =
-        files.iter().map(|(name, file)| (*name, Lines::new(&file.text, Syntax::of(name).unwrap_or(Syntax::Yaml)))).collect();
+    let files: BTreeMap<&Path, File> =
+        names.into_iter().filter_map(|name| Some((name, load(name, sources)?))).collect();
+    let lines: HashMap<&Path, Lines<'_>> = files
+        .iter()
+        .map(|(name, file)| (*name, Lines::new(&file.text, Syntax::of(name).unwrap_or(Syntax::Yaml))))
+        .collect();
     let mut merged = HashMap::new();
     for finding in findings {
         let mut find = |name: &Path, document: usize, place: &Place| {
@@ -77,7 +80,8 @@ pub(super) fn locate(findings: &[Finding], sources: &Sources) -> Vec<Located> {
 
 fn named_files(finding: &Finding) -> impl Iterator<Item = &Path> {
     let own = (finding.place != Place::File).then_some(finding.file.as_path());
-    own.into_iter().chain(finding.related.iter().filter_map(|related| related.origin.as_ref().map(|(file, _)| file.as_path())))
+    own.into_iter()
+        .chain(finding.related.iter().filter_map(|related| related.origin.as_ref().map(|(file, _)| file.as_path())))
 }
 
 fn load(name: &Path, sources: &Sources) -> Option<File> {

@@ -61,7 +61,9 @@ fn snippet<'a>(places: &[(&'a Location, AnnotationKind, String)]) -> Vec<Element
     if source.lines().any(|line| line.len() > MAX_LINE) {
         return places
             .iter()
-            .map(|(place, ..)| Origin::path(path(&place.file)).line(place.start.line).char_column(place.start.column).into())
+            .map(|(place, ..)| {
+                Origin::path(path(&place.file)).line(place.start.line).char_column(place.start.column).into()
+            })
             .collect();
     }
     let annotations = places.iter().map(|(place, kind, label)| {
@@ -72,19 +74,19 @@ fn snippet<'a>(places: &[(&'a Location, AnnotationKind, String)]) -> Vec<Element
 }
 
 fn closing(summary: &Summary) -> String {
-    let checked = format!(
-        "{} in {}: {}, {}",
-        count(summary.flows, "flow"),
-        count(summary.files, "file"),
-        count(summary.steps, "step"),
-        count(summary.triggers, "trigger")
-    );
+    let files = count(summary.files, "file");
+    let warnings = count(summary.warnings, "warning");
     match (summary.errors, summary.warnings) {
-        (0, 0) => format!("no findings; {checked}"),
-        (0, warnings) => format!("{}; {checked}", count(warnings, "warning")),
-        (errors, 0) => format!("{}; without errors: {checked}", count(errors, "error")),
-        (errors, warnings) => format!("{}, {}; without errors: {checked}", count(errors, "error"), count(warnings, "warning")),
+        (0, 0) => format!("no findings: {} in {files}", contents(summary)),
+        (0, _) => format!("{warnings}: {} in {files}", contents(summary)),
+        (errors, 0) => format!("{} in {files}", count(errors, "error")),
+        (errors, _) => format!("{} and {warnings} in {files}", count(errors, "error")),
     }
+}
+
+fn contents(summary: &Summary) -> String {
+    let (flows, steps) = (count(summary.flows, "flow"), count(summary.steps, "step"));
+    format!("{flows} with {steps} and {}", count(summary.triggers, "trigger"))
 }
 
 fn count(number: usize, noun: &str) -> String {

@@ -11,7 +11,8 @@ pub(super) fn read(text: Cow<'_, str>, style: ScalarStyle, span: Span, findings:
     if text.contains('\0') {
         findings.push(nul_in_text(span));
     }
-    let value = if style == ScalarStyle::Plain { plain(text, span, findings) } else { Value::String(text.into_owned()) };
+    let value =
+        if style == ScalarStyle::Plain { plain(text, span, findings) } else { Value::String(text.into_owned()) };
     Node { span, value }
 }
 
@@ -70,5 +71,5 @@ fn is_decimal(text: &str) -> bool {
 
 fn inexact(text: &str, span: Span, findings: &mut Findings) -> Value {
     findings.push(inexact_number(text, span));
-    Value::Null
+    Value::Refused
 }

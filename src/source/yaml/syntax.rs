@@ -33,11 +33,15 @@ fn advice(info: &str, line: &str) -> Option<&'static str> {
     } else if has("flow") || has("bracket") {
         Some("check the brackets: every `[` and `{` needs its `]` or `}`, and a comma between elements")
     } else if has("simple key") || has("expected key") || has("block mapping") || has("indentation") {
-        Some("write `key: value`, with a space after the colon, and indent the keys of one mapping by the same number of spaces")
+        Some(
+            "write `key: value`, with a space after the colon, and indent the keys of one mapping by the same number of spaces",
+        )
     } else if has("cannot start any token") || has("unexpected character") || has("while scanning") {
         Some("put a value that begins with a special character in quotes")
     } else if has("document start") || has("document end") {
-        Some("indent the keys of one mapping by the same number of spaces; several flows in a file are separated by `---`")
+        Some(
+            "indent the keys of one mapping by the same number of spaces; several flows in a file are separated by `---`",
+        )
     } else {
         None
     }

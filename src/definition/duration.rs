@@ -16,6 +16,18 @@ pub enum DurationError {
     TooLong(String),
 }
 
+impl DurationError {
+    /// What to write instead.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::NoNumber(_) | Self::Unit(_) => {
+                "write whole seconds, or a whole number with a unit: 90s, 5m, 2h or 3d"
+            }
+            Self::TooLong(_) => "write 24855d (68 years) or less",
+        }
+    }
+}
+
 /// Reads a duration into seconds.
 ///
 /// # Errors

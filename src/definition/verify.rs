@@ -42,9 +42,7 @@ pub(super) fn verify(node: &Node, kind: &Kind, path: &Trail<'_>, findings: &mut 
         (Kind::Duration(least), Value::String(text)) => match duration::parse(text) {
             Ok(number) => in_seconds(number, *least, path, findings),
             Err(error) => findings.push(
-                Finding::new(Code::Duration, path.path(), error.to_string())
-                    .label("not a duration")
-                    .help("write whole seconds, or a whole number with a unit: 90s, 5m, 2h or 3d"),
+                Finding::new(Code::Duration, path.path(), error.to_string()).label("not a duration").help(error.help()),
             ),
         },
         (Kind::Word(choices), Value::String(word)) => {

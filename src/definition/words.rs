@@ -74,8 +74,9 @@ pub(crate) fn suggest<'a>(written: &str, choices: impl Iterator<Item = &'a str> 
         return format!("did you mean `{near}`?");
     }
     match choices.clone().count() {
-        0 => "there is nothing to choose from".to_owned(),
-        1..=16 => format!("write one of {}", quoted_list(choices, "or")),
+        0 => "there is nothing else to name here".to_owned(),
+        1 => format!("write {}", quoted_list(choices, "or")),
+        2..=16 => format!("write one of {}", quoted_list(choices, "or")),
         count => format!("there are {count} to choose from, none of them like `{written}`"),
     }
 }

@@ -100,6 +100,11 @@ pub fn parse(text: &str, name: &Path, findings: &mut Findings) -> Vec<Node> {
 }
 
 fn inexact_number(text: &str, span: Span) -> Finding {
+    if text.contains(['n', 'N']) {
+        return Finding::new(Code::InexactNumber, span, format!("JSON has no number {text}"))
+            .label("not a finite number")
+            .help("write a finite number, or put it in quotes: it is text then");
+    }
     Finding::new(Code::InexactNumber, span, format!("the number {text} cannot be held exactly"))
         .label("64 bits hold another number")
         .help("write a number of fewer digits, or put it in quotes: it is text then")

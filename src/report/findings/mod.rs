@@ -72,6 +72,9 @@ fn visible(text: &str) -> String {
 
 /// A path for people and programs: `/` between its parts.
 fn path(path: &std::path::Path) -> String {
+    if path.as_os_str().is_empty() {
+        return ".".to_owned();
+    }
     visible(&path.to_string_lossy().replace('\\', "/"))
 }
 

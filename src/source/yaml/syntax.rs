@@ -26,6 +26,8 @@ fn advice(info: &str, line: &str) -> Option<&'static str> {
     let has = |part: &str| info.contains(part);
     if indent.contains('\t') || has("tab") {
         Some("indent with spaces: YAML does not allow tabs there")
+    } else if has("unknown anchor") {
+        Some("write the anchor (`&name`) before the alias (`*name`); text that begins with `*` stands in quotes")
     } else if has("mapping values are not allowed") {
         Some("put a value that contains `: ` in quotes, or check the indentation of this line and the one before")
     } else if has("unclosed") || has("quoted scalar") {

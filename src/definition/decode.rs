@@ -14,7 +14,10 @@ use crate::source::{FieldPath, Node, Trail, Value};
 pub fn decode(document: &Node, findings: &mut Findings) -> Option<FlowFile> {
     if !matches!(document.value, Value::Map(_)) {
         let message = format!("a flow must be a mapping, but this document is {}", super::words::describe(document));
-        let help = "write keys and values, beginning with `flow: <name>`";
+        let help = match document.as_str() {
+            Some(text) if text.starts_with("flow:") => "write a space after the colon: `flow: <name>`",
+            _ => "write keys and values, beginning with `flow: <name>`",
+        };
         findings.push(Finding::new(Code::WrongType, FieldPath::root(), message).label("expected a mapping").help(help));
         return None;
     }

@@ -48,7 +48,7 @@ fn slug_is_valid(what: &str, slug: &str, path: &FieldPath, findings: &mut Findin
         let finding =
             Finding::new(Code::InvalidSlug, path.clone(), format!("`{slug}` is not a valid name for a {what}"))
                 .label("letters, digits and underscores only, and no digit first");
-        findings.push(match proposal(slug) {
+        findings.push(match proposal(what, slug) {
             Some(better) => finding.help(format!("write `{better}`")),
             None => finding.help("write a name such as `load_order`"),
         });
@@ -63,7 +63,7 @@ fn slug_is_valid(what: &str, slug: &str, path: &FieldPath, findings: &mut Findin
     if slug.contains("__") || slug.starts_with('_') || slug.ends_with('_') {
         let message = format!("the name `{slug}` has underscores that newer engines reserve");
         let finding = Finding::new(Code::Underscores, path.clone(), message).label("`__`, or `_` at an edge");
-        findings.push(match proposal(slug) {
+        findings.push(match proposal(what, slug) {
             Some(better) => finding.help(format!("write `{better}`")),
             None => finding.help("begin and end with a letter or digit"),
         });
@@ -71,12 +71,15 @@ fn slug_is_valid(what: &str, slug: &str, path: &FieldPath, findings: &mut Findin
     true
 }
 
-/// The nearest name that is valid and plain.
-fn proposal(slug: &str) -> Option<String> {
+/// The nearest name that is valid and plain; none where letters would have to be made up.
+fn proposal(what: &str, slug: &str) -> Option<String> {
     let replaced: String = slug.chars().map(|each| if each.is_ascii_alphanumeric() { each } else { '_' }).collect();
     let words: Vec<_> = replaced.split('_').filter(|word| !word.is_empty()).collect();
-    let better = words.join("_").trim_start_matches(|first: char| first.is_ascii_digit() || first == '_').to_owned();
-    (slug_is_plain(&better)).then_some(better)
+    let mut better = words.join("_");
+    if better.starts_with(|first: char| first.is_ascii_digit()) {
+        better = format!("{what}_{better}");
+    }
+    (slug.is_ascii() && slug_is_plain(&better)).then_some(better)
 }
 
 fn length_of_flow(slug: &str, version: Option<u32>, path: FieldPath, findings: &mut Findings) {
@@ -93,10 +96,7 @@ fn length_of_flow(slug: &str, version: Option<u32>, path: FieldPath, findings: &
     } else {
         format!("`{in_database}` has {length} characters")
     };
-    let help = format!(
-        "shorten it by {}; from version 10 on, the suffix `_v10` takes four characters",
-        length - MAX_FLOW_SLUG
-    );
+    let help = format!("shorten it by {}", length - MAX_FLOW_SLUG);
     findings.push(Finding::new(Code::LongSlug, path, message).label(label).help(help));
 }
 

@@ -1,5 +1,6 @@
 //! Declared inputs and outputs: JSON Schemas that are valid and complete in themselves.
 
+use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
@@ -26,11 +27,20 @@ fn schema(schema: &Value, path: &dyn Fn() -> FieldPath, findings: &mut Findings)
     }
     if let Err(error) = compile(schema) {
         let path = below(path(), error.instance_path().as_str());
+        if matches!(error.kind(), ValidationErrorKind::Referencing(_)) {
+            let message = format!("`{path}` refers to something that is not part of it");
+            let finding = Finding::new(Code::InvalidSchema, path, message).label("has a `$ref` that leads elsewhere");
+            findings.push(
+                finding.help(
+                    "nothing is fetched: put it under `$defs` in this schema, and refer to it as `#/$defs/<name>`",
+                ),
+            );
+            return;
+        }
         let message = format!("`{path}` is not a valid JSON Schema: {error}");
         let help = match (path.segments().last(), error.instance().as_str()) {
             (Some(Segment::Key(key)), Some(written)) if key == "type" => words::suggest(written, TYPES.into_iter()),
-            _ => "see https://json-schema.org/draft/2020-12 for the keywords; a `$ref` must stay within this schema"
-                .to_owned(),
+            _ => "see https://json-schema.org/draft/2020-12 for what each keyword takes".to_owned(),
         };
         findings.push(Finding::new(Code::InvalidSchema, path, message).label("not allowed here").help(help));
     }

@@ -66,10 +66,13 @@ fn snippet<'a>(places: &[(&'a Location, AnnotationKind, String)]) -> Vec<Element
             })
             .collect();
     }
+    // A line's end is a line's end, whichever way it is written.
+    let offset = |byte: usize| byte - start - at.text[start..byte].matches("\r\n").count();
     let annotations = places.iter().map(|(place, kind, label)| {
-        let annotation: Annotation<'a> = kind.span(place.bytes.start - start..place.bytes.end - start);
+        let annotation: Annotation<'a> = kind.span(offset(place.bytes.start)..offset(place.bytes.end));
         if label.is_empty() { annotation } else { annotation.label(label.clone()) }
     });
+    let source = source.trim_end_matches('\r').replace("\r\n", "\n");
     vec![Snippet::source(source).line_start(first).path(path(&at.file)).annotations(annotations).into()]
 }
 

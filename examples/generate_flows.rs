@@ -29,7 +29,7 @@ fn flow(area: &str, number: usize, steps: usize) -> String {
         number % 17,
         number % 3
     );
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         let _ = writeln!(
             text,
             "input:\n  type: object\n  required: [id]\n  properties:\n    id: {{ type: integer }}\n    plan: {{ type: string }}"
@@ -52,7 +52,7 @@ fn flow(area: &str, number: usize, steps: usize) -> String {
         }
         .expect("a string takes everything");
     }
-    if number % 4 == 0 {
+    if number.is_multiple_of(4) {
         let _ = writeln!(
             text,
             "triggers:\n  - name: nightly\n    cron: \"{} 2 * * *\"\n    input: {{ id: {number} }}",

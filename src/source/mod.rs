@@ -61,10 +61,10 @@ impl Sources {
     /// A finding, where the file cannot be read, is too large, or is no text.
     pub fn read(&self, name: &Path) -> Result<String, Box<Finding>> {
         let bytes = match self {
-            Self::Folder { root, .. } => text::read(&root.join(name), name).map_err(Box::new)?,
+            Self::Folder { root, .. } => text::read(&root.join(name), name)?,
             Self::Memory(files) => files.get(name).cloned().unwrap_or_default(),
         };
-        text::decode(bytes, name).map_err(Box::new)
+        text::decode(bytes, name)
     }
 }
 
@@ -94,7 +94,7 @@ pub fn parse(text: &str, name: &Path, findings: &mut Findings) -> Vec<Node> {
         Syntax::Toml => toml::parse(text, findings),
     };
     if documents.is_empty() && findings.len() == before {
-        findings.push(text::empty(name));
+        findings.push(text::empty());
     }
     documents
 }

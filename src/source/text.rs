@@ -11,7 +11,7 @@ use crate::check::{Code, Finding, Place};
 pub const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Reads a file, not more of it than is allowed.
-pub(super) fn read(path: &Path, name: &Path) -> Result<Vec<u8>, Finding> {
+pub(super) fn read(path: &Path, name: &Path) -> Result<Vec<u8>, Box<Finding>> {
     let unreadable = |error: io::Error| {
         Finding::of_file(Code::Unreadable, name, format!("cannot read the file: {error}"))
             .help("make it readable for this user, or take it out of the folder")
@@ -19,10 +19,11 @@ pub(super) fn read(path: &Path, name: &Path) -> Result<Vec<u8>, Finding> {
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
         let what = if metadata.is_dir() { "a folder named like a flow file" } else { "not a regular file" };
-        return Err(Finding::of_file(Code::Unreadable, name, format!("this is {what}")).help("rename or remove it"));
+        let finding = Finding::of_file(Code::Unreadable, name, format!("this is {what}"));
+        return Err(finding.help("rename or remove it").into());
     }
     if metadata.len() > MAX_FILE_BYTES {
-        return Err(too_large(name, metadata.len()));
+        return Err(too_large(name, metadata.len()).into());
     }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
     // The file may grow between the look at its size and the reading.
@@ -31,9 +32,9 @@ pub(super) fn read(path: &Path, name: &Path) -> Result<Vec<u8>, Finding> {
 }
 
 /// Takes bytes for text: UTF-8, with or without a byte order mark (which is dropped), without NUL.
-pub(super) fn decode(bytes: Vec<u8>, name: &Path) -> Result<String, Finding> {
+pub(super) fn decode(bytes: Vec<u8>, name: &Path) -> Result<String, Box<Finding>> {
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(too_large(name, bytes.len() as u64));
+        return Err(too_large(name, bytes.len() as u64).into());
     }
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
@@ -48,8 +49,8 @@ pub(super) fn decode(bytes: Vec<u8>, name: &Path) -> Result<String, Finding> {
     if let Some(offset) = text.find('\0') {
         let line = text[..offset].matches('\n').count() + 1;
         let message = format!("byte {offset} of the file (line {line}) is NUL");
-        return Err(Finding::of_file(Code::NulCharacter, name, message)
-            .help("save the file as UTF-8 text: NUL characters usually mean UTF-16 or a binary file"));
+        let help = "save the file as UTF-8 text: NUL characters usually mean UTF-16 or a binary file";
+        return Err(Finding::of_file(Code::NulCharacter, name, message).help(help).into());
     }
     Ok(text)
 }
@@ -65,10 +66,7 @@ fn mebibytes(bytes: u64) -> u64 {
 }
 
 /// A file in which nothing is said.
-pub(super) fn empty(name: &Path) -> Finding {
-    Finding {
-        file: name.to_owned(),
-        ..Finding::new(Code::EmptyFile, Place::Text(Span::default()), "there is no flow in this file")
-    }
-    .help("write at least `flow:` and `steps:`, or remove the file")
+pub(super) fn empty() -> Finding {
+    Finding::new(Code::EmptyFile, Place::Text(Span::default()), "there is no flow in this file")
+        .help("write at least `flow:` and `steps:`, or remove the file")
 }

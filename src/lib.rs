@@ -13,8 +13,10 @@
 
 pub mod apply;
 pub mod catalog;
+pub mod check;
 pub mod config;
 pub mod database;
+pub mod definition;
 pub mod diff;
 pub mod drift;
 pub mod engine;
@@ -24,3 +26,4 @@ pub mod migration;
 pub mod plan;
 pub mod pull;
 pub mod report;
+pub mod source;

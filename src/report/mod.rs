@@ -3,6 +3,7 @@
 
 mod changes;
 mod drift;
+pub mod findings;
 mod plan;
 mod status;
 mod style;

@@ -1,0 +1,80 @@
+//! The JSON Schema of the format, for editors: written from the same table that the check reads.
+
+use serde_json::{Map, Value, json};
+
+use super::shape::{FLOW, HANDLER, Kind, OPTIONS, OVERRIDES, Object, STEP, TRIGGER, TRIGGER_OVERRIDES};
+
+/// The schema of a flow file, draft 2020-12.
+pub fn json_schema() -> Value {
+    let definitions = [&OPTIONS, &STEP, &HANDLER, &TRIGGER, &TRIGGER_OVERRIDES, &OVERRIDES];
+    let mut schema = object(&FLOW);
+    let definitions: Map<_, _> =
+        definitions.into_iter().map(|each| (each.name.to_owned(), Value::Object(object(each)))).collect();
+    schema.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
+    schema.insert("title".to_owned(), json!("A flowsmith flow"));
+    schema.insert("$defs".to_owned(), Value::Object(definitions));
+    Value::Object(schema)
+}
+
+fn object(object: &Object) -> Map<String, Value> {
+    let mut schema = Map::new();
+    schema.insert("type".to_owned(), json!("object"));
+    schema.insert("additionalProperties".to_owned(), json!(false));
+    let mut properties = Map::new();
+    for field in object.fields {
+        let mut property = kind(&field.kind);
+        property.insert("description".to_owned(), json!(field.doc));
+        if let Some(default) = field.default.and_then(|default| serde_json::from_str::<Value>(default).ok()) {
+            property.insert("default".to_owned(), default);
+        }
+        properties.insert(field.name.to_owned(), Value::Object(property));
+    }
+    schema.insert("properties".to_owned(), Value::Object(properties));
+    let required: Vec<_> = object.fields.iter().filter(|field| field.required).map(|field| field.name).collect();
+    if !required.is_empty() {
+        schema.insert("required".to_owned(), json!(required));
+    }
+    if !object.exactly_one.is_empty() {
+        let choices: Vec<_> = object.exactly_one.iter().map(|name| json!({ "required": [name] })).collect();
+        schema.insert("oneOf".to_owned(), Value::Array(choices));
+    }
+    schema
+}
+
+fn kind(kind: &Kind) -> Map<String, Value> {
+    let schema = match kind {
+        Kind::Text => json!({ "type": "string", "minLength": 1 }),
+        Kind::Slug(most) => json!({ "type": "string", "pattern": "^[a-zA-Z_][a-zA-Z0-9_]*$", "maxLength": most }),
+        Kind::Bool => json!({ "type": "boolean" }),
+        Kind::Integer(least, most, _) => json!({ "type": "integer", "minimum": least, "maximum": most }),
+        Kind::Duration(least) => json!({
+            "anyOf": [
+                { "type": "integer", "minimum": least, "maximum": i32::MAX },
+                { "type": "string", "pattern": "^[0-9]+ ?[smhd]?$" },
+            ],
+            "examples": ["90s", "5m", "2h", "3d"],
+        }),
+        Kind::Word(choices) => json!({ "enum": choices }),
+        Kind::Url => json!({ "type": "string", "pattern": "^https?://" }),
+        Kind::Json => json!({}),
+        Kind::Pattern => json!({ "type": "object" }),
+        Kind::Schema => json!({ "type": ["object", "boolean"] }),
+        Kind::List(item) => json!({ "type": "array", "items": nested(item) }),
+        Kind::TextOrList => json!({
+            "anyOf": [
+                { "type": "string", "minLength": 1 },
+                { "type": "array", "items": { "type": "string", "minLength": 1 } },
+            ],
+        }),
+        Kind::Map(value) => json!({ "type": "object", "additionalProperties": nested(value) }),
+        Kind::MapOrEmpty(value) => {
+            json!({ "type": "object", "additionalProperties": { "anyOf": [nested(value), { "type": "null" }] } })
+        }
+        Kind::Object(object) | Kind::Overrides(object) => json!({ "$ref": format!("#/$defs/{}", object.name) }),
+    };
+    if let Value::Object(schema) = schema { schema } else { Map::new() }
+}
+
+fn nested(inner: &Kind) -> Value {
+    Value::Object(kind(inner))
+}

@@ -13,3 +13,4 @@
 
 pub mod catalog;
 pub mod engine;
+pub mod server;

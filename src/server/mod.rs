@@ -85,9 +85,9 @@ pub fn provide(settings: &Settings, progress: &dyn Fn(&str)) -> Result<Binaries,
     if settings.major.is_none_or(|major| major == bundle::MAJOR) {
         return bundle::unpack(&cache, &account, progress);
     }
-    fetch_into(&cache, settings, &account, progress).or_else(|error| match error {
-        ServerError::Fetch { reason } => Err(ServerError::NotFound { looked, major: settings.major, fetch: reason }),
-        other => Err(other),
+    fetch_into(&cache, settings, &account, progress).map_err(|error| match error {
+        ServerError::Fetch { reason } => ServerError::NotFound { looked, major: settings.major, fetch: reason },
+        other => other,
     })
 }
 

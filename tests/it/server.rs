@@ -24,7 +24,7 @@ const FOLDER: &str = "FLOWSMITH_TEST_FOLDER";
 async fn each_test_has_a_database_of_its_own() {
     let (one, other) = (Database::create().await, Database::create().await);
     execute(one.options(), "CREATE TABLE t ()").await;
-    execute(other.options(), "CREATE TABLE t ()").await;
+    execute(other.url().parse().unwrap(), "CREATE TABLE t ()").await;
 }
 
 #[tokio::test]

@@ -26,4 +26,5 @@ pub mod migration;
 pub mod plan;
 pub mod pull;
 pub mod report;
+pub mod server;
 pub mod source;

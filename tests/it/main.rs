@@ -1,0 +1,6 @@
+//! All integration tests, in one program, so that one PostgreSQL server serves them all; see `support`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+mod server;
+mod support;

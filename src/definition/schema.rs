@@ -2,7 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::RUN;
+
 use super::shape::{FLOW, HANDLER, Kind, OPTIONS, OVERRIDES, Object, STEP, TRIGGER, TRIGGER_OVERRIDES};
+
+const SLUG: &str = "^[a-zA-Z_][a-zA-Z0-9_]*$";
 
 /// The schema of a flow file, draft 2020-12.
 pub fn json_schema() -> Value {
@@ -44,7 +48,7 @@ fn object(object: &Object) -> Map<String, Value> {
 fn kind(kind: &Kind) -> Map<String, Value> {
     let schema = match kind {
         Kind::Text => json!({ "type": "string", "minLength": 1 }),
-        Kind::Slug(most) => json!({ "type": "string", "pattern": "^[a-zA-Z_][a-zA-Z0-9_]*$", "maxLength": most }),
+        Kind::Slug(most) => json!({ "type": "string", "pattern": SLUG, "maxLength": most }),
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::Integer(least, most, _) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Kind::Duration(least) => json!({
@@ -68,7 +72,12 @@ fn kind(kind: &Kind) -> Map<String, Value> {
         }),
         Kind::Map(value) => json!({ "type": "object", "additionalProperties": nested(value) }),
         Kind::MapOrEmpty(value) => {
-            json!({ "type": "object", "additionalProperties": { "anyOf": [nested(value), { "type": "null" }] } })
+            json!({
+                "type": "object",
+                "minProperties": 1,
+                "propertyNames": { "pattern": SLUG, "not": { "const": RUN } },
+                "additionalProperties": { "anyOf": [nested(value), { "type": "null" }] },
+            })
         }
         Kind::Object(object) | Kind::Overrides(object) => json!({ "$ref": format!("#/$defs/{}", object.name) }),
     };

@@ -1,6 +1,6 @@
 //! Dependencies: known, each once, and without circles.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::check::order::{MAX_CYCLES, StepGraph};
 use crate::check::{Code, Finding, Findings};
@@ -35,21 +35,23 @@ pub(super) fn check(flow: &FlowFile, graph: &StepGraph, findings: &mut Findings)
 }
 
 fn dependencies(step: &StepDefinition, flow: &FlowFile, known: &HashSet<&str>, findings: &mut Findings) {
-    for (position, item) in step.depends_on.iter().enumerate() {
+    let mut listed = HashMap::new();
+    for item in &step.depends_on {
         let path = || super::step_path(step).key("depends_on").index(item.index);
         if item.text == step.slug {
             findings.push(depends_on_itself(step, path()));
         } else if !known.contains(item.text.as_str()) {
             findings.push(unknown(step, &item.text, path(), flow));
         }
-        if let Some(first) = step.depends_on[..position].iter().find(|first| first.text == item.text) {
+        if let Some(first) = listed.get(item.text.as_str()) {
             let message = format!("the step `{}` lists the dependency `{}` twice", step.slug, item.text);
             let finding = Finding::new(Code::DuplicateDependency, path(), message)
                 .label("again here")
-                .related(super::step_path(step).key("depends_on").index(first.index), "first here");
+                .related(super::step_path(step).key("depends_on").index(*first), "first here");
             findings
                 .push(finding.help("remove one: the engine would count two, see one finish, and never start the step"));
         }
+        listed.entry(item.text.as_str()).or_insert(item.index);
         if findings.is_full() {
             return;
         }

@@ -48,6 +48,17 @@ fn example_flows_are_clean_and_fit_the_schema() {
 }
 
 #[test]
+fn overrides_that_are_accepted_fit_the_schema_too() {
+    let name = Path::new("tests/cases/check/environment_overrides_merge_key_by_key/flow.yaml");
+    let text = fs::read_to_string(root().join(name)).expect("a case");
+    let schema = schema("flow.v1.json");
+    for document in parse(&text, name, &mut flowsmith::check::Findings::default()) {
+        let errors: Vec<_> = schema.iter_errors(&document.to_json()).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?}");
+    }
+}
+
+#[test]
 fn example_flows_use_every_key_of_the_format() {
     let sources = Sources::project(root());
     let mut used = Vec::new();

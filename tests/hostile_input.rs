@@ -146,3 +146,38 @@ fn a_hundred_thousand_aliases_are_cheap_or_refused() {
     }
     assert_eq!(codes(&check_text("a.yaml", flow)).first(), Some(&Code::AliasBomb));
 }
+
+#[test]
+fn schemas_as_deep_as_allowed_are_compiled() {
+    let depth = 28;
+    let schema = format!("{}{{ enum: [1] }}{}", "{ items: { not: ".repeat(depth), " } }".repeat(depth));
+    let value = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+    let flow = format!(
+        "flow: order\ninput: {schema}\nsteps:\n  load: {{}}\ntriggers:\n  - {{ name: t, cron: '@daily', input: {value} }}\n"
+    );
+    let checked = check_text("a.yaml", flow);
+    assert!(codes(&checked).iter().all(|code| *code == Code::TriggerInput), "{:?}", checked.findings);
+}
+
+#[test]
+fn references_of_a_schema_to_itself_end() {
+    let flow = "flow: order\ninput: { $ref: '#' }\nsteps:\n  load: { output: { anyOf: [{ $ref: '#' }, { $ref: '#/anyOf/0' }] } }\ntriggers:\n  - { name: t, cron: '@daily', input: 1 }\n";
+    check_text("a.yaml", flow);
+}
+
+#[test]
+fn a_flow_of_a_hundred_thousand_environments_is_refused() {
+    let environments: String = (0..100_000).map(|number| format!("  e{number}: {{ owner: me }}\n")).collect();
+    let flow = format!("{GOOD}environments:\n{environments}");
+    assert_eq!(codes(&check_text("a.yaml", flow)), [Code::TooManyEnvironments]);
+}
+
+#[test]
+fn findings_in_thousands_of_files_are_all_located() {
+    let flow = |number: usize| format!("flow: f{number}\nsteps:\n  load: {{ timeout: 0 }}\n").into_bytes();
+    let files = (0..3000).map(|number| (format!("f{number}.yaml").into(), flow(number)));
+    let sources = Sources::Memory(files.collect());
+    let report = Report::new(&check(&sources, &CheckSettings::default()), &sources);
+    assert_eq!(report.findings.len(), 3000);
+    assert!(report.findings.iter().all(|located| located.at.as_ref().is_some_and(|at| at.start.line == 3)));
+}

@@ -88,6 +88,7 @@ codes! {
     DuplicateTrigger = "FS208", Error, "two triggers with one name";
     InvalidVersion = "FS209", Error, "not a version";
     UnknownEnvironment = "FS210", Error, "an environment that no flow declares";
+    TooManyEnvironments = "FS211", Error, "too many environments";
     UnknownDependency = "FS301", Error, "an unknown dependency";
     SelfDependency = "FS302", Error, "a step that depends on itself";
     Cycle = "FS303", Error, "steps that wait for each other";

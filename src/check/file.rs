@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::rules::project::Named;
-use super::{CheckSettings, Finding, Findings, lower, rules};
+use super::{CheckSettings, Code, Finding, Findings, lower, rules};
 use crate::catalog::{Flow, FlowId};
 use crate::definition::{FlowFile, Trigger, decode, environment};
-use crate::source::{Node, Sources, parse};
+use crate::source::{FieldPath, Node, Sources, parse};
+
+/// Each is a whole flow to be checked; nobody has so many, and a hostile file could have a million.
+const MAX_ENVIRONMENTS: usize = 32;
 
 /// What one file gives. The text and its tree are gone by now: ten thousand of them would fill memory.
 #[derive(Debug, Default)]
@@ -69,8 +72,11 @@ fn document_flow(
     let (file, order) = decode_and_check(node, settings, findings)?;
     findings.stamp(base, document, None);
     let mut chosen = (file, order);
-    let names = chosen.0.environments.clone();
-    for name in names {
+    let names = std::mem::take(&mut chosen.0.environments);
+    if names.len() > MAX_ENVIRONMENTS {
+        findings.push(too_many_environments(names.len()));
+    }
+    for name in names.into_iter().take(MAX_ENVIRONMENTS) {
         let from = findings.len();
         let overridden = decode_and_check(&environment::merged(node, &name), settings, findings);
         findings.stamp(from, document, Some(&name));
@@ -94,6 +100,13 @@ fn document_flow(
         _ => None,
     };
     Some(FileFlow { document, id, lowered })
+}
+
+fn too_many_environments(number: usize) -> Finding {
+    let path = FieldPath::root().key("environments").itself();
+    let message = format!("the flow has {number} environments, more than the {MAX_ENVIRONMENTS} allowed");
+    let finding = Finding::new(Code::TooManyEnvironments, path, message).label("each is checked as a flow of its own");
+    finding.help("keep what differs between places of one kind in the database, not in the definition")
 }
 
 fn decode_and_check(

@@ -46,7 +46,9 @@ pub(super) fn lower(file: FlowFile, id: FlowId, order: &[usize]) -> Flow {
 }
 
 fn step(step: StepDefinition) -> Step {
-    let mut depends_on: Vec<_> = step.dependencies().map(str::to_owned).collect();
+    let source =
+        step.source().filter(|source| step.depends_on.iter().all(|item| item.text != *source)).map(str::to_owned);
+    let mut depends_on: Vec<_> = step.depends_on.into_iter().map(|item| item.text).chain(source).collect();
     depends_on.sort_unstable();
     Step {
         kind: if step.map.is_some() { StepKind::Map } else { StepKind::Single },

@@ -14,13 +14,14 @@ pub const MAX_CYCLES: usize = 20;
 
 /// Steps by their place in the file, an edge from each dependency to the step that waits for it. Unknown dependencies
 /// and steps that name themselves are left out: other rules report them.
-pub struct StepGraph {
+pub struct StepGraph<'f> {
     graph: DiGraph<(), ()>,
+    by_slug: HashMap<&'f str, NodeIndex>,
 }
 
-impl StepGraph {
+impl<'f> StepGraph<'f> {
     /// The graph of a flow.
-    pub fn of(flow: &FlowFile) -> Self {
+    pub fn of(flow: &'f FlowFile) -> Self {
         let mut graph = DiGraph::with_capacity(flow.steps.len(), flow.steps.len() * 2);
         let mut by_slug = HashMap::with_capacity(flow.steps.len());
         for step in &flow.steps {
@@ -36,7 +37,12 @@ impl StepGraph {
                 }
             }
         }
-        Self { graph }
+        Self { graph, by_slug }
+    }
+
+    /// The steps by their slugs.
+    pub(super) fn steps(&self) -> &HashMap<&'f str, NodeIndex> {
+        &self.by_slug
     }
 
     /// From edges between places; those out of range are left out.
@@ -48,7 +54,7 @@ impl StepGraph {
         for (from, to) in edges.iter().filter(|(from, to)| *from < nodes && *to < nodes && from != to) {
             graph.add_edge(NodeIndex::new(*from), NodeIndex::new(*to), ());
         }
-        Self { graph }
+        Self { graph, by_slug: HashMap::new() }
     }
 
     /// Every step after those it waits for, otherwise in the order of the file; none where there is a circle.

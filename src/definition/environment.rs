@@ -1,6 +1,8 @@
 //! Merging an environment's overrides into a flow, at the level of nodes: each keeps the place it was written at, so a
 //! finding points into the override that brings it about.
 
+use std::collections::HashMap;
+
 use crate::source::{Key, Node, Value};
 
 /// The names of a document's environments, in the order of the file.
@@ -58,10 +60,11 @@ fn is_json(key: &str, depth: usize) -> bool {
 
 fn merge_triggers(triggers: &mut Vec<Node>, overrides: &[Node]) {
     let name_of = |trigger: &Node| trigger.get("name").and_then(Node::as_str).map(str::to_owned);
+    let places: HashMap<_, _> =
+        triggers.iter().enumerate().rev().filter_map(|(place, trigger)| Some((name_of(trigger)?, place))).collect();
     for trigger in overrides {
-        let name = name_of(trigger);
-        let existing = triggers.iter_mut().find(|base| name.is_some() && name_of(base) == name);
-        match existing.map(|existing| &mut existing.value) {
+        let place = name_of(trigger).and_then(|name| places.get(&name));
+        match place.and_then(|place| triggers.get_mut(*place)).map(|existing| &mut existing.value) {
             Some(Value::Map(entries)) => {
                 for (key, value) in trigger.entries() {
                     replace(entries, key, value);

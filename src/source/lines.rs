@@ -1,5 +1,7 @@
 //! From a parser's offsets to bytes, lines and columns.
 
+use std::sync::Arc;
+
 use super::{Span, Syntax};
 
 /// A position for people: both from 1, the column in characters.
@@ -13,16 +15,21 @@ pub struct Position {
 
 /// Where the lines of a text begin.
 #[derive(Debug)]
-pub struct Lines<'a> {
-    text: &'a str,
+pub struct Lines {
+    text: Arc<str>,
     syntax: Syntax,
     /// By line: its first character and its first byte, counted from the start of the text.
     starts: Vec<(usize, usize)>,
 }
 
-impl<'a> Lines<'a> {
+impl Lines {
+    /// The text itself.
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
     /// Indexes a text whose parser counts as `syntax` does.
-    pub fn new(text: &'a str, syntax: Syntax) -> Self {
+    pub fn new(text: Arc<str>, syntax: Syntax) -> Self {
         let mut starts = vec![(0, 0)];
         let (mut characters, mut bytes) = (0, 0);
         for line in text.split_inclusive('\n') {
@@ -53,12 +60,6 @@ impl<'a> Lines<'a> {
         let line = self.line_of(byte);
         let start = self.starts[line].1;
         Position { line: line + 1, column: self.text[start..byte].chars().count() + 1 }
-    }
-
-    /// The bytes of the lines from `first` to `last` (both from 1), line ends included.
-    pub fn lines(&self, first: usize, last: usize) -> std::ops::Range<usize> {
-        let byte = |line: usize| self.starts.get(line).map_or(self.text.len(), |start| start.1);
-        byte(first.saturating_sub(1))..byte(last)
     }
 
     fn line_of(&self, byte: usize) -> usize {

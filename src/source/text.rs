@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use super::Span;
@@ -16,7 +17,10 @@ pub(super) fn read(path: &Path, name: &Path) -> Result<Vec<u8>, Box<Finding>> {
         Finding::of_file(Code::Unreadable, name, format!("cannot read the file: {error}"))
             .help("make it readable for this user, or take it out of the folder")
     };
-    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    // Opening a pipe would wait for its writer: not to wait is said at the opening, what it is can be asked only after it.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(flags).open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
         let what = if metadata.is_dir() { "a folder named like a flow file" } else { "not a regular file" };
         let finding = Finding::of_file(Code::Unreadable, name, format!("this is {what}"));
@@ -27,7 +31,7 @@ pub(super) fn read(path: &Path, name: &Path) -> Result<Vec<u8>, Box<Finding>> {
     }
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
     // The file may grow between the look at its size and the reading.
-    File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     Ok(bytes)
 }
 

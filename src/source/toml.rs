@@ -14,7 +14,7 @@ pub(super) fn parse(text: &str, findings: &mut Findings) -> Vec<Node> {
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in errors.iter().take(MAX_ERRORS) {
         let span = error.span().map_or_else(|| Span::new(0, 1), |range| Span::new(range.start, range.end));
-        findings.push(syntax(error.message().trim(), span));
+        findings.push(syntax(error.message().trim(), text, span));
     }
     if !errors.is_empty() {
         return Vec::new();
@@ -28,13 +28,13 @@ pub(super) fn parse(text: &str, findings: &mut Findings) -> Vec<Node> {
     vec![Node { span, value: Value::Map(entries) }]
 }
 
-fn syntax(message: &str, span: Span) -> Finding {
+fn syntax(message: &str, text: &str, span: Span) -> Finding {
     if message.contains("recursion limit") {
-        let message = format!("values are nested more than {MAX_DEPTH} deep");
-        return Finding::new(Code::TooDeep, span, message).label("one level too deep").help("flatten it");
+        return too_deep(span);
     }
     if message.contains("duplicate key") {
-        return Finding::new(Code::DuplicateKey, span, "this key is written twice")
+        let key = text.get(span.start as usize..span.end as usize).unwrap_or_default();
+        return Finding::new(Code::DuplicateKey, span, format!("the key `{key}` is written twice"))
             .label("again here")
             .help("keep one of them: a table holds each key once");
     }
@@ -44,6 +44,11 @@ fn syntax(message: &str, span: Span) -> Finding {
     } else {
         finding.help("write `key = value`, one a line, under a `[table]` header")
     }
+}
+
+fn too_deep(span: Span) -> Finding {
+    let message = format!("values are nested more than {MAX_DEPTH} deep");
+    Finding::new(Code::TooDeep, span, message).label("one level too deep").help("flatten it")
 }
 
 fn span_of<T>(spanned: &Spanned<T>) -> Span {
@@ -75,7 +80,7 @@ impl Reader<'_> {
         let span = span_of(&value);
         if depth > MAX_DEPTH {
             if !self.is_too_deep {
-                self.findings.push(syntax("recursion limit", span));
+                self.findings.push(too_deep(span));
             }
             self.is_too_deep = true;
             return Node { span, value: Value::Null };

@@ -226,8 +226,11 @@ impl Reader<'_> {
             *key = Pending::Key(Key { span, name });
             return;
         }
-        let first = entries.iter().find(|(key, _)| key.name == name).map_or(span, |(key, _)| key.span);
         *key = Pending::Refused;
+        if self.findings.is_full() {
+            return;
+        }
+        let first = entries.iter().find(|(key, _)| key.name == name).map_or(span, |(key, _)| key.span);
         let finding = Finding::new(Code::DuplicateKey, span, format!("the key `{name}` is written twice"))
             .label("again here")
             .related(first, "first here")

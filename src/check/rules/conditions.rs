@@ -1,5 +1,7 @@
 //! Conditions: patterns that can match, and what follows where they do not.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::check::{Code, Finding, Findings};
@@ -34,7 +36,11 @@ pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
 
 fn keys_are_dependencies(step: &StepDefinition, key: &str, pattern: &Value, findings: &mut Findings) {
     let Some(pattern) = pattern.as_object() else { return };
-    for name in pattern.keys().filter(|name| step.dependencies().all(|dependency| dependency != *name)) {
+    let known: HashSet<_> = step.dependencies().collect();
+    for name in pattern.keys().filter(|name| !known.contains(name.as_str())) {
+        if findings.is_full() {
+            return;
+        }
         let path = super::step_path(step).key(key).key(name).itself();
         let consequence = if key == "if" { "can never match" } else { "excludes nothing" };
         let message =

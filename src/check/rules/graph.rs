@@ -1,6 +1,8 @@
 //! Dependencies: known, each once, and without circles.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+
+use petgraph::graph::NodeIndex;
 
 use crate::check::order::{MAX_CYCLES, StepGraph};
 use crate::check::{Code, Finding, Findings};
@@ -10,15 +12,15 @@ use crate::source::FieldPath;
 /// The most steps of a circle that are spelled out.
 const SHOWN_STEPS: usize = 12;
 
-pub(super) fn check(flow: &FlowFile, graph: &StepGraph, findings: &mut Findings) -> Option<Vec<usize>> {
-    let known: HashSet<_> = flow.steps.iter().map(|step| step.slug.as_str()).collect();
+pub(super) fn check(flow: &FlowFile, graph: &StepGraph<'_>, findings: &mut Findings) -> Option<Vec<usize>> {
+    let known = graph.steps();
     for step in &flow.steps {
-        dependencies(step, flow, &known, findings);
+        dependencies(step, flow, known, findings);
         if let Some(source) = step.source() {
             let path = super::step_path(step).key("map");
             if source == step.slug {
                 findings.push(depends_on_itself(step, path));
-            } else if !known.contains(source) {
+            } else if !known.contains_key(source) {
                 let mut finding = unknown(step, source, path, flow);
                 if let Some(help) = &mut finding.help {
                     help.push_str("; to map the run's input, write `run`");
@@ -34,21 +36,25 @@ pub(super) fn check(flow: &FlowFile, graph: &StepGraph, findings: &mut Findings)
     order
 }
 
-fn dependencies(step: &StepDefinition, flow: &FlowFile, known: &HashSet<&str>, findings: &mut Findings) {
-    for (position, item) in step.depends_on.iter().enumerate() {
+fn dependencies(step: &StepDefinition, flow: &FlowFile, known: &HashMap<&str, NodeIndex>, findings: &mut Findings) {
+    let mut listed = HashMap::new();
+    for item in &step.depends_on {
         let path = || super::step_path(step).key("depends_on").index(item.index);
         if item.text == step.slug {
             findings.push(depends_on_itself(step, path()));
-        } else if !known.contains(item.text.as_str()) {
+        } else if !known.contains_key(item.text.as_str()) {
             findings.push(unknown(step, &item.text, path(), flow));
         }
-        if let Some(first) = step.depends_on[..position].iter().find(|first| first.text == item.text) {
+        if let Some(first) = listed.get(item.text.as_str()) {
             let message = format!("the step `{}` lists the dependency `{}` twice", step.slug, item.text);
             let finding = Finding::new(Code::DuplicateDependency, path(), message)
                 .label("again here")
-                .related(super::step_path(step).key("depends_on").index(first.index), "first here");
+                .related(super::step_path(step).key("depends_on").index(*first), "first here");
             findings
                 .push(finding.help("remove one: the engine would count two, see one finish, and never start the step"));
+        }
+        if step.depends_on.len() > 1 {
+            listed.entry(item.text.as_str()).or_insert(item.index);
         }
         if findings.is_full() {
             return;
@@ -76,7 +82,7 @@ fn unknown(step: &StepDefinition, name: &str, path: FieldPath, flow: &FlowFile) 
     finding.help(words::suggest(name, others))
 }
 
-fn cycles(flow: &FlowFile, graph: &StepGraph, findings: &mut Findings) {
+fn cycles(flow: &FlowFile, graph: &StepGraph<'_>, findings: &mut Findings) {
     let (cycles, has_more) = graph.cycles();
     for (position, cycle) in cycles.iter().enumerate() {
         let slugs: Vec<_> = cycle.iter().map(|step| flow.steps[*step].slug.as_str()).collect();

@@ -7,8 +7,12 @@ use crate::definition::{FlowFile, RUN, StepDefinition};
 use crate::source::FieldPath;
 
 pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
-    let singles: HashMap<_, _> =
-        flow.steps.iter().filter(|step| step.map.is_none()).map(|step| (step.slug.as_str(), step)).collect();
+    let singles: HashMap<_, _> = flow
+        .steps
+        .iter()
+        .filter(|step| step.map.is_none() && step.output.is_some())
+        .map(|step| (step.slug.as_str(), step))
+        .collect();
     let input_types = flow.input.as_ref().and_then(super::declared_types);
     for step in &flow.steps {
         let Some(map) = step.map.as_deref() else { continue };

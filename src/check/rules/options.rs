@@ -2,7 +2,7 @@
 
 use crate::catalog::FlowOptions;
 use crate::check::{Code, Finding, Findings};
-use crate::definition::{FlowFile, Options};
+use crate::definition::{FlowFile, Options, StepDefinition};
 use crate::source::FieldPath;
 
 const WEEK: i64 = 7 * 24 * 60 * 60;
@@ -13,19 +13,21 @@ pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
         base_delay: flow.defaults.base_delay.or(Some(FlowOptions::DEFAULT.base_delay)),
         timeout: None,
     };
-    retries("the flow", flow.defaults, inherited, &|| FieldPath::root().key("defaults"), findings);
+    retries(None, flow.defaults, inherited, findings);
     for step in &flow.steps {
-        retries(&format!("the step `{}`", step.slug), step.options, inherited, &|| super::step_path(step), findings);
+        retries(Some(step), step.options, inherited, findings);
     }
 }
 
 /// Options that are inherited as they are were looked at where they are written.
-fn retries(what: &str, written: Options, inherited: Options, path: &dyn Fn() -> FieldPath, findings: &mut Findings) {
+fn retries(step: Option<&StepDefinition>, written: Options, inherited: Options, findings: &mut Findings) {
+    let path = || step.map_or_else(|| FieldPath::root().key("defaults"), super::step_path);
+    let what = || step.map_or_else(|| "the flow".to_owned(), |step| format!("the step `{}`", step.slug));
     if written.max_attempts == Some(0) {
         let finding = Finding::new(
             Code::ZeroAttempts,
             path().key("max_attempts"),
-            format!("{what} allows 0 attempts, which means the same as 1"),
+            format!("{} allows 0 attempts, which means the same as 1", what()),
         )
         .label("its tasks are still tried once");
         findings.push(finding.help("write 1 for a single attempt; to run nothing, remove the step"));
@@ -37,7 +39,7 @@ fn retries(what: &str, written: Options, inherited: Options, path: &dyn Fn() -> 
     let base = written.base_delay.or(inherited.base_delay).unwrap_or(0);
     let Some(last) = last_delay(attempts, base).filter(|delay| *delay > WEEK) else { return };
     let key = if written.max_attempts.is_some() { "max_attempts" } else { "base_delay" };
-    let message = format!("{what} waits {} before its last retry", spell(last));
+    let message = format!("{} waits {} before its last retry", what(), spell(last));
     let finding = Finding::new(Code::LongRetry, path().key(key), message)
         .label(format!("{base} s, doubled {} times", attempts - 1));
     findings.push(match most_attempts(base) {

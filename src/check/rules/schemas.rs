@@ -59,6 +59,9 @@ pub(super) fn compile(schema: &Value) -> Result<Validator, Box<ValidationError<'
     jsonschema::options().with_draft(jsonschema::Draft::Draft202012).build(schema).map_err(Box::new)
 }
 
+/// More names than this are compared by the crate, which does not compare each with each.
+const MAX_PLAIN_NAMES: usize = 64;
+
 /// Most schemas name types, properties and what is required, and those are told at a glance: compiling each of ten
 /// thousand would take longer than everything else. Whatever is not seen to be valid here is compiled.
 fn is_plain(schema: &Value) -> bool {
@@ -68,7 +71,8 @@ fn is_plain(schema: &Value) -> bool {
         "properties" => value.as_object().is_some_and(|properties| properties.values().all(is_plain)),
         "items" | "additionalProperties" => is_plain(value),
         "required" => value.as_array().is_some_and(|names| {
-            names.iter().all(Value::is_string)
+            names.len() <= MAX_PLAIN_NAMES
+                && names.iter().all(Value::is_string)
                 && names.iter().enumerate().all(|(place, name)| !names[..place].contains(name))
         }),
         "title" | "description" => value.is_string(),

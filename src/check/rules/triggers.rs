@@ -1,18 +1,21 @@
 //! Triggers: schedules that fire, names that can exist, inputs that the flow takes.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
+use jsonschema::Validator;
 use serde_json::Value;
 
 use super::schemas;
 use crate::check::{Code, Finding, Findings, cron};
-use crate::definition::{FlowFile, Item, Trigger, TriggerSource, words};
+use crate::definition::{FlowFile, Item, StepDefinition, Trigger, TriggerSource, words};
 use crate::source::FieldPath;
 
 /// The longest identifier of PostgreSQL.
 const MAX_IDENTIFIER: usize = 63;
 
 pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
+    let expected = Expected::of(flow);
     for trigger in &flow.triggers {
         let path = |key: &str| FieldPath::root().key("triggers").index(trigger.index).key(key);
         match &trigger.source {
@@ -25,7 +28,7 @@ pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
             None => continue,
         }
         misplaced(trigger, &path, findings);
-        input(flow, trigger, &path, findings);
+        input(&expected, trigger, &path, findings);
     }
 }
 
@@ -155,38 +158,52 @@ fn misplaced(trigger: &Trigger, path: &dyn Fn(&str) -> FieldPath, findings: &mut
     }
 }
 
-fn input(flow: &FlowFile, trigger: &Trigger, path: &dyn Fn(&str) -> FieldPath, findings: &mut Findings) {
-    let is_schedule = matches!(trigger.source, Some(TriggerSource::Cron(_)));
-    let (input, at) = match &trigger.input {
-        Some(input) => (Cow::Borrowed(input), path("input")),
-        None if is_schedule => (Cow::Owned(Value::Object(serde_json::Map::new())), path("cron")),
-        // A row or an event is not known here.
-        None => return,
-    };
+/// What a flow wants its runs' input to be; its schema is compiled for the first trigger that has an input.
+struct Expected<'f> {
+    map: Option<&'f StepDefinition>,
+    schema: Option<&'f Value>,
+    compiled: OnceCell<Option<Validator>>,
+}
+
+impl<'f> Expected<'f> {
+    fn of(flow: &'f FlowFile) -> Self {
+        let map = flow.steps.iter().find(|step| step.is_root_map());
+        Self { map, schema: flow.input.as_ref(), compiled: OnceCell::new() }
+    }
+
+    fn validator(&self) -> Option<&Validator> {
+        self.compiled.get_or_init(|| schemas::compile(self.schema?).ok()).as_ref()
+    }
+}
+
+fn input(expected: &Expected<'_>, trigger: &Trigger, path: &dyn Fn(&str) -> FieldPath, findings: &mut Findings) {
     let name = trigger.name.as_deref().unwrap_or("this trigger");
-    if let Some(map) = flow.steps.iter().find(|step| step.is_root_map())
-        && !input.is_array()
-    {
-        let finding = Finding::new(
-            Code::TriggerInput,
-            at,
-            format!("`{name}` starts runs with an input that is no array, but the step `{}` maps it", map.slug),
-        )
-        .label("not an array")
-        .related(super::step_path(map).key("map"), "needs an array");
+    let (input, at, label) = match (&trigger.input, &trigger.source) {
+        (Some(input), _) => (Cow::Borrowed(input), path("input"), "does not fit"),
+        (None, Some(TriggerSource::Cron(_))) => {
+            (Cow::Owned(Value::Object(serde_json::Map::new())), path("cron"), "starts runs with the input {}")
+        }
+        // A row or an event is not known here.
+        (None, _) => return,
+    };
+    if let Some(map) = expected.map.filter(|_| !input.is_array()) {
+        let message =
+            format!("`{name}` starts runs with an input that is no array, but the step `{}` maps it", map.slug);
+        let finding = Finding::new(Code::TriggerInput, at, message)
+            .label("not an array")
+            .related(super::step_path(map).key("map"), "needs an array");
         findings.push(finding.help("write a list under `input`"));
         return;
     }
-    let Some(validator) = flow.input.as_ref().and_then(|schema| schemas::compile(schema).ok()) else { return };
-    for error in validator.iter_errors(&input) {
-        let place = schemas::below(at.clone(), error.instance_path().as_str());
-        let finding = Finding::new(
-            Code::TriggerInput,
-            if trigger.input.is_some() { place } else { at.clone() },
-            format!("the input of `{name}` does not fit the flow's `input`: {error}"),
-        )
-        .label(if trigger.input.is_some() { "does not fit" } else { "starts runs with the input {}" })
-        .related(FieldPath::root().key("input").itself(), "declared here");
+    for error in expected.validator().into_iter().flat_map(|validator| validator.iter_errors(&input)) {
+        let place = match &trigger.input {
+            Some(_) => schemas::below(at.clone(), error.instance_path().as_str()),
+            None => at.clone(),
+        };
+        let message = format!("the input of `{name}` does not fit the flow's `input`: {error}");
+        let finding = Finding::new(Code::TriggerInput, place, message)
+            .label(label)
+            .related(FieldPath::root().key("input").itself(), "declared here");
         findings.push(finding.help("change the trigger's `input`, or the schema"));
         if findings.is_full() {
             return;

@@ -1,6 +1,6 @@
 //! From the places that findings name to lines and columns.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,87 +35,86 @@ pub struct Location {
     pub text: Arc<str>,
 }
 
-/// A file that has findings, read and parsed again.
-struct File {
-    text: Arc<str>,
-    documents: Vec<Node>,
-}
-
 pub(super) fn locate(findings: &[Finding], sources: &Sources) -> Vec<Located> {
-    let mut names: Vec<&Path> = findings.iter().flat_map(named_files).collect();
-    names.sort_unstable();
-    names.dedup();
     let mut located = Vec::with_capacity(findings.len());
-    // Only as many files are held at a time as one finding needs: findings come by file.
-    let files: BTreeMap<&Path, File> =
-        names.into_iter().filter_map(|name| Some((name, load(name, sources)?))).collect();
-    let lines: HashMap<&Path, Lines<'_>> = files
-        .iter()
-        .map(|(name, file)| (*name, Lines::new(&file.text, Syntax::of(name).unwrap_or(Syntax::Yaml))))
-        .collect();
-    let mut merged = HashMap::new();
-    for finding in findings {
-        let mut find = |name: &Path, document: usize, place: &Place| {
-            let (name, file) = files.get_key_value(name)?;
-            let span = span(file, name, document, finding.environment.as_deref(), place, &mut merged)?;
-            Some(location(name, file, &lines[name], span))
-        };
-        let at = find(&finding.file, finding.document, &finding.place);
-        let related = finding
-            .related
-            .iter()
-            .map(|related| match &related.origin {
-                Some((name, document)) => find(name, *document, &related.place),
-                None => find(&finding.file, finding.document, &related.place),
-            })
-            .collect();
-        located.push(Located { finding: finding.clone(), at, related });
+    // Only the files that one file's findings name are held at a time.
+    for of_one_file in findings.chunk_by(|a, b| a.file == b.file) {
+        let mut files = Files { sources, loaded: HashMap::new() };
+        located.extend(of_one_file.iter().map(|finding| files.locate(finding)));
     }
     located.sort_by(|a, b| {
-        let key = |each: &Located| (each.finding.file.clone(), each.at.as_ref().map(|at| at.start), each.finding.code);
-        key(a).cmp(&key(b))
+        let (a_start, b_start) = (a.at.as_ref().map(|at| at.start), b.at.as_ref().map(|at| at.start));
+        (&a.finding.file, a_start, a.finding.code).cmp(&(&b.finding.file, b_start, b.finding.code))
     });
     located
 }
 
-fn named_files(finding: &Finding) -> impl Iterator<Item = &Path> {
-    let own = (finding.place != Place::File).then_some(finding.file.as_path());
-    own.into_iter()
-        .chain(finding.related.iter().filter_map(|related| related.origin.as_ref().map(|(file, _)| file.as_path())))
+/// Files read and parsed again.
+struct Files<'s> {
+    sources: &'s Sources,
+    loaded: HashMap<PathBuf, Option<File>>,
+}
+
+struct File {
+    lines: Lines,
+    documents: Vec<Node>,
+    /// Documents as they are in an environment.
+    merged: HashMap<(usize, String), Node>,
+}
+
+impl Files<'_> {
+    fn locate(&mut self, finding: &Finding) -> Located {
+        let environment = finding.environment.as_deref();
+        let at = self.location(&finding.file, finding.document, environment, &finding.place);
+        let related = finding
+            .related
+            .iter()
+            .map(|related| match &related.origin {
+                Some((file, document)) => self.location(file, *document, None, &related.place),
+                None => self.location(&finding.file, finding.document, environment, &related.place),
+            })
+            .collect();
+        Located { finding: finding.clone(), at, related }
+    }
+
+    fn location(&mut self, name: &Path, document: usize, environment: Option<&str>, place: &Place) -> Option<Location> {
+        if *place == Place::File {
+            return None;
+        }
+        if !self.loaded.contains_key(name) {
+            self.loaded.insert(name.to_owned(), load(name, self.sources));
+        }
+        let file = self.loaded.get_mut(name)?.as_mut()?;
+        let span = file.span(document, environment, place)?;
+        let bytes = file.lines.on_one_line(file.lines.bytes(span));
+        Some(Location {
+            file: name.to_owned(),
+            start: file.lines.position(bytes.start),
+            end: file.lines.position(bytes.end),
+            bytes,
+            text: Arc::clone(file.lines.text()),
+        })
+    }
 }
 
 fn load(name: &Path, sources: &Sources) -> Option<File> {
     let text = sources.read(name).ok()?;
     let documents = parse(&text, name, &mut Findings::default());
-    Some(File { text: text.into(), documents })
+    let lines = Lines::new(text.into(), Syntax::of(name).unwrap_or(Syntax::Yaml));
+    Some(File { lines, documents, merged: HashMap::new() })
 }
 
-fn span<'f>(
-    file: &File,
-    name: &'f Path,
-    document: usize,
-    environment: Option<&str>,
-    place: &Place,
-    merged: &mut HashMap<(&'f Path, usize, String), Node>,
-) -> Option<Span> {
-    let path = match place {
-        Place::File => return None,
-        Place::Text(span) => return Some(*span),
-        Place::Field(path) => path,
-    };
-    let node = file.documents.get(document)?;
-    let Some(environment) = environment else { return Some(node.locate(path)) };
-    let key = (name, document, environment.to_owned());
-    Some(merged.entry(key).or_insert_with(|| environment::merged(node, environment)).locate(path))
-}
-
-fn location(name: &Path, file: &File, lines: &Lines<'_>, span: Span) -> Location {
-    let bytes = lines.on_one_line(lines.bytes(span));
-    Location {
-        file: name.to_owned(),
-        start: lines.position(bytes.start),
-        end: lines.position(bytes.end),
-        bytes,
-        text: Arc::clone(&file.text),
+impl File {
+    fn span(&mut self, document: usize, environment: Option<&str>, place: &Place) -> Option<Span> {
+        let path = match place {
+            Place::File => return None,
+            Place::Text(span) => return Some(*span),
+            Place::Field(path) => path,
+        };
+        let node = self.documents.get(document)?;
+        let Some(environment) = environment else { return Some(node.locate(path)) };
+        let key = (document, environment.to_owned());
+        let merged = self.merged.entry(key).or_insert_with(|| environment::merged(node, environment));
+        Some(merged.locate(path))
     }
 }

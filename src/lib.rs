@@ -12,4 +12,9 @@
 //! Everything between the files and the database is synchronous and pure; I/O stands at both ends only.
 
 pub mod catalog;
+pub mod database;
+pub mod diff;
 pub mod engine;
+pub mod ledger;
+pub mod live;
+pub mod migration;

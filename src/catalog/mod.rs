@@ -57,15 +57,6 @@ impl Catalog {
     pub fn is_empty(&self) -> bool {
         self.flows.is_empty()
     }
-
-    /// The same flows with nothing but what the database holds: annotations live in files and records only, so a
-    /// comparison with a live database leaves them out on both sides.
-    pub fn without_annotations(mut self) -> Self {
-        for flow in self.flows.values_mut() {
-            flow.annotations = Annotations::default();
-        }
-        self
-    }
 }
 
 impl FromIterator<Flow> for Catalog {

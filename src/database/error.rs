@@ -1,0 +1,136 @@
+//! What a failure of the database means, and to whom.
+
+use sqlx::postgres::PgDatabaseError;
+
+/// A failure of the database, named by what it means to the user.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct DatabaseError {
+    failure: Failure,
+    message: String,
+    hint: Option<String>,
+}
+
+/// Kinds of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// No server there, or no answer.
+    Unreachable,
+    /// User or password refused.
+    Refused,
+    /// The server has no such database.
+    NoDatabase,
+    /// The user lacks a right.
+    Permission,
+    /// Another session holds a lock for too long.
+    LockTimeout,
+    /// A statement took too long or was cancelled.
+    Cancelled,
+    /// The connection was lost on the way; what was not committed is undone.
+    Lost,
+    /// The engine is missing or lacks a feature (FL001).
+    Engine,
+    /// A safety guard in the database refused (FL002).
+    Guard,
+    /// The database does not hold what was meant (FL003).
+    Mismatch,
+    /// Anything else that the server said.
+    Sql,
+}
+
+impl DatabaseError {
+    /// A failure in own words.
+    pub fn new(failure: Failure, message: impl Into<String>) -> Self {
+        Self { failure, message: message.into(), hint: None }
+    }
+
+    /// The same failure with what to do about it.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(super) fn connecting(target: String, error: sqlx::Error) -> Self {
+        let Self { failure, message, hint } = Self::from(error);
+        let failure = if failure == Failure::Lost { Failure::Unreachable } else { failure };
+        Self { failure, message: format!("cannot connect to {target}: {message}"), hint }
+    }
+
+    /// What it means.
+    pub fn failure(&self) -> Failure {
+        self.failure
+    }
+
+    /// The stable code, with a page in the documentation.
+    pub fn code(&self) -> &'static str {
+        match self.failure {
+            Failure::Unreachable => "FS902",
+            Failure::Refused => "FS903",
+            Failure::NoDatabase => "FS904",
+            Failure::Permission => "FS905",
+            Failure::LockTimeout => "FS906",
+            Failure::Cancelled => "FS907",
+            Failure::Lost => "FS908",
+            Failure::Engine => "FS909",
+            Failure::Guard => "FS910",
+            Failure::Mismatch => "FS911",
+            Failure::Sql => "FS912",
+        }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> String {
+        if let Some(hint) = &self.hint {
+            return hint.clone();
+        }
+        match self.failure {
+            Failure::Unreachable => "check that the server runs and that host and port are right",
+            Failure::Refused => "check the user and password in the database URL",
+            Failure::NoDatabase => "create it (`createdb`), or correct the name in the database URL",
+            Failure::Permission => "connect as the owner of the database, or have the right granted",
+            Failure::LockTimeout => "wait for the other session, or give a longer --lock-timeout",
+            Failure::Cancelled => "give a longer --statement-timeout, or find out who cancelled it",
+            Failure::Lost => "nothing is half done: run the command again",
+            Failure::Engine => "run `flowsmith install`",
+            Failure::Guard | Failure::Mismatch => "see what `flowsmith plan` says",
+            Failure::Sql => "the server's own words say what is wrong; `flowsmith doctor` audits the database",
+        }
+        .to_owned()
+    }
+}
+
+impl From<sqlx::Error> for DatabaseError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(inner) => from_server(inner.downcast_ref::<PgDatabaseError>()),
+            sqlx::Error::Io(source) => Self::new(Failure::Lost, format!("the connection failed: {source}")),
+            sqlx::Error::Tls(source) => Self::new(Failure::Unreachable, format!("TLS failed: {source}")),
+            sqlx::Error::Protocol(reason) => Self::new(Failure::Lost, format!("the connection failed: {reason}")),
+            other => Self::new(Failure::Sql, other.to_string()),
+        }
+    }
+}
+
+/// By SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>, and FLnnn from `migrations/ledger`.
+fn from_server(error: &PgDatabaseError) -> DatabaseError {
+    let failure = match error.code() {
+        "28000" | "28P01" => Failure::Refused,
+        "3D000" => Failure::NoDatabase,
+        "42501" => Failure::Permission,
+        "55P03" => Failure::LockTimeout,
+        "57014" => Failure::Cancelled,
+        "57P01" | "57P02" | "25P03" | "57P05" => Failure::Lost,
+        "57P03" | "53300" => Failure::Unreachable,
+        "FL001" => Failure::Engine,
+        "FL002" => Failure::Guard,
+        "FL003" => Failure::Mismatch,
+        _ => Failure::Sql,
+    };
+    let detail = error.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
+    let state = if failure == Failure::Sql { format!(" [SQLSTATE {}]", error.code()) } else { String::new() };
+    DatabaseError {
+        failure,
+        message: format!("{}{detail}{state}", error.message()),
+        hint: error.hint().map(ToOwned::to_owned),
+    }
+}

@@ -1,0 +1,110 @@
+//! Which database, and connecting to it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::{DatabaseError, Failure};
+
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A database to work on. Shown without its password, always.
+#[derive(Clone)]
+pub struct Target {
+    options: PgConnectOptions,
+}
+
+/// A database URL that cannot be read. The URL is not repeated: it may hold a password.
+#[derive(Debug, thiserror::Error)]
+#[error("the database URL cannot be read: {reason}")]
+pub struct TargetError {
+    reason: String,
+}
+
+impl TargetError {
+    /// The stable code, with a page in the documentation.
+    pub fn code(&self) -> &'static str {
+        "FS901"
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> &'static str {
+        "write postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters in the password percent-encoded"
+    }
+}
+
+impl Target {
+    /// A database by its connection options.
+    pub fn new(options: PgConnectOptions) -> Self {
+        // PgBouncer refuses start-up parameters that it does not know, and this is the one sqlx would send.
+        let options = options.extra_float_digits(None).application_name("flowsmith").disable_statement_logging();
+        // Statements are not kept prepared: behind a transaction pooler the next one may meet another server.
+        Self { options: options.statement_cache_capacity(0) }
+    }
+
+    /// The options to connect with.
+    pub fn options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+
+    /// Opens a connection, within ten seconds.
+    ///
+    /// # Errors
+    /// Where the server cannot be reached, refuses the user, or has no such database.
+    pub async fn connect(&self) -> Result<PgConnection, DatabaseError> {
+        let connecting = PgConnection::connect_with(&self.options);
+        match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(connected) => connected.map_err(|error| DatabaseError::connecting(self.to_string(), error)),
+            Err(_) => Err(DatabaseError::new(
+                Failure::Unreachable,
+                format!("cannot connect to {self}: no answer within {} s", CONNECT_TIMEOUT.as_secs()),
+            )),
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(url: &str) -> Result<Self, Self::Err> {
+        let known = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+        if !known {
+            let reason = "it does not start with postgres:// or postgresql://".to_owned();
+            return Err(TargetError { reason });
+        }
+        let options = url.parse::<PgConnectOptions>().map_err(|error| TargetError { reason: cause(&error) })?;
+        Ok(Self::new(options))
+    }
+}
+
+/// The innermost reason, which speaks of the syntax and never repeats the URL.
+fn cause(error: &sqlx::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options = &self.options;
+        let database = options.get_database().unwrap_or(options.get_username());
+        write!(f, "{}@", options.get_username())?;
+        match options.get_socket() {
+            Some(socket) => write!(f, "{}", socket.display())?,
+            None => write!(f, "{}:{}", options.get_host(), options.get_port())?,
+        }
+        write!(f, "/{database}")
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({self})")
+    }
+}

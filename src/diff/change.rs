@@ -1,0 +1,127 @@
+//! What happens to one flow, and how dangerous that is.
+
+use serde::Serialize;
+
+use super::FlowDelta;
+use crate::catalog::{Catalog, Flow, FlowId};
+
+/// How a change is applied, from harmless to dangerous.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// Nothing changes in the engine: it is recorded.
+    Record,
+    /// Nothing that runs can notice.
+    Safe,
+    /// Options, changed online by an update.
+    Tune,
+    /// The alias goes, the definition stays until nothing runs.
+    Retire,
+    /// Steps are taken away and made anew; refused where the flow has any run.
+    Replace,
+    /// The flow and its data are deleted; only on request, refused while a run is started.
+    Drop,
+}
+
+impl Class {
+    /// The word for it in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Record => "record",
+            Self::Safe => "safe",
+            Self::Tune => "tune",
+            Self::Retire => "retire",
+            Self::Replace => "replace",
+            Self::Drop => "drop",
+        }
+    }
+}
+
+/// What happens to one flow version.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// It is new.
+    Create(Flow),
+    /// It is there and differs.
+    Alter(Box<Alteration>),
+    /// It is gone.
+    Drop(Flow),
+}
+
+/// A flow before and after, and each difference between the two.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alteration {
+    /// As it is.
+    pub from: Flow,
+    /// As it is to be.
+    pub to: Flow,
+    /// Every difference; never empty.
+    pub deltas: Vec<FlowDelta>,
+}
+
+impl Alteration {
+    /// The most dangerous of its differences.
+    pub fn class(&self) -> Class {
+        self.deltas.iter().map(FlowDelta::class).max().unwrap_or(Class::Record)
+    }
+}
+
+impl Change {
+    /// The flow it is about, as it is named afterwards.
+    pub fn id(&self) -> &FlowId {
+        match self {
+            Self::Create(flow) | Self::Drop(flow) => &flow.id,
+            Self::Alter(alteration) => &alteration.to.id,
+        }
+    }
+
+    /// The slug in the database.
+    pub fn database_slug(&self) -> String {
+        self.id().database_slug()
+    }
+
+    /// How it is applied.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Create(_) => Class::Safe,
+            Self::Alter(alteration) => alteration.class(),
+            Self::Drop(_) => Class::Drop,
+        }
+    }
+}
+
+/// Everything that turns one catalog into another.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ChangeSet {
+    /// One entry a flow version, in the order of database slugs.
+    pub changes: Vec<Change>,
+}
+
+impl ChangeSet {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// The catalog that `from` becomes. Works from the differences alone, so that the law "applying `diff(a, b)` to `a`
+    /// gives `b`" says something about them.
+    pub fn apply(&self, from: &Catalog) -> Catalog {
+        let mut result = from.clone();
+        for change in &self.changes {
+            match change {
+                Change::Create(flow) => {
+                    result.insert(flow.clone());
+                }
+                Change::Drop(flow) => {
+                    result.remove(&flow.id.database_slug());
+                }
+                Change::Alter(alteration) => {
+                    if let Some(flow) = result.get_mut(&alteration.from.id.database_slug()) {
+                        alteration.deltas.iter().for_each(|delta| delta.apply(flow));
+                    }
+                }
+            }
+        }
+        result
+    }
+}

@@ -1,0 +1,5 @@
+//! What a database holds: flows, steps and the ledger, read in one round trip.
+
+mod introspect;
+
+pub use introspect::{Live, LiveShape, RunCounts, read, read_snapshot, run_counts};

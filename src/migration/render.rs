@@ -1,0 +1,267 @@
+//! A change set as SQL, through `templates/migration.sql`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use serde::Serialize;
+
+use super::plan::FORMAT;
+use super::{Migration, Version, quote};
+use crate::catalog::{FailureMode, Flow, FlowOptions, Step, StepKind, digest};
+use crate::diff::{Alteration, Change, Class, FlowDelta, StepDelta};
+use crate::engine::Level;
+
+static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut templates = Environment::new();
+    templates.set_undefined_behavior(UndefinedBehavior::Strict);
+    templates.set_auto_escape_callback(|_| AutoEscape::None);
+    templates.add_filter("literal", |text: &str| quote::literal(text));
+    templates.add_filter("comment", |text: &str| quote::comment(text));
+    for (name, source) in [
+        ("migration", include_str!("../../templates/migration.sql")),
+        ("tune", include_str!("../../templates/tune.sql")),
+    ] {
+        templates
+            .add_template(name, source)
+            .expect("the templates in the binary are well-formed, as the tests render them");
+    }
+    templates
+});
+
+#[derive(Serialize)]
+struct MigrationContext<'a> {
+    id: String,
+    version: String,
+    name: &'a str,
+    summary: Vec<String>,
+    engine: &'static str,
+    plan: String,
+    plan_tag: String,
+    body_tag: String,
+    flows: Vec<FlowContext<'a>>,
+}
+
+/// The statements for one flow.
+#[derive(Serialize)]
+struct FlowContext<'a> {
+    id: String,
+    slug: String,
+    title: String,
+    /// `create`, `replace`, `tune` or `drop`.
+    action: &'static str,
+    options: Vec<OptionContext>,
+    tuned: Vec<UpdateContext<'a>>,
+    steps: Vec<StepContext<'a>>,
+}
+
+#[derive(Serialize)]
+struct StepContext<'a> {
+    slug: &'a str,
+    depends_on: &'a [String],
+    options: Vec<OptionContext>,
+}
+
+/// A named argument or a column, and its value as SQL.
+#[derive(Serialize)]
+struct OptionContext {
+    name: &'static str,
+    value: String,
+}
+
+/// One `update … where … is distinct from …`.
+#[derive(Serialize)]
+struct UpdateContext<'a> {
+    table: &'static str,
+    step: Option<&'a str>,
+    set: Vec<OptionContext>,
+}
+
+/// Writes one migration. `files` says for each database slug which file it is from.
+pub(super) fn render(version: Version, name: &str, changes: &[Change], files: &BTreeMap<String, PathBuf>) -> Migration {
+    let needs_conditions = |change: &Change| {
+        let flow = meant(change);
+        flow.is_some_and(|flow| flow.steps.iter().any(Step::needs_conditions))
+    };
+    let engine = if changes.iter().any(needs_conditions) { Level::V0_14 } else { Level::V0_7_2 };
+    let plan = plan_json(engine, changes);
+    let summary = summary(changes, files);
+    // What else a value could put into the body: definitions carry every string of the calls, `name` is a literal too.
+    let texts = || [plan.as_str(), name].into_iter();
+    let context = MigrationContext {
+        id: format!("{version}_{name}"),
+        version: version.to_string(),
+        name,
+        summary,
+        engine: engine.as_str(),
+        plan_tag: quote::dollar_tag("plan", texts()),
+        body_tag: quote::dollar_tag("flowsmith", texts()),
+        flows: changes.iter().filter_map(statements).collect(),
+        plan,
+    };
+    let content = TEMPLATES
+        .get_template("migration")
+        .and_then(|template| template.render(minijinja::value::Serde(&context)))
+        .expect("every field that the template reads is in the context, as the tests render them all");
+    Migration { version, name: name.to_owned(), content: content + "\n" }
+}
+
+/// The flow as the migration leaves it; none where it is dropped.
+fn meant(change: &Change) -> Option<&Flow> {
+    match change {
+        Change::Create(flow) => Some(flow),
+        Change::Alter(alteration) => Some(&alteration.to),
+        Change::Drop(_) => None,
+    }
+}
+
+fn summary(changes: &[Change], files: &BTreeMap<String, PathBuf>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for change in changes {
+        let file = files.get(&change.database_slug()).map(|file| format!("  ({})", file.display())).unwrap_or_default();
+        lines.push(format!("{} {}: {}{file}", change.sign(), change.id(), change.summary()));
+        match change {
+            Change::Alter(alteration) if alteration.deltas.len() > 1 => {
+                lines.extend(alteration.deltas.iter().map(|delta| format!("    {delta}")));
+            }
+            _ => {}
+        }
+        if change.class() == Class::Replace {
+            lines.push("    refused by the database where the flow has any run".to_owned());
+        }
+    }
+    lines
+}
+
+fn plan_json(engine: Level, changes: &[Change]) -> String {
+    let entries: Vec<String> = changes.iter().map(entry_json).collect();
+    format!("{{\"format\":{FORMAT},\"engine\":\"{engine}\",\"entries\":[\n{}\n]}}", entries.join(",\n"))
+}
+
+/// One entry, as [`super::plan::Entry`] reads it. Put together from JSON texts, so that a definition is written once.
+fn entry_json(change: &Change) -> String {
+    let id = change.id();
+    let slug = || serde_json::to_string(&id.slug).expect("a string is JSON");
+    match (change, meant(change)) {
+        (Change::Alter(alteration), _) if only_state(alteration) => {
+            let state = alteration.to.state.as_str();
+            format!(r#"{{"do":"state","flow":{},"version":{},"state":"{state}"}}"#, slug(), id.version)
+        }
+        (_, Some(flow)) => {
+            let definition = flow.to_canonical();
+            let (state, digest) = (flow.state.as_str(), digest(&definition));
+            format!(r#"{{"do":"put","state":"{state}","digest":"{digest}","definition":{definition}}}"#)
+        }
+        (_, None) => format!(r#"{{"do":"drop","flow":{},"version":{}}}"#, slug(), id.version),
+    }
+}
+
+fn only_state(alteration: &Alteration) -> bool {
+    alteration.deltas.iter().all(|delta| matches!(delta, FlowDelta::State(_)))
+}
+
+/// The calls for one flow; none where only what is recorded changes, or only its state.
+fn statements(change: &Change) -> Option<FlowContext<'_>> {
+    let flow = |action, flow| Some(flow_context(change, action, flow));
+    match change {
+        Change::Create(created) => flow("create", created),
+        Change::Drop(dropped) => flow("drop", dropped),
+        Change::Alter(alteration) => match alteration.deltas.iter().map(FlowDelta::class).max()? {
+            Class::Replace => flow("replace", &alteration.to),
+            Class::Tune => {
+                Some(FlowContext { tuned: tuned(alteration), ..flow_context(change, "tune", &alteration.to) })
+            }
+            Class::Retire if alteration.deltas.iter().any(|delta| delta.class() == Class::Tune) => {
+                Some(FlowContext { tuned: tuned(alteration), ..flow_context(change, "tune", &alteration.to) })
+            }
+            Class::Record | Class::Safe | Class::Retire | Class::Drop => None,
+        },
+    }
+}
+
+fn flow_context<'a>(change: &Change, action: &'static str, flow: &'a Flow) -> FlowContext<'a> {
+    FlowContext {
+        id: flow.id.to_string(),
+        slug: flow.id.database_slug(),
+        title: change.summary(),
+        action,
+        options: flow_arguments(flow),
+        // A flow made anew has its steps' options from add_step, but its own stay: create_flow never updates them.
+        tuned: vec![UpdateContext { table: "pgflow.flows", step: None, set: flow_columns(flow.options) }],
+        steps: flow.steps.iter().map(step_context).collect(),
+    }
+}
+
+fn flow_arguments(flow: &Flow) -> Vec<OptionContext> {
+    let (set, default) = (flow.options, FlowOptions::DEFAULT);
+    [
+        ("max_attempts", set.max_attempts, default.max_attempts),
+        ("base_delay", set.base_delay, default.base_delay),
+        ("timeout", set.timeout, default.timeout),
+    ]
+    .into_iter()
+    .filter(|(_, value, default)| value != default)
+    .map(|(name, value, _)| OptionContext { name, value: value.to_string() })
+    .collect()
+}
+
+fn flow_columns(options: FlowOptions) -> Vec<OptionContext> {
+    [
+        ("opt_max_attempts", options.max_attempts),
+        ("opt_base_delay", options.base_delay),
+        ("opt_timeout", options.timeout),
+    ]
+    .into_iter()
+    .map(|(name, value)| OptionContext { name, value: value.to_string() })
+    .collect()
+}
+
+fn step_context(step: &Step) -> StepContext<'_> {
+    let mut options = Vec::new();
+    let mut argument = |name, value: Option<String>| options.extend(value.map(|value| OptionContext { name, value }));
+    let number = |value: Option<i32>| value.map(|value| value.to_string());
+    let json = |value: &Option<serde_json::Value>| value.as_ref().map(|value| quote::literal(&value.to_string()));
+    let mode = |value: FailureMode, default| (value != default).then(|| quote::literal(value.as_str()));
+    argument("max_attempts", number(step.max_attempts));
+    argument("base_delay", number(step.base_delay));
+    argument("timeout", number(step.timeout));
+    argument("start_delay", number(step.start_delay));
+    argument("step_type", (step.kind == StepKind::Map).then(|| quote::literal(step.kind.as_str())));
+    argument("required_input_pattern", json(&step.required_input_pattern));
+    argument("forbidden_input_pattern", json(&step.forbidden_input_pattern));
+    argument("when_unmet", mode(step.when_unmet, FailureMode::Skip));
+    argument("when_exhausted", mode(step.when_exhausted, FailureMode::Fail));
+    StepContext { slug: &step.slug, depends_on: &step.depends_on, options }
+}
+
+/// One update for the flow's options and one for each step's.
+fn tuned(alteration: &Alteration) -> Vec<UpdateContext<'_>> {
+    let mut updates: Vec<UpdateContext<'_>> = Vec::new();
+    for delta in &alteration.deltas {
+        let (table, step, name, value) = match delta {
+            FlowDelta::MaxAttempts(delta) => ("pgflow.flows", None, "opt_max_attempts", Some(delta.to)),
+            FlowDelta::BaseDelay(delta) => ("pgflow.flows", None, "opt_base_delay", Some(delta.to)),
+            FlowDelta::Timeout(delta) => ("pgflow.flows", None, "opt_timeout", Some(delta.to)),
+            FlowDelta::Step(slug, StepDelta::MaxAttempts(delta)) => step_column(slug, "opt_max_attempts", delta.to),
+            FlowDelta::Step(slug, StepDelta::BaseDelay(delta)) => step_column(slug, "opt_base_delay", delta.to),
+            FlowDelta::Step(slug, StepDelta::Timeout(delta)) => step_column(slug, "opt_timeout", delta.to),
+            FlowDelta::Step(slug, StepDelta::StartDelay(delta)) => step_column(slug, "opt_start_delay", delta.to),
+            _ => continue,
+        };
+        let column = OptionContext { name, value: value.map_or("null::int".to_owned(), |value| value.to_string()) };
+        match updates.last_mut() {
+            Some(update) if (update.table, update.step) == (table, step) => update.set.push(column),
+            _ => updates.push(UpdateContext { table, step, set: vec![column] }),
+        }
+    }
+    updates
+}
+
+fn step_column<'a>(
+    slug: &'a str,
+    name: &'static str,
+    value: Option<i32>,
+) -> (&'static str, Option<&'a str>, &'static str, Option<i32>) {
+    ("pgflow.steps", Some(slug), name, value)
+}

@@ -1,0 +1,33 @@
+{#-
+  Everything that flowsmith compares, in one round trip: flows, steps, dependencies, the ledger. Each statement gives one
+  result set, in this order; src/live/introspect.rs reads them.
+  Fields: `conditions` (the engine has the columns of level 0.14), `ledger` (the flowsmith schema is there).
+-#}
+select f.flow_slug, f.opt_max_attempts, f.opt_base_delay, f.opt_timeout, q.queue_name is not null as has_queue,
+{%- if ledger %}
+  v.flow, v.version, v.state, (v.definition -> 'annotations')::text as annotations
+{%- else %}
+  null::text as flow, null::int as version, null::text as state, null::text as annotations
+{%- endif %}
+from pgflow.flows f
+left join pgmq.meta q on q.queue_name = f.flow_slug
+{%- if ledger %}
+left join flowsmith.flow_versions v on v.flow_slug = f.flow_slug
+{%- endif %}
+order by f.flow_slug collate "C";
+
+select s.flow_slug, s.step_slug, s.step_type, s.opt_max_attempts, s.opt_base_delay, s.opt_timeout, s.opt_start_delay,
+{%- if conditions %}
+  s.required_input_pattern::text, s.forbidden_input_pattern::text, s.when_unmet, s.when_exhausted
+{%- else %}
+  null::text, null::text, 'skip'::text, 'fail'::text
+{%- endif %}
+from pgflow.steps s
+order by s.flow_slug collate "C", s.step_index;
+
+select d.flow_slug, d.step_slug, d.dep_slug from pgflow.deps d;
+
+{% if ledger -%}
+select m.version, m.name, m.checksum, to_char(m.applied_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), m.applied_by
+from flowsmith.migrations m order by m.version;
+{%- endif %}

@@ -8,6 +8,7 @@ use sqlx::{PgConnection, Row};
 
 use super::Level;
 use super::facts::{self, Fact};
+use crate::database::DatabaseError;
 
 /// What a database is, as far as the engine goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +27,8 @@ pub struct Detection {
     pub public_functions: Vec<String>,
     /// Every file of flowsmith's engine that the database says it has, in order.
     pub recorded: Vec<RecordedScript>,
+    /// What flowsmith's engine puts into the input of a single step: `separate` or `merged`.
+    pub input_style: Option<String>,
     /// The engine itself.
     pub engine: EngineState,
 }
@@ -118,8 +121,12 @@ impl fmt::Display for PgmqState {
             Self::Missing => f.write_str("none"),
             Self::Extension(version) => write!(f, "extension {version}"),
             Self::Sql { version: Some(version), .. } => write!(f, "plain SQL {version}"),
-            Self::Sql { version: None, has_headers: true } => f.write_str("plain SQL of an unrecorded version, 1.5 or later"),
-            Self::Sql { version: None, has_headers: false } => f.write_str("plain SQL of an unrecorded version before 1.5"),
+            Self::Sql { version: None, has_headers: true } => {
+                f.write_str("plain SQL of an unrecorded version, 1.5 or later")
+            }
+            Self::Sql { version: None, has_headers: false } => {
+                f.write_str("plain SQL of an unrecorded version before 1.5")
+            }
         }
     }
 }
@@ -129,7 +136,7 @@ impl fmt::Display for PgmqState {
 pub enum DetectError {
     /// The database refused the query.
     #[error("the catalog could not be read: {0}")]
-    Sql(#[from] sqlx::Error),
+    Database(#[from] DatabaseError),
     /// The query answered something else than it should: a defect of flowsmith.
     #[error("the catalog query gave an unexpected answer, which is a defect of flowsmith: {0}")]
     Answer(#[from] serde_json::Error),
@@ -143,6 +150,7 @@ struct Answer {
     facts: BTreeSet<Fact>,
     public_functions: Vec<String>,
     recorded: Option<Vec<RecordedScript>>,
+    input_style: Option<String>,
     pgmq_extension: Option<String>,
     pgmq_functions: bool,
     pgmq_sql: Option<String>,
@@ -157,8 +165,8 @@ struct Answer {
 /// # Errors
 /// Where the connection fails or the role may not read `flowsmith.engine`.
 pub async fn detect(connection: &mut PgConnection) -> Result<Detection, DetectError> {
-    let row = sqlx::raw_sql(include_str!("detect.sql")).fetch_one(connection).await?;
-    let answer: Answer = serde_json::from_str(row.try_get(0)?)?;
+    let row = sqlx::raw_sql(include_str!("detect.sql")).fetch_one(connection).await.map_err(DatabaseError::from)?;
+    let answer: Answer = serde_json::from_str(row.try_get(0).map_err(DatabaseError::from)?)?;
     Ok(Detection::from(answer))
 }
 
@@ -179,6 +187,7 @@ impl From<Answer> for Detection {
             public_functions: answer.public_functions,
             engine: state(answer.facts, recorded.last().map(|script| script.version)),
             recorded,
+            input_style: answer.input_style,
         }
     }
 }

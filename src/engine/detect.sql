@@ -8,6 +8,7 @@ do $detect$
 declare
   recorded jsonb;
   pgmq_sql text;
+  style    text;
 begin
   if to_regclass('flowsmith.engine') is not null then
     select jsonb_agg(jsonb_build_object('version', e.version, 'checksum', e.checksum) order by e.version) into recorded from flowsmith.engine e;
@@ -15,7 +16,10 @@ begin
   if to_regclass('pgmq.__pgmq_migrations') is not null then
     select m.version into pgmq_sql from pgmq.__pgmq_migrations m order by string_to_array(m.version, '.')::int[] desc limit 1;
   end if;
-  perform set_config('flowsmith.detected', jsonb_build_object('recorded', recorded, 'pgmq_sql', pgmq_sql)::text, true);
+  if to_regprocedure('pgflow.input_style()') is not null then
+    style := pgflow.input_style();
+  end if;
+  perform set_config('flowsmith.detected', jsonb_build_object('recorded', recorded, 'pgmq_sql', pgmq_sql, 'input_style', style)::text, true);
 end
 $detect$;
 
@@ -71,6 +75,7 @@ select jsonb_build_object(
     cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
     where a.grantee = 0 and a.privilege_type = 'EXECUTE'),
   'recorded', d.found -> 'recorded',
+  'input_style', d.found -> 'input_style',
   'pgmq_extension', (select e.extversion from pg_catalog.pg_extension e where e.extname = 'pgmq'),
   'pgmq_functions', to_regprocedure('pgmq.create(text)') is not null,
   'pgmq_sql', d.found -> 'pgmq_sql',

@@ -23,7 +23,11 @@ pub struct Comparison {
 
 /// What a level has, in the order of the data file.
 pub fn of_level(level: Level) -> impl Iterator<Item = &'static str> {
-    FACTS.lines().filter_map(parse).filter(move |known| known.from <= level && known.until.is_none_or(|end| level < end)).map(|known| known.fact)
+    FACTS
+        .lines()
+        .filter_map(parse)
+        .filter(move |known| known.from <= level && known.until.is_none_or(|end| level < end))
+        .map(|known| known.fact)
 }
 
 /// Compares the facts of a database with one level.

@@ -22,7 +22,8 @@ impl Script {
 }
 
 /// What flowsmith records about migrations, runs everywhere.
-pub const LEDGER: &[Script] = &[];
+pub const LEDGER: &[Script] =
+    &[Script { version: 1, name: "0001_ledger.sql", sql: include_str!("../../migrations/ledger/0001_ledger.sql") }];
 
 /// The workflow engine, runs where there is none.
 pub const ENGINE: &[Script] = &[Script {

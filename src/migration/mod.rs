@@ -6,7 +6,7 @@ mod compile;
 mod file;
 mod folder;
 mod plan;
-mod quote;
+pub(crate) mod quote;
 mod render;
 mod replay;
 mod sum;

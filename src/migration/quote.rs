@@ -1,18 +1,18 @@
 //! The only ways in which a value gets into SQL.
 
 /// A string literal that means the same whatever `standard_conforming_strings` says.
-pub(super) fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     let doubled = text.replace('\'', "''");
     if text.contains('\\') { format!("E'{}'", doubled.replace('\\', "\\\\")) } else { format!("'{doubled}'") }
 }
 
 /// Text that stays inside its comment line: nothing in it can end the line.
-pub(super) fn comment(text: &str) -> String {
+pub(crate) fn comment(text: &str) -> String {
     text.chars().map(|c| if c.is_control() || c == '\u{2028}' || c == '\u{2029}' { ' ' } else { c }).collect()
 }
 
 /// A dollar-quote tag that occurs in none of the texts: `$word$`, else `$word1$`, `$word2$` …
-pub(super) fn dollar_tag<'a>(word: &str, texts: impl Iterator<Item = &'a str> + Clone) -> String {
+pub(crate) fn dollar_tag<'a>(word: &str, texts: impl Iterator<Item = &'a str> + Clone) -> String {
     let free = |tag: &String| texts.clone().all(|text| !text.contains(tag.as_str()));
     let numbered = (1u32..).map(|n| format!("${word}{n}$"));
     std::iter::once(format!("${word}$")).chain(numbered).find(free).expect("texts are finite, numbers are not")

@@ -1,0 +1,89 @@
+-- Everything that detection and the audit need to know about a database, in one round trip and without writing anything.
+--
+-- Gives one row with one JSON text. Tables that may not exist can only be read from PL/pgSQL, whose statements are planned
+-- when they are reached; what it finds is carried to the query in a setting that ends with the transaction. Both statements
+-- must be sent together: they are then one transaction, through a transaction pooler too.
+
+do $detect$
+declare
+  recorded jsonb;
+  pgmq_sql text;
+  style    text;
+begin
+  if to_regclass('flowsmith.engine') is not null then
+    select jsonb_agg(jsonb_build_object('version', e.version, 'checksum', e.checksum) order by e.version) into recorded from flowsmith.engine e;
+  end if;
+  if to_regclass('pgmq.__pgmq_migrations') is not null then
+    select m.version into pgmq_sql from pgmq.__pgmq_migrations m order by string_to_array(m.version, '.')::int[] desc limit 1;
+  end if;
+  if to_regprocedure('pgflow.input_style()') is not null then
+    style := pgflow.input_style();
+  end if;
+  perform set_config('flowsmith.detected', jsonb_build_object('recorded', recorded, 'pgmq_sql', pgmq_sql, 'input_style', style)::text, true);
+end
+$detect$;
+
+with
+detected as (
+  select current_setting('flowsmith.detected')::jsonb as found
+),
+-- pg_catalog's types by their SQL name, all others with their schema, whatever the caller's search_path is.
+type_name as (
+  select t.oid, case when n.nspname = 'pg_catalog' then format_type(t.oid, null) else n.nspname || '.' || t.typname end as name
+  from pg_catalog.pg_type t
+  join pg_catalog.pg_namespace n on n.oid = t.typnamespace
+),
+relation as (
+  select c.oid, c.relname
+  from pg_catalog.pg_class c
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where n.nspname = 'pgflow' and c.relkind in ('r', 'p', 'c')
+),
+routine as (
+  select p.*
+  from pg_catalog.pg_proc p
+  join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+  where n.nspname = 'pgflow'
+),
+fact as (
+  select format('column %s.%s %s', r.relname, a.attname, t.name) as fact
+  from relation r
+  join pg_catalog.pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
+  join type_name t on t.oid = a.atttypid
+  union all
+  select format('function %s(%s)', p.proname, (
+    select string_agg(concat_ws(' ', p.proargnames[x.position], t.name), ', ' order by x.position)
+    from unnest(p.proargtypes::oid[]) with ordinality as x (type, position)
+    join type_name t on t.oid = x.type))
+  from routine p
+  union all
+  select format('result %s %s', p.proname,
+    case when 't' = any (p.proargmodes) then format('table(%s)', (
+      select string_agg(concat_ws(' ', p.proargnames[x.position], t.name), ', ' order by x.position)
+      from unnest(p.proallargtypes) with ordinality as x (type, position)
+      join type_name t on t.oid = x.type
+      where p.proargmodes[x.position] = 't'))
+    else concat_ws(' ', case when p.proretset then 'setof' end, (select t.name from type_name t where t.oid = p.prorettype)) end)
+  from routine p
+)
+select jsonb_build_object(
+  'server', current_setting('server_version_num')::int,
+  'facts', (select coalesce(jsonb_agg(f.fact order by f.fact), '[]') from fact f),
+  'public_functions', (
+    select coalesce(jsonb_agg(distinct p.proname), '[]')
+    from routine p
+    cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+    where a.grantee = 0 and a.privilege_type = 'EXECUTE'),
+  'recorded', d.found -> 'recorded',
+  'input_style', d.found -> 'input_style',
+  'pgmq_extension', (select e.extversion from pg_catalog.pg_extension e where e.extname = 'pgmq'),
+  'pgmq_functions', to_regprocedure('pgmq.create(text)') is not null,
+  'pgmq_sql', d.found -> 'pgmq_sql',
+  'pgmq_headers', exists (
+    select from pg_catalog.pg_attribute a
+    where a.attrelid = to_regclass('pgmq.message_record') and a.attname = 'headers' and not a.attisdropped),
+  'pg_cron', exists (select from pg_catalog.pg_extension e where e.extname = 'pg_cron'),
+  'flowsmith_schema', to_regnamespace('flowsmith') is not null,
+  'realtime_send', to_regprocedure('realtime.send(jsonb, text, text, boolean)') is not null
+)::text
+from detected d

@@ -1,0 +1,109 @@
+{#- The whole install as one script: what it holds is in src/engine/scripts.rs. Every block asks first what is there, so
+    that the script can run any number of times, and records what it ran in the transaction that ran it. -#}
+-- flowsmith {{ tool_version }}: its schema, and the workflow engine where the database has none.
+--
+-- Run it in one transaction:
+--
+--   psql -X -1 -v ON_ERROR_STOP=1 -f FILE DATABASE
+--
+-- It needs the right CREATE on the database, and pgmq 1.4.4 or later. To get pgmq, either
+--   create extension pgmq;
+-- or, where the server does not have the extension, `flowsmith install`, which brings it as plain SQL.
+--
+-- Safe to run again: what is installed is left as it is. An engine that flowsmith did not make is never touched.
+
+select pg_catalog.pg_advisory_xact_lock({{ lock_key }});
+
+do {{ outer }}
+begin
+  if to_regnamespace('flowsmith') is null then
+    create schema flowsmith;
+    revoke all on schema flowsmith from public;
+  end if;
+  if to_regclass('flowsmith.ledger') is null then
+    create table flowsmith.ledger (
+      version      integer primary key,
+      checksum     text not null,
+      installed_at timestamptz not null default now(),
+      installed_by text not null default current_user,
+      tool_version text
+    );
+    comment on table flowsmith.ledger is 'which files of flowsmith''s own schema were installed';
+  end if;
+  if to_regprocedure('pgmq.create(text)') is null then
+    raise exception 'flowsmith: pgmq is not installed in this database'
+      using errcode = 'FL001', hint = 'create extension pgmq, or run `flowsmith install`, which brings it as plain SQL.';
+  end if;
+end
+{{ outer }};
+{% for script in ledger %}
+-- ─── Ledger {{ script.version }}: {{ script.name }}
+
+do {{ outer }}
+declare
+  installed text := (select l.checksum from flowsmith.ledger l where l.version = {{ script.version }});
+begin
+  if installed is null then
+    execute {{ inner }}
+{{ script.sql }}
+{{ inner }};
+    insert into flowsmith.ledger (version, checksum, tool_version)
+    values ({{ script.version }}, {{ script.checksum | literal }}, {{ tool_version | literal }});
+  elsif installed <> {{ script.checksum | literal }} then
+    raise exception 'flowsmith: ledger file % was installed with another content', {{ script.name | literal }}
+      using errcode = 'FL002', hint = 'Released files are never edited: use an unmodified flowsmith.';
+  end if;
+end
+{{ outer }};
+{% endfor %}
+-- ─── Engine: recorded only where it is flowsmith's. A record whose engine is gone is void.
+
+do {{ outer }}
+begin
+  if to_regclass('flowsmith.engine') is not null then
+    if to_regnamespace('pgflow') is null then
+      delete from flowsmith.engine;
+    end if;
+  elsif to_regclass('pgflow.flows') is null then
+    create table flowsmith.engine (
+      version      integer primary key,
+      checksum     text not null,
+      installed_at timestamptz not null default now(),
+      installed_by text not null default current_user,
+      tool_version text
+    );
+    comment on table flowsmith.engine is 'which files of flowsmith''s workflow engine were installed';
+  else
+    raise notice 'flowsmith: this database has an engine of its own, which is left as it is';
+  end if;
+end
+{{ outer }};
+{% for script in engine %}
+-- ─── Engine {{ script.version }}: {{ script.name }}
+
+do {{ outer }}
+declare
+  installed text;
+begin
+  if to_regclass('flowsmith.engine') is null then
+    return;
+  end if;
+  installed := (select e.checksum from flowsmith.engine e where e.version = {{ script.version }});
+  if installed is null then
+    execute {{ inner }}
+{{ script.sql }}
+{{ inner }};
+{%- if loop.first and input_style != "separate" %}
+    create or replace function pgflow.input_style() returns text
+    language sql immutable parallel safe
+    return {{ input_style | literal }}::text;
+{%- endif %}
+    insert into flowsmith.engine (version, checksum, tool_version)
+    values ({{ script.version }}, {{ script.checksum | literal }}, {{ tool_version | literal }});
+  elsif installed <> {{ script.checksum | literal }} then
+    raise exception 'flowsmith: engine file % was installed with another content', {{ script.name | literal }}
+      using errcode = 'FL002', hint = 'Released files are never edited: use an unmodified flowsmith.';
+  end if;
+end
+{{ outer }};
+{% endfor %}

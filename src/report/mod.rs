@@ -2,6 +2,7 @@
 //! as JSON for machines (versioned, with a schema under `schema/`) and as Markdown for pull requests.
 
 mod changes;
+mod doctor;
 mod drift;
 pub mod findings;
 mod plan;
@@ -9,6 +10,7 @@ mod status;
 mod style;
 
 pub use changes::changes_text;
+pub use doctor::{doctor_json, doctor_text};
 pub use drift::{drift_json, drift_markdown, drift_text};
 pub use plan::{plan_json, plan_markdown, plan_text};
 pub use status::{status_json, status_text};

@@ -49,14 +49,24 @@ impl Durability {
     }
 }
 
-/// A running server. Whoever started it stops it by dropping this; whoever joined it leaves it running.
+/// Until when a server runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Until the process that started it ends, however that ends.
+    Owner,
+    /// Until [`Server::stop_running`].
+    Detached,
+}
+
+/// A running server. Whoever started it for [`Lifetime::Owner`] stops it by dropping this; otherwise it runs on.
 #[derive(Debug)]
 pub struct Server {
     pub(super) socket_dir: PathBuf,
     place: Place,
     account: Account,
-    /// Nothing where another process started it.
+    /// Nothing where another process started it, or it is to run on.
     process: Option<Process>,
+    started_here: bool,
 }
 
 impl Server {
@@ -70,7 +80,12 @@ impl Server {
     /// [`ServerError::WrongOwner`] and [`ServerError::OtherMajor`] where the data there is not for this user or these
     /// binaries; [`ServerError::Initdb`], [`ServerError::Ended`] and [`ServerError::NotReady`], with the end of
     /// the log, where PostgreSQL fails; [`ServerError::Locked`] where another process hangs in the same call.
-    pub fn start(binaries: &Binaries, folder: &Path, durability: Durability) -> Result<Self, ServerError> {
+    pub fn start(
+        binaries: &Binaries,
+        folder: &Path,
+        durability: Durability,
+        lifetime: Lifetime,
+    ) -> Result<Self, ServerError> {
         let account = Account::for_server()?;
         let place = Place::settle(folder, &account)?;
         let _lock = place.lock()?;
@@ -80,12 +95,19 @@ impl Server {
             make_data(&place, binaries, durability, &account)?;
         }
         if let Some(running) = running(&place)? {
-            return Ok(Self { socket_dir: running.socket_dir, place, account, process: None });
+            return Ok(Self { socket_dir: running.socket_dir, place, account, process: None, started_here: false });
         }
         place.check_version(binaries.version)?;
         let socket_dir = place.make_socket_dir(&account)?;
-        let process = launch(&place, &socket_dir, binaries, durability, &account)?;
-        Ok(Self { socket_dir, place, account, process: Some(process) })
+        let process = launch(&place, &socket_dir, binaries, (durability, lifetime), &account)?;
+        let process = match lifetime {
+            Lifetime::Owner => Some(process),
+            Lifetime::Detached => {
+                process.leave();
+                None
+            }
+        };
+        Ok(Self { socket_dir, place, account, process, started_here: true })
     }
 
     /// The major version that made the data in a folder, if there is data and it can be read. For
@@ -104,9 +126,21 @@ impl Server {
         self.place.moved
     }
 
-    /// Whether this process started the server, and so will stop it.
+    /// Whether this process started the server.
     pub fn started_here(&self) -> bool {
-        self.process.is_some()
+        self.started_here
+    }
+
+    /// Stops the server that runs on a folder, whoever started it; false where none does.
+    ///
+    /// # Errors
+    /// [`ServerError::Killed`] where it did not stop within 30 seconds.
+    pub fn stop_running(folder: &Path) -> Result<bool, ServerError> {
+        let place = Place::at(folder.into());
+        let Some(running) = Postmaster::read(&place.data()).filter(Postmaster::listens) else { return Ok(false) };
+        process::stop_other(running.pid)?;
+        place.delete_socket_dir(&Account::for_server()?)?;
+        Ok(true)
     }
 
     /// Stops the server in order, if this process started it. Dropping does the same and says nothing.
@@ -172,13 +206,13 @@ fn launch(
     place: &Place,
     socket_dir: &Path,
     binaries: &Binaries,
-    durability: Durability,
+    (durability, lifetime): (Durability, Lifetime),
     account: &Account,
 ) -> Result<Process, ServerError> {
     let leftover = place.data().join("postmaster.pid").exists();
     let patience = if leftover { LEFTOVER_PATIENCE } else { Duration::ZERO };
     let mut last = None;
-    process::poll(patience, || match launch_once(place, socket_dir, binaries, durability, account) {
+    process::poll(patience, || match launch_once(place, socket_dir, binaries, (durability, lifetime), account) {
         Err(error @ ServerError::Ended { .. }) => {
             last = Some(error);
             None
@@ -192,7 +226,7 @@ fn launch_once(
     place: &Place,
     socket_dir: &Path,
     binaries: &Binaries,
-    durability: Durability,
+    (durability, lifetime): (Durability, Lifetime),
     account: &Account,
 ) -> Result<Process, ServerError> {
     let data = place.data();
@@ -210,7 +244,7 @@ fn launch_once(
         .stdin(Stdio::null())
         .stdout(output)
         .stderr(log);
-    let process = Process::spawn(command).map_err(ServerError::io("run", program))?;
+    let process = Process::spawn(command, lifetime).map_err(ServerError::io("run", program))?;
     let pid = process.id();
     process::poll(START_PATIENCE, || match process.ended() {
         Ok(Some(status)) => Some(Err(ended(place, &status.to_string()))),

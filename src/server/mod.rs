@@ -12,7 +12,7 @@
 //!
 //! Nothing listens on a network: the server has a Unix socket in a folder that only its own user may enter. As root,
 //! which PostgreSQL refuses, it runs as `postgres` or else `nobody` (see `account`). The server ends with the process
-//! that started it, however that ends (on Linux; see `process`).
+//! that started it, however that ends (on Linux; see `process`), or runs on until it is stopped, as `up` leaves it.
 
 mod account;
 #[cfg(feature = "bundled-postgres")]
@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use account::Account;
 pub use error::{Looked, ServerError};
 pub use find::{Binaries, MINIMUM_MAJOR, Origin, Version};
-pub use launch::{Durability, Server};
+pub use launch::{Durability, Lifetime, Server};
 
 /// The environment variable that names a folder with `postgres` and `initdb`.
 pub const BINARIES_VARIABLE: &str = "FLOWSMITH_POSTGRES_BIN";

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, test_kill_process, waitid};
 
-use super::ServerError;
+use super::{Lifetime, ServerError};
 
 /// How long an orderly stop may take (it writes a checkpoint), and then an immediate one.
 const ORDERLY: Duration = Duration::from_secs(30);
@@ -31,9 +31,11 @@ impl Process {
     /// The thread that spawns it lives as long as the child: on Linux, the signal at an owner's death is sent at the death
     /// of that very thread. It also reaps a child that crashed, whose process number would otherwise look alive to the
     /// next server on the same data.
-    pub(super) fn spawn(mut command: Command) -> io::Result<Self> {
+    pub(super) fn spawn(mut command: Command, lifetime: Lifetime) -> io::Result<Self> {
         command.process_group(0);
-        end_with_owner(&mut command, Signal::INT);
+        if lifetime == Lifetime::Owner {
+            end_with_owner(&mut command, Signal::INT);
+        }
         let (report, spawned) = mpsc::channel();
         thread::Builder::new().name("postgres-keeper".into()).spawn(move || {
             let child = command.spawn().map(|child| (child.id(), Arc::new(Mutex::new(child))));
@@ -50,6 +52,11 @@ impl Process {
 
     pub(super) fn id(&self) -> u32 {
         self.id
+    }
+
+    /// Lets it run on when this process ends.
+    pub(super) fn leave(self) {
+        std::mem::forget(self);
     }
 
     /// How it ended, if it has.
@@ -126,6 +133,22 @@ pub(super) fn end_with_owner(command: &mut Command, signal: Signal) {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn end_with_owner(_command: &mut Command, _signal: Signal) {}
 
+/// Asks a server that is nobody's child here to shut down in order, and waits for its end.
+///
+/// # Errors
+/// [`ServerError::Killed`], where it had to be killed.
+pub(super) fn stop_other(pid: u32) -> Result<(), ServerError> {
+    let Some(target) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(()) };
+    for (signal, patience) in [(Signal::INT, ORDERLY), (Signal::QUIT, IMMEDIATE), (Signal::KILL, IMMEDIATE)] {
+        // Fails only when the process has ended, which the wait then finds.
+        let _ = kill_process(target, signal);
+        if poll(patience, || (!is_alive(pid)).then_some(())).is_some() {
+            return if signal == Signal::INT { Ok(()) } else { Err(ServerError::Killed { pid, waited: ORDERLY }) };
+        }
+    }
+    Err(ServerError::Killed { pid, waited: ORDERLY })
+}
+
 /// Whether a process exists, whoever it belongs to.
 pub(super) fn is_alive(pid: u32) -> bool {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
@@ -154,7 +177,7 @@ mod tests {
     fn stopping_waits_for_the_process_to_end() {
         let mut command = Command::new("sh");
         command.args(["-c", "trap 'exit 0' INT; while :; do sleep 0.01; done"]);
-        let process = Process::spawn(command).unwrap();
+        let process = Process::spawn(command, Lifetime::Owner).unwrap();
         let pid = process.id();
         assert!(is_alive(pid));
         process.stop().unwrap();
@@ -163,6 +186,9 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_an_error() {
-        assert_eq!(Process::spawn(Command::new("/nonexistent")).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            Process::spawn(Command::new("/nonexistent"), Lifetime::Owner).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
     }
 }

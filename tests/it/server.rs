@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flowsmith::server::{Durability, Server, ServerError, Settings, provide};
+use flowsmith::server::{Durability, Lifetime, Server, ServerError, Settings, provide};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
@@ -64,13 +64,13 @@ async fn nothing_listens_on_the_network() {
 #[tokio::test]
 async fn data_survives_a_stop_and_a_start() {
     let folder = support::folder("survives");
-    let server = Server::start(support::binaries(), &folder, Durability::Durable).unwrap();
+    let server = Server::start(support::binaries(), &folder, Durability::Durable, Lifetime::Owner).unwrap();
     assert!(server.ensure_database("kept").await.unwrap());
     server.stop().unwrap();
     assert!(!folder.join("data/postmaster.pid").exists());
     assert!(!folder.join("socket").exists());
 
-    let server = Server::start(support::binaries(), &folder, Durability::Durable).unwrap();
+    let server = Server::start(support::binaries(), &folder, Durability::Durable, Lifetime::Owner).unwrap();
     assert!(!server.ensure_database("kept").await.unwrap());
     assert_eq!(Server::data_major(&folder), Some(support::binaries().version.major));
 }
@@ -162,7 +162,7 @@ fn data_of_another_major_version_is_refused() {
     let folder = support::folder("other-major");
     support::start(&folder).stop().unwrap();
     fs::write(folder.join("data/PG_VERSION"), "9\n").unwrap();
-    let error = Server::start(support::binaries(), &folder, Durability::Disposable).unwrap_err();
+    let error = Server::start(support::binaries(), &folder, Durability::Disposable, Lifetime::Owner).unwrap_err();
     assert!(matches!(&error, ServerError::OtherMajor { made_by, .. } if made_by == "9"), "{error}");
 }
 
@@ -173,7 +173,7 @@ fn data_of_another_user_is_refused() {
     }
     let folder = support::folder("other-user");
     fs::create_dir(folder.join("data")).unwrap();
-    let error = Server::start(support::binaries(), &folder, Durability::Disposable).unwrap_err();
+    let error = Server::start(support::binaries(), &folder, Durability::Disposable, Lifetime::Owner).unwrap_err();
     assert!(matches!(error, ServerError::WrongOwner { owner: 0, .. }), "{error}");
 }
 
@@ -182,7 +182,7 @@ fn a_server_that_does_not_start_is_quoted() {
     let folder = support::folder("does-not-start");
     support::start(&folder).stop().unwrap();
     fs::write(folder.join("data/postgresql.auto.conf"), "nonsense = on\n").unwrap();
-    let error = Server::start(support::binaries(), &folder, Durability::Disposable).unwrap_err();
+    let error = Server::start(support::binaries(), &folder, Durability::Disposable, Lifetime::Owner).unwrap_err();
     assert!(error.to_string().contains("nonsense"), "{error}");
     assert!(!folder.join("data/postmaster.pid").exists());
 }

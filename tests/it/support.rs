@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, LazyLock, Mutex};
 
-use flowsmith::server::{Binaries, Durability, Server, Settings, provide};
+use flowsmith::server::{Binaries, Durability, Lifetime, Server, Settings, provide};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 use tokio::sync::OnceCell;
@@ -43,7 +43,7 @@ pub(crate) fn server() -> &'static Server {
 
 /// Starts a disposable server on a folder.
 pub(crate) fn start(folder: &Path) -> Server {
-    Server::start(binaries(), folder, Durability::Disposable).unwrap_or_else(|error| panic!("{error}"))
+    Server::start(binaries(), folder, Durability::Disposable, Lifetime::Owner).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A new folder of this run that every user may enter, for a server of a test's own; the name must be unique.

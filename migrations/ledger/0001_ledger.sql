@@ -313,6 +313,10 @@ begin
   if pg_catalog.to_regclass('flowsmith.engine') is null then
     return false;
   end if;
+  -- A statement of its own: where there is no such table, it must not even be planned.
+  if not exists (select 1 from flowsmith.engine) then
+    return false;
+  end if;
   select array_agg(n.flow_slug) into new_flows
   from (
     select flowsmith.database_slug(e #>> '{definition,flow}', (e #>> '{definition,version}')::int) as flow_slug

@@ -1,8 +1,6 @@
 //! Laws of the pure part: what holds for any catalog.
 
-mod common;
-
-use common::catalog;
+use crate::catalogs::catalog;
 use flowsmith::catalog::{Catalog, Flow};
 use flowsmith::diff::diff;
 use flowsmith::migration::{CompileSettings, Migration, carry_over, compile, replay};

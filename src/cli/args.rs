@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use flowsmith::catalog::FlowId;
 use flowsmith::migration::Version;
 
-/// Flows as code for PostgreSQL: check flow files, compile them into migrations, apply them, watch for drift.
+/// Flows as code for PostgreSQL
 #[derive(Debug, Parser)]
 #[command(name = "flowsmith", version, max_term_width = 100, after_help = AFTER_HELP, disable_help_subcommand = true)]
 pub(crate) struct Cli {
@@ -17,49 +17,51 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-const AFTER_HELP: &str = "Exit codes: 0 in sync, done · 1 could not do it · 2 changes pending · 3 drift · \
-4 invalid definitions · 5 refused by a safety guard · 64 usage.\n\
-Settings come from flowsmith.toml, then environment variables, then flags.";
+const AFTER_HELP: &str = "Settings come from flowsmith.toml, then the environment, then flags.\n\
+Exit codes: 0 in sync, done · 1 could not do it · 2 changes pending · 3 drift ·\n\
+            4 invalid definitions · 5 refused by a safety guard · 64 usage.";
 
-/// What every command takes.
+/// What every command takes. Each fits on one line of 80 columns, since each command's help shows them all.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Settings")]
 pub(crate) struct Global {
-    /// Read settings from this file instead of ./flowsmith.toml
-    #[arg(long, global = true, value_name = "FILE", env = "FLOWSMITH_CONFIG", help_heading = "Settings")]
+    /// Settings file [env: FLOWSMITH_CONFIG]
+    #[arg(long, global = true, value_name = "FILE", env = "FLOWSMITH_CONFIG", hide_env = true)]
     pub(crate) config: Option<PathBuf>,
-    /// Folder of the flow files [default: flows]
-    #[arg(long, global = true, value_name = "DIR", env = "FLOWSMITH_FLOWS", help_heading = "Settings")]
+    /// Folder of flow files [env: FLOWSMITH_FLOWS]
+    #[arg(long, global = true, value_name = "DIR", env = "FLOWSMITH_FLOWS", hide_env = true)]
     pub(crate) flows: Option<PathBuf>,
-    /// Folder of the migrations [default: migrations]
-    #[arg(long, global = true, value_name = "DIR", env = "FLOWSMITH_MIGRATIONS", help_heading = "Settings")]
+    /// Folder of migrations [env: FLOWSMITH_MIGRATIONS]
+    #[arg(long, global = true, value_name = "DIR", env = "FLOWSMITH_MIGRATIONS", hide_env = true)]
     pub(crate) migrations: Option<PathBuf>,
-    /// The database, as postgres://USER:PASSWORD@HOST:PORT/DATABASE
+    // The variable is read in `project`: the database of `--env` comes before it.
+    /// Database, postgres://… [env: DATABASE_URL]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) database: Option<String>,
+    /// Environment to deploy to [env: FLOWSMITH_ENV]
+    #[arg(long = "env", global = true, value_name = "NAME", env = "FLOWSMITH_ENV", hide_env = true)]
+    pub(crate) environment: Option<String>,
+    /// 0.7.2, 0.8.1, 0.14, auto [env: FLOWSMITH_ENGINE]
+    #[arg(long, global = true, value_name = "LEVEL", env = "FLOWSMITH_ENGINE", hide_env = true)]
+    pub(crate) engine: Option<String>,
+    /// PostgreSQL's programs [env: FLOWSMITH_POSTGRES_BIN]
+    #[arg(long, global = true, value_name = "DIR", env = "FLOWSMITH_POSTGRES_BIN", hide_env = true)]
+    pub(crate) postgres_bin: Option<PathBuf>,
+    /// Print results only, no messages
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Print also what is done on the way
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// auto (the default; honours NO_COLOR), always, never
     #[arg(
         long,
         global = true,
-        value_name = "URL",
-        env = "DATABASE_URL",
-        hide_env_values = true,
-        help_heading = "Settings"
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true
     )]
-    pub(crate) database: Option<String>,
-    /// The environment: its overrides in flow files, its database in flowsmith.toml
-    #[arg(long = "env", global = true, value_name = "NAME", env = "FLOWSMITH_ENV", help_heading = "Settings")]
-    pub(crate) environment: Option<String>,
-    /// Engine level that the flows must run on: 0.7.2, 0.8.1, 0.14 or auto (what the database has)
-    #[arg(long, global = true, value_name = "LEVEL", env = "FLOWSMITH_ENGINE", help_heading = "Settings")]
-    pub(crate) engine: Option<String>,
-    /// Folder of PostgreSQL's programs, for the embedded server
-    #[arg(long, global = true, value_name = "DIR", env = "FLOWSMITH_POSTGRES_BIN", help_heading = "Settings")]
-    pub(crate) postgres_bin: Option<PathBuf>,
-    /// Print results only, no messages
-    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Output")]
-    pub(crate) quiet: bool,
-    /// Print what is done and how long it takes
-    #[arg(short, long, global = true, help_heading = "Output")]
-    pub(crate) verbose: bool,
-    /// Colours: auto (on a terminal, unless NO_COLOR is set), always, never
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Output")]
     pub(crate) color: Color,
 }
 
@@ -74,40 +76,40 @@ pub(crate) enum Color {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Set up a project here: settings, one flow, a CI workflow, a pre-commit hook
+    /// Set up a project: settings, a flow, a CI workflow, a hook
     Init(InitArgs),
-    /// Check flow files, offline: every finding of every file
+    /// Check, compile, install and apply; brings its own PostgreSQL
+    Up(UpArgs),
+    /// Stop the PostgreSQL that `up` left running; its data stays
+    Down,
+    /// Check flow files, offline
     Check(CheckArgs),
-    /// Write the migration that brings the flow files' changes, offline
+    /// Write a migration for what changed in the flow files, offline
     Compile(CompileArgs),
-    /// Show what applying the flow files would do to the database
+    /// Show what the flow files would change in the database
     Plan(ReportArgs),
-    /// Run the pending migrations in the database
+    /// Run the pending migrations
     Apply(ApplyArgs),
     /// Show what was changed in the database behind git's back
     Drift(ReportArgs),
     /// Show which migrations ran in the database
     Status(StatusArgs),
-    /// Adopt a database: write flow files for what it holds, and record them
+    /// Adopt a database: write its flows as files, record them
     Pull(PullArgs),
-    /// Install or upgrade the workflow engine in the database
+    /// Install or upgrade the workflow engine
     Install(InstallArgs),
-    /// Audit the database: server, engine, rights, and a self-test that is rolled back
+    /// Audit the database: server, engine, rights, a self-test
     Doctor(DoctorArgs),
-    /// Check, compile, install, apply, verify; without a database, on an embedded PostgreSQL
-    Up(UpArgs),
-    /// Stop the embedded PostgreSQL that `up` left running
-    Down,
-    /// Print the page about a finding's code, such as FS301
+    /// Print the page about a code, such as FS301; without one, all
     Explain {
-        /// The code
-        code: String,
+        /// The code, as printed in brackets behind `error`
+        code: Option<String>,
     },
     /// Print the JSON Schema of flow files
     Schema,
-    /// Print a completion script for a shell
+    /// Print a completion script
     Completions {
-        /// bash, zsh, fish, elvish or powershell
+        /// For which shell
         shell: clap_complete::Shell,
     },
 }
@@ -121,10 +123,10 @@ pub(crate) struct InitArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// Check only these files (rules across files still look at all)
+    /// Check only these; rules across files still look at all
     pub(crate) files: Vec<PathBuf>,
-    /// How findings are printed
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    /// text (the default), json, github, sarif
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
     pub(crate) format: CheckFormat,
     /// Treat warnings as errors
     #[arg(long)]
@@ -141,22 +143,22 @@ pub(crate) enum CheckFormat {
 
 #[derive(Debug, Args)]
 pub(crate) struct CompileArgs {
-    /// Write nothing; exit with 2 where the migrations are behind the flow files
+    /// Write nothing; exit with 2 where there is something to write
     #[arg(long, conflicts_with_all = ["rehash", "from_live"])]
     pub(crate) check: bool,
-    /// Name of the migration: small letters, digits, underscores [default: made from the changes]
+    /// Name of the migration [default: from its changes]
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Version of the migration, YYYYMMDDHHMMSS in UTC [default: now]
-    #[arg(long, value_name = "VERSION", env = "FLOWSMITH_TIMESTAMP")]
+    /// YYYYMMDDHHMMSS [default: now] [env: FLOWSMITH_TIMESTAMP]
+    #[arg(long, value_name = "UTC", env = "FLOWSMITH_TIMESTAMP", hide_env = true)]
     pub(crate) timestamp: Option<Version>,
-    /// Delete this flow version with its queue and its runs; it must be gone from the files
+    /// Delete a flow version that left the files, runs included
     #[arg(long, value_name = "SLUG@VERSION", value_parser = flow_id)]
     pub(crate) delete: Vec<FlowId>,
-    /// Compare with the live database instead of the migrations: writes what brings it back from drift
+    /// Start from the live database: undoes drift
     #[arg(long)]
     pub(crate) from_live: bool,
-    /// Write flowsmith.sum anew from the files as they are (after a merge), and nothing else
+    /// Only write flowsmith.sum anew, as after a merge
     #[arg(long, conflicts_with_all = ["name", "timestamp", "delete", "from_live"])]
     pub(crate) rehash: bool,
 }
@@ -171,8 +173,8 @@ fn flow_id(text: &str) -> Result<FlowId, String> {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// How the report is printed
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    /// text (the default), json, markdown
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
     pub(crate) format: ReportFormat,
 }
 
@@ -185,8 +187,8 @@ pub(crate) enum ReportFormat {
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// How the report is printed
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    /// text (the default), json
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
     pub(crate) format: StatusFormat,
 }
 
@@ -198,13 +200,13 @@ pub(crate) enum StatusFormat {
 
 #[derive(Debug, Args)]
 pub(crate) struct ApplyArgs {
-    /// Go on where the database is not what was applied to it
+    /// Go on where the database has drifted
     #[arg(long)]
     pub(crate) accept_drift: bool,
-    /// Run migrations that are older than the newest applied one
+    /// Also run migrations older than the newest that ran
     #[arg(long)]
     pub(crate) out_of_order: bool,
-    /// How long to wait for another apply and for locks, such as 10s or 2m
+    /// How long to wait for locks and another apply
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) lock_timeout: Duration,
     /// How long one migration may take
@@ -231,10 +233,10 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 #[derive(Debug, Args)]
 pub(crate) struct PullArgs {
-    /// Replace flow files that are there
+    /// Replace flow files that differ
     #[arg(long)]
     pub(crate) overwrite: bool,
-    /// Write the flow files only: no migration, nothing recorded in the database
+    /// Write flow files only: no migration, nothing recorded
     #[arg(long)]
     pub(crate) files_only: bool,
 }
@@ -244,8 +246,8 @@ pub(crate) struct InstallArgs {
     /// Print the SQL instead of running it
     #[arg(long)]
     pub(crate) print: bool,
-    /// What start_tasks gives to workers: separate (level 0.14) or merged (0.7 and 0.8, with the `run` key)
-    #[arg(long, value_name = "STYLE")]
+    /// Input of tasks: separate (as 0.14, the default) or merged (as 0.8)
+    #[arg(long, value_name = "STYLE", hide_possible_values = true)]
     pub(crate) input_style: Option<InputStyle>,
 }
 
@@ -257,14 +259,14 @@ pub(crate) enum InputStyle {
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// How the report is printed
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    /// text (the default), json
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
     pub(crate) format: StatusFormat,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
-    /// Check and apply only; fail where the migrations are behind the flow files
+    /// Write no migration; fail where one is needed
     #[arg(long)]
     pub(crate) no_compile: bool,
 }

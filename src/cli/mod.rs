@@ -43,7 +43,7 @@ fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
     match &cli.command {
         // Nothing of the project is needed for these, so a broken one does not stop them.
         Command::Init(args) => return command::init::run(args, output),
-        Command::Explain { code } => return command::explain::run(code, output),
+        Command::Explain { code } => return command::explain::run(code.as_deref(), output),
         Command::Schema => {
             output.report(&format!("{:#}\n", flowsmith::definition::json_schema()));
             return Ok(Exit::Done);

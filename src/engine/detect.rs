@@ -147,7 +147,7 @@ impl DetectError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Database(error) => error.code(),
-            Self::Answer(_) => "FS912",
+            Self::Answer(_) => "FS920",
         }
     }
 }

@@ -20,13 +20,9 @@ pub fn doctor_text(checks: &[DoctorCheck], subject: &Subject) -> String {
             CheckStatus::Failed => BAD,
             CheckStatus::Skipped => DIM,
         };
-        let _ = writeln!(
-            text,
-            "  {}  {:width$}  {}",
-            paint(style, format!("{:7}", word(check.status))),
-            check.name,
-            check.detail
-        );
+        let status = paint(style, format!("{:7}", word(check.status)));
+        let line = format!("  {status}  {:width$}  {}", check.name, check.detail);
+        let _ = writeln!(text, "{}", line.trim_end());
         if let Some(advice) = &check.advice {
             let _ = writeln!(text, "           {:width$}  {}", "", paint(DIM, advice));
         }

@@ -21,13 +21,21 @@ pub(crate) async fn run(args: &ApplyArgs, project: &Project, output: &Output) ->
         ignore: project.ignore.clone(),
     };
     let applied = pending(&place, &folder, &settings, output).await?;
+    say(&applied, output);
     if applied.migrations.is_empty() {
         output.message("Nothing to apply: every migration has run.");
     }
     Ok(Exit::Done)
 }
 
-/// Applies what is pending and says so, a line a migration.
+/// Says what was applied, a line a migration.
+pub(crate) fn say(applied: &Applied, output: &Output) {
+    for (id, took) in &applied.migrations {
+        output.message(&format!("Applied {id} in {:.1} s", took.as_secs_f64()));
+    }
+}
+
+/// Applies what is pending.
 pub(crate) async fn pending(
     place: &Place,
     folder: &Folder,
@@ -49,9 +57,6 @@ pub(crate) async fn pending(
     let progress = |id: &str| output.detail(&format!("Applying {id}"));
     match apply(&place.target, shape, folder, settings, progress).await {
         Ok(applied) => {
-            for (id, took) in &applied.migrations {
-                output.message(&format!("Applied {id} in {:.1} s", took.as_secs_f64()));
-            }
             if applied.drift.blocks_apply() {
                 output.report(&drift_text(&applied.drift, &subject));
             }

@@ -1,6 +1,9 @@
 //! `flowsmith check`
 
+use std::collections::BTreeMap;
+
 use flowsmith::check::{Checked, check_files};
+use flowsmith::definition::Trigger;
 use flowsmith::engine::Level;
 use flowsmith::report::findings::{self, Report};
 
@@ -46,6 +49,31 @@ pub(crate) fn or_refuse(project: &Project, engine: Option<Level>, output: &Outpu
     }
     output.message(text.trim_end());
     Ok(checked)
+}
+
+/// How many triggers a note names.
+const NAMED_TRIGGERS: usize = 12;
+
+/// Says which triggers are declared, since nothing applies them yet.
+pub(crate) fn note_triggers(declared: &BTreeMap<String, Vec<Trigger>>, output: &Output) {
+    let names: Vec<String> = declared
+        .iter()
+        .flat_map(|(slug, triggers)| triggers.iter().map(move |trigger| format!("{slug}.{}", trigger.name.as_deref().unwrap_or("?"))))
+        .collect();
+    let (count, it) = match names.len() {
+        0 => return,
+        1 => ("1 trigger is".to_owned(), "it starts"),
+        count => (format!("{count} triggers are"), "they start"),
+    };
+    let more = match names.len().saturating_sub(NAMED_TRIGGERS) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let named = names.into_iter().take(NAMED_TRIGGERS).collect::<Vec<_>>().join(", ");
+    let care = anstyle::AnsiColor::Cyan.on_default().bold();
+    output.message(&format!(
+        "{care}note{care:#}: {count} checked but not applied by this release, so {it} no runs: {named}{more}"
+    ));
 }
 
 /// A folder that is not there is a mistake, not an empty project: everything recorded would be retired.

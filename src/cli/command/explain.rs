@@ -7,7 +7,9 @@ use crate::cli::output::Output;
 
 static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/docs/findings");
 
-pub(crate) fn run(code: &str, output: &Output) -> Result<Exit, Failure> {
+pub(crate) fn run(code: Option<&str>, output: &Output) -> Result<Exit, Failure> {
+    // The index is a page too.
+    let code = code.unwrap_or("README");
     let name = format!("{}.md", code.to_uppercase());
     match PAGES.get_file(&name).and_then(include_dir::File::contents_utf8) {
         Some(page) => {
@@ -16,7 +18,7 @@ pub(crate) fn run(code: &str, output: &Output) -> Result<Exit, Failure> {
         }
         None => Err(Failure::usage(
             format!("there is no code {code}"),
-            "codes look like FS301; they stand in brackets behind `error`",
+            "codes look like FS301; `flowsmith explain` lists them all",
         )),
     }
 }

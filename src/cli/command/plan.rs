@@ -28,6 +28,7 @@ pub(crate) async fn run(args: &ReportArgs, project: &Project, output: &Output) -
 async fn against(session: &mut Session, project: &Project, output: &Output) -> Result<Plan, Failure> {
     let shape = session.shape()?;
     let checked = check::or_refuse(project, None, output)?;
+    check::note_triggers(&checked.declared_triggers, output);
     let live = read_snapshot(&mut session.connection, shape).await?;
     let (changes, unmanaged) = changes(&live, checked.catalog, &project.ignore);
     let slugs: Vec<String> = changes.changes.iter().map(flowsmith::diff::Change::database_slug).collect();

@@ -46,7 +46,7 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
     // Every call in the baseline finds what it would make; its self-check proves that, and the ledger has it.
     let apply_settings =
         ApplySettings { ignore: project.ignore.clone(), accept_drift: true, ..ApplySettings::default() };
-    apply::pending(&place, &folder, &apply_settings, output).await?;
+    apply::say(&apply::pending(&place, &folder, &apply_settings, output).await?, output);
     Ok(Exit::Done)
 }
 

@@ -43,10 +43,14 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
 
     let apply_settings = ApplySettings { ignore: project.ignore.clone(), ..ApplySettings::default() };
     let applied = apply::pending(&place, &folder, &apply_settings, output).await?;
+    for (id, took) in &applied.migrations {
+        step(output, "Applied", &format!("{id} in {:.1} s", took.as_secs_f64()));
+    }
     let changed = !applied.migrations.is_empty() || !matches!(report.engine, EngineAction::UpToDate(_));
     let state = if changed { "In sync now" } else { "In sync" };
     step(output, state, &format!("the database holds what the {flows} flows say"));
     output.report(&format!("\nConnect: {connect}\n"));
+    check::note_triggers(&checked.declared_triggers, output);
     Ok(Exit::Done)
 }
 

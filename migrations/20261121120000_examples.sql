@@ -1,0 +1,72 @@
+-- flowsmith migration 20261121120000_examples
+--
+-- + catalog_etl@1: new flow, 7 steps  (flows/catalog_etl.yaml)
+-- + invoice_reminders@1: new flow, 5 steps  (flows/invoice_reminders.toml)
+-- + order_fulfilment@2: new version, 7 steps  (flows/order_fulfilment.yaml)
+-- + signup@1: new flow, 2 steps  (flows/signup.yaml)
+-- + signup@2: new version, 3 steps  (flows/signup.yaml)
+--
+-- Engine level 0.14 or later. Runs in one transaction and any number of times, by `flowsmith apply`,
+-- `psql -1 -f` or `sqlx migrate run`; written by `flowsmith compile`, not to be edited.
+do $flowsmith$
+declare
+  plan constant jsonb := $plan$
+{"format":1,"engine":"0.14","entries":[
+{"do":"put","state":"current","digest":"e15ded84749a0d72c2fca4ae03077d3a73945a21dfc60ba7b2630cd467f93f73","definition":{"flow":"catalog_etl","version":1,"options":{"base_delay":10,"timeout":900},"steps":[{"slug":"download","kind":"map","max_attempts":6,"when_exhausted":"skip"},{"slug":"parse","kind":"map","depends_on":["download"]},{"slug":"merge","depends_on":["parse"]},{"slug":"quality","depends_on":["merge"],"forbidden_input_pattern":{"merge":{"rows":0}},"when_unmet":"fail"},{"slug":"publish","depends_on":["quality"]},{"slug":"warm_cache","depends_on":["publish"],"when_exhausted":"skip-cascade"},{"slug":"announce","depends_on":["warm_cache"]}],"annotations":{"description":"Loads the suppliers' catalogues; the run's input is the list of files","owner":"data","labels":{"domain":"catalogue","kind":"etl"},"input":{"items":{"type":"string"},"type":"array"},"handlers":{"announce":{"http":"https://chat.example.com/hooks/catalogue"},"download":{"exec":["catalog","download"]},"merge":{"sql":"select catalog.merge(:input)"},"parse":{"exec":["catalog","parse"]},"publish":{"sql":"select catalog.publish(:input)"},"quality":{"sql":"select catalog.assert_quality(:input)"},"warm_cache":{"http":"https://shop.example.com/internal/warm"}},"outputs":{"merge":{"type":"object"}}}}},
+{"do":"put","state":"current","digest":"7b9625a6849dbda207fd1208863f28a1f2d226ef2d85a151904854d7de5c722c","definition":{"flow":"invoice_reminders","version":1,"options":{"max_attempts":5,"base_delay":30},"steps":[{"slug":"overdue"},{"slug":"remind","kind":"map","depends_on":["overdue"],"timeout":120},{"slug":"report","depends_on":["overdue","remind"],"when_exhausted":"skip"},{"slug":"hand_over","depends_on":["report"],"start_delay":604800,"required_input_pattern":{"report":{"unanswered":true}},"when_unmet":"skip-cascade"},{"slug":"archive","depends_on":["hand_over"]}],"annotations":{"description":"Reminds customers of unpaid invoices, and hands the case over when reminding does not help","owner":"billing","labels":{"domain":"billing"},"input":{"properties":{"as_of_days":{"minimum":1,"type":"integer"}},"required":["as_of_days"],"type":"object"},"handlers":{"archive":{"sql":"select billing.archive(:input)"},"hand_over":{"exec":["billing-cases","open","--from-stdin"]},"overdue":{"sql":"select billing.overdue(:input)"},"remind":{"http":"https://mail.example.com/reminders"},"report":{"sql":"select billing.report_reminders(:input)"}},"outputs":{"overdue":{"type":"array"}}}}},
+{"do":"put","state":"current","digest":"cd7a3353d4b4353e3deebde3b11a2207fa74e865b4efe580793a2257bedbaaa4","definition":{"flow":"order_fulfilment","version":2,"options":{"max_attempts":4,"base_delay":2,"timeout":90},"steps":[{"slug":"load"},{"slug":"perks","required_input_pattern":{"plan":"premium"},"forbidden_input_pattern":{"source":"import"}},{"slug":"items","depends_on":["load"]},{"slug":"reserve","kind":"map","depends_on":["items"],"max_attempts":6},{"slug":"review","depends_on":["load"],"timeout":600,"required_input_pattern":{"load":{"flagged":true}}},{"slug":"ship","depends_on":["reserve","review"]},{"slug":"survey","depends_on":["ship"],"start_delay":259200,"when_exhausted":"skip"}],"annotations":{"description":"Charge, reserve and ship one order","owner":"payments","labels":{"domain":"shop","tier":"critical"},"input":{"properties":{"order_id":{"minimum":1,"type":"integer"},"plan":{"enum":["basic","premium"]},"source":{"type":"string"}},"required":["order_id","plan"],"type":"object"},"handlers":{"items":{"sql":"select :input->'load'->'items'"},"load":{"sql":"select shop.load_order(:input)"},"perks":{"sql":"select shop.add_gift(:input)"},"reserve":{"http":"https://stock.example.com/reserve"},"review":{"exec":["python3","-m","shop.review"]},"ship":{"http":"https://carrier.example.com/shipments"},"survey":{"exec":"python3 -m shop.survey --send"}},"outputs":{"items":{"items":{"type":"object"},"type":"array"},"load":{"properties":{"flagged":{"type":"boolean"},"items":{"type":"array"}},"required":["items","flagged"],"type":"object"}}}}},
+{"do":"put","state":"draining","digest":"34935a9ee32da2fcb59831d9835f11428a980a2d648cad1e9f2704d6ee1010e6","definition":{"flow":"signup","version":1,"steps":[{"slug":"verify_address"},{"slug":"welcome","depends_on":["verify_address"]}],"annotations":{"description":"Welcomes a new account","owner":"growth"}}},
+{"do":"put","state":"current","digest":"573ef84559393bd5eace7c3f7f94b21298f5ef7e62e12fa50288ad0f91aedde9","definition":{"flow":"signup","version":2,"steps":[{"slug":"verify_address","max_attempts":1,"timeout":30},{"slug":"welcome","depends_on":["verify_address"]},{"slug":"follow_up","depends_on":["verify_address","welcome"],"start_delay":604800,"required_input_pattern":{"verify_address":{"verified":true}}}],"annotations":{"description":"Welcomes a new account, and follows up after a week","owner":"growth","input":{"required":["account_id"],"type":"object"}}}}
+]}
+$plan$;
+begin
+  if to_regprocedure('flowsmith.create_flows(jsonb)') is null then
+    raise exception 'the flowsmith schema is missing in this database, or too old' using hint = 'Run `flowsmith install` first.';
+  end if;
+  if not flowsmith.begin_migration('20261121120000', 'examples', plan) then
+    return;  -- applied already
+  end if;
+
+  -- flowsmith's own engine makes what is new at once, from the plan; any other by these calls.
+  if not flowsmith.create_flows(plan) then
+    execute $calls$
+      -- catalog_etl@1: new flow, 7 steps
+      select pgflow.create_flow(flow_slug => 'catalog_etl', base_delay => 10, timeout => 900);
+      select pgflow.add_step(flow_slug => 'catalog_etl', step_slug => 'download', max_attempts => 6, step_type => 'map', when_exhausted => 'skip');
+      select pgflow.add_step(flow_slug => 'catalog_etl', step_slug => 'parse', deps_slugs => array['download'], step_type => 'map');
+      select pgflow.add_step(flow_slug => 'catalog_etl', step_slug => 'merge', deps_slugs => array['parse']);
+      select pgflow.add_step(flow_slug => 'catalog_etl', step_slug => 'quality', deps_slugs => array['merge'], forbidden_input_pattern => '{"merge":{"rows":0}}', when_unmet => 'fail');
+      select pgflow.add_step(flow_slug => 'catalog_etl', step_slug => 'publish', deps_slugs => array['quality']);
+      select pgflow.add_step(flow_slug => 'catalog_etl', step_slug => 'warm_cache', deps_slugs => array['publish'], when_exhausted => 'skip-cascade');
+      select pgflow.add_step(flow_slug => 'catalog_etl', step_slug => 'announce', deps_slugs => array['warm_cache']);
+      -- invoice_reminders@1: new flow, 5 steps
+      select pgflow.create_flow(flow_slug => 'invoice_reminders', max_attempts => 5, base_delay => 30);
+      select pgflow.add_step(flow_slug => 'invoice_reminders', step_slug => 'overdue');
+      select pgflow.add_step(flow_slug => 'invoice_reminders', step_slug => 'remind', deps_slugs => array['overdue'], timeout => 120, step_type => 'map');
+      select pgflow.add_step(flow_slug => 'invoice_reminders', step_slug => 'report', deps_slugs => array['overdue', 'remind'], when_exhausted => 'skip');
+      select pgflow.add_step(flow_slug => 'invoice_reminders', step_slug => 'hand_over', deps_slugs => array['report'], start_delay => 604800, required_input_pattern => '{"report":{"unanswered":true}}', when_unmet => 'skip-cascade');
+      select pgflow.add_step(flow_slug => 'invoice_reminders', step_slug => 'archive', deps_slugs => array['hand_over']);
+      -- order_fulfilment@2: new version, 7 steps
+      select pgflow.create_flow(flow_slug => 'order_fulfilment_v2', max_attempts => 4, base_delay => 2, timeout => 90);
+      select pgflow.add_step(flow_slug => 'order_fulfilment_v2', step_slug => 'load');
+      select pgflow.add_step(flow_slug => 'order_fulfilment_v2', step_slug => 'perks', required_input_pattern => '{"plan":"premium"}', forbidden_input_pattern => '{"source":"import"}');
+      select pgflow.add_step(flow_slug => 'order_fulfilment_v2', step_slug => 'items', deps_slugs => array['load']);
+      select pgflow.add_step(flow_slug => 'order_fulfilment_v2', step_slug => 'reserve', deps_slugs => array['items'], max_attempts => 6, step_type => 'map');
+      select pgflow.add_step(flow_slug => 'order_fulfilment_v2', step_slug => 'review', deps_slugs => array['load'], timeout => 600, required_input_pattern => '{"load":{"flagged":true}}');
+      select pgflow.add_step(flow_slug => 'order_fulfilment_v2', step_slug => 'ship', deps_slugs => array['reserve', 'review']);
+      select pgflow.add_step(flow_slug => 'order_fulfilment_v2', step_slug => 'survey', deps_slugs => array['ship'], start_delay => 259200, when_exhausted => 'skip');
+      -- signup@1: new flow, 2 steps
+      select pgflow.create_flow(flow_slug => 'signup');
+      select pgflow.add_step(flow_slug => 'signup', step_slug => 'verify_address');
+      select pgflow.add_step(flow_slug => 'signup', step_slug => 'welcome', deps_slugs => array['verify_address']);
+      -- signup@2: new version, 3 steps
+      select pgflow.create_flow(flow_slug => 'signup_v2');
+      select pgflow.add_step(flow_slug => 'signup_v2', step_slug => 'verify_address', max_attempts => 1, timeout => 30);
+      select pgflow.add_step(flow_slug => 'signup_v2', step_slug => 'welcome', deps_slugs => array['verify_address']);
+      select pgflow.add_step(flow_slug => 'signup_v2', step_slug => 'follow_up', deps_slugs => array['verify_address', 'welcome'], start_delay => 604800, required_input_pattern => '{"verify_address":{"verified":true}}');
+    $calls$;
+  end if;
+
+  perform flowsmith.end_migration('20261121120000', 'examples', plan);
+end
+$flowsmith$;

@@ -1,9 +1,11 @@
-//! Finds the archive that the feature `bundled-postgres` puts into the program.
+//! Finds the archive that the feature `bundled-postgres` puts into the program; has the program built anew when a page
+//! that it prints is added.
 
 use std::env;
 use std::path::PathBuf;
 
 fn main() {
+    println!("cargo::rerun-if-changed=docs/findings");
     println!("cargo::rerun-if-env-changed=FLOWSMITH_BUNDLE");
     if env::var_os("CARGO_FEATURE_BUNDLED_POSTGRES").is_none() {
         return;

@@ -72,7 +72,7 @@ impl ApplyError {
             Self::NotRecorded(_) => "keep only migrations that `flowsmith compile` wrote in this folder",
             Self::Locked { .. } => "wait for it, or give a longer --lock-timeout",
             Self::Drift(_) => {
-                "put the change into the flow files and compile, undo it in the database, or go on with --accept-drift"
+                "keep it: put it into the flow files and compile; undo it: `flowsmith compile --from-live`; then `flowsmith apply --accept-drift`"
             }
             Self::Edited(_) => "bring the files back (`git checkout`); a change goes into a new migration",
             Self::Missing(_) => "bring the files back: is this the right branch, and the right database?",

@@ -41,7 +41,8 @@ fn count(drift: &Drift) -> usize {
 
 fn advice(drift: &Drift) -> &'static str {
     if drift.blocks_apply() {
-        "Put each into the flow files and compile, or undo it: `flowsmith compile --from-live` writes that migration."
+        "To keep it, put it into the flow files and compile; to undo it, `flowsmith compile --from-live`.\n\
+         Then `flowsmith apply --accept-drift`."
     } else {
         "Adopt them with `flowsmith pull`, or list them under `ignore` in flowsmith.toml."
     }

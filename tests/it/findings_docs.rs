@@ -43,8 +43,7 @@ fn every_code_has_a_page_with_its_title() {
         assert!(severity.to_lowercase().starts_with(code.severity().as_str()), "{}", code.page());
         assert!(page.contains("\n## Why\n"), "{}", code.page());
     }
-    let pages = fs::read_dir(root().join("docs/findings")).expect("pages").count();
-    assert_eq!(pages, Code::ALL.len(), "pages without a code");
+    // That every page has a code is tested with the codes of errors, in `cli_docs`.
 }
 
 #[test]

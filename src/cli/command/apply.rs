@@ -1,5 +1,7 @@
 //! `flowsmith apply`
 
+use std::time::Duration;
+
 use flowsmith::apply::{Applied, ApplyError, ApplySettings, apply};
 use flowsmith::migration::Folder;
 use flowsmith::report::drift_text;
@@ -31,7 +33,16 @@ pub(crate) async fn run(args: &ApplyArgs, project: &Project, output: &Output) ->
 /// Says what was applied, a line a migration.
 pub(crate) fn say(applied: &Applied, output: &Output) {
     for (id, took) in &applied.migrations {
-        output.message(&format!("Applied {id} in {:.1} s", took.as_secs_f64()));
+        output.message(&format!("Applied {id} in {}", time(*took)));
+    }
+}
+
+/// `37 ms`, `1.2 s`.
+pub(crate) fn time(took: Duration) -> String {
+    if took < Duration::from_secs(1) {
+        format!("{} ms", took.as_millis())
+    } else {
+        format!("{:.1} s", took.as_secs_f64())
     }
 }
 

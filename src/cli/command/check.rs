@@ -58,7 +58,9 @@ const NAMED_TRIGGERS: usize = 12;
 pub(crate) fn note_triggers(declared: &BTreeMap<String, Vec<Trigger>>, output: &Output) {
     let names: Vec<String> = declared
         .iter()
-        .flat_map(|(slug, triggers)| triggers.iter().map(move |trigger| format!("{slug}.{}", trigger.name.as_deref().unwrap_or("?"))))
+        .flat_map(|(slug, triggers)| {
+            triggers.iter().map(move |trigger| format!("{slug}.{}", trigger.name.as_deref().unwrap_or("?")))
+        })
         .collect();
     let (count, it) = match names.len() {
         0 => return,
@@ -72,7 +74,7 @@ pub(crate) fn note_triggers(declared: &BTreeMap<String, Vec<Trigger>>, output: &
     let named = names.into_iter().take(NAMED_TRIGGERS).collect::<Vec<_>>().join(", ");
     let care = anstyle::AnsiColor::Cyan.on_default().bold();
     output.message(&format!(
-        "{care}note{care:#}: {count} checked but not applied by this release, so {it} no runs: {named}{more}"
+        "{care}note{care:#}: {count} checked but not applied by this release, so {it} no runs:\n      {named}{more}"
     ));
 }
 

@@ -44,7 +44,7 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
     let apply_settings = ApplySettings { ignore: project.ignore.clone(), ..ApplySettings::default() };
     let applied = apply::pending(&place, &folder, &apply_settings, output).await?;
     for (id, took) in &applied.migrations {
-        step(output, "Applied", &format!("{id} in {:.1} s", took.as_secs_f64()));
+        step(output, "Applied", &format!("{id} in {}", apply::time(*took)));
     }
     let changed = !applied.migrations.is_empty() || !matches!(report.engine, EngineAction::UpToDate(_));
     let state = if changed { "In sync now" } else { "In sync" };

@@ -1,0 +1,159 @@
+//! What the reports write as JSON fits the committed schemas, whatever stands in it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use flowsmith::catalog::{Annotations, Flow, FlowId, FlowOptions, State, Step};
+use flowsmith::diff::{Alteration, Change, Class, Delta, FlowDelta, StepDelta};
+use flowsmith::drift::Drift;
+use flowsmith::engine::doctor::{CheckStatus, DoctorCheck};
+use flowsmith::ledger::{LedgerEntry, MigrationState, MigrationStatus, Status};
+use flowsmith::live::RunCounts;
+use flowsmith::plan::{Hazard, Plan, PlannedChange};
+use flowsmith::report::{Subject, doctor_json, drift_json, plan_json, status_json};
+use serde_json::Value;
+
+fn subject() -> Subject {
+    Subject { database: "app@localhost:5432/app".to_owned(), engine: "engine 0.14, flowsmith's".to_owned() }
+}
+
+fn flow() -> Flow {
+    Flow {
+        id: FlowId::new("order", 2),
+        state: State::Current,
+        options: FlowOptions::DEFAULT,
+        steps: vec![Step::single("load")],
+        annotations: Annotations::default(),
+    }
+}
+
+fn altered(deltas: Vec<FlowDelta>) -> Change {
+    Change::Alter(Box::new(Alteration { from: flow(), to: flow(), deltas }))
+}
+
+fn delta<T>(from: T, to: T) -> Delta<T> {
+    Delta { from, to }
+}
+
+/// One of each class.
+fn changes() -> Vec<Change> {
+    let owned = Annotations { owner: Some("shop".to_owned()), ..Annotations::default() };
+    let changes = vec![
+        Change::Create(flow()),
+        Change::Drop(flow()),
+        altered(vec![FlowDelta::Annotations(Box::new(delta(Annotations::default(), owned)))]),
+        altered(vec![FlowDelta::State(delta(State::Current, State::Retired))]),
+        altered(vec![FlowDelta::Timeout(delta(60, 90)), FlowDelta::MaxAttempts(delta(3, 4))]),
+        altered(vec![FlowDelta::Step("load".to_owned(), StepDelta::DependsOn(delta(vec![], vec!["a".to_owned()])))]),
+    ];
+    let classes: BTreeSet<Class> = changes.iter().map(Change::class).collect();
+    assert_eq!(classes.len(), 6, "a class is missing");
+    changes
+}
+
+/// Fits the schema, and each of its enumerations is used up.
+fn assert_fits(name: &str, reports: &[String]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema").join(name);
+    let schema: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let mut written = BTreeSet::new();
+    for report in reports {
+        let report: Value = serde_json::from_str(report).unwrap();
+        let errors: Vec<_> = validator.iter_errors(&report).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{name}: {errors:?} in {report:#}");
+        texts(&report, &mut written);
+    }
+    let mut choices = BTreeSet::new();
+    enumerated(&schema, &mut choices);
+    let unused: Vec<_> = choices.difference(&written).collect();
+    assert!(unused.is_empty(), "{name} allows what is never written: {unused:?}");
+}
+
+fn texts(value: &Value, into: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) => {
+            into.insert(text.clone());
+        }
+        Value::Array(items) => items.iter().for_each(|item| texts(item, into)),
+        Value::Object(fields) => fields.values().for_each(|field| texts(field, into)),
+        _ => {}
+    }
+}
+
+fn enumerated(schema: &Value, into: &mut BTreeSet<String>) {
+    match schema {
+        Value::Array(items) => items.iter().for_each(|item| enumerated(item, into)),
+        Value::Object(fields) => {
+            if let Some(choices) = fields.get("enum") {
+                texts(choices, into);
+            }
+            fields.values().for_each(|field| enumerated(field, into));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn plans_fit_their_schema() {
+    let runs = RunCounts { started: 1, total: 3 };
+    let hazards = vec![
+        Hazard::ReplacedUnderRuns(runs),
+        Hazard::DroppedUnderRuns(runs),
+        Hazard::NoConditions,
+        Hazard::Drains(runs),
+        Hazard::TunedUnderRuns(runs),
+        Hazard::HistoryDeleted(runs),
+    ];
+    let planned = |change| PlannedChange { change, runs, hazards: hazards.clone() };
+    let full = Plan { changes: changes().into_iter().map(planned).collect(), unmanaged: vec!["by_hand".to_owned()] };
+    assert_fits("plan.v1.json", &[plan_json(&full, &subject()), plan_json(&Plan::default(), &subject())]);
+}
+
+#[test]
+fn drifts_fit_their_schema() {
+    let id = |name: &str| format!("20261121120000_{name}");
+    let full = Drift {
+        changes: changes(),
+        unmanaged: vec!["by_hand".to_owned()],
+        without_queue: BTreeSet::from(["order".to_owned()]),
+        migrations: vec![(id("a"), MigrationState::Edited), (id("b"), MigrationState::Missing)],
+    };
+    assert_fits("drift.v1.json", &[drift_json(&full, &subject()), drift_json(&Drift::default(), &subject())]);
+}
+
+#[test]
+fn statuses_fit_their_schema() {
+    use MigrationState::{Applied, AppliedElsewhere, Edited, Missing, OutOfOrder, Pending};
+    let migration = |state| MigrationStatus {
+        id: "20261121120000_add_order".to_owned(),
+        state,
+        entry: (!matches!(state, Pending | OutOfOrder)).then(|| LedgerEntry {
+            version: "20261121120000".to_owned(),
+            name: "add_order".to_owned(),
+            checksum: None,
+            applied_at: "2026-11-21T12:00:00Z".to_owned(),
+            applied_by: "deploy".to_owned(),
+        }),
+    };
+    let states = [Applied, AppliedElsewhere, Pending, OutOfOrder, Edited, Missing];
+    let full = Status { migrations: states.map(migration).to_vec() };
+    assert_fits("status.v1.json", &[status_json(&full, &subject()), status_json(&Status::default(), &subject())]);
+}
+
+#[test]
+fn doctors_reports_fit_their_schema() {
+    let check = |status, advice: Option<&str>| DoctorCheck {
+        name: "engine".to_owned(),
+        status,
+        detail: String::new(),
+        advice: advice.map(ToOwned::to_owned),
+    };
+    let checks = [
+        check(CheckStatus::Ok, None),
+        check(CheckStatus::Warning, Some("look at it")),
+        check(CheckStatus::Failed, Some("run `flowsmith install`")),
+        check(CheckStatus::Skipped, None),
+    ];
+    assert_fits("doctor.v1.json", &[doctor_json(&checks, &subject()), doctor_json(&[], &subject())]);
+}

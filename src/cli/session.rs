@@ -1,5 +1,7 @@
 //! A database to work with: the one that was named, or the project's embedded one.
 
+use std::path::Path;
+
 use flowsmith::database::Target;
 use flowsmith::engine::Level;
 use flowsmith::engine::detect::{Detection, EngineKind, EngineState, detect};
@@ -58,7 +60,16 @@ pub(crate) fn start(project: &Project, lifetime: Lifetime, output: &Output) -> R
     };
     let binaries = server::provide(&settings, &|text| output.message(text))?;
     output.detail(&format!("PostgreSQL {} from {}", binaries.version, binaries.dir.display()));
-    Ok(Server::start(&binaries, folder, server::Durability::Durable, lifetime)?)
+    let server = Server::start(&binaries, folder, server::Durability::Durable, lifetime)?;
+    ignore_in_git(folder);
+    Ok(server)
+}
+
+/// Keeps the server's data out of git. Nothing depends on it, so a failure is no reason to stop.
+fn ignore_in_git(folder: &Path) {
+    if let Some(parent) = folder.parent().filter(|parent| !parent.join(".gitignore").exists()) {
+        let _ = std::fs::write(parent.join(".gitignore"), "*\n");
+    }
 }
 
 /// An open connection and what is known of the other end.

@@ -1,5 +1,5 @@
 //! Every folder under `tests/cases/check` is a project; `expected.txt` is what a person is told about it.
-//! `UPDATE=1 cargo test --test check_cases` writes the expectations anew, to be read before they are committed.
+//! `UPDATE=1 cargo test check_cases` writes the expectations anew, to be read before they are committed.
 
 use std::fs;
 use std::path::Path;

@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions};
 use crate::program::Program;
 use crate::support;
 
-const FOLDER: &str = "/home/you/shop";
+const FOLDER: &str = "/home/you/flowsmith";
 const SOCKET: &str = "/tmp/flowsmith-1-0";
 const EXAMPLES: &str = "20261121120000";
 

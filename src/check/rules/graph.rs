@@ -23,7 +23,8 @@ pub(super) fn check(flow: &FlowFile, graph: &StepGraph<'_>, findings: &mut Findi
             } else if !known.contains_key(source) {
                 let mut finding = unknown(step, source, path, flow);
                 if let Some(help) = &mut finding.help {
-                    help.push_str("; to map the run's input, write `run`");
+                    let comma = if help.ends_with('?') { " Or," } else { ";" };
+                    help.push_str(&format!("{comma} to map the run's input, write `run`"));
                 }
                 findings.push(finding);
             }

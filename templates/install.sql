@@ -1,5 +1,6 @@
 {#- The whole install as one script: what it holds is in src/engine/scripts.rs. Every block asks first what is there, so
-    that the script can run any number of times, and records what it ran in the transaction that ran it. -#}
+    that the script can run any number of times, and records what it ran in the transaction that ran it. The ledger comes
+    last, because its functions read the tables of the engine. -#}
 -- flowsmith {{ tool_version }}: its schema, and the workflow engine where the database has none.
 --
 -- Run it in one transaction:
@@ -36,26 +37,6 @@ begin
   end if;
 end
 {{ outer }};
-{% for script in ledger %}
--- ─── Ledger {{ script.version }}: {{ script.name }}
-
-do {{ outer }}
-declare
-  installed text := (select l.checksum from flowsmith.ledger l where l.version = {{ script.version }});
-begin
-  if installed is null then
-    execute {{ inner }}
-{{ script.sql }}
-{{ inner }};
-    insert into flowsmith.ledger (version, checksum, tool_version)
-    values ({{ script.version }}, {{ script.checksum | literal }}, {{ tool_version | literal }});
-  elsif installed <> {{ script.checksum | literal }} then
-    raise exception 'flowsmith: ledger file % was installed with another content', {{ script.name | literal }}
-      using errcode = 'FL002', hint = 'Released files are never edited: use an unmodified flowsmith.';
-  end if;
-end
-{{ outer }};
-{% endfor %}
 -- ─── Engine: recorded only where it is flowsmith's. A record whose engine is gone is void.
 
 do {{ outer }}
@@ -102,6 +83,26 @@ begin
     values ({{ script.version }}, {{ script.checksum | literal }}, {{ tool_version | literal }});
   elsif installed <> {{ script.checksum | literal }} then
     raise exception 'flowsmith: engine file % was installed with another content', {{ script.name | literal }}
+      using errcode = 'FL002', hint = 'Released files are never edited: use an unmodified flowsmith.';
+  end if;
+end
+{{ outer }};
+{% endfor %}
+{% for script in ledger %}
+-- ─── Ledger {{ script.version }}: {{ script.name }}
+
+do {{ outer }}
+declare
+  installed text := (select l.checksum from flowsmith.ledger l where l.version = {{ script.version }});
+begin
+  if installed is null then
+    execute {{ inner }}
+{{ script.sql }}
+{{ inner }};
+    insert into flowsmith.ledger (version, checksum, tool_version)
+    values ({{ script.version }}, {{ script.checksum | literal }}, {{ tool_version | literal }});
+  elsif installed <> {{ script.checksum | literal }} then
+    raise exception 'flowsmith: ledger file % was installed with another content', {{ script.name | literal }}
       using errcode = 'FL002', hint = 'Released files are never edited: use an unmodified flowsmith.';
   end if;
 end

@@ -252,7 +252,7 @@ language sql immutable parallel safe
 return 'separate'::text;
 
 -- Seconds before attempt number attempts_count + 1: base_delay doubled for each attempt made, the largest integer at most.
--- Beyond 2^31 only the largest integer is left (or 0), so the exponent stops there: 2^attempts_count itself could be huge.
+-- The exponent stops at 200, where every delay that is not 0 is beyond that integer: 2^attempts_count itself could be huge.
 create function pgflow.calculate_retry_delay(base_delay numeric, attempts_count integer) returns integer
 language sql immutable parallel safe
 return least(floor(base_delay * power(2::numeric, least(attempts_count, 200)::numeric)), 2147483647)::integer;
@@ -450,17 +450,17 @@ as $$
         coalesce((select string_agg(v, ', ' order by n) from jsonb_array_elements_text(s.db -> 'dependencies') with ordinality as x (v, n)), '') as db_deps
     ) deps
     cross join lateral (values
-      (0, 'slug', format('''%s''', s.local ->> 'slug'), format('''%s''', s.db ->> 'slug')),
-      (1, 'type', format('''%s''', coalesce(s.local ->> 'stepType', 'single')), format('''%s''', coalesce(s.db ->> 'stepType', 'single'))),
-      (2, 'dependencies', format('[%s]', deps.local_deps), format('[%s]', deps.db_deps)),
-      (3, 'whenUnmet', format('''%s''', coalesce(s.local ->> 'whenUnmet', 'skip')), format('''%s''', coalesce(s.db ->> 'whenUnmet', 'skip'))),
-      (4, 'whenExhausted', format('''%s''', coalesce(s.local ->> 'whenExhausted', 'fail')), format('''%s''', coalesce(s.db ->> 'whenExhausted', 'fail'))),
-      (5, 'requiredInputPattern', format('''%s''', coalesce(s.local -> 'requiredInputPattern', '{"defined": false}')),
+      (0, 'slug differs', format('''%s''', s.local ->> 'slug'), format('''%s''', s.db ->> 'slug')),
+      (1, 'type differs', format('''%s''', coalesce(s.local ->> 'stepType', 'single')), format('''%s''', coalesce(s.db ->> 'stepType', 'single'))),
+      (2, 'dependencies differ', format('[%s]', deps.local_deps), format('[%s]', deps.db_deps)),
+      (3, 'whenUnmet differs', format('''%s''', coalesce(s.local ->> 'whenUnmet', 'skip')), format('''%s''', coalesce(s.db ->> 'whenUnmet', 'skip'))),
+      (4, 'whenExhausted differs', format('''%s''', coalesce(s.local ->> 'whenExhausted', 'fail')), format('''%s''', coalesce(s.db ->> 'whenExhausted', 'fail'))),
+      (5, 'requiredInputPattern differs', format('''%s''', coalesce(s.local -> 'requiredInputPattern', '{"defined": false}')),
           format('''%s''', coalesce(s.db -> 'requiredInputPattern', '{"defined": false}'))),
-      (6, 'forbiddenInputPattern', format('''%s''', coalesce(s.local -> 'forbiddenInputPattern', '{"defined": false}')),
+      (6, 'forbiddenInputPattern differs', format('''%s''', coalesce(s.local -> 'forbiddenInputPattern', '{"defined": false}')),
           format('''%s''', coalesce(s.db -> 'forbiddenInputPattern', '{"defined": false}')))
-    ) as part (rank, name, local, db)
-    cross join lateral (select part.rank, format('%s differs %s vs %s', part.name, part.local, part.db)) as word (rank, text)
+    ) as part (rank, words, local, db)
+    cross join lateral (select part.rank, format('%s %s vs %s', part.words, part.local, part.db)) as word (rank, text)
     where s.local is not null and s.db is not null and part.local <> part.db
     union all
     select s.index, 0,

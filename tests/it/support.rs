@@ -26,7 +26,7 @@ static SOCKETS: LazyLock<PathBuf> = LazyLock::new(|| {
     let status = Command::new("runuser").args(["-u", "postgres", "--", "sh", "-c", &script]).status().unwrap();
     assert!(status.success());
     let end = format!(
-        "while kill -0 {pid} 2>/dev/null; do sleep 1; done; {bin}/pg_ctl -D {data} -m immediate stop; rm -rf {folder}",
+        "while [ -d /proc/{pid} ]; do sleep 1; done; {bin}/pg_ctl -D {data} -m immediate stop; rm -rf {folder}",
         pid = std::process::id(),
         data = data.display(),
         folder = folder.display()

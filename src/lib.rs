@@ -11,10 +11,20 @@
 //!
 //! Everything between the files and the database is synchronous and pure; I/O stands at both ends only.
 
+pub mod apply;
 pub mod catalog;
+pub mod check;
+pub mod config;
 pub mod database;
+pub mod definition;
 pub mod diff;
+pub mod drift;
 pub mod engine;
 pub mod ledger;
 pub mod live;
 pub mod migration;
+pub mod plan;
+pub mod pull;
+pub mod report;
+pub mod server;
+pub mod source;

@@ -13,10 +13,9 @@
 --
 -- Safe to run again: what is installed is left as it is. An engine that flowsmith did not make is never touched.
 
-select pg_catalog.pg_advisory_xact_lock({{ lock_key }});
-
 do {{ outer }}
 begin
+  perform pg_catalog.pg_advisory_xact_lock({{ lock_key }});
   if to_regnamespace('flowsmith') is null then
     create schema flowsmith;
     revoke all on schema flowsmith from public;

@@ -1,6 +1,6 @@
 {#-
   One migration. What the fields are: src/migration/render.rs.
-  Every value goes through `literal` (SQL) or `comment`; `plan_tag` and `body_tag` occur in none of the values.
+  Every value goes through `literal` (SQL) or `comment`; the three tags occur in none of the values.
 -#}
 -- flowsmith migration {{ id|comment }}
 --
@@ -16,36 +16,48 @@ declare
 {{ plan }}
 {{ plan_tag }};
 begin
-  if to_regprocedure('flowsmith.begin_migration(text,text,jsonb)') is null then
-    raise exception 'the flowsmith schema is missing in this database' using hint = 'Run `flowsmith install` first.';
+  if to_regprocedure('flowsmith.create_flows(jsonb)') is null then
+    raise exception 'the flowsmith schema is missing in this database, or too old' using hint = 'Run `flowsmith install` first.';
   end if;
   if not flowsmith.begin_migration({{ version|literal }}, {{ name|literal }}, plan) then
-    return;
+    return;  -- applied already
   end if;
-{%- for flow in flows %}
+{%- for flow in gone %}
 
   -- {{ flow.id }}: {{ flow.title }}
-{%- if flow.action == "drop" %}
-  perform flowsmith.drop_flow({{ flow.slug|literal }});
-{%- elif flow.action == "tune" %}
-{%- include "tune" %}
-{%- else %}
-{%- if flow.action == "replace" %}
-  perform flowsmith.reset_flow({{ flow.slug|literal }});
-{%- endif %}
-  perform pgflow.create_flow(flow_slug => {{ flow.slug|literal }}
-    {%- for option in flow.options %}, {{ option.name }} => {{ option.value }}{% endfor %});
-{%- if flow.action == "replace" %}
-{%- include "tune" %}
-{%- endif %}
-{%- for step in flow.steps %}
-  perform pgflow.add_step(flow_slug => {{ flow.slug|literal }}, step_slug => {{ step.slug|literal }}
-    {%- if step.depends_on %}, deps_slugs => array[
-      {%- for slug in step.depends_on %}{{ slug|literal }}{% if not loop.last %}, {% endif %}{% endfor %}]
-    {%- endif %}
-    {%- for option in step.options %}, {{ option.name }} => {{ option.value }}{% endfor %});
+  perform flowsmith.{{ flow.action }}_flow({{ flow.slug|literal }});
 {%- endfor %}
+{%- if made %}
+
+  -- flowsmith's own engine makes what is new at once, from the plan; any other by these calls.
+  if not flowsmith.create_flows(plan) then
+    execute {{ calls_tag }}
+{%- for flow in made %}
+      -- {{ flow.id }}: {{ flow.title }}
+      select pgflow.create_flow(flow_slug => {{ flow.slug|literal }}
+        {%- for option in flow.options %}, {{ option.name }} => {{ option.value }}{% endfor %});
+{%- for step in flow.steps %}
+      select pgflow.add_step(flow_slug => {{ flow.slug|literal }}, step_slug => {{ step.slug|literal }}
+        {%- if step.depends_on %}, deps_slugs => array[
+          {%- for slug in step.depends_on %}{{ slug|literal }}{% if not loop.last %}, {% endif %}{% endfor %}]
+        {%- endif %}
+        {%- for option in step.options %}, {{ option.name }} => {{ option.value }}{% endfor %});
+{%- endfor %}
+{%- endfor %}
+    {{ calls_tag }};
+  end if;
 {%- endif %}
+{%- for flow in tuned %}
+
+  -- {{ flow.id }}: {{ flow.title }}
+{%- for update in flow.updates %}
+  update {{ update.table }} set {% for option in update.set -%}
+      {{ option.name }} = {{ option.value }}{% if not loop.last %}, {% endif %}{% endfor %}
+    where flow_slug = {{ flow.slug|literal }}
+    {%- if update.step is not none %} and step_slug = {{ update.step|literal }}{% endif %} and (
+    {%- for option in update.set %}{{ option.name }}{% if not loop.last %}, {% endif %}{% endfor %}) is distinct from (
+    {%- for option in update.set %}{{ option.value }}{% if not loop.last %}, {% endif %}{% endfor %});
+{%- endfor %}
 {%- endfor %}
 
   perform flowsmith.end_migration({{ version|literal }}, {{ name|literal }}, plan);

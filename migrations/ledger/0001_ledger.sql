@@ -6,10 +6,12 @@
 --
 -- and the functions that a migration calls:
 --
---   begin_migration → (pgflow.create_flow, pgflow.add_step, reset_flow, drop_flow, updates) → end_migration
+--   begin_migration → drop_flow, reset_flow → create_flows, or else pgflow.create_flow and pgflow.add_step → updates
+--     → end_migration
 --
--- `begin_migration` takes the lock, checks the engine and stores what is meant; `end_migration` compares that with what
--- the database now holds, raises where they differ, and writes the ledger row. All in the caller's transaction: whatever
+-- `begin_migration` takes the lock, checks the engine and stores what is meant; `create_flows` makes what is new at once
+-- where the engine is flowsmith's own; `end_migration` compares what is meant with what the database now holds, raises
+-- where they differ, and writes the ledger row. All in the caller's transaction: whatever
 -- raises leaves nothing behind.
 --
 -- Lock order, always the same: the advisory lock, flow_versions, pgflow.flows (row), pgflow.steps, pgflow.deps.
@@ -169,6 +171,74 @@ language sql stable set search_path = '' as $$
   where m.step_slug is null
 $$;
 
+-- Whether the flows named are as recorded: the same question as `differences`, answered with typed rows, which is seven
+-- times faster and cannot say what is wrong.
+create or replace function flowsmith.hold(flow_slugs text[]) returns boolean
+language plpgsql stable set search_path = '' as $$
+declare
+  with_conditions constant boolean := flowsmith.has_conditions();
+begin
+  if exists (
+    select v.flow_slug, coalesce((v.definition #>> '{options,max_attempts}')::int, 3),
+           coalesce((v.definition #>> '{options,base_delay}')::int, 5), coalesce((v.definition #>> '{options,timeout}')::int, 60)
+    from flowsmith.flow_versions v where v.flow_slug = any (hold.flow_slugs)
+    except
+    select f.flow_slug, f.opt_max_attempts, f.opt_base_delay, f.opt_timeout
+    from pgflow.flows f where f.flow_slug = any (hold.flow_slugs)
+  ) then
+    return false;
+  end if;
+  if with_conditions then
+    return not exists (
+      with meant as (select * from flowsmith.meant_steps(hold.flow_slugs)),
+      held as (
+        select h.*, s.required_input_pattern, s.forbidden_input_pattern, s.when_unmet, s.when_exhausted
+        from flowsmith.held_steps(hold.flow_slugs) h join pgflow.steps s using (flow_slug, step_slug)
+      )
+      (select * from meant except all select * from held) union all (select * from held except all select * from meant)
+    );
+  end if;
+  return not exists (
+    with meant as (select * from flowsmith.meant_steps(hold.flow_slugs)),
+    held as (
+      select h.*, null::jsonb, null::jsonb, 'skip'::text, 'fail'::text from flowsmith.held_steps(hold.flow_slugs) h
+    )
+    (select * from meant except all select * from held) union all (select * from held except all select * from meant)
+  );
+end
+$$;
+
+-- The steps that the recorded definitions mean.
+create or replace function flowsmith.meant_steps(flow_slugs text[]) returns table (
+  flow_slug text, step_slug text, place bigint, kind text, depends_on text[],
+  max_attempts int, base_delay int, timeout int, start_delay int,
+  required_input_pattern jsonb, forbidden_input_pattern jsonb, when_unmet text, when_exhausted text)
+language sql stable set search_path = '' as $$
+  select v.flow_slug, s.slug, e.ordinality, coalesce(s.kind, 'single'), coalesce(s.depends_on, '{}'),
+         s.max_attempts, s.base_delay, s.timeout, s.start_delay,
+         s.required_input_pattern, s.forbidden_input_pattern, coalesce(s.when_unmet, 'skip'), coalesce(s.when_exhausted, 'fail')
+  from flowsmith.flow_versions v, jsonb_array_elements(v.definition -> 'steps') with ordinality e,
+       jsonb_to_record(e.value) as s (
+         slug text, kind text, depends_on text[], max_attempts int, base_delay int, timeout int, start_delay int,
+         required_input_pattern jsonb, forbidden_input_pattern jsonb, when_unmet text, when_exhausted text)
+  where v.flow_slug = any (meant_steps.flow_slugs)
+$$;
+
+-- The steps that there are, but for the columns of level 0.14.
+create or replace function flowsmith.held_steps(flow_slugs text[]) returns table (
+  flow_slug text, step_slug text, place bigint, kind text, depends_on text[],
+  max_attempts int, base_delay int, timeout int, start_delay int)
+language sql stable set search_path = '' as $$
+  with waits as (
+    select d.flow_slug, d.step_slug, array_agg(d.dep_slug order by d.dep_slug collate "C") as depends_on
+    from pgflow.deps d where d.flow_slug = any (held_steps.flow_slugs) group by d.flow_slug, d.step_slug
+  )
+  select s.flow_slug, s.step_slug, row_number() over (partition by s.flow_slug order by s.step_index),
+         s.step_type, coalesce(w.depends_on, '{}'), s.opt_max_attempts, s.opt_base_delay, s.opt_timeout, s.opt_start_delay
+  from pgflow.steps s left join waits w using (flow_slug, step_slug)
+  where s.flow_slug = any (held_steps.flow_slugs)
+$$;
+
 -- First call of a migration. Returns false where this migration is applied already: the rest of it is then left out, so
 -- that running a file twice, or an old file after a newer one, changes nothing.
 --   plan: {"format": 1, "engine": level, "entries": [{"do": "put", "state", "digest", "definition"} |
@@ -232,6 +302,49 @@ begin
 end
 $$;
 
+-- Makes every flow of the plan that has no step yet, set-based: one statement inserts the steps of them all, where
+-- `pgflow.add_step` takes one each and four times as long. Only in flowsmith's own engine, whose tables are ours to
+-- write; returns false in any other, and the migration then makes its calls.
+create or replace function flowsmith.create_flows(plan jsonb) returns boolean
+language plpgsql set search_path = '' as $$
+declare
+  new_flows text[];
+begin
+  if pg_catalog.to_regclass('flowsmith.engine') is null then
+    return false;
+  end if;
+  -- A statement of its own: where there is no such table, it must not even be planned.
+  if not exists (select 1 from flowsmith.engine) then
+    return false;
+  end if;
+  select array_agg(n.flow_slug) into new_flows
+  from (
+    select flowsmith.database_slug(e #>> '{definition,flow}', (e #>> '{definition,version}')::int) as flow_slug
+    from jsonb_array_elements(plan -> 'entries') e where e ->> 'do' = 'put'
+  ) n
+  where not exists (select 1 from pgflow.steps s where s.flow_slug = n.flow_slug);
+
+  perform pgflow.create_flow(
+    v.flow_slug,
+    max_attempts => (v.definition #>> '{options,max_attempts}')::int,
+    base_delay => (v.definition #>> '{options,base_delay}')::int,
+    timeout => (v.definition #>> '{options,timeout}')::int)
+  from flowsmith.flow_versions v where v.flow_slug = any (new_flows);
+  -- As add_step does: whoever else adds steps to one of these flows waits.
+  perform 1 from pgflow.flows f where f.flow_slug = any (new_flows) order by f.flow_slug for no key update;
+  insert into pgflow.steps (
+    flow_slug, step_slug, step_index, step_type, deps_count, opt_max_attempts, opt_base_delay, opt_timeout, opt_start_delay,
+    required_input_pattern, forbidden_input_pattern, when_unmet, when_exhausted)
+  select m.flow_slug, m.step_slug, m.place - 1, m.kind, cardinality(m.depends_on), m.max_attempts, m.base_delay, m.timeout,
+         m.start_delay, m.required_input_pattern, m.forbidden_input_pattern, m.when_unmet, m.when_exhausted
+  from flowsmith.meant_steps(new_flows) m;
+  insert into pgflow.deps (flow_slug, dep_slug, step_slug)
+  select m.flow_slug, dep_slug, m.step_slug
+  from flowsmith.meant_steps(new_flows) m, unnest(m.depends_on) dep_slug;
+  return true;
+end
+$$;
+
 -- The state that a migration's plan gives to each flow version it names.
 create or replace function flowsmith.planned_states(plan jsonb) returns table (flow text, version int, state text)
 language sql immutable set search_path = '' as $$
@@ -244,18 +357,12 @@ $$;
 create or replace function flowsmith.end_migration(version text, name text, plan jsonb) returns void
 language plpgsql set search_path = '' as $$
 declare
+  meant constant text[] := array(select v.flow_slug from flowsmith.flow_versions v where v.migration = end_migration.version);
   wrong text;
 begin
-  select string_agg(format('%s: %s', d.flow_slug, d.difference), e'\n' order by d.flow_slug, d.difference) into wrong
-  from (
-    select x.flow_slug, x.difference
-    from flowsmith.differences(array(
-      select v.flow_slug from flowsmith.flow_versions v
-      where v.migration = end_migration.version
-    )) x
-    limit 20
-  ) d;
-  if wrong is not null then
+  if not flowsmith.hold(meant) then
+    select string_agg(format('%s: %s', d.flow_slug, d.difference), e'\n' order by d.flow_slug, d.difference) into wrong
+    from (select x.flow_slug, x.difference from flowsmith.differences(meant) x limit 20) d;
     raise exception e'flowsmith: after migration % the database does not hold what is meant:\n%', end_migration.version, wrong
       using errcode = 'FL003', hint = 'Another definition stands under that slug. Raise `version:` in the flow''s file, or `flowsmith pull` what is there.';
   end if;
@@ -292,7 +399,7 @@ declare
   runs bigint;
 begin
   perform 1 from pgflow.flows f where f.flow_slug = reset_flow.flow_slug for update;
-  if not found or not exists (select 1 from flowsmith.differences(array[reset_flow.flow_slug])) then
+  if not found or flowsmith.hold(array[reset_flow.flow_slug]) then
     return;
   end if;
   select count(*) into runs from pgflow.runs r where r.flow_slug = reset_flow.flow_slug;

@@ -5,9 +5,12 @@
 
 mod canonical;
 mod flow;
+mod ignore;
 
 pub use canonical::{canonical_json, digest, sha256_hex};
 pub use flow::{Annotations, FailureMode, Flow, FlowId, FlowOptions, State, Step, StepKind};
+
+pub use ignore::Ignore;
 
 use std::collections::BTreeMap;
 

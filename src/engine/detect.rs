@@ -142,6 +142,16 @@ pub enum DetectError {
     Answer(#[from] serde_json::Error),
 }
 
+impl DetectError {
+    /// The stable code, with a page in the documentation.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Database(error) => error.code(),
+            Self::Answer(_) => "FS912",
+        }
+    }
+}
+
 /// The answer of `detect.sql`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

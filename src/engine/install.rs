@@ -145,6 +145,22 @@ pub enum InstallError {
     Database(#[from] DatabaseError),
 }
 
+impl InstallError {
+    /// The stable code, with a page in the documentation. What to do is part of each message of its own.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::OldServer(_) => "FS921",
+            Self::OldPgmq(_) => "FS922",
+            Self::Incomplete { .. } => "FS918",
+            Self::Edited { .. } => "FS923",
+            Self::MissingRight { .. } => "FS905",
+            Self::Pgmq(_) => "FS924",
+            Self::Detect(error) => error.code(),
+            Self::Database(error) => error.code(),
+        }
+    }
+}
+
 impl From<sqlx::Error> for InstallError {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error.into())

@@ -19,14 +19,9 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     templates.set_auto_escape_callback(|_| AutoEscape::None);
     templates.add_filter("literal", |text: &str| quote::literal(text));
     templates.add_filter("comment", |text: &str| quote::comment(text));
-    for (name, source) in [
-        ("migration", include_str!("../../templates/migration.sql")),
-        ("tune", include_str!("../../templates/tune.sql")),
-    ] {
-        templates
-            .add_template(name, source)
-            .expect("the templates in the binary are well-formed, as the tests render them");
-    }
+    templates
+        .add_template("migration", include_str!("../../templates/migration.sql"))
+        .expect("the template in the binary is well-formed, as the tests render it");
     templates
 });
 
@@ -40,20 +35,39 @@ struct MigrationContext<'a> {
     plan: String,
     plan_tag: String,
     body_tag: String,
-    flows: Vec<FlowContext<'a>>,
+    calls_tag: String,
+    gone: Vec<GoneContext>,
+    made: Vec<MadeContext<'a>>,
+    tuned: Vec<TunedContext<'a>>,
 }
 
-/// The statements for one flow.
+/// A flow that is dropped, or whose steps are taken away to be made anew.
 #[derive(Serialize)]
-struct FlowContext<'a> {
+struct GoneContext {
     id: String,
     slug: String,
     title: String,
-    /// `create`, `replace`, `tune` or `drop`.
+    /// `drop` or `reset`, as in `flowsmith.drop_flow`.
     action: &'static str,
+}
+
+/// A flow that is made, or made anew.
+#[derive(Serialize)]
+struct MadeContext<'a> {
+    id: String,
+    slug: String,
+    title: String,
     options: Vec<OptionContext>,
-    tuned: Vec<UpdateContext<'a>>,
     steps: Vec<StepContext<'a>>,
+}
+
+/// A flow whose options change.
+#[derive(Serialize)]
+struct TunedContext<'a> {
+    id: String,
+    slug: String,
+    title: String,
+    updates: Vec<UpdateContext<'a>>,
 }
 
 #[derive(Serialize)]
@@ -97,7 +111,10 @@ pub(super) fn render(version: Version, name: &str, changes: &[Change], files: &B
         engine: engine.as_str(),
         plan_tag: quote::dollar_tag("plan", texts()),
         body_tag: quote::dollar_tag("flowsmith", texts()),
-        flows: changes.iter().filter_map(statements).collect(),
+        calls_tag: quote::dollar_tag("calls", texts()),
+        gone: changes.iter().filter_map(gone).collect(),
+        made: changes.iter().filter_map(made).collect(),
+        tuned: changes.iter().filter_map(tuned).collect(),
         plan,
     };
     let content = TEMPLATES
@@ -161,36 +178,41 @@ fn only_state(alteration: &Alteration) -> bool {
     alteration.deltas.iter().all(|delta| matches!(delta, FlowDelta::State(_)))
 }
 
-/// The calls for one flow; none where only what is recorded changes, or only its state.
-fn statements(change: &Change) -> Option<FlowContext<'_>> {
-    let flow = |action, flow| Some(flow_context(change, action, flow));
-    match change {
-        Change::Create(created) => flow("create", created),
-        Change::Drop(dropped) => flow("drop", dropped),
-        Change::Alter(alteration) => match alteration.deltas.iter().map(FlowDelta::class).max()? {
-            Class::Replace => flow("replace", &alteration.to),
-            Class::Tune => {
-                Some(FlowContext { tuned: tuned(alteration), ..flow_context(change, "tune", &alteration.to) })
-            }
-            Class::Retire if alteration.deltas.iter().any(|delta| delta.class() == Class::Tune) => {
-                Some(FlowContext { tuned: tuned(alteration), ..flow_context(change, "tune", &alteration.to) })
-            }
-            Class::Record | Class::Safe | Class::Retire | Class::Drop => None,
-        },
-    }
+fn gone(change: &Change) -> Option<GoneContext> {
+    let action = match change.class() {
+        Class::Drop => "drop",
+        Class::Replace => "reset",
+        Class::Record | Class::Safe | Class::Tune | Class::Retire => return None,
+    };
+    Some(GoneContext { id: change.id().to_string(), slug: change.database_slug(), title: change.summary(), action })
 }
 
-fn flow_context<'a>(change: &Change, action: &'static str, flow: &'a Flow) -> FlowContext<'a> {
-    FlowContext {
+fn made(change: &Change) -> Option<MadeContext<'_>> {
+    let flow = meant(change).filter(|_| matches!(change, Change::Create(_)) || change.class() == Class::Replace)?;
+    Some(MadeContext {
         id: flow.id.to_string(),
         slug: flow.id.database_slug(),
         title: change.summary(),
-        action,
         options: flow_arguments(flow),
-        // A flow made anew has its steps' options from add_step, but its own stay: create_flow never updates them.
-        tuned: vec![UpdateContext { table: "pgflow.flows", step: None, set: flow_columns(flow.options) }],
         steps: flow.steps.iter().map(step_context).collect(),
-    }
+    })
+}
+
+fn tuned(change: &Change) -> Option<TunedContext<'_>> {
+    let Change::Alter(alteration) = change else { return None };
+    let updates = match alteration.class() {
+        // Steps made anew have their options from add_step; the flow itself stays, and create_flow never updates it.
+        Class::Replace => {
+            vec![UpdateContext { table: "pgflow.flows", step: None, set: flow_columns(alteration.to.options) }]
+        }
+        _ => updates(alteration),
+    };
+    (!updates.is_empty()).then(|| TunedContext {
+        id: alteration.to.id.to_string(),
+        slug: alteration.to.id.database_slug(),
+        title: change.summary(),
+        updates,
+    })
 }
 
 fn flow_arguments(flow: &Flow) -> Vec<OptionContext> {
@@ -236,7 +258,7 @@ fn step_context(step: &Step) -> StepContext<'_> {
 }
 
 /// One update for the flow's options and one for each step's.
-fn tuned(alteration: &Alteration) -> Vec<UpdateContext<'_>> {
+fn updates(alteration: &Alteration) -> Vec<UpdateContext<'_>> {
     let mut updates: Vec<UpdateContext<'_>> = Vec::new();
     for delta in &alteration.deltas {
         let (table, step, name, value) = match delta {

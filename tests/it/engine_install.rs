@@ -1,7 +1,7 @@
 //! What an install does to each kind of database.
 
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use flowsmith::engine::Level;
 use flowsmith::engine::detect::{EngineKind, EngineState, PgmqState, detect};
@@ -113,14 +113,14 @@ async fn the_input_style_is_chosen_once() {
 
 /// Runs a script as the script itself says.
 fn psql(database: &Database, script: &str) -> (bool, String) {
-    let mut child = Command::new("psql")
-        .args(["-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f", "-", &database.url()])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(script.as_bytes()).unwrap();
+    let output = Command::new("psql")
+        .args(["-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f"])
+        .arg(file.path())
+        .arg(database.url())
+        .output()
         .unwrap();
-    child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
     (output.status.success(), String::from_utf8(output.stderr).unwrap())
 }
 

@@ -1,10 +1,21 @@
-//! All integration tests, in one program, so that one PostgreSQL server serves them all; see `support`.
+//! All integration tests, in one program, so that it is linked once and one PostgreSQL server serves them all; see
+//! `support`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod catalogs;
+mod check_cases;
+mod check_files;
+mod desired_catalog;
 mod engine_definitions;
 mod engine_detect;
 mod engine_doctor;
 mod engine_install;
+mod findings_docs;
+mod formats;
+mod hostile_input;
+mod laws;
 mod official;
+mod properties;
+mod server;
 mod support;

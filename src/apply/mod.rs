@@ -1,0 +1,185 @@
+//! Applying: the only way in which flowsmith changes flows in a database.
+//!
+//! Each pending migration runs in a transaction of its own: lock, check against the ledger, guard against drift (before
+//! the first), run, record, commit. Killed at any point, the database is as before a migration or as after it.
+
+mod error;
+mod lock;
+
+pub use error::ApplyError;
+pub use lock::Holder;
+
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection as _};
+
+use crate::catalog::Ignore;
+use crate::database::{DatabaseError, Target};
+use crate::drift::{Drift, drift};
+use crate::ledger::{LedgerEntry, MigrationState, Status};
+use crate::live::{self, LiveShape};
+use crate::migration::{Folder, Migration};
+
+/// How to apply.
+#[derive(Debug, Clone)]
+pub struct ApplySettings {
+    /// How long to wait for another apply, and for each lock on a table.
+    pub lock_timeout: Duration,
+    /// How long one migration may take.
+    pub statement_timeout: Duration,
+    /// Go on where the database is not what was applied to it.
+    pub accept_drift: bool,
+    /// Run migrations that are older than the newest applied one.
+    pub out_of_order: bool,
+    /// Live flows that are none of our business.
+    pub ignore: Ignore,
+}
+
+impl Default for ApplySettings {
+    fn default() -> Self {
+        Self {
+            lock_timeout: Duration::from_secs(10),
+            statement_timeout: Duration::from_secs(600),
+            accept_drift: false,
+            out_of_order: false,
+            ignore: Ignore::default(),
+        }
+    }
+}
+
+/// What was done.
+#[derive(Debug, Clone, Default)]
+pub struct Applied {
+    /// Ids of the migrations that ran, and how long each took.
+    pub migrations: Vec<(String, Duration)>,
+    /// What still differs; empty but where drift was accepted.
+    pub drift: Drift,
+}
+
+/// Runs every pending migration of a folder. `progress` hears the id of each before it runs.
+///
+/// # Errors
+/// Any [`ApplyError`]; migrations that ran before it stay applied, the one that failed leaves nothing behind.
+pub async fn apply(
+    target: &Target,
+    shape: LiveShape,
+    folder: &Folder,
+    settings: &ApplySettings,
+    mut progress: impl FnMut(&str),
+) -> Result<Applied, ApplyError> {
+    let mut connection = target.connect().await?;
+    let before = live::read_snapshot(&mut connection, shape).await?;
+    let mut applied = Applied::default();
+    let mut guarded = false;
+    for migration in pending(folder, &before.ledger, settings)? {
+        progress(&migration.id());
+        let started = Instant::now();
+        let mut transaction = begin(&mut connection, settings).await?;
+        if !guarded {
+            guard(&mut transaction, shape, folder, settings).await?;
+            guarded = true;
+        }
+        if run(&mut transaction, migration, started).await? {
+            transaction.commit().await.map_err(DatabaseError::from)?;
+            applied.migrations.push((migration.id(), started.elapsed()));
+        }
+    }
+    let after = live::read_snapshot(&mut connection, shape).await?;
+    applied.drift = drift(folder, &after, &settings.ignore)?;
+    connection.close().await.map_err(DatabaseError::from)?;
+    if applied.drift.blocks_apply() && !settings.accept_drift {
+        return Err(ApplyError::Drift(Box::new(applied.drift)));
+    }
+    Ok(applied)
+}
+
+/// The migrations to run, in order.
+fn pending<'a>(
+    folder: &'a Folder,
+    ledger: &[LedgerEntry],
+    settings: &ApplySettings,
+) -> Result<Vec<&'a Migration>, ApplyError> {
+    let status = Status::new(folder.migrations(), ledger);
+    let named = |state| status.in_state(&[state]).map(|migration| migration.id.clone()).collect::<Vec<_>>();
+    let (edited, missing) = (named(MigrationState::Edited), named(MigrationState::Missing));
+    if !edited.is_empty() {
+        return Err(ApplyError::Edited(edited));
+    }
+    if !missing.is_empty() {
+        return Err(ApplyError::Missing(missing));
+    }
+    let late = named(MigrationState::OutOfOrder);
+    if !late.is_empty() && !settings.out_of_order {
+        return Err(ApplyError::OutOfOrder(late));
+    }
+    let pending = status.pending();
+    Ok(folder.migrations().iter().filter(|migration| pending.contains(&migration.id().as_str())).collect())
+}
+
+/// Opens a transaction that holds the lock and keeps to the time limits.
+async fn begin<'c>(
+    connection: &'c mut PgConnection,
+    settings: &ApplySettings,
+) -> Result<sqlx::Transaction<'c, sqlx::Postgres>, ApplyError> {
+    let mut transaction = connection.begin().await.map_err(DatabaseError::from)?;
+    let limits = format!(
+        "set local lock_timeout = {}; set local statement_timeout = {}",
+        settings.lock_timeout.as_millis(),
+        settings.statement_timeout.as_millis()
+    );
+    sqlx::raw_sql(AssertSqlSafe(limits)).execute(&mut *transaction).await.map_err(DatabaseError::from)?;
+    lock::take(&mut transaction, settings.lock_timeout).await?;
+    Ok(transaction)
+}
+
+/// Refuses where the database is not what was applied to it; notes it in the events where that is accepted.
+async fn guard(
+    connection: &mut PgConnection,
+    shape: LiveShape,
+    folder: &Folder,
+    settings: &ApplySettings,
+) -> Result<(), ApplyError> {
+    let live = live::read(connection, shape).await?;
+    let drift = drift(folder, &live, &settings.ignore)?;
+    if !drift.blocks_apply() {
+        return Ok(());
+    }
+    if !settings.accept_drift {
+        return Err(ApplyError::Drift(Box::new(drift)));
+    }
+    let flows: Vec<String> = drift.changes.iter().map(|change| change.id().to_string()).collect();
+    sqlx::query(include_str!("accept_drift.sql"))
+        .persistent(false)
+        .bind(flows)
+        .execute(connection)
+        .await
+        .map_err(DatabaseError::from)?;
+    Ok(())
+}
+
+/// Runs one migration and completes its ledger row. False where another apply has run it meanwhile.
+async fn run(connection: &mut PgConnection, migration: &Migration, started: Instant) -> Result<bool, ApplyError> {
+    let failed = |error: sqlx::Error| ApplyError::Migration { id: migration.id(), source: DatabaseError::from(error) };
+    let version = migration.version.to_string();
+    let recorded: bool = sqlx::query_scalar("select exists (select 1 from flowsmith.migrations where version = $1)")
+        .persistent(false)
+        .bind(&version)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)?;
+    if recorded {
+        return Ok(false);
+    }
+    sqlx::raw_sql(AssertSqlSafe(migration.content.clone())).execute(&mut *connection).await.map_err(failed)?;
+    let completed = sqlx::query(include_str!("record.sql"))
+        .persistent(false)
+        .bind(&version)
+        .bind(migration.checksum())
+        .bind(i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX))
+        .bind(env!("CARGO_PKG_VERSION"))
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    if completed.rows_affected() == 1 { Ok(true) } else { Err(ApplyError::NotRecorded(migration.id())) }
+}

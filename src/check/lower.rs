@@ -1,0 +1,75 @@
+//! A checked flow file into the catalog's form.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::catalog::{Annotations, FailureMode, Flow, FlowId, FlowOptions, State, Step, StepKind, canonical_json};
+use crate::definition::{FlowFile, Handler, StepDefinition};
+
+/// The flow in the catalog's form; `order` gives the places of its steps in database order.
+pub(super) fn lower(file: FlowFile, id: FlowId, order: &[usize]) -> Flow {
+    let mut handlers = BTreeMap::new();
+    let mut outputs = BTreeMap::new();
+    let mut places: Vec<_> = file.steps.into_iter().map(Some).collect();
+    let steps = order
+        .iter()
+        .filter_map(|place| places[*place].take())
+        .map(|mut step| {
+            if let Some(handler) = step.handler.take() {
+                handlers.insert(step.slug.clone(), self::handler(handler));
+            }
+            if let Some(output) = step.output.take() {
+                outputs.insert(step.slug.clone(), canonical_json(output));
+            }
+            self::step(step)
+        })
+        .collect();
+    Flow {
+        id,
+        state: State::Current,
+        options: FlowOptions {
+            max_attempts: file.defaults.max_attempts.unwrap_or(FlowOptions::DEFAULT.max_attempts),
+            base_delay: file.defaults.base_delay.unwrap_or(FlowOptions::DEFAULT.base_delay),
+            timeout: file.defaults.timeout.unwrap_or(FlowOptions::DEFAULT.timeout),
+        },
+        steps,
+        annotations: Annotations {
+            description: file.description,
+            owner: file.owner,
+            labels: file.labels,
+            input: file.input.map(canonical_json),
+            handlers,
+            outputs,
+        },
+    }
+}
+
+fn step(step: StepDefinition) -> Step {
+    let source =
+        step.source().filter(|source| step.depends_on.iter().all(|item| item.text != *source)).map(str::to_owned);
+    let mut depends_on: Vec<_> = step.depends_on.into_iter().map(|item| item.text).chain(source).collect();
+    depends_on.sort_unstable();
+    Step {
+        kind: if step.map.is_some() { StepKind::Map } else { StepKind::Single },
+        slug: step.slug,
+        depends_on,
+        max_attempts: step.options.max_attempts,
+        base_delay: step.options.base_delay,
+        timeout: step.options.timeout,
+        start_delay: step.start_delay,
+        required_input_pattern: step.condition.map(canonical_json),
+        forbidden_input_pattern: step.exclusion.map(canonical_json),
+        when_unmet: step.when_unmet.unwrap_or(FailureMode::Skip),
+        when_exhausted: step.when_exhausted.unwrap_or(FailureMode::Fail),
+    }
+}
+
+fn handler(handler: Handler) -> Value {
+    match handler {
+        Handler::Sql(query) => json!({ "sql": query }),
+        Handler::Shell(line) => json!({ "exec": line }),
+        Handler::Exec(arguments) => json!({ "exec": arguments }),
+        Handler::Http(address) => json!({ "http": address }),
+    }
+}

@@ -1,0 +1,44 @@
+//! What a flow must be, one group of rules a file.
+
+mod conditions;
+mod graph;
+mod levels;
+mod maps;
+mod names;
+mod options;
+pub(super) mod project;
+mod schemas;
+mod triggers;
+
+use super::order::StepGraph;
+use super::{CheckSettings, Findings};
+use crate::definition::{FlowFile, StepDefinition};
+use crate::source::FieldPath;
+
+/// Holds one flow against every rule that looks at nothing else. Returns the places of its steps in database order,
+/// where there is such an order.
+pub(super) fn check(flow: &FlowFile, settings: &CheckSettings, findings: &mut Findings) -> Option<Vec<usize>> {
+    let graph = StepGraph::of(flow);
+    names::check(flow, findings);
+    schemas::check(flow, findings);
+    let order = graph::check(flow, &graph, findings);
+    maps::check(flow, findings);
+    conditions::check(flow, findings);
+    options::check(flow, findings);
+    triggers::check(flow, findings);
+    levels::check(flow, settings, findings);
+    order
+}
+
+fn step_path(step: &StepDefinition) -> FieldPath {
+    FieldPath::root().key("steps").key(&step.slug)
+}
+
+/// The types that a JSON Schema names, where it names any.
+fn declared_types(schema: &serde_json::Value) -> Option<Vec<&str>> {
+    match schema.get("type")? {
+        serde_json::Value::String(one) => Some(vec![one]),
+        serde_json::Value::Array(several) => Some(several.iter().filter_map(serde_json::Value::as_str).collect()),
+        _ => None,
+    }
+}

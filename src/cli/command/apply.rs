@@ -1,0 +1,67 @@
+//! `flowsmith apply`
+
+use flowsmith::apply::{Applied, ApplyError, ApplySettings, apply};
+use flowsmith::migration::Folder;
+use flowsmith::report::drift_text;
+
+use crate::cli::args::ApplyArgs;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::project::Project;
+use crate::cli::session::Place;
+
+pub(crate) async fn run(args: &ApplyArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
+    let folder = Folder::read(&project.migrations)?;
+    let place = Place::find(project, output)?;
+    let settings = ApplySettings {
+        lock_timeout: args.lock_timeout,
+        statement_timeout: args.statement_timeout,
+        accept_drift: args.accept_drift,
+        out_of_order: args.out_of_order,
+        ignore: project.ignore.clone(),
+    };
+    let applied = pending(&place, &folder, &settings, output).await?;
+    if applied.migrations.is_empty() {
+        output.message("Nothing to apply: every migration has run.");
+    }
+    Ok(Exit::Done)
+}
+
+/// Applies what is pending and says so, a line a migration.
+pub(crate) async fn pending(
+    place: &Place,
+    folder: &Folder,
+    settings: &ApplySettings,
+    output: &Output,
+) -> Result<Applied, Failure> {
+    let session = place.open().await?;
+    let shape = session.shape()?;
+    if !shape.ledger {
+        return Err(Failure::new(
+            Exit::Failed,
+            "FS919",
+            "this database has no flowsmith schema, where applied migrations are recorded",
+            "run `flowsmith install`; it leaves an engine that is there as it is",
+        ));
+    }
+    let subject = session.subject();
+    drop(session);
+    let progress = |id: &str| output.detail(&format!("Applying {id}"));
+    match apply(&place.target, shape, folder, settings, progress).await {
+        Ok(applied) => {
+            for (id, took) in &applied.migrations {
+                output.message(&format!("Applied {id} in {:.1} s", took.as_secs_f64()));
+            }
+            if applied.drift.blocks_apply() {
+                output.report(&drift_text(&applied.drift, &subject));
+            }
+            Ok(applied)
+        }
+        Err(error) => {
+            if let ApplyError::Drift(drift) = &error {
+                output.report(&drift_text(drift, &subject));
+            }
+            Err(error.into())
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `flowsmith check`
+
+use flowsmith::check::{Checked, check_files};
+use flowsmith::engine::Level;
+use flowsmith::report::findings::{self, Report};
+
+use crate::cli::args::{CheckArgs, CheckFormat};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::project::Project;
+
+pub(crate) fn run(args: &CheckArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
+    let checked = if args.files.is_empty() {
+        require_flows(project)?;
+        project.check(None)
+    } else {
+        check_files(&args.files, &project.sources(), &project.check_settings(None))
+    };
+    let report = Report::new(&checked, &project.sources());
+    output.report(&match args.format {
+        CheckFormat::Text => findings::text(&report, true),
+        CheckFormat::Json => findings::json(&report),
+        CheckFormat::Github => findings::github(&report),
+        CheckFormat::Sarif => findings::sarif(&report),
+    });
+    let refused = checked.has_errors() || args.strict && !checked.findings.is_empty();
+    Ok(if refused { Exit::Invalid } else { Exit::Done })
+}
+
+/// Checks every flow file for a command that needs them all to be right. Findings go to stdout, warnings as well.
+pub(crate) fn or_refuse(project: &Project, engine: Option<Level>, output: &Output) -> Result<Checked, Failure> {
+    require_flows(project)?;
+    let checked = project.check(engine);
+    if checked.findings.is_empty() {
+        return Ok(checked);
+    }
+    let text = findings::text(&Report::new(&checked, &project.sources()), true);
+    if checked.has_errors() {
+        output.report(&text);
+        return Err(Failure {
+            exit: Exit::Invalid,
+            code: None,
+            message: "the flow files have errors".to_owned(),
+            help: Some("each finding above says what to write instead".to_owned()),
+        });
+    }
+    output.message(text.trim_end());
+    Ok(checked)
+}
+
+/// A folder that is not there is a mistake, not an empty project: everything recorded would be retired.
+fn require_flows(project: &Project) -> Result<(), Failure> {
+    if project.flows.is_dir() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Failed,
+        "FS825",
+        format!("there is no folder {}", project.flows.display()),
+        "run `flowsmith init`, or name the folder of your flow files with --flows",
+    ))
+}

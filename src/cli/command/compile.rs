@@ -1,0 +1,98 @@
+//! `flowsmith compile`
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use chrono::Utc;
+use flowsmith::catalog::Catalog;
+use flowsmith::check::Checked;
+use flowsmith::live::read_snapshot;
+use flowsmith::migration::{CompileSettings, Compiled, Folder, Version, compile, replay};
+use flowsmith::plan::changes;
+use flowsmith::report::changes_text;
+
+use crate::cli::args::CompileArgs;
+use crate::cli::command::check;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::project::Project;
+use crate::cli::session::Place;
+
+pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
+    if args.rehash {
+        return rehash(project, output);
+    }
+    let mut folder = Folder::read(&project.migrations)?;
+    let checked = check::or_refuse(project, None, output)?;
+    let compiled = if args.from_live {
+        let place = Place::find(project, output)?;
+        let mut session = place.open().await?;
+        let shape = session.shape()?;
+        let live = read_snapshot(&mut session.connection, shape).await?;
+        let (changes, _) = changes(&live, checked.catalog.clone(), &project.ignore);
+        let touched = changes.changes.iter().map(|change| change.database_slug());
+        let held: Catalog = touched.filter_map(|slug| live.catalog.get(&slug).cloned()).collect();
+        compiled(&held, changes.apply(&held), &checked, &folder, args)?
+    } else {
+        let recorded = replay(folder.migrations())?;
+        compiled(&recorded, checked.catalog.clone(), &checked, &folder, args)?
+    };
+    if compiled.changes.is_empty() {
+        output.message("Nothing to compile: the migrations are up to date.");
+        return Ok(Exit::Done);
+    }
+    output.report(&changes_text(&compiled.changes.changes));
+    if args.check {
+        output.message("The migrations are behind the flow files: run `flowsmith compile` and commit what it writes.");
+        return Ok(Exit::Pending);
+    }
+    write(compiled, &mut folder, output)?;
+    Ok(Exit::Done)
+}
+
+/// Compiles against a catalog.
+fn compiled(
+    recorded: &Catalog,
+    desired: Catalog,
+    checked: &Checked,
+    folder: &Folder,
+    args: &CompileArgs,
+) -> Result<Compiled, Failure> {
+    let settings = CompileSettings {
+        name: args.name.clone(),
+        delete: args.delete.clone(),
+        files: files(checked),
+        ..settings(folder, args.timestamp)
+    };
+    Ok(compile(recorded, desired, &settings)?)
+}
+
+/// How to compile the next migration of a folder: now, or a second after the newest, whichever is later.
+pub(crate) fn settings(folder: &Folder, timestamp: Option<Version>) -> CompileSettings {
+    let last = folder.last_version();
+    let now = Version::at(Utc::now());
+    let version = timestamp.unwrap_or_else(|| last.map_or(now, |last| now.max(last.next())));
+    CompileSettings { version, name: None, last, delete: Vec::new(), files: BTreeMap::new() }
+}
+
+/// Which file each database slug is from.
+pub(crate) fn files(checked: &Checked) -> BTreeMap<String, PathBuf> {
+    checked.origins.iter().map(|(slug, origin)| (slug.clone(), origin.file.clone())).collect()
+}
+
+/// Writes the migrations, and says which.
+pub(crate) fn write(compiled: Compiled, folder: &mut Folder, output: &Output) -> Result<(), Failure> {
+    for migration in &compiled.migrations {
+        output.message(&format!("Wrote {}", folder.path().join(migration.file_name()).display()));
+    }
+    Ok(folder.add(compiled.migrations)?)
+}
+
+fn rehash(project: &Project, output: &Output) -> Result<Exit, Failure> {
+    let folder = Folder::read_unchecked(&project.migrations)?;
+    // What cannot be replayed is not made legitimate by a new sum.
+    replay(folder.migrations())?;
+    folder.rehash()?;
+    output.message(&format!("Wrote {}", project.migrations.join(flowsmith::migration::SUM_FILE).display()));
+    Ok(Exit::Done)
+}

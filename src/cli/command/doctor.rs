@@ -1,0 +1,23 @@
+//! `flowsmith doctor`
+
+use flowsmith::engine::doctor::{CheckStatus, doctor};
+use flowsmith::report::{doctor_json, doctor_text};
+
+use crate::cli::args::{DoctorArgs, StatusFormat};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::project::Project;
+use crate::cli::session::Place;
+
+pub(crate) async fn run(args: &DoctorArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
+    let place = Place::find(project, output)?;
+    let mut session = place.open().await?;
+    let subject = session.subject();
+    let checks = doctor(&mut session.connection).await?;
+    output.report(&match args.format {
+        StatusFormat::Text => doctor_text(&checks, &subject),
+        StatusFormat::Json => doctor_json(&checks, &subject),
+    });
+    let failed = checks.iter().any(|check| check.status == CheckStatus::Failed);
+    Ok(if failed { Exit::Failed } else { Exit::Done })
+}

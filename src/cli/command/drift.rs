@@ -1,0 +1,28 @@
+//! `flowsmith drift`
+
+use flowsmith::drift::drift;
+use flowsmith::live::read_snapshot;
+use flowsmith::migration::Folder;
+use flowsmith::report::{drift_json, drift_markdown, drift_text};
+
+use crate::cli::args::{ReportArgs, ReportFormat};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::project::Project;
+use crate::cli::session::Place;
+
+pub(crate) async fn run(args: &ReportArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
+    let folder = Folder::read(&project.migrations)?;
+    let place = Place::find(project, output)?;
+    let mut session = place.open().await?;
+    let shape = session.shape()?;
+    let live = read_snapshot(&mut session.connection, shape).await?;
+    let drift = drift(&folder, &live, &project.ignore)?;
+    let subject = session.subject();
+    output.report(&match args.format {
+        ReportFormat::Text => drift_text(&drift, &subject),
+        ReportFormat::Json => drift_json(&drift, &subject),
+        ReportFormat::Markdown => drift_markdown(&drift, &subject),
+    });
+    Ok(if drift.is_empty() { Exit::Done } else { Exit::Drift })
+}

@@ -1,0 +1,60 @@
+//! `flowsmith init`
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use crate::cli::args::InitArgs;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+
+/// What a new project has. The hook is executable.
+const FILES: [(&str, &str); 6] = [
+    ("flowsmith.toml", include_str!("../../../templates/init/flowsmith.toml")),
+    ("flows/welcome.yaml", include_str!("../../../templates/init/welcome.yaml")),
+    ("schema/flow.v1.json", include_str!("../../../schema/flow.v1.json")),
+    (".github/workflows/flowsmith.yml", include_str!("../../../templates/init/workflow.yml")),
+    (HOOK, include_str!("../../../templates/init/pre-commit")),
+    (".flowsmith/.gitignore", "*\n"),
+];
+
+const HOOK: &str = ".githooks/pre-commit";
+
+pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, Failure> {
+    for (name, content) in FILES {
+        let path = args.directory.join(name);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|error| Failure::io("create", folder, &error))?;
+        }
+        let written = write_new(&path, content).map_err(|error| Failure::io("write", &path, &error))?;
+        output.message(&format!("{} {}", if written { "Wrote" } else { "Kept " }, path.display()));
+        if written && name == HOOK {
+            make_executable(&path).map_err(|error| Failure::io("make executable", &path, &error))?;
+        }
+    }
+    output.message(
+        "\nNext: `flowsmith up` brings it to life on an embedded PostgreSQL.\n\
+         `git config core.hooksPath .githooks` turns the pre-commit hook on.",
+    );
+    Ok(Exit::Done)
+}
+
+/// Writes a file that is not there yet; false where it is.
+fn write_new(path: &Path, content: &str) -> std::io::Result<bool> {
+    match fs::OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(mut file) => file.write_all(content.as_bytes()).map(|()| true),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(unix)]
+fn make_executable(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(not(unix))]
+fn make_executable(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}

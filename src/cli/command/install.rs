@@ -1,0 +1,45 @@
+//! `flowsmith install`
+
+use flowsmith::engine::install::{
+    EngineAction, InputStyle as Style, InstallReport, PgmqAction, install, install_script,
+};
+
+use crate::cli::args::{InputStyle, InstallArgs};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::project::Project;
+use crate::cli::session::Place;
+
+pub(crate) async fn run(args: &InstallArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
+    let style = match args.input_style {
+        None | Some(InputStyle::Separate) => Style::Separate,
+        Some(InputStyle::Merged) => Style::Merged,
+    };
+    if args.print {
+        output.report(&install_script(style));
+        return Ok(Exit::Done);
+    }
+    let place = Place::find(project, output)?;
+    let report = install(place.target.options(), style).await?;
+    output.report(&format!("{}\n", words(&report)));
+    Ok(Exit::Done)
+}
+
+/// What was installed, in one line.
+pub(crate) fn words(report: &InstallReport) -> String {
+    let engine = match report.engine {
+        EngineAction::Installed(version) => format!("engine version {version} installed"),
+        EngineAction::Upgraded { from, to } => format!("engine upgraded from version {from} to {to}"),
+        EngineAction::UpToDate(version) => format!("engine version {version} is up to date"),
+        EngineAction::LeftOfficial(level) => format!("pgflow's engine {level} left as it is"),
+    };
+    let pgmq = match report.pgmq {
+        PgmqAction::Kept => "kept",
+        PgmqAction::CreatedExtension => "created as an extension",
+        PgmqAction::InstalledSql => "installed as plain SQL",
+        PgmqAction::InstalledSqlForLackOfRights => {
+            "installed as plain SQL, since this role may not create the extension that the server has"
+        }
+    };
+    format!("{engine}, pgmq {pgmq}")
+}

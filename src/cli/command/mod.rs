@@ -1,0 +1,14 @@
+//! One file a command: parse nothing, call the library, render, choose the exit code.
+
+pub(super) mod apply;
+pub(super) mod check;
+pub(super) mod compile;
+pub(super) mod doctor;
+pub(super) mod drift;
+pub(super) mod explain;
+pub(super) mod init;
+pub(super) mod install;
+pub(super) mod plan;
+pub(super) mod pull;
+pub(super) mod status;
+pub(super) mod up;

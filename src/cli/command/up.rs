@@ -1,0 +1,84 @@
+//! `flowsmith up` and `flowsmith down`
+
+use flowsmith::apply::ApplySettings;
+use flowsmith::database::Target;
+use flowsmith::engine::install::{EngineAction, InputStyle, install};
+use flowsmith::migration::{Folder, compile, replay};
+use flowsmith::server::{Lifetime, Server};
+
+use crate::cli::args::UpArgs;
+use crate::cli::command::{apply, check, compile as compile_command, install as install_command};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::project::Project;
+use crate::cli::session::{self, Place};
+
+pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
+    let checked = check::or_refuse(project, None, output)?;
+    let flows = checked.catalog.len();
+    step(output, "Checked", &format!("{flows} flows with {} steps in {} files", checked.steps, checked.files));
+
+    let mut folder = Folder::read(&project.migrations)?;
+    let mut settings = compile_command::settings(&folder, None);
+    settings.files = compile_command::files(&checked);
+    let compiled = compile(&replay(folder.migrations())?, checked.catalog, &settings)?;
+    if compiled.changes.is_empty() {
+        step(output, "Compiled", "nothing new, the migrations are up to date");
+    } else if args.no_compile {
+        return Err(Failure::new(
+            Exit::Pending,
+            "FS827",
+            "the migrations are behind the flow files",
+            "run `flowsmith compile` and commit what it writes",
+        ));
+    } else {
+        let names: Vec<String> = compiled.migrations.iter().map(flowsmith::migration::Migration::file_name).collect();
+        folder.add(compiled.migrations)?;
+        step(output, "Compiled", &names.join(", "));
+    }
+
+    let (place, connect) = place(project, output).await?;
+    let report = install(place.target.options(), InputStyle::default()).await?;
+    step(output, "Engine", &install_command::words(&report));
+
+    let apply_settings = ApplySettings { ignore: project.ignore.clone(), ..ApplySettings::default() };
+    let applied = apply::pending(&place, &folder, &apply_settings, output).await?;
+    let changed = !applied.migrations.is_empty() || !matches!(report.engine, EngineAction::UpToDate(_));
+    let state = if changed { "In sync now" } else { "In sync" };
+    step(output, state, &format!("the database holds what the {flows} flows say"));
+    output.report(&format!("\nConnect: {connect}\n"));
+    Ok(Exit::Done)
+}
+
+/// One line of the report.
+fn step(output: &Output, what: &str, detail: &str) {
+    let good = anstyle::AnsiColor::Green.on_default().bold();
+    output.report(&format!("{good}{what:>11}{good:#}  {detail}\n"));
+}
+
+/// The database that was named, or the embedded one, and how to connect to it.
+async fn place(project: &Project, output: &Output) -> Result<(Place, String), Failure> {
+    if project.database.is_some() {
+        let place = Place::find(project, output)?;
+        let connect = place.target.to_string();
+        step(output, "Database", &connect);
+        return Ok((place, connect));
+    }
+    let server = session::start(project, Lifetime::Detached, output)?;
+    server.ensure_database(session::EMBEDDED_DATABASE).await?;
+    let how = if server.started_here() { "started" } else { "running" };
+    step(output, "PostgreSQL", &format!("{how}, data in {}", server.folder().display()));
+    let target = Target::new(server.connect_options(session::EMBEDDED_DATABASE));
+    let connect = format!("psql '{}'    (`flowsmith down` stops it)", server.url(session::EMBEDDED_DATABASE));
+    Ok((Place { target, _server: Some(server) }, connect))
+}
+
+/// Stops the embedded server.
+pub(crate) fn down(project: &Project, output: &Output) -> Result<Exit, Failure> {
+    if Server::stop_running(project.server_folder())? {
+        output.message("PostgreSQL stopped; its data stays.");
+    } else {
+        output.message("No embedded PostgreSQL runs here.");
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,175 @@
+//! Exit codes, and what each failure exits with.
+
+use std::process::ExitCode;
+
+use flowsmith::apply::ApplyError;
+use flowsmith::config::ConfigError;
+use flowsmith::database::{DatabaseError, Failure as DatabaseFailure, TargetError};
+use flowsmith::engine::detect::DetectError;
+use flowsmith::engine::install::InstallError;
+use flowsmith::migration::{CompileError, FolderError, ReplayError};
+use flowsmith::server::ServerError;
+
+/// How a command ended. The numbers are part of the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// In sync, or done.
+    Done = 0,
+    /// Could not do it: connection, I/O, SQL.
+    Failed = 1,
+    /// There is something to compile or to apply.
+    Pending = 2,
+    /// The database is not what was applied to it.
+    Drift = 3,
+    /// The definitions have errors.
+    Invalid = 4,
+    /// A safety guard refused.
+    Refused = 5,
+    /// The command line is wrong.
+    Usage = 64,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command could not do what it was asked to: printed on stderr, with its code and what to do.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) code: Option<&'static str>,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, code: &'static str, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { exit, code: Some(code), message: message.into(), help: Some(help.into()) }
+    }
+
+    /// One whose message says what to do.
+    pub(crate) fn without_help(exit: Exit, code: &'static str, message: String) -> Self {
+        Self { exit, code: Some(code), message, help: None }
+    }
+
+    /// A command line that clap lets through and that makes no sense.
+    pub(crate) fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, code: None, message: message.into(), help: Some(help.into()) }
+    }
+
+    /// The disk's failure.
+    pub(crate) fn io(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        Self::new(
+            Exit::Failed,
+            "FS801",
+            format!("cannot {what} {}: {error}", path.display()),
+            "check that the path is right and that you may read and write it",
+        )
+    }
+}
+
+impl From<DatabaseError> for Failure {
+    fn from(error: DatabaseError) -> Self {
+        Self::new(database_exit(&error), error.code(), error.to_string(), error.help())
+    }
+}
+
+fn database_exit(error: &DatabaseError) -> Exit {
+    match error.failure() {
+        DatabaseFailure::Guard | DatabaseFailure::Mismatch => Exit::Refused,
+        DatabaseFailure::Unreachable
+        | DatabaseFailure::Refused
+        | DatabaseFailure::NoDatabase
+        | DatabaseFailure::Permission
+        | DatabaseFailure::LockTimeout
+        | DatabaseFailure::Cancelled
+        | DatabaseFailure::Lost
+        | DatabaseFailure::Engine
+        | DatabaseFailure::Sql => Exit::Failed,
+    }
+}
+
+impl From<ApplyError> for Failure {
+    fn from(error: ApplyError) -> Self {
+        let exit = match &error {
+            ApplyError::Database(source) | ApplyError::Migration { source, .. } => database_exit(source),
+            ApplyError::Locked { .. } | ApplyError::Replay(_) => Exit::Failed,
+            ApplyError::Drift(_) => Exit::Drift,
+            ApplyError::NotRecorded(_) | ApplyError::Edited(_) | ApplyError::Missing(_) | ApplyError::OutOfOrder(_) => {
+                Exit::Refused
+            }
+        };
+        Self::new(exit, error.code(), error.to_string(), error.help())
+    }
+}
+
+impl From<FolderError> for Failure {
+    fn from(error: FolderError) -> Self {
+        let exit = match &error {
+            FolderError::Io { .. } => Exit::Failed,
+            FolderError::Foreign { .. } | FolderError::SameVersion { .. } | FolderError::Sum(_) => Exit::Refused,
+        };
+        Self::new(exit, error.code(), error.to_string(), error.help())
+    }
+}
+
+impl From<ReplayError> for Failure {
+    fn from(error: ReplayError) -> Self {
+        Self::new(Exit::Failed, error.code(), error.to_string(), error.help())
+    }
+}
+
+impl From<CompileError> for Failure {
+    fn from(error: CompileError) -> Self {
+        let exit = match &error {
+            CompileError::NotAfterLast { .. } | CompileError::Name(_) => Exit::Usage,
+            CompileError::DeleteWanted(_) | CompileError::DeleteUnknown(_) => Exit::Refused,
+        };
+        Self::new(exit, error.code(), error.to_string(), error.help())
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new(Exit::Failed, error.code(), error.to_string(), error.help())
+    }
+}
+
+impl From<TargetError> for Failure {
+    fn from(error: TargetError) -> Self {
+        Self::new(Exit::Usage, error.code(), error.to_string(), error.help())
+    }
+}
+
+impl From<DetectError> for Failure {
+    fn from(error: DetectError) -> Self {
+        match error {
+            DetectError::Database(error) => error.into(),
+            DetectError::Answer(_) => Self::without_help(Exit::Failed, error.code(), error.to_string()),
+        }
+    }
+}
+
+impl From<InstallError> for Failure {
+    fn from(error: InstallError) -> Self {
+        match error {
+            InstallError::Database(error) => error.into(),
+            InstallError::Detect(error) => error.into(),
+            InstallError::OldServer(_)
+            | InstallError::OldPgmq(_)
+            | InstallError::Pgmq(_)
+            | InstallError::MissingRight { .. } => Self::without_help(Exit::Failed, error.code(), error.to_string()),
+            InstallError::Incomplete { .. } | InstallError::Edited { .. } => {
+                Self::without_help(Exit::Refused, error.code(), error.to_string())
+            }
+        }
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        Self::without_help(Exit::Failed, error.code(), error.to_string())
+    }
+}

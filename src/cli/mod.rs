@@ -1,0 +1,86 @@
+//! The command line: arguments in, library called, report out, exit code.
+
+mod args;
+mod command;
+mod exit;
+mod output;
+mod project;
+mod session;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use args::{Cli, Command};
+use exit::{Exit, Failure};
+use output::Output;
+use project::Project;
+
+/// Runs the command line that this process was given.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for; anything else is a mistake.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            return match error.print() {
+                Ok(()) => exit.into(),
+                Err(_) => Exit::Failed.into(),
+            };
+        }
+    };
+    let output = Output::new(&cli.global);
+    match run(&cli, &output) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
+    match &cli.command {
+        // Nothing of the project is needed for these, so a broken one does not stop them.
+        Command::Init(args) => return command::init::run(args, output),
+        Command::Explain { code } => return command::explain::run(code, output),
+        Command::Schema => {
+            output.report(&format!("{:#}\n", flowsmith::definition::json_schema()));
+            return Ok(Exit::Done);
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "flowsmith", &mut script);
+            output.report(&String::from_utf8_lossy(&script));
+            return Ok(Exit::Done);
+        }
+        _ => {}
+    }
+    let project = Project::open(&cli.global)?;
+    if let Command::Check(args) = &cli.command {
+        return command::check::run(args, &project, output);
+    }
+    // One thread: the database does the work, and the embedded server must not outlive the thread that started it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::new(Exit::Failed, "FS801", format!("cannot start: {error}"), "free some resources")
+    })?;
+    runtime.block_on(async {
+        match &cli.command {
+            Command::Compile(args) => command::compile::run(args, &project, output).await,
+            Command::Plan(args) => command::plan::run(args, &project, output).await,
+            Command::Apply(args) => command::apply::run(args, &project, output).await,
+            Command::Drift(args) => command::drift::run(args, &project, output).await,
+            Command::Status(args) => command::status::run(args, &project, output).await,
+            Command::Pull(args) => command::pull::run(args, &project, output).await,
+            Command::Install(args) => command::install::run(args, &project, output).await,
+            Command::Doctor(args) => command::doctor::run(args, &project, output).await,
+            Command::Up(args) => command::up::run(args, &project, output).await,
+            Command::Down => command::up::down(&project, output),
+            Command::Init(_)
+            | Command::Explain { .. }
+            | Command::Schema
+            | Command::Completions { .. }
+            | Command::Check(_) => Ok(Exit::Done),
+        }
+    })
+}

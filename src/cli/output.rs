@@ -1,0 +1,69 @@
+//! Where words go: reports to stdout, messages to stderr; colours only where they are wanted.
+
+use std::io::{self, Write as _};
+
+use anstream::{AutoStream, ColorChoice};
+
+use super::args::{Color, Global};
+use super::exit::Failure;
+
+/// The two streams, and how much is said on them.
+pub(crate) struct Output {
+    quiet: bool,
+    verbose: bool,
+    choice: ColorChoice,
+}
+
+impl Output {
+    pub(crate) fn new(global: &Global) -> Self {
+        let choice = match global.color {
+            Color::Auto => ColorChoice::Auto,
+            Color::Always => ColorChoice::AlwaysAnsi,
+            Color::Never => ColorChoice::Never,
+        };
+        Self { quiet: global.quiet, verbose: global.verbose, choice }
+    }
+
+    /// What was asked for.
+    pub(crate) fn report(&self, text: &str) {
+        write_or_end(AutoStream::new(io::stdout(), self.choice), text);
+    }
+
+    /// What happens meanwhile.
+    pub(crate) fn message(&self, text: &str) {
+        if !self.quiet {
+            write_or_end(AutoStream::new(io::stderr(), self.choice), &format!("{text}\n"));
+        }
+    }
+
+    /// What only the curious want to know.
+    pub(crate) fn detail(&self, text: &str) {
+        if self.verbose {
+            self.message(text);
+        }
+    }
+
+    /// Why it was not done; said also where quiet.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        let bad = anstyle::AnsiColor::Red.on_default().bold();
+        let code = failure.code.map(|code| format!("[{code}]")).unwrap_or_default();
+        let mut text = format!("{bad}error{code}{bad:#}: {}\n", failure.message);
+        if let Some(help) = &failure.help {
+            text.push_str(&format!("  = help: {help}\n"));
+        }
+        if let Some(code) = failure.code {
+            text.push_str(&format!("  = more: flowsmith explain {code}\n"));
+        }
+        write_or_end(AutoStream::new(io::stderr(), self.choice), &text);
+    }
+}
+
+/// A reader that has gone away (`flowsmith plan | head -1`) wants no more, which is no failure of ours.
+fn write_or_end<S: anstream::stream::RawStream + anstream::stream::AsLockedWrite>(
+    mut stream: AutoStream<S>,
+    text: &str,
+) {
+    if stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).is_err() {
+        std::process::exit(i32::from(super::exit::Exit::Failed as u8));
+    }
+}

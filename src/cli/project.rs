@@ -1,0 +1,84 @@
+//! The project at hand: settings from the file, the environment and the flags, in this order.
+
+use std::path::{Path, PathBuf};
+
+use flowsmith::catalog::Ignore;
+use flowsmith::check::{CheckSettings, Checked, check};
+use flowsmith::config::Config;
+use flowsmith::engine::Level;
+use flowsmith::source::Sources;
+
+use super::args::Global;
+use super::exit::{Exit, Failure};
+
+/// Where things are, and what is aimed at.
+pub(crate) struct Project {
+    pub(crate) flows: PathBuf,
+    pub(crate) migrations: PathBuf,
+    /// The level aimed at; none = what the database has.
+    pub(crate) engine: Option<Level>,
+    pub(crate) environment: Option<String>,
+    /// The database URL, if any is given.
+    pub(crate) database: Option<String>,
+    pub(crate) ignore: Ignore,
+    pub(crate) postgres_bin: Option<PathBuf>,
+}
+
+impl Project {
+    pub(crate) fn open(global: &Global) -> Result<Self, Failure> {
+        let config = Config::read(global.config.as_deref())?;
+        let engine = match global.engine.as_deref() {
+            None => config.engine,
+            Some("auto") => None,
+            Some(level) => Some(level.parse().map_err(|error: String| Failure::usage(error, "or auto, the default"))?),
+        };
+        Ok(Self {
+            database: database(global, &config)?,
+            flows: global.flows.clone().unwrap_or(config.flows),
+            migrations: global.migrations.clone().unwrap_or(config.migrations),
+            engine,
+            environment: global.environment.clone(),
+            ignore: Ignore::new(config.ignore),
+            postgres_bin: global.postgres_bin.clone(),
+        })
+    }
+
+    /// Checks every flow file.
+    pub(crate) fn check(&self, engine: Option<Level>) -> Checked {
+        check(&self.sources(), &self.check_settings(engine))
+    }
+
+    pub(crate) fn sources(&self) -> Sources {
+        Sources::Folder { root: PathBuf::from("."), flows: self.flows.clone() }
+    }
+
+    pub(crate) fn check_settings(&self, engine: Option<Level>) -> CheckSettings {
+        CheckSettings { engine: engine.or(self.engine), environment: self.environment.clone() }
+    }
+
+    /// Where the embedded server keeps its data.
+    pub(crate) fn server_folder(&self) -> &'static Path {
+        Path::new(".flowsmith/postgres")
+    }
+}
+
+/// A URL given as a flag wins; then the variable of the environment asked for, since `--env production` must not meet
+/// the database of whatever `DATABASE_URL` is exported; then `DATABASE_URL`.
+fn database(global: &Global, config: &Config) -> Result<Option<String>, Failure> {
+    if global.database.is_some() {
+        return Ok(global.database.clone());
+    }
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if let Some(environment) = global.environment.as_ref().and_then(|name| config.environments.get(name)) {
+        let name = &environment.database_url_env;
+        return variable(name).map(Some).ok_or_else(|| {
+            Failure::new(
+                Exit::Usage,
+                "FS823",
+                format!("the variable {name}, which holds this environment's database URL, is not set"),
+                format!("export {name}=postgres://USER:PASSWORD@HOST:PORT/DATABASE"),
+            )
+        });
+    }
+    Ok(variable("DATABASE_URL"))
+}

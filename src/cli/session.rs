@@ -1,0 +1,113 @@
+//! A database to work with: the one that was named, or the project's embedded one.
+
+use flowsmith::database::Target;
+use flowsmith::engine::Level;
+use flowsmith::engine::detect::{Detection, EngineKind, EngineState, detect};
+use flowsmith::live::LiveShape;
+use flowsmith::report::Subject;
+use flowsmith::server::{self, Lifetime, Server};
+use sqlx::postgres::PgConnection;
+
+use super::exit::{Exit, Failure};
+use super::output::Output;
+use super::project::Project;
+
+/// The database of the embedded server.
+pub(crate) const EMBEDDED_DATABASE: &str = "flowsmith";
+
+/// Which database, and the embedded server that runs for it, if one does.
+pub(crate) struct Place {
+    pub(crate) target: Target,
+    /// Kept so that a server which this command started stops with it.
+    pub(crate) _server: Option<Server>,
+}
+
+impl Place {
+    /// The database that was named, else the embedded one that `up` has made.
+    pub(crate) fn find(project: &Project, output: &Output) -> Result<Self, Failure> {
+        if let Some(url) = &project.database {
+            return Ok(Self { target: url.parse()?, _server: None });
+        }
+        if !project.server_folder().exists() {
+            return Err(Failure::new(
+                Exit::Usage,
+                "FS824",
+                "no database is given",
+                "give --database, set DATABASE_URL, or run `flowsmith up`, which brings an embedded one",
+            ));
+        }
+        let server = start(project, Lifetime::Owner, output)?;
+        Ok(Self { target: Target::new(server.connect_options(EMBEDDED_DATABASE)), _server: Some(server) })
+    }
+
+    /// Connects, and looks which engine there is.
+    pub(crate) async fn open(&self) -> Result<Session, Failure> {
+        let mut connection = self.target.connect().await?;
+        let detection = detect(&mut connection).await?;
+        Ok(Session { connection, detection, database: self.target.to_string() })
+    }
+}
+
+/// Starts the project's embedded server, or joins the one that runs.
+pub(crate) fn start(project: &Project, lifetime: Lifetime, output: &Output) -> Result<Server, Failure> {
+    let folder = project.server_folder();
+    let settings = server::Settings {
+        binaries: project.postgres_bin.clone(),
+        major: Server::data_major(folder),
+        ..server::Settings::default()
+    };
+    let binaries = server::provide(&settings, &|text| output.message(text))?;
+    output.detail(&format!("PostgreSQL {} from {}", binaries.version, binaries.dir.display()));
+    Ok(Server::start(&binaries, folder, server::Durability::Durable, lifetime)?)
+}
+
+/// An open connection and what is known of the other end.
+pub(crate) struct Session {
+    pub(crate) connection: PgConnection,
+    pub(crate) detection: Detection,
+    database: String,
+}
+
+impl Session {
+    /// The level of the engine.
+    pub(crate) fn level(&self) -> Result<Level, Failure> {
+        match &self.detection.engine {
+            EngineState::Present { level, .. } => Ok(*level),
+            EngineState::Missing => Err(Failure::new(
+                Exit::Failed,
+                "FS909",
+                format!("{} has no workflow engine", self.database),
+                "run `flowsmith install`",
+            )),
+            EngineState::Incomplete { closest, lacks, .. } => Err(Failure::new(
+                Exit::Failed,
+                "FS918",
+                format!(
+                    "{} has part of an engine: level {closest} without {}{}",
+                    self.database,
+                    lacks.iter().take(3).cloned().collect::<Vec<_>>().join(", "),
+                    if lacks.len() > 3 { format!(" and {} more", lacks.len() - 3) } else { String::new() }
+                ),
+                "`flowsmith doctor` lists what is missing; finish that installation, or drop the schema pgflow and install anew",
+            )),
+        }
+    }
+
+    /// What there is to read.
+    pub(crate) fn shape(&self) -> Result<LiveShape, Failure> {
+        Ok(LiveShape { conditions: self.level()?.has_conditions(), ledger: self.detection.has_flowsmith_schema })
+    }
+
+    /// For the first line of a report.
+    pub(crate) fn subject(&self) -> Subject {
+        let engine = match &self.detection.engine {
+            EngineState::Present { level, kind: EngineKind::Official, .. } => format!("engine {level}, pgflow's"),
+            EngineState::Present { level, kind: EngineKind::Flowsmith { .. }, .. } => {
+                format!("engine {level}, flowsmith's")
+            }
+            EngineState::Missing => "no engine".to_owned(),
+            EngineState::Incomplete { .. } => "part of an engine".to_owned(),
+        };
+        Subject { database: self.database.clone(), engine }
+    }
+}

@@ -1,0 +1,14 @@
+//! The definition format: its table of keys, and a document read by it.
+
+mod decode;
+pub mod duration;
+pub mod environment;
+mod model;
+mod schema;
+pub mod shape;
+mod verify;
+pub(crate) mod words;
+
+pub use decode::decode;
+pub use model::{FlowFile, Handler, Item, Options, RUN, StepDefinition, Trigger, TriggerSource};
+pub use schema::json_schema;

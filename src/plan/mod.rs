@@ -1,0 +1,100 @@
+//! The plan: what applying would do to a live database, with what stands in the way there.
+
+mod hazard;
+
+pub use hazard::Hazard;
+
+use std::collections::BTreeMap;
+
+use crate::catalog::{Catalog, FlowId, Ignore, State};
+use crate::diff::{Change, ChangeSet, diff};
+use crate::live::{Live, RunCounts};
+use crate::migration::carry_over;
+
+/// What applying would do.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// One entry a flow version that changes.
+    pub changes: Vec<PlannedChange>,
+    /// Flows that are there, in no file and never recorded: left alone.
+    pub unmanaged: Vec<String>,
+}
+
+/// One change, and what it meets in the database.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedChange {
+    /// What changes.
+    pub change: Change,
+    /// Runs of the flow as it is.
+    pub runs: RunCounts,
+    /// What to know before; the refusals among them stop `apply`.
+    pub hazards: Vec<Hazard>,
+}
+
+impl Plan {
+    /// Whether the database holds what the files say.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Whether applying would be refused.
+    pub fn is_refused(&self) -> bool {
+        self.changes.iter().flat_map(|planned| &planned.hazards).any(Hazard::refuses)
+    }
+}
+
+/// What turns the live catalog into the desired one, and the flows that are left alone.
+pub fn changes(live: &Live, desired: Catalog, ignore: &Ignore) -> (ChangeSet, Vec<String>) {
+    let mut from = live.catalog.clone();
+    let mut unmanaged = Vec::new();
+    for (slug, flow) in live.catalog.iter() {
+        if flow.state == State::Unmanaged && desired.get(slug).is_none() {
+            from.remove(slug);
+            if !ignore.matches(slug) {
+                unmanaged.push(slug.to_owned());
+            }
+        }
+    }
+    let target = carry_over(&from, desired);
+    (diff(&from, &target), unmanaged)
+}
+
+/// Adds to each change what it meets: runs by database slug, and whether the engine has conditions.
+pub fn plan(
+    changes: ChangeSet,
+    unmanaged: Vec<String>,
+    runs: &BTreeMap<String, RunCounts>,
+    engine_has_conditions: bool,
+) -> Plan {
+    let changes = changes
+        .changes
+        .into_iter()
+        .map(|change| {
+            let runs = runs.get(&change.database_slug()).copied().unwrap_or_default();
+            let hazards = hazard::hazards(&change, runs, engine_has_conditions);
+            PlannedChange { change, runs, hazards }
+        })
+        .collect();
+    Plan { changes, unmanaged }
+}
+
+/// Gives flows that were made by hand the name that their slug suggests: `order_v2` is version 2 of `order` where there
+/// is an `order`. For adopting a database; a recorded flow keeps its name.
+pub fn infer_versions(catalog: &Catalog) -> Catalog {
+    let known = |slug: &str| catalog.get(slug).is_some_and(|flow| flow.id.version == 1);
+    catalog
+        .iter()
+        .map(|(slug, flow)| {
+            let mut flow = flow.clone();
+            let split = slug.rsplit_once("_v").filter(|(base, _)| flow.state == State::Unmanaged && known(base));
+            if let Some((base, Ok(version))) = split.map(|(base, digits)| (base, digits.parse::<u32>())) {
+                let id = FlowId::new(base, version);
+                // `order_v02` or `order_v1` is no name that a version of `order` has.
+                if version > 1 && id.database_slug() == slug {
+                    flow.id = id;
+                }
+            }
+            flow
+        })
+        .collect()
+}

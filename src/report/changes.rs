@@ -1,0 +1,92 @@
+//! Changes, as every report shows them.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::style::{self, DIM, paint};
+use crate::diff::{Change, Class};
+
+/// A change for machines.
+#[derive(Serialize)]
+pub(super) struct ChangeJson {
+    flow: String,
+    version: u32,
+    database_slug: String,
+    /// `create`, `alter` or `drop`.
+    action: &'static str,
+    class: Class,
+    summary: String,
+    /// One text a difference; empty for `create` and `drop`.
+    differences: Vec<String>,
+}
+
+impl From<&Change> for ChangeJson {
+    fn from(change: &Change) -> Self {
+        Self {
+            flow: change.id().slug.clone(),
+            version: change.id().version,
+            database_slug: change.database_slug(),
+            action: match change {
+                Change::Create(_) => "create",
+                Change::Alter(_) => "alter",
+                Change::Drop(_) => "drop",
+            },
+            class: change.class(),
+            summary: change.summary(),
+            differences: differences(change),
+        }
+    }
+}
+
+/// Each difference of an alteration in words.
+fn differences(change: &Change) -> Vec<String> {
+    match change {
+        Change::Alter(alteration) => alteration.deltas.iter().map(ToString::to_string).collect(),
+        Change::Create(_) | Change::Drop(_) => Vec::new(),
+    }
+}
+
+/// What happens, then each difference where there are several.
+pub(super) fn lines(change: &Change) -> Vec<String> {
+    let mut lines = vec![change.summary()];
+    let differences = differences(change);
+    if differences.len() > 1 {
+        lines.extend(differences);
+    }
+    lines
+}
+
+/// One line a change, with its differences below it where there are several.
+pub fn changes_text<'a>(changes: impl IntoIterator<Item = &'a Change>) -> String {
+    let changes: Vec<&Change> = changes.into_iter().collect();
+    let width = column_width(changes.iter().copied());
+    changes.iter().map(|change| change_text(change, width)).collect()
+}
+
+/// How wide the column of flow names is.
+pub(super) fn column_width<'a>(changes: impl Iterator<Item = &'a Change>) -> usize {
+    changes.map(|change| change.id().to_string().len()).max().unwrap_or(0)
+}
+
+/// One change: sign, flow, what happens, class.
+pub(super) fn change_text(change: &Change, width: usize) -> String {
+    let sign = paint(style::of_change(change), change.sign());
+    let class = paint(style::of_class(change.class()), change.class().as_str());
+    let mut text = format!(
+        "  {sign} {:width$}  {}  {}{class}{}\n",
+        change.id().to_string(),
+        change.summary(),
+        paint(DIM, "["),
+        paint(DIM, "]")
+    );
+    for difference in &lines(change)[1..] {
+        let _ = writeln!(text, "      {difference}");
+    }
+    text
+}
+
+/// `1 change`, `3 changes`.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}

@@ -1,0 +1,101 @@
+//! Drift.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::Subject;
+use super::changes::{ChangeJson, changes_text, counted, lines};
+use super::plan::{cell, json};
+use super::style::{BAD, BOLD, CARE, GOOD, paint};
+use crate::drift::Drift;
+
+/// For people.
+pub fn drift_text(drift: &Drift, subject: &Subject) -> String {
+    let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Drift of"), subject.database, subject.engine);
+    if drift.is_empty() {
+        let _ = writeln!(text, "{}", paint(GOOD, "None: the database is what was applied to it."));
+        return text;
+    }
+    text.push_str(&changes_text(&drift.changes));
+    for finding in findings(drift) {
+        let _ = writeln!(text, "  {} {finding}", paint(BAD, "!"));
+    }
+    for slug in &drift.unmanaged {
+        let _ = writeln!(text, "  {} {slug} was not made by a migration", paint(CARE, "?"));
+    }
+    let _ = writeln!(text, "\n{}. {}", counted(count(drift), "difference"), advice(drift));
+    text
+}
+
+/// What is neither a change nor an unmanaged flow.
+fn findings(drift: &Drift) -> Vec<String> {
+    let queues = drift.without_queue.iter().map(|slug| format!("{slug} has lost its queue"));
+    let migrations = drift.migrations.iter().map(|(id, state)| format!("migration {id}: {}", state.as_str()));
+    queues.chain(migrations).collect()
+}
+
+fn count(drift: &Drift) -> usize {
+    drift.changes.len() + drift.unmanaged.len() + findings(drift).len()
+}
+
+fn advice(drift: &Drift) -> &'static str {
+    if drift.blocks_apply() {
+        "Put each into the flow files and compile, or undo it: `flowsmith compile --from-live` writes that migration."
+    } else {
+        "Adopt them with `flowsmith pull`, or list them under `ignore` in flowsmith.toml."
+    }
+}
+
+#[derive(Serialize)]
+struct DriftJson<'a> {
+    version: u32,
+    database: &'a str,
+    engine: &'a str,
+    in_sync: bool,
+    changes: Vec<ChangeJson>,
+    unmanaged: &'a [String],
+    without_queue: Vec<&'a str>,
+    migrations: Vec<MigrationJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct MigrationJson<'a> {
+    id: &'a str,
+    state: &'static str,
+}
+
+/// For machines: `schema/drift.v1.json`.
+pub fn drift_json(drift: &Drift, subject: &Subject) -> String {
+    json(&DriftJson {
+        version: 1,
+        database: &subject.database,
+        engine: &subject.engine,
+        in_sync: drift.is_empty(),
+        changes: drift.changes.iter().map(ChangeJson::from).collect(),
+        unmanaged: &drift.unmanaged,
+        without_queue: drift.without_queue.iter().map(String::as_str).collect(),
+        migrations: drift.migrations.iter().map(|(id, state)| MigrationJson { id, state: state.as_str() }).collect(),
+    })
+}
+
+/// For a pull request.
+pub fn drift_markdown(drift: &Drift, subject: &Subject) -> String {
+    let mut text = format!("### flowsmith drift of `{}`\n\n", subject.database);
+    if drift.is_empty() {
+        text.push_str("None: the database is what was applied to it.\n");
+        return text;
+    }
+    for change in &drift.changes {
+        let what = lines(change);
+        let _ = writeln!(text, "- `{} {}` {}", change.sign(), change.id(), cell(&what.join("; ")));
+    }
+    for finding in findings(drift) {
+        let _ = writeln!(text, "- {}", cell(&finding));
+    }
+    for slug in &drift.unmanaged {
+        let _ = writeln!(text, "- `{slug}` was not made by a migration");
+    }
+    let _ = writeln!(text, "\n{}", advice(drift));
+    text
+}

@@ -1,0 +1,124 @@
+//! The plan.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::Subject;
+use super::changes::{ChangeJson, change_text, column_width, counted, lines};
+use super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
+use crate::live::RunCounts;
+use crate::plan::{Hazard, Plan};
+
+/// For people.
+pub fn plan_text(plan: &Plan, subject: &Subject) -> String {
+    let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Plan for"), subject.database, subject.engine);
+    let width = column_width(plan.changes.iter().map(|planned| &planned.change));
+    for planned in &plan.changes {
+        text.push_str(&change_text(&planned.change, width));
+        for hazard in &planned.hazards {
+            let style = if hazard.refuses() { BAD } else { CARE };
+            let _ = writeln!(text, "      {}", paint(style, hazard));
+        }
+    }
+    if plan.is_empty() {
+        let _ = writeln!(text, "{}", paint(GOOD, "No changes: the database holds what the files say."));
+    } else {
+        let refused = plan.changes.iter().filter(|planned| planned.hazards.iter().any(Hazard::refuses)).count();
+        let refusal = if refused == 0 { String::new() } else { format!(", {refused} of them refused as they stand") };
+        let _ = writeln!(text, "\n{}{refusal}.", counted(plan.changes.len(), "change"));
+    }
+    if !plan.unmanaged.is_empty() {
+        let note = format!("Left alone, in no file: {}", plan.unmanaged.join(", "));
+        let _ = writeln!(text, "{}", paint(DIM, note));
+    }
+    text
+}
+
+#[derive(Serialize)]
+struct PlanJson<'a> {
+    version: u32,
+    database: &'a str,
+    engine: &'a str,
+    in_sync: bool,
+    refused: bool,
+    changes: Vec<PlannedJson>,
+    unmanaged: &'a [String],
+}
+
+#[derive(Serialize)]
+struct PlannedJson {
+    change: ChangeJson,
+    runs: RunCounts,
+    hazards: Vec<HazardJson>,
+}
+
+#[derive(Serialize)]
+struct HazardJson {
+    name: &'static str,
+    refuses: bool,
+    message: String,
+}
+
+/// For machines: `schema/plan.v1.json`.
+pub fn plan_json(plan: &Plan, subject: &Subject) -> String {
+    let hazard =
+        |hazard: &Hazard| HazardJson { name: hazard.name(), refuses: hazard.refuses(), message: hazard.to_string() };
+    let report = PlanJson {
+        version: 1,
+        database: &subject.database,
+        engine: &subject.engine,
+        in_sync: plan.is_empty(),
+        refused: plan.is_refused(),
+        changes: plan
+            .changes
+            .iter()
+            .map(|planned| PlannedJson {
+                change: ChangeJson::from(&planned.change),
+                runs: planned.runs,
+                hazards: planned.hazards.iter().map(hazard).collect(),
+            })
+            .collect(),
+        unmanaged: &plan.unmanaged,
+    };
+    json(&report)
+}
+
+/// A report as indented JSON with a line end.
+pub(super) fn json(report: &impl Serialize) -> String {
+    serde_json::to_string_pretty(report).expect("a report has string keys only") + "\n"
+}
+
+/// For a pull request.
+pub fn plan_markdown(plan: &Plan, subject: &Subject) -> String {
+    let mut text = format!("### flowsmith plan for `{}`\n\n", subject.database);
+    if plan.is_empty() {
+        text.push_str("No changes: the database holds what the files say.\n");
+        return text;
+    }
+    text.push_str("| | flow | change | class | runs (started / all) |\n|---|---|---|---|---|\n");
+    for planned in &plan.changes {
+        let change = &planned.change;
+        let mut what = lines(change);
+        what.extend(planned.hazards.iter().map(|hazard| format!("**{hazard}**")));
+        let runs = format!("{} / {}", planned.runs.started, planned.runs.total);
+        let cells: Vec<String> = what.iter().map(|line| cell(line)).collect();
+        let _ = writeln!(
+            text,
+            "| `{}` | `{}` | {} | {} | {runs} |",
+            change.sign(),
+            change.id(),
+            cells.join("<br>"),
+            change.class().as_str()
+        );
+    }
+    if !plan.unmanaged.is_empty() {
+        let _ = writeln!(text, "\nLeft alone, in no file: `{}`", plan.unmanaged.join("`, `"));
+    }
+    text
+}
+
+/// Text that stays inside its table cell.
+pub(super) fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ").replace('<', "&lt;")
+}

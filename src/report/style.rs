@@ -1,0 +1,32 @@
+//! Colours by meaning.
+
+use anstyle::{AnsiColor, Style};
+
+use crate::diff::{Change, Class};
+
+pub(super) const BOLD: Style = Style::new().bold();
+pub(super) const DIM: Style = Style::new().dimmed();
+pub(super) const GOOD: Style = AnsiColor::Green.on_default();
+pub(super) const CARE: Style = AnsiColor::Yellow.on_default();
+pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// Text in a style.
+pub(super) fn paint(style: Style, text: impl std::fmt::Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+pub(super) fn of_change(change: &Change) -> Style {
+    match change {
+        Change::Create(_) => GOOD,
+        Change::Alter(_) => CARE,
+        Change::Drop(_) => BAD,
+    }
+}
+
+pub(super) fn of_class(class: Class) -> Style {
+    match class {
+        Class::Record | Class::Safe => GOOD,
+        Class::Tune | Class::Retire => CARE,
+        Class::Replace | Class::Drop => BAD,
+    }
+}

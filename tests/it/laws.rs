@@ -1,0 +1,60 @@
+//! Laws of the pure part: what holds for any catalog.
+
+use crate::catalogs::catalog;
+use flowsmith::catalog::{Catalog, Flow};
+use flowsmith::diff::diff;
+use flowsmith::migration::{CompileSettings, Migration, carry_over, compile, replay};
+use proptest::prelude::*;
+
+fn settings(version: &str) -> CompileSettings {
+    CompileSettings {
+        version: version.parse().expect("a version"),
+        name: None,
+        last: None,
+        delete: Vec::new(),
+        files: Default::default(),
+    }
+}
+
+fn migrations(recorded: &Catalog, desired: Catalog, version: &str) -> Vec<Migration> {
+    compile(recorded, desired, &settings(version)).expect("compiles").migrations
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_catalog_does_not_differ_from_itself(a in catalog()) {
+        prop_assert!(diff(&a, &a).is_empty());
+    }
+
+    #[test]
+    fn applying_a_difference_gives_the_other_side(a in catalog(), b in catalog()) {
+        prop_assert_eq!(diff(&a, &b).apply(&a), b);
+    }
+
+    #[test]
+    fn a_definition_reads_back_as_it_was_written(a in catalog()) {
+        for (_, flow) in a.iter() {
+            let read = Flow::from_canonical(&flow.to_canonical()).expect("reads back");
+            prop_assert_eq!(read.digest(), flow.digest());
+            prop_assert_eq!(Flow { state: flow.state, ..read }, flow.clone());
+        }
+    }
+
+    #[test]
+    fn replaying_what_was_compiled_gives_what_was_wanted(a in catalog(), b in catalog()) {
+        let mut folder = migrations(&Catalog::new(), a.clone(), "20260101000000");
+        prop_assert_eq!(&replay(&folder).expect("replays"), &a);
+        folder.extend(migrations(&a, b.clone(), "20260102000000"));
+        let wanted = carry_over(&a, b.clone());
+        let recorded = replay(&folder).expect("replays");
+        prop_assert_eq!(&recorded, &wanted);
+        prop_assert!(migrations(&recorded, b, "20260103000000").is_empty(), "compiling again finds nothing");
+    }
+
+    #[test]
+    fn the_same_input_gives_the_same_bytes(a in catalog(), b in catalog()) {
+        prop_assert_eq!(migrations(&a, b.clone(), "20260101000000"), migrations(&a, b, "20260101000000"));
+    }
+}

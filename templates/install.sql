@@ -87,57 +87,6 @@ begin
 end
 {{ outer }};
 {% endfor %}
--- ─── Engine: recorded only where it is flowsmith's. A record whose engine is gone is void.
-
-do {{ outer }}
-begin
-  if to_regclass('flowsmith.engine') is not null then
-    if to_regnamespace('pgflow') is null then
-      delete from flowsmith.engine;
-    end if;
-  elsif to_regclass('pgflow.flows') is null then
-    create table flowsmith.engine (
-      version      integer primary key,
-      checksum     text not null,
-      installed_at timestamptz not null default now(),
-      installed_by text not null default current_user,
-      tool_version text
-    );
-    comment on table flowsmith.engine is 'which files of flowsmith''s workflow engine were installed';
-  else
-    raise notice 'flowsmith: this database has an engine of its own, which is left as it is';
-  end if;
-end
-{{ outer }};
-{% for script in engine %}
--- ─── Engine {{ script.version }}: {{ script.name }}
-
-do {{ outer }}
-declare
-  installed text;
-begin
-  if to_regclass('flowsmith.engine') is null then
-    return;
-  end if;
-  installed := (select e.checksum from flowsmith.engine e where e.version = {{ script.version }});
-  if installed is null then
-    execute {{ inner }}
-{{ script.sql }}
-{{ inner }};
-{%- if loop.first and input_style != "separate" %}
-    create or replace function pgflow.input_style() returns text
-    language sql immutable parallel safe
-    return {{ input_style | literal }}::text;
-{%- endif %}
-    insert into flowsmith.engine (version, checksum, tool_version)
-    values ({{ script.version }}, {{ script.checksum | literal }}, {{ tool_version | literal }});
-  elsif installed <> {{ script.checksum | literal }} then
-    raise exception 'flowsmith: engine file % was installed with another content', {{ script.name | literal }}
-      using errcode = 'FL002', hint = 'Released files are never edited: use an unmodified flowsmith.';
-  end if;
-end
-{{ outer }};
-{% endfor %}
 {% for script in ledger %}
 -- ─── Ledger {{ script.version }}: {{ script.name }}
 
@@ -158,4 +107,3 @@ begin
 end
 {{ outer }};
 {% endfor %}
-

@@ -1,5 +1,7 @@
 //! What happens to one flow, and how dangerous that is.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::FlowDelta;
@@ -41,20 +43,20 @@ impl Class {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// It is new.
-    Create(Flow),
+    Create(Arc<Flow>),
     /// It is there and differs.
     Alter(Box<Alteration>),
     /// It is gone.
-    Drop(Flow),
+    Drop(Arc<Flow>),
 }
 
 /// A flow before and after, and each difference between the two.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alteration {
     /// As it is.
-    pub from: Flow,
+    pub from: Arc<Flow>,
     /// As it is to be.
-    pub to: Flow,
+    pub to: Arc<Flow>,
     /// Every difference; never empty.
     pub deltas: Vec<FlowDelta>,
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use flowsmith::catalog::{Annotations, Flow, FlowId, FlowOptions, State, Step};
 use flowsmith::diff::{Alteration, Change, Class, Delta, FlowDelta, StepDelta};
@@ -18,14 +19,14 @@ fn subject() -> Subject {
     Subject { database: "app@localhost:5432/app".to_owned(), engine: "engine 0.14, flowsmith's".to_owned() }
 }
 
-fn flow() -> Flow {
-    Flow {
+fn flow() -> Arc<Flow> {
+    Arc::new(Flow {
         id: FlowId::new("order", 2),
         state: State::Current,
         options: FlowOptions::DEFAULT,
         steps: vec![Step::single("load")],
         annotations: Annotations::default(),
-    }
+    })
 }
 
 fn altered(deltas: Vec<FlowDelta>) -> Change {

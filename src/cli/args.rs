@@ -203,13 +203,13 @@ pub(crate) struct ApplyArgs {
     /// Go on where the database has drifted
     #[arg(long)]
     pub(crate) accept_drift: bool,
-    /// Also run migrations older than the newest that ran
+    /// Also run what is older than the newest that ran
     #[arg(long)]
     pub(crate) out_of_order: bool,
-    /// How long to wait for locks and another apply
+    /// Longest wait for a lock
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) lock_timeout: Duration,
-    /// How long one migration may take
+    /// Longest time for one migration
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     pub(crate) statement_timeout: Duration,
 }

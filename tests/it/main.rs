@@ -23,4 +23,5 @@ mod properties;
 mod readme;
 mod report_schemas;
 mod server;
+mod settings;
 mod support;

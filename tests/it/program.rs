@@ -40,7 +40,8 @@ impl Program {
     fn finish(&self, mut command: Command) -> Printed {
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            if name.starts_with("FLOWSMITH_") || name.starts_with("PG") || name == "DATABASE_URL" {
+            let heeded = ["DATABASE_URL", "COLUMNS", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"];
+            if name.starts_with("FLOWSMITH_") || name.starts_with("PG") || heeded.contains(&name.as_str()) {
                 command.env_remove(name);
             }
         }

@@ -145,6 +145,7 @@ async fn transcripts_in_the_readme_are_what_the_program_prints() {
             written.push_str(&copy.normalise(&copy.run(command).await));
         }
     }
+    assert!(copy.folder.join(".flowsmith/.gitignore").exists(), "the data would go into git");
     if std::env::var_os("UPDATE").is_some() {
         fs::write(root.join("README.md"), &written).unwrap();
     }

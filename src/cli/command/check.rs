@@ -51,31 +51,26 @@ pub(crate) fn or_refuse(project: &Project, engine: Option<Level>, output: &Outpu
     Ok(checked)
 }
 
-/// How many triggers a note names.
-const NAMED_TRIGGERS: usize = 12;
+/// Of how many flows a note names the triggers.
+const NAMED_FLOWS: usize = 8;
 
 /// Says which triggers are declared, since nothing applies them yet.
 pub(crate) fn note_triggers(declared: &BTreeMap<String, Vec<Trigger>>, output: &Output) {
-    let names: Vec<String> = declared
-        .iter()
-        .flat_map(|(slug, triggers)| {
-            triggers.iter().map(move |trigger| format!("{slug}.{}", trigger.name.as_deref().unwrap_or("?")))
-        })
-        .collect();
-    let (count, it) = match names.len() {
-        0 => return,
-        1 => ("1 trigger is".to_owned(), "it starts"),
-        count => (format!("{count} triggers are"), "they start"),
-    };
-    let more = match names.len().saturating_sub(NAMED_TRIGGERS) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let named = names.into_iter().take(NAMED_TRIGGERS).collect::<Vec<_>>().join(", ");
+    let count: usize = declared.values().map(Vec::len).sum();
+    if count == 0 {
+        return;
+    }
     let care = anstyle::AnsiColor::Cyan.on_default().bold();
-    output.message(&format!(
-        "{care}note{care:#}: {count} checked but not applied by this release, so {it} no runs:\n      {named}{more}"
-    ));
+    let mut note =
+        format!("{care}note{care:#}: this release checks triggers and does not apply them; {count} start no runs:");
+    for (slug, triggers) in declared.iter().take(NAMED_FLOWS) {
+        let names: Vec<&str> = triggers.iter().filter_map(|trigger| trigger.name.as_deref()).collect();
+        note.push_str(&format!("\n        {slug}: {}", names.join(", ")));
+    }
+    if let more @ 1.. = declared.len().saturating_sub(NAMED_FLOWS) {
+        note.push_str(&format!("\n        and those of {more} more"));
+    }
+    output.message(&note);
 }
 
 /// A folder that is not there is a mistake, not an empty project: everything recorded would be retired.

@@ -73,7 +73,7 @@ async fn place(project: &Project, output: &Output) -> Result<(Place, String), Fa
     let how = if server.started_here() { "started" } else { "running" };
     step(output, "PostgreSQL", &format!("{how}, data in {}", server.folder().display()));
     let target = Target::new(server.connect_options(session::EMBEDDED_DATABASE));
-    let connect = format!("psql '{}'    (`flowsmith down` stops it)", server.url(session::EMBEDDED_DATABASE));
+    let connect = format!("psql '{}'\nStop it: flowsmith down", server.url(session::EMBEDDED_DATABASE));
     Ok((Place { target, _server: Some(server) }, connect))
 }
 

@@ -152,6 +152,8 @@ fn explain_prints_a_page_and_the_index() {
     let program = Program::in_folder(root());
     let page = program.run(&["explain", "fs914"]);
     assert_eq!((page.exit, page.stdout.lines().next()), (Some(0), Some("# FS914: the database has drifted")));
+    let prose = page.stdout.split("```").step_by(2).flat_map(str::lines);
+    assert!(prose.clone().count() > 10 && prose.clone().all(|line| line.chars().count() <= 80), "{}", page.stdout);
     let index = program.run(&["explain"]);
     assert!(index.stdout.contains("FS301"), "{index:?}");
     let unknown = program.run(&["explain", "FS000"]);

@@ -13,7 +13,7 @@ pub(crate) fn run(code: Option<&str>, output: &Output) -> Result<Exit, Failure> 
     let name = format!("{}.md", code.to_uppercase());
     match PAGES.get_file(&name).and_then(include_dir::File::contents_utf8) {
         Some(page) => {
-            output.report(page);
+            output.report(&wrapped(page));
             Ok(Exit::Done)
         }
         None => Err(Failure::usage(
@@ -21,4 +21,31 @@ pub(crate) fn run(code: Option<&str>, output: &Output) -> Result<Exit, Failure> 
             "codes look like FS301; `flowsmith explain` lists them all",
         )),
     }
+}
+
+/// A page for the terminal: paragraphs broken between words, examples as they are.
+fn wrapped(page: &str) -> String {
+    const WIDTH: usize = 80;
+    let mut text = String::new();
+    let mut in_example = false;
+    for line in page.lines() {
+        in_example ^= line.starts_with("```");
+        let mut width = 0;
+        // Without the spaces between them, an example's lines would lose their indentation.
+        let words = if in_example { vec![line] } else { line.split(' ').collect() };
+        for word in words {
+            let length = word.chars().count();
+            if width > 0 && width + 1 + length > WIDTH {
+                text.push('\n');
+                width = 0;
+            } else if width > 0 {
+                text.push(' ');
+                width += 1;
+            }
+            text.push_str(word);
+            width += length;
+        }
+        text.push('\n');
+    }
+    text
 }

@@ -23,7 +23,7 @@ pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) 
         return rehash(project, output);
     }
     let mut folder = Folder::read(&project.migrations)?;
-    let checked = check::or_refuse(project, None, output)?;
+    let checked = check::or_refuse(project, output)?;
     check::note_triggers(&checked.declared_triggers, output);
     let compiled = if args.from_live {
         let place = Place::find(project, output)?;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use flowsmith::check::Code;
 use flowsmith::definition::shape;
+use flowsmith::finding::Code;
 
 use crate::program::Program;
 

@@ -1,5 +1,7 @@
 //! What a folder of migrations leaves behind, without a database.
 
+use std::collections::BTreeSet;
+
 use serde_json::value::RawValue;
 
 use super::Migration;
@@ -74,18 +76,53 @@ impl ReplayError {
 pub fn replay<'a>(migrations: impl IntoIterator<Item = &'a Migration>) -> Result<Catalog, ReplayError> {
     let mut catalog = Catalog::new();
     for migration in migrations {
-        let id = || migration.id();
-        let text = plan_text(&migration.content).ok_or_else(|| ReplayError::NoPlan { migration: id() })?;
-        let malformed = |reason: String| ReplayError::Malformed { migration: id(), reason };
-        let plan: MigrationPlan<'_> = serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?;
-        if plan.format != FORMAT {
-            return Err(malformed(format!("format {}, where this flowsmith knows format {FORMAT}", plan.format)));
-        }
-        for entry in plan.entries {
+        for entry in entries(migration)? {
             replay_entry(&mut catalog, migration, entry)?;
         }
     }
     Ok(catalog)
+}
+
+/// Database slugs of the flow versions that these migrations delete, in the order given, and none of them brings back.
+///
+/// # Errors
+/// At the first that cannot be read.
+pub fn deletions<'a>(migrations: impl IntoIterator<Item = &'a Migration>) -> Result<BTreeSet<String>, ReplayError> {
+    let mut deleted = BTreeSet::new();
+    for migration in migrations {
+        for entry in entries(migration)? {
+            match (entry.action, entry.flow, entry.version, entry.definition) {
+                (Action::Drop, Some(slug), Some(version), _) => {
+                    deleted.insert(FlowId { slug, version }.database_slug());
+                }
+                (Action::Put, .., Some(definition)) => {
+                    let flow = definition_of(migration, definition)?;
+                    deleted.remove(&flow.id.database_slug());
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(deleted)
+}
+
+fn entries(migration: &Migration) -> Result<Vec<Entry<'_>>, ReplayError> {
+    let text = plan_text(&migration.content).ok_or_else(|| ReplayError::NoPlan { migration: migration.id() })?;
+    let plan: MigrationPlan<'_> =
+        serde_json::from_str(text).map_err(|error| malformed(migration, error.to_string()))?;
+    if plan.format != FORMAT {
+        let reason = format!("format {}, where this flowsmith knows format {FORMAT}", plan.format);
+        return Err(malformed(migration, reason));
+    }
+    Ok(plan.entries)
+}
+
+fn definition_of(migration: &Migration, definition: &RawValue) -> Result<Flow, ReplayError> {
+    Flow::from_canonical(definition.get()).map_err(|error| malformed(migration, error.to_string()))
+}
+
+fn malformed(migration: &Migration, reason: String) -> ReplayError {
+    ReplayError::Malformed { migration: migration.id(), reason }
 }
 
 /// The text between the plan's dollar quotes.
@@ -98,12 +135,11 @@ fn plan_text(content: &str) -> Option<&str> {
 
 fn replay_entry(catalog: &mut Catalog, migration: &Migration, entry: Entry<'_>) -> Result<(), ReplayError> {
     let id = || migration.id();
-    let missing = |what: &str| ReplayError::Malformed { migration: id(), reason: format!("an entry without {what}") };
+    let missing = |what: &str| malformed(migration, format!("an entry without {what}"));
     let known = |flow: FlowId| ReplayError::UnknownFlow { migration: id(), flow };
     if let Action::Put = entry.action {
         let definition: &RawValue = entry.definition.ok_or_else(|| missing("definition"))?;
-        let mut flow = Flow::from_canonical(definition.get())
-            .map_err(|error| ReplayError::Malformed { migration: id(), reason: error.to_string() })?;
+        let mut flow = definition_of(migration, definition)?;
         flow.state = entry.state.ok_or_else(|| missing("state"))?;
         if entry.digest.ok_or_else(|| missing("digest"))? != digest(definition.get()) {
             return Err(ReplayError::Digest { migration: id(), flow: flow.id });

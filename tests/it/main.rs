@@ -3,9 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod applying;
 mod catalogs;
 mod check_cases;
 mod check_files;
+mod command;
 mod desired_catalog;
 mod engine_definitions;
 mod engine_detect;
@@ -15,7 +17,10 @@ mod findings_docs;
 mod formats;
 mod hostile_input;
 mod laws;
+mod migration_cases;
 mod official;
 mod properties;
+mod road;
+mod safety;
 mod server;
 mod support;

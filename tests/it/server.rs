@@ -56,7 +56,8 @@ async fn psql_takes_the_url() {
 
 #[tokio::test]
 async fn nothing_listens_on_the_network() {
-    let mut connection = Database::create().await.connect().await;
+    let database = Database::create().await;
+    let mut connection = database.connect().await;
     let addresses: String = sqlx::query_scalar("SHOW listen_addresses").fetch_one(&mut connection).await.unwrap();
     assert_eq!(addresses, "");
 }

@@ -1,6 +1,6 @@
 //! `flowsmith compile`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use chrono::Utc;
@@ -29,7 +29,7 @@ pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) 
         let mut session = place.open().await?;
         let shape = session.shape()?;
         let live = read_snapshot(&mut session.connection, shape).await?;
-        let (changes, _) = changes(&live, checked.catalog.clone(), &project.ignore);
+        let (changes, _) = changes(&live, checked.catalog.clone(), &BTreeSet::new(), &project.ignore);
         let touched = changes.changes.iter().map(|change| change.database_slug());
         let held: Catalog = touched.filter_map(|slug| live.catalog.get(&slug).cloned()).collect();
         compiled(&held, changes.apply(&held), &checked, &folder, args)?

@@ -1,6 +1,8 @@
 //! `flowsmith plan`
 
+use flowsmith::ledger::Status;
 use flowsmith::live::{read_snapshot, run_counts};
+use flowsmith::migration::{Folder, deletions};
 use flowsmith::plan::{Plan, changes, plan};
 use flowsmith::report::{plan_json, plan_markdown, plan_text};
 
@@ -27,9 +29,13 @@ pub(crate) async fn run(args: &ReportArgs, project: &Project, output: &Output) -
 /// The plan for an open database.
 async fn against(session: &mut Session, project: &Project, output: &Output) -> Result<Plan, Failure> {
     let shape = session.shape()?;
+    let folder = Folder::read(&project.migrations)?;
     let checked = check::or_refuse(project, None, output)?;
     let live = read_snapshot(&mut session.connection, shape).await?;
-    let (changes, unmanaged) = changes(&live, checked.catalog, &project.ignore);
+    let status = Status::new(folder.migrations(), &live.ledger);
+    let pending = status.pending();
+    let deletions = deletions(folder.migrations().iter().filter(|m| pending.contains(&m.id().as_str())))?;
+    let (changes, unmanaged) = changes(&live, checked.catalog, &deletions, &project.ignore);
     let slugs: Vec<String> = changes.changes.iter().map(flowsmith::diff::Change::database_slug).collect();
     let runs = if slugs.is_empty() { Default::default() } else { run_counts(&mut session.connection, &slugs).await? };
     Ok(plan(changes, unmanaged, &runs, shape.conditions))

@@ -1,5 +1,7 @@
 //! What happens to one flow, and how dangerous that is.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::FlowDelta;
@@ -98,6 +100,23 @@ pub struct ChangeSet {
 }
 
 impl ChangeSet {
+    /// Adds that the queues of these flows are made anew, by database slug; `kept` are the flows that stay.
+    pub fn make_queues(&mut self, kept: &Catalog, without_queue: &BTreeSet<String>) {
+        for flow in without_queue.iter().filter_map(|slug| kept.get(slug)) {
+            match self.changes.iter_mut().find(|change| *change.id() == flow.id) {
+                Some(Change::Alter(alteration)) => alteration.deltas.push(FlowDelta::Queue),
+                // A new flow brings its queue.
+                Some(Change::Create(_) | Change::Drop(_)) => {}
+                None => self.changes.push(Change::Alter(Box::new(Alteration {
+                    from: flow.clone(),
+                    to: flow.clone(),
+                    deltas: vec![FlowDelta::Queue],
+                }))),
+            }
+        }
+        self.changes.sort_by_key(Change::database_slug);
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()

@@ -25,6 +25,8 @@ pub struct CompileSettings {
     pub last: Option<Version>,
     /// Flow versions to delete with their runs. Each must be gone from the files.
     pub delete: Vec<FlowId>,
+    /// Flows whose queue was lost and is to be made anew, by database slug.
+    pub without_queue: BTreeSet<String>,
     /// Which file each database slug is from, for the header.
     pub files: BTreeMap<String, PathBuf>,
 }
@@ -105,7 +107,8 @@ pub fn compile(recorded: &Catalog, desired: Catalog, settings: &CompileSettings)
     for id in &settings.delete {
         target.remove(&id.database_slug());
     }
-    let changes = diff(recorded, &target);
+    let mut changes = diff(recorded, &target);
+    changes.make_queues(&target, &settings.without_queue);
     let migrations = migrations(&changes, settings);
     Ok(Compiled { changes, migrations })
 }

@@ -164,7 +164,7 @@ async fn conditions_are_refused_by_an_engine_that_has_none() {
 }
 
 /// A catalog that an engine of any level can hold.
-fn without_conditions(catalog: &Catalog) -> Catalog {
+pub(crate) fn without_conditions(catalog: &Catalog) -> Catalog {
     let plain = |flow: &Flow| {
         let mut flow = flow.clone();
         for step in &mut flow.steps {
@@ -185,6 +185,7 @@ async fn bring(database: &Database, engine: Engine, from: &Catalog, to: &Catalog
         name: None,
         last: None,
         delete: Vec::new(),
+        without_queue: Default::default(),
         files: Default::default(),
     };
     let migrations = compile(from, to.clone(), &settings).unwrap().migrations;
@@ -254,6 +255,7 @@ async fn more_flows_than_the_lock_table_holds_come_in_several_migrations() {
         name: None,
         last: None,
         delete: Vec::new(),
+        without_queue: Default::default(),
         files: Default::default(),
     };
     let migrations = compile(&Catalog::new(), catalog.clone(), &settings).unwrap().migrations;

@@ -226,7 +226,10 @@ pub async fn run_counts(
     templates.add_filter("literal", |text: &str| literal(text));
     // As plain text: a bound value would take two round trips, which a transaction pooler may send to different servers.
     let text = templates
-        .render_str(include_str!("../../templates/run_counts.sql"), minijinja::context! { slugs => database_slugs.to_vec() })
+        .render_str(
+            include_str!("../../templates/run_counts.sql"),
+            minijinja::context! { slugs => database_slugs.to_vec() },
+        )
         .expect("the template reads the slugs only");
     let rows = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(connection).await?;
     rows.iter()

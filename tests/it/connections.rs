@@ -188,7 +188,9 @@ impl Pooler {
         fs::write(&file, settings).unwrap();
         let mut command = Command::new(&program);
         if rustix::process::geteuid().is_root() {
-            command.args(["-u", "nobody"]);
+            // It refuses root; only the server's own user may enter the folder of its socket.
+            let owner = Command::new("stat").args(["-c", "%U", &socket]).output().unwrap();
+            command.args(["-u", String::from_utf8(owner.stdout).unwrap().trim()]);
         }
         let process = command.arg(file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let url = format!("postgresql:///{name}?host={}&port=6543&user=postgres", folder.display());

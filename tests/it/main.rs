@@ -28,3 +28,4 @@ mod road;
 mod safety;
 mod server;
 mod support;
+mod up;

@@ -336,44 +336,39 @@ set search_path = ''
 as $$
 declare
   step      pgflow.steps;
-  dep_count integer := coalesce(cardinality(add_step.deps_slugs), 0);
+  -- Named twice, a dependency would be waited for twice and released once.
+  waits_for text[] := array(select distinct dep from unnest(add_step.deps_slugs) dep);
 begin
-  if dep_count > 1 then
-    -- Named twice, a dependency would be waited for twice and released once.
-    dep_count := (select count(distinct dep) + count(*) filter (where dep is null) from unnest(add_step.deps_slugs) dep);
-    if add_step.step_type = 'map' and dep_count > 1 then
-      raise exception 'Map step "%" can have at most one dependency, but % were provided: %',
-        add_step.step_slug, cardinality(add_step.deps_slugs), array_to_string(add_step.deps_slugs, ', ');
-    end if;
+  if add_step.step_type = 'map' and cardinality(waits_for) > 1 then
+    raise exception 'Map step "%" can have at most one dependency, but % were provided: %',
+      add_step.step_slug, cardinality(add_step.deps_slugs), array_to_string(add_step.deps_slugs, ', ');
   end if;
 
+  -- One at a time in a flow, so that two steps never take the same place.
   perform from pgflow.flows f where f.flow_slug = add_step.flow_slug for no key update;
-
-  insert into pgflow.steps as s (
-    flow_slug, step_slug, step_type, step_index, deps_count,
-    opt_max_attempts, opt_base_delay, opt_timeout, opt_start_delay,
-    required_input_pattern, forbidden_input_pattern, when_unmet, when_exhausted
-  )
-  values (
-    add_step.flow_slug, add_step.step_slug, coalesce(add_step.step_type, 'single'),
-    coalesce((select max(x.step_index) + 1 from pgflow.steps x where x.flow_slug = add_step.flow_slug), 0), dep_count,
-    add_step.max_attempts, add_step.base_delay, add_step.timeout, add_step.start_delay,
-    add_step.required_input_pattern, add_step.forbidden_input_pattern,
-    coalesce(add_step.when_unmet, 'skip'), coalesce(add_step.when_exhausted, 'fail')
-  )
-  on conflict on constraint steps_pkey do nothing
-  returning s.* into step;
-
-  if not found then
-    select s.* into step
-    from pgflow.steps s
-    where s.flow_slug = add_step.flow_slug and s.step_slug = add_step.step_slug;
-  elsif dep_count > 0 then
-    insert into pgflow.deps (flow_slug, dep_slug, step_slug)
-    select add_step.flow_slug, dep, add_step.step_slug
-    from unnest(add_step.deps_slugs) dep
-    group by dep;
+  select * into step from pgflow.steps s
+  where s.flow_slug = add_step.flow_slug and s.step_slug = add_step.step_slug;
+  if found then
+    return step;
   end if;
+
+  step.flow_slug               := add_step.flow_slug;
+  step.step_slug               := add_step.step_slug;
+  step.step_type               := coalesce(add_step.step_type, 'single');
+  step.step_index              := coalesce((select max(s.step_index) from pgflow.steps s where s.flow_slug = add_step.flow_slug), -1) + 1;
+  step.deps_count              := cardinality(waits_for);
+  step.opt_max_attempts        := add_step.max_attempts;
+  step.opt_base_delay          := add_step.base_delay;
+  step.opt_timeout             := add_step.timeout;
+  step.opt_start_delay         := add_step.start_delay;
+  step.required_input_pattern  := add_step.required_input_pattern;
+  step.forbidden_input_pattern := add_step.forbidden_input_pattern;
+  step.when_unmet              := coalesce(add_step.when_unmet, 'skip');
+  step.when_exhausted          := coalesce(add_step.when_exhausted, 'fail');
+  step.created_at              := now();
+  insert into pgflow.steps values (step.*);
+  insert into pgflow.deps (flow_slug, dep_slug, step_slug)
+  select step.flow_slug, dep, step.step_slug from unnest(waits_for) dep;
   return step;
 end
 $$;

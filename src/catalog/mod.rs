@@ -13,11 +13,15 @@ pub use flow::{Annotations, FailureMode, Flow, FlowId, FlowOptions, State, Step,
 pub use ignore::Ignore;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Flows keyed by the slug they have in the database (`order`, `order_v2`), which is unique where (slug, version) might not be.
+///
+/// Flows are shared, not copied, between catalogs and the changes between them: a comparison of ten thousand flows would
+/// otherwise spend its time on copies.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Catalog {
-    flows: BTreeMap<String, Flow>,
+    flows: BTreeMap<String, Arc<Flow>>,
 }
 
 impl Catalog {
@@ -27,27 +31,28 @@ impl Catalog {
     }
 
     /// Adds a flow; returns the one that stood under the same database slug before, if any.
-    pub fn insert(&mut self, flow: Flow) -> Option<Flow> {
+    pub fn insert(&mut self, flow: impl Into<Arc<Flow>>) -> Option<Arc<Flow>> {
+        let flow = flow.into();
         self.flows.insert(flow.id.database_slug(), flow)
     }
 
     /// Takes a flow out by its database slug.
-    pub fn remove(&mut self, database_slug: &str) -> Option<Flow> {
+    pub fn remove(&mut self, database_slug: &str) -> Option<Arc<Flow>> {
         self.flows.remove(database_slug)
     }
 
     /// The flow under a database slug.
-    pub fn get(&self, database_slug: &str) -> Option<&Flow> {
+    pub fn get(&self, database_slug: &str) -> Option<&Arc<Flow>> {
         self.flows.get(database_slug)
     }
 
     /// The flow under a database slug, to change. Its `id` must stay what it is: the catalog is keyed by it.
     pub(crate) fn get_mut(&mut self, database_slug: &str) -> Option<&mut Flow> {
-        self.flows.get_mut(database_slug)
+        self.flows.get_mut(database_slug).map(Arc::make_mut)
     }
 
     /// Flows in the order of their database slugs.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Flow)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Arc<Flow>)> {
         self.flows.iter().map(|(slug, flow)| (slug.as_str(), flow))
     }
 
@@ -62,8 +67,8 @@ impl Catalog {
     }
 }
 
-impl FromIterator<Flow> for Catalog {
-    fn from_iter<T: IntoIterator<Item = Flow>>(flows: T) -> Self {
+impl<F: Into<Arc<Flow>>> FromIterator<F> for Catalog {
+    fn from_iter<T: IntoIterator<Item = F>>(flows: T) -> Self {
         let mut catalog = Self::new();
         for flow in flows {
             catalog.insert(flow);

@@ -12,6 +12,7 @@ use super::args::Global;
 use super::exit::{Exit, Failure};
 
 /// Where things are, and what is aimed at.
+#[derive(Clone)]
 pub(crate) struct Project {
     pub(crate) flows: PathBuf,
     pub(crate) migrations: PathBuf,
@@ -44,16 +45,16 @@ impl Project {
     }
 
     /// Checks every flow file.
-    pub(crate) fn check(&self, engine: Option<Level>) -> Checked {
-        check(&self.sources(), &self.check_settings(engine))
+    pub(crate) fn check(&self) -> Checked {
+        check(&self.sources(), &self.check_settings())
     }
 
     pub(crate) fn sources(&self) -> Sources {
         Sources::Folder { root: PathBuf::from("."), flows: self.flows.clone() }
     }
 
-    pub(crate) fn check_settings(&self, engine: Option<Level>) -> CheckSettings {
-        CheckSettings { engine: engine.or(self.engine), environment: self.environment.clone() }
+    pub(crate) fn check_settings(&self) -> CheckSettings {
+        CheckSettings { engine: self.engine, environment: self.environment.clone() }
     }
 
     /// Where the embedded server keeps its data.

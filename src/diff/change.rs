@@ -1,6 +1,7 @@
 //! What happens to one flow, and how dangerous that is.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -43,20 +44,20 @@ impl Class {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// It is new.
-    Create(Flow),
+    Create(Arc<Flow>),
     /// It is there and differs.
     Alter(Box<Alteration>),
     /// It is gone.
-    Drop(Flow),
+    Drop(Arc<Flow>),
 }
 
 /// A flow before and after, and each difference between the two.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alteration {
     /// As it is.
-    pub from: Flow,
+    pub from: Arc<Flow>,
     /// As it is to be.
-    pub to: Flow,
+    pub to: Arc<Flow>,
     /// Every difference; never empty.
     pub deltas: Vec<FlowDelta>,
 }
@@ -102,18 +103,22 @@ pub struct ChangeSet {
 impl ChangeSet {
     /// Adds that the queues of these flows are made anew, by database slug; `kept` are the flows that stay.
     pub fn make_queues(&mut self, kept: &Catalog, without_queue: &BTreeSet<String>) {
+        let mut added = Vec::new();
         for flow in without_queue.iter().filter_map(|slug| kept.get(slug)) {
-            match self.changes.iter_mut().find(|change| *change.id() == flow.id) {
-                Some(Change::Alter(alteration)) => alteration.deltas.push(FlowDelta::Queue),
+            let slug = flow.id.database_slug();
+            match self.changes.binary_search_by_key(&slug, Change::database_slug).map(|place| &mut self.changes[place])
+            {
+                Ok(Change::Alter(alteration)) => alteration.deltas.push(FlowDelta::Queue),
                 // A new flow brings its queue.
-                Some(Change::Create(_) | Change::Drop(_)) => {}
-                None => self.changes.push(Change::Alter(Box::new(Alteration {
+                Ok(Change::Create(_) | Change::Drop(_)) => {}
+                Err(_) => added.push(Change::Alter(Box::new(Alteration {
                     from: flow.clone(),
                     to: flow.clone(),
                     deltas: vec![FlowDelta::Queue],
                 }))),
             }
         }
+        self.changes.append(&mut added);
         self.changes.sort_by_key(Change::database_slug);
     }
 

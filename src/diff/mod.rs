@@ -10,6 +10,7 @@ pub use change::{Alteration, Change, ChangeSet, Class};
 pub use delta::{Delta, FlowDelta, StepDelta};
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::catalog::{Catalog, Flow, Step};
 
@@ -28,7 +29,7 @@ pub fn diff(from: &Catalog, to: &Catalog) -> ChangeSet {
     ChangeSet { changes }
 }
 
-fn alteration(from: &Flow, to: &Flow) -> Alteration {
+fn alteration(from: &Arc<Flow>, to: &Arc<Flow>) -> Alteration {
     let mut deltas = Vec::new();
     let mut note = |delta: Option<FlowDelta>| deltas.extend(delta);
     note(Delta::between(&from.id, &to.id).map(FlowDelta::Id));

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::render::render;
 use super::{Migration, Version};
-use crate::catalog::{Catalog, FlowId, State};
+use crate::catalog::{Catalog, Flow, FlowId, State};
 use crate::diff::{Change, ChangeSet, Class, diff};
 
 /// New flows in one migration. Each needs a queue, and a queue locks about a dozen tables, indexes and sequences until
@@ -120,7 +120,7 @@ pub fn carry_over(recorded: &Catalog, desired: Catalog) -> Catalog {
     let wanted: BTreeSet<String> = target.iter().map(|(_, flow)| flow.id.slug.clone()).collect();
     for (slug, flow) in recorded.iter() {
         if target.get(slug).is_none() {
-            let mut kept = flow.clone();
+            let mut kept = Flow::clone(flow);
             kept.state = if wanted.contains(&kept.id.slug) { State::Draining } else { State::Retired };
             target.insert(kept);
         }

@@ -60,12 +60,13 @@ impl Migration {
     ///
     /// # Errors
     /// Where the name is not `<14 digits>_<name>.sql`; the text says so.
-    pub fn from_file(file_name: &str, content: &str) -> Result<Self, String> {
+    pub fn from_file(file_name: &str, content: String) -> Result<Self, String> {
         let (version, name) = file_name
             .strip_suffix(".sql")
             .and_then(|stem| stem.split_once('_'))
             .ok_or_else(|| format!("`{file_name}` is not a migration's name: <YYYYMMDDHHMMSS>_<name>.sql"))?;
-        Ok(Self { version: version.parse()?, name: name.to_owned(), content: content.replace("\r\n", "\n") })
+        let content = if content.contains('\r') { content.replace("\r\n", "\n") } else { content };
+        Ok(Self { version: version.parse()?, name: name.to_owned(), content })
     }
 
     /// `<version>_<name>`.

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
+
 use super::sum::{self, SUM_FILE, SumMismatch};
 use super::{Migration, Version};
 
@@ -100,11 +102,11 @@ impl Folder {
     /// # Errors
     /// Any [`FolderError`] but `Sum`.
     pub fn read_unchecked(path: &Path) -> Result<Self, FolderError> {
-        let mut migrations = Vec::new();
+        let mut files = Vec::new();
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Self { path: path.to_owned(), migrations });
+                return Ok(Self { path: path.to_owned(), migrations: Vec::new() });
             }
             Err(source) => return Err(FolderError::Io { verb: "read", path: path.to_owned(), source }),
         };
@@ -112,10 +114,11 @@ impl Folder {
             let entry = entry.map_err(|source| FolderError::Io { verb: "read", path: path.to_owned(), source })?;
             let file = entry.path();
             if file.extension().is_some_and(|extension| extension == "sql") {
-                migrations.push(read_migration(&file)?);
+                files.push(file);
             }
         }
-        migrations.sort_by_key(Migration::file_name);
+        files.sort();
+        let migrations = files.par_iter().map(|file| read_migration(file)).collect::<Result<Vec<_>, _>>()?;
         if let Some(pair) = migrations.windows(2).find(|pair| pair[0].version == pair[1].version) {
             return Err(FolderError::SameVersion { first: pair[0].file_name(), second: pair[1].file_name() });
         }
@@ -166,7 +169,7 @@ fn read_migration(path: &Path) -> Result<Migration, FolderError> {
     let bytes = fs::read(path).map_err(|source| FolderError::Io { verb: "read", path: path.to_owned(), source })?;
     let content = String::from_utf8(bytes).map_err(|error| foreign(format!("not UTF-8: {error}")))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Migration::from_file(&name, &content).map_err(foreign)
+    Migration::from_file(&name, content).map_err(foreign)
 }
 
 fn write_whole(path: &Path, content: &str) -> Result<(), FolderError> {

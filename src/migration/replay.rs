@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::value::RawValue;
+use rayon::prelude::*;
 
 use super::Migration;
 use super::plan::{Action, Entry, FORMAT, MigrationPlan};
-use crate::catalog::{Catalog, Flow, FlowId, digest};
+use crate::catalog::{Catalog, Flow, FlowId, State, digest};
 
 /// Why a migration cannot be replayed. Each names the migration.
 #[derive(Debug, thiserror::Error)]
@@ -69,15 +69,24 @@ impl ReplayError {
     }
 }
 
+/// What one entry of a plan leaves behind.
+enum Outcome {
+    Put(Flow),
+    State(FlowId, State),
+    Drop(FlowId),
+}
+
 /// Replays migrations in the order given.
 ///
 /// # Errors
 /// At the first that cannot be replayed.
 pub fn replay<'a>(migrations: impl IntoIterator<Item = &'a Migration>) -> Result<Catalog, ReplayError> {
+    let migrations: Vec<&Migration> = migrations.into_iter().collect();
+    let outcomes: Vec<_> = migrations.par_iter().map(|migration| outcomes(migration)).collect();
     let mut catalog = Catalog::new();
-    for migration in migrations {
-        for entry in entries(migration)? {
-            replay_entry(&mut catalog, migration, entry)?;
+    for (migration, outcomes) in migrations.into_iter().zip(outcomes) {
+        for outcome in outcomes? {
+            replay_outcome(&mut catalog, migration, outcome)?;
         }
     }
     Ok(catalog)
@@ -90,39 +99,41 @@ pub fn replay<'a>(migrations: impl IntoIterator<Item = &'a Migration>) -> Result
 pub fn deletions<'a>(migrations: impl IntoIterator<Item = &'a Migration>) -> Result<BTreeSet<String>, ReplayError> {
     let mut deleted = BTreeSet::new();
     for migration in migrations {
-        for entry in entries(migration)? {
-            match (entry.action, entry.flow, entry.version, entry.definition) {
-                (Action::Drop, Some(slug), Some(version), _) => {
-                    deleted.insert(FlowId { slug, version }.database_slug());
-                }
-                (Action::Put, .., Some(definition)) => {
-                    let flow = definition_of(migration, definition)?;
-                    deleted.remove(&flow.id.database_slug());
-                }
-                _ => {}
+        for outcome in outcomes(migration)? {
+            match outcome {
+                Outcome::Put(flow) => drop(deleted.remove(&flow.id.database_slug())),
+                Outcome::Drop(id) => drop(deleted.insert(id.database_slug())),
+                Outcome::State(..) => {}
             }
         }
     }
     Ok(deleted)
 }
 
-fn entries(migration: &Migration) -> Result<Vec<Entry<'_>>, ReplayError> {
-    let text = plan_text(&migration.content).ok_or_else(|| ReplayError::NoPlan { migration: migration.id() })?;
-    let plan: MigrationPlan<'_> =
-        serde_json::from_str(text).map_err(|error| malformed(migration, error.to_string()))?;
-    if plan.format != FORMAT {
-        let reason = format!("format {}, where this flowsmith knows format {FORMAT}", plan.format);
-        return Err(malformed(migration, reason));
+fn replay_outcome(catalog: &mut Catalog, migration: &Migration, outcome: Outcome) -> Result<(), ReplayError> {
+    let unknown = |flow: FlowId| ReplayError::UnknownFlow { migration: migration.id(), flow };
+    match outcome {
+        Outcome::Put(flow) => {
+            catalog.insert(flow);
+        }
+        Outcome::State(id, state) => {
+            catalog.get_mut(&id.database_slug()).ok_or_else(|| unknown(id))?.state = state;
+        }
+        Outcome::Drop(id) => {
+            catalog.remove(&id.database_slug()).ok_or_else(|| unknown(id))?;
+        }
     }
-    Ok(plan.entries)
+    Ok(())
 }
 
-fn definition_of(migration: &Migration, definition: &RawValue) -> Result<Flow, ReplayError> {
-    Flow::from_canonical(definition.get()).map_err(|error| malformed(migration, error.to_string()))
-}
-
-fn malformed(migration: &Migration, reason: String) -> ReplayError {
-    ReplayError::Malformed { migration: migration.id(), reason }
+fn outcomes(migration: &Migration) -> Result<Vec<Outcome>, ReplayError> {
+    let text = plan_text(&migration.content).ok_or_else(|| ReplayError::NoPlan { migration: migration.id() })?;
+    let malformed = |reason: String| ReplayError::Malformed { migration: migration.id(), reason };
+    let plan: MigrationPlan<'_> = serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?;
+    if plan.format != FORMAT {
+        return Err(malformed(format!("format {}, where this flowsmith knows format {FORMAT}", plan.format)));
+    }
+    plan.entries.into_iter().map(|entry| outcome(migration, entry)).collect()
 }
 
 /// The text between the plan's dollar quotes.
@@ -133,33 +144,23 @@ fn plan_text(content: &str) -> Option<&str> {
     Some(text)
 }
 
-fn replay_entry(catalog: &mut Catalog, migration: &Migration, entry: Entry<'_>) -> Result<(), ReplayError> {
-    let id = || migration.id();
-    let missing = |what: &str| malformed(migration, format!("an entry without {what}"));
-    let known = |flow: FlowId| ReplayError::UnknownFlow { migration: id(), flow };
+fn outcome(migration: &Migration, entry: Entry<'_>) -> Result<Outcome, ReplayError> {
+    let malformed = |reason: String| ReplayError::Malformed { migration: migration.id(), reason };
+    let missing = |what: &str| malformed(format!("an entry without {what}"));
     if let Action::Put = entry.action {
-        let definition: &RawValue = entry.definition.ok_or_else(|| missing("definition"))?;
-        let mut flow = definition_of(migration, definition)?;
+        let definition = entry.definition.ok_or_else(|| missing("definition"))?.get();
+        let mut flow = Flow::from_canonical(definition).map_err(|error| malformed(error.to_string()))?;
         flow.state = entry.state.ok_or_else(|| missing("state"))?;
-        if entry.digest.ok_or_else(|| missing("digest"))? != digest(definition.get()) {
-            return Err(ReplayError::Digest { migration: id(), flow: flow.id });
+        if entry.digest.ok_or_else(|| missing("digest"))? != digest(definition) {
+            return Err(ReplayError::Digest { migration: migration.id(), flow: flow.id });
         }
-        catalog.insert(flow);
-        return Ok(());
+        return Ok(Outcome::Put(flow));
     }
-    let named = FlowId {
-        slug: entry.flow.ok_or_else(|| missing("flow"))?,
-        version: entry.version.ok_or_else(|| missing("version"))?,
-    };
-    let slug = named.database_slug();
-    match entry.action {
-        Action::State => {
-            let state = entry.state.ok_or_else(|| missing("state"))?;
-            catalog.get_mut(&slug).ok_or_else(|| known(named))?.state = state;
-        }
-        Action::Drop | Action::Put => {
-            catalog.remove(&slug).ok_or_else(|| known(named))?;
-        }
-    }
-    Ok(())
+    let slug = entry.flow.ok_or_else(|| missing("flow"))?;
+    let id = FlowId { slug, version: entry.version.ok_or_else(|| missing("version"))? };
+    Ok(match entry.state {
+        Some(state) => Outcome::State(id, state),
+        None if matches!(entry.action, Action::Drop) => Outcome::Drop(id),
+        None => return Err(missing("state")),
+    })
 }

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use rayon::prelude::*;
+
 use super::Migration;
 use crate::catalog::sha256_hex;
 
@@ -46,8 +48,8 @@ impl fmt::Display for SumMismatch {
 pub(super) fn sum(migrations: &[Migration]) -> String {
     let mut text = String::new();
     let mut running = String::new();
-    for migration in migrations {
-        running = link(&running, migration);
+    for (migration, checksum) in migrations.iter().zip(checksums(migrations)) {
+        running = link(&running, migration, &checksum);
         text.push_str(&format!("{} {running}\n", migration.file_name()));
     }
     text
@@ -70,12 +72,13 @@ pub(super) fn verify(migrations: &[Migration], sum_text: &str) -> Vec<SumMismatc
             mismatches.push(SumMismatch::Added(name));
         }
     }
+    let checksums = checksums(migrations);
     let mut before = ("", "");
     for line in lines {
         match migrations.binary_search_by(|migration| migration.file_name().as_str().cmp(line.0)) {
             Err(_) => mismatches.push(SumMismatch::Removed(line.0.to_owned())),
             Ok(_) if line.0 <= before.0 => mismatches.push(SumMismatch::Reordered(line.0.to_owned())),
-            Ok(place) if link(before.1, &migrations[place]) != line.1 => {
+            Ok(place) if link(before.1, &migrations[place], &checksums[place]) != line.1 => {
                 mismatches.push(SumMismatch::Edited(line.0.to_owned()));
             }
             Ok(_) => {}
@@ -85,6 +88,11 @@ pub(super) fn verify(migrations: &[Migration], sum_text: &str) -> Vec<SumMismatc
     mismatches
 }
 
-fn link(before: &str, migration: &Migration) -> String {
-    sha256_hex(format!("{before}\n{}\n{}", migration.file_name(), migration.checksum()).as_bytes())
+/// The costly part, which no line of the file has to wait for another with.
+fn checksums(migrations: &[Migration]) -> Vec<String> {
+    migrations.par_iter().map(Migration::checksum).collect()
+}
+
+fn link(before: &str, migration: &Migration, checksum: &str) -> String {
+    sha256_hex(format!("{before}\n{}\n{checksum}", migration.file_name()).as_bytes())
 }

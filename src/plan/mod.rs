@@ -6,7 +6,7 @@ pub use hazard::Hazard;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::{Catalog, FlowId, Ignore, State};
+use crate::catalog::{Catalog, Flow, FlowId, Ignore, State};
 use crate::diff::{Change, ChangeSet, diff};
 use crate::live::{Live, RunCounts};
 use crate::migration::carry_over;
@@ -95,7 +95,7 @@ pub fn infer_versions(catalog: &Catalog) -> Catalog {
     catalog
         .iter()
         .map(|(slug, flow)| {
-            let mut flow = flow.clone();
+            let mut flow = Flow::clone(flow);
             let split = slug.rsplit_once("_v").filter(|(base, _)| flow.state == State::Unmanaged && known(base));
             if let Some((base, Ok(version))) = split.map(|(base, digits)| (base, digits.parse::<u32>())) {
                 let id = FlowId::new(base, version);

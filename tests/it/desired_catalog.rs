@@ -1,6 +1,6 @@
 //! What files say is what the catalog holds.
 
-use flowsmith::catalog::{FailureMode, FlowOptions, StepKind};
+use flowsmith::catalog::{FailureMode, Flow, FlowOptions, StepKind};
 use flowsmith::check::{CheckSettings, Checked, check};
 use flowsmith::source::Sources;
 use serde_json::json;
@@ -50,11 +50,11 @@ fn an_environment_changes_what_it_names_and_nothing_else() {
     let settings = CheckSettings { environment: Some("production".to_owned()), ..CheckSettings::default() };
     let (base, production) = (check(&root, &CheckSettings::default()), check(&root, &settings));
     let (base_flow, flow) = (base.catalog.get("order_fulfilment_v2"), production.catalog.get("order_fulfilment_v2"));
-    let (mut changed, flow) = (base_flow.expect("the flow").clone(), flow.expect("the flow"));
+    let (mut changed, flow) = (Flow::clone(base_flow.expect("the flow")), flow.expect("the flow"));
     changed.options.max_attempts = 8;
     let ship = changed.steps.iter_mut().find(|step| step.slug == "ship").expect("the step");
     ship.timeout = Some(600);
-    assert_eq!(&changed, flow);
+    assert_eq!(&changed, &**flow);
     assert_eq!(base.catalog.get("signup"), production.catalog.get("signup"));
 }
 

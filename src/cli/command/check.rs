@@ -1,8 +1,8 @@
 //! `flowsmith check`
 
 use flowsmith::check::{Checked, check_files};
-use flowsmith::engine::Level;
 use flowsmith::report::findings::{self, Report};
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::cli::args::{CheckArgs, CheckFormat};
 use crate::cli::exit::{Exit, Failure};
@@ -12,9 +12,9 @@ use crate::cli::project::Project;
 pub(crate) fn run(args: &CheckArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     let checked = if args.files.is_empty() {
         require_flows(project)?;
-        project.check(None)
+        project.check()
     } else {
-        check_files(&args.files, &project.sources(), &project.check_settings(None))
+        check_files(&args.files, &project.sources(), &project.check_settings())
     };
     let report = Report::new(&checked, &project.sources());
     output.report(&match args.format {
@@ -27,10 +27,37 @@ pub(crate) fn run(args: &CheckArgs, project: &Project, output: &Output) -> Resul
     Ok(if refused { Exit::Invalid } else { Exit::Done })
 }
 
-/// Checks every flow file for a command that needs them all to be right. Findings go to stdout, warnings as well.
-pub(crate) fn or_refuse(project: &Project, engine: Option<Level>, output: &Output) -> Result<Checked, Failure> {
+/// Checks every flow file for a command that needs them all to be right. Findings go to stdout, warnings to stderr.
+pub(crate) fn or_refuse(project: &Project, output: &Output) -> Result<Checked, Failure> {
     require_flows(project)?;
-    let checked = project.check(engine);
+    accept(project.check(), project, output)
+}
+
+/// A check that goes on while the database is asked.
+pub(crate) struct Checking(JoinHandle<Checked>);
+
+impl Checking {
+    /// Starts it.
+    pub(crate) fn start(project: &Project) -> Result<Self, Failure> {
+        require_flows(project)?;
+        let project = project.clone();
+        Ok(Self(spawn_blocking(move || project.check())))
+    }
+
+    /// Waits for it, and ends as [`or_refuse`] does.
+    pub(crate) async fn or_refuse(self, project: &Project, output: &Output) -> Result<Checked, Failure> {
+        let checked = self.0.await.map_err(|error| {
+            Failure::without_help(
+                Exit::Failed,
+                "FS828",
+                format!("the check broke off, which is a defect of flowsmith: {error}"),
+            )
+        })?;
+        accept(checked, project, output)
+    }
+}
+
+fn accept(checked: Checked, project: &Project, output: &Output) -> Result<Checked, Failure> {
     if checked.findings.is_empty() {
         return Ok(checked);
     }

@@ -24,7 +24,7 @@ pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) 
         return rehash(project, output);
     }
     let mut folder = Folder::read(&project.migrations)?;
-    let checked = check::or_refuse(project, None, output)?;
+    let checked = check::or_refuse(project, output)?;
     let compiled = if args.from_live {
         let place = Place::find(project, output)?;
         let mut session = place.open().await?;

@@ -37,7 +37,7 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
     if args.files_only || wanted.is_empty() {
         return Ok(Exit::Done);
     }
-    let checked = check::or_refuse(project, None, output)?;
+    let checked = check::or_refuse(project, output)?;
     let mut settings = compile_command::settings(&folder, None);
     settings.name = Some("baseline".to_owned());
     settings.files = compile_command::files(&checked);
@@ -52,7 +52,7 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
 
 /// The live flows that the files do not have, or have otherwise.
 fn wanted(project: &Project, live: Catalog) -> Catalog {
-    let held = if project.flows.is_dir() { project.check(None).catalog } else { Catalog::new() };
+    let held = if project.flows.is_dir() { project.check().catalog } else { Catalog::new() };
     live.iter()
         .filter(|(slug, flow)| {
             let retired = flow.state == State::Retired;

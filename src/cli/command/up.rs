@@ -14,7 +14,7 @@ use crate::cli::project::Project;
 use crate::cli::session::{self, Place};
 
 pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
-    let checked = check::or_refuse(project, None, output)?;
+    let checked = check::or_refuse(project, output)?;
     let flows = checked.catalog.len();
     step(output, "Checked", &format!("{flows} flows with {} steps in {} files", checked.steps, checked.files));
 

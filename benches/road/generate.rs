@@ -1,4 +1,4 @@
-//! Writes a project of varied flows, to measure with: `generate_flows N STEPS DIR`.
+//! Projects of varied flows, to measure with.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,15 +8,11 @@ const AREAS: [&str; 8] = ["order", "billing", "catalog", "shipping", "account", 
 const VERBS: [&str; 10] =
     ["load", "check", "enrich", "score", "reserve", "charge", "notify", "archive", "publish", "review"];
 
-fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    let [_, flows, steps, folder] = arguments.as_slice() else {
-        panic!("usage: generate_flows N STEPS DIR");
-    };
-    let (flows, steps) = (flows.parse::<usize>().expect("N"), steps.parse::<usize>().expect("STEPS"));
+/// Writes `flows` flow files of `steps` steps below a project's folder.
+pub(crate) fn project(folder: &Path, flows: usize, steps: usize) {
     for number in 0..flows {
         let area = AREAS[number % AREAS.len()];
-        let folder = Path::new(folder).join("flows").join(area);
+        let folder = folder.join("flows").join(area);
         fs::create_dir_all(&folder).expect("a folder");
         fs::write(folder.join(format!("{area}_{number}.yaml")), flow(area, number, steps)).expect("a file");
     }

@@ -5,7 +5,7 @@
 //! ```text
 //! flows/*.yaml|toml ─ source → Node ─ definition → FlowFile ─ check → Catalog (desired) ┐
 //! migrations/*.sql  ─ migration::replay ─────────────────→ Catalog (recorded)           ├─ diff → ChangeSet ─ plan → Plan ─ migration::render → SQL
-//! PostgreSQL        ─ live::introspect ──────────────────→ Catalog (live)               ┘                                   │
+//! PostgreSQL        ─ live::read_snapshot ───────────────→ Catalog (live)               ┘                                   │
 //! PostgreSQL ←──────────────────────────────── apply: lock, guard, run, verify, record ←────────────────────────────────────┘
 //! ```
 //!
@@ -20,6 +20,7 @@ pub mod definition;
 pub mod diff;
 pub mod drift;
 pub mod engine;
+pub mod finding;
 pub mod ledger;
 pub mod live;
 pub mod migration;

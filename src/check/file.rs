@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::rules::project::Named;
-use super::{CheckSettings, Code, Finding, Findings, lower, rules};
+use super::{CheckSettings, lower, rules};
 use crate::catalog::{Flow, FlowId};
 use crate::definition::{FlowFile, Trigger, decode, environment};
-use crate::source::{FieldPath, Node, Sources, parse};
+use crate::finding::FieldPath;
+use crate::finding::{Code, Finding, Findings};
+use crate::source::{Node, Sources, parse};
 
 /// Each is a whole flow to be checked; nobody has so many, and a hostile file could have a million.
 const MAX_ENVIRONMENTS: usize = 32;

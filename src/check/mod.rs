@@ -1,16 +1,12 @@
 //! From flow files to the desired [`Catalog`]: everything that can be known to be wrong without a database, all at once.
 
-mod code;
 pub mod cron;
 mod file;
-mod finding;
 mod lower;
 mod only;
 pub mod order;
 mod rules;
 
-pub use code::{Code, Severity};
-pub use finding::{Finding, Findings, Place, Related};
 pub use only::check_files;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +19,7 @@ use self::rules::project;
 use crate::catalog::{Catalog, State};
 use crate::definition::Trigger;
 use crate::engine::Level;
+use crate::finding::Finding;
 use crate::source::Sources;
 
 /// What to check for.

@@ -40,7 +40,7 @@ pub fn check_files(only: &[PathBuf], sources: &Sources, settings: &CheckSettings
         let related = finding.related.iter().filter_map(|related| related.origin.as_ref());
         only.contains(&finding.file) || related.into_iter().any(|(file, _)| only.contains(file))
     }));
-    findings.retain(|finding| finding.place != super::Place::File || only.contains(&finding.file));
+    findings.retain(|finding| finding.place != crate::finding::Place::File || only.contains(&finding.file));
     collect(results, findings)
 }
 

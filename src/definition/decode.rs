@@ -7,8 +7,9 @@ use super::model::{FlowFile, Handler, Item, Options, StepDefinition, Trigger, Tr
 use super::shape::{self, Kind};
 use super::{duration, environment, verify};
 use crate::catalog::FailureMode;
-use crate::check::{Code, Finding, Findings};
-use crate::source::{FieldPath, Node, Trail, Value};
+use crate::finding::{Code, Finding, Findings};
+use crate::finding::{FieldPath, Trail};
+use crate::source::{Node, Value};
 
 /// Reads one document, whole or merged with an environment's overrides; none where it is no mapping.
 pub fn decode(document: &Node, findings: &mut Findings) -> Option<FlowFile> {

@@ -1,7 +1,7 @@
 //! The format as a table: what keys there are, what they hold, what they mean. The check, the JSON Schema and the
 //! documentation are all read from it.
 
-use crate::check::Code;
+use crate::finding::Code;
 
 /// What a value may be.
 #[derive(Debug, Clone, Copy)]

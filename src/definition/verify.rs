@@ -4,8 +4,9 @@
 use super::duration;
 use super::shape::{Kind, Object};
 use super::words::{self, quoted_list};
-use crate::check::{Code, Finding, Findings};
-use crate::source::{Node, Trail, Value};
+use crate::finding::Trail;
+use crate::finding::{Code, Finding, Findings};
+use crate::source::{Node, Value};
 
 /// Checks a whole value of the format.
 pub(super) fn verify(node: &Node, kind: &Kind, path: &Trail<'_>, findings: &mut Findings) {

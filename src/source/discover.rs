@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Syntax;
-use crate::check::{Code, Finding};
+use crate::finding::{Code, Finding};
 
 /// Walks `root/folder`. Names are relative to `root`; what cannot be read is a finding. Names that begin with a dot are
 /// left out, as a shell's patterns do: editors keep their locks and backups there.

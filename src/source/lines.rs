@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Span, Syntax};
+use super::Syntax;
+use crate::finding::Span;
 
 /// A position for people: both from 1, the column in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

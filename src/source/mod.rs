@@ -4,20 +4,18 @@ mod discover;
 mod lines;
 mod node;
 mod number;
-mod path;
 mod text;
 mod toml;
 mod yaml;
 
 pub use lines::{Lines, Position};
-pub use node::{Key, Node, Span, Value};
-pub use path::{FieldPath, Segment, Trail};
+pub use node::{Key, Node, Value};
 pub use text::MAX_FILE_BYTES;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::check::{Code, Finding, Findings};
+use crate::finding::{Code, Finding, Findings, Span};
 
 /// How deep values may be nested, aliases followed.
 pub const MAX_DEPTH: usize = 64;

@@ -5,8 +5,8 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use super::Span;
-use crate::check::{Code, Finding, Place};
+use crate::finding::Span;
+use crate::finding::{Code, Finding, Place};
 
 /// The most that one file may hold.
 pub const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;

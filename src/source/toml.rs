@@ -3,8 +3,9 @@
 use toml::Spanned;
 use toml::de::{DeInteger, DeString, DeTable, DeValue};
 
-use super::{Key, MAX_DEPTH, Node, Span, Value, inexact_number, nul_in_text, number};
-use crate::check::{Code, Finding, Findings};
+use super::{Key, MAX_DEPTH, Node, Value, inexact_number, nul_in_text, number};
+use crate::finding::Span;
+use crate::finding::{Code, Finding, Findings};
 
 /// The most syntax errors that are worth reading at once: those after the first few are mostly its consequences.
 const MAX_ERRORS: usize = 20;

@@ -7,8 +7,9 @@ use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
-use super::{Key, MAX_DEPTH, Node, Span, Value};
-use crate::check::{Code, Finding, Findings};
+use super::{Key, MAX_DEPTH, Node, Value};
+use crate::finding::Span;
+use crate::finding::{Code, Finding, Findings};
 
 /// What all aliases and anchors of a file may copy, in bytes of memory, roughly.
 const EXPANSION_BUDGET: usize = 16 * 1024 * 1024;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use flowsmith::check::{CheckSettings, Code, check, check_files};
+use flowsmith::check::{CheckSettings, check, check_files};
+use flowsmith::finding::Code;
 use flowsmith::source::Sources;
 
 fn project(files: &[(&str, &str)]) -> Sources {

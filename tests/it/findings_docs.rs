@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use flowsmith::check::{CheckSettings, Checked, Code, check};
+use flowsmith::check::{CheckSettings, Checked, check};
+use flowsmith::finding::Code;
 use flowsmith::source::Sources;
 
 fn root() -> &'static Path {

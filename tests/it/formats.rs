@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use flowsmith::catalog::State;
-use flowsmith::check::{CheckSettings, Code, check};
+use flowsmith::check::{CheckSettings, check};
 use flowsmith::definition::json_schema;
+use flowsmith::finding::Code;
 use flowsmith::report::findings::{Report, github, json, sarif, text};
 use flowsmith::source::{Sources, Value, parse};
 use serde_json::Value as Json;
@@ -40,7 +41,7 @@ fn example_flows_are_clean_and_fit_the_schema() {
     let schema = schema("flow.v1.json");
     for name in sources.discover().0 {
         let text = sources.read(&name).expect("text");
-        for document in parse(&text, &name, &mut flowsmith::check::Findings::default()) {
+        for document in parse(&text, &name, &mut flowsmith::finding::Findings::default()) {
             let errors: Vec<_> = schema.iter_errors(&document.to_json()).map(|error| error.to_string()).collect();
             assert!(errors.is_empty(), "{}: {errors:?}", name.display());
         }
@@ -52,7 +53,7 @@ fn overrides_that_are_accepted_fit_the_schema_too() {
     let name = Path::new("tests/cases/check/environment_overrides_merge_key_by_key/flow.yaml");
     let text = fs::read_to_string(root().join(name)).expect("a case");
     let schema = schema("flow.v1.json");
-    for document in parse(&text, name, &mut flowsmith::check::Findings::default()) {
+    for document in parse(&text, name, &mut flowsmith::finding::Findings::default()) {
         let errors: Vec<_> = schema.iter_errors(&document.to_json()).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{errors:?}");
     }
@@ -64,7 +65,7 @@ fn example_flows_use_every_key_of_the_format() {
     let mut used = Vec::new();
     for name in sources.discover().0 {
         let text = sources.read(&name).expect("text");
-        for document in parse(&text, &name, &mut flowsmith::check::Findings::default()) {
+        for document in parse(&text, &name, &mut flowsmith::finding::Findings::default()) {
             keys(&document, &mut used);
         }
     }

@@ -5,7 +5,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use flowsmith::check::{CheckSettings, Checked, Code, check};
+use flowsmith::check::{CheckSettings, Checked, check};
+use flowsmith::finding::Code;
 use flowsmith::report::findings::{Report, github, json, sarif, text};
 use flowsmith::source::Sources;
 

@@ -1,8 +1,9 @@
 //! Laws that hold for any input.
 
 use flowsmith::check::order::StepGraph;
-use flowsmith::check::{CheckSettings, Findings, check};
+use flowsmith::check::{CheckSettings, check};
 use flowsmith::definition::decode;
+use flowsmith::finding::Findings;
 use flowsmith::report::findings::{Report, github, json, sarif, text};
 use flowsmith::source::{Sources, parse};
 use proptest::prelude::*;

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::check::{Code, Finding, Findings};
 use crate::definition::{FlowFile, StepDefinition, words};
+use crate::finding::{Code, Finding, Findings};
 
 pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
     let root_map = flow.steps.iter().find(|step| step.is_root_map());

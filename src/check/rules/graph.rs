@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use petgraph::graph::NodeIndex;
 
 use crate::check::order::{MAX_CYCLES, StepGraph};
-use crate::check::{Code, Finding, Findings};
 use crate::definition::{FlowFile, StepDefinition, words};
-use crate::source::FieldPath;
+use crate::finding::FieldPath;
+use crate::finding::{Code, Finding, Findings};
 
 /// The most steps of a circle that are spelled out.
 const SHOWN_STEPS: usize = 12;

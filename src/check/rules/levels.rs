@@ -1,9 +1,10 @@
 //! The engine aimed at: features that its level lacks.
 
 use crate::catalog::FailureMode;
-use crate::check::{CheckSettings, Code, Finding, Findings};
+use crate::check::CheckSettings;
 use crate::definition::FlowFile;
 use crate::engine::Level;
+use crate::finding::{Code, Finding, Findings};
 
 pub(super) fn check(flow: &FlowFile, settings: &CheckSettings, findings: &mut Findings) {
     let Some(level) = settings.engine.filter(|level| !level.has_conditions()) else { return };

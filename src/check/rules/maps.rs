@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::check::{Code, Finding, Findings};
 use crate::definition::{FlowFile, RUN, StepDefinition};
-use crate::source::FieldPath;
+use crate::finding::FieldPath;
+use crate::finding::{Code, Finding, Findings};
 
 pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
     let singles: HashMap<_, _> = flow

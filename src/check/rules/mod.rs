@@ -10,10 +10,11 @@ pub(super) mod project;
 mod schemas;
 mod triggers;
 
+use super::CheckSettings;
 use super::order::StepGraph;
-use super::{CheckSettings, Findings};
 use crate::definition::{FlowFile, StepDefinition};
-use crate::source::FieldPath;
+use crate::finding::FieldPath;
+use crate::finding::Findings;
 
 /// Holds one flow against every rule that looks at nothing else. Returns the places of its steps in database order,
 /// where there is such an order.

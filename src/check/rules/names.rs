@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use crate::catalog::FlowId;
-use crate::check::{Code, Finding, Findings};
 use crate::definition::shape::{MAX_FLOW_SLUG, MAX_STEP_SLUG};
 use crate::definition::{FlowFile, RUN};
-use crate::source::FieldPath;
+use crate::finding::FieldPath;
+use crate::finding::{Code, Finding, Findings};
 
 pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
     if let Some(slug) = &flow.flow {

@@ -1,9 +1,9 @@
 //! Attempts and delays: what is in range, but hardly meant.
 
 use crate::catalog::FlowOptions;
-use crate::check::{Code, Finding, Findings};
 use crate::definition::{FlowFile, Options, StepDefinition};
-use crate::source::FieldPath;
+use crate::finding::FieldPath;
+use crate::finding::{Code, Finding, Findings};
 
 const WEEK: i64 = 7 * 24 * 60 * 60;
 

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use crate::catalog::FlowId;
-use crate::check::{Code, Finding};
 use crate::definition::words;
-use crate::source::FieldPath;
+use crate::finding::FieldPath;
+use crate::finding::{Code, Finding};
 
 /// A flow of the project, and where it stands.
 #[derive(Debug, Clone, Copy)]

@@ -4,9 +4,9 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-use crate::check::{Code, Finding, Findings};
 use crate::definition::{FlowFile, words};
-use crate::source::{FieldPath, Segment};
+use crate::finding::{Code, Finding, Findings};
+use crate::finding::{FieldPath, Segment};
 
 const TYPES: [&str; 7] = ["object", "array", "string", "integer", "number", "boolean", "null"];
 

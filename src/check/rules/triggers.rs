@@ -7,9 +7,10 @@ use jsonschema::Validator;
 use serde_json::Value;
 
 use super::schemas;
-use crate::check::{Code, Finding, Findings, cron};
+use crate::check::cron;
 use crate::definition::{FlowFile, Item, StepDefinition, Trigger, TriggerSource, words};
-use crate::source::FieldPath;
+use crate::finding::FieldPath;
+use crate::finding::{Code, Finding, Findings};
 
 /// The longest identifier of PostgreSQL.
 const MAX_IDENTIFIER: usize = 63;

@@ -5,9 +5,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::check::{Finding, Findings, Place};
 use crate::definition::environment;
-use crate::source::{Lines, Node, Position, Sources, Span, Syntax, parse};
+use crate::finding::Span;
+use crate::finding::{Finding, Findings, Place};
+use crate::source::{Lines, Node, Position, Sources, Syntax, parse};
 
 /// A finding and where it stands.
 #[derive(Debug, Clone)]

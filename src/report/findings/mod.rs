@@ -14,7 +14,8 @@ pub use locate::{Located, Location};
 pub use sarif::sarif;
 pub use text::text;
 
-use crate::check::{Checked, Severity};
+use crate::check::Checked;
+use crate::finding::Severity;
 use crate::source::Sources;
 
 /// A check's result with every place looked up, ready to be written in any form.

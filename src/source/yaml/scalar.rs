@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use saphyr_parser::ScalarStyle;
 
-use crate::check::Findings;
-use crate::source::{Node, Span, Value, inexact_number, nul_in_text, number};
+use crate::finding::Findings;
+use crate::finding::Span;
+use crate::source::{Node, Value, inexact_number, nul_in_text, number};
 
 pub(super) fn read(text: Cow<'_, str>, style: ScalarStyle, span: Span, findings: &mut Findings) -> Node {
     if text.contains('\0') {

@@ -2,8 +2,8 @@
 
 use saphyr_parser::ScanError;
 
-use crate::check::{Code, Finding};
-use crate::source::Span;
+use crate::finding::Span;
+use crate::finding::{Code, Finding};
 
 pub(super) fn finding(error: &ScanError, text: &str) -> Finding {
     let at = error.marker().index();

@@ -1,9 +1,14 @@
 //! A finding: what is wrong, where, and what to write instead.
 
-use std::path::{Path, PathBuf};
+mod code;
+mod path;
+mod span;
 
-use super::{Code, Severity};
-use crate::source::{FieldPath, Span};
+pub use code::{Code, Severity};
+pub use path::{FieldPath, Segment, Trail};
+pub use span::Span;
+
+use std::path::{Path, PathBuf};
 
 /// Where a finding points.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

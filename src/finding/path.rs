@@ -11,7 +11,7 @@ pub enum Segment {
     Index(usize),
 }
 
-/// A field named from the document's root. It has no position of its own: [`super::Node::locate`] finds that when a
+/// A field named from the document's root. It has no position of its own: [`crate::source::Node::locate`] finds that when a
 /// finding is rendered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FieldPath {

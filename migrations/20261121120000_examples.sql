@@ -21,7 +21,7 @@ declare
 $plan$;
 begin
   if to_regprocedure('flowsmith.create_flows(jsonb)') is null then
-    raise exception 'the flowsmith schema is missing in this database, or too old' using hint = 'Run `flowsmith install` first.';
+    raise exception 'the flowsmith schema is missing in this database, or too old' using errcode = 'FL001', hint = 'Run `flowsmith install` first.';
   end if;
   if not flowsmith.begin_migration('20261121120000', 'examples', plan) then
     return;  -- applied already

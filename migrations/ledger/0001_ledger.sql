@@ -291,12 +291,13 @@ begin
 end
 $$;
 
--- Makes every flow of the plan that has no step yet, set-based: one statement inserts the steps of them all, where
+-- Makes every flow of the plan that has no step yet, and every queue that is missing, set-based: one statement inserts the steps of them all, where
 -- `pgflow.add_step` takes one each and four times as long. Only in flowsmith's own engine, whose tables are ours to
 -- write; returns false in any other, and the migration then makes its calls.
 create or replace function flowsmith.create_flows(plan jsonb) returns boolean
 language plpgsql set search_path = '' as $$
 declare
+  planned   text[];
   new_flows text[];
 begin
   if pg_catalog.to_regclass('flowsmith.engine') is null then
@@ -306,19 +307,22 @@ begin
   if not exists (select 1 from flowsmith.engine) then
     return false;
   end if;
-  select array_agg(n.flow_slug) into new_flows
+  select array_agg(n.flow_slug),
+         array_agg(n.flow_slug) filter (where not exists (select 1 from pgflow.steps s where s.flow_slug = n.flow_slug offset 0))
+    into planned, new_flows
   from (
     select flowsmith.database_slug(e #>> '{definition,flow}', (e #>> '{definition,version}')::int) as flow_slug
     from jsonb_array_elements(plan -> 'entries') e where e ->> 'do' = 'put'
-  ) n
-  where not exists (select 1 from pgflow.steps s where s.flow_slug = n.flow_slug offset 0);
+  ) n;
 
   perform pgflow.create_flow(
     v.flow_slug,
     max_attempts => (v.definition #>> '{options,max_attempts}')::int,
     base_delay => (v.definition #>> '{options,base_delay}')::int,
     timeout => (v.definition #>> '{options,timeout}')::int)
-  from flowsmith.flow_versions v where v.flow_slug = any (new_flows);
+  from flowsmith.flow_versions v
+  where v.flow_slug = any (new_flows)
+    or v.flow_slug = any (planned) and not exists (select 1 from pgmq.meta q where q.queue_name = v.flow_slug offset 0);
   -- As add_step does: whoever else adds steps to one of these flows waits.
   perform 1 from pgflow.flows f where f.flow_slug = any (new_flows) order by f.flow_slug for no key update;
   insert into pgflow.steps (

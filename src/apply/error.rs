@@ -25,7 +25,7 @@ pub enum ApplyError {
     #[error("migration {0} did not record itself and was undone")]
     NotRecorded(String),
     /// Someone else holds the lock.
-    #[error("another apply holds the lock after {} s of waiting{}", waited.as_secs(), holder.as_ref().map(|h| format!(": {h}")).unwrap_or_default())]
+    #[error("another apply holds the lock after {} s of waiting{}", waited.as_secs_f64(), holder.as_ref().map(|h| format!(": {h}")).unwrap_or_default())]
     Locked {
         /// How long this one waited.
         waited: Duration,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use flowsmith::database::Target;
 use flowsmith::engine::Level;
-use flowsmith::engine::detect::{Detection, EngineKind, EngineState, detect};
+use flowsmith::engine::detect::{Detection, EngineKind, EngineState, PgmqState, detect};
 use flowsmith::live::LiveShape;
 use flowsmith::report::Subject;
 use flowsmith::server::{self, Lifetime, Server};
@@ -83,6 +83,12 @@ impl Session {
     /// The level of the engine.
     pub(crate) fn level(&self) -> Result<Level, Failure> {
         match &self.detection.engine {
+            EngineState::Present { .. } if self.detection.pgmq == PgmqState::Missing => Err(Failure::new(
+                Exit::Failed,
+                "FS909",
+                format!("{} has no pgmq, which holds the engine's queues", self.database),
+                "run `flowsmith install`",
+            )),
             EngineState::Present { level, .. } => Ok(*level),
             EngineState::Missing => Err(Failure::new(
                 Exit::Failed,

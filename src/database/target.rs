@@ -81,13 +81,13 @@ impl FromStr for Target {
     }
 }
 
-/// The innermost reason, which speaks of the syntax and never repeats the URL.
+/// The innermost reason, without what it quotes: that may be any part of the URL.
 fn cause(error: &sqlx::Error) -> String {
     let mut innermost: &dyn std::error::Error = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    innermost.to_string()
+    innermost.to_string().split('"').step_by(2).map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 impl fmt::Display for Target {

@@ -1,5 +1,6 @@
 //! What happens to one flow, and how dangerous that is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -100,6 +101,27 @@ pub struct ChangeSet {
 }
 
 impl ChangeSet {
+    /// Adds that the queues of these flows are made anew, by database slug; `kept` are the flows that stay.
+    pub fn make_queues(&mut self, kept: &Catalog, without_queue: &BTreeSet<String>) {
+        let mut added = Vec::new();
+        for flow in without_queue.iter().filter_map(|slug| kept.get(slug)) {
+            let slug = flow.id.database_slug();
+            match self.changes.binary_search_by_key(&slug, Change::database_slug).map(|place| &mut self.changes[place])
+            {
+                Ok(Change::Alter(alteration)) => alteration.deltas.push(FlowDelta::Queue),
+                // A new flow brings its queue.
+                Ok(Change::Create(_) | Change::Drop(_)) => {}
+                Err(_) => added.push(Change::Alter(Box::new(Alteration {
+                    from: flow.clone(),
+                    to: flow.clone(),
+                    deltas: vec![FlowDelta::Queue],
+                }))),
+            }
+        }
+        self.changes.append(&mut added);
+        self.changes.sort_by_key(Change::database_slug);
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()

@@ -44,6 +44,8 @@ pub enum FlowDelta {
     StepsReordered(Delta<Vec<String>>),
     /// A step that stays and changes.
     Step(String, StepDelta),
+    /// Its queue was lost and is made anew, empty. No difference of definitions: it comes from a look at a database.
+    Queue,
     /// What is recorded only.
     Annotations(Box<Delta<Annotations>>),
 }
@@ -53,7 +55,7 @@ impl FlowDelta {
     pub fn class(&self) -> Class {
         match self {
             Self::Annotations(_) => Class::Record,
-            Self::Id(_) => Class::Safe,
+            Self::Id(_) | Self::Queue => Class::Safe,
             Self::State(delta) if delta.to == State::Retired => Class::Retire,
             Self::State(_) => Class::Safe,
             Self::MaxAttempts(_) | Self::BaseDelay(_) | Self::Timeout(_) => Class::Tune,
@@ -78,6 +80,7 @@ impl FlowDelta {
                 flow.steps.sort_by_key(|step| place.get(step.slug.as_str()).copied());
             }
             Self::Step(slug, delta) => flow.steps.iter_mut().filter(|s| s.slug == *slug).for_each(|s| delta.apply(s)),
+            Self::Queue => {}
             Self::Annotations(delta) => flow.annotations = delta.to.clone(),
         }
     }

@@ -54,6 +54,7 @@ impl fmt::Display for FlowDelta {
             Self::StepRemoved(step) => write!(f, "step {} removed", step.slug),
             Self::StepsReordered(_) => write!(f, "steps in another order"),
             Self::Step(slug, delta) => write!(f, "step {slug}: {delta}"),
+            Self::Queue => write!(f, "queue made anew"),
             Self::Annotations(delta) => write!(f, "{} (recorded only)", changed_annotations(delta)),
         }
     }

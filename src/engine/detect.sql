@@ -1,7 +1,7 @@
 -- Everything that detection and the audit need to know about a database, in one round trip and without writing anything.
 --
 -- Gives one row with one JSON text. Tables that may not exist can only be read from PL/pgSQL, whose statements are planned
--- when they are reached; what it finds is carried to the query in a setting that ends with the transaction. Both statements
+-- when they are reached; what a reader may not ask is left unknown; what it finds is carried to the query in a setting that ends with the transaction. Both statements
 -- must be sent together: they are then one transaction, through a transaction pooler too.
 
 do $detect$
@@ -13,10 +13,10 @@ begin
   if to_regclass('flowsmith.engine') is not null then
     select jsonb_agg(jsonb_build_object('version', e.version, 'checksum', e.checksum) order by e.version) into recorded from flowsmith.engine e;
   end if;
-  if to_regclass('pgmq.__pgmq_migrations') is not null then
+  if has_table_privilege(to_regclass('pgmq.__pgmq_migrations'), 'select') then
     select m.version into pgmq_sql from pgmq.__pgmq_migrations m order by string_to_array(m.version, '.')::int[] desc limit 1;
   end if;
-  if to_regprocedure('pgflow.input_style()') is not null then
+  if has_function_privilege(to_regprocedure('pgflow.input_style()'), 'execute') then
     style := pgflow.input_style();
   end if;
   perform set_config('flowsmith.detected', jsonb_build_object('recorded', recorded, 'pgmq_sql', pgmq_sql, 'input_style', style)::text, true);
@@ -84,6 +84,10 @@ select jsonb_build_object(
     where a.attrelid = to_regclass('pgmq.message_record') and a.attname = 'headers' and not a.attisdropped),
   'pg_cron', exists (select from pg_catalog.pg_extension e where e.extname = 'pg_cron'),
   'flowsmith_schema', to_regnamespace('flowsmith') is not null,
-  'realtime_send', to_regprocedure('realtime.send(jsonb, text, text, boolean)') is not null
+  -- Not by to_regprocedure, which a role without a right on that schema may not ask.
+  'realtime_send', exists (
+    select from pg_catalog.pg_proc p
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'realtime' and p.proname = 'send' and oidvectortypes(p.proargtypes) = 'jsonb, text, text, boolean')
 )::text
 from detected d

@@ -13,6 +13,7 @@ use crate::catalog::{
 };
 use crate::database::{DatabaseError, Failure};
 use crate::ledger::LedgerEntry;
+use crate::migration::quote::literal;
 
 /// What a database holds.
 #[derive(Debug, Clone, Default)]
@@ -220,11 +221,17 @@ pub async fn run_counts(
     connection: &mut PgConnection,
     database_slugs: &[String],
 ) -> Result<BTreeMap<String, RunCounts>, DatabaseError> {
-    let rows = sqlx::query(include_str!("run_counts.sql"))
-        .persistent(false)
-        .bind(database_slugs)
-        .fetch_all(connection)
-        .await?;
+    let mut templates = Environment::new();
+    templates.set_undefined_behavior(UndefinedBehavior::Strict);
+    templates.add_filter("literal", |text: &str| literal(text));
+    // As plain text: a bound value would take two round trips, which a transaction pooler may send to different servers.
+    let text = templates
+        .render_str(
+            include_str!("../../templates/run_counts.sql"),
+            minijinja::context! { slugs => database_slugs.to_vec() },
+        )
+        .expect("the template reads the slugs only");
+    let rows = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(connection).await?;
     rows.iter()
         .map(|row| Ok((row.try_get(0)?, RunCounts { started: row.try_get(1)?, total: row.try_get(2)? })))
         .collect()

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::render::render;
 use super::{Migration, Version};
 use crate::catalog::{Catalog, Flow, FlowId, State};
-use crate::diff::{Change, ChangeSet, diff};
+use crate::diff::{Change, ChangeSet, Class, diff};
 
 /// New flows in one migration. Each needs a queue, and a queue locks about a dozen tables, indexes and sequences until
 /// the transaction ends; PostgreSQL's default lock table (64 × 100 connections) holds some 500 queues' worth.
@@ -25,6 +25,8 @@ pub struct CompileSettings {
     pub last: Option<Version>,
     /// Flow versions to delete with their runs. Each must be gone from the files.
     pub delete: Vec<FlowId>,
+    /// Flows whose queue was lost and is to be made anew, by database slug.
+    pub without_queue: BTreeSet<String>,
     /// Which file each database slug is from, for the header.
     pub files: BTreeMap<String, PathBuf>,
 }
@@ -105,7 +107,8 @@ pub fn compile(recorded: &Catalog, desired: Catalog, settings: &CompileSettings)
     for id in &settings.delete {
         target.remove(&id.database_slug());
     }
-    let changes = diff(recorded, &target);
+    let mut changes = diff(recorded, &target);
+    changes.make_queues(&target, &settings.without_queue);
     let migrations = migrations(&changes, settings);
     Ok(Compiled { changes, migrations })
 }
@@ -164,12 +167,16 @@ fn is_migration_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
-/// `add_order`, `change_order_v2`, `add_7_flows`, `change_7_flows`.
+/// `add_order`, `change_order_v2`, `retire_order`, `delete_order`, `add_7_flows`, `change_7_flows`.
 fn name_for(changes: &[Change]) -> String {
-    let created = changes.iter().filter(|change| matches!(change, Change::Create(_))).count();
-    let verb = if created > 0 { "add" } else { "change" };
-    let named: Vec<&Change> =
-        changes.iter().filter(|change| created == 0 || matches!(change, Change::Create(_))).collect();
+    let created: Vec<&Change> = changes.iter().filter(|change| matches!(change, Change::Create(_))).collect();
+    let all_are = |class| changes.iter().all(|change| change.class() == class);
+    let (verb, named) = match () {
+        () if !created.is_empty() => ("add", created),
+        () if all_are(Class::Drop) => ("delete", changes.iter().collect()),
+        () if all_are(Class::Retire) => ("retire", changes.iter().collect()),
+        () => ("change", changes.iter().collect()),
+    };
     match named.as_slice() {
         [one] => format!("{verb}_{}", one.database_slug().to_lowercase()),
         several => format!("{verb}_{}_flows", several.len()),

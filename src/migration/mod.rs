@@ -14,5 +14,5 @@ mod sum;
 pub use compile::{CompileError, CompileSettings, Compiled, MAX_CREATES, carry_over, compile};
 pub use file::{Migration, Version};
 pub use folder::{Folder, FolderError};
-pub use replay::{ReplayError, replay};
+pub use replay::{ReplayError, deletions, replay};
 pub use sum::{SUM_FILE, SumMismatch};

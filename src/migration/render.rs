@@ -188,13 +188,16 @@ fn gone(change: &Change) -> Option<GoneContext> {
 }
 
 fn made(change: &Change) -> Option<MadeContext<'_>> {
-    let flow = meant(change).filter(|_| matches!(change, Change::Create(_)) || change.class() == Class::Replace)?;
+    let anew = matches!(change, Change::Create(_)) || change.class() == Class::Replace;
+    let queue_only = matches!(change, Change::Alter(alteration) if alteration.deltas.contains(&FlowDelta::Queue));
+    let flow = meant(change).filter(|_| anew || queue_only)?;
     Some(MadeContext {
         id: flow.id.to_string(),
         slug: flow.id.database_slug(),
         title: change.summary(),
         options: flow_arguments(flow),
-        steps: flow.steps.iter().map(step_context).collect(),
+        // `create_flow` makes a queue that is missing, whether or not the flow is there.
+        steps: flow.steps.iter().filter(|_| anew).map(step_context).collect(),
     })
 }
 

@@ -1,5 +1,7 @@
 //! What a folder of migrations leaves behind, without a database.
 
+use std::collections::BTreeSet;
+
 use rayon::prelude::*;
 
 use super::Migration;
@@ -88,6 +90,24 @@ pub fn replay<'a>(migrations: impl IntoIterator<Item = &'a Migration>) -> Result
         }
     }
     Ok(catalog)
+}
+
+/// Database slugs of the flow versions that these migrations delete, in the order given, and none of them brings back.
+///
+/// # Errors
+/// At the first that cannot be read.
+pub fn deletions<'a>(migrations: impl IntoIterator<Item = &'a Migration>) -> Result<BTreeSet<String>, ReplayError> {
+    let mut deleted = BTreeSet::new();
+    for migration in migrations {
+        for outcome in outcomes(migration)? {
+            match outcome {
+                Outcome::Put(flow) => drop(deleted.remove(&flow.id.database_slug())),
+                Outcome::Drop(id) => drop(deleted.insert(id.database_slug())),
+                Outcome::State(..) => {}
+            }
+        }
+    }
+    Ok(deleted)
 }
 
 fn replay_outcome(catalog: &mut Catalog, migration: &Migration, outcome: Outcome) -> Result<(), ReplayError> {

@@ -47,8 +47,9 @@ impl fmt::Display for Hazard {
         match self {
             Self::ReplacedUnderRuns(runs) => write!(
                 f,
-                "refused: {} of this version exist ({} started); raise `version:` in its file, the old version then drains",
+                "refused: {} of this version {} ({} started); raise `version:` in its file, the old version then drains",
                 count(runs.total),
+                if runs.total == 1 { "exists" } else { "exist" },
                 runs.started
             ),
             Self::DroppedUnderRuns(runs) => write!(f, "refused: {} started; wait until they end", count(runs.started)),

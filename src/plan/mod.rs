@@ -4,7 +4,7 @@ mod hazard;
 
 pub use hazard::Hazard;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Catalog, Flow, FlowId, Ignore, State};
 use crate::diff::{Change, ChangeSet, diff};
@@ -43,8 +43,14 @@ impl Plan {
     }
 }
 
-/// What turns the live catalog into the desired one, and the flows that are left alone.
-pub fn changes(live: &Live, desired: Catalog, ignore: &Ignore) -> (ChangeSet, Vec<String>) {
+/// What turns the live catalog into the desired one, and the flows that are left alone. A flow version that is recorded
+/// and in no file is kept, but for those among `deletions`, database slugs that a pending migration deletes.
+pub fn changes(
+    live: &Live,
+    desired: Catalog,
+    deletions: &BTreeSet<String>,
+    ignore: &Ignore,
+) -> (ChangeSet, Vec<String>) {
     let mut from = live.catalog.clone();
     let mut unmanaged = Vec::new();
     for (slug, flow) in live.catalog.iter() {
@@ -55,7 +61,11 @@ pub fn changes(live: &Live, desired: Catalog, ignore: &Ignore) -> (ChangeSet, Ve
             }
         }
     }
-    let target = carry_over(&from, desired);
+    let deleted: Vec<&String> = deletions.iter().filter(|slug| desired.get(slug).is_none()).collect();
+    let mut target = carry_over(&from, desired);
+    for slug in deleted {
+        target.remove(slug);
+    }
     (diff(&from, &target), unmanaged)
 }
 

@@ -26,7 +26,7 @@ async fn an_empty_database_has_nothing_and_gets_nothing() {
 async fn official_engines_are_told_by_their_level() {
     for (version, expected) in [(Official::V0_7_2, Level::V0_7_2), (Official::V0_8_1, Level::V0_8_1)] {
         let database = Database::create().await;
-        official_install(&database, version).await;
+        official_install(&database.options(), version).await;
         let found = detect(&mut database.connect().await).await.unwrap();
         let EngineState::Present { level, kind, missing, .. } = found.engine else { panic!("{:?}", found.engine) };
         assert_eq!((level, kind, missing), (expected, EngineKind::Official, vec![]));
@@ -51,7 +51,7 @@ async fn flowsmiths_engine_is_told_by_its_record() {
 #[tokio::test]
 async fn part_of_an_engine_is_incomplete() {
     let database = Database::create().await;
-    official_install(&database, Official::V0_8_1).await;
+    official_install(&database.options(), Official::V0_8_1).await;
     let c = &mut database.connect().await;
     execute(c, "drop function pgflow.start_tasks; alter table pgflow.runs drop column output").await;
     let EngineState::Incomplete { closest, has, lacks } = detect(c).await.unwrap().engine else { panic!() };
@@ -79,7 +79,7 @@ async fn constraints(c: &mut PgConnection) -> BTreeMap<String, String> {
 #[tokio::test]
 async fn flowsmiths_tables_have_what_the_official_ones_have() {
     let official = Database::create().await;
-    official_install(&official, Official::V0_8_1).await;
+    official_install(&official.options(), Official::V0_8_1).await;
     let ours = with_engine().await;
     let (official, ours) = (&mut official.connect().await, &mut ours.connect().await);
 

@@ -32,7 +32,7 @@ async fn a_fresh_install_is_healthy_and_left_as_it_was() {
 #[tokio::test]
 async fn an_official_install_passes_the_self_test() {
     let database = Database::create().await;
-    official_install(&database, Official::V0_8_1).await;
+    official_install(&database.options(), Official::V0_8_1).await;
     let checks = doctor(&mut database.connect().await).await.unwrap();
     assert_eq!(with_status(&checks, CheckStatus::Failed), Vec::<&str>::new(), "{checks:#?}");
     assert_eq!(with_status(&checks, CheckStatus::Warning), ["grants"]);
@@ -87,7 +87,7 @@ async fn a_function_that_was_edited_in_place_is_seen() {
 #[tokio::test]
 async fn part_of_an_engine_fails_without_a_self_test() {
     let database = Database::create().await;
-    official_install(&database, Official::V0_8_1).await;
+    official_install(&database.options(), Official::V0_8_1).await;
     let c = &mut database.connect().await;
     execute(c, "alter table pgflow.steps drop column deps_count").await;
     let checks = doctor(c).await.unwrap();

@@ -40,7 +40,7 @@ async fn installs_at_the_same_time_make_one_engine() {
 #[tokio::test]
 async fn an_official_engine_is_left_as_it_is() {
     let database = Database::create().await;
-    official_install(&database, Official::V0_8_1).await;
+    official_install(&database.options(), Official::V0_8_1).await;
     let c = &mut database.connect().await;
     let before = schema::read(c).await.unwrap();
     let report = install(&database.options(), InputStyle::Separate).await.unwrap();
@@ -54,7 +54,7 @@ async fn an_official_engine_is_left_as_it_is() {
 #[tokio::test]
 async fn a_half_made_engine_is_refused_with_what_it_lacks() {
     let database = Database::create().await;
-    official_install(&database, Official::V0_8_1).await;
+    official_install(&database.options(), Official::V0_8_1).await;
     let c = &mut database.connect().await;
     execute(c, "drop function pgflow.start_tasks").await;
     let error = install(&database.options(), InputStyle::Separate).await.unwrap_err();
@@ -147,7 +147,7 @@ async fn the_script_through_psql_comes_to_the_same() {
 #[tokio::test]
 async fn the_script_leaves_an_official_engine_as_it_is() {
     let database = Database::create().await;
-    official_install(&database, Official::V0_8_1).await;
+    official_install(&database.options(), Official::V0_8_1).await;
     let (done, errors) = psql(&database, &install_script(InputStyle::Separate));
     assert!(done && errors.contains("left as it is"), "{errors}");
     let found = detect(&mut database.connect().await).await.unwrap();

@@ -25,7 +25,8 @@ fn the_committed_migration_is_what_the_example_flows_compile_to() {
         if std::env::var_os("UPDATE").is_some() {
             fs::write(&committed, &compiled).unwrap();
         }
-        assert_eq!(fs::read_to_string(committed).unwrap(), compiled, "{name}: regenerate it with UPDATE=1");
+        let same = fs::read_to_string(committed).unwrap() == compiled;
+        assert!(same, "migrations/{name} is out of date: UPDATE=1 writes it; then look at `git diff`");
     }
     let output = program.run(&["compile", "--check"]);
     assert_eq!((output.exit, output.stdout.as_str()), (Some(0), ""), "{}", output.stderr);

@@ -12,6 +12,7 @@ fn settings(version: &str) -> CompileSettings {
         name: None,
         last: None,
         delete: Vec::new(),
+        without_queue: Default::default(),
         files: Default::default(),
     }
 }

@@ -3,11 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod applying;
 mod catalogs;
 mod check_cases;
 mod check_files;
 mod cli_docs;
+mod command;
+mod connections;
 mod desired_catalog;
+mod drift_and_plan;
 mod engine_definitions;
 mod engine_detect;
 mod engine_doctor;
@@ -16,12 +20,18 @@ mod examples;
 mod findings_docs;
 mod formats;
 mod hostile_input;
+mod hostile_values;
 mod laws;
+mod migration_cases;
 mod official;
 mod program;
 mod properties;
+mod pull;
 mod readme;
 mod report_schemas;
+mod road;
+mod safety;
 mod server;
 mod settings;
 mod support;
+mod up;

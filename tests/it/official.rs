@@ -4,10 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, sync::LazyLock};
 
-use sqlx::postgres::PgPool;
-use sqlx::{AssertSqlSafe, PgConnection};
-
-use crate::support::Database;
+use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
 
 /// Levels that can be installed: 0.7.2 is 0.8.1 without its last file.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -18,11 +16,11 @@ pub(crate) enum Official {
 
 /// Makes a database an official install: pgmq as plain SQL, a stand-in for `realtime.send` that keeps what it is sent in
 /// `realtime.sent`, and the package's files.
-pub(crate) async fn official_install(database: &Database, version: Official) {
-    let pool = PgPool::connect_with(database.options()).await.unwrap();
+pub(crate) async fn official_install(options: &PgConnectOptions, version: Official) {
+    let pool = PgPool::connect_with(options.clone()).await.unwrap();
     pgmq::install::install_sql_from_embedded(&pool).await.unwrap();
     pool.close().await;
-    let mut connection = database.connect().await;
+    let mut connection = options.connect().await.unwrap();
     run(&mut connection, include_str!("official_realtime.sql")).await;
     let mut files = files(&MIGRATIONS);
     if version == Official::V0_7_2 {

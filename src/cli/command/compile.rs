@@ -1,11 +1,12 @@
 //! `flowsmith compile`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use chrono::Utc;
-use flowsmith::catalog::Catalog;
+use flowsmith::catalog::{Catalog, Flow, State};
 use flowsmith::check::Checked;
+use flowsmith::diff::Change;
 use flowsmith::live::read_snapshot;
 use flowsmith::migration::{CompileSettings, Compiled, Folder, Version, compile, replay};
 use flowsmith::plan::changes;
@@ -30,13 +31,17 @@ pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) 
         let mut session = place.open().await?;
         let shape = session.shape()?;
         let live = read_snapshot(&mut session.connection, shape).await?;
-        let (changes, _) = changes(&live, checked.catalog.clone(), &project.ignore);
-        let touched = changes.changes.iter().map(|change| change.database_slug());
-        let held: Catalog = touched.filter_map(|slug| live.catalog.get(&slug).cloned()).collect();
-        compiled(&held, changes.apply(&held), &checked, &folder, args)?
+        let (changes, _) = changes(&live, checked.catalog.clone(), &BTreeSet::new(), &project.ignore);
+        let changed: BTreeSet<String> = changes.changes.iter().map(Change::database_slug).collect();
+        let touched = |slug: &str, flow: &Flow| {
+            changed.contains(slug) || live.without_queue.contains(slug) && flow.state != State::Unmanaged
+        };
+        let held = live.catalog.iter().filter(|(slug, flow)| touched(slug, flow)).map(|(_, flow)| flow.clone());
+        let held: Catalog = held.collect();
+        compiled(&held, changes.apply(&held), &checked, &folder, &live.without_queue, args)?
     } else {
         let recorded = replay(folder.migrations())?;
-        compiled(&recorded, checked.catalog.clone(), &checked, &folder, args)?
+        compiled(&recorded, checked.catalog.clone(), &checked, &folder, &BTreeSet::new(), args)?
     };
     if compiled.changes.is_empty() {
         output.message("Nothing to compile: the migrations are up to date.");
@@ -57,11 +62,13 @@ fn compiled(
     desired: Catalog,
     checked: &Checked,
     folder: &Folder,
+    without_queue: &BTreeSet<String>,
     args: &CompileArgs,
 ) -> Result<Compiled, Failure> {
     let settings = CompileSettings {
         name: args.name.clone(),
         delete: args.delete.clone(),
+        without_queue: without_queue.clone(),
         files: files(checked),
         ..settings(folder, args.timestamp)
     };
@@ -73,7 +80,14 @@ pub(crate) fn settings(folder: &Folder, timestamp: Option<Version>) -> CompileSe
     let last = folder.last_version();
     let now = Version::at(Utc::now());
     let version = timestamp.unwrap_or_else(|| last.map_or(now, |last| now.max(last.next())));
-    CompileSettings { version, name: None, last, delete: Vec::new(), files: BTreeMap::new() }
+    CompileSettings {
+        version,
+        name: None,
+        last,
+        delete: Vec::new(),
+        without_queue: BTreeSet::new(),
+        files: BTreeMap::new(),
+    }
 }
 
 /// Which file each database slug is from.

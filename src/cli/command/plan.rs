@@ -1,9 +1,11 @@
 //! `flowsmith plan`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flowsmith::diff::Change;
+use flowsmith::ledger::Status;
 use flowsmith::live::{read_snapshot, run_counts};
+use flowsmith::migration::{Folder, deletions};
 use flowsmith::plan::{changes, plan};
 use flowsmith::report::{plan_json, plan_markdown, plan_text};
 
@@ -16,12 +18,16 @@ use crate::cli::session::Place;
 
 pub(crate) async fn run(args: &ReportArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     let checking = Checking::start(project)?;
+    let folder = Folder::read(&project.migrations)?;
     let place = Place::find(project, output)?;
     let mut session = place.open().await?;
     let shape = session.shape()?;
     let live = read_snapshot(&mut session.connection, shape).await?;
     let checked = checking.or_refuse(project, output).await?;
-    let (changes, unmanaged) = changes(&live, checked.catalog, &project.ignore);
+    let status = Status::new(folder.migrations(), &live.ledger);
+    let pending: BTreeSet<&str> = status.pending().into_iter().collect();
+    let deletions = deletions(folder.migrations().iter().filter(|m| pending.contains(m.id().as_str())))?;
+    let (changes, unmanaged) = changes(&live, checked.catalog, &deletions, &project.ignore);
     let slugs: Vec<String> = changes.changes.iter().map(Change::database_slug).collect();
     let runs = if slugs.is_empty() { BTreeMap::new() } else { run_counts(&mut session.connection, &slugs).await? };
     let plan = plan(changes, unmanaged, &runs, shape.conditions);

@@ -1,0 +1,46 @@
+-- file: 20260103000000_change_order.sql
+-- flowsmith migration 20260103000000_change_order
+--
+-- ~ order@1: 3 differences  (flows/order.yaml)
+--     step load: if {"paid":true} → {"paid":true,"total":10}
+--     step load: when_unmet skip → fail
+--     step mail: when_exhausted skip → fail
+--     refused by the database where the flow has any run
+--
+-- Engine level 0.14 or later. Runs in one transaction and any number of times, by `flowsmith apply`,
+-- `psql -1 -f` or `sqlx migrate run`; written by `flowsmith compile`, not to be edited.
+do $flowsmith$
+declare
+  plan constant jsonb := $plan$
+{"format":1,"engine":"0.14","entries":[
+{"do":"put","state":"current","digest":"f5ba758bc0d968b15c820d0113f6968b7f6eedaa930e31c1ce2099226181bd55","definition":{"flow":"order","version":1,"steps":[{"slug":"load","required_input_pattern":{"paid":true,"total":10},"when_unmet":"fail"},{"slug":"mail","depends_on":["load"]}]}}
+]}
+$plan$;
+begin
+  if to_regprocedure('flowsmith.create_flows(jsonb)') is null then
+    raise exception 'the flowsmith schema is missing in this database, or too old' using errcode = 'FL001', hint = 'Run `flowsmith install` first.';
+  end if;
+  if not flowsmith.begin_migration('20260103000000', 'change_order', plan) then
+    return;  -- applied already
+  end if;
+
+  -- order@1: 3 differences
+  perform flowsmith.reset_flow('order');
+
+  -- flowsmith's own engine makes what is new at once, from the plan; any other by these calls.
+  if not flowsmith.create_flows(plan) then
+    execute $calls$
+      -- order@1: 3 differences
+      select pgflow.create_flow(flow_slug => 'order');
+      select pgflow.add_step(flow_slug => 'order', step_slug => 'load', required_input_pattern => '{"paid":true,"total":10}', when_unmet => 'fail');
+      select pgflow.add_step(flow_slug => 'order', step_slug => 'mail', deps_slugs => array['load']);
+    $calls$;
+  end if;
+
+  -- order@1: 3 differences
+  update pgflow.flows set opt_max_attempts = 3, opt_base_delay = 5, opt_timeout = 60
+    where flow_slug = 'order' and (opt_max_attempts, opt_base_delay, opt_timeout) is distinct from (3, 5, 60);
+
+  perform flowsmith.end_migration('20260103000000', 'change_order', plan);
+end
+$flowsmith$;

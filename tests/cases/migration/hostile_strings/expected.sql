@@ -1,0 +1,34 @@
+-- file: 20260103000000_add_hostile.sql
+-- flowsmith migration 20260103000000_add_hostile
+--
+-- + hostile@1: new flow, 1 step  (flows/it's $plan$ -- x.yaml)
+--
+-- Engine level 0.14 or later. Runs in one transaction and any number of times, by `flowsmith apply`,
+-- `psql -1 -f` or `sqlx migrate run`; written by `flowsmith compile`, not to be edited.
+do $flowsmith1$
+declare
+  plan constant jsonb := $plan1$
+{"format":1,"engine":"0.14","entries":[
+{"do":"put","state":"current","digest":"e1bd26a7ca01eebd801e70bb70f2aa90b018016dcf18a647deb314be135c6ac3","definition":{"flow":"hostile","version":1,"steps":[{"slug":"load","required_input_pattern":{"a\"b":["\\","\u001f","%s %I"],"it's":"$calls$ \\' || (select 1) || '"}}],"annotations":{"description":"'; drop table pgflow.flows; -- $plan$ $flowsmith$ $calls$ \\ \"   end;","owner":"$plan$;\n$flowsmith$;\n-- ","labels":{"team":"E'\\\\'' ''' {{ plan }} {% endif %} 漢字"},"handlers":{"load":{"sql":"select 1; -- ' $$ $calls1$"}}}}}
+]}
+$plan1$;
+begin
+  if to_regprocedure('flowsmith.create_flows(jsonb)') is null then
+    raise exception 'the flowsmith schema is missing in this database, or too old' using errcode = 'FL001', hint = 'Run `flowsmith install` first.';
+  end if;
+  if not flowsmith.begin_migration('20260103000000', 'add_hostile', plan) then
+    return;  -- applied already
+  end if;
+
+  -- flowsmith's own engine makes what is new at once, from the plan; any other by these calls.
+  if not flowsmith.create_flows(plan) then
+    execute $calls2$
+      -- hostile@1: new flow, 1 step
+      select pgflow.create_flow(flow_slug => 'hostile');
+      select pgflow.add_step(flow_slug => 'hostile', step_slug => 'load', required_input_pattern => E'{"a\\"b":["\\\\","\\u001f","%s %I"],"it''s":"$calls$ \\\\'' || (select 1) || ''"}');
+    $calls2$;
+  end if;
+
+  perform flowsmith.end_migration('20260103000000', 'add_hostile', plan);
+end
+$flowsmith1$;

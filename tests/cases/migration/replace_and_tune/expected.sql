@@ -1,0 +1,47 @@
+-- file: 20260103000000_change_order.sql
+-- flowsmith migration 20260103000000_change_order
+--
+-- ~ order@1: 3 differences  (flows/order.yaml)
+--     max_attempts 3 → 7
+--     step charge: timeout 30 s → 45 s
+--     step mail: depends_on charge → load
+--     refused by the database where the flow has any run
+--
+-- Engine level 0.7.2 or later. Runs in one transaction and any number of times, by `flowsmith apply`,
+-- `psql -1 -f` or `sqlx migrate run`; written by `flowsmith compile`, not to be edited.
+do $flowsmith$
+declare
+  plan constant jsonb := $plan$
+{"format":1,"engine":"0.7.2","entries":[
+{"do":"put","state":"current","digest":"26df02768f42acb7bca4e64d8eed021b5aff93a802b4d3ef54a023e2d8142ed7","definition":{"flow":"order","version":1,"options":{"max_attempts":7},"steps":[{"slug":"load"},{"slug":"charge","depends_on":["load"],"timeout":45},{"slug":"mail","depends_on":["load"]}],"annotations":{"description":"What happens once an order is paid"}}}
+]}
+$plan$;
+begin
+  if to_regprocedure('flowsmith.create_flows(jsonb)') is null then
+    raise exception 'the flowsmith schema is missing in this database, or too old' using errcode = 'FL001', hint = 'Run `flowsmith install` first.';
+  end if;
+  if not flowsmith.begin_migration('20260103000000', 'change_order', plan) then
+    return;  -- applied already
+  end if;
+
+  -- order@1: 3 differences
+  perform flowsmith.reset_flow('order');
+
+  -- flowsmith's own engine makes what is new at once, from the plan; any other by these calls.
+  if not flowsmith.create_flows(plan) then
+    execute $calls$
+      -- order@1: 3 differences
+      select pgflow.create_flow(flow_slug => 'order', max_attempts => 7);
+      select pgflow.add_step(flow_slug => 'order', step_slug => 'load');
+      select pgflow.add_step(flow_slug => 'order', step_slug => 'charge', deps_slugs => array['load'], timeout => 45);
+      select pgflow.add_step(flow_slug => 'order', step_slug => 'mail', deps_slugs => array['load']);
+    $calls$;
+  end if;
+
+  -- order@1: 3 differences
+  update pgflow.flows set opt_max_attempts = 7, opt_base_delay = 5, opt_timeout = 60
+    where flow_slug = 'order' and (opt_max_attempts, opt_base_delay, opt_timeout) is distinct from (7, 5, 60);
+
+  perform flowsmith.end_migration('20260103000000', 'change_order', plan);
+end
+$flowsmith$;

@@ -1,0 +1,45 @@
+-- file: 20260103000000_change_order.sql
+-- flowsmith migration 20260103000000_change_order
+--
+-- ~ order@1: step thank added  (flows/order.yaml)
+--     refused by the database where the flow has any run
+--
+-- Engine level 0.7.2 or later. Runs in one transaction and any number of times, by `flowsmith apply`,
+-- `psql -1 -f` or `sqlx migrate run`; written by `flowsmith compile`, not to be edited.
+do $flowsmith$
+declare
+  plan constant jsonb := $plan$
+{"format":1,"engine":"0.7.2","entries":[
+{"do":"put","state":"current","digest":"fc731526143e8f6eeef8ee294741d975b1569c76633e0d5446ec71741b0cbd4d","definition":{"flow":"order","version":1,"steps":[{"slug":"load"},{"slug":"charge","depends_on":["load"],"timeout":30},{"slug":"mail","depends_on":["charge"]},{"slug":"thank","depends_on":["mail"]}],"annotations":{"description":"What happens once an order is paid"}}}
+]}
+$plan$;
+begin
+  if to_regprocedure('flowsmith.create_flows(jsonb)') is null then
+    raise exception 'the flowsmith schema is missing in this database, or too old' using errcode = 'FL001', hint = 'Run `flowsmith install` first.';
+  end if;
+  if not flowsmith.begin_migration('20260103000000', 'change_order', plan) then
+    return;  -- applied already
+  end if;
+
+  -- order@1: step thank added
+  perform flowsmith.reset_flow('order');
+
+  -- flowsmith's own engine makes what is new at once, from the plan; any other by these calls.
+  if not flowsmith.create_flows(plan) then
+    execute $calls$
+      -- order@1: step thank added
+      select pgflow.create_flow(flow_slug => 'order');
+      select pgflow.add_step(flow_slug => 'order', step_slug => 'load');
+      select pgflow.add_step(flow_slug => 'order', step_slug => 'charge', deps_slugs => array['load'], timeout => 30);
+      select pgflow.add_step(flow_slug => 'order', step_slug => 'mail', deps_slugs => array['charge']);
+      select pgflow.add_step(flow_slug => 'order', step_slug => 'thank', deps_slugs => array['mail']);
+    $calls$;
+  end if;
+
+  -- order@1: step thank added
+  update pgflow.flows set opt_max_attempts = 3, opt_base_delay = 5, opt_timeout = 60
+    where flow_slug = 'order' and (opt_max_attempts, opt_base_delay, opt_timeout) is distinct from (3, 5, 60);
+
+  perform flowsmith.end_migration('20260103000000', 'change_order', plan);
+end
+$flowsmith$;

@@ -1,0 +1,36 @@
+-- file: 20260103000000_change_order.sql
+-- flowsmith migration 20260103000000_change_order
+--
+-- ~ order@1: 5 differences  (flows/order.yaml)
+--     step load: max_attempts 9 → the flow's
+--     step load: base_delay 0 s → the flow's
+--     step load: timeout 3600 s → the flow's
+--     step load: start_delay 10 s → none
+--     step charge: timeout 30 s → the flow's
+--
+-- Engine level 0.7.2 or later. Runs in one transaction and any number of times, by `flowsmith apply`,
+-- `psql -1 -f` or `sqlx migrate run`; written by `flowsmith compile`, not to be edited.
+do $flowsmith$
+declare
+  plan constant jsonb := $plan$
+{"format":1,"engine":"0.7.2","entries":[
+{"do":"put","state":"current","digest":"67d138723a05a8ef224d1bb72c6a273d326286461bde36610b7a9a4a5ccb3600","definition":{"flow":"order","version":1,"steps":[{"slug":"load"},{"slug":"charge","depends_on":["load"]},{"slug":"mail","depends_on":["charge"]}],"annotations":{"description":"What happens once an order is paid"}}}
+]}
+$plan$;
+begin
+  if to_regprocedure('flowsmith.create_flows(jsonb)') is null then
+    raise exception 'the flowsmith schema is missing in this database, or too old' using errcode = 'FL001', hint = 'Run `flowsmith install` first.';
+  end if;
+  if not flowsmith.begin_migration('20260103000000', 'change_order', plan) then
+    return;  -- applied already
+  end if;
+
+  -- order@1: 5 differences
+  update pgflow.steps set opt_max_attempts = null::int, opt_base_delay = null::int, opt_timeout = null::int, opt_start_delay = null::int
+    where flow_slug = 'order' and step_slug = 'load' and (opt_max_attempts, opt_base_delay, opt_timeout, opt_start_delay) is distinct from (null::int, null::int, null::int, null::int);
+  update pgflow.steps set opt_timeout = null::int
+    where flow_slug = 'order' and step_slug = 'charge' and (opt_timeout) is distinct from (null::int);
+
+  perform flowsmith.end_migration('20260103000000', 'change_order', plan);
+end
+$flowsmith$;

@@ -1,0 +1,249 @@
+//! Databases that cannot be worked with: each is told apart, says what to do, and no output ever holds a password.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+
+use sqlx::ConnectOptions;
+
+use crate::command::{Project, official, ours};
+use crate::engine_definitions::{execute, text};
+use crate::safety::wait_until;
+use crate::support::{self, Database};
+
+const PASSWORD: &str = "hunter2-Zq";
+
+/// A project with one flow, compiled.
+fn project() -> Project {
+    let project = Project::new();
+    project.flow("order", "", "  load: {}\n  send: { depends_on: [load] }");
+    project.compile();
+    project
+}
+
+/// Whatever needs a database ends like this at this URL.
+fn all_end(project: &Project, url: &str, exit: i32, code: &str, words: &str) {
+    for command in ["plan", "apply", "drift", "status", "pull"] {
+        for flag in ["--verbose", "--quiet"] {
+            let outcome = project.run(&[command, flag, "--database", url]);
+            assert_eq!(outcome.code, exit, "{command}: {outcome}");
+            let said = outcome.both();
+            assert!(!said.contains(PASSWORD), "the password: {said}");
+            assert!(outcome.stderr.contains(&format!("error[{code}]: ")), "{command}: {outcome}");
+            assert!(outcome.stderr.contains("\n  = help: "), "{command}: {outcome}");
+            assert!(said.contains(words), "{words}: {command}: {outcome}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_down() {
+    let url = format!("postgres://app:{PASSWORD}@127.0.0.1:1/shop");
+    all_end(&project(), &url, 1, "FS902", "cannot connect to app@127.0.0.1:1/shop");
+    let url = format!("postgres:///shop?host=/nowhere/at/all&user=app&password={PASSWORD}");
+    all_end(&project(), &url, 1, "FS902", "cannot connect to app@");
+}
+
+#[test]
+fn a_url_that_is_none() {
+    for url in [
+        format!("postgres://app:{PASSWORD}@host:port/shop"),
+        format!("mysql://app:{PASSWORD}@host/shop"),
+        format!("app:{PASSWORD}@host/shop"),
+        format!("postgres://app:{PASSWORD}@[::1/shop"),
+        format!("postgres://app:{PASSWORD}@host/shop?sslmode={PASSWORD}"),
+        format!("host=localhost password={PASSWORD}"),
+    ] {
+        all_end(&project(), &url, 64, "FS901", "the database URL cannot be read");
+    }
+    let project = project().with("DATABASE_URL", &format!("nonsense {PASSWORD}"));
+    for command in [&["plan"][..], &["up", "--verbose"], &["plan", "--help"], &["nonsense"], &["doctor"], &["install"]]
+    {
+        let outcome = project.run(command);
+        assert!(!outcome.both().contains(PASSWORD), "{outcome}");
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_is_refused() {
+    let server = support::start(&support::folder("passwords"));
+    let mut c = server.connect_options("postgres").connect().await.unwrap();
+    execute(&mut c, "create role app login password 'the right one'").await;
+    execute(&mut c, "create database shop owner app").await;
+    let hba = text(&mut c, "current_setting('hba_file')").await.unwrap();
+    fs::write(hba, "local all postgres trust\nlocal all all scram-sha-256\n").unwrap();
+    execute(&mut c, "select pg_reload_conf()").await;
+    let url = |password: &str| server.url("shop").replace("user=postgres", &format!("user=app&password={password}"));
+    // The reload is on its way until a wrong password is refused.
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while url(PASSWORD).parse::<sqlx::postgres::PgConnectOptions>().unwrap().connect().await.is_ok() {
+        assert!(std::time::Instant::now() < end);
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    all_end(&project(), &url(PASSWORD), 1, "FS903", "password authentication failed");
+    let project = project();
+    let right = url("the%20right%20one");
+    let installed = project.run(&["install", "--verbose", "--database", &right]);
+    assert_eq!(installed.code, 0, "{installed}");
+    let applied = project.run(&["apply", "--verbose", "--database", &right]);
+    assert_eq!(applied.code, 0, "{applied}");
+    assert!(!applied.both().contains("right"), "{applied}");
+    let up = project.run(&["up", "--database", &right]);
+    assert_eq!(up.code, 0, "{up}");
+    assert!(!up.both().contains("right"), "{up}");
+    server.stop().unwrap();
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there() {
+    let database = Database::create().await;
+    let url = format!("{}&password={PASSWORD}", database.url().replace("/test_", "/no_such_"));
+    all_end(&project(), &url, 1, "FS904", "no_such_");
+}
+
+#[tokio::test]
+async fn a_role_without_rights() {
+    for database in [ours().await, official().await] {
+        let role =
+            format!("stranger_{}", text(&mut database.connect().await, "md5(current_database())").await.unwrap());
+        execute(&mut database.connect().await, &format!("create role {role} login")).await;
+        let url = database.url().replace("user=postgres", &format!("user={role}&password={PASSWORD}"));
+        all_end(&project(), &url, 1, "FS905", "permission denied");
+    }
+}
+
+#[tokio::test]
+async fn a_database_without_an_engine() {
+    let database = Database::create().await;
+    all_end(&project(), &database.url(), 1, "FS909", "flowsmith install");
+}
+
+#[tokio::test]
+async fn a_database_without_pgmq() {
+    let database = ours().await;
+    execute(&mut database.connect().await, "drop schema pgmq cascade").await;
+    all_end(&project(), &database.url(), 1, "FS909", "has no pgmq");
+}
+
+#[tokio::test]
+async fn an_install_that_is_half_made() {
+    let database = official().await;
+    execute(&mut database.connect().await, "drop function pgflow.start_tasks").await;
+    all_end(&project(), &database.url(), 1, "FS918", "part of an engine: level 0.8.1 without function start_tasks");
+}
+
+#[tokio::test]
+async fn an_official_engine_without_a_ledger() {
+    let database = official().await;
+    execute(&mut database.connect().await, "drop schema flowsmith cascade").await;
+    let project = project();
+    let outcome = project.run(&["apply", "--database", &database.url()]);
+    assert_eq!(outcome.code, 1, "{outcome}");
+    assert!(outcome.stderr.contains("FS919") && outcome.stderr.contains("flowsmith install"), "{outcome}");
+    assert_eq!(project.run(&["plan", "--database", &database.url()]).code, 2);
+}
+
+#[tokio::test]
+async fn an_engine_of_another_level_than_a_flow_needs() {
+    let database = official().await;
+    let project = Project::on(&database);
+    project.flow("order", "", "  load: { if: { paid: true } }");
+    project.compile();
+    let plan = project.ends(2, &["plan"]);
+    assert!(plan.contains("refused: the engine has no conditions or skip modes; they need level 0.14"), "{plan}");
+    let refused = project.ends(1, &["apply"]);
+    assert!(refused.contains("FS909") && refused.contains("which this engine does not have"), "{refused}");
+    let refused = project.ends(4, &["compile", "--engine", "0.8.1"]);
+    assert!(refused.contains("0.8.1"), "{refused}");
+}
+
+/// A pooler in transaction mode in front of the shared server, stopped when dropped.
+struct Pooler {
+    process: Child,
+    url: String,
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Pooler {
+    /// None where the machine has no `pgbouncer`; `FLOWSMITH_TEST_PGBOUNCER` names one that is not on the path.
+    async fn start(database: &Database) -> Option<Self> {
+        let program = std::env::var("FLOWSMITH_TEST_PGBOUNCER").unwrap_or("pgbouncer".to_owned());
+        Command::new(&program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().ok()?;
+        let folder = support::folder("pooler");
+        fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let name = text(&mut database.connect().await, "current_database()").await.unwrap();
+        let socket = text(&mut database.connect().await, "current_setting('unix_socket_directories')").await.unwrap();
+        let settings = format!(
+            "[databases]\n{name} = host={socket} port=5432 user=postgres\n[pgbouncer]\npool_mode = transaction\n\
+             auth_type = any\nunix_socket_dir = {folder}\nlisten_port = 6543\nlogfile = {folder}/log\ndefault_pool_size = 3\n\
+             server_round_robin = 1\nserver_reset_query_always = 0\n",
+            folder = folder.display()
+        );
+        let file = folder.join("pgbouncer.ini");
+        fs::write(&file, settings).unwrap();
+        let mut command = Command::new(&program);
+        if rustix::process::geteuid().is_root() {
+            // It refuses root; only the server's own user may enter the folder of its socket.
+            let owner = Command::new("stat").args(["-c", "%U", &socket]).output().unwrap();
+            command.args(["-u", String::from_utf8(owner.stdout).unwrap().trim()]);
+        }
+        let process = command.arg(file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let url = format!("postgresql:///{name}?host={}&port=6543&user=postgres", folder.display());
+        let pooler = Self { process, url };
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while let Err(error) = pooler.options().connect().await {
+            let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
+            assert!(std::time::Instant::now() < end, "{error}: {}", log());
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        Some(pooler)
+    }
+
+    fn options(&self) -> sqlx::postgres::PgConnectOptions {
+        self.url.parse::<sqlx::postgres::PgConnectOptions>().unwrap().extra_float_digits(None)
+    }
+}
+
+#[tokio::test]
+async fn everything_works_behind_a_transaction_pooler() {
+    let database = ours().await;
+    let Some(pooler) = Pooler::start(&database).await else {
+        let mut stderr = std::io::stderr();
+        let _ =
+            std::io::Write::write_all(&mut stderr, b"\nSKIPPED, NOT PROVEN: there is no pgbouncer on this machine\n");
+        return;
+    };
+    // Several server connections, so that each transaction may meet another one than the last.
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        let mut c = pooler.options().connect().await.unwrap();
+        execute(&mut c, "begin").await;
+        open.push(c);
+    }
+    for c in &mut open {
+        execute(c, "commit").await;
+    }
+    let project = project().with("DATABASE_URL", &pooler.url);
+    assert!(project.ends(2, &["plan"]).contains("new flow, 2 steps"));
+    project.done(&["install"]);
+    project.done(&["apply"]);
+    project.flow("order", "version: 2", "  load: {}");
+    project.flow("signup", "", "  ask: {}");
+    project.compile();
+    project.ends(2, &["plan"]);
+    let both = [project.start(&["apply"]), project.start(&["apply"])];
+    for apply in both {
+        let output = apply.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    for command in [&["plan"][..], &["drift"], &["status"], &["doctor"], &["up"]] {
+        project.done(command);
+    }
+    wait_until(&database, "2 = (select count(*) from flowsmith.migrations)").await;
+    wait_until(&database, "0 = (select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database()))").await;
+}

@@ -1,0 +1,101 @@
+//! `up` on an embedded server: from an empty folder to a database that is in sync, and again.
+
+use std::time::Instant;
+
+use crate::command::{Outcome, Project};
+use crate::support;
+
+/// A project whose embedded server is stopped whatever becomes of the test.
+struct Embedded(Project);
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        let _ = self.0.command(&["down"]).output();
+    }
+}
+
+fn embedded() -> Embedded {
+    let binaries = support::binaries().dir.display().to_string();
+    let project = Embedded(Project::new().with("FLOWSMITH_POSTGRES_BIN", &binaries));
+    // As root, the server runs as another user, who must be able to enter.
+    let everyone = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(project.0.path(""), everyone).unwrap();
+    project
+}
+
+fn connect_url(up: &Outcome) -> String {
+    let (_, rest) = up.stdout.split_once("Connect: psql '").unwrap();
+    rest.split_once('\'').unwrap().0.to_owned()
+}
+
+#[test]
+fn from_nothing_to_in_sync_and_again() {
+    let embedded = embedded();
+    let project = &embedded.0;
+    project.done(&["init"]);
+    assert!(project.read("flows/welcome.yaml").contains("flow: welcome"));
+    let first = project.done(&["up"]);
+    for words in ["Checked", "Compiled", "PostgreSQL  started", "Engine", "In sync now", "Connect: "] {
+        assert!(first.stdout.contains(words), "{words}: {first}");
+    }
+    let began = Instant::now();
+    let second = project.done(&["up"]);
+    let took = began.elapsed();
+    for words in ["nothing new", "PostgreSQL  running", "is up to date", "In sync  the database"] {
+        assert!(second.stdout.contains(words), "{words}: {second}");
+    }
+    assert!(took.as_secs() < 5, "{took:?}");
+    assert_eq!(project.migrations().len(), 1);
+
+    // Without a URL, the others find the embedded database.
+    project.done(&["plan"]);
+    assert!(project.done(&["drift"]).stdout.contains("None"));
+    assert!(project.done(&["status"]).stdout.contains("1 migration, 0 pending"));
+    project.done(&["doctor"]);
+
+    // What came by psql survives a stop, and is seen as drift.
+    let psql = |url: &str, sql: &str| {
+        let output = std::process::Command::new("psql").args(["-X", "-qAt", url, "-c", sql]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    psql(&connect_url(&second), "update pgflow.flows set opt_timeout = 77");
+    let stopped = project.done(&["down"]);
+    assert!(stopped.stderr.contains("stopped; its data stays"), "{stopped}");
+    assert!(project.done(&["down"]).stderr.contains("No embedded PostgreSQL runs here"));
+
+    // A command that needs the server starts it for as long as it takes.
+    assert!(project.ends(3, &["drift"]).contains("77 s"));
+    assert!(project.done(&["down"]).stderr.contains("No embedded PostgreSQL runs here"));
+    assert!(project.ends(3, &["up"]).contains("FS914"));
+    project.done(&["compile", "--from-live"]);
+    project.done(&["apply", "--accept-drift"]);
+    let third = project.done(&["up"]);
+    assert_eq!(psql(&connect_url(&third), "select count(*) from flowsmith.migrations"), "2");
+    project.done(&["down"]);
+}
+
+#[test]
+fn no_database_and_no_server_is_said() {
+    let project = Project::new();
+    project.flow("order", "", "  load: {}");
+    for command in ["plan", "apply", "drift", "status", "pull", "doctor", "install"] {
+        let refused = project.ends(64, &[command]);
+        assert!(refused.contains("FS824") && refused.contains("flowsmith up"), "{refused}");
+    }
+    assert!(!project.path(".flowsmith").exists());
+    project.done(&["check"]);
+    project.compile();
+    let behind = Project::new();
+    behind.flow("order", "", "  load: {}");
+    assert!(behind.ends(2, &["up", "--no-compile"]).contains("FS827"));
+}
+
+#[test]
+fn init_keeps_what_is_there() {
+    let project = Project::new();
+    project.write("flowsmith.toml", "flows = \"mine\"\n");
+    project.done(&["init"]);
+    project.done(&["init"]);
+    assert_eq!(project.read("flowsmith.toml"), "flows = \"mine\"\n");
+}

@@ -1,6 +1,7 @@
 //! The command line: arguments in, library called, report out, exit code.
 
 mod args;
+mod background;
 mod command;
 mod exit;
 mod output;

@@ -21,7 +21,7 @@ pub(crate) const EMBEDDED_DATABASE: &str = "flowsmith";
 pub(crate) struct Place {
     pub(crate) target: Target,
     /// Kept so that a server which this command started stops with it.
-    pub(crate) _server: Option<Server>,
+    _server: Option<Server>,
 }
 
 impl Place {
@@ -39,7 +39,12 @@ impl Place {
             ));
         }
         let server = start(project, Lifetime::Owner, output)?;
-        Ok(Self { target: Target::new(server.connect_options(EMBEDDED_DATABASE)), _server: Some(server) })
+        Ok(Self::embedded(server))
+    }
+
+    /// The database of the embedded server.
+    pub(crate) fn embedded(server: Server) -> Self {
+        Self { target: Target::new(server.connect_options(EMBEDDED_DATABASE)), _server: Some(server) }
     }
 
     /// Connects, and looks which engine there is.

@@ -30,7 +30,7 @@ pub enum Failure {
     Lost,
     /// The engine is missing or lacks a feature (FL001).
     Engine,
-    /// A safety guard in the database refused (FL002).
+    /// A safety guard in the database refused (FL002), or the migration does not fit the database (FL004).
     Guard,
     /// The database does not hold what was meant (FL003).
     Mismatch,
@@ -122,7 +122,7 @@ fn from_server(error: &PgDatabaseError) -> DatabaseError {
         "57P01" | "57P02" | "25P03" | "57P05" => Failure::Lost,
         "57P03" | "53300" => Failure::Unreachable,
         "FL001" => Failure::Engine,
-        "FL002" => Failure::Guard,
+        "FL002" | "FL004" => Failure::Guard,
         "FL003" => Failure::Mismatch,
         _ => Failure::Sql,
     };

@@ -6,7 +6,7 @@ pub use hazard::Hazard;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::{Catalog, Flow, FlowId, Ignore, State};
+use crate::catalog::{Catalog, Ignore, State};
 use crate::diff::{Change, ChangeSet, diff};
 use crate::live::{Live, RunCounts};
 use crate::migration::carry_over;
@@ -86,25 +86,4 @@ pub fn plan(
         })
         .collect();
     Plan { changes, unmanaged }
-}
-
-/// Gives flows that were made by hand the name that their slug suggests: `order_v2` is version 2 of `order` where there
-/// is an `order`. For adopting a database; a recorded flow keeps its name.
-pub fn infer_versions(catalog: &Catalog) -> Catalog {
-    let known = |slug: &str| catalog.get(slug).is_some_and(|flow| flow.id.version == 1);
-    catalog
-        .iter()
-        .map(|(slug, flow)| {
-            let mut flow = Flow::clone(flow);
-            let split = slug.rsplit_once("_v").filter(|(base, _)| flow.state == State::Unmanaged && known(base));
-            if let Some((base, Ok(version))) = split.map(|(base, digits)| (base, digits.parse::<u32>())) {
-                let id = FlowId::new(base, version);
-                // `order_v02` or `order_v1` is no name that a version of `order` has.
-                if version > 1 && id.database_slug() == slug {
-                    flow.id = id;
-                }
-            }
-            flow
-        })
-        .collect()
 }

@@ -1,5 +1,9 @@
 //! Pulling: flow files from what a database holds.
 
+mod adopt;
+
+pub use adopt::adopt;
+
 use std::path::PathBuf;
 use std::sync::LazyLock;
 

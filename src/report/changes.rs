@@ -87,6 +87,6 @@ pub(super) fn change_text(change: &Change, width: usize) -> String {
 }
 
 /// `1 change`, `3 changes`.
-pub(super) fn counted(count: usize, noun: &str) -> String {
+pub fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

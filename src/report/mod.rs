@@ -9,7 +9,7 @@ mod plan;
 mod status;
 mod style;
 
-pub use changes::changes_text;
+pub use changes::{changes_text, counted};
 pub use doctor::{doctor_json, doctor_text};
 pub use drift::{drift_json, drift_markdown, drift_text};
 pub use plan::{plan_json, plan_markdown, plan_text};

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use flowsmith::check::{Checked, check_files};
 use flowsmith::definition::Trigger;
 use flowsmith::report::findings::{self, Report};
-use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::cli::args::{CheckArgs, CheckFormat};
+use crate::cli::background::Background;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::project::Project;
@@ -36,31 +36,15 @@ pub(crate) fn or_refuse(project: &Project, output: &Output) -> Result<Checked, F
     accept(project.check(), project, output)
 }
 
-/// A check that goes on while the database is asked.
-pub(crate) struct Checking(JoinHandle<Checked>);
-
-impl Checking {
-    /// Starts it.
-    pub(crate) fn start(project: &Project) -> Result<Self, Failure> {
-        require_flows(project)?;
-        let project = project.clone();
-        Ok(Self(spawn_blocking(move || project.check())))
-    }
-
-    /// Waits for it, and ends as [`or_refuse`] does.
-    pub(crate) async fn or_refuse(self, project: &Project, output: &Output) -> Result<Checked, Failure> {
-        let checked = self.0.await.map_err(|error| {
-            Failure::without_help(
-                Exit::Failed,
-                "FS828",
-                format!("the check broke off, which is a defect of flowsmith: {error}"),
-            )
-        })?;
-        accept(checked, project, output)
-    }
+/// Starts a check that goes on while the database is asked; [`accept`] takes what it gives.
+pub(crate) fn start(project: &Project) -> Result<Background<Checked>, Failure> {
+    require_flows(project)?;
+    let project = project.clone();
+    Ok(Background::start(move || project.check()))
 }
 
-fn accept(checked: Checked, project: &Project, output: &Output) -> Result<Checked, Failure> {
+/// Refuses a check with errors; says the warnings of any other.
+pub(crate) fn accept(checked: Checked, project: &Project, output: &Output) -> Result<Checked, Failure> {
     if checked.findings.is_empty() {
         return Ok(checked);
     }

@@ -5,9 +5,8 @@ use flowsmith::live::read_snapshot;
 use flowsmith::migration::Folder;
 use flowsmith::report::{drift_json, drift_markdown, drift_text};
 
-use tokio::task::spawn_blocking;
-
 use crate::cli::args::{ReportArgs, ReportFormat};
+use crate::cli::background::Background;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::project::Project;
@@ -15,18 +14,12 @@ use crate::cli::session::Place;
 
 pub(crate) async fn run(args: &ReportArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     let path = project.migrations.clone();
-    let reading = spawn_blocking(move || Folder::read(&path));
+    let reading = Background::start(move || Folder::read(&path));
     let place = Place::find(project, output)?;
     let mut session = place.open().await?;
     let shape = session.shape()?;
     let live = read_snapshot(&mut session.connection, shape).await?;
-    let folder = reading.await.map_err(|error| {
-        Failure::without_help(
-            Exit::Failed,
-            "FS828",
-            format!("reading broke off, which is a defect of flowsmith: {error}"),
-        )
-    })??;
+    let folder = reading.finish().await??;
     let drift = drift(&folder, &live, &project.ignore)?;
     let subject = session.subject();
     output.report(&match args.format {

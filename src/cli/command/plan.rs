@@ -10,20 +10,20 @@ use flowsmith::plan::{changes, plan};
 use flowsmith::report::{plan_json, plan_markdown, plan_text};
 
 use crate::cli::args::{ReportArgs, ReportFormat};
-use crate::cli::command::check::{Checking, note_triggers};
+use crate::cli::command::check::{self, note_triggers};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::project::Project;
 use crate::cli::session::Place;
 
 pub(crate) async fn run(args: &ReportArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
-    let checking = Checking::start(project)?;
+    let checking = check::start(project)?;
     let folder = Folder::read(&project.migrations)?;
     let place = Place::find(project, output)?;
     let mut session = place.open().await?;
     let shape = session.shape()?;
     let live = read_snapshot(&mut session.connection, shape).await?;
-    let checked = checking.or_refuse(project, output).await?;
+    let checked = check::accept(checking.finish().await?, project, output)?;
     let status = Status::new(folder.migrations(), &live.ledger);
     let pending: BTreeSet<&str> = status.pending().into_iter().collect();
     let deletions = deletions(folder.migrations().iter().filter(|m| pending.contains(m.id().as_str())))?;

@@ -7,8 +7,7 @@ use flowsmith::apply::ApplySettings;
 use flowsmith::catalog::{Catalog, State};
 use flowsmith::live::read_snapshot;
 use flowsmith::migration::{Folder, compile, replay};
-use flowsmith::plan::infer_versions;
-use flowsmith::pull::{PulledFile, flow_file};
+use flowsmith::pull::{PulledFile, adopt, flow_file};
 
 use crate::cli::args::PullArgs;
 use crate::cli::command::{apply, check, compile as compile_command};
@@ -18,7 +17,8 @@ use crate::cli::project::Project;
 use crate::cli::session::Place;
 
 pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
-    let mut folder = Folder::read(&project.migrations)?;
+    // A folder that was tampered with is found before anything is written.
+    Folder::read(&project.migrations)?;
     let place = Place::find(project, output)?;
     let mut session = place.open().await?;
     let shape = session.shape()?;
@@ -32,26 +32,37 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
     }
     let live = read_snapshot(&mut session.connection, shape).await?;
     drop(session);
-    let wanted = wanted(project, infer_versions(&live.catalog));
+    let adopted: Catalog = adopt(&live.catalog)
+        .iter()
+        .filter(|(slug, _)| !project.ignore.matches(slug))
+        .map(|(_, flow)| flow.clone())
+        .collect();
+    let wanted = wanted(project, &adopted);
     write(wanted.iter().map(|(_, flow)| flow_file(flow)).collect(), args, project, output)?;
-    if args.files_only || wanted.is_empty() {
-        return Ok(Exit::Done);
+    if !args.files_only {
+        record(adopted, &place, project, output).await?;
     }
-    let checked = check::or_refuse(project, output)?;
-    let mut settings = compile_command::settings(&folder, None);
-    settings.name = Some("baseline".to_owned());
-    settings.files = compile_command::files(&checked);
-    let compiled = compile(&replay(folder.migrations())?, checked.catalog, &settings)?;
-    compile_command::write(compiled, &mut folder, output)?;
-    // Every call in the baseline finds what it would make; its self-check proves that, and the ledger has it.
-    let apply_settings =
-        ApplySettings { ignore: project.ignore.clone(), accept_drift: true, ..ApplySettings::default() };
-    apply::say(&apply::pending(&place, &folder, &apply_settings, output).await?, output);
+    // What the database holds is adopted whatever it is; what can never work is said all the same.
+    check::or_refuse(project, output)?;
     Ok(Exit::Done)
 }
 
+/// Writes the baseline and applies it: every call in it finds what it would make, its self-check proves that, and the
+/// ledger has it.
+async fn record(adopted: Catalog, place: &Place, project: &Project, output: &Output) -> Result<(), Failure> {
+    let mut folder = Folder::read(&project.migrations)?;
+    let mut settings = compile_command::settings(&folder, None);
+    settings.name = Some("baseline".to_owned());
+    let compiled = compile(&replay(folder.migrations())?, adopted, &settings)?;
+    compile_command::write(compiled, &mut folder, output)?;
+    let apply_settings =
+        ApplySettings { ignore: project.ignore.clone(), accept_drift: true, ..ApplySettings::default() };
+    apply::say(&apply::pending(place, &folder, &apply_settings, output).await?, output);
+    Ok(())
+}
+
 /// The live flows that the files do not have, or have otherwise.
-fn wanted(project: &Project, live: Catalog) -> Catalog {
+fn wanted(project: &Project, live: &Catalog) -> Catalog {
     let held = if project.flows.is_dir() { project.check().catalog } else { Catalog::new() };
     live.iter()
         .filter(|(slug, flow)| {

@@ -1,9 +1,9 @@
 //! `flowsmith up` and `flowsmith down`
 
 use flowsmith::apply::ApplySettings;
-use flowsmith::database::Target;
 use flowsmith::engine::install::{EngineAction, InputStyle, install};
 use flowsmith::migration::{Folder, compile, replay};
+use flowsmith::report::counted;
 use flowsmith::server::{Lifetime, Server};
 
 use crate::cli::args::UpArgs;
@@ -15,8 +15,12 @@ use crate::cli::session::{self, Place};
 
 pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     let checked = check::or_refuse(project, output)?;
-    let flows = checked.catalog.len();
-    step(output, "Checked", &format!("{flows} flows with {} steps in {} files", checked.steps, checked.files));
+    let flows = counted(checked.catalog.len(), "flow");
+    step(
+        output,
+        "Checked",
+        &format!("{flows} with {} in {}", counted(checked.steps, "step"), counted(checked.files, "file")),
+    );
 
     let mut folder = Folder::read(&project.migrations)?;
     let mut settings = compile_command::settings(&folder, None);
@@ -48,7 +52,7 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
     }
     let changed = !applied.migrations.is_empty() || !matches!(report.engine, EngineAction::UpToDate(_));
     let state = if changed { "In sync now" } else { "In sync" };
-    step(output, state, &format!("the database holds what the {flows} flows say"));
+    step(output, state, &format!("the database holds what the flow files say ({flows})"));
     output.report(&format!("\nConnect: {connect}\n"));
     check::note_triggers(&checked.declared_triggers, output);
     Ok(Exit::Done)
@@ -72,9 +76,8 @@ async fn place(project: &Project, output: &Output) -> Result<(Place, String), Fa
     server.ensure_database(session::EMBEDDED_DATABASE).await?;
     let how = if server.started_here() { "started" } else { "running" };
     step(output, "PostgreSQL", &format!("{how}, data in {}", server.folder().display()));
-    let target = Target::new(server.connect_options(session::EMBEDDED_DATABASE));
     let connect = format!("psql '{}'\nStop it: flowsmith down", server.url(session::EMBEDDED_DATABASE));
-    Ok((Place { target, _server: Some(server) }, connect))
+    Ok((Place::embedded(server), connect))
 }
 
 /// Stops the embedded server.

@@ -147,3 +147,18 @@ async fn files_only_records_nothing() {
     let plan = project.ends(2, &["plan"]);
     assert!(plan.contains("unmanaged → current"), "{plan}");
 }
+
+#[tokio::test]
+async fn a_condition_that_can_never_match_is_adopted_and_said() {
+    let database = ours().await;
+    let mut c = database.connect().await;
+    execute(&mut c, "select pgflow.create_flow('odd'), pgflow.add_step('odd', 'first')").await;
+    let pattern = r#"select pgflow.add_step('odd', 'second', array['first'], required_input_pattern => '{"third": 1}')"#;
+    execute(&mut c, pattern).await;
+    let project = Project::on(&database);
+    let report = project.ends(4, &["pull"]);
+    assert!(report.contains("error[FS402]"), "{report}");
+    assert!(project.read("flows/odd.yaml").contains("third"));
+    project.done(&["drift"]);
+    project.done(&["status"]);
+}

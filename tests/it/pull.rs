@@ -153,7 +153,8 @@ async fn a_condition_that_can_never_match_is_adopted_and_said() {
     let database = ours().await;
     let mut c = database.connect().await;
     execute(&mut c, "select pgflow.create_flow('odd'), pgflow.add_step('odd', 'first')").await;
-    let pattern = r#"select pgflow.add_step('odd', 'second', array['first'], required_input_pattern => '{"third": 1}')"#;
+    let pattern =
+        r#"select pgflow.add_step('odd', 'second', array['first'], required_input_pattern => '{"third": 1}')"#;
     execute(&mut c, pattern).await;
     let project = Project::on(&database);
     let report = project.ends(4, &["pull"]);

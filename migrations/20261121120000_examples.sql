@@ -30,7 +30,7 @@ begin
   -- flowsmith's own engine makes what is new at once, from the plan; any other by these calls.
   if not flowsmith.create_flows(plan) then
     execute $calls$
-      -- catalog_etl@1: new flow, 7 steps
+      -- catalog_etl@1
       select pgflow.create_flow(flow_slug => 'catalog_etl', base_delay => 10, timeout => 900);
       select pgflow.add_step(flow_slug => 'catalog_etl', step_slug => 'download', max_attempts => 6, step_type => 'map', when_exhausted => 'skip');
       select pgflow.add_step(flow_slug => 'catalog_etl', step_slug => 'parse', deps_slugs => array['download'], step_type => 'map');
@@ -39,14 +39,14 @@ begin
       select pgflow.add_step(flow_slug => 'catalog_etl', step_slug => 'publish', deps_slugs => array['quality']);
       select pgflow.add_step(flow_slug => 'catalog_etl', step_slug => 'warm_cache', deps_slugs => array['publish'], when_exhausted => 'skip-cascade');
       select pgflow.add_step(flow_slug => 'catalog_etl', step_slug => 'announce', deps_slugs => array['warm_cache']);
-      -- invoice_reminders@1: new flow, 5 steps
+      -- invoice_reminders@1
       select pgflow.create_flow(flow_slug => 'invoice_reminders', max_attempts => 5, base_delay => 30);
       select pgflow.add_step(flow_slug => 'invoice_reminders', step_slug => 'overdue');
       select pgflow.add_step(flow_slug => 'invoice_reminders', step_slug => 'remind', deps_slugs => array['overdue'], timeout => 120, step_type => 'map');
       select pgflow.add_step(flow_slug => 'invoice_reminders', step_slug => 'report', deps_slugs => array['overdue', 'remind'], when_exhausted => 'skip');
       select pgflow.add_step(flow_slug => 'invoice_reminders', step_slug => 'hand_over', deps_slugs => array['report'], start_delay => 604800, required_input_pattern => '{"report":{"unanswered":true}}', when_unmet => 'skip-cascade');
       select pgflow.add_step(flow_slug => 'invoice_reminders', step_slug => 'archive', deps_slugs => array['hand_over']);
-      -- order_fulfilment@2: new version, 7 steps
+      -- order_fulfilment@2
       select pgflow.create_flow(flow_slug => 'order_fulfilment_v2', max_attempts => 4, base_delay => 2, timeout => 90);
       select pgflow.add_step(flow_slug => 'order_fulfilment_v2', step_slug => 'load');
       select pgflow.add_step(flow_slug => 'order_fulfilment_v2', step_slug => 'perks', required_input_pattern => '{"plan":"premium"}', forbidden_input_pattern => '{"source":"import"}');
@@ -55,11 +55,11 @@ begin
       select pgflow.add_step(flow_slug => 'order_fulfilment_v2', step_slug => 'review', deps_slugs => array['load'], timeout => 600, required_input_pattern => '{"load":{"flagged":true}}');
       select pgflow.add_step(flow_slug => 'order_fulfilment_v2', step_slug => 'ship', deps_slugs => array['reserve', 'review']);
       select pgflow.add_step(flow_slug => 'order_fulfilment_v2', step_slug => 'survey', deps_slugs => array['ship'], start_delay => 259200, when_exhausted => 'skip');
-      -- signup@1: new flow, 2 steps
+      -- signup@1
       select pgflow.create_flow(flow_slug => 'signup');
       select pgflow.add_step(flow_slug => 'signup', step_slug => 'verify_address');
       select pgflow.add_step(flow_slug => 'signup', step_slug => 'welcome', deps_slugs => array['verify_address']);
-      -- signup@2: new version, 3 steps
+      -- signup@2
       select pgflow.create_flow(flow_slug => 'signup_v2');
       select pgflow.add_step(flow_slug => 'signup_v2', step_slug => 'verify_address', max_attempts => 1, timeout => 30);
       select pgflow.add_step(flow_slug => 'signup_v2', step_slug => 'welcome', deps_slugs => array['verify_address']);

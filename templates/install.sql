@@ -94,12 +94,14 @@ do {{ outer }}
 declare
   installed text := (select l.checksum from flowsmith.ledger l where l.version = {{ script.version }});
 begin
-  if installed is null then
+  -- Also where a function is gone, as `drop schema pgflow cascade` takes start_flow along: the file can run again.
+  if installed is null or to_regprocedure('flowsmith.start_flow(text,jsonb,uuid)') is null then
     execute {{ inner }}
 {{ script.sql }}
 {{ inner }};
     insert into flowsmith.ledger (version, checksum, tool_version)
-    values ({{ script.version }}, {{ script.checksum | literal }}, {{ tool_version | literal }});
+    values ({{ script.version }}, {{ script.checksum | literal }}, {{ tool_version | literal }})
+    on conflict do nothing;
   elsif installed <> {{ script.checksum | literal }} then
     raise exception 'flowsmith: ledger file % was installed with another content', {{ script.name | literal }}
       using errcode = 'FL002', hint = 'Released files are never edited: use an unmodified flowsmith.';

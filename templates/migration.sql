@@ -1,6 +1,7 @@
 {#-
   One migration. What the fields are: src/migration/render.rs.
-  Every value goes through `literal` (SQL) or `comment`; the three tags occur in none of the values.
+  Every value goes through `literal` (SQL) or `comment`; the three tags occur in none of the values
+  (plan and name hold every value that stands inside the body; comments there name flows only).
 -#}
 -- flowsmith migration {{ id|comment }}
 --
@@ -24,7 +25,7 @@ begin
   end if;
 {%- for flow in gone %}
 
-  -- {{ flow.id }}: {{ flow.title }}
+  -- {{ flow.id }}
   perform flowsmith.{{ flow.action }}_flow({{ flow.slug|literal }});
 {%- endfor %}
 {%- if made %}
@@ -33,7 +34,7 @@ begin
   if not flowsmith.create_flows(plan) then
     execute {{ calls_tag }}
 {%- for flow in made %}
-      -- {{ flow.id }}: {{ flow.title }}
+      -- {{ flow.id }}
       select pgflow.create_flow(flow_slug => {{ flow.slug|literal }}
         {%- for option in flow.options %}, {{ option.name }} => {{ option.value }}{% endfor %});
 {%- for step in flow.steps %}
@@ -49,7 +50,7 @@ begin
 {%- endif %}
 {%- for flow in tuned %}
 
-  -- {{ flow.id }}: {{ flow.title }}
+  -- {{ flow.id }}
 {%- for update in flow.updates %}
   update {{ update.table }} set {% for option in update.set -%}
       {{ option.name }} = {{ option.value }}{% if not loop.last %}, {% endif %}{% endfor %}

@@ -14,7 +14,8 @@
 -- where they differ, and writes the ledger row. All in the caller's transaction: whatever
 -- raises leaves nothing behind.
 --
--- Lock order, always the same: the advisory lock, flow_versions, pgflow.flows (row), pgflow.steps, pgflow.deps.
+-- Lock order, always the same: the advisory lock, flow_versions, pgflow.runs (table), pgflow.flows (row), pgflow.steps,
+-- pgflow.deps.
 --
 -- SQLSTATEs raised here: FL001 the engine is missing or lacks a feature; FL002 refused by a safety guard; FL003 the
 -- database does not hold what was meant; FL004 a malformed or conflicting migration.
@@ -236,9 +237,14 @@ create or replace function flowsmith.begin_migration(version text, name text, pl
 language plpgsql set search_path = '' as $$
 declare
   conflict record;
+  strangers text[];
 begin
   perform pg_catalog.pg_advisory_xact_lock(flowsmith.lock_key());
-  if exists (select 1 from flowsmith.migrations m where m.version = begin_migration.version) then
+  select m.name into conflict from flowsmith.migrations m where m.version = begin_migration.version;
+  if found and conflict.name <> begin_migration.name then
+    raise exception 'flowsmith: version % is taken here by another migration, %', begin_migration.version, conflict.name
+      using errcode = 'FL004', hint = 'Two branches compiled in the same second: delete one of the two files, run `flowsmith compile --rehash`, and compile it again.';
+  elsif found then
     raise notice 'flowsmith: migration % is already applied, nothing to do', begin_migration.version;
     return false;
   end if;
@@ -255,6 +261,15 @@ begin
       using errcode = 'FL001', hint = 'They need engine level 0.14: upgrade the engine, or leave `if`, `if_not`, `when_unmet` and `when_exhausted` out.';
   end if;
 
+  select e ->> 'flow' as flow, e ->> 'version' as version into conflict
+  from jsonb_array_elements(plan -> 'entries') e
+  where e ->> 'do' <> 'put' and not exists (
+    select 1 from flowsmith.flow_versions v where v.flow = e ->> 'flow' and v.version = (e ->> 'version')::int)
+  limit 1;
+  if found then
+    raise exception 'flowsmith: migration % changes flow %@%, which no migration has brought here', begin_migration.version, conflict.flow, conflict.version
+      using errcode = 'FL004', hint = 'Run the migrations in their order.';
+  end if;
   select v.flow, v.version, v.migration into conflict
   from jsonb_array_elements(plan -> 'entries') e
   join flowsmith.flow_versions v
@@ -279,6 +294,14 @@ begin
       using errcode = 'FL002', hint = 'Give the flow another slug.';
   end if;
 
+  -- A flow of that slug that someone else made, with runs: its steps must not change under them.
+  select array_agg(f.flow_slug) into strangers
+  from jsonb_array_elements(plan -> 'entries') e
+  join pgflow.flows f on f.flow_slug = flowsmith.database_slug(e #>> '{definition,flow}', (e #>> '{definition,version}')::int)
+  where e ->> 'do' = 'put'
+    and not exists (select 1 from flowsmith.flow_versions v where v.flow_slug = f.flow_slug)
+    and exists (select 1 from pgflow.runs r where r.flow_slug = f.flow_slug);
+
   -- States are set at the end; until then a new version is no one's current one.
   insert into flowsmith.flow_versions as v (flow, version, flow_slug, state, digest, definition, migration)
   select d ->> 'flow', (d ->> 'version')::int, flowsmith.database_slug(d ->> 'flow', (d ->> 'version')::int),
@@ -287,6 +310,10 @@ begin
   where e ->> 'do' = 'put'
   on conflict on constraint flow_versions_pkey do update
     set digest = excluded.digest, definition = excluded.definition, migration = excluded.migration, updated_at = clock_timestamp();
+  if strangers is not null and not flowsmith.hold(strangers) then
+    raise exception 'flowsmith: another definition with runs stands under the slug of %', array_to_string(strangers, ', ')
+      using errcode = 'FL002', hint = 'Raise `version:` in the flow''s file, or `flowsmith pull` what is there.';
+  end if;
   return true;
 end
 $$;
@@ -385,19 +412,22 @@ $$;
 
 -- Takes away the steps of a flow whose shape changes, so that the calls that follow make them anew. Does nothing where
 -- the flow is not there or is as meant already; refuses where it has any run, since a run has copied the steps it
--- started with. The row lock keeps new runs out until the migration ends: a run's foreign key needs that row.
+-- started with. Whoever starts a run writes to pgflow.runs and so waits for the lock on that table until the migration
+-- ends; it is taken before the flow's row, as a starter takes them in that order too.
 create or replace function flowsmith.reset_flow(flow_slug text) returns void
 language plpgsql set search_path = '' as $$
-declare
-  runs bigint;
 begin
-  perform 1 from pgflow.flows f where f.flow_slug = reset_flow.flow_slug for update;
-  if not found or flowsmith.hold(array[reset_flow.flow_slug]) then
+  if flowsmith.hold(array[reset_flow.flow_slug]) then
     return;
   end if;
-  select count(*) into runs from pgflow.runs r where r.flow_slug = reset_flow.flow_slug;
-  if runs > 0 then
-    raise exception 'flowsmith: flow % has % run(s), its steps cannot be replaced', reset_flow.flow_slug, runs
+  lock table pgflow.runs in share row exclusive mode;
+  perform 1 from pgflow.flows f where f.flow_slug = reset_flow.flow_slug for update;
+  if not found then
+    return;
+  end if;
+  if exists (select 1 from pgflow.runs r where r.flow_slug = reset_flow.flow_slug) then
+    raise exception 'flowsmith: flow % has % run(s), its steps cannot be replaced', reset_flow.flow_slug,
+        (select count(*) from pgflow.runs r where r.flow_slug = reset_flow.flow_slug)
       using errcode = 'FL002', hint = 'Raise `version:` in the flow''s file: the new version gets a queue of its own and the old one drains.';
   end if;
   delete from pgflow.deps d where d.flow_slug = reset_flow.flow_slug;
@@ -411,6 +441,7 @@ language plpgsql set search_path = '' as $$
 declare
   runs bigint;
 begin
+  lock table pgflow.runs in share row exclusive mode;
   perform 1 from pgflow.flows f where f.flow_slug = drop_flow.flow_slug for update;
   if not found then
     return;
@@ -421,8 +452,9 @@ begin
       using errcode = 'FL002', hint = 'Wait until they end, or cancel them.';
   end if;
   perform pgmq.drop_queue(drop_flow.flow_slug) from pgmq.meta m where m.queue_name = drop_flow.flow_slug;
-  delete from pgflow.step_tasks t where t.flow_slug = drop_flow.flow_slug;
-  delete from pgflow.step_states s where s.flow_slug = drop_flow.flow_slug;
+  -- By run, which is indexed; the slug is not.
+  delete from pgflow.step_tasks t using pgflow.runs r where r.flow_slug = drop_flow.flow_slug and t.run_id = r.run_id;
+  delete from pgflow.step_states s using pgflow.runs r where r.flow_slug = drop_flow.flow_slug and s.run_id = r.run_id;
   delete from pgflow.runs r where r.flow_slug = drop_flow.flow_slug;
   delete from pgflow.deps d where d.flow_slug = drop_flow.flow_slug;
   delete from pgflow.steps s where s.flow_slug = drop_flow.flow_slug;

@@ -1,2 +1,3 @@
--- Notes that drift was accepted: $1 the flows that differ.
-insert into flowsmith.events (kind, detail) values ('drift-accepted', jsonb_build_object('flows', $1::text[]))
+-- Notes that drift was accepted: $1 the flows that differ, $2 every difference in words.
+insert into flowsmith.events (kind, detail)
+values ('drift-accepted', jsonb_build_object('flows', $1::text[], 'differences', $2::text[]))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Holder;
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, Failure};
 use crate::drift::Drift;
 use crate::migration::ReplayError;
 
@@ -67,7 +67,14 @@ impl ApplyError {
     /// What to do about it.
     pub fn help(&self) -> String {
         match self {
-            Self::Database(error) | Self::Migration { source: error, .. } => return error.help(),
+            Self::Database(error) => return error.help(),
+            Self::Migration { id, source } if matches!(source.failure(), Failure::Guard | Failure::Mismatch) => {
+                return format!(
+                    "{} First take this migration back: delete {id}.sql and run `flowsmith compile --rehash`.",
+                    source.help()
+                );
+            }
+            Self::Migration { source, .. } => return source.help(),
             Self::Replay(error) => error.help(),
             Self::NotRecorded(_) => "keep only migrations that `flowsmith compile` wrote in this folder",
             Self::Locked { .. } => "wait for it, or give a longer --lock-timeout",

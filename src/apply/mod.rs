@@ -57,7 +57,16 @@ pub struct Applied {
     pub drift: Drift,
 }
 
-/// Runs every pending migration of a folder. `progress` hears the id of each before it runs.
+/// What happens while migrations run, by id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress<'a> {
+    /// It begins.
+    Running(&'a str),
+    /// It is committed, after so long. Whatever fails later, it stays.
+    Applied(&'a str, Duration),
+}
+
+/// Runs every pending migration of a folder; `progress` hears of each.
 ///
 /// # Errors
 /// Any [`ApplyError`]; migrations that ran before it stay applied, the one that failed leaves nothing behind.
@@ -66,14 +75,15 @@ pub async fn apply(
     shape: LiveShape,
     folder: &Folder,
     settings: &ApplySettings,
-    mut progress: impl FnMut(&str),
+    mut progress: impl FnMut(Progress<'_>),
 ) -> Result<Applied, ApplyError> {
     let mut connection = target.connect().await?;
     let before = live::read_snapshot(&mut connection, shape).await?;
     let mut applied = Applied::default();
     let mut guarded = false;
     for migration in pending(folder, &before.ledger, settings)? {
-        progress(&migration.id());
+        let id = migration.id();
+        progress(Progress::Running(&id));
         let started = Instant::now();
         let mut transaction = begin(&mut connection, settings).await?;
         if !guarded {
@@ -82,7 +92,8 @@ pub async fn apply(
         }
         if run(&mut transaction, migration, started).await? {
             transaction.commit().await.map_err(DatabaseError::from)?;
-            applied.migrations.push((migration.id(), started.elapsed()));
+            progress(Progress::Applied(&id, started.elapsed()));
+            applied.migrations.push((id, started.elapsed()));
         }
     }
     let after = live::read_snapshot(&mut connection, shape).await?;
@@ -124,7 +135,7 @@ async fn begin<'c>(
 ) -> Result<sqlx::Transaction<'c, sqlx::Postgres>, ApplyError> {
     let mut transaction = connection.begin().await.map_err(DatabaseError::from)?;
     let limits = format!(
-        "set local lock_timeout = {}; set local statement_timeout = {}",
+        "set transaction isolation level read committed, read write; set local lock_timeout = {}; set local statement_timeout = {}",
         settings.lock_timeout.as_millis(),
         settings.statement_timeout.as_millis()
     );
@@ -152,6 +163,7 @@ async fn guard(
     sqlx::query(include_str!("accept_drift.sql"))
         .persistent(false)
         .bind(flows)
+        .bind(drift.summary())
         .execute(connection)
         .await
         .map_err(DatabaseError::from)?;

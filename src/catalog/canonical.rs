@@ -104,14 +104,13 @@ pub fn canonical_json(value: Value) -> Value {
 }
 
 fn canonical_number(number: Number) -> Number {
-    /// Beyond this a double no longer holds every integer, so turning one into an integer would claim digits it has not.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    match number.as_f64() {
-        Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() <= EXACT =>
-        {
-            #[expect(clippy::cast_possible_truncation, reason = "whole and within ±2^53, checked above")]
-            Number::from(float as i64)
-        }
+    // What a double above ±2^53 holds is whole and exact too; PostgreSQL prints all its digits.
+    const I64: std::ops::Range<f64> = -9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0;
+    const U64: std::ops::Range<f64> = 0.0..18_446_744_073_709_551_616.0;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and within the type's range")]
+    match number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0) {
+        Some(float) if I64.contains(&float) => Number::from(float as i64),
+        Some(float) if U64.contains(&float) => Number::from(float as u64),
         _ => number,
     }
 }

@@ -29,6 +29,8 @@ pub struct CheckSettings {
     pub engine: Option<Level>,
     /// The environment whose overrides are merged into the catalog; none = the flows as they stand.
     pub environment: Option<String>,
+    /// Whether the environment is known from elsewhere than the flow files, so that none of them need name it.
+    pub environment_is_known: bool,
 }
 
 /// Where a flow of the catalog is defined.
@@ -72,7 +74,7 @@ pub fn check(sources: &Sources, settings: &CheckSettings) -> Checked {
     let results: Vec<_> = files.par_iter().map(|name| file::check(sources, name, settings)).collect();
     findings.extend(project::check(results.iter().flat_map(FileResult::names)));
     if let Some(wanted) = &settings.environment {
-        findings.extend(known_environment(wanted, &results, sources));
+        findings.extend(known_environment(wanted, &results, sources).filter(|_| !settings.environment_is_known));
     }
     collect(results, findings)
 }

@@ -125,7 +125,9 @@ impl From<CompileError> for Failure {
     fn from(error: CompileError) -> Self {
         let exit = match &error {
             CompileError::NotAfterLast { .. } | CompileError::Name(_) => Exit::Usage,
-            CompileError::DeleteWanted(_) | CompileError::DeleteUnknown(_) => Exit::Refused,
+            CompileError::DeleteWanted(_) | CompileError::DeleteUnknown(_) | CompileError::Renamed { .. } => {
+                Exit::Refused
+            }
         };
         Self::new(exit, error.code(), error.to_string(), error.help())
     }

@@ -19,6 +19,8 @@ pub(crate) struct Project {
     /// The level aimed at; none = what the database has.
     pub(crate) engine: Option<Level>,
     pub(crate) environment: Option<String>,
+    /// Whether `flowsmith.toml` has it.
+    environment_is_known: bool,
     /// The database URL, if any is given.
     pub(crate) database: Option<String>,
     pub(crate) ignore: Ignore,
@@ -34,6 +36,7 @@ impl Project {
             Some(level) => Some(level.parse().map_err(|error: String| Failure::usage(error, "or auto, the default"))?),
         };
         Ok(Self {
+            environment_is_known: known_environment(global, &config)?,
             database: database(global, &config)?,
             flows: global.flows.clone().unwrap_or(config.flows),
             migrations: global.migrations.clone().unwrap_or(config.migrations),
@@ -54,13 +57,32 @@ impl Project {
     }
 
     pub(crate) fn check_settings(&self) -> CheckSettings {
-        CheckSettings { engine: self.engine, environment: self.environment.clone() }
+        CheckSettings {
+            engine: self.engine,
+            environment: self.environment.clone(),
+            environment_is_known: self.environment_is_known,
+        }
     }
 
     /// Where the embedded server keeps its data.
     pub(crate) fn server_folder(&self) -> &'static Path {
         Path::new(".flowsmith/postgres")
     }
+}
+
+/// Whether the environment asked for is in the settings. One that is not, where others are, is a slip of the pen, and
+/// must not end up in whatever `DATABASE_URL` names.
+fn known_environment(global: &Global, config: &Config) -> Result<bool, Failure> {
+    let Some(name) = &global.environment else { return Ok(false) };
+    let known = config.environments.contains_key(name);
+    if known || config.environments.is_empty() {
+        return Ok(known);
+    }
+    let names: Vec<&str> = config.environments.keys().map(String::as_str).collect();
+    Err(Failure::usage(
+        format!("there is no environment `{name}` in flowsmith.toml"),
+        format!("it has {}; or add [environments.{name}]", names.join(", ")),
+    ))
 }
 
 /// A URL given as a flag wins; then the variable of the environment asked for, since `--env production` must not meet

@@ -29,6 +29,14 @@ impl Drift {
         !self.blocks_apply() && self.unmanaged.is_empty()
     }
 
+    /// What stands in the way of applying, a text each.
+    pub fn summary(&self) -> Vec<String> {
+        let changes = self.changes.iter().map(|change| format!("{}: {}", change.id(), change.summary()));
+        let queues = self.without_queue.iter().map(|slug| format!("{slug} has lost its queue"));
+        let migrations = self.migrations.iter().map(|(id, state)| format!("migration {id}: {}", state.as_str()));
+        changes.chain(queues).chain(migrations).collect()
+    }
+
     /// Whether applying on top of it would build on something else than was recorded. A flow that flowsmith never made
     /// does not stand in the way of those it made.
     pub fn blocks_apply(&self) -> bool {

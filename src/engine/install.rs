@@ -194,6 +194,8 @@ async fn install_with(pool: &PgPool, input_style: InputStyle) -> Result<InstallR
 
     let mut connection = pool.acquire().await?;
     let mut transaction = connection.begin().await?;
+    // Whoever holds the lock for longer is applying something large: better said than waited for in silence.
+    sqlx::raw_sql("set local lock_timeout = '10s'").execute(&mut *transaction).await?;
     sqlx::raw_sql(AssertSqlSafe(install_script(input_style))).execute(&mut *transaction).await?;
     transaction.commit().await?;
 

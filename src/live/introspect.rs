@@ -117,7 +117,9 @@ impl Reader {
         };
         let annotations = match row.try_get::<Option<&str>, _>(8)? {
             None => Annotations::default(),
-            Some(text) => serde_json::from_str(text).map_err(|_| unreadable("annotations", text))?,
+            Some(text) => serde_json::from_str(text)
+                .and_then(|value| serde_json::from_value(canonical_json(value)))
+                .map_err(|_| unreadable("annotations", text))?,
         };
         let options =
             FlowOptions { max_attempts: row.try_get(1)?, base_delay: row.try_get(2)?, timeout: row.try_get(3)? };

@@ -60,6 +60,14 @@ pub enum CompileError {
     /// Asked to delete what no migration has made.
     #[error("{0} is in no migration, so there is nothing to delete")]
     DeleteUnknown(FlowId),
+    /// Two names for one flow of the database.
+    #[error("{to} would take the place of {from} in the database: both are the flow {}", to.database_slug())]
+    Renamed {
+        /// What was recorded.
+        from: FlowId,
+        /// What the files say.
+        to: FlowId,
+    },
 }
 
 impl CompileError {
@@ -70,6 +78,7 @@ impl CompileError {
             Self::Name(_) => "FS812",
             Self::DeleteWanted(_) => "FS813",
             Self::DeleteUnknown(_) => "FS814",
+            Self::Renamed { .. } => "FS815",
         }
     }
 
@@ -79,6 +88,7 @@ impl CompileError {
             Self::NotAfterLast { .. } => "leave --timestamp out, or give a later one",
             Self::Name(_) => "for example --name add_refunds",
             Self::DeleteWanted(_) => "take it out of the flow files first",
+            Self::Renamed { .. } => "keep the name that was recorded, or choose a version whose slug is free",
             Self::DeleteUnknown(_) => "name it as SLUG@VERSION, as `flowsmith status` lists it",
         }
     }
@@ -108,9 +118,19 @@ pub fn compile(recorded: &Catalog, desired: Catalog, settings: &CompileSettings)
         target.remove(&id.database_slug());
     }
     let mut changes = diff(recorded, &target);
+    if let Some((from, to)) = changes.changes.iter().find_map(renamed) {
+        return Err(CompileError::Renamed { from, to });
+    }
     changes.make_queues(&target, &settings.without_queue);
     let migrations = migrations(&changes, settings);
     Ok(Compiled { changes, migrations })
+}
+
+/// A recorded flow that would get another name; one that nobody recorded is adopted under any.
+fn renamed(change: &Change) -> Option<(FlowId, FlowId)> {
+    let Change::Alter(alteration) = change else { return None };
+    let (from, to) = (&alteration.from, &alteration.to);
+    (from.state != State::Unmanaged && from.id != to.id).then(|| (from.id.clone(), to.id.clone()))
 }
 
 /// What is wanted once nothing is forgotten: a flow version that is gone from the files stays, draining where another

@@ -46,7 +46,6 @@ struct MigrationContext<'a> {
 struct GoneContext {
     id: String,
     slug: String,
-    title: String,
     /// `drop` or `reset`, as in `flowsmith.drop_flow`.
     action: &'static str,
 }
@@ -56,7 +55,6 @@ struct GoneContext {
 struct MadeContext<'a> {
     id: String,
     slug: String,
-    title: String,
     options: Vec<OptionContext>,
     steps: Vec<StepContext<'a>>,
 }
@@ -66,7 +64,6 @@ struct MadeContext<'a> {
 struct TunedContext<'a> {
     id: String,
     slug: String,
-    title: String,
     updates: Vec<UpdateContext<'a>>,
 }
 
@@ -184,7 +181,7 @@ fn gone(change: &Change) -> Option<GoneContext> {
         Class::Replace => "reset",
         Class::Record | Class::Safe | Class::Tune | Class::Retire => return None,
     };
-    Some(GoneContext { id: change.id().to_string(), slug: change.database_slug(), title: change.summary(), action })
+    Some(GoneContext { id: change.id().to_string(), slug: change.database_slug(), action })
 }
 
 fn made(change: &Change) -> Option<MadeContext<'_>> {
@@ -194,7 +191,6 @@ fn made(change: &Change) -> Option<MadeContext<'_>> {
     Some(MadeContext {
         id: flow.id.to_string(),
         slug: flow.id.database_slug(),
-        title: change.summary(),
         options: flow_arguments(flow),
         // `create_flow` makes a queue that is missing, whether or not the flow is there.
         steps: flow.steps.iter().filter(|_| anew).map(step_context).collect(),
@@ -213,7 +209,6 @@ fn tuned(change: &Change) -> Option<TunedContext<'_>> {
     (!updates.is_empty()).then(|| TunedContext {
         id: alteration.to.id.to_string(),
         slug: alteration.to.id.database_slug(),
-        title: change.summary(),
         updates,
     })
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use std::collections::HashMap;
+
 use rayon::prelude::*;
 
 use super::Migration;
@@ -84,9 +86,15 @@ pub fn replay<'a>(migrations: impl IntoIterator<Item = &'a Migration>) -> Result
     let migrations: Vec<&Migration> = migrations.into_iter().collect();
     let outcomes: Vec<_> = migrations.par_iter().map(|migration| outcomes(migration)).collect();
     let mut catalog = Catalog::new();
+    // By slug: the database slug of the current version.
+    let mut current = HashMap::new();
     for (migration, outcomes) in migrations.into_iter().zip(outcomes) {
         for outcome in outcomes? {
+            let became_current = outcome.current();
             replay_outcome(&mut catalog, migration, outcome)?;
+            if let Some(id) = became_current {
+                step_down(&mut catalog, current.insert(id.slug.clone(), id.database_slug()), &id);
+            }
         }
     }
     Ok(catalog)
@@ -108,6 +116,25 @@ pub fn deletions<'a>(migrations: impl IntoIterator<Item = &'a Migration>) -> Res
         }
     }
     Ok(deleted)
+}
+
+impl Outcome {
+    /// The flow version that becomes the current one.
+    fn current(&self) -> Option<FlowId> {
+        match self {
+            Self::Put(flow) => Some(flow.id.clone()).filter(|_| flow.state == State::Current),
+            Self::State(id, state) => Some(id.clone()).filter(|_| *state == State::Current),
+            Self::Drop(_) => None,
+        }
+    }
+}
+
+/// Only one version of a flow is current: as in the database, the one before it drains.
+fn step_down(catalog: &mut Catalog, before: Option<String>, now: &FlowId) {
+    let before = before.filter(|slug| *slug != now.database_slug());
+    if let Some(flow) = before.and_then(|slug| catalog.get_mut(&slug)).filter(|flow| flow.state == State::Current) {
+        flow.state = State::Draining;
+    }
 }
 
 fn replay_outcome(catalog: &mut Catalog, migration: &Migration, outcome: Outcome) -> Result<(), ReplayError> {

@@ -242,7 +242,7 @@ async fn drift_stops_applying_until_it_is_accepted() {
     assert_eq!(text(&mut c, "(select count(*) from pgflow.flows)").await.unwrap(), "2");
     assert_eq!(
         text(&mut c, "(select detail from flowsmith.events where kind = 'drift-accepted')").await.unwrap(),
-        r#"{"flows": ["order@1"]}"#
+        r#"{"flows": ["order@1"], "differences": ["order@1: timeout 60 s → 999 s"]}"#
     );
 }
 

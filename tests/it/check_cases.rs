@@ -15,6 +15,7 @@ fn settings(folder: &Path) -> CheckSettings {
     CheckSettings {
         engine: value("engine ").map(|level| level.parse().expect("a level")),
         environment: value("environment "),
+        ..CheckSettings::default()
     }
 }
 

@@ -19,6 +19,7 @@ mod engine_install;
 mod examples;
 mod findings_docs;
 mod formats;
+mod hazards;
 mod hostile_input;
 mod hostile_values;
 mod laws;

@@ -34,7 +34,7 @@ async fn steps_are_not_replaced_under_any_run() {
         project.flow("order", "", LONGER);
         let file = project.compile();
 
-        let plan = project.ends(2, &["plan"]);
+        let plan = project.ends(5, &["plan"]);
         assert!(
             plan.contains("[replace]") && plan.contains("refused: 2 runs of this version exist (1 started)"),
             "{plan}"
@@ -100,7 +100,7 @@ async fn a_flow_is_not_deleted_under_a_started_run() {
         project.done(&["compile", "--delete", "order@1"]);
         assert!(project.migrations()[1].ends_with("_delete_order.sql"));
 
-        let plan = project.ends(2, &["plan"]);
+        let plan = project.ends(5, &["plan"]);
         assert!(plan.contains("[drop]") && plan.contains("refused: 1 run started; wait until they end"), "{plan}");
         let refused = project.ends(5, &["apply"]);
         assert!(refused.contains("FS910") && refused.contains("1 started run(s), it cannot be deleted"), "{refused}");

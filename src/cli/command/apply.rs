@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flowsmith::apply::{Applied, ApplyError, ApplySettings, apply};
+use flowsmith::apply::{Applied, ApplyError, ApplySettings, Progress, apply};
 use flowsmith::migration::Folder;
 use flowsmith::report::drift_text;
 
@@ -22,19 +22,16 @@ pub(crate) async fn run(args: &ApplyArgs, project: &Project, output: &Output) ->
         out_of_order: args.out_of_order,
         ignore: project.ignore.clone(),
     };
-    let applied = pending(&place, &folder, &settings, output).await?;
-    say(&applied, output);
+    let applied = pending(&place, &folder, &settings, output, |id, took| say(id, took, output)).await?;
     if applied.migrations.is_empty() {
         output.message("Nothing to apply: every migration has run.");
     }
     Ok(Exit::Done)
 }
 
-/// Says what was applied, a line a migration.
-pub(crate) fn say(applied: &Applied, output: &Output) {
-    for (id, took) in &applied.migrations {
-        output.message(&format!("Applied {id} in {}", time(*took)));
-    }
+/// Says what was applied, on stderr.
+pub(crate) fn say(id: &str, took: Duration, output: &Output) {
+    output.message(&format!("Applied {id} in {}", time(took)));
 }
 
 /// `37 ms`, `1.2 s`.
@@ -46,12 +43,13 @@ pub(crate) fn time(took: Duration) -> String {
     }
 }
 
-/// Applies what is pending.
+/// Applies what is pending; `applied` hears of each migration as it is committed.
 pub(crate) async fn pending(
     place: &Place,
     folder: &Folder,
     settings: &ApplySettings,
     output: &Output,
+    mut applied: impl FnMut(&str, Duration),
 ) -> Result<Applied, Failure> {
     let session = place.open().await?;
     let shape = session.shape()?;
@@ -65,7 +63,10 @@ pub(crate) async fn pending(
     }
     let subject = session.subject();
     drop(session);
-    let progress = |id: &str| output.detail(&format!("Applying {id}"));
+    let progress = |progress: Progress<'_>| match progress {
+        Progress::Running(id) => output.detail(&format!("Applying {id}")),
+        Progress::Applied(id, took) => applied(id, took),
+    };
     match apply(&place.target, shape, folder, settings, progress).await {
         Ok(applied) => {
             if applied.drift.blocks_apply() {

@@ -38,5 +38,11 @@ pub(crate) async fn run(args: &ReportArgs, project: &Project, output: &Output) -
         ReportFormat::Markdown => plan_markdown(&plan, &subject),
     });
     note_triggers(&checked.declared_triggers, output);
-    Ok(if plan.is_empty() { Exit::Done } else { Exit::Pending })
+    Ok(if plan.is_refused() {
+        Exit::Refused
+    } else if plan.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Pending
+    })
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use flowsmith::apply::ApplySettings;
-use flowsmith::catalog::{Catalog, State};
+use flowsmith::catalog::{Catalog, Flow, State};
+use flowsmith::check::Checked;
+use flowsmith::ledger::Status;
 use flowsmith::live::read_snapshot;
 use flowsmith::migration::{Folder, compile, replay};
 use flowsmith::pull::{PulledFile, adopt, flow_file};
@@ -17,8 +19,7 @@ use crate::cli::project::Project;
 use crate::cli::session::Place;
 
 pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
-    // A folder that was tampered with is found before anything is written.
-    Folder::read(&project.migrations)?;
+    let folder = Folder::read(&project.migrations)?;
     let place = Place::find(project, output)?;
     let mut session = place.open().await?;
     let shape = session.shape()?;
@@ -32,12 +33,23 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
     }
     let live = read_snapshot(&mut session.connection, shape).await?;
     drop(session);
+    let status = Status::new(folder.migrations(), &live.ledger);
+    if !args.files_only && !status.pending().is_empty() {
+        return Err(Failure::new(
+            Exit::Refused,
+            "FS829",
+            format!("migrations are pending here: {}", status.pending().join(", ")),
+            "apply them first, or take them back: delete the files and run `flowsmith compile --rehash`",
+        ));
+    }
     let adopted: Catalog = adopt(&live.catalog)
         .iter()
         .filter(|(slug, _)| !project.ignore.matches(slug))
         .map(|(_, flow)| flow.clone())
         .collect();
-    let wanted = wanted(project, &adopted);
+    let checked = if project.flows.is_dir() { project.check() } else { Checked::default() };
+    let wanted = wanted(&checked, &adopted);
+    refuse_second_files(&checked, &wanted, project)?;
     write(wanted.iter().map(|(_, flow)| flow_file(flow)).collect(), args, project, output)?;
     if !args.files_only {
         record(adopted, &place, project, output).await?;
@@ -57,21 +69,40 @@ async fn record(adopted: Catalog, place: &Place, project: &Project, output: &Out
     compile_command::write(compiled, &mut folder, output)?;
     let apply_settings =
         ApplySettings { ignore: project.ignore.clone(), accept_drift: true, ..ApplySettings::default() };
-    apply::say(&apply::pending(place, &folder, &apply_settings, output).await?, output);
+    apply::pending(place, &folder, &apply_settings, output, |id, took| apply::say(id, took, output)).await?;
     Ok(())
 }
 
 /// The live flows that the files do not have, or have otherwise.
-fn wanted(project: &Project, live: &Catalog) -> Catalog {
-    let held = if project.flows.is_dir() { project.check().catalog } else { Catalog::new() };
+fn wanted(checked: &Checked, live: &Catalog) -> Catalog {
+    let held = &checked.catalog;
     live.iter()
         .filter(|(slug, flow)| {
             let retired = flow.state == State::Retired;
             let same = held.get(slug).is_some_and(|held| held.steps == flow.steps && held.options == flow.options);
-            !retired && !same && !project.ignore.matches(slug)
+            !retired && !same
         })
         .map(|(_, flow)| flow.clone())
         .collect()
+}
+
+/// A flow that a file of another name defines would be defined twice.
+fn refuse_second_files(checked: &Checked, wanted: &Catalog, project: &Project) -> Result<(), Failure> {
+    let elsewhere = |slug: &str, flow: &Flow| {
+        let origin =
+            checked.origins.get(slug).filter(|origin| origin.file != project.flows.join(flow_file(flow).name))?;
+        Some(format!("{} in {}", flow.id, origin.file.display()))
+    };
+    let twice: Vec<String> = wanted.iter().filter_map(|(slug, flow)| elsewhere(slug, flow)).collect();
+    if twice.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Refused,
+        "FS826",
+        format!("these flows are defined already and say something else than the database: {}", twice.join(", ")),
+        "look at `flowsmith plan`; put what the database holds into those files, or delete them and pull again",
+    ))
 }
 
 fn write(files: Vec<PulledFile>, args: &PullArgs, project: &Project, output: &Output) -> Result<(), Failure> {

@@ -46,10 +46,8 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
     step(output, "Engine", &install_command::words(&report));
 
     let apply_settings = ApplySettings { ignore: project.ignore.clone(), ..ApplySettings::default() };
-    let applied = apply::pending(&place, &folder, &apply_settings, output).await?;
-    for (id, took) in &applied.migrations {
-        step(output, "Applied", &format!("{id} in {}", apply::time(*took)));
-    }
+    let say = |id: &str, took| step(output, "Applied", &format!("{id} in {}", apply::time(took)));
+    let applied = apply::pending(&place, &folder, &apply_settings, output, say).await?;
     let changed = !applied.migrations.is_empty() || !matches!(report.engine, EngineAction::UpToDate(_));
     let state = if changed { "In sync now" } else { "In sync" };
     step(output, state, &format!("the database holds what the flow files say ({flows})"));

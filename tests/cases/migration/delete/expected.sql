@@ -20,7 +20,7 @@ begin
     return;  -- applied already
   end if;
 
-  -- order@1: deleted with its queue and its runs
+  -- order@1
   perform flowsmith.drop_flow('order');
 
   perform flowsmith.end_migration('20260103000000', 'delete_order', plan);

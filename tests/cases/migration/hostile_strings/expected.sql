@@ -23,7 +23,7 @@ begin
   -- flowsmith's own engine makes what is new at once, from the plan; any other by these calls.
   if not flowsmith.create_flows(plan) then
     execute $calls2$
-      -- hostile@1: new flow, 1 step
+      -- hostile@1
       select pgflow.create_flow(flow_slug => 'hostile');
       select pgflow.add_step(flow_slug => 'hostile', step_slug => 'load', required_input_pattern => E'{"a\\"b":["\\\\","\\u001f","%s %I"],"it''s":"$calls$ \\\\'' || (select 1) || ''"}');
     $calls2$;

@@ -23,19 +23,19 @@ begin
     return;  -- applied already
   end if;
 
-  -- hostile@1: 2 differences
+  -- hostile@1
   perform flowsmith.reset_flow('hostile');
 
   -- flowsmith's own engine makes what is new at once, from the plan; any other by these calls.
   if not flowsmith.create_flows(plan) then
     execute $calls2$
-      -- hostile@1: 2 differences
+      -- hostile@1
       select pgflow.create_flow(flow_slug => 'hostile');
       select pgflow.add_step(flow_slug => 'hostile', step_slug => 'load', required_input_pattern => E'{"a\\"b":["\\\\","\\u001f","%s %I"],"it''''s\\\\":"$calls$ \\\\'' || (select 1) || ''"}');
     $calls2$;
   end if;
 
-  -- hostile@1: 2 differences
+  -- hostile@1
   update pgflow.flows set opt_max_attempts = 3, opt_base_delay = 5, opt_timeout = 60
     where flow_slug = 'hostile' and (opt_max_attempts, opt_base_delay, opt_timeout) is distinct from (3, 5, 60);
 

@@ -21,13 +21,13 @@ begin
     return;  -- applied already
   end if;
 
-  -- order@1: step mail: single → map
+  -- order@1
   perform flowsmith.reset_flow('order');
 
   -- flowsmith's own engine makes what is new at once, from the plan; any other by these calls.
   if not flowsmith.create_flows(plan) then
     execute $calls$
-      -- order@1: step mail: single → map
+      -- order@1
       select pgflow.create_flow(flow_slug => 'order');
       select pgflow.add_step(flow_slug => 'order', step_slug => 'load');
       select pgflow.add_step(flow_slug => 'order', step_slug => 'charge', deps_slugs => array['load'], timeout => 30);
@@ -35,7 +35,7 @@ begin
     $calls$;
   end if;
 
-  -- order@1: step mail: single → map
+  -- order@1
   update pgflow.flows set opt_max_attempts = 3, opt_base_delay = 5, opt_timeout = 60
     where flow_slug = 'order' and (opt_max_attempts, opt_base_delay, opt_timeout) is distinct from (3, 5, 60);
 

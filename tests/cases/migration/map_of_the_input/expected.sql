@@ -23,7 +23,7 @@ begin
   -- flowsmith's own engine makes what is new at once, from the plan; any other by these calls.
   if not flowsmith.create_flows(plan) then
     execute $calls$
-      -- rows@1: new flow, 2 steps
+      -- rows@1
       select pgflow.create_flow(flow_slug => 'rows');
       select pgflow.add_step(flow_slug => 'rows', step_slug => 'each', step_type => 'map');
       select pgflow.add_step(flow_slug => 'rows', step_slug => 'sum', deps_slugs => array['each']);

@@ -23,7 +23,7 @@ begin
   -- flowsmith's own engine makes what is new at once, from the plan; any other by these calls.
   if not flowsmith.create_flows(plan) then
     execute $calls$
-      -- select@1: new flow, 3 steps
+      -- select@1
       select pgflow.create_flow(flow_slug => 'select');
       select pgflow.add_step(flow_slug => 'select', step_slug => 'table');
       select pgflow.add_step(flow_slug => 'select', step_slug => 'null', deps_slugs => array['table']);

@@ -23,7 +23,7 @@ begin
   -- flowsmith's own engine makes what is new at once, from the plan; any other by these calls.
   if not flowsmith.create_flows(plan) then
     execute $calls$
-      -- order@1: new flow, 5 steps
+      -- order@1
       select pgflow.create_flow(flow_slug => 'order', max_attempts => 5, base_delay => 1, timeout => 120);
       select pgflow.add_step(flow_slug => 'order', step_slug => 'load');
       select pgflow.add_step(flow_slug => 'order', step_slug => 'lines', deps_slugs => array['load'], max_attempts => 1, step_type => 'map');

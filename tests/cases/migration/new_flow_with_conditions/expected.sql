@@ -23,7 +23,7 @@ begin
   -- flowsmith's own engine makes what is new at once, from the plan; any other by these calls.
   if not flowsmith.create_flows(plan) then
     execute $calls$
-      -- order@1: new flow, 3 steps
+      -- order@1
       select pgflow.create_flow(flow_slug => 'order');
       select pgflow.add_step(flow_slug => 'order', step_slug => 'load');
       select pgflow.add_step(flow_slug => 'order', step_slug => 'gift', deps_slugs => array['load'], required_input_pattern => '{"load":{"gift":true}}', when_unmet => 'skip-cascade');

@@ -25,7 +25,7 @@ begin
   -- flowsmith's own engine makes what is new at once, from the plan; any other by these calls.
   if not flowsmith.create_flows(plan) then
     execute $calls$
-      -- order@2: new version, 1 step
+      -- order@2
       select pgflow.create_flow(flow_slug => 'order_v2');
       select pgflow.add_step(flow_slug => 'order_v2', step_slug => 'load');
     $calls$;

@@ -22,7 +22,7 @@ begin
     return;  -- applied already
   end if;
 
-  -- order@1: 2 differences
+  -- order@1
   update pgflow.steps set opt_timeout = 45
     where flow_slug = 'order' and step_slug = 'charge' and (opt_timeout) is distinct from (45);
 

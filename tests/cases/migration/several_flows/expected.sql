@@ -31,32 +31,32 @@ begin
     return;  -- applied already
   end if;
 
-  -- replaced@1: step b added
+  -- replaced@1
   perform flowsmith.reset_flow('replaced');
 
   -- flowsmith's own engine makes what is new at once, from the plan; any other by these calls.
   if not flowsmith.create_flows(plan) then
     execute $calls$
-      -- new@1: new flow, 1 step
+      -- new@1
       select pgflow.create_flow(flow_slug => 'new');
       select pgflow.add_step(flow_slug => 'new', step_slug => 'a');
-      -- order@2: new version, 3 steps
+      -- order@2
       select pgflow.create_flow(flow_slug => 'order_v2');
       select pgflow.add_step(flow_slug => 'order_v2', step_slug => 'load');
       select pgflow.add_step(flow_slug => 'order_v2', step_slug => 'charge', deps_slugs => array['load'], timeout => 30);
       select pgflow.add_step(flow_slug => 'order_v2', step_slug => 'mail', deps_slugs => array['charge']);
-      -- replaced@1: step b added
+      -- replaced@1
       select pgflow.create_flow(flow_slug => 'replaced');
       select pgflow.add_step(flow_slug => 'replaced', step_slug => 'a');
       select pgflow.add_step(flow_slug => 'replaced', step_slug => 'b', deps_slugs => array['a']);
     $calls$;
   end if;
 
-  -- replaced@1: step b added
+  -- replaced@1
   update pgflow.flows set opt_max_attempts = 3, opt_base_delay = 5, opt_timeout = 60
     where flow_slug = 'replaced' and (opt_max_attempts, opt_base_delay, opt_timeout) is distinct from (3, 5, 60);
 
-  -- tuned@1: step a: timeout the flow's → 5 s
+  -- tuned@1
   update pgflow.steps set opt_timeout = 5
     where flow_slug = 'tuned' and step_slug = 'a' and (opt_timeout) is distinct from (5);
 

@@ -22,7 +22,7 @@ begin
     return;  -- applied already
   end if;
 
-  -- order@1: 2 differences
+  -- order@1
   update pgflow.flows set opt_max_attempts = 7, opt_timeout = 300
     where flow_slug = 'order' and (opt_max_attempts, opt_timeout) is distinct from (7, 300);
 

@@ -23,7 +23,7 @@ begin
     return;  -- applied already
   end if;
 
-  -- order@1: 3 differences
+  -- order@1
   update pgflow.flows set opt_max_attempts = 3, opt_base_delay = 5, opt_timeout = 60
     where flow_slug = 'order' and (opt_max_attempts, opt_base_delay, opt_timeout) is distinct from (3, 5, 60);
 

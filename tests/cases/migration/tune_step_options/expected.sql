@@ -25,7 +25,7 @@ begin
     return;  -- applied already
   end if;
 
-  -- order@1: 5 differences
+  -- order@1
   update pgflow.steps set opt_max_attempts = 9, opt_base_delay = 0, opt_timeout = 3600, opt_start_delay = 10
     where flow_slug = 'order' and step_slug = 'load' and (opt_max_attempts, opt_base_delay, opt_timeout, opt_start_delay) is distinct from (9, 0, 3600, 10);
   update pgflow.steps set opt_timeout = 45

@@ -25,7 +25,7 @@ begin
     return;  -- applied already
   end if;
 
-  -- order@1: 5 differences
+  -- order@1
   update pgflow.steps set opt_max_attempts = null::int, opt_base_delay = null::int, opt_timeout = null::int, opt_start_delay = null::int
     where flow_slug = 'order' and step_slug = 'load' and (opt_max_attempts, opt_base_delay, opt_timeout, opt_start_delay) is distinct from (null::int, null::int, null::int, null::int);
   update pgflow.steps set opt_timeout = null::int

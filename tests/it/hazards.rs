@@ -202,3 +202,12 @@ async fn a_run_that_is_being_started_waits_for_the_steps_to_be_replaced() {
     let waits = sqlx::raw_sql(start).execute(&mut starter).await.unwrap_err().to_string();
     assert!(waits.contains("lock timeout"), "{waits}");
 }
+
+#[tokio::test]
+async fn an_input_style_that_comes_too_late_is_refused() {
+    let database = ours().await;
+    let project = Project::on(&database);
+    let refused = project.ends(5, &["install", "--input-style", "merged"]);
+    assert!(refused.contains("FS925") && refused.contains("is separate"), "{refused}");
+    project.done(&["install", "--input-style", "separate"]);
+}

@@ -21,6 +21,18 @@ pub(crate) async fn run(args: &InstallArgs, project: &Project, output: &Output) 
     }
     let place = Place::find(project, output)?;
     let report = install(place.target.options(), style).await?;
+    let held = report.database.input_style.as_deref();
+    if args.input_style.is_some() && held != Some(style.as_str()) {
+        return Err(Failure::new(
+            Exit::Refused,
+            "FS925",
+            format!(
+                "the input style here is {}, chosen when the engine was installed",
+                held.unwrap_or("the engine's own")
+            ),
+            "leave --input-style out; workers in flight would meet inputs of another form",
+        ));
+    }
     output.report(&format!("{}\n", words(&report)));
     Ok(Exit::Done)
 }

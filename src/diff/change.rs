@@ -78,6 +78,15 @@ impl Change {
         }
     }
 
+    /// The flow as it is afterwards; none where it is gone.
+    pub fn meant(&self) -> Option<&Arc<Flow>> {
+        match self {
+            Self::Create(flow) => Some(flow),
+            Self::Alter(alteration) => Some(&alteration.to),
+            Self::Drop(_) => None,
+        }
+    }
+
     /// The slug in the database.
     pub fn database_slug(&self) -> String {
         self.id().database_slug()

@@ -32,9 +32,14 @@ impl Drift {
     /// What stands in the way of applying, a text each.
     pub fn summary(&self) -> Vec<String> {
         let changes = self.changes.iter().map(|change| format!("{}: {}", change.id(), change.summary()));
+        changes.chain(self.findings()).collect()
+    }
+
+    /// What is neither a change nor an unmanaged flow, a text each.
+    pub fn findings(&self) -> Vec<String> {
         let queues = self.without_queue.iter().map(|slug| format!("{slug} has lost its queue"));
         let migrations = self.migrations.iter().map(|(id, state)| format!("migration {id}: {}", state.as_str()));
-        changes.chain(queues).chain(migrations).collect()
+        queues.chain(migrations).collect()
     }
 
     /// Whether applying on top of it would build on something else than was recorded. A flow that flowsmith never made

@@ -74,12 +74,7 @@ fn count(runs: i64) -> String {
 /// What this change meets.
 pub(super) fn hazards(change: &Change, runs: RunCounts, engine_has_conditions: bool) -> Vec<Hazard> {
     let mut hazards = Vec::new();
-    let meant = match change {
-        Change::Create(flow) => Some(flow),
-        Change::Alter(alteration) => Some(&alteration.to),
-        Change::Drop(_) => None,
-    };
-    if !engine_has_conditions && meant.is_some_and(|flow| flow.steps.iter().any(Step::needs_conditions)) {
+    if !engine_has_conditions && change.meant().is_some_and(|flow| flow.steps.iter().any(Step::needs_conditions)) {
         hazards.push(Hazard::NoConditions);
     }
     match change {

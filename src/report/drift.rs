@@ -18,7 +18,7 @@ pub fn drift_text(drift: &Drift, subject: &Subject) -> String {
         return text;
     }
     text.push_str(&changes_text(&drift.changes));
-    for finding in findings(drift) {
+    for finding in drift.findings() {
         let _ = writeln!(text, "  {} {finding}", paint(BAD, "!"));
     }
     for slug in &drift.unmanaged {
@@ -28,15 +28,8 @@ pub fn drift_text(drift: &Drift, subject: &Subject) -> String {
     text
 }
 
-/// What is neither a change nor an unmanaged flow.
-fn findings(drift: &Drift) -> Vec<String> {
-    let queues = drift.without_queue.iter().map(|slug| format!("{slug} has lost its queue"));
-    let migrations = drift.migrations.iter().map(|(id, state)| format!("migration {id}: {}", state.as_str()));
-    queues.chain(migrations).collect()
-}
-
 fn count(drift: &Drift) -> usize {
-    drift.changes.len() + drift.unmanaged.len() + findings(drift).len()
+    drift.changes.len() + drift.unmanaged.len() + drift.findings().len()
 }
 
 fn advice(drift: &Drift) -> &'static str {
@@ -91,7 +84,7 @@ pub fn drift_markdown(drift: &Drift, subject: &Subject) -> String {
         let what = lines(change);
         let _ = writeln!(text, "- `{} {}` {}", change.sign(), change.id(), cell(&what.join("; ")));
     }
-    for finding in findings(drift) {
+    for finding in drift.findings() {
         let _ = writeln!(text, "- {}", cell(&finding));
     }
     for slug in &drift.unmanaged {

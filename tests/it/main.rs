@@ -9,6 +9,7 @@ mod check_cases;
 mod check_files;
 mod cli_docs;
 mod command;
+mod concurrency;
 mod connections;
 mod desired_catalog;
 mod drift_and_plan;

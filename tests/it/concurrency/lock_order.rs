@@ -1,0 +1,214 @@
+//! Pairs of functions that meet with their locks taken from opposite ends, as far as there are opposite ends. Each script
+//! ended in a deadlock before the functions kept one order.
+
+use super::isolation::play;
+use super::{connect, engine, query};
+
+/// A heartbeat holds message 1 while start_tasks has the tasks; poll_tasks reads message 2 before it comes to its task.
+#[tokio::test]
+async fn start_tasks_and_poll_tasks_do_not_wait_for_each_other() {
+    let database = engine(
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b');
+         select pgflow.start_flow('f', '{}', R1)",
+    )
+    .await;
+    play(
+        &database,
+        "heart: begin
+         heart: select msg_id from pgflow.set_vt_batch('f', '{1}', '{0}') => 1
+         start waits: select step_slug from pgflow.start_tasks('f', '{1, 2}', W)
+         poll tries: select step_slug from pgflow.poll_tasks('f', W)
+         heart: commit
+         start goes on => a b
+         poll goes on => nothing",
+    )
+    .await;
+}
+
+/// The tasks' primary key and their messages have opposite orders: x is queued before a.
+#[tokio::test]
+async fn a_retry_of_a_run_that_has_not_failed_leaves_start_tasks_alone() {
+    let database = engine(
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'y'); select pgflow.add_step('f', 'z');
+         select pgflow.add_step('f', 'g', '{y}'); select pgflow.add_step('f', 'x', '{y}'); select pgflow.add_step('f', 'a', '{g}');
+         select pgflow.start_flow('f', '{}', R1);
+         select pgflow.start_tasks('f', '{1}', W); select pgflow.complete_task(R1, 'y', 0, '1');
+         select pgflow.start_tasks('f', '{3}', W); select pgflow.complete_task(R1, 'g', 0, '1')",
+    )
+    .await;
+    play(
+        &database,
+        "first: begin
+         first: select step_slug from pgflow.start_tasks('f', '{4}', W) => x
+         start tries: select step_slug from pgflow.start_tasks('f', '{2, 4, 5}', W)
+         retry tries: select status from pgflow.retry_run(R1)
+         first: commit
+         start goes on => z a
+         retry goes on => started",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_flow_is_deleted_while_its_queue_is_polled() {
+    let database = engine(
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b');
+         select pgflow.start_flow('f', '{}', R1); select pgflow.start_tasks('f', '{2}', W)",
+    )
+    .await;
+    play(
+        &database,
+        "worker: begin
+         worker: select status from pgflow.complete_task(R1, 'b', 0, '1') => completed
+         delete waits: select pgflow.delete_flow_and_data('f')
+         poll tries: select step_slug from pgflow.poll_tasks('f', W)
+         worker: commit
+         delete goes on => nothing",
+    )
+    .await;
+    let left = "select count(*) from pgflow.step_tasks union all select count(*) from pgmq.meta";
+    assert_eq!(query(&mut connect(database.options()).await, left).await.unwrap(), "0\n0");
+}
+
+/// Delete waits for the map a, meanwhile m completes and lets n and p start, whose tasks delete has not seen.
+#[tokio::test]
+async fn a_flow_is_deleted_while_tasks_appear_that_were_not_there_when_it_began() {
+    let database = engine(
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a', step_type => 'map'); select pgflow.add_step('f', 'm');
+         select pgflow.add_step('f', 'n', '{m}'); select pgflow.add_step('f', 'p', '{m}', step_type => 'map');
+         select pgflow.start_flow('f', '[1, 2]', R1); select pgflow.poll_tasks('f', W)",
+    )
+    .await;
+    play(
+        &database,
+        "gate: begin
+         gate: select status from pgflow.complete_task(R1, 'a', 0, '1') => completed
+         delete waits: select pgflow.delete_flow_and_data('f')
+         m tries: select status from pgflow.complete_task(R1, 'm', 0, '[1, 2]')
+         p tries: begin; select step_slug from pgflow.poll_tasks('f', W); select status from pgflow.complete_task(R1, 'p', 0, '1')
+         gate: commit
+         n tries: select status from pgflow.complete_task(R1, 'n', 0, '1')
+         m goes on
+         p goes on
+         p: commit
+         n goes on
+         delete goes on => nothing",
+    )
+    .await;
+    let left = "select count(*) from pgflow.step_tasks union all select count(*) from pgmq.meta";
+    assert_eq!(query(&mut connect(database.options()).await, left).await.unwrap(), "0\n0");
+}
+
+/// Of the stalled tasks, that with message 1 has been requeued too often and is archived, that with message 3 is queued.
+#[tokio::test]
+async fn a_recovery_and_the_end_of_a_run_take_messages_in_one_order() {
+    let database = engine(
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b');
+         select pgflow.add_step('f', 'c'); select pgflow.start_flow('f', '{}', R1); select pgflow.poll_tasks('f', W);
+         update pgflow.step_tasks set queued_at = now() - interval '2 h', started_at = now() - interval '1 h' where step_slug <> 'b';
+         update pgflow.step_tasks set requeued_count = 3 where step_slug = 'a'",
+    )
+    .await;
+    play(
+        &database,
+        "heart: begin
+         heart: select msg_id from pgflow.set_vt_batch('f', '{2}', '{60}') => 2
+         cancel waits: select status from pgflow.cancel_run(R1)
+         recover tries: select pgflow.requeue_stalled_tasks()
+         heart: commit
+         cancel goes on => failed
+         recover goes on => 1",
+    )
+    .await;
+}
+
+/// R1.a is refused, which ends its run and archives its messages; R2.z is still to come in one batch and held by the other.
+#[tokio::test]
+async fn a_batch_with_a_refused_output_keeps_the_order() {
+    let database = engine(
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a');
+         select pgflow.add_step('f', 'm', '{a}', step_type => 'map'); select pgflow.add_step('f', 'z');
+         select pgflow.start_flow('f', '{}', R1); select pgflow.start_flow('f', '{}', R2); select pgflow.poll_tasks('f', W)",
+    )
+    .await;
+    play(
+        &database,
+        "heart: begin
+         heart: select msg_id from pgflow.set_vt_batch('f', '{1}', '{60}') => 1
+         one waits: select status from pgflow.complete_tasks(array[R1, R2]::uuid[], '{a, z}', '{0, 0}', '{1, 1}')
+         other tries: select status from pgflow.complete_tasks(array[R1, R2]::uuid[], '{z, z}', '{0, 0}', '{1, 1}')
+         heart: commit
+         one goes on => failed completed
+         other goes on",
+    )
+    .await;
+}
+
+/// An update keeps its lock on a row that no longer matches, so tasks to complete and tasks to start can overlap.
+#[tokio::test]
+async fn completions_of_tasks_that_were_requeued_let_others_start_them() {
+    let database = engine(
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.start_flow('f', '{}', R5);
+         select pgflow.start_flow('f', '{}', R9); select pgflow.start_flow('f', '{}', R4); select pgflow.start_flow('f', '{}', R1);
+         select pgflow.start_tasks('f', '{1, 3, 4}', W)",
+    )
+    .await;
+    play(
+        &database,
+        "fail: begin
+         fail: select status from pgflow.fail_task(R1, 'a', 0, 'no') => queued
+         done waits: select status from pgflow.complete_tasks(array[R1, R4, R5]::uuid[], '{a, a, a}', '{0, 0, 0}', '{1, 1, 1}')
+         time: update pgflow.step_tasks set queued_at = now() - interval '2 h', started_at = now() - interval '1 h' \
+                 where run_id in (R4, R5)
+         time: select pgflow.requeue_stalled_tasks() => 2
+         first: begin
+         first: select run_id from pgflow.start_tasks('f', '{2}', W) => R9
+         start tries: select run_id from pgflow.start_tasks('f', '{1, 2, 3}', W)
+         fail: commit
+         first: commit
+         done goes on
+         start goes on",
+    )
+    .await;
+}
+
+/// What follows on a completion archives the messages of the run, and the task's own is among those that a heartbeat has.
+#[tokio::test]
+async fn a_completion_that_ends_the_run_and_a_heartbeat_take_messages_in_one_order() {
+    let database = engine(
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b'); select pgflow.add_step('f', 'd');
+         select pgflow.add_step('f', 'c', '{a}', required_input_pattern => '{\"a\": 7}', when_unmet => 'fail');
+         select pgflow.start_flow('f', '{}', R1); select pgflow.poll_tasks('f', W)",
+    )
+    .await;
+    play(
+        &database,
+        "gate: begin
+         gate: select msg_id from pgflow.set_vt_batch('f', '{3}', '{60}') => 3
+         done waits: select status from pgflow.complete_task(R1, 'a', 0, '1')
+         heart tries: select msg_id from pgflow.set_vt_batch('f', '{1, 2}', '{60, 60}')
+         gate: commit
+         done goes on => completed
+         heart goes on",
+    )
+    .await;
+}
+
+/// PostgreSQL's own serialization failure is for the caller: in one snapshot, looking again does not help.
+#[tokio::test]
+async fn a_prune_in_a_snapshot_gives_up_where_a_run_has_changed() {
+    let database = engine(
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.start_flow('f', '{}', R1);
+         select pgflow.cancel_run(R1)",
+    )
+    .await;
+    play(
+        &database,
+        "prune: begin isolation level repeatable read
+         prune: select status from pgflow.runs => failed
+         retry: select status from pgflow.retry_run(R1) => started
+         prune: select pgflow.prune_runs('0') => 40001 could not serialize access due to concurrent delete
+         prune: rollback",
+    )
+    .await;
+}

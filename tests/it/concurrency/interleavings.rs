@@ -460,3 +460,20 @@ async fn a_run_does_not_start_in_a_flow_that_is_being_deleted() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_batch_over_a_map_feeds_the_map_below() {
+    let database = engine(
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'm', step_type => 'map');
+         select pgflow.add_step('f', 'n', '{m}', step_type => 'map'); select pgflow.start_flow('f', '[1, 2]', R1);
+         select pgflow.poll_tasks('f', W)",
+    )
+    .await;
+    play(
+        &database,
+        "worker: select status from pgflow.complete_tasks(array[R1, R1]::uuid[], '{m, m}', '{0, 1}', '{7, 8}') \
+           => completed completed
+         worker: select input from pgflow.poll_tasks('f', W) => 7 8",
+    )
+    .await;
+}

@@ -6,12 +6,15 @@
 //! lock_order      pairs of functions that once could wait for each other
 //! shapes          flows of every kind and what becomes of them
 //! workers         a pool of workers, in each protocol, that counts what it does
+//! ends, events    what runs have come to, and what the engine told of it
 //! load            many tasks and many runs
 //! operators       runs cancelled, retried, paused, requeued, pruned and deleted under the workers' hands
 //! ```
 //!
 //! A deadlock (SQLSTATE 40P01) fails every test here; sessions look for one after 20 ms.
 
+mod ends;
+mod events;
 mod interleavings;
 mod isolation;
 mod load;

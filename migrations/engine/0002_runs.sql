@@ -47,6 +47,49 @@ create index step_tasks_waiting on pgflow.step_tasks (flow_slug, message_id) whe
 create index step_tasks_working on pgflow.step_tasks (started_at)
   where started_at is not null and completed_at is null and failed_at is null and permanently_stalled_at is null;
 
+-- ─── Events ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- Part 1's realtime.send, where the database has it and not Supabase's, with a switch: PostgreSQL lets one transaction at a
+-- time commit that has notified, however many workers there are, so a database in which nobody listens does more without:
+--
+--   alter database … set pgflow.events = off
+do $do$
+begin
+  if exists (
+    select from pg_catalog.pg_proc p
+    where p.oid = to_regprocedure('realtime.send(jsonb, text, text, boolean)') and p.prosrc like '%pgflow_events%'
+  ) then
+    create or replace function realtime.send(payload jsonb, event text, topic text, private boolean default true) returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+    as $$
+    declare
+      slim         jsonb;
+      notification text;
+    begin
+      if current_setting('pgflow.events', true) = 'off' then
+        return;
+      end if;
+      notification := jsonb_build_object('event', event, 'topic', topic, 'payload', payload, 'timestamp', clock_timestamp());
+      if octet_length(notification) >= 8000 then
+        slim := payload - 'input' - 'output' || '{"truncated": true}';
+        notification := jsonb_build_object('event', event, 'topic', topic, 'payload', slim, 'timestamp', clock_timestamp());
+      end if;
+      if octet_length(notification) >= 8000 then
+        slim := jsonb_strip_nulls(jsonb_build_object(
+          'event_type', slim -> 'event_type', 'run_id', slim -> 'run_id', 'flow_slug', slim -> 'flow_slug',
+          'step_slug', slim -> 'step_slug', 'status', slim -> 'status',
+          'error_message', left(slim ->> 'error_message', 500), 'truncated', true));
+        notification := jsonb_build_object('event', event, 'topic', topic, 'payload', slim, 'timestamp', clock_timestamp());
+      end if;
+      perform pg_notify('pgflow_events', notification);
+    end
+    $$;
+  end if;
+end
+$do$;
+
+
 -- ─── Pausing ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 -- Flows whose tasks nobody may start; pause_flow and resume_flow, in part 3, write it. parked_at is when start_tasks last put

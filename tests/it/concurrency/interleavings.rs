@@ -477,3 +477,20 @@ async fn a_batch_over_a_map_feeds_the_map_below() {
     )
     .await;
 }
+
+/// Whoever holds the row of a queued task for a moment only must not keep it from its next worker for a whole timeout.
+#[tokio::test]
+async fn a_late_failure_does_not_put_off_the_next_attempt() {
+    let database = engine(&TWO_RUNS.replace("'f', 1, 0", "'f', 3, 0")).await;
+    play(
+        &database,
+        "worker: select status from pgflow.fail_task(R1, 'a', 0, 'no') => queued
+         late: begin
+         late: select status from pgflow.fail_task(R1, 'a', 0, 'late') => queued
+         poll: select step_slug from pgflow.poll_tasks('f', W)
+         late: commit
+         poll: select step_slug from pgflow.poll_tasks('f', W)
+         poll: select status, attempts_count from pgflow.step_tasks where run_id = R1 => started|2",
+    )
+    .await;
+}

@@ -65,7 +65,7 @@ async fn run_shapes(
 
 #[tokio::test]
 async fn runs_of_every_shape_end_as_they_do_one_at_a_time() {
-    let per_shape = 19 * load();
+    let per_shape = 7 * load();
     let (_alone, _, expected) = run_shapes(SHAPES.len(), 1, &[Protocol::Each]).await;
     for shape in SHAPES {
         let expected = &expected[shape.slug];

@@ -16,7 +16,7 @@ async fn start_tasks_and_poll_tasks_do_not_wait_for_each_other() {
         &database,
         "heart: begin
          heart: select msg_id from pgflow.set_vt_batch('f', '{1}', '{0}') => 1
-         start waits: select step_slug from pgflow.start_tasks('f', '{1, 2}', W)
+         start tries: select step_slug from pgflow.start_tasks('f', '{1, 2}', W)
          poll tries: select step_slug from pgflow.poll_tasks('f', W)
          heart: commit
          start goes on => a b
@@ -63,16 +63,17 @@ async fn a_flow_is_deleted_while_its_queue_is_polled() {
          delete waits: select pgflow.delete_flow_and_data('f')
          poll tries: select step_slug from pgflow.poll_tasks('f', W)
          worker: commit
-         delete goes on => nothing",
+         delete goes on => nothing
+         poll goes on => 42P01 relation \"pgmq.q_f\" does not exist",
     )
     .await;
     let left = "select count(*) from pgflow.step_tasks union all select count(*) from pgmq.meta";
     assert_eq!(query(&mut connect(database.options()).await, left).await.unwrap(), "0\n0");
 }
 
-/// Delete waits for the map a, meanwhile m completes and lets n and p start, whose tasks delete has not seen.
+/// Delete waits for a completion; what comes meanwhile would make tasks that delete has not seen, and has to wait in turn.
 #[tokio::test]
-async fn a_flow_is_deleted_while_tasks_appear_that_were_not_there_when_it_began() {
+async fn whoever_comes_while_a_flow_is_deleted_finds_it_gone() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a', step_type => 'map'); select pgflow.add_step('f', 'm');
          select pgflow.add_step('f', 'n', '{m}'); select pgflow.add_step('f', 'p', '{m}', step_type => 'map');
@@ -85,14 +86,13 @@ async fn a_flow_is_deleted_while_tasks_appear_that_were_not_there_when_it_began(
          gate: select status from pgflow.complete_task(R1, 'a', 0, '1') => completed
          delete waits: select pgflow.delete_flow_and_data('f')
          m tries: select status from pgflow.complete_task(R1, 'm', 0, '[1, 2]')
-         p tries: begin; select step_slug from pgflow.poll_tasks('f', W); select status from pgflow.complete_task(R1, 'p', 0, '1')
+         poll tries: begin; select step_slug from pgflow.poll_tasks('f', W)
+         start tries: select status from pgflow.start_flow('f', '[3]')
          gate: commit
-         n tries: select status from pgflow.complete_task(R1, 'n', 0, '1')
-         m goes on
-         p goes on
-         p: commit
-         n goes on
-         delete goes on => nothing",
+         delete goes on => nothing
+         m goes on => nothing
+         poll goes on => 42P01 relation \"pgmq.q_f\" does not exist
+         start goes on => 23503 insert or update on table \"runs\" violates foreign key constraint \"runs_flow_slug_fkey\"",
     )
     .await;
     let left = "select count(*) from pgflow.step_tasks union all select count(*) from pgmq.meta";
@@ -207,8 +207,103 @@ async fn a_prune_in_a_snapshot_gives_up_where_a_run_has_changed() {
         "prune: begin isolation level repeatable read
          prune: select status from pgflow.runs => failed
          retry: select status from pgflow.retry_run(R1) => started
-         prune: select pgflow.prune_runs('0') => 40001 could not serialize access due to concurrent delete
+         prune: select pgflow.prune_runs('0') => 40001 could not serialize access due to concurrent update
          prune: rollback",
+    )
+    .await;
+}
+
+/// Whoever puts messages of a paused flow away has them, and its row, in one order.
+#[tokio::test]
+async fn start_tasks_and_poll_tasks_put_away_the_messages_of_a_paused_flow() {
+    let database = engine(
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b');
+         select pgflow.start_flow('f', '{}', R1); select pgflow.pause_flow('f')",
+    )
+    .await;
+    play(
+        &database,
+        "heart: begin
+         heart: select msg_id from pgflow.set_vt_batch('f', '{1}', '{0}') => 1
+         start tries: select step_slug from pgflow.start_tasks('f', '{1, 2}', W)
+         poll tries: select step_slug from pgflow.poll_tasks('f', W)
+         heart: commit
+         start goes on => nothing
+         poll goes on => nothing
+         op: select pgflow.resume_flow('f') => t
+         op: select step_slug from pgflow.poll_tasks('f', W) => a b",
+    )
+    .await;
+}
+
+/// R1.a is refused, and the map z of R2 still to be counted; the other batch counts it first and then comes to R1.
+#[tokio::test]
+async fn a_refused_output_and_a_map_of_another_run_are_taken_in_one_order() {
+    let database = engine(
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a');
+         select pgflow.add_step('f', 'm', '{a}', step_type => 'map'); select pgflow.add_step('f', 'y');
+         select pgflow.add_step('f', 'z', step_type => 'map');
+         select pgflow.start_flow('f', '[1, 2]', R1); select pgflow.start_flow('f', '[1, 2]', R2); select pgflow.poll_tasks('f', W)",
+    )
+    .await;
+    play(
+        &database,
+        "heart: begin
+         heart: select count(*) from pgflow.set_vt_batch('f', array(select message_id from pgflow.step_tasks \
+           where run_id = R1 and step_slug = 'a'), '{60}') => 1
+         one waits: select status from pgflow.complete_tasks(array[R1, R2]::uuid[], '{a, z}', '{0, 0}', '{1, 1}')
+         other tries: select status from pgflow.complete_tasks(array[R1, R2]::uuid[], '{y, z}', '{0, 1}', '{1, 1}')
+         heart: commit
+         one goes on => failed completed
+         other goes on => completed completed",
+    )
+    .await;
+}
+
+/// R2.a is refused before R1 is taken, which the other batch takes first.
+#[tokio::test]
+async fn a_refused_output_and_another_run_are_taken_in_one_order() {
+    let database = engine(
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a');
+         select pgflow.add_step('f', 'm', '{a}', step_type => 'map'); select pgflow.add_step('f', 'y');
+         select pgflow.add_step('f', 'z'); select pgflow.start_flow('f', '{}', R1); select pgflow.start_flow('f', '{}', R2);
+         select pgflow.poll_tasks('f', W)",
+    )
+    .await;
+    play(
+        &database,
+        "heart: begin
+         heart: select count(*) from pgflow.set_vt_batch('f', array(select message_id from pgflow.step_tasks \
+           where run_id = R2 and step_slug = 'a'), '{60}') => 1
+         one waits: select status from pgflow.complete_tasks(array[R2, R1]::uuid[], '{a, z}', '{0, 0}', '{1, 1}')
+         other tries: select status from pgflow.complete_tasks(array[R1, R2]::uuid[], '{y, y}', '{0, 0}', '{1, 1}')
+         heart: commit
+         one goes on => failed completed
+         other goes on",
+    )
+    .await;
+}
+
+/// One batch ends both runs, whose messages it archives run by run; another has a task of each. R1 was started last.
+#[tokio::test]
+async fn batches_that_archive_messages_of_several_runs_take_them_in_one_order() {
+    let database = engine(
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'm', step_type => 'map');
+         select pgflow.add_step('f', 'n'); 
+         select pgflow.add_step('f', 'c', '{a}', required_input_pattern => '{\"a\": 7}', when_unmet => 'fail');
+         select pgflow.start_flow('f', '[1, 2]', R2); select pgflow.start_flow('f', '[1, 2]', R1); select pgflow.poll_tasks('f', W)",
+    )
+    .await;
+    play(
+        &database,
+        "heart: begin
+         heart: select count(*) from pgflow.set_vt_batch('f', array(select message_id from pgflow.step_tasks \
+           where run_id = R1 and step_slug = 'n'), '{60}') => 1
+         one waits: select status from pgflow.complete_tasks(array[R1, R2]::uuid[], '{a, a}', '{0, 0}', '{1, 1}')
+         other tries: select status from pgflow.complete_tasks(array[R1, R2]::uuid[], '{m, m}', '{0, 0}', '{1, 1}')
+         heart: commit
+         one goes on => completed completed
+         other goes on",
     )
     .await;
 }

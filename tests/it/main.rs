@@ -18,6 +18,7 @@ mod engine_detect;
 mod engine_doctor;
 mod engine_install;
 mod examples;
+mod faults;
 mod findings_docs;
 mod formats;
 mod hazards;

@@ -243,7 +243,7 @@ fn hold_in_child(mut program: Command, folder: &Path) -> (Child, String) {
     (child, fs::read_to_string(url).unwrap())
 }
 
-fn postmaster(folder: &Path) -> i32 {
+pub(crate) fn postmaster(folder: &Path) -> i32 {
     let file = fs::File::open(folder.join("data/postmaster.pid")).unwrap();
     BufReader::new(file).lines().next().unwrap().unwrap().parse().unwrap()
 }

@@ -8,7 +8,7 @@ use super::workers::Tally;
 
 /// The different ends that a shape's runs have come to, a line each: the statuses of the run and of the steps that `ends`
 /// names, the output where it is determined, and how many runs there are of it.
-pub(super) async fn ends(connection: &mut PgConnection, shape: &Shape) -> String {
+pub(crate) async fn ends(connection: &mut PgConnection, shape: &Shape) -> String {
     let output = if shape.is_determined() { "r.output" } else { "null::jsonb" };
     let sql = format!(
         "select ended, output, count(*) from (
@@ -24,7 +24,7 @@ pub(super) async fn ends(connection: &mut PgConnection, shape: &Shape) -> String
 }
 
 /// Every message of a flow has gone to the archive, once, and each is a task's that there is.
-pub(super) async fn assert_archived(connection: &mut PgConnection, flow: &str) {
+pub(crate) async fn assert_archived(connection: &mut PgConnection, flow: &str) {
     let sql = format!(
         "select (select count(*) from pgmq.q_{flow}),
                 (select count(*) from pgmq.a_{flow}) - (select count(*) from pgflow.step_tasks where flow_slug = '{flow}'),
@@ -34,7 +34,7 @@ pub(super) async fn assert_archived(connection: &mut PgConnection, flow: &str) {
 }
 
 /// The workers were handed each task as often as the engine has counted attempts, and completed it once.
-pub(super) async fn assert_counted(connection: &mut PgConnection, tally: &Tally) {
+pub(crate) async fn assert_counted(connection: &mut PgConnection, tally: &Tally) {
     let sql = "select run_id, step_slug, task_index, attempts_count, status from pgflow.step_tasks";
     let mut tasks = 0;
     for row in query(connection, sql).await.unwrap().lines() {

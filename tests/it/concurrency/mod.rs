@@ -13,13 +13,13 @@
 //!
 //! A deadlock (SQLSTATE 40P01) fails every test here; sessions look for one after 20 ms.
 
-mod ends;
+pub(crate) mod ends;
 mod events;
 mod interleavings;
 mod isolation;
 mod load;
 mod lock_order;
-mod operators;
+pub(crate) mod operators;
 pub(crate) mod shapes;
 pub(crate) mod workers;
 
@@ -46,7 +46,12 @@ async fn engine(setup: &str) -> Database {
 
 /// A session in which neither a deadlock nor an endless wait stays unseen.
 pub(crate) async fn connect(options: PgConnectOptions) -> PgConnection {
-    options.options([("deadlock_timeout", "20ms"), ("statement_timeout", "60s")]).connect().await.unwrap()
+    try_connect(options).await.unwrap()
+}
+
+/// The same, where the server may not be there.
+pub(crate) async fn try_connect(options: PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    options.options([("deadlock_timeout", "20ms"), ("statement_timeout", "60s")]).connect().await
 }
 
 /// The rows of statements: columns as text with `|` between them, a line each; or the error, SQLSTATE first.

@@ -52,6 +52,10 @@ impl Scene {
         }
     }
 
+    fn options(&self) -> PgConnectOptions {
+        self.options.borrow().clone()
+    }
+
     fn completed(&self) -> usize {
         self.tally.borrow().completed.len()
     }
@@ -60,8 +64,7 @@ impl Scene {
     async fn connect(&self, name: &str) -> PgConnection {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let options = self.options.borrow().clone().application_name(name);
-            match try_connect(options).await {
+            match try_connect(self.options().application_name(name)).await {
                 Ok(connection) => return connection,
                 Err(error) => assert!(Instant::now() < deadline, "no server: {error}"),
             }
@@ -71,7 +74,7 @@ impl Scene {
 
     async fn server_is_gone(&self) {
         let deadline = Instant::now() + PATIENCE;
-        while try_connect(self.options.borrow().clone()).await.is_ok() {
+        while try_connect(self.options()).await.is_ok() {
             assert!(Instant::now() < deadline, "the server outlives its process");
         }
     }
@@ -232,7 +235,7 @@ async fn what_was_acknowledged_survives_every_kill_and_every_run_comes_to_its_en
 
     let connection = &mut scene.connect("observer").await;
     for worker in &mut pool {
-        worker.connection = connect(scene.options.borrow().clone()).await;
+        worker.connection = connect(scene.options()).await;
     }
     for shape in &shapes {
         query(connection, &format!("select pgflow.start_flow('{}', '{}')", shape.slug, shape.input)).await.unwrap();

@@ -1,4 +1,5 @@
-//! The races that matter, each forced by a script, and each with the outcome of one of the serial orders.
+//! Tasks of one run that complete and fail at the same time: each race is forced by a script, and has the outcome of one of
+//! the serial orders.
 
 use super::isolation::play;
 use super::{connect, engine, query};
@@ -12,10 +13,6 @@ const JOIN: &str = "select pgflow.create_flow('f'); select pgflow.add_step('f', 
 const MAPS: &str =
     "select pgflow.create_flow('f', 1, 0); select pgflow.add_step('f', 'm', step_type => 'map'); select pgflow.add_step('f', 'n', step_type => 'map');
     select pgflow.add_step('f', 'c', '{m, n}'); select pgflow.start_flow('f', '[1, 2]', R1); select pgflow.poll_tasks('f', W);";
-
-/// Single step a of two runs.
-const TWO_RUNS: &str = "select pgflow.create_flow('f', 1, 0); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b', '{a}');
-    select pgflow.start_flow('f', '{}', R1); select pgflow.start_flow('f', '{}', R2); select pgflow.poll_tasks('f', W);";
 
 /// How a run stands: its status and open steps, then its steps and then its tasks, by name.
 async fn state(database: &Database) -> String {
@@ -247,221 +244,6 @@ async fn batches_over_two_runs_in_opposite_orders_both_complete() {
 }
 
 #[tokio::test]
-async fn a_task_is_started_before_its_run_is_cancelled_or_not_at_all() {
-    let database = engine(&TWO_RUNS.replace("select pgflow.poll_tasks('f', W);", "")).await;
-    play(
-        &database,
-        "op: begin
-         op: select status from pgflow.cancel_run(R1) => failed
-         worker tries: select run_id from pgflow.start_tasks('f', '{1, 2}', W)
-         op: commit
-         worker goes on",
-    )
-    .await;
-    play(
-        &database,
-        "worker: begin
-         worker: select count(*) from pgflow.start_tasks('f', '{1, 2}', W) where run_id = R1 => 0
-         op: select status from pgflow.cancel_run(R2) => failed
-         worker: commit
-         worker: select count(*) from pgflow.complete_task(R2, 'a', 0, '1') => 1
-         worker: select status, (select count(*) from pgmq.q_f) from pgflow.step_states \
-           where run_id = R2 and step_slug = 'a' => started|0",
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn a_cancelled_run_keeps_what_completes_in_that_moment() {
-    let database = engine(TWO_RUNS).await;
-    play(
-        &database,
-        "op: begin
-         op: select status from pgflow.cancel_run(R1) => failed
-         worker waits: select status from pgflow.complete_task(R1, 'a', 0, '1')
-         op: commit
-         worker goes on => completed
-         op: select status from pgflow.retry_run(R1) => started
-         worker: select step_slug, input from pgflow.poll_tasks('f', W) => b|{\"a\": 1}",
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn a_run_whose_last_step_completes_while_it_is_cancelled_is_completed_by_a_retry() {
-    let database = engine(&TWO_RUNS.replace("select pgflow.add_step('f', 'b', '{a}');", "")).await;
-    play(
-        &database,
-        "op: begin
-         op: select status from pgflow.cancel_run(R1) => failed
-         worker waits: select status from pgflow.complete_task(R1, 'a', 0, '1')
-         op: commit
-         worker goes on => completed
-         op: select status, output from pgflow.retry_run(R1) => completed|{\"a\": 1}",
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn a_completion_that_comes_after_a_retry_changes_nothing() {
-    let database = engine(TWO_RUNS).await;
-    play(
-        &database,
-        "op: select status from pgflow.cancel_run(R1) => failed
-         op: begin
-         op: select status from pgflow.retry_run(R1) => started
-         worker tries: select status from pgflow.complete_task(R1, 'a', 0, '1')
-         op: commit
-         worker goes on
-         worker: select status from pgflow.complete_task(R1, 'a', 0, '1') => queued
-         worker: select step_slug from pgflow.poll_tasks('f', W) => a
-         worker: select status from pgflow.complete_task(R1, 'a', 0, '2') => completed
-         worker: select input from pgflow.poll_tasks('f', W) => {\"a\": 2}",
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn a_batch_that_comes_after_a_cancellation_changes_nothing() {
-    let database = engine(
-        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'm', '{a}', step_type => 'map');
-         select pgflow.start_flow('f', '{}', R1); select pgflow.poll_tasks('f', W); select pgflow.cancel_run(R1)",
-    )
-    .await;
-    play(
-        &database,
-        "worker: select status from pgflow.complete_tasks(array[R1]::uuid[], '{a}', '{0}', '{[1]}') => started
-         worker: select status from pgflow.complete_tasks(array[R1]::uuid[], '{a}', '{0}', '{1}') => started",
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn two_retries_at_once_are_one() {
-    let database = engine(TWO_RUNS).await;
-    play(
-        &database,
-        "op: select status from pgflow.cancel_run(R1) => failed
-         one: begin
-         one: select status from pgflow.retry_run(R1) => started
-         other waits: select status from pgflow.retry_run(R1)
-         one: commit
-         other goes on => started
-         worker: select run_id from pgflow.poll_tasks('f', W) => R1",
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn one_run_id_given_in_two_sessions_starts_one_run() {
-    let database = engine(TWO_RUNS).await;
-    play(
-        &database,
-        "one: begin
-         one: select status from pgflow.start_flow('f', '{}', R3) => started
-         other waits: select status from pgflow.start_flow('f', '{}', R3)
-         one: commit
-         other goes on => 23505 duplicate key value violates unique constraint \"runs_pkey\"
-         one: select step_slug from pgflow.poll_tasks('f', W) => a",
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn a_late_completion_and_the_recovery_do_not_both_have_a_task() {
-    let database = engine(TWO_RUNS).await;
-    let stall = "update pgflow.step_tasks set queued_at = now() - interval '2 h', started_at = now() - interval '1 h'";
-    play(
-        &database,
-        &format!(
-            "time: {stall}
-             late: begin
-             late: select status from pgflow.complete_task(R1, 'a', 0, '1') => completed
-             recover: begin
-             recover: select pgflow.requeue_stalled_tasks() => 1
-             later waits: select status from pgflow.complete_task(R2, 'a', 0, '1')
-             late: commit
-             recover: commit
-             later goes on => queued
-             later: select run_id, step_slug from pgflow.poll_tasks('f', W) order by 1 => R1|b R2|a"
-        ),
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn what_is_put_away_while_a_flow_resumes_comes_back() {
-    let database =
-        engine(&TWO_RUNS.replace("select pgflow.poll_tasks('f', W);", "select pgflow.pause_flow('f');")).await;
-    play(
-        &database,
-        "poll: begin
-         poll: select step_slug from pgflow.poll_tasks('f', W) => nothing
-         resume waits: select pgflow.resume_flow('f')
-         poll: commit
-         resume goes on => t
-         poll: select run_id from pgflow.poll_tasks('f', W) order by 1 => R1 R2",
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn a_poll_waits_for_a_resume_and_starts_what_it_read() {
-    let database =
-        engine(&TWO_RUNS.replace("select pgflow.poll_tasks('f', W);", "select pgflow.pause_flow('f');")).await;
-    play(
-        &database,
-        "resume: begin
-         resume: select pgflow.resume_flow('f') => t
-         poll waits: select run_id from pgflow.poll_tasks('f', W) order by 1
-         resume: commit
-         poll goes on => R1 R2",
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn a_run_is_pruned_or_retried_and_never_half_of_each() {
-    let database = engine(TWO_RUNS).await;
-    play(
-        &database,
-        "op: select status from pgflow.cancel_run(R1); select status from pgflow.cancel_run(R2)
-         retry: begin
-         retry: select status from pgflow.retry_run(R1) => started
-         prune waits: select pgflow.prune_runs('0')
-         retry: commit
-         prune goes on => 1
-         prune: begin
-         retry: select status from pgflow.cancel_run(R1) => failed
-         prune: select pgflow.prune_runs('0') => 1
-         retry waits: select status from pgflow.retry_run(R1)
-         late waits: select status from pgflow.fail_task(R1, 'a', 0, 'late')
-         prune: commit
-         retry goes on => nothing
-         late goes on => nothing",
-    )
-    .await;
-    let left = "select count(*) from pgflow.step_tasks union all select count(*) from pgmq.q_f union all select count(*) from pgmq.a_f";
-    assert_eq!(query(&mut connect(database.options()).await, left).await.unwrap(), "0\n0\n0");
-}
-
-#[tokio::test]
-async fn a_run_does_not_start_in_a_flow_that_is_being_deleted() {
-    let database = engine(TWO_RUNS).await;
-    play(
-        &database,
-        "delete: begin
-         delete: select pgflow.delete_flow_and_data('f') => nothing
-         start waits: select status from pgflow.start_flow('f', '{}', R3)
-         late waits: select status from pgflow.complete_task(R1, 'a', 0, '1')
-         delete: commit
-         start goes on => 23503 insert or update on table \"runs\" violates foreign key constraint \"runs_flow_slug_fkey\"
-         late goes on => nothing",
-    )
-    .await;
-}
-
-#[tokio::test]
 async fn a_batch_over_a_map_feeds_the_map_below() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'm', step_type => 'map');
@@ -474,23 +256,6 @@ async fn a_batch_over_a_map_feeds_the_map_below() {
         "worker: select status from pgflow.complete_tasks(array[R1, R1]::uuid[], '{m, m}', '{0, 1}', '{7, 8}') \
            => completed completed
          worker: select input from pgflow.poll_tasks('f', W) => 7 8",
-    )
-    .await;
-}
-
-/// Whoever holds the row of a queued task for a moment only must not keep it from its next worker for a whole timeout.
-#[tokio::test]
-async fn a_late_failure_does_not_put_off_the_next_attempt() {
-    let database = engine(&TWO_RUNS.replace("'f', 1, 0", "'f', 3, 0")).await;
-    play(
-        &database,
-        "worker: select status from pgflow.fail_task(R1, 'a', 0, 'no') => queued
-         late: begin
-         late: select status from pgflow.fail_task(R1, 'a', 0, 'late') => queued
-         poll: select step_slug from pgflow.poll_tasks('f', W)
-         late: commit
-         poll: select step_slug from pgflow.poll_tasks('f', W)
-         poll: select status, attempts_count from pgflow.step_tasks where run_id = R1 => started|2",
     )
     .await;
 }

@@ -116,7 +116,8 @@ async fn callbacks_that_come_twice_from_two_sessions_count_once() {
             assert!(ends(connection, shape).await.starts_with(shape.ends), "{}", shape.slug);
             assert_archived(connection, shape.slug).await;
         }
-        assert_counted(connection, &tally.borrow()).await;
+        drop(pool);
+        assert_counted(connection, &tally.into_inner()).await;
         assert_sound(connection).await;
         events.assert_told_once(connection).await;
     }

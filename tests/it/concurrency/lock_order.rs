@@ -307,3 +307,24 @@ async fn batches_that_archive_messages_of_several_runs_take_them_in_one_order() 
     )
     .await;
 }
+
+/// A caller who does not want to wait is told so, and not kept by a function that tries again.
+#[tokio::test]
+async fn a_lock_timeout_ends_a_retry_and_a_prune() {
+    let database = engine(
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.start_flow('f', '{}', R1);
+         select pgflow.poll_tasks('f', W); select pgflow.cancel_run(R1)",
+    )
+    .await;
+    play(
+        &database,
+        "late: begin
+         late: select status from pgflow.fail_task(R1, 'a', 0, 'late') => failed
+         retry: set lock_timeout = '10ms'
+         retry: select status from pgflow.retry_run(R1) => 55P03 canceling statement due to lock timeout
+         retry: select pgflow.prune_runs('0') => 55P03 canceling statement due to lock timeout
+         late: rollback
+         retry: select status from pgflow.retry_run(R1) => started",
+    )
+    .await;
+}

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! isolation       a script of statements of several sessions, in a given order, some of which wait
-//! interleavings   the races that matter, each forced by such a script
+//! interleavings   races of completions and failures, each forced by such a script
+//! interventions   the same between workers and operators
 //! lock_order      pairs of functions that once could wait for each other
 //! shapes          flows of every kind and what becomes of them
 //! workers         a pool of workers, in each protocol, that counts what it does
@@ -16,6 +17,7 @@
 pub(crate) mod ends;
 mod events;
 mod interleavings;
+mod interventions;
 mod isolation;
 mod load;
 mod lock_order;

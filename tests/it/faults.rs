@@ -173,7 +173,8 @@ async fn recover(connection: &mut PgConnection, pool: &mut [Worker<'_>], flows: 
     let deadline = Instant::now() + PATIENCE;
     loop {
         drain(pool, flows).await;
-        if is_all_over(connection).await.unwrap() {
+        let failed = "select count(*) from pgflow.runs where status = 'failed'";
+        if is_all_over(connection).await.unwrap() && query(connection, failed).await.unwrap() == "0" {
             return;
         }
         let stall = "update pgflow.step_tasks set queued_at = queued_at - interval '2 hours',
@@ -183,6 +184,8 @@ async fn recover(connection: &mut PgConnection, pool: &mut [Worker<'_>], flows: 
             query(connection, &format!("update pgmq.q_{flow} set vt = vt - interval '2 hours'")).await.unwrap();
         }
         query(connection, "select pgflow.requeue_stalled_tasks()").await.unwrap();
+        // The faults may have cost a task all its attempts.
+        query(connection, "select pgflow.retry_run(run_id) from pgflow.runs where status = 'failed'").await.unwrap();
         assert!(Instant::now() < deadline, "runs do not come to their end");
     }
 }

@@ -158,7 +158,7 @@ async fn what_is_put_away_while_a_flow_resumes_comes_back() {
     play(
         &database,
         "poll: begin
-         poll: select step_slug from pgflow.poll_tasks('f', W) => nothing
+         poll: select step_slug from pgflow.start_tasks('f', '{1, 2}', W) => nothing
          resume waits: select pgflow.resume_flow('f')
          poll: commit
          resume goes on => t
@@ -168,16 +168,16 @@ async fn what_is_put_away_while_a_flow_resumes_comes_back() {
 }
 
 #[tokio::test]
-async fn a_poll_waits_for_a_resume_and_starts_what_it_read() {
+async fn start_tasks_waits_for_a_resume_and_starts_what_was_read() {
     let database =
         engine(&TWO_RUNS.replace("select pgflow.poll_tasks('f', W);", "select pgflow.pause_flow('f');")).await;
     play(
         &database,
         "resume: begin
          resume: select pgflow.resume_flow('f') => t
-         poll waits: select run_id from pgflow.poll_tasks('f', W) order by 1
+         start waits: select run_id from pgflow.start_tasks('f', '{1, 2}', W) order by 1
          resume: commit
-         poll goes on => R1 R2",
+         start goes on => R1 R2",
     )
     .await;
 }
@@ -197,10 +197,10 @@ async fn a_run_is_pruned_or_retried_and_never_half_of_each() {
          retry: select status from pgflow.cancel_run(R1) => failed
          prune: select pgflow.prune_runs('0') => 1
          retry waits: select status from pgflow.retry_run(R1)
-         late waits: select status from pgflow.fail_task(R1, 'a', 0, 'late')
+         late tries: select status from pgflow.fail_task(R1, 'a', 0, 'late')
          prune: commit
          retry goes on => nothing
-         late goes on => nothing",
+         late goes on",
     )
     .await;
     let left = "select count(*) from pgflow.step_tasks union all select count(*) from pgmq.q_f union all select count(*) from pgmq.a_f";

@@ -97,7 +97,7 @@ async fn callbacks_that_come_twice_from_two_sessions_count_once() {
         let connection = &mut connect(database.options()).await;
         let events = Events::listen(&database).await;
         for shape in &shapes {
-            for _ in 0..5 * load() {
+            for _ in 0..3 * load() {
                 query(connection, &format!("select pgflow.start_flow('{}', '{}')", shape.slug, shape.input))
                     .await
                     .unwrap();

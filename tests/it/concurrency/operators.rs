@@ -148,7 +148,7 @@ async fn runs_that_are_cancelled_retried_paused_and_requeued_complete_as_if_left
         "select pgflow.retry_run(run_id) from pgflow.runs where status = 'failed' order by random() limit 1";
     let pause = "select pgflow.pause_flow(flow_slug) from pgflow.flows order by random() limit 1";
     let resume = "select pgflow.resume_flow(flow_slug) from pgflow.paused_flows order by random() limit 1";
-    let runs = 10 * load();
+    let runs = 6 * load();
     disturb(
         &database,
         &shapes,
@@ -184,7 +184,7 @@ async fn runs_are_pruned_whole_whoever_comes_late() {
         "select pgflow.retry_run(run_id) from pgflow.runs where status = 'failed' order by random() limit 1";
     let prune = "select pgflow.prune_runs('0', null, 3)";
     let operators: &[&[&str]] = &[&[&cancel, prune], &[&retry, retry_failed], &[&retry, retry_failed], &[prune]];
-    disturb(&database, &shapes, shapes.len() * 20 * load(), operators).await;
+    disturb(&database, &shapes, shapes.len() * 10 * load(), operators).await;
 
     let connection = &mut connect(database.options()).await;
     for shape in &shapes {
@@ -226,7 +226,7 @@ async fn a_flow_is_deleted_and_made_again_under_the_hands_of_its_workers() {
         }
     };
     let deleting = async {
-        for n in 0..30 * load() {
+        for n in 0..12 * load() {
             let shape = shapes[n % shapes.len()];
             query(&mut deleter, &format!("select pgflow.delete_flow_and_data('{}')", shape.slug)).await.unwrap();
             query(&mut deleter, &shape.define()).await.unwrap();

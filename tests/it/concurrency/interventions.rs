@@ -239,3 +239,26 @@ async fn a_late_failure_does_not_put_off_the_next_attempt() {
     )
     .await;
 }
+
+/// The completion waits for the row, and holds it when it finds that the task is queued again.
+#[tokio::test]
+async fn a_late_completion_does_not_put_off_the_next_attempt() {
+    let database = engine(&TWO_RUNS.replace("'f', 1, 0", "'f', 3, 0")).await;
+    play(
+        &database,
+        "worker: begin
+         worker: select status from pgflow.fail_task(R1, 'a', 0, 'no') => queued
+         late: begin
+         late waits: select status from pgflow.complete_task(R1, 'a', 0, '1')
+         worker: commit
+         late goes on => queued
+         poll: select step_slug from pgflow.poll_tasks('f', W)
+         late: commit",
+    )
+    .await;
+    let connection = &mut connect(database.options()).await;
+    let hidden = "select status = 'started' or vt < clock_timestamp() + interval '3 s'
+                  from pgflow.step_tasks join pgmq.q_f on msg_id = message_id where step_slug = 'a' and attempts_count < 3
+                    and run_id::text like '%1'";
+    assert_eq!(query(connection, hidden).await.unwrap(), "t");
+}

@@ -17,7 +17,7 @@ pub(crate) struct Args {
     /// How often each is measured [default: 5, quick: 3]
     #[arg(long)]
     rounds: Option<usize>,
-    /// Fewer tasks, fewer rounds, without `history` and `last`: one to two minutes
+    /// Fewer tasks, fewer rounds, without `list200`, `history` and `last`: one to two minutes
     #[arg(long)]
     quick: bool,
     /// Tasks of a measurement, about [default: 6000, quick: 2000]
@@ -51,6 +51,9 @@ pub(crate) enum Scenario {
     Fan,
     Map200,
     Map2000,
+    /// A step that gives an array, and a map over it.
+    List200,
+    List2000,
     /// The rate of `start_flow`.
     Start,
     /// Chains beside a million finished tasks, against chains in empty tables.
@@ -68,6 +71,8 @@ impl Scenario {
             Self::Fan => Some(Shape::Fan(20)),
             Self::Map200 => Some(Shape::Map(200)),
             Self::Map2000 => Some(Shape::Map(2000)),
+            Self::List200 => Some(Shape::ListMap(200)),
+            Self::List2000 => Some(Shape::ListMap(2000)),
             Self::Start | Self::History | Self::Last => None,
         }
     }
@@ -85,7 +90,7 @@ impl Args {
     pub(crate) fn scenarios(&self) -> Vec<Scenario> {
         let asked = |scenario: &Scenario| {
             if self.scenario.is_empty() {
-                !self.quick || !matches!(scenario, Scenario::History | Scenario::Last)
+                !self.quick || !matches!(scenario, Scenario::List200 | Scenario::History | Scenario::Last)
             } else {
                 self.scenario.contains(scenario)
             }

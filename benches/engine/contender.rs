@@ -4,6 +4,8 @@ use clap::ValueEnum;
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
+use crate::shape::Shape;
+
 /// An engine and the way its workers talk to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Contender {
@@ -75,7 +77,7 @@ impl Contender {
         connection: &mut PgConnection,
         worker: &str,
         queue: &str,
-        batch: i32,
+        (shape, batch): (Shape, i32),
     ) -> Result<usize, sqlx::Error> {
         match self {
             Self::Raw => {
@@ -107,14 +109,14 @@ impl Contender {
                 }
                 let tasks = start(connection, queue, &messages, worker).await?;
                 for task in &tasks {
-                    complete(connection, task).await?;
+                    complete(connection, shape, task).await?;
                 }
                 Ok(tasks.len())
             }
             Self::OursBatch => {
                 let tasks = poll(connection, queue, worker, batch).await?;
                 if !tasks.is_empty() {
-                    complete_all(connection, &tasks).await?;
+                    complete_all(connection, shape, &tasks).await?;
                 }
                 Ok(tasks.len())
             }
@@ -154,30 +156,25 @@ fn task(row: &PgRow) -> Result<Task, sqlx::Error> {
     })
 }
 
-/// What the handler of a task gives: something small that depends on the input.
-fn output(task: &Task) -> String {
-    format!("{{\"read\": {}}}", task.input.len())
-}
-
-pub(crate) async fn complete(connection: &mut PgConnection, task: &Task) -> Result<(), sqlx::Error> {
+pub(crate) async fn complete(connection: &mut PgConnection, shape: Shape, task: &Task) -> Result<(), sqlx::Error> {
     let complete = "select status from pgflow.complete_task($1::uuid, $2, $3, $4::jsonb)";
     sqlx::query(complete)
         .bind(&task.run_id)
         .bind(&task.step_slug)
         .bind(task.task_index)
-        .bind(output(task))
+        .bind(shape.output(&task.step_slug, &task.input))
         .fetch_one(connection)
         .await
         .map(|_| ())
 }
 
-async fn complete_all(connection: &mut PgConnection, tasks: &[Task]) -> Result<(), sqlx::Error> {
+async fn complete_all(connection: &mut PgConnection, shape: Shape, tasks: &[Task]) -> Result<(), sqlx::Error> {
     let complete = "select status from pgflow.complete_tasks($1::text[]::uuid[], $2, $3, $4::text[]::jsonb[])";
     sqlx::query(complete)
         .bind(tasks.iter().map(|task| task.run_id.as_str()).collect::<Vec<_>>())
         .bind(tasks.iter().map(|task| task.step_slug.as_str()).collect::<Vec<_>>())
         .bind(tasks.iter().map(|task| task.task_index).collect::<Vec<_>>())
-        .bind(tasks.iter().map(output).collect::<Vec<_>>())
+        .bind(tasks.iter().map(|task| shape.output(&task.step_slug, &task.input)).collect::<Vec<_>>())
         .fetch_all(connection)
         .await
         .map(|_| ())

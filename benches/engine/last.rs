@@ -53,7 +53,9 @@ async fn complete_map(connection: &mut PgConnection, contender: Contender, flow:
     let mut took = Vec::new();
     for task in &started {
         let begin = Instant::now();
-        complete(connection, task).await.unwrap_or_else(|error| panic!("{}: {error}", contender.name()));
+        complete(connection, Shape::Map(tasks), task)
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error}", contender.name()));
         took.push(begin.elapsed());
     }
     took

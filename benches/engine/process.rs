@@ -42,7 +42,7 @@ pub(crate) struct Worker {
 pub(crate) async fn measure(place: &Place, args: &Args, contender: Contender, shape: Shape) -> Measured {
     let database = "measured";
     let mut connection = place.database(contender, database).await;
-    for flow in ["warm", "flow"] {
+    for (flow, shape) in [("warm", shape.to_warm_up()), ("flow", shape)] {
         shape.define(&mut connection, contender, flow).await;
     }
     drop(connection);
@@ -62,16 +62,18 @@ pub(crate) async fn measure_in(
     let mut connection = place.connect(database).await;
     let had = counts(&mut connection, contender, "flow").await;
     let runs = (args.tasks() / shape.tasks_of_a_run()).max(1);
-    let warm_up = (WARM_UP / shape.tasks_of_a_run()).max(1);
-    shape.start(&mut connection, contender, "warm", warm_up).await;
+    let small = shape.to_warm_up();
+    let warm_up = (WARM_UP / small.tasks_of_a_run()).max(1);
+    small.start(&mut connection, contender, "warm", warm_up).await;
     shape.start(&mut connection, contender, "flow", runs).await;
     run(&mut connection, "vacuum analyze").await;
     let workers = workers(place, args, contender, database).await;
-    let (workers, _) = process(workers, args, contender, "warm", warm_up * shape.tasks_of_a_run()).await;
+    let warm_up = Job { queue: "warm", shape: small, tasks: warm_up * small.tasks_of_a_run() };
+    let (workers, _) = process(workers, args, contender, warm_up).await;
 
     let tasks = runs * shape.tasks_of_a_run();
     let before = wal(&mut connection).await;
-    let (workers, took) = process(workers, args, contender, "flow", tasks).await;
+    let (workers, took) = process(workers, args, contender, Job { queue: "flow", shape, tasks }).await;
     let wal = wal(&mut connection).await - before;
 
     drop(workers);
@@ -97,41 +99,48 @@ pub(crate) async fn workers(place: &Place, args: &Args, contender: Contender, da
     workers
 }
 
+/// What workers are to process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Job {
+    queue: &'static str,
+    shape: Shape,
+    /// As many as there are.
+    tasks: usize,
+}
+
 /// Lets workers process a queue until so many tasks are finished.
 pub(crate) async fn process(
     workers: Vec<Worker>,
     args: &Args,
     contender: Contender,
-    queue: &'static str,
-    tasks: usize,
+    job: Job,
 ) -> (Vec<Worker>, Duration) {
     let done = Arc::new(AtomicUsize::new(0));
     let start = Instant::now();
     let working: Vec<_> = workers
         .into_iter()
-        .map(|worker| tokio::spawn(work(worker, contender, queue, args.batch, Arc::clone(&done), tasks)))
+        .map(|worker| tokio::spawn(work(worker, contender, job, args.batch, Arc::clone(&done))))
         .collect();
     let mut workers = Vec::new();
     for worker in working {
         workers.push(worker.await.expect("a worker ends in order"));
     }
     let took = start.elapsed();
-    assert_eq!(done.load(Ordering::Relaxed), tasks, "{}: tasks finished", contender.name());
+    assert_eq!(done.load(Ordering::Relaxed), job.tasks, "{}: tasks finished", contender.name());
     (workers, took)
 }
 
 async fn work(
     mut worker: Worker,
     contender: Contender,
-    queue: &'static str,
+    Job { queue, shape, tasks }: Job,
     batch: i32,
     done: Arc<AtomicUsize>,
-    tasks: usize,
 ) -> Worker {
     let mut last = Instant::now();
     while done.load(Ordering::Relaxed) < tasks {
         let finished = contender
-            .work(&mut worker.connection, &worker.id, queue, batch)
+            .work(&mut worker.connection, &worker.id, queue, (shape, batch))
             .await
             .unwrap_or_else(|error| panic!("{}: {error}", contender.name()));
         if finished > 0 {

@@ -15,6 +15,8 @@ pub(crate) enum Shape {
     Fan(usize),
     /// One map step over an array of so many elements, the run's input.
     Map(usize),
+    /// One step that gives an array of so many elements, and a map step over it.
+    ListMap(usize),
 }
 
 impl Shape {
@@ -24,6 +26,27 @@ impl Shape {
             Self::Chain(length) => length,
             Self::Fan(width) => width + 2,
             Self::Map(elements) => elements,
+            Self::ListMap(elements) => elements + 1,
+        }
+    }
+
+    /// The same, smaller where one run alone would be too much to warm up with.
+    pub(crate) fn to_warm_up(self) -> Self {
+        match self {
+            Self::Map(elements) => Self::Map(elements.min(200)),
+            Self::ListMap(elements) => Self::ListMap(elements.min(200)),
+            other => other,
+        }
+    }
+
+    /// What the handler of a step gives: the array to map, or something small that depends on the input.
+    pub(crate) fn output(self, step: &str, input: &str) -> String {
+        match self {
+            Self::ListMap(elements) if step == "step_0" => {
+                let elements: Vec<String> = (1..=elements).map(|number| number.to_string()).collect();
+                format!("[{}]", elements.join(","))
+            }
+            _ => format!("{{\"read\": {}}}", input.len()),
         }
     }
 
@@ -32,6 +55,7 @@ impl Shape {
         let step = |number: usize| format!("step_{number}");
         match self {
             Self::Single | Self::Map(_) => vec![(step(0), vec![])],
+            Self::ListMap(_) => vec![(step(0), vec![]), (step(1), vec![step(0)])],
             Self::Chain(length) => (0..length)
                 .map(|number| (step(number), (number > 0).then(|| step(number - 1)).into_iter().collect()))
                 .collect(),
@@ -58,8 +82,9 @@ impl Shape {
             return;
         }
         run(connection, &format!("select pgflow.create_flow('{flow}')")).await;
-        let kind = if matches!(self, Self::Map(_)) { "map" } else { "single" };
         for (slug, after) in self.steps() {
+            let is_map = matches!(self, Self::Map(_)) || matches!(self, Self::ListMap(_)) && !after.is_empty();
+            let kind = if is_map { "map" } else { "single" };
             let after: Vec<String> = after.iter().map(|slug| format!("'{slug}'")).collect();
             let after = format!("array[{}]::text[]", after.join(", "));
             run(connection, &format!("select pgflow.add_step('{flow}', '{slug}', {after}, step_type => '{kind}')"))

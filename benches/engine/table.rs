@@ -34,6 +34,8 @@ impl Metric {
 pub(crate) enum Goal {
     AtLeast(f64),
     AtMost(f64),
+    /// To compare with.
+    None,
 }
 
 /// The values of every round.
@@ -80,11 +82,12 @@ impl Table {
         let ratios: Vec<f64> = over.values.iter().zip(&under.values).map(|(over, under)| over / under).collect();
         let ratio = median(&ratios);
         let (goal, met) = match goal {
-            Goal::AtLeast(goal) => (format!("≥ {goal}"), ratio >= goal),
-            Goal::AtMost(goal) => (format!("≤ {goal}"), ratio <= goal),
+            Goal::AtLeast(goal) => (format!("target ≥ {goal}"), ratio >= goal),
+            Goal::AtMost(goal) => (format!("target ≤ {goal}"), ratio <= goal),
+            Goal::None => return println!("  {what:45} {ratio:>6.2}  {}", spread(&ratios)),
         };
         let met = if met { "met" } else { "MISSED" };
-        println!("  {what:45} {ratio:>6.2}  {:20} target {goal:6} {met}", spread(&ratios));
+        println!("  {what:45} {ratio:>6.2}  {:20} {goal:13} {met}", spread(&ratios));
     }
 }
 

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 const POLL: Duration = Duration::from_millis(2);
 
-/// The calls that cause events: when the one that started a run was sent, and the last one that completed a task of it.
+/// When the calls that cause events were answered: the one that started a run, and the last one that completed a task of it.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     pub(super) start: HashMap<String, Instant>,
@@ -86,6 +86,7 @@ impl Events {
             .iter()
             .filter_map(|arrival| {
                 let calls = if arrival.has_started { &calls.start } else { &calls.completion };
+                // It may overtake the answer: then nobody has waited for it.
                 Some(arrival.at.saturating_duration_since(*calls.get(&arrival.run_id)?))
             })
             .collect();

@@ -110,14 +110,13 @@ impl Workers {
 async fn start_share(mut worker: Worker, flow: String, run_ids: Vec<String>) -> Result<Worker, BenchError> {
     for (number, run_id) in run_ids.into_iter().enumerate() {
         let input = format!("{{\"order\":{number},\"customer\":\"c-123\"}}");
-        let sent = Instant::now();
         sqlx::query("select status from pgflow.start_flow($1, $2::jsonb, $3::uuid)")
             .bind(&flow)
             .bind(input)
             .bind(&run_id)
             .fetch_one(&mut worker.connection)
             .await?;
-        worker.calls.start.insert(run_id, sent);
+        worker.calls.start.insert(run_id, Instant::now());
     }
     Ok(worker)
 }
@@ -185,7 +184,6 @@ impl Worker {
     }
 
     async fn complete(&mut self, job: &Job, task: &Task) -> Result<(), BenchError> {
-        self.note_completion(std::slice::from_ref(task));
         sqlx::query("select status from pgflow.complete_task($1::uuid, $2, $3, $4::jsonb)")
             .bind(&task.run_id)
             .bind(&task.step_slug)
@@ -193,11 +191,11 @@ impl Worker {
             .bind(job.scenario.output(&task.step_slug, &task.input))
             .fetch_one(&mut self.connection)
             .await?;
+        self.note_completion(std::slice::from_ref(task));
         Ok(())
     }
 
     async fn complete_all(&mut self, job: &Job, tasks: &[Task]) -> Result<(), BenchError> {
-        self.note_completion(tasks);
         let output = |task: &Task| job.scenario.output(&task.step_slug, &task.input);
         sqlx::query("select status from pgflow.complete_tasks($1::text[]::uuid[], $2, $3, $4::text[]::jsonb[])")
             .bind(tasks.iter().map(|task| task.run_id.as_str()).collect::<Vec<_>>())
@@ -206,15 +204,16 @@ impl Worker {
             .bind(tasks.iter().map(output).collect::<Vec<_>>())
             .fetch_all(&mut self.connection)
             .await?;
+        self.note_completion(tasks);
         Ok(())
     }
 
     fn note_completion(&mut self, tasks: &[Task]) {
-        let sent = Instant::now();
+        let answered = Instant::now();
         for task in tasks {
             match self.calls.completion.get_mut(&task.run_id) {
-                Some(last) => *last = sent,
-                None => drop(self.calls.completion.insert(task.run_id.clone(), sent)),
+                Some(last) => *last = answered,
+                None => drop(self.calls.completion.insert(task.run_id.clone(), answered)),
             }
         }
     }

@@ -126,7 +126,7 @@ pub struct Delivery {
     pub expected: usize,
     /// How many there were.
     pub received: usize,
-    /// From the call that causes an event to its arrival, in milliseconds; none where none arrived.
+    /// From the answer to the call that causes an event to its arrival, in milliseconds; none where none arrived.
     pub latency: Option<Summary>,
 }
 

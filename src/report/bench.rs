@@ -68,7 +68,7 @@ fn delivery_text(delivery: Option<&Delivery>) -> String {
     let style = if delivery.expected == delivery.received { GOOD } else { BAD };
     let count = paint(style, format!("{} of {}", delivery.received, delivery.expected));
     match &delivery.latency {
-        Some(latency) => format!("{count}, {}", with_deviation(latency, "ms after the call")),
+        Some(latency) => format!("{count}, {}", with_deviation(latency, "ms after the answer to the call")),
         None => count,
     }
 }

@@ -38,6 +38,9 @@ pub(crate) struct Args {
     /// Tasks of the one map of `last`
     #[arg(long, default_value_t = 10_000)]
     pub(crate) map: usize,
+    /// Print where the time goes, by function (this alone costs some of it)
+    #[arg(long)]
+    pub(crate) functions: bool,
     /// What cargo passes
     #[arg(long, hide = true)]
     bench: bool,

@@ -9,6 +9,7 @@
 
 mod args;
 mod contender;
+mod functions;
 mod history;
 mod last;
 #[expect(clippy::unwrap_used, reason = "as in the tests, whose file it is")]
@@ -35,6 +36,7 @@ fn main() {
         let place = Place::open(&args).await;
         let contenders = contenders(&place, &args).await;
         let mut table = Table::default();
+        let load_before = load();
         for round in 0..args.rounds() {
             for scenario in args.scenarios() {
                 // Another one first each time.
@@ -56,6 +58,7 @@ fn main() {
             args.tasks(),
             args.rounds()
         );
+        println!("load of the machine: {load_before} before, {} after (averages of a minute)", load());
         for scenario in args.scenarios() {
             report(&table, &args, scenario);
         }
@@ -179,4 +182,10 @@ fn report(table: &Table, args: &Args, scenario: Scenario) {
 /// A goal that only ours has.
 fn ours(contender: Contender, goal: Goal) -> Goal {
     if contender == Contender::Official { Goal::None } else { goal }
+}
+
+/// How busy the machine is, with whatever.
+fn load() -> String {
+    let averages = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    averages.split(' ').next().filter(|load| !load.is_empty()).unwrap_or("unknown").to_owned()
 }

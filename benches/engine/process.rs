@@ -8,6 +8,7 @@ use sqlx::postgres::PgConnection;
 
 use crate::args::Args;
 use crate::contender::Contender;
+use crate::functions;
 use crate::server::Place;
 use crate::shape::{Shape, run};
 
@@ -77,6 +78,9 @@ pub(crate) async fn measure_in(
     let wal = wal(&mut connection).await - before;
 
     drop(workers);
+    if args.functions {
+        functions::print(&mut connection, contender, shape).await;
+    }
     check(&mut connection, contender, "flow", had.and(runs, tasks)).await;
     Measured { rate: tasks as f64 / took.as_secs_f64(), wal: wal as f64 / tasks as f64 }
 }

@@ -38,6 +38,7 @@ impl Place {
             ("max_wal_size", "8GB"),
             ("checkpoint_timeout", "1h"),
             ("autovacuum", "off"),
+            ("track_functions", if args.functions { "all" } else { "none" }),
         ] {
             run(&mut connection, &format!("alter system set {setting} = '{value}'")).await;
         }

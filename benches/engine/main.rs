@@ -110,6 +110,9 @@ fn add(table: &mut Table, title: &str, contender: Contender, measured: Measured)
     eprintln!("{title}: {}: {:.0}/s", contender.name(), measured.rate);
     table.add((title, contender, Metric::Rate), measured.rate);
     table.add((title, contender, Metric::Wal), measured.wal);
+    if let Some(cpu) = measured.cpu {
+        table.add((title, contender, Metric::Cpu), cpu);
+    }
 }
 
 const EMPTY: &str = "chains of 5, empty tables";
@@ -139,6 +142,10 @@ fn report(table: &Table, args: &Args, scenario: Scenario) {
     let wal = |what, over| {
         table.print_ratio(what, key(over, Metric::Wal), key(Official, Metric::Wal), Goal::AtMost(1.0));
     };
+    // The same as the ratio of rates where the processors are what is scarce, and less disturbed by what else runs.
+    let cpu = |what, over| {
+        table.print_ratio(what, key(Official, Metric::Cpu), key(over, Metric::Cpu), Goal::None);
+    };
     let same_calls = match scenario {
         Scenario::Map200 | Scenario::Map2000 | Scenario::List200 | Scenario::List2000 => 4.0,
         _ => 2.5,
@@ -147,6 +154,7 @@ fn report(table: &Table, args: &Args, scenario: Scenario) {
         Scenario::Start => {
             table.print(&title);
             rate("ours / official", Ours, Official, 3.0);
+            cpu("CPU: official / ours", Ours);
             wal("WAL: ours / official", Ours);
         }
         Scenario::History => {
@@ -173,6 +181,8 @@ fn report(table: &Table, args: &Args, scenario: Scenario) {
             rate("ours, same calls / official", Ours, Official, same_calls);
             rate("ours, batch calls / official", OursBatch, Official, 8.0);
             rate("ours, batch calls / pgmq, batches", OursBatch, RawBatch, 0.4);
+            cpu("CPU: official / ours, same calls", Ours);
+            cpu("CPU: official / ours, batch calls", OursBatch);
             wal("WAL: ours, same calls / official", Ours);
             wal("WAL: ours, batch calls / official", OursBatch);
         }

@@ -31,12 +31,16 @@ pub(crate) struct Measured {
     pub(crate) rate: f64,
     /// Bytes of write-ahead log for a task.
     pub(crate) wal: f64,
+    /// Milliseconds that the server's processes of the connections were on a processor for a task: what a busy machine
+    /// disturbs least. Nothing where there is no `/proc`.
+    pub(crate) cpu: Option<f64>,
 }
 
 /// One that works; it has a connection, and a row in `pgflow.workers`.
 pub(crate) struct Worker {
     connection: PgConnection,
     id: String,
+    backend: i32,
 }
 
 /// Makes a database with a flow and one to warm up with, and measures workers on it.
@@ -73,16 +77,20 @@ pub(crate) async fn measure_in(
     let (workers, _) = process(workers, args, contender, warm_up).await;
 
     let tasks = runs * shape.tasks_of_a_run();
-    let before = wal(&mut connection).await;
+    let backends: Vec<i32> = workers.iter().map(|worker| worker.backend).collect();
+    let (before, cpu_before) = (wal(&mut connection).await, cpu(&backends));
     let (workers, took) = process(workers, args, contender, Job { queue: "flow", shape, tasks }).await;
-    let wal = wal(&mut connection).await - before;
-
+    let (wal, cpu) = (wal(&mut connection).await - before, cpu(&backends));
     drop(workers);
     if args.functions {
         functions::print(&mut connection, contender, shape).await;
     }
     check(&mut connection, contender, "flow", had.and(runs, tasks)).await;
-    Measured { rate: tasks as f64 / took.as_secs_f64(), wal: wal as f64 / tasks as f64 }
+    Measured {
+        rate: tasks as f64 / took.as_secs_f64(),
+        wal: wal as f64 / tasks as f64,
+        cpu: millis_each(cpu_before, cpu, tasks),
+    }
 }
 
 /// As many as the arguments say, connected.
@@ -98,7 +106,8 @@ pub(crate) async fn workers(place: &Place, args: &Args, contender: Contender, da
             );
             run(&mut connection, &register).await;
         }
-        workers.push(Worker { connection, id });
+        let backend = backend(&mut connection).await;
+        workers.push(Worker { connection, id, backend });
     }
     workers
 }
@@ -165,6 +174,24 @@ pub(crate) async fn wal(connection: &mut PgConnection) -> i64 {
         .fetch_one(connection)
         .await
         .expect("the place in the log")
+}
+
+/// The server's process of a connection.
+pub(crate) async fn backend(connection: &mut PgConnection) -> i32 {
+    sqlx::query_scalar("select pg_backend_pid()").fetch_one(connection).await.expect("a process")
+}
+
+/// How long processes have been on a processor together, in nanoseconds.
+pub(crate) fn cpu(processes: &[i32]) -> Option<u64> {
+    let of = |process: &i32| {
+        let line = std::fs::read_to_string(format!("/proc/{process}/schedstat")).ok()?;
+        line.split(' ').next()?.parse::<u64>().ok()
+    };
+    processes.iter().map(of).sum()
+}
+
+pub(crate) fn millis_each(before: Option<u64>, after: Option<u64>, count: usize) -> Option<f64> {
+    Some((after? - before?) as f64 / 1e6 / count as f64)
 }
 
 /// How many of a flow there are.

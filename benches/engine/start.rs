@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnection;
 
 use crate::args::Args;
 use crate::contender::Contender;
-use crate::process::{Measured, wal};
+use crate::process::{Measured, backend, cpu, millis_each, wal};
 use crate::server::Place;
 use crate::shape::{Shape, run};
 
@@ -17,9 +17,11 @@ pub(crate) async fn measure(place: &Place, args: &Args, contender: Contender) ->
     let mut connection = place.database(contender, DATABASE).await;
     Shape::Single.define(&mut connection, contender, "flow").await;
     run(&mut connection, "vacuum analyze").await;
-    let mut connections = Vec::new();
+    let (mut connections, mut backends) = (Vec::new(), Vec::new());
     for _ in 0..args.workers {
-        connections.push(place.connect(DATABASE).await);
+        let mut connection = place.connect(DATABASE).await;
+        backends.push(backend(&mut connection).await);
+        connections.push(connection);
     }
     let share = args.tasks() / args.workers;
     let runs = share * args.workers;
@@ -27,10 +29,11 @@ pub(crate) async fn measure(place: &Place, args: &Args, contender: Contender) ->
     let (connections, _) = start(connections, warm_up).await;
 
     let before = wal(&mut connection).await;
+    let cpu_before = cpu(&backends);
     let began = Instant::now();
     let (connections, started) = start(connections, share).await;
     let took = began.elapsed();
-    let wal = wal(&mut connection).await - before;
+    let (wal, cpu) = (wal(&mut connection).await - before, cpu(&backends));
 
     assert_eq!(started, runs);
     let expected = (runs + warm_up * args.workers) as i64;
@@ -42,7 +45,11 @@ pub(crate) async fn measure(place: &Place, args: &Args, contender: Contender) ->
     assert_eq!(counts, (expected, expected), "{}: runs and messages", contender.name());
     drop((connection, connections));
     place.drop(DATABASE).await;
-    Measured { rate: runs as f64 / took.as_secs_f64(), wal: wal as f64 / runs as f64 }
+    Measured {
+        rate: runs as f64 / took.as_secs_f64(),
+        wal: wal as f64 / runs as f64,
+        cpu: millis_each(cpu_before, cpu, runs),
+    }
 }
 
 /// Gives the connections back, and how many runs were started.

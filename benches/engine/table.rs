@@ -9,6 +9,8 @@ pub(crate) enum Metric {
     Rate,
     /// Bytes of write-ahead log for each.
     Wal,
+    /// Milliseconds of the server's processor time for each.
+    Cpu,
     /// Milliseconds for the first of many completions.
     First,
     /// … for those just before the last.
@@ -22,6 +24,7 @@ impl Metric {
         match self {
             Self::Rate => "/s",
             Self::Wal => " B of WAL each",
+            Self::Cpu => " ms of CPU each",
             Self::First => " ms for the first",
             Self::LastButOne => " ms for the last but one",
             Self::Last => " ms for the last",

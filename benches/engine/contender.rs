@@ -125,7 +125,7 @@ impl Contender {
 }
 
 pub(crate) async fn read(connection: &mut PgConnection, queue: &str, batch: i32) -> Result<Vec<i64>, sqlx::Error> {
-    let read = "select msg_id, message::text from pgmq.read($1, 60, $2)";
+    let read = "select msg_id, message::text from pgmq.read($1, 3600, $2)";
     sqlx::query_scalar(read).bind(queue).bind(batch).fetch_all(connection).await
 }
 

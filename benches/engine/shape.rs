@@ -81,7 +81,8 @@ impl Shape {
             run(connection, &format!("select pgmq.create('{flow}')")).await;
             return;
         }
-        run(connection, &format!("select pgflow.create_flow('{flow}')")).await;
+        // So long a timeout that no stall of the machine has a task handed out twice.
+        run(connection, &format!("select pgflow.create_flow('{flow}', timeout => 3600)")).await;
         for (slug, after) in self.steps() {
             let is_map = matches!(self, Self::Map(_)) || matches!(self, Self::ListMap(_)) && !after.is_empty();
             let kind = if is_map { "map" } else { "single" };

@@ -20,6 +20,7 @@ select
   exists (
     select from pg_catalog.pg_proc p
     where p.oid = to_regprocedure('realtime.send(jsonb,text,text,boolean)') and p.prosrc like '%pgflow_events%'
+      and not (p.prosrc like '%pgflow.events%' and coalesce(current_setting('pgflow.events', true) = 'off', false))
   ) as notifies,
   'flowsmith_bench_' || left(md5(gen_random_uuid()::text), 8) as prefix,
   array(select f.flow_slug from pgflow.flows f where starts_with(f.flow_slug, 'flowsmith_bench_') order by f.flow_slug) as others,

@@ -74,7 +74,8 @@ pub(super) async fn measure(setting: &Setting<'_>, scenario: Scenario, flow: &st
 }
 
 async fn create(connection: &mut PgConnection, scenario: Scenario, flow: &str) -> Result<(), BenchError> {
-    sqlx::query("select pgflow.create_flow($1)").bind(flow).execute(&mut *connection).await?;
+    // So long a timeout that no stall of the machine has a task handed out twice.
+    sqlx::query("select pgflow.create_flow($1, timeout => 3600)").bind(flow).execute(&mut *connection).await?;
     for step in scenario.steps() {
         sqlx::query("select pgflow.add_step($1, $2, $3, step_type => $4)")
             .bind(flow)

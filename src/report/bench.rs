@@ -29,7 +29,9 @@ pub fn bench_text(report: &BenchReport, subject: &Subject) -> String {
     for scenario in &report.scenarios {
         scenario_text(&mut text, scenario);
     }
-    if report.is_complete() {
+    if report.scenarios.iter().all(|scenario| scenario.delivery.is_none()) {
+        let _ = writeln!(text, "{}", paint(GOOD, "All runs and tasks are completed."));
+    } else if report.is_complete() {
         let _ = writeln!(text, "{}", paint(GOOD, "All runs and tasks are completed, and every event came once."));
     } else {
         let lost = "All runs and tasks are completed, but not every event came once: a pooler that shares \
@@ -63,7 +65,7 @@ fn with_deviation(summary: &Summary, unit: &str) -> String {
 
 fn delivery_text(delivery: Option<&Delivery>) -> String {
     let Some(delivery) = delivery else {
-        return paint(DIM, "not counted: this database sends them elsewhere than to the channel pgflow_events");
+        return paint(DIM, "not counted: this database sends none to the channel pgflow_events");
     };
     let style = if delivery.expected == delivery.received { GOOD } else { BAD };
     let count = paint(style, format!("{} of {}", delivery.received, delivery.expected));

@@ -100,6 +100,20 @@ async fn an_official_engine_is_measured_with_its_own_calls_and_cleaned() {
 }
 
 #[tokio::test]
+async fn events_that_are_switched_off_are_not_missed() {
+    let database = with_engine().await;
+    execute(
+        &mut database.connect().await,
+        "do $$ begin execute format('alter database %I set pgflow.events = off', current_database()); end $$",
+    )
+    .await;
+    let outcome = bench(&database, &[&SMALL[..], &["--scenario", "single"]].concat());
+    assert_eq!(outcome.code, 0, "{outcome}");
+    assert!(outcome.stdout.contains("not counted"), "{outcome}");
+    assert!(!outcome.stdout.contains("every event"), "{outcome}");
+}
+
+#[tokio::test]
 async fn flows_of_others_are_left_alone_and_named() {
     let database = with_engine().await;
     let c = &mut database.connect().await;

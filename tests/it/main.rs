@@ -11,6 +11,7 @@ mod cli_docs;
 mod command;
 mod connections;
 mod desired_catalog;
+mod differential;
 mod drift_and_plan;
 mod engine_definitions;
 mod engine_detect;

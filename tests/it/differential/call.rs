@@ -1,0 +1,118 @@
+//! A call of a worker, a client or the clock, and its SQL.
+
+use serde_json::Value;
+
+/// A call, without the slug of the flow and the ids of the runs, which differ from play to play.
+#[derive(Clone)]
+pub(super) enum Call {
+    StartFlow { run: usize, input: Option<Value>, how: Start },
+    Show { run: usize },
+    Read { hidden_for: usize, count: usize },
+    StartTasks { messages: Vec<i64>, worker: Option<usize> },
+    Complete { task: Task, output: Option<Value> },
+    Fail { task: Task, error: Option<String> },
+    SetVisibility { messages: Vec<i64>, offsets: Vec<usize> },
+    /// Time passes: hidden messages can be read.
+    Reveal { messages: Vec<i64> },
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Start {
+    Plainly,
+    WithStates,
+    OfNoFlow,
+}
+
+/// What names a task, or names none.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Task {
+    pub(super) run: usize,
+    pub(super) step: String,
+    pub(super) index: i64,
+}
+
+/// What the flow and its runs are called in one play, in both databases.
+#[derive(Clone, Copy)]
+pub(super) struct Names {
+    pub(super) play: u32,
+}
+
+impl Names {
+    pub(super) fn flow(self) -> String {
+        format!("flow_{}", self.play)
+    }
+
+    pub(super) fn run(self, run: usize) -> String {
+        format!("{}{run:012x}", self.run_prefix())
+    }
+
+    /// What the ids of all runs begin with.
+    pub(super) fn run_prefix(self) -> String {
+        format!("{:08x}-0000-4000-8000-", self.play)
+    }
+}
+
+/// The number of the run that an id was made for.
+pub(super) fn run_number(run_id: &str) -> usize {
+    usize::from_str_radix(&run_id[24..], 16).unwrap()
+}
+
+/// The workers that both databases know; one more is unknown.
+pub(super) const WORKERS: usize = 2;
+
+/// The id of a worker.
+pub(super) fn worker_id(worker: usize) -> String {
+    format!("00000000-0000-4000-8000-{worker:012x}")
+}
+
+impl Call {
+    /// What follows `select * from`.
+    pub(super) fn sql(&self, names: Names) -> String {
+        let flow = names.flow();
+        match self {
+            Self::StartFlow { run, input, how } => {
+                let (function, flow) = match how {
+                    Start::Plainly => ("start_flow", flow),
+                    Start::WithStates => ("start_flow_with_states", flow),
+                    Start::OfNoFlow => ("start_flow", format!("{flow}_no")),
+                };
+                format!("pgflow.{function}('{flow}', {}, '{}')", json(input.as_ref()), names.run(*run))
+            }
+            Self::Show { run } => format!("pgflow.get_run_with_states('{}')", names.run(*run)),
+            Self::Read { hidden_for, count } => format!("pgmq.read('{flow}', {hidden_for}, {count})"),
+            Self::StartTasks { messages, worker } => {
+                let worker = literal(worker.map(worker_id).as_deref());
+                format!("pgflow.start_tasks('{flow}', {}::bigint[], {worker})", array(messages))
+            }
+            Self::Complete { task, output } => {
+                format!("pgflow.complete_task({}, {})", task.sql(names), json(output.as_ref()))
+            }
+            Self::Fail { task, error } => format!("pgflow.fail_task({}, {})", task.sql(names), literal(error.as_deref())),
+            Self::SetVisibility { messages, offsets } => {
+                format!("pgflow.set_vt_batch('{flow}', {}::bigint[], {}::integer[])", array(messages), array(offsets))
+            }
+            Self::Reveal { messages } => {
+                format!("unnest({}::bigint[]) id, pgmq.set_vt('{flow}', id, -1)", array(messages))
+            }
+        }
+    }
+}
+
+impl Task {
+    fn sql(&self, names: Names) -> String {
+        format!("'{}', '{}', {}", names.run(self.run), self.step, self.index)
+    }
+}
+
+fn literal(text: Option<&str>) -> String {
+    text.map_or("null".to_owned(), |text| format!("'{}'", text.replace('\'', "''")))
+}
+
+fn json(value: Option<&Value>) -> String {
+    literal(value.map(Value::to_string).as_deref())
+}
+
+fn array<T: ToString>(items: &[T]) -> String {
+    let items: Vec<_> = items.iter().map(ToString::to_string).collect();
+    format!("'{{{}}}'", items.join(","))
+}

@@ -1,0 +1,143 @@
+//! Both databases, call by call.
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::call::{Call, Names};
+use super::dice::Dice;
+use super::flow::Flow;
+use super::script::Script;
+use super::side::{Outcome, Side, Turn};
+use super::state::State;
+
+/// As many plays go into finding a shorter script.
+const PLAYS_TO_SHORTEN: usize = 300;
+
+pub(super) struct Duel {
+    pub(super) names: [&'static str; 2],
+    pub(super) sides: [Side; 2],
+}
+
+/// A script as it was played, and where it led.
+pub(super) struct Play {
+    pub(super) flow: Flow,
+    pub(super) calls: Vec<Call>,
+    /// Kinds of events and SQLSTATEs that were seen.
+    pub(super) seen: Vec<String>,
+    /// What differs after the last call.
+    pub(super) difference: Option<String>,
+    /// A call took so long that seconds could not be told apart: the play was given up.
+    blurred: bool,
+}
+
+impl Duel {
+    /// Plays the script of a seed.
+    pub(super) async fn play_seed(&mut self, seed: u64) -> Play {
+        for _ in 0..10 {
+            let mut dice = Dice::new(seed);
+            let flow = Flow::random(&mut dice);
+            let mut script = Script::random(&flow, &mut dice);
+            let play = self.play(flow.clone(), |state| script.next(&flow, state, &mut dice)).await;
+            if !play.blurred {
+                return play;
+            }
+        }
+        panic!("this machine is too slow: calls took about a second");
+    }
+
+    /// Plays a script that differs, and shorter ones that differ too, and says how.
+    pub(super) async fn report(&mut self, seed: u64, play: Play) -> String {
+        let length = play.calls.len();
+        let play = self.shorten(play).await;
+        let names = Names { play: 0 };
+        let mut report = format!(
+            "seed {seed}: the engines differ after {} calls (before shortening: {length}).\n\n{}",
+            play.calls.len(),
+            play.flow.sql(&names.flow())
+        );
+        for (number, call) in play.calls.iter().enumerate() {
+            writeln!(report, "select * from {};  -- {}", call.sql(names), number + 1).unwrap();
+        }
+        report + "\n" + &play.difference.unwrap()
+    }
+
+    async fn shorten(&mut self, mut play: Play) -> Play {
+        let mut plays = PLAYS_TO_SHORTEN;
+        let mut size = play.calls.len() / 2;
+        while size > 0 && plays > 0 {
+            let mut end = play.calls.len();
+            while end > 0 && plays > 0 {
+                let start = end.saturating_sub(size);
+                let calls = [&play.calls[..start], &play.calls[end..]].concat();
+                if let Some(shorter) = self.replay(play.flow.clone(), calls).await {
+                    play = shorter;
+                }
+                plays -= 1;
+                end = start.min(play.calls.len());
+            }
+            size /= 2;
+        }
+        for step in play.flow.steps.clone().iter().rev() {
+            if let Some(smaller) = self.replay(play.flow.without(&step.slug), play.calls.clone()).await {
+                play = smaller;
+            }
+        }
+        play
+    }
+
+    /// Plays calls that were played before; gives them back up to where the engines differ, if they do.
+    async fn replay(&mut self, flow: Flow, calls: Vec<Call>) -> Option<Play> {
+        let mut calls = calls.into_iter();
+        let play = self.play(flow, |_| calls.next()).await;
+        play.difference.is_some().then_some(play)
+    }
+
+    async fn play(&mut self, flow: Flow, mut next: impl FnMut(&State) -> Option<Call>) -> Play {
+        // Every play has its own flow and runs, so that nothing of the plays before matters.
+        static PLAYS: AtomicU32 = AtomicU32::new(1);
+        let names = Names { play: PLAYS.fetch_add(1, Ordering::Relaxed) };
+        let mut play = Play { flow, calls: Vec::new(), seen: Vec::new(), difference: None, blurred: false };
+        let [one, two] = &mut self.sides;
+        let (mut one_turn, mut two_turn) = tokio::join!(one.begin(&play.flow, names), two.begin(&play.flow, names));
+        loop {
+            play.blurred = one_turn.blurred || two_turn.blurred;
+            if !play.blurred {
+                play.difference = difference(self.names, [&one_turn, &two_turn]);
+            }
+            if play.blurred || play.difference.is_some() {
+                return play;
+            }
+            play.see(&one_turn);
+            let Some(call) = next(&one_turn.state) else { return play };
+            (one_turn, two_turn) = tokio::join!(one.play(&call, names), two.play(&call, names));
+            play.calls.push(call);
+        }
+    }
+}
+
+impl Play {
+    fn see(&mut self, turn: &Turn) {
+        let events = turn.state.events.iter().filter_map(|event| event["payload"]["event_type"].as_str());
+        self.seen.extend(events.map(str::to_owned));
+        if let Outcome::Error { state, .. } = &turn.outcome {
+            self.seen.push(state.clone());
+        }
+    }
+}
+
+fn difference(names: [&str; 2], turns: [&Turn; 2]) -> Option<String> {
+    let [one, two] = turns;
+    let mut lines = String::new();
+    if one.outcome != two.outcome {
+        writeln!(lines, "  result").unwrap();
+        for (name, turn) in names.iter().zip(turns) {
+            let outcome = match &turn.outcome {
+                Outcome::Rows(rows) => rows.to_string(),
+                Outcome::Error { state, message } => format!("error {state}: {message}"),
+            };
+            writeln!(lines, "    {name:>8}: {outcome}").unwrap();
+        }
+    }
+    lines += &one.state.differences(names, &two.state);
+    (!lines.is_empty()).then_some(lines)
+}

@@ -1,0 +1,175 @@
+//! The next call of a random script, which depends on what the calls before it brought about.
+
+use serde_json::{Value, json};
+
+use super::call::{Call, Start, Task, WORKERS};
+use super::dice::Dice;
+use super::flow::Flow;
+use super::state::State;
+
+/// What is still to come.
+pub(super) struct Script {
+    runs_left: usize,
+    runs_made: usize,
+    calls_left: usize,
+    /// Calls after the last run has finished.
+    late_left: usize,
+    /// A large array costs time: few scripts have any.
+    large: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Start,
+    WrongStart,
+    Show,
+    Read,
+    StartTasks,
+    WrongStartTasks,
+    Complete,
+    Fail,
+    LateComplete,
+    LateFail,
+    SetVisibility,
+    Reveal,
+}
+
+impl Script {
+    pub(super) fn random(flow: &Flow, dice: &mut Dice) -> Self {
+        let runs = 1 + dice.below(3);
+        Self {
+            runs_left: runs,
+            runs_made: 0,
+            calls_left: (20 + 4 * flow.steps.len() * runs).min(80),
+            late_left: dice.below(6),
+            large: dice.percent(4),
+        }
+    }
+
+    /// The next call, if there is to be one.
+    pub(super) fn next(&mut self, flow: &Flow, state: &State, dice: &mut Dice) -> Option<Call> {
+        self.calls_left = self.calls_left.checked_sub(1)?;
+        let going = state.runs().any(|(_, status)| status == "started");
+        if !going && self.runs_left == 0 {
+            self.late_left = self.late_left.checked_sub(1)?;
+        }
+
+        let tasks = |wanted: &str| -> Vec<(Task, i64)> {
+            let tasks = state.tasks().filter(|(_, status, _)| *status == wanted);
+            tasks.map(|(task, _, message)| (task, message)).collect()
+        };
+        let (queued, started) = (tasks("queued"), tasks("started"));
+        let hidden: Vec<i64> = state.messages().filter(|message| !state.visible.contains(message)).collect();
+        // Once there is something, often; where there is nothing, never.
+        let if_any = |count: usize, weight: usize| if count > 0 { weight } else { 0 };
+        let any_run = if_any(self.runs_made, 1);
+
+        let kind = dice.weighted(&[
+            (if_any(self.runs_left, if going { 4 } else { 200 }), Kind::Start),
+            (2, Kind::WrongStart),
+            (any_run, Kind::Show),
+            (if_any(state.visible.len(), 25), Kind::Read),
+            (if_any(queued.len(), 35), Kind::StartTasks),
+            (2, Kind::WrongStartTasks),
+            (if_any(started.len(), 60), Kind::Complete),
+            (if_any(started.len(), 8), Kind::Fail),
+            (any_run * 4, Kind::LateComplete),
+            (any_run * 4, Kind::LateFail),
+            (any_run, Kind::SetVisibility),
+            (if_any(hidden.len(), 4), Kind::Reveal),
+        ]);
+        Some(match kind {
+            Kind::Start => self.start(flow, dice),
+            Kind::WrongStart => self.wrong_start(flow, dice),
+            Kind::Show => Call::Show { run: dice.below(self.runs_made + 1) },
+            Kind::Read => Call::Read { hidden_for: *dice.pick(&[0, 1000]), count: *dice.pick(&[1, 3, 100]) },
+            Kind::StartTasks => {
+                let messages: Vec<i64> = queued.iter().map(|(_, message)| *message).collect();
+                let mut some = dice.some(&messages);
+                some.push(*dice.pick(&messages));
+                Call::StartTasks { messages: some, worker: Some(dice.below(WORKERS)) }
+            }
+            Kind::WrongStartTasks => {
+                let all: Vec<i64> = state.tasks().map(|(.., message)| message).chain([4711]).collect();
+                let worker = *dice.pick(&[None, Some(0), Some(WORKERS)]);
+                Call::StartTasks { messages: dice.some(&all), worker }
+            }
+            Kind::Complete => self.complete(flow, dice.pick(&started).0.clone(), dice),
+            Kind::Fail => fail(dice.pick(&started).0.clone(), dice),
+            Kind::LateComplete => match self.any_task(flow, state, dice) {
+                // The official engine lets a task that is not started violate its type: see corrections.rs.
+                task if flow.feeds_a_map(&task.step) => Call::Complete { task, output: Some(dice.array(2)) },
+                task => self.complete(flow, task, dice),
+            },
+            Kind::LateFail => fail(self.any_task(flow, state, dice), dice),
+            Kind::SetVisibility => {
+                let all: Vec<i64> = state.messages().chain([4711]).collect();
+                let messages = dice.some(&all);
+                let offsets = messages.iter().map(|_| *dice.pick(&[0, 1000])).collect();
+                Call::SetVisibility { messages, offsets }
+            }
+            Kind::Reveal => Call::Reveal { messages: hidden },
+        })
+    }
+
+    fn start(&mut self, flow: &Flow, dice: &mut Dice) -> Call {
+        self.runs_left -= 1;
+        let input = if flow.has_root_map() { self.array(dice) } else { dice.json() };
+        self.runs_made += 1;
+        let how = if dice.percent(10) { Start::WithStates } else { Start::Plainly };
+        Call::StartFlow { run: self.runs_made - 1, input: Some(input), how }
+    }
+
+    /// A start that is refused.
+    fn wrong_start(&self, flow: &Flow, dice: &mut Dice) -> Call {
+        // The next start takes this id, as if nothing had happened.
+        let free = self.runs_made;
+        let good = if flow.has_root_map() { json!([1]) } else { json!({}) };
+        match dice.below(4) {
+            0 => Call::StartFlow { run: free, input: Some(good), how: Start::OfNoFlow },
+            1 if self.runs_made > 0 => {
+                Call::StartFlow { run: dice.below(free), input: Some(good), how: Start::Plainly }
+            }
+            2 if flow.has_root_map() => {
+                let input = dice.pick(&[json!({}), json!(null), json!("[]"), json!(0), json!(true)]).clone();
+                Call::StartFlow { run: free, input: Some(input), how: Start::Plainly }
+            }
+            _ => Call::StartFlow { run: free, input: None, how: Start::Plainly },
+        }
+    }
+
+    fn complete(&self, flow: &Flow, task: Task, dice: &mut Dice) -> Call {
+        let output = if flow.feeds_a_map(&task.step) && !dice.percent(3) {
+            Some(self.array(dice))
+        } else if dice.percent(5) {
+            None
+        } else {
+            Some(dice.json())
+        };
+        Call::Complete { task, output }
+    }
+
+    fn array(&self, dice: &mut Dice) -> Value {
+        let length = match dice.below(10) {
+            0..2 => 0,
+            9 if self.large => 60 + dice.below(60),
+            _ => 1 + dice.below(4),
+        };
+        dice.array(length)
+    }
+
+    /// Any task: of any run and in any status, or none at all.
+    fn any_task(&self, flow: &Flow, state: &State, dice: &mut Dice) -> Task {
+        let tasks: Vec<Task> = state.tasks().map(|(task, ..)| task).collect();
+        if !tasks.is_empty() && dice.percent(85) {
+            return dice.pick(&tasks).clone();
+        }
+        let step = if dice.percent(80) { dice.pick(&flow.steps).slug.clone() } else { "no_step".to_owned() };
+        Task { run: dice.below(self.runs_made + 1), step, index: *dice.pick(&[0, 1, 99, -1]) }
+    }
+}
+
+fn fail(task: Task, dice: &mut Dice) -> Call {
+    let error = dice.pick(&[Some("it's broken"), Some(""), Some("日本"), None]).map(str::to_owned);
+    Call::Fail { task, error }
+}

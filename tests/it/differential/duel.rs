@@ -109,7 +109,10 @@ impl Duel {
             }
             play.see(&one_turn);
             let Some(call) = next(&one_turn.state) else { return play };
-            (one_turn, two_turn) = tokio::join!(one.play(&call, names), two.play(&call, names));
+            (one_turn, two_turn) = tokio::join!(
+                one.play(&call, names, &one_turn.state),
+                two.play(&call, names, &two_turn.state)
+            );
             play.calls.push(call);
         }
     }

@@ -5,7 +5,7 @@ use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
 
 use super::call::{Call, Names, WORKERS, worker_id};
-use super::corrections::{Once, afterwards};
+use super::corrections::{Once, afterwards, refused};
 use super::flow::Flow;
 use super::state::{Clock, State};
 
@@ -61,19 +61,21 @@ impl Side {
         self.turn(define, names).await
     }
 
-    /// Makes a call, in a transaction of its own.
-    pub(super) async fn play(&mut self, call: &Call, names: Names) -> Turn {
+    /// Makes a call on a state, in a transaction of its own.
+    pub(super) async fn play(&mut self, call: &Call, names: Names, before: &State) -> Turn {
         let mut sql = format!(
             "select jsonb_build_object('now', now(), 'rows', (select jsonb_agg(to_jsonb(r)) from {} r))::text;",
             call.sql(names)
         );
         if self.engine == Engine::Official {
-            sql += &afterwards(call, names).unwrap_or_default();
+            sql += &afterwards(call, names, before, &self.clock);
         }
         let mut turn = self.turn(sql, names).await;
-        // In no order, so in one here.
-        if let (Call::StartTasks { .. }, Outcome::Rows(Value::Array(rows))) = (call, &mut turn.outcome) {
-            rows.sort_by_key(|row| row["msg_id"].as_i64());
+        if self.engine == Engine::Official && turn.outcome == Outcome::Rows(Value::Null) {
+            turn.outcome = Outcome::Rows(refused(call, &turn.state).unwrap_or_default());
+        }
+        if let Outcome::Rows(Value::Array(rows)) = &mut turn.outcome {
+            put_in_order(call, rows);
         }
         turn
     }
@@ -112,5 +114,18 @@ impl Side {
                 Err(Outcome::Error { state: error.code().to_owned(), message: error.message().to_owned() })
             }
         }
+    }
+}
+
+/// Puts what comes in no order into one.
+fn put_in_order(call: &Call, rows: &mut [Value]) {
+    match call {
+        Call::StartTasks { .. } => rows.sort_by_key(|row| row["msg_id"].as_i64()),
+        Call::Show { .. } | Call::StartFlow { .. } => {
+            for steps in rows.iter_mut().filter_map(|row| row.get_mut("steps")?.as_array_mut()) {
+                steps.sort_by_key(|step| step["step_slug"].to_string());
+            }
+        }
+        _ => (),
     }
 }

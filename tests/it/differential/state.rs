@@ -1,7 +1,7 @@
 //! What can be seen of a flow after a call, in words that are the same in both databases.
 //!
-//! A moment becomes the call that it comes from: `#3` is the `now()` of call 3, `~3` a moment during it. When a message is
-//! visible again becomes `#3+60`: 60 seconds after call 3.
+//! A moment becomes the call that it comes from: `#3` is any moment of call 3, since the official engine takes the time at
+//! the transaction's begin and ours from the clock. When a message is visible again becomes `#3+60`: 60 seconds after call 3.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
@@ -43,6 +43,11 @@ impl Clock {
         self.calls.last().is_some_and(|(begin, end)| end - begin > 900_000)
     }
 
+    /// When a message is visible again, in microseconds.
+    pub(super) fn visible_at(&self, message: i64) -> Option<i64> {
+        self.visibility.get(&message).map(|(moment, _)| *moment)
+    }
+
     /// Rewrites every moment and leaves out what 0.8.1 does not have.
     pub(super) fn put_in_words(&mut self, value: &mut Value) {
         match value {
@@ -72,8 +77,7 @@ impl Clock {
     fn name(&self, moment: i64) -> Value {
         let call = self.calls.partition_point(|(begin, _)| *begin <= moment).checked_sub(1);
         match call.map(|call| (call, self.calls[call])) {
-            Some((call, (begin, _))) if begin == moment => json!(format!("#{call}")),
-            Some((call, (_, end))) if moment <= end => json!(format!("~{call}")),
+            Some((call, (_, end))) if moment <= end => json!(format!("#{call}")),
             _ => json!(format!("{moment} µs, during no call")),
         }
     }
@@ -118,7 +122,12 @@ impl State {
             ("archived", archived),
         ];
         state.events = take("events");
-        state.events.iter_mut().for_each(|event| clock.put_in_words(event));
+        for event in &mut state.events {
+            for (_, rows) in &named[..2] {
+                tell_time_of_row(&mut event["payload"], rows);
+            }
+            clock.put_in_words(event);
+        }
         let now = moment(&found["clock"]).unwrap();
         for (kind, rows) in named {
             for mut row in rows {
@@ -138,9 +147,9 @@ impl State {
         self.kind("run").map(|row| (run_number(text(row, "run_id")), text(row, "status")))
     }
 
-    /// The status of a step in a run.
-    pub(super) fn step(&self, run: usize, slug: &str) -> Option<&str> {
-        self.rows.get(&format!("step {run} {slug}")).map(|row| text(row, "status"))
+    /// The row of a task.
+    pub(super) fn task(&self, task: &Task) -> Option<&Value> {
+        self.rows.get(&format!("task {} {} {}", task.run, task.step, task.index))
     }
 
     /// Tasks, their statuses and their messages.
@@ -190,6 +199,17 @@ impl State {
             write!(lines, "visible messages: {:?} and {:?}", self.visible, other.visible).unwrap();
         }
         lines
+    }
+}
+
+/// A time in an event is that of the row that it is about. Where it is not, it says so.
+fn tell_time_of_row(payload: &mut Value, rows: &[Value]) {
+    let same = |row: &&Value| ["run_id", "step_slug"].iter().all(|key| row.get(key) == payload.get(key));
+    let Some(row) = rows.iter().find(same) else { return };
+    for (key, value) in payload.as_object_mut().unwrap().iter_mut().filter(|(key, _)| is_moment(key)) {
+        if row[key] != *value {
+            *value = json!(format!("{value}, but the row has {}", row[key]));
+        }
     }
 }
 

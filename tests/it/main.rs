@@ -15,6 +15,7 @@ mod differential;
 mod drift_and_plan;
 mod engine_definitions;
 mod engine_detect;
+mod engine_differences;
 mod engine_doctor;
 mod engine_install;
 mod examples;

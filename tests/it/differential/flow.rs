@@ -28,7 +28,7 @@ const DELAYS: [usize; 4] = [0, 0, 1000, 3600];
 
 impl Flow {
     pub(super) fn random(dice: &mut Dice) -> Self {
-        let size = dice.weighted(&[(60, (1, 8)), (30, (9, 10)), (10, (20, 21))]);
+        let size = dice.weighted(&[(75, (1, 8)), (20, (9, 11)), (5, (20, 21))]);
         let size = size.0 + dice.below(size.1);
         let root_maps = dice.percent(30);
         let mut steps: Vec<Step> = Vec::new();
@@ -108,6 +108,6 @@ fn step_options(dice: &mut Dice) -> String {
     option(dice, 25, "max_attempts", attempts);
     option(dice, 25, "base_delay", delay);
     option(dice, 25, "timeout", timeout);
-    option(dice, 15, "start_delay", start);
+    option(dice, 0, "start_delay", start);
     options
 }

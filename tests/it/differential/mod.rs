@@ -36,7 +36,8 @@ use crate::support::Database;
 /// In an ordinary run.
 const SEEDS: Range<u64> = 0..50;
 
-async fn official() -> Database {
+/// The official engine, with workers.
+pub(crate) async fn official() -> Database {
     Database::from_template("differential_official", async |options| {
         official_install(&options, Official::V0_8_1).await;
         prepare(&options).await;
@@ -44,7 +45,8 @@ async fn official() -> Database {
     .await
 }
 
-async fn ours() -> Database {
+/// Ours, with workers.
+pub(crate) async fn ours() -> Database {
     Database::from_template("differential_ours", async |options| {
         // The same pgmq as the official install has, whatever the server offers.
         let pool = PgPool::connect_with(options.clone()).await.unwrap();

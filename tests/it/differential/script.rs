@@ -40,7 +40,7 @@ impl Script {
         Self {
             runs_left: runs,
             runs_made: 0,
-            calls_left: (20 + 4 * flow.steps.len() * runs).min(80),
+            calls_left: (15 + 4 * flow.steps.len() * runs).min(50),
             late_left: dice.below(6),
             large: dice.percent(4),
         }

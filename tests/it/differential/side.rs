@@ -120,7 +120,9 @@ impl Side {
 /// Puts what comes in no order into one.
 fn put_in_order(call: &Call, rows: &mut [Value]) {
     match call {
-        Call::StartTasks { .. } => rows.sort_by_key(|row| row["msg_id"].as_i64()),
+        Call::StartTasks { .. } | Call::Read { .. } | Call::SetVisibility { .. } => {
+            rows.sort_by_key(|row| row["msg_id"].as_i64());
+        }
         Call::Show { .. } | Call::StartFlow { .. } => {
             for steps in rows.iter_mut().filter_map(|row| row.get_mut("steps")?.as_array_mut()) {
                 steps.sort_by_key(|step| step["step_slug"].to_string());

@@ -1,6 +1,8 @@
 //! What our engine does otherwise than the official one, because the official one is wrong: docs/engine-differences.md
 //! tells each with the test that shows it, on both.
 
+use std::collections::BTreeSet;
+
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use crate::differential::{official, ours};
@@ -60,6 +62,16 @@ fn complete(step: &str, index: i32, output: &str) -> String {
 
 fn fail(step: &str) -> String {
     format!("select from pgflow.fail_task('{RUN}', '{step}', 0, 'broken');")
+}
+
+#[test]
+fn each_difference_is_told_with_its_test() {
+    let told = include_str!("../../docs/engine-differences.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix('`')?.strip_suffix('`'));
+    let tests = include_str!("engine_differences.rs").split("#[tokio::test]\nasync fn ").skip(1);
+    let tests = tests.map(|test| test.split('(').next().unwrap());
+    assert_eq!(told.collect::<BTreeSet<_>>(), tests.collect());
 }
 
 #[tokio::test]
@@ -146,8 +158,7 @@ async fn a_chain_of_empty_maps_can_have_any_length() {
 #[tokio::test]
 async fn a_dependency_named_twice_is_waited_for_once() {
     let both = &mut Both::running(&["'a'", "'b', '{a,a}'"], "{}").await;
-    let status =
-        start("1") + &complete("a", 0, "1") + "select status from pgflow.step_states where step_slug = 'b'";
+    let status = start("1") + &complete("a", 0, "1") + "select status from pgflow.step_states where step_slug = 'b'";
     assert_eq!(both.answer(&status).await, ["created", "started"]);
 }
 
@@ -194,7 +205,8 @@ async fn no_visibilities_change_nothing() {
 #[tokio::test]
 async fn a_task_whose_worker_died_is_started_again() {
     let both = &mut Both::running(&["'a', timeout => 1"], "{}").await;
-    let long_ago = "update pgflow.step_tasks set queued_at = now() - interval '1 hour', started_at = now() - interval '1 hour'";
+    let long_ago =
+        "update pgflow.step_tasks set queued_at = now() - interval '1 hour', started_at = now() - interval '1 hour'";
     let died = start("1") + long_ago;
     both.answer(&(died + "; select ''")).await;
     let recover = "select pgflow.requeue_stalled_tasks()::text";

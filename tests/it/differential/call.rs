@@ -2,18 +2,48 @@
 
 use serde_json::Value;
 
-/// A call, without the slug of the flow and the ids of the runs, which differ from play to play.
+use super::flow::Step;
+use super::state::State;
+
+/// A call, without the slug of the flow and the ids of runs and messages, which differ from play to play.
 #[derive(Clone)]
 pub(super) enum Call {
-    StartFlow { run: usize, input: Option<Value>, how: Start },
-    Show { run: usize },
-    Read { hidden_for: usize, count: usize },
-    StartTasks { messages: Vec<i64>, worker: Option<usize> },
-    Complete { task: Task, output: Option<Value> },
-    Fail { task: Task, error: Option<String> },
-    SetVisibility { messages: Vec<i64>, offsets: Vec<usize> },
+    /// A flow can be given more steps while it runs.
+    AddStep {
+        step: Step,
+    },
+    StartFlow {
+        run: usize,
+        input: Option<Value>,
+        how: Start,
+    },
+    Show {
+        run: usize,
+    },
+    Read {
+        hidden_for: usize,
+        count: usize,
+    },
+    StartTasks {
+        tasks: Vec<Task>,
+        worker: Option<usize>,
+    },
+    Complete {
+        task: Task,
+        output: Option<Value>,
+    },
+    Fail {
+        task: Task,
+        error: Option<String>,
+    },
+    SetVisibility {
+        tasks: Vec<Task>,
+        offsets: Vec<usize>,
+    },
     /// Time passes: hidden messages can be read.
-    Reveal { messages: Vec<i64> },
+    Reveal {
+        tasks: Vec<Task>,
+    },
 }
 
 #[derive(Clone, Copy)]
@@ -66,10 +96,11 @@ pub(super) fn worker_id(worker: usize) -> String {
 }
 
 impl Call {
-    /// What follows `select * from`.
-    pub(super) fn sql(&self, names: Names) -> String {
+    /// What follows `select * from`, on a state.
+    pub(super) fn sql(&self, names: Names, state: &State) -> String {
         let flow = names.flow();
         match self {
+            Self::AddStep { step } => step.sql(&flow),
             Self::StartFlow { run, input, how } => {
                 let (function, flow) = match how {
                     Start::Plainly => ("start_flow", flow),
@@ -80,19 +111,25 @@ impl Call {
             }
             Self::Show { run } => format!("pgflow.get_run_with_states('{}')", names.run(*run)),
             Self::Read { hidden_for, count } => format!("pgmq.read('{flow}', {hidden_for}, {count})"),
-            Self::StartTasks { messages, worker } => {
+            Self::StartTasks { tasks, worker } => {
                 let worker = literal(worker.map(worker_id).as_deref());
-                format!("pgflow.start_tasks('{flow}', {}::bigint[], {worker})", array(messages))
+                format!("pgflow.start_tasks('{flow}', {}::bigint[], {worker})", messages(tasks, state))
             }
             Self::Complete { task, output } => {
                 format!("pgflow.complete_task({}, {})", task.sql(names), json(output.as_ref()))
             }
-            Self::Fail { task, error } => format!("pgflow.fail_task({}, {})", task.sql(names), literal(error.as_deref())),
-            Self::SetVisibility { messages, offsets } => {
-                format!("pgflow.set_vt_batch('{flow}', {}::bigint[], {}::integer[])", array(messages), array(offsets))
+            Self::Fail { task, error } => {
+                format!("pgflow.fail_task({}, {})", task.sql(names), literal(error.as_deref()))
             }
-            Self::Reveal { messages } => {
-                format!("unnest({}::bigint[]) id, pgmq.set_vt('{flow}', id, -1)", array(messages))
+            Self::SetVisibility { tasks, offsets } => {
+                format!(
+                    "pgflow.set_vt_batch('{flow}', {}::bigint[], {}::integer[])",
+                    messages(tasks, state),
+                    array(offsets)
+                )
+            }
+            Self::Reveal { tasks } => {
+                format!("unnest({}::bigint[]) id, pgmq.set_vt('{flow}', id, -1)", messages(tasks, state))
             }
         }
     }
@@ -102,6 +139,12 @@ impl Task {
     fn sql(&self, names: Names) -> String {
         format!("'{}', '{}', {}", names.run(self.run), self.step, self.index)
     }
+}
+
+/// The messages of tasks; one that is nowhere for a task that does not exist.
+fn messages(tasks: &[Task], state: &State) -> String {
+    let message = |task| state.task(task).map_or(4711, |row| row["message_id"].as_i64().unwrap());
+    array(&tasks.iter().map(message).collect::<Vec<_>>())
 }
 
 fn literal(text: Option<&str>) -> String {

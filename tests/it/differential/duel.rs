@@ -1,5 +1,6 @@
 //! Both databases, call by call.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,8 +11,8 @@ use super::script::Script;
 use super::side::{Outcome, Side, Turn};
 use super::state::State;
 
-/// As many plays go into finding a shorter script.
-const PLAYS_TO_SHORTEN: usize = 300;
+/// The names in reports.
+const EXAMPLE: Names = Names { play: 0 };
 
 pub(super) struct Duel {
     pub(super) names: [&'static str; 2],
@@ -22,8 +23,10 @@ pub(super) struct Duel {
 pub(super) struct Play {
     pub(super) flow: Flow,
     pub(super) calls: Vec<Call>,
-    /// Kinds of events and SQLSTATEs that were seen.
-    pub(super) seen: Vec<String>,
+    /// The calls, as they are in a database of their own.
+    sql: Vec<String>,
+    /// Kinds of events, SQLSTATEs and what else was seen.
+    pub(super) seen: BTreeSet<String>,
     /// What differs after the last call.
     pub(super) difference: Option<String>,
     /// A call took so long that seconds could not be told apart: the play was given up.
@@ -37,7 +40,7 @@ impl Duel {
             let mut dice = Dice::new(seed);
             let flow = Flow::random(&mut dice);
             let mut script = Script::random(&flow, &mut dice);
-            let play = self.play(flow.clone(), |state| script.next(&flow, state, &mut dice)).await;
+            let play = self.play(flow, |state| script.next(state, &mut dice)).await;
             if !play.blurred {
                 return play;
             }
@@ -49,40 +52,44 @@ impl Duel {
     pub(super) async fn report(&mut self, seed: u64, play: Play) -> String {
         let length = play.calls.len();
         let play = self.shorten(play).await;
-        let names = Names { play: 0 };
         let mut report = format!(
             "seed {seed}: the engines differ after {} calls (before shortening: {length}).\n\n{}",
             play.calls.len(),
-            play.flow.sql(&names.flow())
+            play.flow.sql(&EXAMPLE.flow())
         );
-        for (number, call) in play.calls.iter().enumerate() {
-            writeln!(report, "select * from {};  -- {}", call.sql(names), number + 1).unwrap();
+        for (number, call) in play.sql.iter().enumerate() {
+            writeln!(report, "select * from {call};  -- {}", number + 1).unwrap();
         }
         report + "\n" + &play.difference.unwrap()
     }
 
+    /// Leaves out what the difference does not need: calls, ever fewer at a time, and steps; over and over, since what one
+    /// call or step needs is not needed without it.
     async fn shorten(&mut self, mut play: Play) -> Play {
-        let mut plays = PLAYS_TO_SHORTEN;
-        let mut size = play.calls.len() / 2;
-        while size > 0 && plays > 0 {
-            let mut end = play.calls.len();
-            while end > 0 && plays > 0 {
-                let start = end.saturating_sub(size);
-                let calls = [&play.calls[..start], &play.calls[end..]].concat();
-                if let Some(shorter) = self.replay(play.flow.clone(), calls).await {
-                    play = shorter;
+        loop {
+            let before = (play.calls.len(), play.flow.steps.len());
+            let mut size = play.calls.len();
+            while size > 0 {
+                let mut end = play.calls.len();
+                while end > 0 {
+                    let start = end.saturating_sub(size);
+                    let calls = [&play.calls[..start], &play.calls[end..]].concat();
+                    if let Some(shorter) = self.replay(play.flow.clone(), calls).await {
+                        play = shorter;
+                    }
+                    end = start.min(play.calls.len());
                 }
-                plays -= 1;
-                end = start.min(play.calls.len());
+                size /= 2;
             }
-            size /= 2;
-        }
-        for step in play.flow.steps.clone().iter().rev() {
-            if let Some(smaller) = self.replay(play.flow.without(&step.slug), play.calls.clone()).await {
-                play = smaller;
+            for step in play.flow.steps.clone().iter().rev() {
+                if let Some(smaller) = self.replay(play.flow.without(&step.slug), play.calls.clone()).await {
+                    play = smaller;
+                }
+            }
+            if (play.calls.len(), play.flow.steps.len()) == before {
+                return play;
             }
         }
-        play
     }
 
     /// Plays calls that were played before; gives them back up to where the engines differ, if they do.
@@ -96,7 +103,8 @@ impl Duel {
         // Every play has its own flow and runs, so that nothing of the plays before matters.
         static PLAYS: AtomicU32 = AtomicU32::new(1);
         let names = Names { play: PLAYS.fetch_add(1, Ordering::Relaxed) };
-        let mut play = Play { flow, calls: Vec::new(), seen: Vec::new(), difference: None, blurred: false };
+        let mut play =
+            Play { flow, calls: Vec::new(), sql: Vec::new(), seen: BTreeSet::new(), difference: None, blurred: false };
         let [one, two] = &mut self.sides;
         let (mut one_turn, mut two_turn) = tokio::join!(one.begin(&play.flow, names), two.begin(&play.flow, names));
         loop {
@@ -109,10 +117,9 @@ impl Duel {
             }
             play.see(&one_turn);
             let Some(call) = next(&one_turn.state) else { return play };
-            (one_turn, two_turn) = tokio::join!(
-                one.play(&call, names, &one_turn.state),
-                two.play(&call, names, &two_turn.state)
-            );
+            play.sql.push(call.sql(EXAMPLE, &one_turn.state));
+            (one_turn, two_turn) =
+                tokio::join!(one.play(&call, names, &one_turn.state), two.play(&call, names, &two_turn.state));
             play.calls.push(call);
         }
     }
@@ -120,10 +127,21 @@ impl Duel {
 
 impl Play {
     fn see(&mut self, turn: &Turn) {
-        let events = turn.state.events.iter().filter_map(|event| event["payload"]["event_type"].as_str());
-        self.seen.extend(events.map(str::to_owned));
+        for event in &turn.state.events {
+            let payload = &event["payload"];
+            let taskless = if payload["remaining_tasks"] == 0 { ", no task" } else { "" };
+            self.seen.insert(payload["event_type"].as_str().unwrap().to_owned() + taskless);
+        }
         if let Outcome::Error { state, .. } = &turn.outcome {
-            self.seen.push(state.clone());
+            self.seen.insert(state.clone());
+        }
+        for (name, row) in &turn.state.rows {
+            if row["error_message"].as_str().is_some_and(|error| error.starts_with("[TYPE_VIOLATION]")) {
+                self.seen.insert("wrong type".to_owned());
+            }
+            if name.starts_with("task") && row["attempts_count"].as_i64() > Some(1) {
+                self.seen.insert("retry".to_owned());
+            }
         }
     }
 }

@@ -30,23 +30,38 @@ impl Flow {
     pub(super) fn random(dice: &mut Dice) -> Self {
         let size = dice.weighted(&[(75, (1, 8)), (20, (9, 11)), (5, (20, 21))]);
         let size = size.0 + dice.below(size.1);
+        let mut flow = Self { options: [dice.below(4), *dice.pick(&DELAYS), 600 + dice.below(600)], steps: Vec::new() };
         let root_maps = dice.percent(30);
-        let mut steps: Vec<Step> = Vec::new();
-        for slug in slugs(dice, size) {
-            let map = dice.percent(40);
-            let root = steps.is_empty() || dice.percent(15);
-            // A map without a dependency makes demands on the run's input.
-            let map = map && (!root || root_maps);
-            let most = if map { 1 } else { 4 };
-            let mut deps = BTreeSet::new();
-            for _ in 0..if root { 0 } else { 1 + dice.below(most) } {
-                // Often one of the last, which makes chains.
-                let back = if dice.percent(50) { steps.len().min(3) } else { steps.len() };
-                deps.insert(steps[steps.len() - 1 - dice.below(back)].slug.clone());
-            }
-            steps.push(Step { slug, map, deps: deps.into_iter().collect(), options: step_options(dice) });
+        for _ in 0..size {
+            let step = flow.another_step(root_maps, dice);
+            flow.steps.push(step);
         }
-        Self { options: [dice.below(4), *dice.pick(&DELAYS), 600 + dice.below(600)], steps }
+        flow
+    }
+
+    /// A step that the flow can have next. A map without dependencies makes demands on the run's input.
+    pub(super) fn another_step(&self, may_be_root_map: bool, dice: &mut Dice) -> Step {
+        let map = dice.percent(40);
+        let root = self.steps.is_empty() || dice.percent(15);
+        let map = map && (!root || may_be_root_map);
+        let mut deps = BTreeSet::new();
+        for _ in 0..if root { 0 } else { 1 + dice.below(if map { 1 } else { 4 }) } {
+            // Often one of the last, which makes chains.
+            let back = if dice.percent(50) { self.steps.len().min(3) } else { self.steps.len() };
+            deps.insert(self.steps[self.steps.len() - 1 - dice.below(back)].slug.clone());
+        }
+        Step { slug: self.another_slug(dice), map, deps: deps.into_iter().collect(), options: step_options(dice) }
+    }
+
+    /// A slug that is not taken. The order of slugs is not that of the steps.
+    fn another_slug(&self, dice: &mut Dice) -> String {
+        loop {
+            let first = *dice.pick(&["a", "b", "m", "z", "Z", "_", "step_"]);
+            let slug = format!("{first}{}", dice.below(40));
+            if self.steps.iter().all(|step| step.slug != slug) {
+                return slug;
+            }
+        }
     }
 
     /// Whether a run needs an array as its input.
@@ -75,26 +90,19 @@ impl Flow {
         let [attempts, delay, timeout] = self.options;
         let mut sql = format!("select pgflow.create_flow('{flow_slug}', {attempts}, {delay}, {timeout});\n");
         for step in &self.steps {
-            let deps = step.deps.join(",");
-            let kind = if step.map { ", step_type => 'map'" } else { "" };
-            let Step { slug, options, .. } = step;
-            writeln!(sql, "select pgflow.add_step('{flow_slug}', '{slug}', '{{{deps}}}'{kind}{options});").unwrap();
+            writeln!(sql, "select {};", step.sql(flow_slug)).unwrap();
         }
         sql
     }
 }
 
-/// Different slugs whose order is not that of the steps.
-fn slugs(dice: &mut Dice, count: usize) -> Vec<String> {
-    let mut slugs: Vec<String> = Vec::new();
-    while slugs.len() < count {
-        let first = *dice.pick(&["a", "b", "m", "z", "Z", "_", "step_"]);
-        let slug = format!("{first}{}", dice.below(40));
-        if !slugs.contains(&slug) {
-            slugs.push(slug);
-        }
+impl Step {
+    /// The call that adds it to a flow.
+    pub(super) fn sql(&self, flow_slug: &str) -> String {
+        let Self { slug, map, deps, options } = self;
+        let kind = if *map { ", step_type => 'map'" } else { "" };
+        format!("pgflow.add_step('{flow_slug}', '{slug}', '{{{}}}'{kind}{options})", deps.join(","))
     }
-    slugs
 }
 
 fn step_options(dice: &mut Dice) -> String {
@@ -104,7 +112,8 @@ fn step_options(dice: &mut Dice) -> String {
             write!(options, ", {name} => {value}").unwrap();
         }
     };
-    let (attempts, delay, timeout, start) = (dice.below(4), *dice.pick(&DELAYS), 600 + dice.below(600), *dice.pick(&DELAYS));
+    let (attempts, delay, timeout, start) =
+        (dice.below(4), *dice.pick(&DELAYS), 600 + dice.below(600), *dice.pick(&DELAYS));
     option(dice, 25, "max_attempts", attempts);
     option(dice, 25, "base_delay", delay);
     option(dice, 25, "timeout", timeout);

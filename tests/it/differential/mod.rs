@@ -36,6 +36,23 @@ use crate::support::Database;
 /// In an ordinary run.
 const SEEDS: Range<u64> = 0..50;
 
+/// Where those get to: both ends of runs and steps, steps without tasks, and every kind of error.
+const EVERYTHING: [&str; 13] = [
+    "23502",
+    "23503",
+    "23505",
+    "P0001",
+    "retry",
+    "run:completed",
+    "run:failed",
+    "run:started",
+    "step:completed",
+    "step:completed, no task",
+    "step:failed",
+    "step:started",
+    "wrong type",
+];
+
 /// The official engine, with workers.
 pub(crate) async fn official() -> Database {
     Database::from_template("differential_official", async |options| {
@@ -51,7 +68,7 @@ pub(crate) async fn ours() -> Database {
         // The same pgmq as the official install has, whatever the server offers.
         let pool = PgPool::connect_with(options.clone()).await.unwrap();
         pgmq::install::install_sql_from_embedded(&pool).await.unwrap();
-        execute(&mut *pool.acquire().await.unwrap(), include_str!("../official_realtime.sql")).await;
+        execute(&mut pool.acquire().await.unwrap(), include_str!("../official_realtime.sql")).await;
         pool.close().await;
         install(&options, InputStyle::Merged).await.unwrap();
         prepare(&options).await;
@@ -62,52 +79,59 @@ pub(crate) async fn ours() -> Database {
 #[tokio::test]
 async fn our_engine_cannot_be_told_from_the_official_one() {
     let (official, ours) = (official().await, ours().await);
-    let seen = play_all(seeds(), [(Engine::Official, &official.options()), (Engine::Ours, &ours.options())]);
+    let databases = [(Engine::Official, &official.options()), (Engine::Ours, &ours.options())];
+    let seen = play_all(seeds(), databases).unwrap_or_else(|report| panic!("{report}"));
     if seeds() == SEEDS {
-        // The scripts get everywhere: to both ends of runs and steps, and to every kind of error.
-        let everything = ["run:completed", "run:failed", "run:started", "step:completed", "step:failed", "step:started"];
-        let errors = ["23502", "23503", "23505", "P0001"];
-        assert_eq!(seen, errors.iter().chain(&everything).map(|seen| (*seen).to_owned()).collect());
+        assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), EVERYTHING);
     }
 }
 
 #[tokio::test]
-async fn the_official_engine_cannot_be_told_from_itself() {
-    let (one, two) = (official().await, official().await);
-    play_all(seeds(), [(Engine::Official, &one.options()), (Engine::Official, &two.options())]);
+async fn an_engine_that_differs_is_found_out_by_a_short_script() {
+    let (official, other) = (official().await, official().await);
+    let slower = "create or replace function pgflow.calculate_retry_delay(base_delay numeric, attempts_count integer)
+                  returns integer language sql as 'select (base_delay * 2 ^ attempts_count)::integer + 1'";
+    execute(&mut other.connect().await, slower).await;
+    let databases = [(Engine::Official, &official.options()), (Engine::Official, &other.options())];
+    let report = play_all(SEEDS, databases).unwrap_err();
+    let calls: Vec<_> = report.lines().filter(|line| line.starts_with("select * from ")).collect();
+    // For a task of a map, whose dependency has to be completed first, five.
+    assert!(calls.len() <= 5 && calls.last().unwrap().contains("pgflow.fail_task("), "{report}");
+    assert!(report.contains(", vt\n"), "{report}");
 }
 
-/// Plays seeds on a few connections; panics with a report of the first that differs. Gives what was seen.
-fn play_all(seeds: Range<u64>, databases: [(Engine, &PgConnectOptions); 2]) -> BTreeSet<String> {
+/// Plays seeds on a few connections. Gives what was seen, or a report of the first that differs.
+fn play_all(seeds: Range<u64>, databases: [(Engine, &PgConnectOptions); 2]) -> Result<BTreeSet<String>, String> {
     let seeds = Mutex::new(seeds);
-    let seen = Mutex::new(BTreeSet::new());
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
-        let players: Vec<_> = (0..threads).map(|_| scope.spawn(|| play_some(&seeds, databases, &seen))).collect();
-        for player in players {
-            player.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        }
-    });
-    seen.into_inner().unwrap()
+        let players: Vec<_> = (0..threads).map(|_| scope.spawn(|| play_some(&seeds, databases))).collect();
+        let seen = players.into_iter().map(|player| player.join().unwrap());
+        seen.reduce(|all, some| Ok(all?.into_iter().chain(some?).collect())).unwrap()
+    })
 }
 
-fn play_some(seeds: &Mutex<Range<u64>>, databases: [(Engine, &PgConnectOptions); 2], seen: &Mutex<BTreeSet<String>>) {
+fn play_some(
+    seeds: &Mutex<Range<u64>>,
+    databases: [(Engine, &PgConnectOptions); 2],
+) -> Result<BTreeSet<String>, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let [(one, one_options), (two, two_options)] = databases;
         let sides = [Side::connect(one, one_options).await, Side::connect(two, two_options).await];
         let mut duel = Duel { names: ["official", "ours"], sides };
+        let mut seen = BTreeSet::new();
         loop {
-            let Some(seed) = seeds.lock().unwrap().next() else { return };
+            let Some(seed) = seeds.lock().unwrap().next() else { return Ok(seen) };
             let play = duel.play_seed(seed).await;
             if play.difference.is_some() {
                 // Nobody else need go on.
                 seeds.lock().unwrap().end = 0;
-                panic!("{}", duel.report(seed, play).await);
+                return Err(duel.report(seed, play).await);
             }
-            seen.lock().unwrap().extend(play.seen);
+            seen.extend(play.seen);
         }
-    });
+    })
 }
 
 fn seeds() -> Range<u64> {

@@ -9,6 +9,8 @@ use super::state::State;
 
 /// What is still to come.
 pub(super) struct Script {
+    /// As the script makes it.
+    flow: Flow,
     runs_left: usize,
     runs_made: usize,
     calls_left: usize,
@@ -20,6 +22,7 @@ pub(super) struct Script {
 
 #[derive(Clone, Copy)]
 enum Kind {
+    AddStep,
     Start,
     WrongStart,
     Show,
@@ -38,6 +41,7 @@ impl Script {
     pub(super) fn random(flow: &Flow, dice: &mut Dice) -> Self {
         let runs = 1 + dice.below(3);
         Self {
+            flow: flow.clone(),
             runs_left: runs,
             runs_made: 0,
             calls_left: (15 + 4 * flow.steps.len() * runs).min(50),
@@ -47,24 +51,26 @@ impl Script {
     }
 
     /// The next call, if there is to be one.
-    pub(super) fn next(&mut self, flow: &Flow, state: &State, dice: &mut Dice) -> Option<Call> {
+    pub(super) fn next(&mut self, state: &State, dice: &mut Dice) -> Option<Call> {
         self.calls_left = self.calls_left.checked_sub(1)?;
         let going = state.runs().any(|(_, status)| status == "started");
         if !going && self.runs_left == 0 {
             self.late_left = self.late_left.checked_sub(1)?;
         }
 
-        let tasks = |wanted: &str| -> Vec<(Task, i64)> {
-            let tasks = state.tasks().filter(|(_, status, _)| *status == wanted);
-            tasks.map(|(task, _, message)| (task, message)).collect()
+        let with_status = |wanted: &str| -> Vec<Task> {
+            state.tasks().filter(|(_, status, _)| *status == wanted).map(|(task, ..)| task).collect()
         };
-        let (queued, started) = (tasks("queued"), tasks("started"));
-        let hidden: Vec<i64> = state.messages().filter(|message| !state.visible.contains(message)).collect();
+        let (queued, started) = (with_status("queued"), with_status("started"));
+        let waiting: Vec<_> = state.tasks().filter(|(.., message)| state.messages.contains(message)).collect();
+        let hidden = waiting.iter().filter(|(.., message)| !state.visible.contains(message));
+        let hidden: Vec<Task> = hidden.map(|(task, ..)| task.clone()).collect();
         // Once there is something, often; where there is nothing, never.
         let if_any = |count: usize, weight: usize| if count > 0 { weight } else { 0 };
         let any_run = if_any(self.runs_made, 1);
 
         let kind = dice.weighted(&[
+            (1, Kind::AddStep),
             (if_any(self.runs_left, if going { 4 } else { 200 }), Kind::Start),
             (2, Kind::WrongStart),
             (any_run, Kind::Show),
@@ -79,58 +85,61 @@ impl Script {
             (if_any(hidden.len(), 4), Kind::Reveal),
         ]);
         Some(match kind {
-            Kind::Start => self.start(flow, dice),
-            Kind::WrongStart => self.wrong_start(flow, dice),
+            Kind::AddStep => {
+                let step = self.flow.another_step(false, dice);
+                self.flow.steps.push(step.clone());
+                Call::AddStep { step }
+            }
+            Kind::Start => self.start(dice),
+            Kind::WrongStart => self.wrong_start(dice),
             Kind::Show => Call::Show { run: dice.below(self.runs_made + 1) },
             Kind::Read => Call::Read { hidden_for: *dice.pick(&[0, 1000]), count: *dice.pick(&[1, 3, 100]) },
             Kind::StartTasks => {
-                let messages: Vec<i64> = queued.iter().map(|(_, message)| *message).collect();
-                let mut some = dice.some(&messages);
-                some.push(*dice.pick(&messages));
-                Call::StartTasks { messages: some, worker: Some(dice.below(WORKERS)) }
+                let mut tasks = dice.some(&queued);
+                tasks.push(dice.pick(&queued).clone());
+                Call::StartTasks { tasks, worker: Some(dice.below(WORKERS)) }
             }
             Kind::WrongStartTasks => {
-                let all: Vec<i64> = state.tasks().map(|(.., message)| message).chain([4711]).collect();
-                let worker = *dice.pick(&[None, Some(0), Some(WORKERS)]);
-                Call::StartTasks { messages: dice.some(&all), worker }
+                let all: Vec<Task> = state.tasks().map(|(task, ..)| task).chain([no_task()]).collect();
+                Call::StartTasks { tasks: dice.some(&all), worker: *dice.pick(&[None, Some(0), Some(WORKERS)]) }
             }
-            Kind::Complete => self.complete(flow, dice.pick(&started).0.clone(), dice),
-            Kind::Fail => fail(dice.pick(&started).0.clone(), dice),
-            Kind::LateComplete => match self.any_task(flow, state, dice) {
+            Kind::Complete => self.complete(dice.pick(&started).clone(), dice),
+            Kind::Fail => fail(dice.pick(&started).clone(), dice),
+            Kind::LateComplete => match self.any_task(state, dice) {
                 // The official engine lets a task that is not started violate its type: see corrections.rs.
-                task if flow.feeds_a_map(&task.step) => Call::Complete { task, output: Some(dice.array(2)) },
-                task => self.complete(flow, task, dice),
+                task if self.flow.feeds_a_map(&task.step) => Call::Complete { task, output: Some(dice.array(2)) },
+                task => self.complete(task, dice),
             },
-            Kind::LateFail => fail(self.any_task(flow, state, dice), dice),
+            Kind::LateFail => fail(self.any_task(state, dice), dice),
             Kind::SetVisibility => {
-                let all: Vec<i64> = state.messages().chain([4711]).collect();
-                let messages = dice.some(&all);
-                let offsets = messages.iter().map(|_| *dice.pick(&[0, 1000])).collect();
-                Call::SetVisibility { messages, offsets }
+                let all: Vec<Task> = waiting.into_iter().map(|(task, ..)| task).chain([no_task()]).collect();
+                let tasks = dice.some(&all);
+                let offsets = tasks.iter().map(|_| *dice.pick(&[0, 1000])).collect();
+                Call::SetVisibility { tasks, offsets }
             }
-            Kind::Reveal => Call::Reveal { messages: hidden },
+            Kind::Reveal => Call::Reveal { tasks: hidden },
         })
     }
 
-    fn start(&mut self, flow: &Flow, dice: &mut Dice) -> Call {
+    fn start(&mut self, dice: &mut Dice) -> Call {
         self.runs_left -= 1;
-        let input = if flow.has_root_map() { self.array(dice) } else { dice.json() };
+        let input = if self.flow.has_root_map() { self.array(dice) } else { dice.json() };
         self.runs_made += 1;
         let how = if dice.percent(10) { Start::WithStates } else { Start::Plainly };
         Call::StartFlow { run: self.runs_made - 1, input: Some(input), how }
     }
 
     /// A start that is refused.
-    fn wrong_start(&self, flow: &Flow, dice: &mut Dice) -> Call {
+    fn wrong_start(&self, dice: &mut Dice) -> Call {
         // The next start takes this id, as if nothing had happened.
         let free = self.runs_made;
-        let good = if flow.has_root_map() { json!([1]) } else { json!({}) };
+        let good = if self.flow.has_root_map() { json!([1]) } else { json!({}) };
         match dice.below(4) {
             0 => Call::StartFlow { run: free, input: Some(good), how: Start::OfNoFlow },
             1 if self.runs_made > 0 => {
                 Call::StartFlow { run: dice.below(free), input: Some(good), how: Start::Plainly }
             }
-            2 if flow.has_root_map() => {
+            2 if self.flow.has_root_map() => {
                 let input = dice.pick(&[json!({}), json!(null), json!("[]"), json!(0), json!(true)]).clone();
                 Call::StartFlow { run: free, input: Some(input), how: Start::Plainly }
             }
@@ -138,8 +147,8 @@ impl Script {
         }
     }
 
-    fn complete(&self, flow: &Flow, task: Task, dice: &mut Dice) -> Call {
-        let output = if flow.feeds_a_map(&task.step) && !dice.percent(3) {
+    fn complete(&self, task: Task, dice: &mut Dice) -> Call {
+        let output = if self.flow.feeds_a_map(&task.step) && !dice.percent(3) {
             Some(self.array(dice))
         } else if dice.percent(5) {
             None
@@ -159,12 +168,12 @@ impl Script {
     }
 
     /// Any task: of any run and in any status, or none at all.
-    fn any_task(&self, flow: &Flow, state: &State, dice: &mut Dice) -> Task {
+    fn any_task(&self, state: &State, dice: &mut Dice) -> Task {
         let tasks: Vec<Task> = state.tasks().map(|(task, ..)| task).collect();
         if !tasks.is_empty() && dice.percent(85) {
             return dice.pick(&tasks).clone();
         }
-        let step = if dice.percent(80) { dice.pick(&flow.steps).slug.clone() } else { "no_step".to_owned() };
+        let step = if dice.percent(80) { dice.pick(&self.flow.steps).slug.clone() } else { "no_step".to_owned() };
         Task { run: dice.below(self.runs_made + 1), step, index: *dice.pick(&[0, 1, 99, -1]) }
     }
 }
@@ -172,4 +181,8 @@ impl Script {
 fn fail(task: Task, dice: &mut Dice) -> Call {
     let error = dice.pick(&[Some("it's broken"), Some(""), Some("日本"), None]).map(str::to_owned);
     Call::Fail { task, error }
+}
+
+fn no_task() -> Task {
+    Task { run: 0, step: "no_step".to_owned(), index: 0 }
 }

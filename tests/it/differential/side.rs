@@ -65,7 +65,7 @@ impl Side {
     pub(super) async fn play(&mut self, call: &Call, names: Names, before: &State) -> Turn {
         let mut sql = format!(
             "select jsonb_build_object('now', now(), 'rows', (select jsonb_agg(to_jsonb(r)) from {} r))::text;",
-            call.sql(names)
+            call.sql(names, before)
         );
         if self.engine == Engine::Official {
             sql += &afterwards(call, names, before, &self.clock);
@@ -93,7 +93,9 @@ impl Side {
         let mut state = found.pop().unwrap();
         let mut call = found.pop().unwrap();
         self.clock.call(&call["now"], &state["clock"]);
-        if self.engine == Engine::Official && let Some(events) = state["events"].as_array_mut() {
+        if self.engine == Engine::Official
+            && let Some(events) = state["events"].as_array_mut()
+        {
             self.once.retain(events);
         }
         let state = State::new(state, &mut self.clock);

@@ -12,15 +12,27 @@ use serde_json::{Map, Value, json};
 use super::call::{Task, run_number};
 
 /// Columns and keys that level 0.8.1 does not have. Ours keeps more; what that is has tests of its own.
-const NOT_IN_0_8_1: [&str; 6] =
-    ["flow_input", "skip_reason", "skipped_at", "requeued_count", "last_requeued_at", "permanently_stalled_at"];
+const NOT_IN_0_8_1: [&str; 10] = [
+    "flow_input",
+    "forbidden_input_pattern",
+    "last_requeued_at",
+    "permanently_stalled_at",
+    "requeued_count",
+    "required_input_pattern",
+    "skip_reason",
+    "skipped_at",
+    "when_exhausted",
+    "when_unmet",
+];
 
 /// Rows by name, events in the order in which they were sent.
 #[derive(Default, PartialEq)]
 pub(super) struct State {
     pub(super) rows: BTreeMap<String, Value>,
     pub(super) events: Vec<Value>,
-    /// Messages that a worker can read now.
+    /// Messages in the queue.
+    pub(super) messages: BTreeSet<i64>,
+    /// Those of them that a worker can read now.
     pub(super) visible: BTreeSet<i64>,
 }
 
@@ -88,7 +100,11 @@ impl Clock {
             let call = self.calls.len() - 1;
             let (begin, end) = self.calls[call];
             let (seconds, fraction) = ((moment - begin).div_euclid(1_000_000), (moment - begin).rem_euclid(1_000_000));
-            if begin + fraction <= end { format!("#{call}+{seconds}") } else { format!("#{call}+{seconds}.{fraction:06}") }
+            if begin + fraction <= end {
+                format!("#{call}+{seconds}")
+            } else {
+                format!("#{call}+{seconds}.{fraction:06}")
+            }
         });
         self.visibility.insert(message, (moment, words.clone()));
         json!(words)
@@ -112,14 +128,12 @@ impl State {
             other => panic!("{key} is {other}"),
         };
         let mut state = Self::default();
-        let messages = take("messages");
-        let archived = take("archived");
         let named = [
             ("run", take("runs")),
             ("step", take("step_states")),
             ("task", take("step_tasks")),
-            ("message", messages),
-            ("archived", archived),
+            ("message", take("messages")),
+            ("archived", take("archived")),
         ];
         state.events = take("events");
         for event in &mut state.events {
@@ -131,8 +145,12 @@ impl State {
         let now = moment(&found["clock"]).unwrap();
         for (kind, rows) in named {
             for mut row in rows {
-                if kind == "message" && moment(&row["vt"]).unwrap() <= now {
-                    state.visible.insert(row["msg_id"].as_i64().unwrap());
+                if kind == "message" {
+                    let message = row["msg_id"].as_i64().unwrap();
+                    state.messages.insert(message);
+                    if moment(&row["vt"]).unwrap() <= now {
+                        state.visible.insert(message);
+                    }
                 }
                 clock.put_in_words(&mut row);
                 let name = name(kind, row.as_object().unwrap());
@@ -162,11 +180,6 @@ impl State {
             };
             (task, text(row, "status"), row["message_id"].as_i64().unwrap())
         })
-    }
-
-    /// The messages in the queue.
-    pub(super) fn messages(&self) -> impl Iterator<Item = i64> {
-        self.kind("message").map(|row| row["msg_id"].as_i64().unwrap())
     }
 
     fn kind(&self, kind: &'static str) -> impl Iterator<Item = &Value> {

@@ -107,7 +107,7 @@ impl Call {
                     Start::WithStates => ("start_flow_with_states", flow),
                     Start::OfNoFlow => ("start_flow", format!("{flow}_no")),
                 };
-                format!("pgflow.{function}('{flow}', {}, '{}')", json(input.as_ref()), names.run(*run))
+                format!("pgflow.{function}('{flow}', {}, '{}')", sql_json(input.as_ref()), names.run(*run))
             }
             Self::Show { run } => format!("pgflow.get_run_with_states('{}')", names.run(*run)),
             Self::Read { hidden_for, count } => format!("pgmq.read('{flow}', {hidden_for}, {count})"),
@@ -116,7 +116,7 @@ impl Call {
                 format!("pgflow.start_tasks('{flow}', {}::bigint[], {worker})", messages(tasks, state))
             }
             Self::Complete { task, output } => {
-                format!("pgflow.complete_task({}, {})", task.sql(names), json(output.as_ref()))
+                format!("pgflow.complete_task({}, {})", task.sql(names), sql_json(output.as_ref()))
             }
             Self::Fail { task, error } => {
                 format!("pgflow.fail_task({}, {})", task.sql(names), literal(error.as_deref()))
@@ -136,8 +136,14 @@ impl Call {
 }
 
 impl Task {
-    fn sql(&self, names: Names) -> String {
-        format!("'{}', '{}', {}", names.run(self.run), self.step, self.index)
+    /// As arguments.
+    pub(super) fn sql(&self, names: Names) -> String {
+        format!("{}, {}", self.step_sql(names), self.index)
+    }
+
+    /// The arguments that name its step.
+    pub(super) fn step_sql(&self, names: Names) -> String {
+        format!("'{}', '{}'", names.run(self.run), self.step)
     }
 }
 
@@ -151,7 +157,8 @@ fn literal(text: Option<&str>) -> String {
     text.map_or("null".to_owned(), |text| format!("'{}'", text.replace('\'', "''")))
 }
 
-fn json(value: Option<&Value>) -> String {
+/// A literal.
+pub(super) fn sql_json(value: Option<&Value>) -> String {
     literal(value.map(Value::to_string).as_deref())
 }
 

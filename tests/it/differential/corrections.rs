@@ -1,36 +1,29 @@
 //! Defects of the official engine that ours does not have, put right in what the official engine shows, so that the rest
 //! can be compared. Each is told in docs/engine-differences.md and has a test of its own in engine_differences.rs.
 //!
-//! Others the scripts stay clear of: definitions that only one engine takes, delays that overflow, chains of more than 50
-//! empty maps (flow.rs), and tasks that were not started but return what a dependent map cannot take (script.rs).
+//! Others the flows stay clear of: definitions that only one engine takes, delays that overflow, and chains of more than 50
+//! empty maps.
 
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::call::{Call, Names};
-use super::state::{Clock, State};
+use super::call::{Call, Names, Task, sql_json};
+use super::state::State;
 
-/// What the official engine should have done after a call on a state.
-pub(super) fn afterwards(call: &Call, names: Names, before: &State, clock: &Clock) -> String {
-    let flow = names.flow();
-    match call {
-        // It means to hide the messages of started tasks for their timeout and 2 seconds, but does not.
-        Call::StartTasks { .. } => include_str!("hide_started.sql").replace("{flow}", &flow),
-        // It hides the message of a task that was not started, and so cannot fail.
-        Call::Fail { task, .. } => match before.task(task).filter(|task| task["status"] == "queued") {
-            Some(task) => {
-                let message = task["message_id"].as_i64().unwrap();
-                clock.visible_at(message).map_or(String::new(), |at| {
-                    format!(
-                        "update pgmq.q_{flow} set vt = 'epoch'::timestamptz + {at} * interval '1 microsecond' where msg_id = {message};"
-                    )
-                })
-            }
-            None => String::new(),
-        },
-        _ => String::new(),
-    }
+/// A call of the official engine, whose SQL follows `select * from`, put right.
+pub(super) fn corrected(call: &Call, sql: String, names: Names) -> String {
+    let with_task = |template: &str, task: &Task| {
+        template.replace("{task}", &task.sql(names)).replace("{step}", &task.step_sql(names))
+    };
+    let template = match call {
+        Call::StartTasks { .. } => include_str!("corrections/start_tasks.sql").replace("{flow}", &names.flow()),
+        Call::Fail { task, .. } => with_task(include_str!("corrections/fail_task.sql"), task),
+        Call::Complete { task, output } => with_task(include_str!("corrections/complete_task.sql"), task)
+            .replace("{output}", &sql_json(output.as_ref())),
+        _ => return sql,
+    };
+    template.replace("{call}", &sql)
 }
 
 /// What the official engine should have returned: the task, where its output was refused for its type.

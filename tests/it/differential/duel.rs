@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use serde_json::Value;
+
 use super::call::{Call, Names};
 use super::dice::Dice;
 use super::flow::Flow;
@@ -22,9 +24,9 @@ pub(super) struct Duel {
 /// A script as it was played, and where it led.
 pub(super) struct Play {
     pub(super) flow: Flow,
-    pub(super) calls: Vec<Call>,
-    /// The calls, as they are in a database of their own.
-    sql: Vec<String>,
+    pub(super) calls: Vec<Vec<Call>>,
+    /// The same as SQL, as it is in a database of its own.
+    sql: String,
     /// Kinds of events, SQLSTATEs and what else was seen.
     pub(super) seen: BTreeSet<String>,
     /// What differs after the last call.
@@ -52,15 +54,12 @@ impl Duel {
     pub(super) async fn report(&mut self, seed: u64, play: Play) -> String {
         let length = play.calls.len();
         let play = self.shorten(play).await;
-        let mut report = format!(
+        let report = format!(
             "seed {seed}: the engines differ after {} calls (before shortening: {length}).\n\n{}",
             play.calls.len(),
             play.flow.sql(&EXAMPLE.flow())
         );
-        for (number, call) in play.sql.iter().enumerate() {
-            writeln!(report, "select * from {call};  -- {}", number + 1).unwrap();
-        }
-        report + "\n" + &play.difference.unwrap()
+        report + &play.sql + "\n" + &play.difference.unwrap()
     }
 
     /// Leaves out what the difference does not need: calls, ever fewer at a time, and steps; over and over, since what one
@@ -81,6 +80,17 @@ impl Duel {
                 }
                 size /= 2;
             }
+            for transaction in 0..play.calls.len() {
+                let mut call = 0;
+                while play.calls.get(transaction).is_some_and(|calls| calls.len() > 1 && call < calls.len()) {
+                    let mut calls = play.calls.clone();
+                    calls[transaction].remove(call);
+                    match self.replay(play.flow.clone(), calls).await {
+                        Some(shorter) => play = shorter,
+                        None => call += 1,
+                    }
+                }
+            }
             for step in play.flow.steps.clone().iter().rev() {
                 if let Some(smaller) = self.replay(play.flow.without(&step.slug), play.calls.clone()).await {
                     play = smaller;
@@ -93,18 +103,24 @@ impl Duel {
     }
 
     /// Plays calls that were played before; gives them back up to where the engines differ, if they do.
-    async fn replay(&mut self, flow: Flow, calls: Vec<Call>) -> Option<Play> {
+    async fn replay(&mut self, flow: Flow, calls: Vec<Vec<Call>>) -> Option<Play> {
         let mut calls = calls.into_iter();
         let play = self.play(flow, |_| calls.next()).await;
         play.difference.is_some().then_some(play)
     }
 
-    async fn play(&mut self, flow: Flow, mut next: impl FnMut(&State) -> Option<Call>) -> Play {
+    async fn play(&mut self, flow: Flow, mut next: impl FnMut(&State) -> Option<Vec<Call>>) -> Play {
         // Every play has its own flow and runs, so that nothing of the plays before matters.
         static PLAYS: AtomicU32 = AtomicU32::new(1);
         let names = Names { play: PLAYS.fetch_add(1, Ordering::Relaxed) };
-        let mut play =
-            Play { flow, calls: Vec::new(), sql: Vec::new(), seen: BTreeSet::new(), difference: None, blurred: false };
+        let mut play = Play {
+            flow,
+            calls: Vec::new(),
+            sql: String::new(),
+            seen: BTreeSet::new(),
+            difference: None,
+            blurred: false,
+        };
         let [one, two] = &mut self.sides;
         let (mut one_turn, mut two_turn) = tokio::join!(one.begin(&play.flow, names), two.begin(&play.flow, names));
         loop {
@@ -116,11 +132,11 @@ impl Duel {
                 return play;
             }
             play.see(&one_turn);
-            let Some(call) = next(&one_turn.state) else { return play };
-            play.sql.push(call.sql(EXAMPLE, &one_turn.state));
+            let Some(calls) = next(&one_turn.state) else { return play };
+            play.sql += &script(&calls, play.calls.len() + 1, &one_turn.state);
             (one_turn, two_turn) =
-                tokio::join!(one.play(&call, names, &one_turn.state), two.play(&call, names, &two_turn.state));
-            play.calls.push(call);
+                tokio::join!(one.play(&calls, names, &one_turn.state), two.play(&calls, names, &two_turn.state));
+            play.calls.push(calls);
         }
     }
 }
@@ -146,6 +162,15 @@ impl Play {
     }
 }
 
+/// Calls of one transaction, as they are in a database of their own.
+fn script(calls: &[Call], number: usize, state: &State) -> String {
+    let calls: Vec<_> = calls.iter().map(|call| format!("select * from {};", call.sql(EXAMPLE, state))).collect();
+    match &calls[..] {
+        [call] => format!("{call}  -- {number}\n"),
+        calls => format!("begin;\n{}\ncommit;  -- {number}\n", calls.join("\n")),
+    }
+}
+
 fn difference(names: [&str; 2], turns: [&Turn; 2]) -> Option<String> {
     let [one, two] = turns;
     let mut lines = String::new();
@@ -153,7 +178,7 @@ fn difference(names: [&str; 2], turns: [&Turn; 2]) -> Option<String> {
         writeln!(lines, "  result").unwrap();
         for (name, turn) in names.iter().zip(turns) {
             let outcome = match &turn.outcome {
-                Outcome::Rows(rows) => rows.to_string(),
+                Outcome::Rows(results) => Value::from(results.clone()).to_string(),
                 Outcome::Error { state, message } => format!("error {state}: {message}"),
             };
             writeln!(lines, "    {name:>8}: {outcome}").unwrap();

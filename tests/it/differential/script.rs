@@ -50,14 +50,17 @@ impl Script {
         }
     }
 
-    /// The next call, if there is to be one.
-    pub(super) fn next(&mut self, state: &State, dice: &mut Dice) -> Option<Call> {
+    /// The next calls, in one transaction, if there are to be any: mostly one.
+    pub(super) fn next(&mut self, state: &State, dice: &mut Dice) -> Option<Vec<Call>> {
         self.calls_left = self.calls_left.checked_sub(1)?;
-        let going = state.runs().any(|(_, status)| status == "started");
-        if !going && self.runs_left == 0 {
+        if self.runs_left == 0 && !is_going(state) {
             self.late_left = self.late_left.checked_sub(1)?;
         }
+        let count = if dice.percent(10) { 2 + dice.below(3) } else { 1 };
+        Some((0..count).map(|_| self.call(state, dice)).collect())
+    }
 
+    fn call(&mut self, state: &State, dice: &mut Dice) -> Call {
         let with_status = |wanted: &str| -> Vec<Task> {
             state.tasks().filter(|(_, status, _)| *status == wanted).map(|(task, ..)| task).collect()
         };
@@ -71,7 +74,7 @@ impl Script {
 
         let kind = dice.weighted(&[
             (1, Kind::AddStep),
-            (if_any(self.runs_left, if going { 4 } else { 200 }), Kind::Start),
+            (if_any(self.runs_left, if is_going(state) { 4 } else { 200 }), Kind::Start),
             (2, Kind::WrongStart),
             (any_run, Kind::Show),
             (if_any(state.visible.len(), 25), Kind::Read),
@@ -84,7 +87,7 @@ impl Script {
             (any_run, Kind::SetVisibility),
             (if_any(hidden.len(), 4), Kind::Reveal),
         ]);
-        Some(match kind {
+        match kind {
             Kind::AddStep => {
                 let step = self.flow.another_step(false, dice);
                 self.flow.steps.push(step.clone());
@@ -105,11 +108,7 @@ impl Script {
             }
             Kind::Complete => self.complete(dice.pick(&started).clone(), dice),
             Kind::Fail => fail(dice.pick(&started).clone(), dice),
-            Kind::LateComplete => match self.any_task(state, dice) {
-                // The official engine lets a task that is not started violate its type: see corrections.rs.
-                task if self.flow.feeds_a_map(&task.step) => Call::Complete { task, output: Some(dice.array(2)) },
-                task => self.complete(task, dice),
-            },
+            Kind::LateComplete => self.complete(self.any_task(state, dice), dice),
             Kind::LateFail => fail(self.any_task(state, dice), dice),
             Kind::SetVisibility => {
                 let all: Vec<Task> = waiting.into_iter().map(|(task, ..)| task).chain([no_task()]).collect();
@@ -118,7 +117,7 @@ impl Script {
                 Call::SetVisibility { tasks, offsets }
             }
             Kind::Reveal => Call::Reveal { tasks: hidden },
-        })
+        }
     }
 
     fn start(&mut self, dice: &mut Dice) -> Call {
@@ -176,6 +175,10 @@ impl Script {
         let step = if dice.percent(80) { dice.pick(&self.flow.steps).slug.clone() } else { "no_step".to_owned() };
         Task { run: dice.below(self.runs_made + 1), step, index: *dice.pick(&[0, 1, 99, -1]) }
     }
+}
+
+fn is_going(state: &State) -> bool {
+    state.runs().any(|(_, status)| status == "started")
 }
 
 fn fail(task: Task, dice: &mut Dice) -> Call {

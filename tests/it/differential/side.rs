@@ -1,11 +1,13 @@
 //! One of the two databases.
 
-use serde_json::Value;
+use std::fmt::Write;
+
+use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
 
 use super::call::{Call, Names, WORKERS, worker_id};
-use super::corrections::{Once, afterwards, refused};
+use super::corrections::{Once, corrected, refused};
 use super::flow::Flow;
 use super::state::{Clock, State};
 
@@ -23,18 +25,22 @@ pub(super) struct Side {
     once: Once,
 }
 
-/// What a call brought about.
+/// What calls brought about.
 pub(super) struct Turn {
     pub(super) outcome: Outcome,
     pub(super) state: State,
-    /// The call took so long that seconds cannot be told apart.
+    /// The calls took so long that seconds cannot be told apart.
     pub(super) blurred: bool,
 }
 
 #[derive(Debug, PartialEq)]
 pub(super) enum Outcome {
-    Rows(Value),
-    Error { state: String, message: String },
+    /// The rows that each call returned.
+    Rows(Vec<Value>),
+    Error {
+        state: String,
+        message: String,
+    },
 }
 
 /// Makes the workers known, and events quick to find.
@@ -57,53 +63,52 @@ impl Side {
     /// Forgets the play before and defines a flow.
     pub(super) async fn begin(&mut self, flow: &Flow, names: Names) -> Turn {
         (self.clock, self.once) = (Clock::default(), Once::default());
-        let define = flow.sql(&names.flow()) + "select jsonb_build_object('now', now(), 'rows', null)::text;";
-        self.turn(define, names).await
+        self.turn(flow.sql(&names.flow()), names).await
     }
 
-    /// Makes a call on a state, in a transaction of its own.
-    pub(super) async fn play(&mut self, call: &Call, names: Names, before: &State) -> Turn {
-        let mut sql = format!(
-            "select jsonb_build_object('now', now(), 'rows', (select jsonb_agg(to_jsonb(r)) from {} r))::text;",
-            call.sql(names, before)
-        );
-        if self.engine == Engine::Official {
-            sql += &afterwards(call, names, before, &self.clock);
+    /// Makes calls on a state, in one transaction.
+    pub(super) async fn play(&mut self, calls: &[Call], names: Names, before: &State) -> Turn {
+        let mut sql = String::new();
+        for call in calls {
+            let mut call_sql = call.sql(names, before);
+            if self.engine == Engine::Official {
+                call_sql = corrected(call, call_sql, names);
+            }
+            writeln!(sql, "select coalesce(jsonb_agg(to_jsonb(r)), '[]')::text from {call_sql} r;").unwrap();
         }
         let mut turn = self.turn(sql, names).await;
-        if self.engine == Engine::Official && turn.outcome == Outcome::Rows(Value::Null) {
-            turn.outcome = Outcome::Rows(refused(call, &turn.state).unwrap_or_default());
-        }
-        if let Outcome::Rows(Value::Array(rows)) = &mut turn.outcome {
-            put_in_order(call, rows);
+        if let Outcome::Rows(results) = &mut turn.outcome {
+            for (call, rows) in calls.iter().zip(results) {
+                if self.engine == Engine::Official && *rows == json!([]) {
+                    *rows = refused(call, &turn.state).unwrap_or(json!([]));
+                }
+                put_in_order(call, rows.as_array_mut().unwrap());
+            }
         }
         turn
     }
 
-    /// Runs SQL whose last row is `{"now", "rows"}`, and looks around in the same transaction.
+    /// Runs SQL, and looks around in the same transaction.
     async fn turn(&mut self, sql: String, names: Names) -> Turn {
         let look = include_str!("state.sql").replace("{flow}", &names.flow()).replace("{runs}", &names.run_prefix());
-        let (error, mut found) = match self.fetch(sql + &look).await {
-            Ok(found) => (None, found),
-            Err(error) => {
-                let look = "select jsonb_build_object('now', now())::text;".to_owned() + &look;
-                (Some(error), self.fetch(look).await.unwrap())
+        let (mut outcome, mut state) = match self.fetch(sql + &look).await {
+            Ok(mut results) => {
+                let state = results.pop().unwrap();
+                (Outcome::Rows(results), state)
             }
+            Err(error) => (error, self.fetch(look).await.unwrap().pop().unwrap()),
         };
-        let mut state = found.pop().unwrap();
-        let mut call = found.pop().unwrap();
-        self.clock.call(&call["now"], &state["clock"]);
+        self.clock.call(&state["begin"], &state["end"]);
         if self.engine == Engine::Official
             && let Some(events) = state["events"].as_array_mut()
         {
             self.once.retain(events);
         }
+        // The results first: what they say of messages may be over at the end of the transaction.
+        if let Outcome::Rows(results) = &mut outcome {
+            results.iter_mut().for_each(|rows| self.clock.put_in_words(rows));
+        }
         let state = State::new(state, &mut self.clock);
-        let outcome = error.unwrap_or_else(|| {
-            let mut rows = call["rows"].take();
-            self.clock.put_in_words(&mut rows);
-            Outcome::Rows(rows)
-        });
         Turn { outcome, state, blurred: self.clock.is_blurred() }
     }
 

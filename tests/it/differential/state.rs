@@ -39,7 +39,7 @@ pub(super) struct State {
 /// What moments mean in one database, during one play.
 #[derive(Default)]
 pub(super) struct Clock {
-    /// Begin and end of each call, in microseconds.
+    /// Begin and end of the transaction of each call, in microseconds.
     calls: Vec<(i64, i64)>,
     /// When each message is visible again: as the database has it, and in words.
     visibility: HashMap<i64, (i64, String)>,
@@ -53,11 +53,6 @@ impl Clock {
     /// Whether the last call took so long that a whole second can be missed.
     pub(super) fn is_blurred(&self) -> bool {
         self.calls.last().is_some_and(|(begin, end)| end - begin > 900_000)
-    }
-
-    /// When a message is visible again, in microseconds.
-    pub(super) fn visible_at(&self, message: i64) -> Option<i64> {
-        self.visibility.get(&message).map(|(moment, _)| *moment)
     }
 
     /// Rewrites every moment and leaves out what 0.8.1 does not have.
@@ -142,7 +137,7 @@ impl State {
             }
             clock.put_in_words(event);
         }
-        let now = moment(&found["clock"]).unwrap();
+        let now = moment(&found["end"]).unwrap();
         for (kind, rows) in named {
             for mut row in rows {
                 if kind == "message" {

@@ -4,7 +4,8 @@ with sent as (
   delete from realtime.sent where topic like 'pgflow:run:{runs}%' returning id, event, topic, payload, private
 )
 select jsonb_build_object(
-  'clock', clock_timestamp(),
+  'begin', now(),
+  'end', clock_timestamp(),
   'runs', (select jsonb_agg(to_jsonb(r)) from pgflow.runs r where r.flow_slug = '{flow}'),
   'step_states', (select jsonb_agg(to_jsonb(s)) from pgflow.step_states s where s.flow_slug = '{flow}'),
   'step_tasks', (select jsonb_agg(to_jsonb(t)) from pgflow.step_tasks t where t.flow_slug = '{flow}'),

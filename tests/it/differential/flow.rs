@@ -117,6 +117,6 @@ fn step_options(dice: &mut Dice) -> String {
     option(dice, 25, "max_attempts", attempts);
     option(dice, 25, "base_delay", delay);
     option(dice, 25, "timeout", timeout);
-    option(dice, 0, "start_delay", start);
+    option(dice, 25, "start_delay", start);
     options
 }

@@ -40,11 +40,13 @@ enum Kind {
 impl Script {
     pub(super) fn random(flow: &Flow, dice: &mut Dice) -> Self {
         let runs = 1 + dice.below(3);
+        // Few scripts get through the largest flows.
+        let most = if dice.percent(5) { 200 } else { 50 };
         Self {
             flow: flow.clone(),
             runs_left: runs,
             runs_made: 0,
-            calls_left: (15 + 4 * flow.steps.len() * runs).min(50),
+            calls_left: (15 + 4 * flow.steps.len() * runs).min(most),
             late_left: dice.below(6),
             large: dice.percent(4),
         }

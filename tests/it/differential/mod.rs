@@ -12,6 +12,7 @@
 //! found. `FLOWSMITH_SEEDS=7` plays that seed alone, `FLOWSMITH_SEEDS=0..1000` a thousand.
 
 mod call;
+mod clock;
 mod corrections;
 mod dice;
 mod duel;
@@ -25,11 +26,12 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use flowsmith::engine::install::{InputStyle, install};
+use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool};
 
 use self::duel::Duel;
 use self::side::{Engine, Side, prepare};
-use crate::engine_definitions::execute;
+use crate::engine_definitions::{execute, text};
 use crate::official::{Official, official_install};
 use crate::support::Database;
 
@@ -81,6 +83,10 @@ async fn our_engine_cannot_be_told_from_the_official_one() {
     let (official, ours) = (official().await, ours().await);
     let databases = [(Engine::Official, &official.options()), (Engine::Ours, &ours.options())];
     let seen = play_all(seeds(), databases).unwrap_or_else(|report| panic!("{report}"));
+    for (_, options) in databases {
+        let others = text(&mut options.connect().await.unwrap(), "select count(*) from realtime.sent").await;
+        assert_eq!(others.as_deref(), Some("0"), "an event went to the topic of no run");
+    }
     if seeds() == SEEDS {
         assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), EVERYTHING);
     }

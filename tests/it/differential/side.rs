@@ -7,9 +7,10 @@ use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
 
 use super::call::{Call, Names, WORKERS, worker_id};
+use super::clock::Clock;
 use super::corrections::{Once, corrected, refused};
 use super::flow::Flow;
-use super::state::{Clock, State};
+use super::state::State;
 
 /// Which engine a database has.
 #[derive(Clone, Copy, PartialEq, Eq)]

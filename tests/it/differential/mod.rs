@@ -87,6 +87,8 @@ async fn our_engine_cannot_be_told_from_the_official_one() {
         let others = text(&mut options.connect().await.unwrap(), "select count(*) from realtime.sent").await;
         assert_eq!(others.as_deref(), Some("0"), "an event went to the topic of no run");
     }
+    let violations = "select string_agg(v::text, e'\\n') from pgflow.violations() v";
+    assert_eq!(text(&mut ours.connect().await, violations).await, None);
     if seeds() == SEEDS {
         assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), EVERYTHING);
     }

@@ -160,6 +160,9 @@ async fn a_dependency_named_twice_is_waited_for_once() {
     let both = &mut Both::running(&["'a'", "'b', '{a,a}'"], "{}").await;
     let status = start("1") + &complete("a", 0, "1") + "select status from pgflow.step_states where step_slug = 'b'";
     assert_eq!(both.answer(&status).await, ["created", "started"]);
+    let map = "select deps_count::text from pgflow.add_step('f', 'm', '{a,a}', step_type => 'map')";
+    let official = "Map step \"m\" can have at most one dependency, but 2 were provided: a, a";
+    assert_eq!(both.answer(map).await, [official, "1"]);
 }
 
 #[tokio::test]

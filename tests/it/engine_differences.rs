@@ -130,20 +130,15 @@ async fn two_steps_that_fail_at_once_fail_the_run_once() {
         let mut other = database.connect().await;
         let pid = answer(&mut other, "select pg_backend_pid()::text").await;
         let waiting = tokio::spawn(async move { execute(&mut other, &fail("b")).await });
-        until_it_waits(connection, &pid).await;
+        let waits = format!("select (cardinality(pg_blocking_pids({pid})) > 0)::text");
+        while !waiting.is_finished() && answer(connection, &waits).await != "true" {
+            tokio::task::yield_now().await;
+        }
         execute(connection, "commit").await;
         waiting.await.unwrap();
     }
     let told = "select count(*)::text from realtime.sent where event = 'run:failed'";
     assert_eq!(both.answer(told).await, ["2", "1"]);
-}
-
-/// Until a backend waits for a lock of ours.
-async fn until_it_waits(connection: &mut PgConnection, pid: &str) {
-    let waits = format!("select (cardinality(pg_blocking_pids({pid})) > 0)::text");
-    while answer(connection, &waits).await != "true" {
-        tokio::task::yield_now().await;
-    }
 }
 
 #[tokio::test]

@@ -24,6 +24,12 @@ pub(super) enum Call {
         hidden_for: usize,
         count: usize,
     },
+    /// Reads messages and starts their tasks: in ours one call.
+    Poll {
+        hidden_for: usize,
+        count: usize,
+        worker: usize,
+    },
     StartTasks {
         tasks: Vec<Task>,
         worker: Option<usize>,
@@ -31,6 +37,8 @@ pub(super) enum Call {
     Complete {
         task: Task,
         output: Option<Value>,
+        /// In ours by the function for many.
+        as_batch: bool,
     },
     Fail {
         task: Task,
@@ -111,11 +119,15 @@ impl Call {
             }
             Self::Show { run } => format!("pgflow.get_run_with_states('{}')", names.run(*run)),
             Self::Read { hidden_for, count } => format!("pgmq.read('{flow}', {hidden_for}, {count})"),
+            Self::Poll { hidden_for, count, worker } => format!(
+                "pgflow.start_tasks('{flow}', array(select msg_id from pgmq.read('{flow}', {hidden_for}, {count})), '{}')",
+                worker_id(*worker)
+            ),
             Self::StartTasks { tasks, worker } => {
                 let worker = literal(worker.map(worker_id).as_deref());
                 format!("pgflow.start_tasks('{flow}', {}::bigint[], {worker})", messages(tasks, state))
             }
-            Self::Complete { task, output } => {
+            Self::Complete { task, output, .. } => {
                 format!("pgflow.complete_task({}, {})", task.sql(names), sql_json(output.as_ref()))
             }
             Self::Fail { task, error } => {
@@ -131,6 +143,25 @@ impl Call {
             Self::Reveal { tasks } => {
                 format!("unnest({}::bigint[]) id, pgmq.set_vt('{flow}', id, -1)", messages(tasks, state))
             }
+        }
+    }
+}
+
+impl Call {
+    /// The same by what only our engine has, where it has something.
+    pub(super) fn sql_of_ours(&self, names: Names) -> Option<String> {
+        match self {
+            Self::Poll { count, worker, .. } => {
+                Some(format!("pgflow.poll_tasks('{}', '{}', {count})", names.flow(), worker_id(*worker)))
+            }
+            Self::Complete { task, output, as_batch: true } => Some(format!(
+                "pgflow.complete_tasks('{{{}}}', '{{{}}}', '{{{}}}', array[{}::jsonb])",
+                names.run(task.run),
+                task.step,
+                task.index,
+                sql_json(output.as_ref())
+            )),
+            _ => None,
         }
     }
 }

@@ -17,9 +17,11 @@ pub(super) fn corrected(call: &Call, sql: String, names: Names) -> String {
         template.replace("{task}", &task.sql(names)).replace("{step}", &task.step_sql(names))
     };
     let template = match call {
-        Call::StartTasks { .. } => include_str!("corrections/start_tasks.sql").replace("{flow}", &names.flow()),
+        Call::StartTasks { .. } | Call::Poll { .. } => {
+            include_str!("corrections/start_tasks.sql").replace("{flow}", &names.flow())
+        }
         Call::Fail { task, .. } => with_task(include_str!("corrections/fail_task.sql"), task),
-        Call::Complete { task, output } => with_task(include_str!("corrections/complete_task.sql"), task)
+        Call::Complete { task, output, .. } => with_task(include_str!("corrections/complete_task.sql"), task)
             .replace("{output}", &sql_json(output.as_ref())),
         _ => return sql,
     };

@@ -164,10 +164,15 @@ impl Play {
 
 /// Calls of one transaction, as they are in a database of their own.
 fn script(calls: &[Call], number: usize, state: &State) -> String {
-    let calls: Vec<_> = calls.iter().map(|call| format!("select * from {};", call.sql(EXAMPLE, state))).collect();
-    match &calls[..] {
-        [call] => format!("{call}  -- {number}\n"),
-        calls => format!("begin;\n{}\ncommit;  -- {number}\n", calls.join("\n")),
+    let mut script = String::new();
+    for call in calls {
+        let ours = call.sql_of_ours(EXAMPLE).map_or(String::new(), |sql| format!("  -- in ours: {sql}"));
+        writeln!(script, "select * from {};{ours}", call.sql(EXAMPLE, state)).unwrap();
+    }
+    if calls.len() == 1 {
+        format!("/* {number} */ {script}")
+    } else {
+        format!("/* {number} */ begin;\n{script}commit;\n")
     }
 }
 

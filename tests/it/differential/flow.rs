@@ -64,6 +64,11 @@ impl Flow {
         }
     }
 
+    /// For how long started tasks are hidden, but where their step says otherwise.
+    pub(super) fn hidden_for(&self) -> usize {
+        self.options[2] + 2
+    }
+
     /// Whether a run needs an array as its input.
     pub(super) fn has_root_map(&self) -> bool {
         self.steps.iter().any(|step| step.map && step.deps.is_empty())

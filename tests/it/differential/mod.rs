@@ -1,5 +1,6 @@
 //! Random flows and random calls, on the official engine and on ours with `input_style = merged`, in lock step: after every
-//! call, what can be seen is the same in both.
+//! call, what can be seen is the same in both. Where ours has a function of its own that does the same as calls of the
+//! official engine, it is called at times.
 //!
 //! ```text
 //! seed ─ dice.rs ─┬─> flow.rs    a flow
@@ -102,7 +103,7 @@ async fn an_engine_that_differs_is_found_out_by_a_short_script() {
     execute(&mut other.connect().await, slower).await;
     let databases = [(Engine::Official, &official.options()), (Engine::Official, &other.options())];
     let report = play_all(SEEDS, databases).unwrap_err();
-    let calls: Vec<_> = report.lines().filter(|line| line.starts_with("select * from ")).collect();
+    let calls: Vec<_> = report.lines().filter(|line| line.contains("select * from ")).collect();
     // For a task of a map, whose dependency has to be completed first, five.
     assert!(calls.len() <= 5 && calls.last().unwrap().contains("pgflow.fail_task("), "{report}");
     assert!(report.contains(", vt\n"), "{report}");

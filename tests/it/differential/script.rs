@@ -27,6 +27,7 @@ enum Kind {
     WrongStart,
     Show,
     Read,
+    Poll,
     StartTasks,
     WrongStartTasks,
     Complete,
@@ -79,7 +80,8 @@ impl Script {
             (if_any(self.runs_left, if is_going(state) { 4 } else { 200 }), Kind::Start),
             (2, Kind::WrongStart),
             (any_run, Kind::Show),
-            (if_any(state.visible.len(), 25), Kind::Read),
+            (if_any(state.visible.len(), 20), Kind::Read),
+            (if_any(state.visible.len(), 10), Kind::Poll),
             (if_any(queued.len(), 35), Kind::StartTasks),
             (2, Kind::WrongStartTasks),
             (if_any(started.len(), 60), Kind::Complete),
@@ -99,6 +101,10 @@ impl Script {
             Kind::WrongStart => self.wrong_start(dice),
             Kind::Show => Call::Show { run: dice.below(self.runs_made + 1) },
             Kind::Read => Call::Read { hidden_for: *dice.pick(&[0, 1000]), count: *dice.pick(&[1, 3, 100]) },
+            Kind::Poll => {
+                let count = *dice.pick(&[1, 3, 100]);
+                Call::Poll { hidden_for: self.flow.hidden_for(), count, worker: dice.below(WORKERS) }
+            }
             Kind::StartTasks => {
                 let mut tasks = dice.some(&queued);
                 tasks.push(dice.pick(&queued).clone());
@@ -156,7 +162,7 @@ impl Script {
         } else {
             Some(dice.json())
         };
-        Call::Complete { task, output }
+        Call::Complete { task, output, as_batch: dice.percent(30) }
     }
 
     fn array(&self, dice: &mut Dice) -> Value {

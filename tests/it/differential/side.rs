@@ -71,10 +71,10 @@ impl Side {
     pub(super) async fn play(&mut self, calls: &[Call], names: Names, before: &State) -> Turn {
         let mut sql = String::new();
         for call in calls {
-            let mut call_sql = call.sql(names, before);
-            if self.engine == Engine::Official {
-                call_sql = corrected(call, call_sql, names);
-            }
+            let call_sql = match self.engine {
+                Engine::Official => corrected(call, call.sql(names, before), names),
+                Engine::Ours => call.sql_of_ours(names).unwrap_or_else(|| call.sql(names, before)),
+            };
             writeln!(sql, "select coalesce(jsonb_agg(to_jsonb(r)), '[]')::text from {call_sql} r;").unwrap();
         }
         let mut turn = self.turn(sql, names).await;
@@ -128,7 +128,7 @@ impl Side {
 /// Puts what comes in no order into one.
 fn put_in_order(call: &Call, rows: &mut [Value]) {
     match call {
-        Call::StartTasks { .. } | Call::Read { .. } | Call::SetVisibility { .. } => {
+        Call::StartTasks { .. } | Call::Poll { .. } | Call::Read { .. } | Call::SetVisibility { .. } => {
             rows.sort_by_key(|row| row["msg_id"].as_i64());
         }
         Call::Show { .. } | Call::StartFlow { .. } => {

@@ -148,6 +148,15 @@ impl Call {
 }
 
 impl Call {
+    /// The column of its rows that can be null as well as the JSON value null.
+    pub(super) fn nullable(&self) -> Option<&'static str> {
+        match self {
+            Self::Poll { .. } | Self::StartTasks { .. } => Some("input"),
+            Self::Complete { .. } | Self::Fail { .. } => Some("output"),
+            _ => None,
+        }
+    }
+
     /// The same by what only our engine has, where it has something.
     pub(super) fn sql_of_ours(&self, names: Names) -> Option<String> {
         match self {

@@ -174,8 +174,14 @@ impl Script {
         dice.array(length)
     }
 
-    /// Any task: of any run and in any status, or none at all.
+    /// Any task: of any run and in any status, or none at all; often one that was under way when its step ended.
     fn any_task(&self, state: &State, dice: &mut Dice) -> Task {
+        let late =
+            state.tasks().filter(|(task, status, _)| *status == "started" && state.step(task) != Some("started"));
+        let late: Vec<Task> = late.map(|(task, ..)| task).collect();
+        if !late.is_empty() && dice.percent(40) {
+            return dice.pick(&late).clone();
+        }
         let tasks: Vec<Task> = state.tasks().map(|(task, ..)| task).collect();
         if !tasks.is_empty() && dice.percent(85) {
             return dice.pick(&tasks).clone();

@@ -75,7 +75,10 @@ impl Side {
                 Engine::Official => corrected(call, call.sql(names, before), names),
                 Engine::Ours => call.sql_of_ours(names).unwrap_or_else(|| call.sql(names, before)),
             };
-            writeln!(sql, "select coalesce(jsonb_agg(to_jsonb(r)), '[]')::text from {call_sql} r;").unwrap();
+            let is_null =
+                call.nullable().map(|column| format!(" || jsonb_build_object('is_null', r.{column} is null)"));
+            let row = format!("to_jsonb(r){}", is_null.unwrap_or_default());
+            writeln!(sql, "select coalesce(jsonb_agg({row}), '[]')::text from {call_sql} r;").unwrap();
         }
         let mut turn = self.turn(sql, names).await;
         if let Outcome::Rows(results) = &mut turn.outcome {

@@ -70,6 +70,11 @@ impl State {
         self.rows.get(&format!("task {} {} {}", task.run, task.step, task.index))
     }
 
+    /// The status of a task's step.
+    pub(super) fn step(&self, task: &Task) -> Option<&str> {
+        self.rows.get(&format!("step {} {}", task.run, task.step)).map(|row| text(row, "status"))
+    }
+
     /// Tasks, their statuses and their messages.
     pub(super) fn tasks(&self) -> impl Iterator<Item = (Task, &str, i64)> {
         self.kind("task").map(|row| {

@@ -75,6 +75,17 @@ fn each_difference_is_told_with_its_test() {
 }
 
 #[tokio::test]
+async fn columns_are_those_of_level_0_14() {
+    let both = &mut Both::after(&[]).await;
+    let columns = "select string_agg(attname, ' ' order by attnum) from pg_attribute
+        where attrelid = 'pgflow.step_tasks'::regclass and attnum > (
+          select attnum from pg_attribute where attrelid = 'pgflow.step_tasks'::regclass and attname = 'output')";
+    let official = "queued_at completed_at failed_at started_at last_worker_id";
+    let ours = "queued_at started_at completed_at failed_at last_worker_id requeued_count last_requeued_at permanently_stalled_at";
+    assert_eq!(both.answer(columns).await, [official, ours]);
+}
+
+#[tokio::test]
 async fn messages_of_started_tasks_are_hidden_for_their_timeout() {
     let both = &mut Both::running(&["'a', timeout => 100"], "{}").await;
     let hidden = start("1") + "select (vt > now() + interval '100 seconds')::text from pgmq.q_f";

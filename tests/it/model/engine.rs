@@ -1,0 +1,123 @@
+//! The engine beside the model: a database, what a call returns, what it sends and what it leaves.
+
+use std::collections::HashMap;
+
+use flowsmith::engine::install::{InputStyle, install};
+use serde_json::{Value, json};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
+
+use super::flow::{Flow, SLUG};
+use super::rules::Event;
+use crate::support::Database;
+
+pub(super) struct Engine {
+    connection: PgConnection,
+    /// The last of the events that were looked at.
+    seen: i64,
+    started: String,
+    _database: Database,
+}
+
+/// What the engine holds.
+pub(super) struct Snapshot {
+    /// Each with its number; several messages of one task may be in the archive.
+    pub(super) lines: Vec<(String, Option<f64>)>,
+    /// The seconds that the walk really took until now.
+    pub(super) elapsed: f64,
+}
+
+impl Engine {
+    pub(super) async fn create(is_merged: bool) -> Self {
+        let database = if is_merged {
+            Database::from_template("model_merged", async |options| prepare(&options, InputStyle::Merged).await).await
+        } else {
+            Database::from_template("model", async |options| prepare(&options, InputStyle::Separate).await).await
+        };
+        let connection = database.connect().await;
+        Self { connection, seen: 0, started: String::new(), _database: database }
+    }
+
+    /// Nothing but this flow.
+    pub(super) async fn reset(&mut self, flow: &Flow) {
+        let sql = format!("select pgflow.delete_flow_and_data('{SLUG}');\n{}", flow.sql());
+        self.execute(&sql).await;
+        let row = sqlx::raw_sql("delete from realtime.sent; select clock_timestamp()::text");
+        self.started = row.fetch_one(&mut self.connection).await.unwrap().get(0);
+        // Plans must not outlive the tables of the queue they are for.
+        self.connection.clear_cached_statements().await.unwrap();
+    }
+
+    async fn execute(&mut self, sql: &str) {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.connection).await.unwrap();
+    }
+
+    /// The rows that a call returns, sorted, or its error.
+    pub(super) async fn call(&mut self, sql: &str) -> Vec<String> {
+        match sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut self.connection).await {
+            Ok(rows) => {
+                let mut lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+                lines.sort();
+                lines
+            }
+            Err(error) => {
+                let error = error.into_database_error().unwrap();
+                vec![format!("error: {}", error.message())]
+            }
+        }
+    }
+
+    /// What was sent since the last time, in order. Every time in a payload is `"T"`.
+    pub(super) async fn events(&mut self) -> Vec<Event> {
+        let sql = "select id, event, topic, payload::text, private from realtime.sent where id > $1 order by id";
+        let rows = sqlx::query(sql).bind(self.seen).fetch_all(&mut self.connection).await.unwrap();
+        let mut events = Vec::new();
+        for row in rows {
+            self.seen = row.get(0);
+            let mut payload: Value = serde_json::from_str(row.get(3)).unwrap();
+            let (topic, run) = (row.get::<String, _>(2), payload["run_id"].as_str().unwrap().to_owned());
+            assert_eq!(topic, format!("pgflow:run:{run}"));
+            assert!(!row.get::<bool, _>(4), "{payload} is private");
+            for (key, value) in payload.as_object_mut().unwrap() {
+                if key.ends_with("_at") && value.as_str().is_some_and(|time| time.starts_with("20")) {
+                    *value = json!("T");
+                }
+            }
+            let run = run[run.len() - 1..].parse().unwrap();
+            events.push(Event { run, name: row.get(1), payload });
+        }
+        events
+    }
+
+    pub(super) async fn snapshot(&mut self, travelled: i64) -> Snapshot {
+        let sql = "select line, number from model.facts($1::timestamptz, $2)";
+        let query = sqlx::query(sql).bind(&self.started).bind(i32::try_from(travelled).unwrap());
+        let rows = query.fetch_all(&mut self.connection).await.unwrap();
+        let mut lines: Vec<(String, Option<f64>)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        lines.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let elapsed = lines.iter().position(|(line, _)| line == "elapsed").unwrap();
+        let elapsed = lines.remove(elapsed).1.unwrap();
+        Snapshot { lines, elapsed }
+    }
+
+    /// What the engine itself finds wrong.
+    pub(super) async fn violations(&mut self) -> Vec<String> {
+        self.call("select v::text from pgflow.violations() v").await
+    }
+}
+
+impl Snapshot {
+    pub(super) fn numbers(&self) -> HashMap<&str, f64> {
+        self.lines.iter().filter_map(|(line, number)| Some((line.as_str(), (*number)?))).collect()
+    }
+}
+
+async fn prepare(options: &PgConnectOptions, style: InputStyle) {
+    let mut connection = options.connect().await.unwrap();
+    // Before the engine, which uses a realtime.send that is there.
+    sqlx::raw_sql(include_str!("../official_realtime.sql")).execute(&mut connection).await.unwrap();
+    install(options, style).await.unwrap();
+    let sql = format!("select pgflow.create_flow('{SLUG}'); {}", include_str!("facts.sql"));
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}

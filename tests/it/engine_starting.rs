@@ -12,7 +12,7 @@ async fn a_run_has_a_state_for_each_step_and_a_message_for_each_task_that_is_rea
          select pgflow.add_step('f', 'm', '{a}', step_type => 'map'); select pgflow.add_step('f', 'join', '{b,m}')",
     )
     .await;
-    let started = "select concat_ws(' ', r.run_id = t.id(), r.flow_slug, r.status, r.input, r.remaining_steps, r.started_at = now(),
+    let started = "select concat_ws(' ', r.run_id = t.id(), r.flow_slug, r.status, r.input, r.remaining_steps, r.started_at >= now(),
         num_nonnulls(r.output, r.completed_at, r.failed_at)) from pgflow.start_flow('f', '{\"n\": 1}', t.id()) r";
     assert_eq!(rows(c, started).await, [r#"t f started {"n": 1} 4 t 0"#]);
     let states = "select concat_ws(' ', step_slug, status, coalesce(remaining_tasks, -1), coalesce(initial_tasks, -1), remaining_deps,

@@ -86,7 +86,7 @@ impl Call {
                 })
                 .collect::<Vec<_>>()
                 .join(" union all "),
-            Self::Travel { seconds } => format!("select model.travel({seconds})::text"),
+            Self::Travel { seconds } => format!("select concat(model.travel({seconds}))"),
             Self::RequeueStalled => "select pgflow.requeue_stalled_tasks()::text".to_owned(),
             Self::Cancel { run: number, reason } => {
                 format!("select model.run_line(r) from pgflow.cancel_run('{}', '{reason}') r", run(*number))

@@ -20,18 +20,18 @@ create function model.step_line(s pgflow.step_states) returns text language sql 
   s.started_at is not null, s.completed_at is not null, s.failed_at is not null, s.skipped_at is not null);
 
 create function model.task_line(t pgflow.step_tasks) returns text language sql stable return format(
-  'task %s %s %s: %s, attempts %s, error %s, output %s, started_at %s, completed_at %s, failed_at %s, requeued %s, stalled %s',
+  'task %s %s %s: %s, attempts %s, error %s, output %s, started_at %s, completed_at %s, failed_at %s, requeued %s, stalled %s%s',
   right(t.run_id::text, 1), t.step_slug, t.task_index, t.status, t.attempts_count, coalesce(t.error_message, '-'),
   coalesce(t.output::text, '-'), t.started_at is not null, t.completed_at is not null, t.failed_at is not null,
-  t.requeued_count, t.permanently_stalled_at is not null);
+  t.requeued_count, t.permanently_stalled_at is not null,
+  case when t.status = 'started' then ', worker ' || right(t.last_worker_id::text, 2) end);
 
 create function model.record_line(r pgflow.step_task_record) returns text language sql stable return format(
   '%s %s %s %s: input %s, flow_input %s, its message %s',
   r.flow_slug, right(r.run_id::text, 1), r.step_slug, r.task_index, coalesce(r.input::text, '-'), coalesce(r.flow_input::text, '-'),
   exists (
     select from pgflow.step_tasks t
-    where (t.run_id, t.step_slug, t.task_index, t.message_id, t.status, t.last_worker_id)
-        = (r.run_id, r.step_slug, r.task_index, r.msg_id, 'started', '00000000-0000-0000-0000-0000000000aa')));
+    where (t.run_id, t.step_slug, t.task_index, t.message_id) = (r.run_id, r.step_slug, r.task_index, r.msg_id)));
 
 -- Time passes: whatever happened is so much longer ago, whatever was to come so much nearer.
 create function model.travel(seconds integer) returns void language sql as $$
@@ -70,8 +70,8 @@ begin
     left join pgmq.q_walk q on q.msg_id = t.message_id
     left join pgmq.a_walk a on a.msg_id = t.message_id
     union all
-    select 'queue ' || q.message, extract(epoch from q.vt - walk_started)::float8 + travelled from pgmq.q_walk q
+    select 'queue ' || q.message::text, extract(epoch from q.vt - walk_started)::float8 + travelled from pgmq.q_walk q
     union all
-    select 'archive ' || a.message, null from pgmq.a_walk a;
+    select 'archive ' || a.message::text, null from pgmq.a_walk a;
 end
 $$;

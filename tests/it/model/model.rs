@@ -77,14 +77,8 @@ impl Model {
             Call::StartFlow { run, input } => vec![self.start_flow(*run, input.as_ref())],
             Call::Start { tasks } => self.start_tasks(tasks),
             Call::Poll { quantity } => self.start_tasks(&self.visible(*quantity)),
-            Call::Complete { task, output } => vec![self.complete(*task, output.as_ref())],
-            Call::CompleteBatch { tasks } => {
-                for (task, output) in tasks {
-                    self.complete(*task, output.as_ref());
-                }
-                // The rows as they are in the end.
-                tasks.iter().map(|(task, _)| self.task_line(*task)).collect()
-            }
+            Call::Complete { task, output } => self.complete(&[(*task, output.clone())]),
+            Call::CompleteBatch { tasks } => self.complete(tasks),
             Call::Fail { task, error } => {
                 self.turn(task.0).unwrap().fail_task(task.1, task.2, error);
                 vec![self.task_line(*task)]
@@ -178,9 +172,15 @@ impl Model {
         visible.into_iter().take(quantity).map(|(_, task)| task).collect()
     }
 
-    fn complete(&mut self, task: Address, output: Option<&Value>) -> String {
-        self.turn(task.0).unwrap().complete_task(task.1, task.2, output);
-        self.task_line(task)
+    /// The rows as they are in the end.
+    fn complete(&mut self, tasks: &[(Address, Option<Value>)]) -> Vec<String> {
+        let runs: Vec<u8> = self.runs.keys().copied().collect();
+        for run in runs {
+            let of_run = tasks.iter().filter(|((number, _, _), _)| *number == run);
+            let of_run: Vec<_> = of_run.map(|((_, step, index), output)| (*step, *index, output.as_ref())).collect();
+            self.turn(run).unwrap().complete_tasks(&of_run);
+        }
+        tasks.iter().map(|(task, _)| self.task_line(*task)).collect()
     }
 
     fn hide(&mut self, (run, step, index): Address, offset: i64) -> String {

@@ -59,7 +59,7 @@ impl Turn<'_> {
 
     pub(super) fn cancel(&mut self, reason: &str) {
         if self.run.status == Status::Started {
-            self.fail_run(reason);
+            self.fail_run(Some(reason));
         }
     }
 

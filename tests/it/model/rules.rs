@@ -67,6 +67,7 @@ impl Turn<'_> {
             let failing = unmet.iter().find(|step| self.flow.steps[**step].when_unmet == Otherwise::Fail);
             if let Some(step) = failing {
                 self.fail_step(*step, "Condition not met");
+                self.fail_run(Some("Condition not met"));
                 return false;
             }
             if unmet.is_empty() {
@@ -189,16 +190,19 @@ impl Turn<'_> {
         state.status = Status::Failed;
         state.error = Some(error.to_owned());
         self.step_event(step, "failed", json!({"error_message": error, "failed_at": "T"}));
-        self.fail_run(error);
     }
 
-    pub(super) fn fail_run(&mut self, error: &str) {
+    pub(super) fn fail_run(&mut self, error: Option<&str>) {
         self.run.status = Status::Failed;
         self.run.finished_at = self.now;
         for step in self.steps() {
             self.archive_step(step);
         }
-        self.run_event("run:failed", json!({"error_message": error, "failed_at": "T"}));
+        let mut payload = json!({"failed_at": "T"});
+        if let Some(error) = error {
+            payload["error_message"] = json!(error);
+        }
+        self.run_event("run:failed", payload);
     }
 
     fn archive_step(&mut self, step: usize) {
@@ -215,49 +219,75 @@ impl Turn<'_> {
         }
     }
 
-    pub(super) fn complete_task(&mut self, step: usize, index: usize, output: Option<&Value>) {
-        if self.run.status == Status::Failed {
+    /// Tasks that are reported together: what violates a type first, then all others at once.
+    pub(super) fn complete_tasks(&mut self, tasks: &[(usize, usize, Option<&Value>)]) {
+        for (step, index, output) in tasks {
+            self.refuse(*step, *index, *output);
+        }
+        let mut finished: Vec<usize> = Vec::new();
+        for (step, index, output) in tasks {
+            if self.complete_task(*step, *index, *output) {
+                finished.push(*step);
+            }
+        }
+        for step in &finished {
+            self.complete_step(*step, false);
+        }
+        if !finished.is_empty() {
+            self.go_on();
+        }
+    }
+
+    fn can_complete(&self, step: usize, index: usize) -> bool {
+        let state = &self.run.steps[step];
+        let statuses = [self.run.status, state.status, state.tasks[index].status];
+        statuses.iter().all(|status| *status == Status::Started)
+    }
+
+    /// Fails the run where a map needs an array and the output is none.
+    fn refuse(&mut self, step: usize, index: usize, output: Option<&Value>) {
+        let is_wrong = self.flow.steps[step].kind == Kind::Single && !output.is_some_and(Value::is_array);
+        let is_map = |dependent: &usize| self.flow.steps[*dependent].kind == Kind::Map;
+        let Some(map) = self.flow.dependents(step).into_iter().find(is_map) else { return };
+        if !is_wrong || !self.can_complete(step, index) {
             return;
         }
-        if self.run.steps[step].status != Status::Started {
-            self.archive(step, index);
-            return;
-        }
-        if self.run.steps[step].tasks[index].status != Status::Started {
-            return;
-        }
-        let is_single = self.flow.steps[step].kind == Kind::Single;
-        let wrong = is_single && !output.is_some_and(Value::is_array);
+        let produced = type_name(output);
         let task = &mut self.run.steps[step].tasks[index];
+        task.status = Status::Failed;
         task.output = output.cloned();
-        if let Some(map) =
-            self.flow.dependents(step).into_iter().find(|map| wrong && self.flow.steps[*map].kind == Kind::Map)
-        {
-            let produced = type_name(output);
-            task.status = Status::Failed;
-            task.error = Some(format!("[TYPE_VIOLATION] Produced {produced} instead of array"));
-            let (map, dependency) = (&self.flow.steps[map].slug, &self.flow.steps[step].slug);
-            self.fail_step(step, &format!(
+        task.error = Some(format!("[TYPE_VIOLATION] Produced {produced} instead of array"));
+        let (map, dependency) = (&self.flow.steps[map].slug, &self.flow.steps[step].slug);
+        self.fail_step(
+            step,
+            &format!(
                 "[TYPE_VIOLATION] Map step {map} expects array input but dependency {dependency} produced {produced}"
-            ));
-            return;
+            ),
+        );
+        self.fail_run(None);
+    }
+
+    /// Whether it was the last of its step.
+    fn complete_task(&mut self, step: usize, index: usize, output: Option<&Value>) -> bool {
+        if !self.can_complete(step, index) {
+            return false;
         }
-        task.status = Status::Completed;
-        // An attempt that failed has left its error.
+        let kind = self.flow.steps[step].kind;
         self.archive(step, index);
         let state = self.state(step);
+        let task = &mut state.tasks[index];
+        task.status = Status::Completed;
+        task.output = output.cloned();
         let remaining = state.remaining_tasks.unwrap() - 1;
         state.remaining_tasks = Some(remaining);
-        if remaining > 0 {
-            return;
-        }
         let output_of = |task: &Task| task.output.clone();
-        state.output = match is_single {
-            true => output_of(&state.tasks[0]),
-            false => Some(state.tasks.iter().map(|task| output_of(task).unwrap_or(Value::Null)).collect()),
-        };
-        self.complete_step(step, false);
-        self.go_on();
+        if remaining == 0 {
+            state.output = match kind {
+                Kind::Single => output_of(&state.tasks[0]),
+                Kind::Map => Some(state.tasks.iter().map(|task| output_of(task).unwrap_or(Value::Null)).collect()),
+            };
+        }
+        remaining == 0
     }
 
     pub(super) fn fail_task(&mut self, step: usize, index: usize, error: &str) {
@@ -285,7 +315,10 @@ impl Turn<'_> {
             return;
         }
         match definition.when_exhausted {
-            Otherwise::Fail => self.fail_step(step, error),
+            Otherwise::Fail => {
+                self.fail_step(step, error);
+                self.fail_run(Some(error));
+            }
             otherwise => {
                 self.skip(step, "handler_failed", Some(error), otherwise);
                 self.go_on();

@@ -171,7 +171,7 @@ impl Run {
         let task = &self.steps[step].tasks[index];
         format!(
             "task {} {} {index}: {}, attempts {}, error {}, output {}, started_at {}, completed_at {}, failed_at {}, \
-             requeued {}, stalled {}",
+             requeued {}, stalled {}{}",
             self.number,
             flow.steps[step].slug,
             task.status,
@@ -183,6 +183,7 @@ impl Run {
             flag(task.status == Status::Failed),
             task.requeued,
             flag(task.is_stalled),
+            if task.status == Status::Started { ", worker aa" } else { "" },
         )
     }
 

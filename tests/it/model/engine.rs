@@ -23,6 +23,8 @@ pub(super) struct Engine {
 pub(super) struct Snapshot {
     /// Each with its number; several messages of one task may be in the archive.
     pub(super) lines: Vec<(String, Option<f64>)>,
+    /// What was sent since the last time, in order. Every time in a payload is `"T"`.
+    pub(super) events: Vec<Event>,
     /// The seconds that the walk really took until now.
     pub(super) elapsed: f64,
 }
@@ -67,37 +69,28 @@ impl Engine {
         }
     }
 
-    /// What was sent since the last time, in order. Every time in a payload is `"T"`.
-    pub(super) async fn events(&mut self) -> Vec<Event> {
-        let sql = "select id, event, topic, payload::text, private from realtime.sent where id > $1 order by id";
-        let rows = sqlx::query(sql).bind(self.seen).fetch_all(&mut self.connection).await.unwrap();
+    pub(super) async fn snapshot(&mut self, travelled: i64) -> Snapshot {
+        let sql = "select line, number from model.facts($1::timestamptz, $2, $3)";
+        let query = sqlx::query(sql).bind(&self.started).bind(i32::try_from(travelled).unwrap()).bind(self.seen);
+        let rows = query.fetch_all(&mut self.connection).await.unwrap();
+        let mut snapshot = Snapshot { lines: Vec::new(), events: Vec::new(), elapsed: 0.0 };
         let mut events = Vec::new();
         for row in rows {
-            self.seen = row.get(0);
-            let mut payload: Value = serde_json::from_str(row.get(3)).unwrap();
-            let (topic, run) = (row.get::<String, _>(2), payload["run_id"].as_str().unwrap().to_owned());
-            assert_eq!(topic, format!("pgflow:run:{run}"));
-            assert!(!row.get::<bool, _>(4), "{payload} is private");
-            for (key, value) in payload.as_object_mut().unwrap() {
-                if key.ends_with("_at") && value.as_str().is_some_and(|time| time.starts_with("20")) {
-                    *value = json!("T");
-                }
+            let (line, number): (String, Option<f64>) = (row.get(0), row.get(1));
+            if line == "elapsed" {
+                snapshot.elapsed = number.unwrap();
+            } else if let Some(sent) = line.strip_prefix("event ") {
+                let sent: Value = serde_json::from_str(sent).unwrap();
+                events.push((sent["id"].as_i64().unwrap(), event(sent)));
+            } else {
+                snapshot.lines.push((line, number));
             }
-            let run = run[run.len() - 1..].parse().unwrap();
-            events.push(Event { run, name: row.get(1), payload });
         }
-        events
-    }
-
-    pub(super) async fn snapshot(&mut self, travelled: i64) -> Snapshot {
-        let sql = "select line, number from model.facts($1::timestamptz, $2)";
-        let query = sqlx::query(sql).bind(&self.started).bind(i32::try_from(travelled).unwrap());
-        let rows = query.fetch_all(&mut self.connection).await.unwrap();
-        let mut lines: Vec<(String, Option<f64>)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-        lines.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let elapsed = lines.iter().position(|(line, _)| line == "elapsed").unwrap();
-        let elapsed = lines.remove(elapsed).1.unwrap();
-        Snapshot { lines, elapsed }
+        snapshot.lines.sort_by(|(a, _), (b, _)| a.cmp(b));
+        events.sort_by_key(|(id, _)| *id);
+        self.seen = events.last().map_or(self.seen, |(id, _)| *id);
+        snapshot.events = events.into_iter().map(|(_, event)| event).collect();
+        snapshot
     }
 
     /// What the engine itself finds wrong.
@@ -113,6 +106,19 @@ impl Snapshot {
     pub(super) fn numbers(&self) -> HashMap<&str, f64> {
         self.lines.iter().filter_map(|(line, number)| Some((line.as_str(), (*number)?))).collect()
     }
+}
+
+fn event(mut sent: Value) -> Event {
+    let mut payload = sent["payload"].take();
+    let run = payload["run_id"].as_str().unwrap().to_owned();
+    assert_eq!(sent["topic"], format!("pgflow:run:{run}"));
+    assert_eq!(sent["private"], false);
+    for (key, value) in payload.as_object_mut().unwrap() {
+        if key.ends_with("_at") && value.as_str().is_some_and(|time| time.starts_with("20")) {
+            *value = json!("T");
+        }
+    }
+    Event { run: run[run.len() - 1..].parse().unwrap(), name: sent["event"].as_str().unwrap().to_owned(), payload }
 }
 
 async fn prepare(options: &PgConnectOptions, style: InputStyle) {

@@ -50,12 +50,15 @@ create function model.travel(seconds integer) returns void language sql as $$
 $$;
 
 -- All that the engine holds. The number is a message's id beside its task and, beside a message in the queue, when it can be
--- read: seconds after the walk's start, on the walk's clock. The line `elapsed` has the seconds that have really passed.
-create function model.facts(walk_started timestamptz, travelled integer) returns table (line text, number float8)
+-- read: seconds after the walk's start, on the walk's clock. The line `elapsed` has the seconds that have really passed. Lines
+-- that begin with `event` are what was sent after the event `seen`; their number is the event's.
+create function model.facts(walk_started timestamptz, travelled integer, seen bigint) returns table (line text, number float8)
 language plpgsql stable as $$
 begin
   return query
     select 'elapsed', extract(epoch from clock_timestamp() - walk_started)::float8
+    union all
+    select 'event ' || to_jsonb(e)::text, e.id from realtime.sent e where e.id > seen
     union all
     select model.run_line(r), null from pgflow.runs r
     union all

@@ -83,14 +83,13 @@ async fn step(engine: &mut Engine, model: &mut Model, call: &Call) -> Result<f64
     let returned = engine.call(&call.sql(&model.flow)).await;
     let mut expected = model.apply(call);
     expected.sort();
-    let events = engine.events().await;
     let snapshot = engine.snapshot(model.now).await;
     let mut found = String::new();
     if returned != expected {
         found += &format!("the call returned\n  {}\nrather than\n  {}\n", returned.join("\n  "), expected.join("\n  "));
     }
     compare_facts(&mut found, &snapshot, model.facts());
-    compare_events(&mut found, &events, model);
+    compare_events(&mut found, &snapshot.events, model);
     if found.is_empty() { Ok(snapshot.elapsed) } else { Err(Difference(found)) }?;
     model.learn(&snapshot.numbers());
     Ok(snapshot.elapsed)

@@ -32,8 +32,10 @@ create function t.tasks(n integer default 1) returns setof text language sql sta
 $$;
 
 -- Names of events in the order in which they were sent.
-create function t.events(n integer default 1) returns setof text language sql stable as $$
-  select e.event from realtime.sent e where e.topic = 'pgflow:run:' || t.id(n) order by e.id
+create function t.events(n integer default 1) returns setof text language plpgsql stable as $$
+begin
+  return query select e.event from realtime.sent e where e.topic = 'pgflow:run:' || t.id(n) order by e.id;
+end
 $$;
 
 -- Messages in the queue or the archive of flow f: their step and index.

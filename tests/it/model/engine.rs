@@ -11,11 +11,28 @@ use super::flow::{Flow, SLUG};
 use super::rules::Event;
 use crate::support::Database;
 
+/// What walks must come by, or they show little.
+pub(super) const SIGHTS: [&str; 11] = [
+    ": completed, input",
+    ": failed, input",
+    "tasks 0 of 0",
+    "reason condition_unmet",
+    "reason dependency_skipped",
+    "reason handler_failed",
+    "error Condition not met",
+    "error [TYPE_VIOLATION] Map",
+    ": queued, attempts 2",
+    "requeued 3, stalled f",
+    "requeued 3, stalled t",
+];
+
 pub(super) struct Engine {
     connection: PgConnection,
     /// The last of the events that were looked at.
     seen: i64,
     started: String,
+    /// Sights that no walk has come by yet.
+    pub(super) unseen: Vec<&'static str>,
     _database: Database,
 }
 
@@ -37,7 +54,7 @@ impl Engine {
             Database::from_template("model", async |options| prepare(&options, InputStyle::Separate).await).await
         };
         let connection = database.connect().await;
-        Self { connection, seen: 0, started: String::new(), _database: database }
+        Self { connection, seen: 0, started: String::new(), unseen: SIGHTS.to_vec(), _database: database }
     }
 
     /// Nothing but this flow.
@@ -86,6 +103,7 @@ impl Engine {
                 snapshot.lines.push((line, number));
             }
         }
+        self.unseen.retain(|sight| !snapshot.lines.iter().any(|(line, _)| line.contains(sight)));
         snapshot.lines.sort_by(|(a, _), (b, _)| a.cmp(b));
         events.sort_by_key(|(id, _)| *id);
         self.seen = events.last().map_or(self.seen, |(id, _)| *id);

@@ -32,8 +32,10 @@ pub(super) async fn walk(engine: &mut Engine, seed: u64, is_merged: bool) -> (Wa
     let mut model = Model::new(flow.clone(), is_merged);
     let mut walk = Walk { flow, is_merged, calls: Vec::new() };
     engine.reset(&walk.flow).await;
-    for _ in 0..6 + random.below(30) {
-        let call = choose(&mut random, &model);
+    let is_sluggish = random.chance(10);
+    for number in 0..6 + random.below(30) {
+        let turn = (is_sluggish && random.chance(85)).then_some(number % 3);
+        let call = choose(&mut random, &model, turn);
         walk.calls.push(call.clone());
         match step(engine, &mut model, &call).await {
             Ok(elapsed) if elapsed > TOO_LONG => break,
@@ -157,8 +159,8 @@ fn compare_events(found: &mut String, engine: &[Event], model: &Model) {
     }
 }
 
-/// The next call, more often one that does something.
-fn choose(random: &mut Random, model: &Model) -> Call {
+/// The next call, more often one that does something. Sluggish workers, in turn, take tasks, let time pass and are found out.
+fn choose(random: &mut Random, model: &Model, sluggish_turn: Option<usize>) -> Call {
     let all: Vec<(Address, Status)> = model.tasks();
     let with = |status: Status| -> Vec<Address> {
         all.iter().filter(|(_, other)| *other == status).map(|(task, _)| *task).collect()
@@ -179,7 +181,8 @@ fn choose(random: &mut Random, model: &Model) -> Call {
     let failed: Vec<u8> =
         model.runs.values().filter(|run| run.status == Status::Failed).map(|run| run.number).collect();
     let runtime_only = std::env::var_os("RUNTIME_ONLY").is_some();
-    let call = match random.below(if runtime_only { 74 } else { 100 }) + if runtime_only { 16 } else { 0 } {
+    let roll = if runtime_only { 16 + random.below(74) } else { random.below(100) };
+    let call = match sluggish_turn.map_or(roll, |turn| [16, 73, 80][turn]) {
         0..16 => Some(Call::Poll { quantity: 1 + random.below(4) }),
         16..30 => {
             let from = if random.chance(10) { &all } else { &queued };
@@ -200,7 +203,7 @@ fn choose(random: &mut Random, model: &Model) -> Call {
             let error = random.pick(&["boom", "late", "no"]).to_owned();
             one_of(random, &started).map(|task| Call::Fail { task, error })
         }
-        73..80 => Some(Call::Travel { seconds: random.pick(&[50, 200, 200, 1000]) }),
+        73..80 => Some(Call::Travel { seconds: random.pick(&[50, 200, 1000, 1000]) }),
         80..87 => Some(Call::RequeueStalled),
         87..90 => {
             let tasks = random.some(&queued, 50).into_iter().map(|task| (task, random.pick(&[0, 30, 70]))).collect();

@@ -9,13 +9,16 @@ use super::run::Run;
 /// Where a task is: run, step, index.
 pub(super) type Address = (u8, usize, usize);
 
+/// A task and what its handler returned.
+pub(super) type Outcome = (Address, Option<Value>);
+
 #[derive(Debug, Clone)]
 pub(super) enum Call {
     StartFlow { run: u8, input: Option<Value> },
     Start { tasks: Vec<Address> },
     Poll { quantity: usize },
     Complete { task: Address, output: Option<Value> },
-    CompleteBatch { tasks: Vec<(Address, Option<Value>)> },
+    CompleteBatch { tasks: Vec<Outcome> },
     Fail { task: Address, error: String },
     Hide { tasks: Vec<(Address, i64)> },
     Travel { seconds: i64 },
@@ -62,9 +65,7 @@ impl Call {
                 literal(output.as_ref())
             ),
             Self::CompleteBatch { tasks } => {
-                let column = |each: &dyn Fn(&(Address, Option<Value>)) -> String| {
-                    tasks.iter().map(each).collect::<Vec<_>>().join(", ")
-                };
+                let column = |each: &dyn Fn(&Outcome) -> String| tasks.iter().map(each).collect::<Vec<_>>().join(", ");
                 format!(
                     "select model.task_line(t) from pgflow.complete_tasks(array[{}]::uuid[], array[{}]::text[], \
                      array[{}]::integer[], array[{}]::jsonb[]) t",

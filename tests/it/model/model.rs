@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
-use super::call::{Address, Call};
+use super::call::{Address, Call, Outcome};
 use super::flow::{Flow, Kind, SLUG, Step};
 use super::json::type_name;
 use super::rules::{Event, Turn};
@@ -173,7 +173,7 @@ impl Model {
     }
 
     /// The rows as they are in the end.
-    fn complete(&mut self, tasks: &[(Address, Option<Value>)]) -> Vec<String> {
+    fn complete(&mut self, tasks: &[Outcome]) -> Vec<String> {
         let runs: Vec<u8> = self.runs.keys().copied().collect();
         for run in runs {
             let of_run = tasks.iter().filter(|((number, _, _), _)| *number == run);

@@ -31,7 +31,8 @@ async fn prepare(options: &PgConnectOptions, style: InputStyle) {
 
 pub(crate) async fn run(connection: &mut PgConnection, sql: &str) {
     if let Err(error) = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await {
-        panic!("{sql}\n{error}");
+        let detail = error.as_database_error().map(|error| error.downcast_ref::<PgDatabaseError>());
+        panic!("{sql}\n{error}\n{}", detail.and_then(PgDatabaseError::detail).unwrap_or_default());
     }
 }
 

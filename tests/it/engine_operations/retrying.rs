@@ -24,7 +24,8 @@ async fn a_failed_run_goes_on_from_its_failed_step_with_what_it_has() {
     let tasks = "select concat_ws(' ', k.task_index, k.status, k.attempts_count, k.message_id > o.message_id, k.output)
         from pgflow.step_tasks k join old_ids o using (task_index) where k.step_slug = 'm' order by 1";
     assert_eq!(rows(c, tasks).await, [r#"0 completed 1 f "kept""#, "1 queued 0 t", "2 queued 0 t"]);
-    assert_eq!(value(c, "select event from realtime.sent order by id desc limit 1").await, "run:started");
+    let events = rows(c, "select t.events()").await;
+    assert_eq!(events[events.len() - 2..], ["run:started", "step:m:started"]);
     assert_eq!(value(c, "select count(*) from pgflow.violations()").await, "0");
 
     assert_eq!(rows(c, "select t.take()").await, ["m 1 2", "m 2 3"]);
@@ -117,4 +118,27 @@ async fn a_task_that_was_given_up_is_queued_as_if_new() {
     assert_eq!(rows(c, task).await, ["queued 0 0 t"]);
     run(c, "select t.take(); select t.age('a', 1000)").await;
     assert_eq!(value(c, "pgflow.requeue_stalled_tasks()").await, "1");
+}
+
+#[tokio::test]
+async fn a_run_whose_last_step_completed_while_it_was_cancelled_completes() {
+    let (database, mut c) = with_runtime().await;
+    run(&mut c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.start_flow('f', '{}', t.id()); select t.take()")
+        .await;
+    let mut worker = database.connect().await;
+    let pid = value(&mut worker, "pg_backend_pid()").await;
+    run(&mut c, "begin; select pgflow.cancel_run(t.id())").await;
+    let completing =
+        tokio::spawn(async move { run(&mut worker, "select pgflow.complete_task(t.id(), 'a', 0, '1')").await });
+    // Until it waits for the run; the wait is the server's.
+    let waits = format!("cardinality(pg_blocking_pids({pid})) > 0");
+    while value(&mut c, &waits).await == "false" && !completing.is_finished() {
+        tokio::task::yield_now().await;
+    }
+    run(&mut c, "commit").await;
+    completing.await.unwrap();
+    assert_eq!(rows(&mut c, "select r.status from pgflow.retry_run(t.id()) r").await, ["completed"]);
+    assert_eq!(rows(&mut c, "select t.steps()").await, ["a completed 1"]);
+    assert_eq!(value(&mut c, "t.run()").await, r#"completed 0 {"a": 1}"#);
+    assert_eq!(value(&mut c, "select count(*) from pgflow.violations()").await, "0");
 }

@@ -73,7 +73,7 @@ begin
     left join pgmq.q_walk q on q.msg_id = t.message_id
     left join pgmq.a_walk a on a.msg_id = t.message_id
     union all
-    select 'queue ' || q.message::text, extract(epoch from q.vt - walk_started)::float8 + travelled from pgmq.q_walk q
+    select 'queue ' || q.message::text, case when isfinite(q.vt) then extract(epoch from q.vt - walk_started)::float8 + travelled end from pgmq.q_walk q
     union all
     select 'archive ' || a.message::text, null from pgmq.a_walk a;
 end

@@ -42,17 +42,14 @@ impl Model {
         tasks
     }
 
-    /// Takes over what only the engine knows: the ids of new messages, and when those can be read that the contract leaves open.
+    /// Takes over what only the engine knows: the ids of new messages.
     pub(super) fn learn(&mut self, numbers: &HashMap<&str, f64>) {
         for ((number, step, index), _) in self.tasks() {
             let run = self.runs.get_mut(&number).unwrap();
-            let (task, queue) = run.message_lines(&self.flow, step, index);
+            let (task, _) = run.message_lines(&self.flow, step, index);
             let message = &mut run.steps[step].tasks[index].message;
             if message.id.is_none() {
                 message.id = numbers.get(task.as_str()).map(|id| *id as i64);
-            }
-            if message.is_live && message.visible_at == Visible::Open {
-                message.visible_at = Visible::At(numbers[queue.as_str()].floor() as i64);
             }
         }
     }
@@ -76,7 +73,7 @@ impl Model {
         match call {
             Call::StartFlow { run, input } => vec![self.start_flow(*run, input.as_ref())],
             Call::Start { tasks } => self.start_tasks(tasks),
-            Call::Poll { quantity } => self.start_tasks(&self.visible(*quantity)),
+            Call::Poll { quantity } => self.poll(*quantity),
             Call::Complete { task, output } => self.complete(&[(*task, output.clone())]),
             Call::CompleteBatch { tasks } => self.complete(tasks),
             Call::Fail { task, error } => {
@@ -146,13 +143,22 @@ impl Model {
         for (number, step, index) in tasks {
             if self.is_paused {
                 let message = &mut self.runs.get_mut(number).unwrap().steps[*step].tasks[*index].message;
-                message.visible_at = Visible::Open;
-                message.is_parked = true;
+                message.visible_at = Visible::Parked;
             } else if self.turn(*number).unwrap().start_task(*step, *index) {
                 records.push(self.runs[number].record_line(&self.flow, *step, *index, self.is_merged));
             }
         }
         records
+    }
+
+    fn poll(&mut self, quantity: usize) -> Vec<String> {
+        let tasks = self.visible(quantity);
+        // Of those that cannot be started, such as one whose worker is late, the messages were read all the same.
+        for (run, step, index) in &tasks {
+            let message = &mut self.runs.get_mut(run).unwrap().steps[*step].tasks[*index].message;
+            message.visible_at = Visible::At(self.now + self.flow.timeout + 2);
+        }
+        self.start_tasks(&tasks)
     }
 
     /// The first messages that can be read.
@@ -193,7 +199,7 @@ impl Model {
 
     fn resume(&mut self) -> String {
         for task in self.runs.values_mut().flat_map(|run| &mut run.steps).flat_map(|state| &mut state.tasks) {
-            if self.is_paused && std::mem::take(&mut task.message.is_parked) {
+            if task.message.visible_at == Visible::Parked {
                 task.message.visible_at = Visible::At(self.now);
             }
         }

@@ -1,7 +1,7 @@
 //! The contract's rules about recovery and what operators do.
 
 use super::rules::Turn;
-use super::run::{State, Status, Task, Visible};
+use super::run::{State, Status, Task, Visible, body};
 
 /// A task that is this much over its timeout is stalled.
 const GRACE: i64 = 30;
@@ -72,19 +72,36 @@ impl Turn<'_> {
         let is_open = |state: &&State| !matches!(state.status, Status::Completed | Status::Skipped);
         self.run.remaining_steps = self.run.steps.iter().filter(is_open).count();
         self.announce_start();
-        for state in &mut self.run.steps {
-            match state.status {
-                Status::Failed if !state.was_started => state.status = Status::Created,
-                Status::Failed | Status::Started => state.status = Status::Started,
-                _ => continue,
+        for step in 0..self.run.steps.len() {
+            match self.run.steps[step].status {
+                Status::Failed if !self.run.steps[step].was_started => {
+                    self.run.steps[step].status = Status::Created;
+                    self.run.steps[step].error = None;
+                }
+                Status::Failed | Status::Started => self.restart(step),
+                _ => {}
             }
-            state.error = None;
-            for task in state.tasks.iter_mut().filter(|task| task.status != Status::Completed) {
-                *task = Task::new(self.now);
-            }
-            let is_left = |task: &&Task| task.status != Status::Completed;
-            state.remaining_tasks = state.was_started.then(|| state.tasks.iter().filter(is_left).count());
         }
         self.go_on();
+    }
+    /// The tasks of a step that are not completed begin again, with new messages instead of those in the archive.
+    fn restart(&mut self, step: usize) {
+        let visible_at = self.now + self.flow.steps[step].start_delay.unwrap_or(0);
+        let tasks = self.run.steps[step].tasks.len();
+        for index in 0..tasks {
+            let task = &mut self.run.steps[step].tasks[index];
+            if task.status != Status::Completed {
+                *task = Task::new(visible_at);
+                let body = body(self.flow, self.run.number, step, index);
+                let archived = self.run.archive.iter().position(|other| *other == body).unwrap();
+                self.run.archive.swap_remove(archived);
+            }
+        }
+        let state = &mut self.run.steps[step];
+        let remaining = state.tasks.iter().filter(|task| task.status != Status::Completed).count();
+        state.status = Status::Started;
+        state.error = None;
+        state.remaining_tasks = Some(remaining);
+        self.announce_step_start(step, remaining);
     }
 }

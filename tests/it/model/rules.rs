@@ -144,6 +144,10 @@ impl Turn<'_> {
         state.was_started = true;
         state.remaining_tasks = Some(tasks);
         state.tasks = vec![Task::new(visible_at); tasks];
+        self.announce_step_start(step, tasks);
+    }
+
+    pub(super) fn announce_step_start(&mut self, step: usize, tasks: usize) {
         self.step_event(step, "started", json!({"started_at": "T", "remaining_tasks": tasks, "remaining_deps": 0}));
     }
 

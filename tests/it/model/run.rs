@@ -71,15 +71,13 @@ pub(super) struct Message {
     /// Told by the engine.
     pub(super) id: Option<i64>,
     pub(super) visible_at: Visible,
-    /// Read while the flow was paused.
-    pub(super) is_parked: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Visible {
     At(i64),
-    /// The contract leaves it open: to be learnt from the engine.
-    Open,
+    /// A worker has it that could not start its task, because the flow was paused.
+    Parked,
 }
 
 impl Task {
@@ -92,7 +90,7 @@ impl Task {
             started_at: 0,
             requeued: 0,
             is_stalled: false,
-            message: Message { is_live: true, id: None, visible_at: Visible::At(visible_at), is_parked: false },
+            message: Message { is_live: true, id: None, visible_at: Visible::At(visible_at) },
         }
     }
 }

@@ -180,8 +180,7 @@ fn choose(random: &mut Random, model: &Model, sluggish_turn: Option<usize>) -> C
     };
     let failed: Vec<u8> =
         model.runs.values().filter(|run| run.status == Status::Failed).map(|run| run.number).collect();
-    let runtime_only = std::env::var_os("RUNTIME_ONLY").is_some();
-    let roll = if runtime_only { 16 + random.below(74) } else { random.below(100) };
+    let roll = random.below(100);
     let call = match sluggish_turn.map_or(roll, |turn| [16, 73, 80][turn]) {
         0..16 => Some(Call::Poll { quantity: 1 + random.below(4) }),
         16..30 => {
@@ -216,7 +215,7 @@ fn choose(random: &mut Random, model: &Model, sluggish_turn: Option<usize>) -> C
         _ if failed.is_empty() && random.chance(90) => None,
         _ => Some(Call::Retry { run: random.pick(if failed.is_empty() { &runs } else { &failed }) }),
     };
-    call.unwrap_or(if runtime_only { Call::RequeueStalled } else { Call::Poll { quantity: 5 } })
+    call.unwrap_or(Call::Poll { quantity: 5 })
 }
 
 fn input(random: &mut Random, model: &Model) -> Option<Value> {

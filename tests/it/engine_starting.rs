@@ -231,14 +231,14 @@ async fn a_run_is_started_and_read_with_its_states_as_json() {
 }
 
 #[tokio::test]
-async fn only_what_clients_call_runs_with_its_owners_rights() {
+async fn few_functions_run_with_their_owners_rights_and_none_looks_names_up_in_the_sessions_path() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     let definer =
         "select p.proname from pg_proc p where p.pronamespace = 'pgflow'::regnamespace and p.prosecdef order by 1";
-    assert_eq!(rows(c, definer).await, ["get_run_with_states", "start_flow_with_states"]);
+    assert_eq!(rows(c, definer).await, ["_create_queue", "get_run_with_states", "start_flow_with_states"]);
     // A body in SQL-standard form has its names resolved already.
     let open_path = "select p.oid::regprocedure from pg_proc p where p.pronamespace = 'pgflow'::regnamespace and p.prosqlbody is null
-        and not coalesce(p.proconfig, '{}') && array['search_path=\"\"', 'search_path=']";
+        and not coalesce(p.proconfig, '{}') && array['search_path=pg_catalog, pg_temp']";
     assert_eq!(rows(c, open_path).await, Vec::<String>::new());
 }

@@ -307,7 +307,9 @@ impl Turn<'_> {
         let (run_goes_on, now) = (self.run.status == Status::Started, self.now);
         let task = &mut self.run.steps[step].tasks[index];
         task.error = Some(error.to_owned());
-        if run_goes_on && task.attempts < definition.max_attempts.unwrap_or(self.flow.max_attempts) {
+        // The recovery has given up a stalled task: it had its attempts.
+        if run_goes_on && !task.is_stalled && task.attempts < definition.max_attempts.unwrap_or(self.flow.max_attempts)
+        {
             let base = definition.base_delay.unwrap_or(self.flow.base_delay);
             task.status = Status::Queued;
             task.message.visible_at = super::run::Visible::At(now + (base << task.attempts));

@@ -6,6 +6,34 @@ use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
 
 use crate::support::Database;
 
+/// A call on a connection of its own, and its backend.
+pub(crate) struct Waiting {
+    call: tokio::task::JoinHandle<()>,
+    pid: String,
+}
+
+impl Waiting {
+    /// Makes the call and comes back when it waits for a lock, or is done.
+    pub(crate) async fn start(database: &Database, observer: &mut PgConnection, sql: &'static str) -> Self {
+        let mut connection = database.connect().await;
+        let pid = value(&mut connection, "pg_backend_pid()").await;
+        let call = tokio::spawn(async move { run(&mut connection, sql).await });
+        let waiting = Self { call, pid };
+        while !waiting.call.is_finished() && !waiting.is_blocked(observer).await {
+            tokio::task::yield_now().await;
+        }
+        waiting
+    }
+
+    async fn is_blocked(&self, observer: &mut PgConnection) -> bool {
+        value(observer, &format!("cardinality(pg_blocking_pids({})) > 0", self.pid)).await == "true"
+    }
+
+    pub(crate) async fn done(self) {
+        self.call.await.unwrap();
+    }
+}
+
 /// A database whose engine keeps its events in `realtime.sent`, and a connection to it.
 pub(crate) async fn with_runtime() -> (Database, PgConnection) {
     let database =

@@ -1,7 +1,7 @@
 //! Many results in one call.
 
 use super::TWO_STEPS;
-use crate::engine_runtime::{error, rows, run, value, with_runtime};
+use crate::engine_runtime::{Waiting, error, rows, run, value, with_runtime};
 
 #[tokio::test]
 async fn many_results_have_the_effect_of_each() {
@@ -88,4 +88,21 @@ async fn a_result_of_the_wrong_type_fails_its_run_and_no_other() {
         ("failed 2".to_owned(), "started 1".to_owned())
     );
     assert_eq!(rows(c, "select t.queue()").await, ["each 0"]);
+}
+
+#[tokio::test]
+async fn a_result_is_not_lost_where_its_worker_is_deleted_at_that_moment() {
+    let (database, mut c) = with_runtime().await;
+    run(&mut c, TWO_STEPS).await;
+    run(&mut c, "select pgflow.start_flow('f', '{}', t.id(n)) from generate_series(1, 2) n; select t.take()").await;
+    // Which forgets the worker in its tasks.
+    run(&mut c, "begin; delete from pgflow.workers").await;
+    let many = "select pgflow.complete_tasks(array[t.id(1)], '{a}', '{0}', array['1']::jsonb[])";
+    let batch = Waiting::start(&database, &mut c, many).await;
+    let single = Waiting::start(&database, &mut c, "select pgflow.complete_task(t.id(2), 'a', 0, '2')").await;
+    run(&mut c, "commit").await;
+    batch.done().await;
+    single.done().await;
+    assert_eq!(rows(&mut c, "select t.steps(1)").await, ["a completed 1", "b started"]);
+    assert_eq!(rows(&mut c, "select t.steps(2)").await, ["a completed 2", "b started"]);
 }

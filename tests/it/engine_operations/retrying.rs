@@ -1,7 +1,7 @@
 //! Failed runs that go on.
 
 use super::TWO_STEPS;
-use crate::engine_runtime::{rows, run, value, with_runtime};
+use crate::engine_runtime::{Waiting, rows, run, value, with_runtime};
 
 #[tokio::test]
 async fn a_failed_run_goes_on_from_its_failed_step_with_what_it_has() {
@@ -125,20 +125,31 @@ async fn a_run_whose_last_step_completed_while_it_was_cancelled_completes() {
     let (database, mut c) = with_runtime().await;
     run(&mut c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.start_flow('f', '{}', t.id()); select t.take()")
         .await;
-    let mut worker = database.connect().await;
-    let pid = value(&mut worker, "pg_backend_pid()").await;
     run(&mut c, "begin; select pgflow.cancel_run(t.id())").await;
-    let completing =
-        tokio::spawn(async move { run(&mut worker, "select pgflow.complete_task(t.id(), 'a', 0, '1')").await });
-    // Until it waits for the run; the wait is the server's.
-    let waits = format!("cardinality(pg_blocking_pids({pid})) > 0");
-    while value(&mut c, &waits).await == "false" && !completing.is_finished() {
-        tokio::task::yield_now().await;
-    }
+    let worker = Waiting::start(&database, &mut c, "select pgflow.complete_task(t.id(), 'a', 0, '1')").await;
     run(&mut c, "commit").await;
-    completing.await.unwrap();
+    worker.done().await;
     assert_eq!(rows(&mut c, "select r.status from pgflow.retry_run(t.id()) r").await, ["completed"]);
     assert_eq!(rows(&mut c, "select t.steps()").await, ["a completed 1"]);
     assert_eq!(value(&mut c, "t.run()").await, r#"completed 0 {"a": 1}"#);
     assert_eq!(value(&mut c, "select count(*) from pgflow.violations()").await, "0");
+}
+
+/// The messages of a run may be in another order than its tasks.
+#[tokio::test]
+async fn a_retry_and_a_worker_take_tasks_in_one_order() {
+    let (database, mut c) = with_runtime().await;
+    run(
+        &mut c,
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'first'); select pgflow.add_step('f', 'z'); select pgflow.add_step('f', 'a', '{first}');
+         select pgflow.start_flow('f', '{}', t.id()); select t.take(quantity => 1); select pgflow.complete_task(t.id(), 'first', 0, '1')",
+    )
+    .await;
+    run(&mut c, "begin; select from pgflow.step_tasks where step_slug = 'a' for update").await;
+    let retrying = Waiting::start(&database, &mut c, "select pgflow.retry_run(t.id())").await;
+    let polling = Waiting::start(&database, &mut c, "select pgflow.poll_tasks('f', t.worker())").await;
+    run(&mut c, "commit").await;
+    retrying.done().await;
+    polling.done().await;
+    assert_eq!(rows(&mut c, "select t.tasks()").await, ["a 0 started 1", "first 0 completed 1 1", "z 0 started 1"]);
 }

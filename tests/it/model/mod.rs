@@ -64,7 +64,7 @@ async fn walk_lane(seeds: impl Iterator<Item = u64>, is_merged: bool) -> Result<
         let (walk, difference) = walk::shrink(&mut engine, walk, difference).await;
         let calls: Vec<_> = walk.calls.iter().map(|call| format!("{};", call.sql(&walk.flow))).collect();
         return Err(format!(
-            "seed {seed}, input style {}: after the last of these calls\n\n{}{}\n\n{}",
+            "FLOWSMITH_MODEL_SEED={seed} FLOWSMITH_MODEL_WALKS=1, input style {}: after the last of these calls\n\n{}{}\n\n{}",
             if is_merged { "merged" } else { "separate" },
             walk.flow.sql(),
             calls.join("\n"),

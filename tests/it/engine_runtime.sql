@@ -68,3 +68,18 @@ create function t.age(step text, seconds numeric) returns void language sql as $
   set queued_at = queued_at - seconds * interval '1 second', started_at = started_at - seconds * interval '1 second'
   where k.step_slug = step
 $$;
+
+-- Some started tasks.
+create function t.any_started(number integer) returns setof pgflow.step_tasks language sql as $$
+  select * from pgflow.step_tasks where status = 'started' order by random() limit number
+$$;
+
+-- Lets some started tasks stall.
+create function t.stall(number integer) returns void language sql as $$
+  with chosen as (
+    select run_id, step_slug, task_index from pgflow.step_tasks where status = 'started' order by random() limit number for update skip locked
+  )
+  update pgflow.step_tasks k
+  set queued_at = queued_at - interval '1 hour', started_at = started_at - interval '1 hour'
+  from chosen x where (k.run_id, k.step_slug, k.task_index) = (x.run_id, x.step_slug, x.task_index)
+$$;

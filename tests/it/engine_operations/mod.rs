@@ -28,7 +28,7 @@ const CALLS: [&str; 16] = [
     "select pgflow.start_flow('f', '[1, 2]') where (select count(*) from pgflow.runs) < 8",
     "select count(*) from pgflow.poll_tasks('f', t.worker(), 5)",
     "select count(*) from pgflow.poll_tasks('f', t.worker(), 20)",
-    "select pgflow.start_tasks('f', array(select msg_id from pgmq.read('f', 0, 9)), t.worker())",
+    "select pgflow.start_tasks('f', array(select message_id from pgflow.step_tasks where status = 'queued' order by random() limit 9), t.worker())",
     "select pgmq.set_vt('f', msg_id, 0) from (select msg_id from pgmq.q_f order by random() limit 1) q",
     "select pgflow.complete_task(run_id, step_slug, task_index, '[1]') from t.any_started(1)",
     "select pgflow.complete_task(run_id, step_slug, task_index, '[]') from t.any_started(1)",

@@ -106,3 +106,31 @@ async fn a_result_is_not_lost_where_its_worker_is_deleted_at_that_moment() {
     assert_eq!(rows(&mut c, "select t.steps(1)").await, ["a completed 1", "b started"]);
     assert_eq!(rows(&mut c, "select t.steps(2)").await, ["a completed 2", "b started"]);
 }
+
+/// One of them fails a run, which the other's step finishes in; both have tasks of one map in another run.
+#[tokio::test]
+async fn batches_that_meet_in_two_runs_take_turns() {
+    let (database, mut c) = with_runtime().await;
+    run(
+        &mut c,
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'list'); select pgflow.add_step('f', 'each', '{list}', step_type => 'map');
+         select pgflow.add_step('f', 'm', step_type => 'map'); select pgflow.add_step('f', 'x');
+         select pgflow.start_flow('f', '[1, 2]', t.id(n)) from generate_series(1, 2) n; select t.take()",
+    )
+    .await;
+    run(&mut c, "begin; select from pgflow.runs where run_id = t.id(1) for update").await;
+    let refused =
+        "select pgflow.complete_tasks(array[t.id(1), t.id(2)], '{list,m}', '{0,0}', array['1', '1']::jsonb[])";
+    let refused = Waiting::start(&database, &mut c, refused).await;
+    let finishing = "select pgflow.complete_tasks(array[t.id(1), t.id(2)], '{x,m}', '{0,1}', array['1', '1']::jsonb[])";
+    let finishing = Waiting::start(&database, &mut c, finishing).await;
+    run(&mut c, "commit").await;
+    refused.done().await;
+    finishing.done().await;
+    assert_eq!(value(&mut c, "select status from pgflow.runs where run_id = t.id(1)").await, "failed");
+    assert_eq!(
+        rows(&mut c, "select t.steps(2)").await,
+        ["list started", "each created", "m completed [1, 1]", "x started"]
+    );
+    assert_eq!(value(&mut c, "select count(*) from pgflow.violations()").await, "0");
+}

@@ -127,7 +127,7 @@ async fn tasks_that_others_are_at_work_on_are_left_for_the_next_time() {
 }
 
 #[tokio::test]
-async fn what_is_over_is_left_as_it_is() {
+async fn tasks_of_what_is_over_are_given_up_and_nothing_else_of_it_changes() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -142,7 +142,13 @@ async fn what_is_over_is_left_as_it_is() {
     assert_eq!(value(c, REQUEUE).await, "1");
     assert_eq!(rows(c, "select t.tasks(1)").await, ["a 0 failed 1 boom", "b 0 started 1"]);
     assert_eq!(rows(c, "select t.tasks(2)").await, ["a 0 failed 1 boom", "a 1 started 1", "b 0 queued 1"]);
-    assert_eq!(value(c, "select count(*) from pgflow.step_tasks where permanently_stalled_at is not null").await, "0");
+    let given_up = "select concat_ws(' ', right(run_id::text, 1), step_slug, task_index) from pgflow.step_tasks where permanently_stalled_at is not null order by 1";
+    assert_eq!(rows(c, given_up).await, ["1 b 0", "2 a 1"]);
+    assert_eq!(
+        (value(c, "t.run(1)").await, value(c, "t.run(2)").await),
+        ("failed 2".to_owned(), "started 1".to_owned())
+    );
+    assert_eq!(value(c, REQUEUE).await, "0");
 }
 
 #[tokio::test]

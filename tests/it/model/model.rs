@@ -152,6 +152,9 @@ impl Model {
     }
 
     fn poll(&mut self, quantity: usize) -> Vec<String> {
+        if self.is_paused {
+            return Vec::new();
+        }
         let tasks = self.visible(quantity);
         // Of those that cannot be started, such as one whose worker is late, the messages were read all the same.
         for (run, step, index) in &tasks {

@@ -39,10 +39,11 @@ impl Turn<'_> {
         let goes_on = self.run.status == Status::Started && self.run.steps[step].status == Status::Started;
         let task = &mut self.run.steps[step].tasks[index];
         let is_late = task.status == Status::Started && !task.is_stalled && self.now - task.started_at > deadline;
-        if !goes_on || !is_late {
+        if !is_late {
             return false;
         }
-        if task.requeued == MAX_REQUEUES {
+        // Nobody will finish a task of what is over, so that it is given up at once.
+        if !goes_on || task.requeued == MAX_REQUEUES {
             task.is_stalled = true;
             self.archive(step, index);
             return false;

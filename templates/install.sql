@@ -29,6 +29,9 @@ begin
       tool_version text
     );
     comment on table flowsmith.ledger is 'which files of flowsmith''s own schema were installed';
+  elsif to_regprocedure('flowsmith.start_flow(text,jsonb,uuid)') is null then
+    -- `drop schema pgflow cascade` takes start_flow along. A record whose functions are gone is void: every file runs again.
+    delete from flowsmith.ledger;
   end if;
   if to_regprocedure('pgmq.create(text)') is null then
     raise exception 'flowsmith: pgmq is not installed in this database'
@@ -94,14 +97,12 @@ do {{ outer }}
 declare
   installed text := (select l.checksum from flowsmith.ledger l where l.version = {{ script.version }});
 begin
-  -- Also where a function is gone, as `drop schema pgflow cascade` takes start_flow along: the file can run again.
-  if installed is null or to_regprocedure('flowsmith.start_flow(text,jsonb,uuid)') is null then
+  if installed is null then
     execute {{ inner }}
 {{ script.sql }}
 {{ inner }};
     insert into flowsmith.ledger (version, checksum, tool_version)
-    values ({{ script.version }}, {{ script.checksum | literal }}, {{ tool_version | literal }})
-    on conflict do nothing;
+    values ({{ script.version }}, {{ script.checksum | literal }}, {{ tool_version | literal }});
   elsif installed <> {{ script.checksum | literal }} then
     raise exception 'flowsmith: ledger file % was installed with another content', {{ script.name | literal }}
       using errcode = 'FL002', hint = 'Released files are never edited: use an unmodified flowsmith.';

@@ -13,7 +13,8 @@ begin
   if to_regclass('flowsmith.engine') is not null then
     select jsonb_agg(jsonb_build_object('version', e.version, 'checksum', e.checksum) order by e.version) into recorded from flowsmith.engine e;
   end if;
-  if has_table_privilege(to_regclass('pgmq.__pgmq_migrations'), 'select') then
+  if has_schema_privilege((select n.oid from pg_catalog.pg_namespace n where n.nspname = 'pgmq'), 'usage')
+     and has_table_privilege(to_regclass('pgmq.__pgmq_migrations'), 'select') then
     select m.version into pgmq_sql from pgmq.__pgmq_migrations m order by string_to_array(m.version, '.')::int[] desc limit 1;
   end if;
   if has_function_privilege(to_regprocedure('pgflow.input_style()'), 'execute') then
@@ -77,14 +78,19 @@ select jsonb_build_object(
   'recorded', d.found -> 'recorded',
   'input_style', d.found -> 'input_style',
   'pgmq_extension', (select e.extversion from pg_catalog.pg_extension e where e.extname = 'pgmq'),
-  'pgmq_functions', to_regprocedure('pgmq.create(text)') is not null,
+  -- Not by to_regprocedure or to_regclass, which a role without a right on that schema may not ask.
+  'pgmq_functions', exists (
+    select from pg_catalog.pg_proc p
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'pgmq' and p.proname = 'create' and oidvectortypes(p.proargtypes) = 'text'),
   'pgmq_sql', d.found -> 'pgmq_sql',
   'pgmq_headers', exists (
     select from pg_catalog.pg_attribute a
-    where a.attrelid = to_regclass('pgmq.message_record') and a.attname = 'headers' and not a.attisdropped),
+    join pg_catalog.pg_class c on c.oid = a.attrelid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'pgmq' and c.relname = 'message_record' and a.attname = 'headers' and not a.attisdropped),
   'pg_cron', exists (select from pg_catalog.pg_extension e where e.extname = 'pg_cron'),
   'flowsmith_schema', to_regnamespace('flowsmith') is not null,
-  -- Not by to_regprocedure, which a role without a right on that schema may not ask.
   'realtime_send', exists (
     select from pg_catalog.pg_proc p
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace

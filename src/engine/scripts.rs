@@ -22,8 +22,10 @@ impl Script {
 }
 
 /// What flowsmith records about migrations, runs everywhere.
-pub const LEDGER: &[Script] =
-    &[Script { version: 1, name: "0001_ledger.sql", sql: include_str!("../../migrations/ledger/0001_ledger.sql") }];
+pub const LEDGER: &[Script] = &[
+    Script { version: 1, name: "0001_ledger.sql", sql: include_str!("../../migrations/ledger/0001_ledger.sql") },
+    Script { version: 2, name: "0002_doors.sql", sql: include_str!("../../migrations/ledger/0002_doors.sql") },
+];
 
 /// The workflow engine, runs where there is none.
 pub const ENGINE: &[Script] = &[Script {

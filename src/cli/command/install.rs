@@ -1,8 +1,9 @@
 //! `flowsmith install`
 
 use flowsmith::engine::install::{
-    EngineAction, InputStyle as Style, InstallReport, PgmqAction, install, install_script,
+    EngineAction, InputStyle as Style, InstallReport, PgmqAction, install, install_script, install_with_roles,
 };
+use flowsmith::engine::roles::{Role, grants_script};
 
 use crate::cli::args::{InputStyle, InstallArgs};
 use crate::cli::exit::{Exit, Failure};
@@ -15,12 +16,19 @@ pub(crate) async fn run(args: &InstallArgs, project: &Project, output: &Output) 
         None | Some(InputStyle::Separate) => Style::Separate,
         Some(InputStyle::Merged) => Style::Merged,
     };
+    let roles = args.grants.then_some(&args.role_prefix);
     if args.print {
         output.report(&install_script(style));
+        if let Some(roles) = roles {
+            output.report(&format!("\n{}", grants_script(roles)));
+        }
         return Ok(Exit::Done);
     }
     let place = Place::find(project, output)?;
-    let report = install(place.target.options(), style).await?;
+    let report = match roles {
+        Some(roles) => install_with_roles(place.target.options(), style, roles).await?,
+        None => install(place.target.options(), style).await?,
+    };
     let held = report.database.input_style.as_deref();
     if args.input_style.is_some() && held != Some(style.as_str()) {
         return Err(Failure::new(
@@ -34,6 +42,10 @@ pub(crate) async fn run(args: &InstallArgs, project: &Project, output: &Output) 
         ));
     }
     output.report(&format!("{}\n", words(&report)));
+    if let Some(roles) = roles {
+        let names = Role::ALL.map(|role| roles.name(role)).join(", ");
+        output.report(&format!("the roles {names} have their rights\n"));
+    }
     Ok(Exit::Done)
 }
 

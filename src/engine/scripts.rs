@@ -28,11 +28,14 @@ pub const LEDGER: &[Script] = &[
 ];
 
 /// The workflow engine, runs where there is none.
-pub const ENGINE: &[Script] = &[Script {
-    version: 1,
-    name: "0001_definitions.sql",
-    sql: include_str!("../../migrations/engine/0001_definitions.sql"),
-}];
+pub const ENGINE: &[Script] = &[
+    Script {
+        version: 1,
+        name: "0001_definitions.sql",
+        sql: include_str!("../../migrations/engine/0001_definitions.sql"),
+    },
+    Script { version: 2, name: "0002_runs.sql", sql: include_str!("../../migrations/engine/0002_runs.sql") },
+];
 
 /// The newest engine version that this binary has.
 pub fn newest_engine() -> i32 {

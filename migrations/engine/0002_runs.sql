@@ -1,0 +1,989 @@
+-- The workflow engine, part 2: running flows.
+--
+-- What calls what:
+--
+--   start_flow ────────────────────────────┐
+--   start_tasks                            ├─→ _go_on ─→ _resolve ─→ _skip, _release, _fail_run
+--   complete_task → complete_tasks ────────┤      └─→ _start_steps
+--   fail_task → _skip, _release, _fail_run ┘      └─→ _settle_runs
+--   requeue_stalled_tasks
+--
+-- A **ready** step has no open dependency and is still `created`. Whoever makes steps ready hands them to `_go_on`, which
+-- decides their conditions, completes those that have no task, starts the others, and finishes runs that have nothing
+-- left. Every function works on sets (the tasks of a batch, the ready steps of many runs), so that a batch costs a few
+-- statements and not a few a task.
+--
+-- Lock order, which replaces the one in part 1; no two functions of the engine can deadlock, since each takes what it
+-- takes in this order:
+--
+--   1. states of started steps   by (run_id, step_slug)   the mutex of a step's tasks: complete and fail take it first
+--   2. runs                      by run_id                taken only where the step may finish, so the tasks of one map
+--                                                         meet on their own step's state only
+--   3. tasks                     by primary key or message; start_tasks and the recovery take tasks without 1 and 2, and
+--                                nothing but messages afterwards
+--   4. states of waiting steps   of runs that are held: nobody else touches them
+--   5. queue messages            by msg_id
+--
+-- Statements that lock more than one row run with sequential and bitmap scans off: an index scan visits rows in the order
+-- of its key, so the order above holds. It also keeps plans good which were made while the tables were small: they grow
+-- by thousands of rows a second, and statistics come a minute later.
+--
+-- Whether a run has failed meanwhile is read without a lock where 2 is not taken. A task that completes in that moment
+-- is as if it had completed just before.
+--
+-- Times are the clock's, not the transaction's, so that durations are true in a transaction that also does the work, and
+-- never before the time that they follow, whatever the clock does.
+
+-- ─── Pausing ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- Flows whose tasks nobody may start; pause_flow and resume_flow, in part 3, write it.
+create table pgflow.paused_flows (
+  flow_slug text        not null,
+  paused_at timestamptz not null default now(),
+  paused_by text        not null default session_user,
+  constraint paused_flows_pkey primary key (flow_slug),
+  constraint paused_flows_flow_slug_fkey foreign key (flow_slug) references pgflow.flows (flow_slug) on delete cascade
+);
+
+-- Rows of these are updated several times soon after they are inserted; with room on their page the updates stay there
+-- (HOT) and touch no index.
+alter table pgflow.step_states set (fillfactor = 70);
+alter table pgflow.runs set (fillfactor = 70);
+
+
+-- ─── Messages ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- Makes messages visible so many seconds from now, each its own. In the order of their ids.
+create function pgflow._set_vt(queue_name text, msg_ids bigint[], vt_offsets integer[]) returns void
+language plpgsql
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+begin
+  execute format(
+    $query$
+      update pgmq.%1$I q
+      set vt = clock_timestamp() + make_interval(secs => given.vt_offset)
+      from (select q.msg_id from pgmq.%1$I q where q.msg_id = any ($1) order by q.msg_id for update) held
+      join unnest($1, $2) given (msg_id, vt_offset) on given.msg_id = held.msg_id
+      where q.msg_id = held.msg_id
+    $query$, 'q_' || lower(queue_name)
+  ) using msg_ids, vt_offsets;
+end
+$$;
+
+-- The same for workers, which want the messages back. Headers came with pgmq 1.5; read as JSON, they are null before.
+create function pgflow.set_vt_batch(queue_name text, msg_ids bigint[], vt_offsets integer[])
+returns table (msg_id bigint, read_ct integer, enqueued_at timestamptz, vt timestamptz, message jsonb, headers jsonb)
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if msg_ids is null or vt_offsets is null or cardinality(msg_ids) = 0 or cardinality(vt_offsets) = 0 then
+    return;
+  end if;
+  if cardinality(msg_ids) <> cardinality(vt_offsets) then
+    raise exception 'msg_ids length (%) must equal vt_offsets length (%)', cardinality(msg_ids), cardinality(vt_offsets);
+  end if;
+  perform pgflow._set_vt(queue_name, msg_ids, vt_offsets);
+  return query execute format(
+    $query$
+      select q.msg_id, q.read_ct, q.enqueued_at, q.vt, q.message, nullif(to_jsonb(q) -> 'headers', 'null')
+      from pgmq.%I q join unnest($1) with ordinality given (msg_id, place) using (msg_id)
+      order by given.place
+    $query$, 'q_' || lower(queue_name)
+  ) using msg_ids;
+end
+$$;
+
+-- Archives messages of one queue, in the order of their ids.
+create function pgflow._archive(queue_name text, msg_ids bigint[]) returns void
+language plpgsql
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+begin
+  if cardinality(msg_ids) = 1 then
+    perform pgmq.archive(queue_name, msg_ids[1]);
+  elsif cardinality(msg_ids) > 1 then
+    perform pgmq.archive(queue_name, msg_ids);
+  end if;
+end
+$$;
+
+
+-- ─── What becomes of a step ─────────────────────────────────────────────────────────────────────────────────────────
+
+-- Starts ready steps: a task and its message for each element, in one batch a queue and start delay.
+create function pgflow._start_steps(ready pgflow.step_states[]) returns void
+language plpgsql
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  clock   constant timestamptz := clock_timestamp();
+  started pgflow.step_states[];
+begin
+  with changed as (
+    update pgflow.step_states s
+    set status = 'started', remaining_tasks = s.initial_tasks, started_at = greatest(clock, s.created_at)
+    from unnest(ready) r
+    where s.run_id = r.run_id and s.step_slug = r.step_slug and s.status = 'created'
+    returning s as state
+  )
+  select array_agg(c.state order by (c.state).run_id, (c.state).step_slug) into started from changed c;
+
+  with batch as (
+    select t.flow_slug, t.start_delay, array_agg(t.run_id) as run_ids, array_agg(t.step_slug) as step_slugs,
+           array_agg(t.task_index) as task_indexes,
+           array_agg(jsonb_build_object(
+             'flow_slug', t.flow_slug, 'run_id', t.run_id, 'step_slug', t.step_slug, 'task_index', t.task_index)) as messages
+    from (
+      select s.flow_slug, s.run_id, s.step_slug, i.task_index, coalesce(step.opt_start_delay, 0) as start_delay
+      from unnest(started) s
+      join pgflow.steps step on step.flow_slug = s.flow_slug and step.step_slug = s.step_slug
+      cross join generate_series(0, s.initial_tasks - 1) i (task_index)
+      order by s.flow_slug, start_delay, s.run_id, s.step_slug, i.task_index
+    ) t
+    group by t.flow_slug, t.start_delay
+  )
+  insert into pgflow.step_tasks (flow_slug, run_id, step_slug, task_index, message_id, queued_at)
+  select b.flow_slug, sent.run_id, sent.step_slug, sent.task_index, sent.message_id, clock
+  from batch b
+  cross join lateral rows from (
+    pgmq.send_batch(b.flow_slug, b.messages, b.start_delay), unnest(b.run_ids), unnest(b.step_slugs), unnest(b.task_indexes)
+  ) sent (message_id, run_id, step_slug, task_index);
+
+  perform realtime.send(
+    jsonb_build_object(
+      'event_type', 'step:started', 'run_id', s.run_id, 'step_slug', s.step_slug, 'status', s.status,
+      'started_at', s.started_at, 'remaining_tasks', s.remaining_tasks, 'remaining_deps', s.remaining_deps),
+    'step:' || s.step_slug || ':started', 'pgflow:run:' || s.run_id, false)
+  from unnest(started) s;
+end
+$$;
+
+-- Completes ready steps that have no task, which are maps of an empty array, and returns them as they are now.
+create function pgflow._complete_taskless(ready pgflow.step_states[]) returns pgflow.step_states[]
+language plpgsql
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  clock     constant timestamptz := clock_timestamp();
+  completed pgflow.step_states[];
+begin
+  with changed as (
+    update pgflow.step_states s
+    set status = 'completed', remaining_tasks = 0, output = '[]',
+        started_at = greatest(clock, s.created_at), completed_at = greatest(clock, s.created_at)
+    from unnest(ready) r
+    where s.run_id = r.run_id and s.step_slug = r.step_slug and s.status = 'created'
+    returning s as state
+  )
+  select array_agg(c.state order by step.step_index) into completed
+  from changed c join pgflow.steps step on step.flow_slug = (c.state).flow_slug and step.step_slug = (c.state).step_slug;
+
+  perform realtime.send(
+    jsonb_build_object(
+      'event_type', 'step:completed', 'run_id', s.run_id, 'step_slug', s.step_slug, 'status', s.status, 'output', s.output,
+      'started_at', s.started_at, 'completed_at', s.completed_at, 'remaining_tasks', 0, 'remaining_deps', 0),
+    'step:' || s.step_slug || ':completed', 'pgflow:run:' || s.run_id, false)
+  from unnest(completed) s;
+  return completed;
+end
+$$;
+
+-- Skips steps and, where asked, everything that depends on them; returns all of them as they are now. The error is that
+-- of the handler which failed, null where a condition was not met.
+create function pgflow._skip(steps pgflow.step_states[], reason text, error text, cascade boolean) returns pgflow.step_states[]
+language plpgsql
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  skipped pgflow.step_states[];
+begin
+  with recursive below as (
+    select s.flow_slug, s.run_id, s.step_slug, true as is_cause from unnest(steps) s
+    union
+    select b.flow_slug, b.run_id, d.step_slug, false
+    from below b join pgflow.deps d on d.flow_slug = b.flow_slug and d.dep_slug = b.step_slug
+    where cascade
+  ),
+  changed as (
+    update pgflow.step_states s
+    set status = 'skipped', remaining_tasks = null, skipped_at = greatest(clock_timestamp(), s.created_at),
+        skip_reason = case when b.is_cause then reason else 'dependency_skipped' end,
+        error_message = case when b.is_cause then error end
+    from below b
+    where s.run_id = b.run_id and s.step_slug = b.step_slug and s.status in ('created', 'started')
+    returning s as state
+  )
+  select array_agg(c.state order by (c.state).skip_reason = 'dependency_skipped', step.step_index) into skipped
+  from changed c join pgflow.steps step on step.flow_slug = (c.state).flow_slug and step.step_slug = (c.state).step_slug;
+
+  perform realtime.send(
+    jsonb_build_object(
+      'event_type', 'step:skipped', 'run_id', s.run_id, 'step_slug', s.step_slug, 'status', s.status,
+      'skip_reason', s.skip_reason, 'skipped_at', s.skipped_at)
+    || case when s.skip_reason = 'handler_failed' then jsonb_build_object('error_message', s.error_message)
+            else jsonb_build_object('flow_slug', s.flow_slug) end,
+    'step:' || s.step_slug || ':skipped', 'pgflow:run:' || s.run_id, false)
+  from unnest(skipped) s;
+  return skipped;
+end
+$$;
+
+-- Fails a step and, with it, its run.
+create function pgflow._fail_step(run_id uuid, step_slug text, error text) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update pgflow.step_states s
+  set status = 'failed', failed_at = greatest(clock_timestamp(), s.created_at, s.started_at), error_message = error
+  where s.run_id = _fail_step.run_id and s.step_slug = _fail_step.step_slug and s.status in ('created', 'started');
+
+  perform realtime.send(
+    jsonb_build_object(
+      'event_type', 'step:failed', 'run_id', s.run_id, 'step_slug', s.step_slug, 'status', s.status,
+      'error_message', s.error_message, 'failed_at', s.failed_at),
+    'step:' || s.step_slug || ':failed', 'pgflow:run:' || s.run_id, false)
+  from pgflow.step_states s
+  where s.run_id = _fail_step.run_id and s.step_slug = _fail_step.step_slug;
+end
+$$;
+
+
+-- ─── What becomes of a run ──────────────────────────────────────────────────────────────────────────────────────────
+
+-- Fails a started run that the caller holds: nothing of it will be worked on any more. What its other steps have come to
+-- stays as it is. The event has an error where there is one to tell.
+create function pgflow._fail_run(run_id uuid, error text, has_error boolean) returns void
+language plpgsql
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  run pgflow.runs;
+begin
+  update pgflow.runs r
+  set status = 'failed', failed_at = greatest(clock_timestamp(), r.started_at)
+  where r.run_id = _fail_run.run_id
+  returning r.* into run;
+
+  perform pgflow._archive(run.flow_slug, array(
+    select t.message_id from pgflow.step_tasks t
+    where t.run_id = run.run_id and t.status in ('queued', 'started')
+    order by t.message_id));
+
+  perform realtime.send(
+    jsonb_build_object(
+      'event_type', 'run:failed', 'run_id', run.run_id, 'flow_slug', run.flow_slug, 'status', run.status,
+      'failed_at', run.failed_at)
+    || case when has_error then jsonb_build_object('error_message', error) else '{}' end,
+    'run:failed', 'pgflow:run:' || run.run_id, false);
+end
+$$;
+
+-- Counts steps that are done: done[i] more of run_ids[i], which the caller holds. A started run that has none left
+-- completes; its output has that of each leaf that completed.
+create function pgflow._settle_runs(run_ids uuid[], done integer[]) returns void
+language plpgsql
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  completed pgflow.runs[];
+begin
+  with counted as (
+    select c.run_id, sum(c.steps)::integer as steps from unnest(run_ids, done) c (run_id, steps) group by c.run_id
+  ),
+  changed as (
+    update pgflow.runs r
+    set remaining_steps = r.remaining_steps - c.steps,
+        status          = case when r.status = 'started' and r.remaining_steps = c.steps then 'completed' else r.status end,
+        completed_at    = case when r.status = 'started' and r.remaining_steps = c.steps
+                               then greatest(clock_timestamp(), r.started_at) end,
+        output          = case when r.status = 'started' and r.remaining_steps = c.steps then (
+          select coalesce(jsonb_object_agg(s.step_slug, s.output) filter (where s.status = 'completed'),
+                          case when count(*) > 0 then '{}'::jsonb end)
+          from pgflow.step_states s
+          where s.run_id = r.run_id
+            and not exists (select from pgflow.deps d where d.flow_slug = s.flow_slug and d.dep_slug = s.step_slug)) end
+    from counted c
+    where r.run_id = c.run_id
+    returning r as run
+  )
+  select array_agg(c.run) filter (where (c.run).status = 'completed') into completed from changed c;
+
+  if completed is not null then
+    perform realtime.send(
+      jsonb_build_object(
+        'event_type', 'run:completed', 'run_id', r.run_id, 'flow_slug', r.flow_slug, 'status', r.status,
+        'output', r.output, 'completed_at', r.completed_at),
+      'run:completed', 'pgflow:run:' || r.run_id, false)
+    from unnest(completed) r;
+  end if;
+end
+$$;
+
+
+-- ─── Going on ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- Tells the dependents of steps that are done, completed or skipped, and returns those that are ready now. A map learns
+-- how many tasks it will have: one an element, none after a skipped dependency.
+create function pgflow._release(done pgflow.step_states[]) returns pgflow.step_states[]
+language plpgsql
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  ready pgflow.step_states[];
+begin
+  with edge as (
+    select f.run_id, d.step_slug, count(*)::integer as released,
+           max(case when f.status = 'skipped' then 0
+                    when jsonb_typeof(f.output) = 'array' then jsonb_array_length(f.output) end) as elements
+    from unnest(done) f
+    join pgflow.deps d on d.flow_slug = f.flow_slug and d.dep_slug = f.step_slug
+    group by f.run_id, d.step_slug
+  ),
+  told as (
+    update pgflow.step_states s
+    set remaining_deps = s.remaining_deps - e.released, initial_tasks = coalesce(s.initial_tasks, e.elements)
+    from edge e
+    where s.run_id = e.run_id and s.step_slug = e.step_slug and s.status = 'created'
+    returning s as state
+  )
+  select array_agg(t.state) into ready from told t where (t.state).remaining_deps = 0;
+  return ready;
+end
+$$;
+
+-- Decides the ready steps of one run whose conditions are unmet or which have no task, and those that become ready by
+-- that, to any depth: conditions until none is undecided, then the steps without a task, and again. Returns the steps that
+-- can start and how many are done. Where an unmet condition fails the run, none can start.
+--
+-- Works from one set of ready steps to the next and never looks at the rest of the run, so that a chain of thousands is
+-- resolved in a time that grows with its length.
+create function pgflow._resolve(ready pgflow.step_states[], out startable pgflow.step_states[], out done integer)
+language plpgsql
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  undecided pgflow.step_states[] := ready;
+  met       pgflow.step_states[];
+  skipping  pgflow.step_states[];
+  cascading pgflow.step_states[];
+  taskless  pgflow.step_states[];
+  failing   pgflow.step_states[];
+begin
+  done := 0;
+  loop
+    while undecided is not null loop
+      with decided as (
+        select u as state, step.when_unmet, step.step_index,
+               (step.required_input_pattern is null or target.value @> step.required_input_pattern)
+               and (step.forbidden_input_pattern is null or not target.value @> step.forbidden_input_pattern) as is_met
+        from unnest(undecided) u
+        join pgflow.steps step on step.flow_slug = u.flow_slug and step.step_slug = u.step_slug
+        left join lateral (
+          select case
+            when step.deps_count = 0 then (select r.input from pgflow.runs r where r.run_id = u.run_id)
+            else (
+              select coalesce(jsonb_object_agg(d.dep_slug, dep.output), '{}')
+              from pgflow.deps d
+              join pgflow.step_states dep on dep.run_id = u.run_id and dep.step_slug = d.dep_slug
+              where d.flow_slug = u.flow_slug and d.step_slug = u.step_slug and dep.status = 'completed')
+            end as value
+        ) target on step.required_input_pattern is not null or step.forbidden_input_pattern is not null
+      )
+      select array_agg(d.state) filter (where d.is_met),
+             array_agg(d.state) filter (where not d.is_met and d.when_unmet = 'skip'),
+             array_agg(d.state) filter (where not d.is_met and d.when_unmet = 'skip-cascade'),
+             array_agg(d.state order by d.step_index) filter (where not d.is_met and d.when_unmet = 'fail')
+        into met, skipping, cascading, failing
+      from decided d;
+
+      if failing is not null then
+        perform pgflow._fail_step(failing[1].run_id, failing[1].step_slug, 'Condition not met');
+        perform pgflow._fail_run(failing[1].run_id, 'Condition not met', true);
+        startable := null;
+        return;
+      end if;
+      if cascading is not null then
+        done := done + cardinality(pgflow._skip(cascading, 'condition_unmet', null, true));
+      end if;
+      undecided := null;
+      if skipping is not null then
+        skipping := pgflow._skip(skipping, 'condition_unmet', null, false);
+        done := done + cardinality(skipping);
+        undecided := pgflow._release(skipping);
+      end if;
+      startable := startable || met;
+    end loop;
+
+    select array_agg(s) filter (where s.initial_tasks > 0), array_agg(s) filter (where s.initial_tasks = 0)
+      into startable, taskless
+    from unnest(startable) s;
+    exit when taskless is null;
+    taskless := pgflow._complete_taskless(taskless);
+    done := done + cardinality(taskless);
+    undecided := pgflow._release(taskless);
+  end loop;
+end
+$$;
+
+-- What every change of a run ends with, the runs being held: ready steps are resolved and started, done steps counted.
+-- done[i] steps of run_ids[i] are done already.
+create function pgflow._go_on(ready pgflow.step_states[], run_ids uuid[], done integer[]) returns void
+language plpgsql
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  startable pgflow.step_states[] := ready;
+  resolved  record;
+begin
+  -- Most ready steps have tasks and no condition.
+  if ready is not null and exists (
+    select from unnest(ready) r
+    join pgflow.steps step on step.flow_slug = r.flow_slug and step.step_slug = r.step_slug
+    where r.initial_tasks = 0 or step.required_input_pattern is not null or step.forbidden_input_pattern is not null
+  ) then
+    startable := null;
+    for resolved in
+      select r.run_id, (pgflow._resolve(array_agg(r))).* from unnest(ready) r group by r.run_id order by r.run_id
+    loop
+      startable := startable || resolved.startable;
+      run_ids := run_ids || resolved.run_id;
+      done := done || resolved.done;
+    end loop;
+  end if;
+
+  if startable is not null then
+    perform pgflow._start_steps(startable);
+  end if;
+  if run_ids is not null then
+    perform pgflow._settle_runs(run_ids, done);
+  end if;
+end
+$$;
+
+
+-- ─── Starting a run ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- Starts a run of a flow and returns it as it is then; it may be over already. The caller can give it an id, so that
+-- starting it twice is a unique violation.
+--
+-- Writing to runs comes before reading steps: a migration that replaces the steps of a flow without runs locks that table.
+create function pgflow.start_flow(flow_slug text, input jsonb, run_id uuid default null) returns setof pgflow.runs
+language plpgsql
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  -- What a root map maps.
+  elements constant integer := case when jsonb_typeof(input) = 'array' then jsonb_array_length(input) end;
+  run      pgflow.runs;
+  ready    pgflow.step_states[];
+begin
+  if elements is null and exists (
+    select from pgflow.steps s
+    where s.flow_slug = start_flow.flow_slug and s.step_type = 'map' and s.deps_count = 0
+  ) then
+    if input is null then
+      raise exception 'Flow % has root map steps but input is NULL', start_flow.flow_slug;
+    end if;
+    raise exception 'Flow % has root map steps but input is not an array (got %)', start_flow.flow_slug, jsonb_typeof(input);
+  end if;
+
+  insert into pgflow.runs as r (run_id, flow_slug, input, remaining_steps, started_at)
+  values (
+    coalesce(start_flow.run_id, gen_random_uuid()), start_flow.flow_slug, start_flow.input,
+    (select count(*) from pgflow.steps s where s.flow_slug = start_flow.flow_slug), clock_timestamp()
+  )
+  returning r.* into run;
+
+  perform realtime.send(
+    jsonb_build_object(
+      'event_type', 'run:started', 'run_id', run.run_id, 'flow_slug', run.flow_slug, 'input', run.input,
+      'status', run.status, 'remaining_steps', run.remaining_steps, 'started_at', run.started_at),
+    'run:started', 'pgflow:run:' || run.run_id, false);
+
+  with created as (
+    insert into pgflow.step_states as s (flow_slug, run_id, step_slug, remaining_deps, initial_tasks, created_at)
+    select step.flow_slug, run.run_id, step.step_slug, step.deps_count,
+           case when step.step_type = 'single' then 1 when step.deps_count = 0 then elements end,
+           run.started_at
+    from pgflow.steps step
+    where step.flow_slug = run.flow_slug
+    returning s as state
+  )
+  select array_agg(c.state) filter (where (c.state).remaining_deps = 0) into ready from created c;
+
+  if run.remaining_steps = 0 then
+    perform pgflow._settle_runs(array[run.run_id], array[0]);
+  else
+    perform pgflow._go_on(ready, null, null);
+  end if;
+  return query select r.* from pgflow.runs r where r.run_id = run.run_id;
+end
+$$;
+
+-- A run and the states of its steps, as JSON; null where there is no such run. Runs with its owner's rights, so that a
+-- client can be given this without the tables.
+create function pgflow.get_run_with_states(run_id uuid) returns jsonb
+language sql stable security definer
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'run', to_jsonb(r),
+    'steps', coalesce(
+      (select jsonb_agg(to_jsonb(s) order by step.step_index)
+       from pgflow.step_states s
+       join pgflow.steps step on step.flow_slug = s.flow_slug and step.step_slug = s.step_slug
+       where s.run_id = r.run_id),
+      '[]'))
+  from pgflow.runs r
+  where r.run_id = get_run_with_states.run_id
+$$;
+
+-- start_flow, answering as get_run_with_states does.
+create function pgflow.start_flow_with_states(flow_slug text, input jsonb, run_id uuid default null) returns jsonb
+language sql security definer
+set search_path = ''
+as $$
+  select pgflow.get_run_with_states(r.run_id)
+  from pgflow.start_flow(start_flow_with_states.flow_slug, start_flow_with_states.input, start_flow_with_states.run_id) r
+$$;
+
+
+-- ─── Starting tasks ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- Puts messages of a paused flow away: invisible until resume_flow takes them back.
+create function pgflow._park(queue_name text, msg_ids bigint[]) returns void
+language plpgsql
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+begin
+  execute format('update pgmq.%I set vt = ''infinity'' where msg_id = any ($1)', 'q_' || lower(queue_name)) using msg_ids;
+end
+$$;
+
+
+-- Starts those of the tasks with these messages that are queued, and returns each with its input, in the order of the
+-- messages. Their messages stay hidden for the step's timeout and 2 seconds more; hidden_for says for how many seconds the
+-- caller has hidden them already. A task whose run or step is not started any more is left out, and so is every task of a
+-- paused flow: its message is put away until resume_flow.
+create function pgflow._start_tasks(flow_slug text, msg_ids bigint[], worker_id uuid, hidden_for integer)
+returns setof pgflow.step_task_record
+language plpgsql
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+begin
+  -- The lock keeps resume_flow waiting, so that it finds every message that is put away here.
+  perform from pgflow.paused_flows p where p.flow_slug = _start_tasks.flow_slug for share;
+  if found then
+    perform pgflow._park(_start_tasks.flow_slug, msg_ids);
+    return;
+  end if;
+
+  return query
+  with started as (
+    update pgflow.step_tasks t
+    set status = 'started', attempts_count = t.attempts_count + 1, started_at = greatest(clock_timestamp(), t.queued_at),
+        last_worker_id = _start_tasks.worker_id
+    from pgflow.step_states s, pgflow.runs r
+    where t.flow_slug = _start_tasks.flow_slug and t.message_id = any (_start_tasks.msg_ids) and t.status = 'queued'
+      and s.run_id = t.run_id and s.step_slug = t.step_slug and s.status = 'started'
+      and r.run_id = t.run_id and r.status = 'started'
+    returning t.flow_slug, t.run_id, t.step_slug, t.task_index, t.message_id, r.input as run_input
+  ),
+  task as (
+    select t.*, step.step_type, step.deps_count, coalesce(step.opt_timeout, flow.opt_timeout) + 2 as hide_for
+    from started t
+    join pgflow.steps step on step.flow_slug = t.flow_slug and step.step_slug = t.step_slug
+    join pgflow.flows flow on flow.flow_slug = t.flow_slug
+  ),
+  hidden as materialized (
+    select pgflow._set_vt(_start_tasks.flow_slug, array_agg(t.message_id), array_agg(t.hide_for))
+    from task t
+    where t.hide_for is distinct from hidden_for
+    having count(*) > 0
+  )
+  select t.flow_slug, t.run_id, t.step_slug,
+    case
+      when t.step_type = 'map' and t.deps_count = 0 then t.run_input -> t.task_index
+      when t.step_type = 'map' then (
+        select dep.output -> t.task_index
+        from pgflow.deps d join pgflow.step_states dep on dep.run_id = t.run_id and dep.step_slug = d.dep_slug
+        where d.flow_slug = t.flow_slug and d.step_slug = t.step_slug)
+      else
+        case pgflow.input_style() when 'merged' then jsonb_build_object('run', t.run_input) else '{}' end
+        || case when t.deps_count = 0 then '{}' else (
+          select coalesce(jsonb_object_agg(d.dep_slug, dep.output), '{}')
+          from pgflow.deps d join pgflow.step_states dep on dep.run_id = t.run_id and dep.step_slug = d.dep_slug
+          where d.flow_slug = t.flow_slug and d.step_slug = t.step_slug and dep.status = 'completed') end
+    end,
+    t.message_id, t.task_index,
+    case when t.step_type = 'single' and t.deps_count = 0 then t.run_input end
+  from task t
+  left join hidden on true
+  order by t.message_id;
+end
+$$;
+
+-- Starts the tasks with these messages and returns them with their inputs; see _start_tasks.
+create function pgflow.start_tasks(flow_slug text, msg_ids bigint[], worker_id uuid) returns setof pgflow.step_task_record
+language plpgsql
+set search_path = ''
+as $$
+begin
+  return query select * from pgflow._start_tasks(flow_slug, msg_ids, worker_id, null);
+end
+$$;
+
+
+-- ─── Completing tasks ───────────────────────────────────────────────────────────────────────────────────────────────
+
+-- Completes tasks: output i is that of task task_indexes[i] of step step_slugs[i] of run run_ids[i]. Returns all of them as
+-- they are then, in the order given. Only a started task of a started step and run is changed; any other is left as it is,
+-- so that completing twice is harmless.
+create function pgflow.complete_tasks(run_ids uuid[], step_slugs text[], task_indexes integer[], outputs jsonb[])
+returns setof pgflow.step_tasks
+language plpgsql
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  closing      uuid[];
+  is_suspect   boolean;
+  changed      pgflow.step_tasks[];
+  finished     pgflow.step_states[];
+begin
+  if cardinality(run_ids) <> cardinality(step_slugs) or cardinality(run_ids) <> cardinality(task_indexes)
+    or cardinality(run_ids) <> cardinality(outputs) then
+    raise exception 'run_ids, step_slugs, task_indexes and outputs must have one length, not %, %, % and %',
+      cardinality(run_ids), cardinality(step_slugs), cardinality(task_indexes), cardinality(outputs);
+  end if;
+
+  -- The steps, and the runs of those that may finish. A single step whose output is no array may violate its dependents.
+  select array_agg(distinct s.run_id) filter (where s.may_finish), bool_or(s.is_suspect)
+    into closing, is_suspect
+  from (
+    select s.run_id, s.remaining_tasks <= given.tasks as may_finish,
+           s.initial_tasks = 1 and given.has_no_array and exists (
+             select from pgflow.deps d
+             where d.flow_slug = s.flow_slug and d.dep_slug = s.step_slug) as is_suspect
+    from (
+      select g.run_id, g.step_slug, count(*) as tasks,
+             bool_or(jsonb_typeof(g.output) is distinct from 'array') as has_no_array
+      from unnest(run_ids, step_slugs, outputs) g (run_id, step_slug, output)
+      group by g.run_id, g.step_slug
+    ) given
+    join pgflow.step_states s on s.run_id = given.run_id and s.step_slug = given.step_slug
+    where s.status = 'started'
+    order by s.run_id, s.step_slug
+    for no key update of s
+  ) s;
+  if closing is not null then
+    perform from pgflow.runs r where r.run_id = any (closing) order by r.run_id for no key update;
+  end if;
+  if is_suspect then
+    perform pgflow._refuse_outputs(run_ids, step_slugs, task_indexes, outputs);
+  end if;
+
+  with done as (
+    update pgflow.step_tasks t
+    set status = 'completed', output = g.output, completed_at = greatest(clock_timestamp(), t.started_at, t.queued_at)
+    from unnest(run_ids, step_slugs, task_indexes, outputs) g (run_id, step_slug, task_index, output)
+    join pgflow.step_states s on s.run_id = g.run_id and s.step_slug = g.step_slug
+    join pgflow.runs r on r.run_id = g.run_id
+    where t.run_id = g.run_id and t.step_slug = g.step_slug and t.task_index = g.task_index
+      and t.status = 'started' and s.status = 'started' and r.status = 'started'
+    returning t as task
+  )
+  select array_agg(d.task) into changed from done d;
+
+  if changed is not null then
+    with counted as (
+      select t.run_id, t.step_slug, count(*)::integer as tasks from unnest(changed) t group by t.run_id, t.step_slug
+    ),
+    updated as (
+      update pgflow.step_states s
+      set remaining_tasks = s.remaining_tasks - c.tasks,
+          status          = case when s.remaining_tasks = c.tasks then 'completed' else s.status end,
+          completed_at    = case when s.remaining_tasks = c.tasks then greatest(clock_timestamp(), s.started_at) end,
+          output          = case when s.remaining_tasks = c.tasks then
+            case step.step_type
+              when 'map' then (
+                select jsonb_agg(t.output order by t.task_index)
+                from pgflow.step_tasks t where t.run_id = s.run_id and t.step_slug = s.step_slug)
+              else (
+                select t.output
+                from pgflow.step_tasks t where t.run_id = s.run_id and t.step_slug = s.step_slug and t.task_index = 0)
+            end end
+      from counted c, pgflow.steps step
+      where s.run_id = c.run_id and s.step_slug = c.step_slug
+        and step.flow_slug = s.flow_slug and step.step_slug = s.step_slug
+      returning s as state
+    )
+    select array_agg(u.state) filter (where (u.state).status = 'completed') into finished from updated u;
+
+    if finished is not null then
+      perform realtime.send(
+        jsonb_build_object(
+          'event_type', 'step:completed', 'run_id', s.run_id, 'step_slug', s.step_slug, 'status', s.status,
+          'output', s.output, 'completed_at', s.completed_at),
+        'step:' || s.step_slug || ':completed', 'pgflow:run:' || s.run_id, false)
+      from unnest(finished) s;
+      perform pgflow._go_on(pgflow._release(finished), array_agg(s.run_id), array_agg(1)) from unnest(finished) s;
+    end if;
+
+    perform pgflow._archive(t.flow_slug, array_agg(t.message_id order by t.message_id))
+    from unnest(changed) t group by t.flow_slug order by t.flow_slug;
+  end if;
+
+  return query
+  select t.*
+  from unnest(run_ids, step_slugs, task_indexes) with ordinality g (run_id, step_slug, task_index, place)
+  join pgflow.step_tasks t on t.run_id = g.run_id and t.step_slug = g.step_slug and t.task_index = g.task_index
+  order by g.place;
+end
+$$;
+
+-- Fails the run of each single step whose output is needed as an array by a map and is none.
+create function pgflow._refuse_outputs(run_ids uuid[], step_slugs text[], task_indexes integer[], outputs jsonb[]) returns void
+language plpgsql
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  refused record;
+  words   text;
+begin
+  for refused in
+    select g.*, coalesce(jsonb_typeof(g.output), 'null') as type, map.step_slug as map_slug
+    from unnest(run_ids, step_slugs, task_indexes, outputs) with ordinality g (run_id, step_slug, task_index, output, place)
+    join pgflow.step_states s on s.run_id = g.run_id and s.step_slug = g.step_slug
+    join pgflow.steps step on step.flow_slug = s.flow_slug and step.step_slug = s.step_slug and step.step_type = 'single'
+    cross join lateral (
+      select m.step_slug
+      from pgflow.deps d join pgflow.step_states m on m.run_id = s.run_id and m.step_slug = d.step_slug
+      where d.flow_slug = s.flow_slug and d.dep_slug = s.step_slug and m.initial_tasks is null
+      order by m.step_slug limit 1
+    ) map
+    where s.status = 'started' and jsonb_typeof(g.output) is distinct from 'array'
+    order by g.place
+  loop
+    update pgflow.step_tasks t
+    set status = 'failed', output = refused.output, failed_at = greatest(clock_timestamp(), t.started_at, t.queued_at),
+        error_message = format('[TYPE_VIOLATION] Produced %s instead of array', refused.type)
+    from pgflow.runs r
+    where t.run_id = refused.run_id and t.step_slug = refused.step_slug and t.task_index = refused.task_index
+      and t.status = 'started' and r.run_id = t.run_id and r.status = 'started';
+    continue when not found;
+
+    -- The task's message is not among those of open tasks any more.
+    perform pgflow._archive(t.flow_slug, array[t.message_id])
+    from pgflow.step_tasks t
+    where t.run_id = refused.run_id and t.step_slug = refused.step_slug and t.task_index = refused.task_index;
+    words := format('[TYPE_VIOLATION] Map step %s expects array input but dependency %s produced %s',
+      refused.map_slug, refused.step_slug, refused.type);
+    perform pgflow._fail_run(refused.run_id, null, false);
+    perform pgflow._fail_step(refused.run_id, refused.step_slug, words);
+  end loop;
+end
+$$;
+
+-- Completes one task and returns it as it is then; see complete_tasks.
+create function pgflow.complete_task(run_id uuid, step_slug text, task_index integer, output jsonb)
+returns setof pgflow.step_tasks
+language plpgsql
+set search_path = ''
+as $$
+begin
+  return query select * from pgflow.complete_tasks(array[run_id], array[step_slug], array[task_index], array[output]);
+end
+$$;
+
+
+-- ─── Failing tasks ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- Fails an attempt at a started task and returns the task as it is then: queued again where attempts are left, else failed,
+-- and then its step does what its `when_exhausted` says. Where the run has failed already, the task fails and no more.
+create function pgflow.fail_task(run_id uuid, step_slug text, task_index integer, error_message text)
+returns setof pgflow.step_tasks
+language plpgsql
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  state       pgflow.step_states;
+  run         pgflow.runs;
+  task        pgflow.step_tasks;
+  step        pgflow.steps;
+  flow        pgflow.flows;
+  attempts    integer;
+  messages    bigint[];
+  skipped     pgflow.step_states[];
+begin
+  select s.* into state from pgflow.step_states s
+  where s.run_id = fail_task.run_id and s.step_slug = fail_task.step_slug and s.status = 'started'
+  for no key update;
+  select r.* into run from pgflow.runs r where r.run_id = fail_task.run_id for no key update;
+  select t.* into task from pgflow.step_tasks t
+  where t.run_id = fail_task.run_id and t.step_slug = fail_task.step_slug and t.task_index = fail_task.task_index
+  for no key update;
+
+  if task.status = 'started' and (state.status = 'started' or run.status = 'failed') then
+    select s.* into step from pgflow.steps s where s.flow_slug = task.flow_slug and s.step_slug = task.step_slug;
+    select f.* into flow from pgflow.flows f where f.flow_slug = task.flow_slug;
+
+    if run.status = 'started' and task.attempts_count < coalesce(step.opt_max_attempts, flow.opt_max_attempts) then
+      update pgflow.step_tasks t
+      set status = 'queued', started_at = null, error_message = fail_task.error_message
+      where t.run_id = task.run_id and t.step_slug = task.step_slug and t.task_index = task.task_index;
+      perform pgflow._set_vt(task.flow_slug, array[task.message_id], array[
+        pgflow.calculate_retry_delay(coalesce(step.opt_base_delay, flow.opt_base_delay), task.attempts_count)]);
+    else
+      update pgflow.step_tasks t
+      set status = 'failed', failed_at = greatest(clock_timestamp(), t.started_at), error_message = fail_task.error_message
+      where t.run_id = task.run_id and t.step_slug = task.step_slug and t.task_index = task.task_index;
+      messages := array[task.message_id];
+
+      if run.status = 'started' and step.when_exhausted = 'fail' then
+        perform pgflow._fail_step(task.run_id, task.step_slug, fail_task.error_message);
+        perform pgflow._fail_run(task.run_id, fail_task.error_message, true);
+      elsif run.status = 'started' then
+        skipped := pgflow._skip(array[state], 'handler_failed', fail_task.error_message, step.when_exhausted = 'skip-cascade');
+        perform pgflow._go_on(
+          case when step.when_exhausted = 'skip' then pgflow._release(skipped) end,
+          array[task.run_id], array[cardinality(skipped)]);
+        messages := array(
+          select t.message_id from pgflow.step_tasks t
+          where t.run_id = task.run_id and t.step_slug = task.step_slug
+            and (t.status in ('queued', 'started') or t.task_index = task.task_index)
+          order by t.message_id);
+      end if;
+      perform pgflow._archive(task.flow_slug, messages);
+    end if;
+  end if;
+
+  return query
+  select t.* from pgflow.step_tasks t
+  where t.run_id = fail_task.run_id and t.step_slug = fail_task.step_slug and t.task_index = fail_task.task_index;
+end
+$$;
+
+
+-- ─── Recovery ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- Queues tasks again whose worker has gone silent: started longer ago than their timeout and 30 seconds. Up to 3 times
+-- each; after that the message is archived and the task marked. Rows that others hold are left for the next call. Returns
+-- how many were queued.
+create function pgflow.requeue_stalled_tasks() returns integer
+language plpgsql
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+  clock    constant timestamptz := clock_timestamp();
+  stalled  pgflow.step_tasks[];
+  requeued integer;
+begin
+  -- A timeout is a second at least, which lets the index leave out what has started just now.
+  select array_agg(t) into stalled
+  from (
+    select t.*
+    from pgflow.step_tasks t
+    join pgflow.steps step on step.flow_slug = t.flow_slug and step.step_slug = t.step_slug
+    join pgflow.flows flow on flow.flow_slug = t.flow_slug
+    join pgflow.step_states s on s.run_id = t.run_id and s.step_slug = t.step_slug
+    join pgflow.runs r on r.run_id = t.run_id
+    where t.status = 'started' and t.permanently_stalled_at is null
+      and t.started_at < clock - interval '31 seconds'
+      and t.started_at < clock - make_interval(secs => coalesce(step.opt_timeout, flow.opt_timeout) + 30)
+      and s.status = 'started' and r.status = 'started'
+    for no key update of t skip locked
+  ) t;
+
+  update pgflow.step_tasks t
+  set status           = case when t.requeued_count < 3 then 'queued' else t.status end,
+      started_at       = case when t.requeued_count < 3 then null else t.started_at end,
+      last_requeued_at = case when t.requeued_count < 3 then clock else t.last_requeued_at end,
+      requeued_count   = least(t.requeued_count + 1, 3),
+      permanently_stalled_at = case when t.requeued_count < 3 then null else clock end
+  from unnest(stalled) x
+  where t.run_id = x.run_id and t.step_slug = x.step_slug and t.task_index = x.task_index;
+
+  perform pgflow._set_vt(x.flow_slug, array_agg(x.message_id), array_agg(0))
+  from unnest(stalled) x where x.requeued_count < 3 group by x.flow_slug order by x.flow_slug;
+  perform pgflow._archive(x.flow_slug, array_agg(x.message_id order by x.message_id))
+  from unnest(stalled) x where x.requeued_count >= 3 group by x.flow_slug order by x.flow_slug;
+
+  select count(*) into requeued from unnest(stalled) x where x.requeued_count < 3;
+  return requeued;
+end
+$$;
+
+
+-- ─── Workers ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- Notes a function that keeps workers alive.
+create function pgflow.track_worker_function(function_name text) returns void
+language sql
+set search_path = ''
+as $$
+  insert into pgflow.worker_functions as f (function_name, updated_at)
+  values (track_worker_function.function_name, clock_timestamp())
+  on conflict on constraint worker_functions_pkey do update set updated_at = clock_timestamp()
+$$;
+
+-- Notes that a worker has ended.
+create function pgflow.mark_worker_stopped(worker_id uuid) returns void
+language sql
+set search_path = ''
+as $$
+  update pgflow.workers w set stopped_at = clock_timestamp() where w.worker_id = mark_worker_stopped.worker_id
+$$;
+
+-- What workers of levels before 0.7 called: gives them nothing, and says so.
+create function pgflow.poll_for_tasks(
+  queue_name text, vt integer, qty integer, max_poll_seconds integer default 5, poll_interval_ms integer default 100
+) returns setof pgflow.step_task_record
+language plpgsql
+set search_path = ''
+as $$
+begin
+  raise notice 'poll_for_tasks is deprecated and returns nothing: read messages with pgmq.read_with_poll and call start_tasks, or call poll_tasks';
+end
+$$;
+
+
+-- ─── Rights ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+revoke execute on all functions in schema pgflow from public;

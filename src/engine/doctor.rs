@@ -5,9 +5,10 @@ use sqlx::{Connection, PgConnection, Row};
 
 use super::detect::{DetectError, Detection, EngineKind, EngineState, PgmqState, detect};
 use super::install::{OLDEST_PGMQ, OLDEST_SERVER};
+use super::roles::RoleAudit;
 use super::schema;
 use super::scripts::{ENGINE, newest_engine};
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, Failure};
 
 /// One thing looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,10 @@ impl DoctorCheck {
         Self { name: name.to_owned(), status: CheckStatus::Ok, detail: detail.into(), advice: None }
     }
 
+    fn skipped(name: &str, detail: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), status: CheckStatus::Skipped, detail: detail.into(), advice: None }
+    }
+
     fn found(status: CheckStatus, name: &str, detail: impl Into<String>, advice: &str) -> Self {
         Self { name: name.to_owned(), status, detail: detail.into(), advice: Some(advice.to_owned()) }
     }
@@ -66,6 +71,7 @@ pub async fn doctor(connection: &mut PgConnection) -> Result<Vec<DoctorCheck>, D
         if let EngineKind::Flowsmith { version } = kind {
             checks.push(engine_version(&database, version));
             checks.push(engine_schema(connection, version).await?);
+            checks.extend(roles(connection).await?);
         }
         checks.extend([grants(&database), events(&database), recovery(&database)]);
         checks.extend(self_test(connection).await?);
@@ -147,8 +153,7 @@ fn engine_version(database: &Detection, version: i32) -> DoctorCheck {
 async fn engine_schema(connection: &mut PgConnection, version: i32) -> Result<DoctorCheck, DatabaseError> {
     const NAME: &str = "engine schema";
     if version != newest_engine() {
-        let detail = "only the newest version's schema is known".to_owned();
-        return Ok(DoctorCheck { name: NAME.to_owned(), status: CheckStatus::Skipped, detail, advice: None });
+        return Ok(DoctorCheck::skipped(NAME, "only the newest version's schema is known"));
     }
     let differences = schema::differences(&schema::read(connection).await?);
     if differences.is_empty() {
@@ -172,6 +177,28 @@ fn grants(database: &Detection) -> DoctorCheck {
         format!("PUBLIC may execute {}", database.public_functions.join(", ")),
         "`revoke execute on all functions in schema pgflow from public`, and grant it to the workers' role",
     )
+}
+
+/// One check for each set of three roles; none where there are no roles.
+async fn roles(connection: &mut PgConnection) -> Result<Vec<DoctorCheck>, DatabaseError> {
+    const NAME: &str = "roles";
+    let audits = match super::roles::audit(connection).await {
+        Ok(audits) => audits,
+        Err(error) if error.failure() == Failure::Permission => {
+            return Ok(vec![DoctorCheck::skipped(NAME, error.to_string())]);
+        }
+        Err(error) => return Err(error),
+    };
+    let check = |audit: RoleAudit| {
+        if audit.missing.is_empty() && audit.extra.is_empty() {
+            return DoctorCheck::ok(NAME, format!("those of {} have their rights and no more", audit.prefix));
+        }
+        let missing = audit.missing.iter().map(|right| format!("lacks: {right}"));
+        let extra = audit.extra.iter().map(|right| format!("has: {right}"));
+        let detail = missing.chain(extra).collect::<Vec<_>>().join("\n");
+        DoctorCheck::found(CheckStatus::Warning, NAME, detail, "run `flowsmith install --grants` again, with their --role-prefix")
+    };
+    Ok(audits.into_iter().map(check).collect())
 }
 
 fn events(database: &Detection) -> DoctorCheck {

@@ -31,6 +31,7 @@ mod pull;
 mod readme;
 mod report_schemas;
 mod road;
+mod roles;
 mod safety;
 mod server;
 mod settings;

@@ -91,14 +91,14 @@ fn lines() -> impl Iterator<Item = (&'static str, Right)> {
     })
 }
 
-/// `SELECT, INSERT` and `UPDATE (a, b)`, one privilege and one column each.
+/// `SELECT, UPDATE (a, b)`, columns last, as one privilege and one column each.
 fn split(privileges: &str) -> Vec<String> {
-    match privileges.split_once(" (") {
-        Some((privilege, columns)) => {
-            columns.trim_end_matches(')').split(", ").map(|column| format!("{privilege} ({column})")).collect()
-        }
-        None => privileges.split(", ").map(ToOwned::to_owned).collect(),
+    let (before, columns) = privileges.split_once(" (").unwrap_or((privileges, ""));
+    let mut words: Vec<String> = before.split(", ").map(ToOwned::to_owned).collect();
+    if let Some(privilege) = words.pop_if(|_| !columns.is_empty()) {
+        words.extend(columns.trim_end_matches(')').split(", ").map(|column| format!("{privilege} ({column})")));
     }
+    words
 }
 
 /// What a role may do, and nothing else.
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn privileges_and_columns_are_split() {
         assert_eq!(split("SELECT, INSERT"), ["SELECT", "INSERT"]);
-        assert_eq!(split("UPDATE (a, b)"), ["UPDATE (a)", "UPDATE (b)"]);
+        assert_eq!(split("SELECT, UPDATE (a, b)"), ["SELECT", "UPDATE (a)", "UPDATE (b)"]);
     }
 
     #[test]

@@ -5,8 +5,8 @@
 
 mod error;
 
-pub use error::ApplyError;
 pub use crate::database::Holder;
+pub use error::ApplyError;
 
 use std::time::{Duration, Instant};
 

@@ -45,8 +45,7 @@ pub(crate) enum Lock {
 /// Takes the lock in the transaction that is open, waiting as long as its `lock_timeout` says.
 pub(crate) async fn take(connection: &mut PgConnection) -> Result<Lock, DatabaseError> {
     let wanted = format!("savepoint before_lock; select pg_advisory_xact_lock({LOCK_KEY})");
-    let locked =
-        sqlx::raw_sql(AssertSqlSafe(wanted)).execute(&mut *connection).await.map_err(DatabaseError::from);
+    let locked = sqlx::raw_sql(AssertSqlSafe(wanted)).execute(&mut *connection).await.map_err(DatabaseError::from);
     match locked {
         Ok(_) => Ok(Lock::Taken),
         Err(error) if error.failure() == Failure::LockTimeout => {
@@ -58,8 +57,7 @@ pub(crate) async fn take(connection: &mut PgConnection) -> Result<Lock, Database
 }
 
 async fn holder(connection: &mut PgConnection) -> Result<Option<Holder>, DatabaseError> {
-    let row =
-        sqlx::query(include_str!("lock.sql")).persistent(false).bind(LOCK_KEY).fetch_optional(connection).await?;
+    let row = sqlx::query(include_str!("lock.sql")).persistent(false).bind(LOCK_KEY).fetch_optional(connection).await?;
     let Some(row) = row else { return Ok(None) };
     Ok(Some(Holder {
         pid: row.try_get(0)?,

@@ -7,8 +7,10 @@
 do $detect$
 declare
   recorded jsonb;
+  ledger   integer;
   pgmq_sql text;
   style    text;
+  job      boolean;
 begin
   if to_regclass('flowsmith.engine') is not null then
     select jsonb_agg(jsonb_build_object('version', e.version, 'checksum', e.checksum) order by e.version) into recorded from flowsmith.engine e;
@@ -20,7 +22,18 @@ begin
   if has_function_privilege(to_regprocedure('pgflow.input_style()'), 'execute') then
     style := pgflow.input_style();
   end if;
-  perform set_config('flowsmith.detected', jsonb_build_object('recorded', recorded, 'pgmq_sql', pgmq_sql, 'input_style', style)::text, true);
+  if has_table_privilege(to_regclass('flowsmith.ledger'), 'select') then
+    ledger := (select max(l.version) from flowsmith.ledger l);
+  end if;
+  -- A row policy shows everyone their own jobs only.
+  if has_schema_privilege((select n.oid from pg_catalog.pg_namespace n where n.nspname = 'cron'), 'usage')
+     and has_table_privilege(to_regclass('cron.job'), 'select') then
+    job := exists (
+      select from cron.job j
+      where j.jobname = 'pgflow_requeue_stalled_tasks' and j.database = current_database() and j.active);
+  end if;
+  perform set_config('flowsmith.detected', jsonb_build_object(
+    'recorded', recorded, 'ledger', ledger, 'pgmq_sql', pgmq_sql, 'input_style', style, 'cron_job', job)::text, true);
 end
 $detect$;
 
@@ -76,6 +89,7 @@ select jsonb_build_object(
     cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
     where a.grantee = 0 and a.privilege_type = 'EXECUTE'),
   'recorded', d.found -> 'recorded',
+  'ledger', d.found -> 'ledger',
   'input_style', d.found -> 'input_style',
   'pgmq_extension', (select e.extversion from pg_catalog.pg_extension e where e.extname = 'pgmq'),
   -- Not by to_regprocedure or to_regclass, which a role without a right on that schema may not ask.
@@ -90,6 +104,7 @@ select jsonb_build_object(
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where n.nspname = 'pgmq' and c.relname = 'message_record' and a.attname = 'headers' and not a.attisdropped),
   'pg_cron', exists (select from pg_catalog.pg_extension e where e.extname = 'pg_cron'),
+  'cron_job', d.found -> 'cron_job',
   'flowsmith_schema', to_regnamespace('flowsmith') is not null,
   'realtime_send', exists (
     select from pg_catalog.pg_proc p

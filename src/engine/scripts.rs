@@ -37,6 +37,11 @@ pub const ENGINE: &[Script] = &[
     Script { version: 2, name: "0002_runs.sql", sql: include_str!("../../migrations/engine/0002_runs.sql") },
 ];
 
+/// The newest version of the schema `flowsmith` that this binary has.
+pub fn newest_ledger() -> i32 {
+    LEDGER.last().map_or(0, |script| script.version)
+}
+
 /// The newest engine version that this binary has.
 pub fn newest_engine() -> i32 {
     ENGINE.last().map_or(0, |script| script.version)

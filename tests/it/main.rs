@@ -16,6 +16,7 @@ mod engine_definitions;
 mod engine_detect;
 mod engine_doctor;
 mod engine_install;
+mod engine_upgrade;
 mod examples;
 mod findings_docs;
 mod formats;

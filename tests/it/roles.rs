@@ -111,7 +111,10 @@ async fn a_deployer_deploys_a_starter_starts_and_a_worker_works() {
 
     let seen = format!("select pgflow.get_run_with_states('{run}') -> 'run' ->> 'output'");
     assert_eq!(text(starter, &seen).await.as_deref(), Some("{\"send\": \"sent\"}"));
-    assert_eq!(text(starter, "select count(*) from pgflow.step_tasks where status = 'completed'").await.as_deref(), Some("4"));
+    assert_eq!(
+        text(starter, "select count(*) from pgflow.step_tasks where status = 'completed'").await.as_deref(),
+        Some("4")
+    );
     let by_slug = "select pgflow.start_flow_with_states('order', '{}') -> 'run' ->> 'status'";
     assert_eq!(text(starter, by_slug).await.as_deref(), Some("started"));
 }
@@ -160,11 +163,8 @@ async fn nobody_can_do_anothers_part() {
     project.compile();
     project.done(&["apply"]);
     let run = "00000000-0000-0000-0000-00000000000a";
-    execute(
-        &mut team.session(Role::Starter).await,
-        &format!("select flowsmith.start_flow('order', '{{}}', '{run}')"),
-    )
-    .await;
+    execute(&mut team.session(Role::Starter).await, &format!("select flowsmith.start_flow('order', '{{}}', '{run}')"))
+        .await;
     let deploying = [
         "select pgflow.create_flow('mine')",
         "select pgflow.add_step('order', 'mine')",
@@ -220,7 +220,11 @@ async fn nobody_can_do_anothers_part() {
     for sql in deploying.iter().chain(&starting).chain(&working) {
         refused(stranger, sql).await;
     }
-    for sql in ["select from pgflow.runs", "select from flowsmith.flow_versions", "select realtime.send('{}', 'e', 't', false)"] {
+    for sql in [
+        "select from pgflow.runs",
+        "select from flowsmith.flow_versions",
+        "select realtime.send('{}', 'e', 't', false)",
+    ] {
         refused(stranger, sql).await;
     }
 }
@@ -237,10 +241,8 @@ async fn a_deployer_replaces_and_deletes_flows_that_another_deployer_made() {
     let c = &mut team.database.connect().await;
     let group = team.prefix.name(Role::Deployer);
     execute(c, &format!("create role {} login in role {group}", team.name("second"))).await;
-    let project = project.with(
-        "DATABASE_URL",
-        &team.database.url().replace("user=postgres", &format!("user={}", team.name("second"))),
-    );
+    let project = project
+        .with("DATABASE_URL", &team.database.url().replace("user=postgres", &format!("user={}", team.name("second"))));
     project.flow("order", "", "  load: { timeout: 9 }\n  other: {}");
     std::fs::remove_file(project.path("flows/gone.yaml")).unwrap();
     project.done(&["compile", "--delete", "gone@1"]);
@@ -249,7 +251,10 @@ async fn a_deployer_replaces_and_deletes_flows_that_another_deployer_made() {
     assert_eq!(text(c, "to_regclass('pgmq.q_gone')").await, None);
     let steps = "(select string_agg(step_slug, ',' order by step_index) from pgflow.steps)";
     assert_eq!(text(c, steps).await.as_deref(), Some("load,other"));
-    assert_eq!(text(c, "select pg_get_userbyid(relowner) from pg_class where relname = 'q_order'").await.as_deref(), Some("postgres"));
+    assert_eq!(
+        text(c, "select pg_get_userbyid(relowner) from pg_class where relname = 'q_order'").await.as_deref(),
+        Some("postgres")
+    );
 }
 
 /// A run is started for someone else, with the rights of the engine's owner: none of the caller's code may run with them.
@@ -349,7 +354,9 @@ async fn an_installer_needs_to_own_the_database_and_create_roles_and_no_more() {
     assert_eq!(error.code(), "FS905");
     assert_eq!(
         error.to_string(),
-        format!("the role {name}_owner may not create roles, and there are no roles {name}_deployer, {name}_worker, {name}_starter")
+        format!(
+            "the role {name}_owner may not create roles, and there are no roles {name}_deployer, {name}_worker, {name}_starter"
+        )
     );
     let InstallError::Database(error) = error else { panic!("{error:?}") };
     assert_eq!(
@@ -374,7 +381,8 @@ async fn queues_of_other_owners_are_named() {
     let database = Database::create().await;
     let name = database.options().get_database().unwrap().to_owned();
     let c = &mut database.connect().await;
-    execute(c, &format!("create role {name}_owner login createrole; grant create on database {name} to {name}_owner")).await;
+    execute(c, &format!("create role {name}_owner login createrole; grant create on database {name} to {name}_owner"))
+        .await;
     let options: PgConnectOptions = database.options().username(&format!("{name}_owner"));
     install(&options, InputStyle::Separate).await.unwrap();
     execute(c, "select pgflow.create_flow('order'); alter table pgmq.q_order owner to postgres").await;
@@ -405,7 +413,10 @@ async fn the_command_makes_the_roles_and_prints_the_same() {
     let name = database.options().get_database().unwrap().to_owned();
     let script = project.done(&["install", "--print", "--grants", "--role-prefix", &name]).stdout;
     let said = project.done(&["install", "--grants", "--role-prefix", &name]).stdout;
-    assert!(said.contains(&format!("the roles {name}_deployer, {name}_worker, {name}_starter have their rights")), "{said}");
+    assert!(
+        said.contains(&format!("the roles {name}_deployer, {name}_worker, {name}_starter have their rights")),
+        "{said}"
+    );
     project.write("install.sql", &script);
     crate::command::psql(&database, &project.path("install.sql")).unwrap();
     let found = audit(&mut database.connect().await).await.unwrap();

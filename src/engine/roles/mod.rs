@@ -108,7 +108,11 @@ pub fn rights(role: Role) -> Vec<Right> {
 
 /// Every function that the rights speak of, also those that nobody but the owner may call.
 pub fn functions() -> Vec<&'static str> {
-    include_str!("rights.txt").lines().filter_map(|line| line.split_once(" on function ")).map(|(_, name)| name).collect()
+    include_str!("rights.txt")
+        .lines()
+        .filter_map(|line| line.split_once(" on function "))
+        .map(|(_, name)| name)
+        .collect()
 }
 
 /// Whether an object is flowsmith's own, so that who may do what there is its business.

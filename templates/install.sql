@@ -110,3 +110,25 @@ begin
 end
 {{ outer }};
 {% endfor %}
+-- ─── Recovery of stalled tasks: by pg_cron where it is installed, else by workers. A job that is there is left as it is.
+
+do {{ outer }}
+declare
+  version text := (select e.extversion from pg_catalog.pg_extension e where e.extname = 'pg_cron');
+begin
+  if version is null or to_regclass('flowsmith.engine') is null or to_regprocedure('pgflow.requeue_stalled_tasks()') is null then
+    return;
+  end if;
+  if not has_schema_privilege('cron', 'usage') then
+    raise warning 'flowsmith: pg_cron is installed, but the role % may not use it; a job that calls pgflow.requeue_stalled_tasks() is not made', quote_ident(current_user);
+    return;
+  end if;
+  if not exists (select from cron.job j where j.jobname = {{ recovery_job | literal }} and j.database = current_database()) then
+    perform cron.schedule(
+      {{ recovery_job | literal }},
+      -- Seconds came with 1.5.
+      case when string_to_array(split_part(version, '-', 1), '.')::int[] >= array[1, 5] then '15 seconds' else '* * * * *' end,
+      'select pgflow.requeue_stalled_tasks()');
+  end if;
+end
+{{ outer }};

@@ -57,6 +57,13 @@ pub(crate) fn words(report: &InstallReport) -> String {
         EngineAction::UpToDate(version) => format!("engine version {version} is up to date"),
         EngineAction::LeftOfficial(level) => format!("pgflow's engine {level} left as it is"),
     };
+    let recovery = match (report.database.has_pg_cron, report.database.has_cron_job) {
+        (true, Some(true)) => ", pg_cron recovers stalled tasks",
+        (true, _) if report.database.has_recovery => {
+            ", pg_cron has no job that recovers stalled tasks: see `flowsmith doctor`"
+        }
+        _ => "",
+    };
     let pgmq = match report.pgmq {
         PgmqAction::Kept => "kept",
         PgmqAction::CreatedExtension => "created as an extension",
@@ -65,5 +72,5 @@ pub(crate) fn words(report: &InstallReport) -> String {
             "installed as plain SQL, since this role may not create the extension that the server has"
         }
     };
-    format!("{engine}, pgmq {pgmq}")
+    format!("{engine}, pgmq {pgmq}{recovery}")
 }

@@ -9,6 +9,9 @@ use crate::database::LOCK_KEY;
 use crate::engine::scripts::{ENGINE, LEDGER, Script};
 use crate::migration::quote;
 
+/// The name of pg_cron's job that recovers stalled tasks: the one that pgflow's own engine gives it.
+const RECOVERY_JOB: &str = "pgflow_requeue_stalled_tasks";
+
 /// Everything that `install` runs besides pgmq, as SQL for psql or another migration tool. Safe to run again.
 pub fn install_script(input_style: InputStyle) -> String {
     let scripts = || LEDGER.iter().chain(ENGINE).map(|script| script.sql);
@@ -23,6 +26,7 @@ pub fn install_script(input_style: InputStyle) -> String {
                 tool_version: env!("CARGO_PKG_VERSION"),
                 lock_key: LOCK_KEY,
                 input_style: input_style.as_str(),
+                recovery_job: RECOVERY_JOB,
                 outer: quote::dollar_tag("install", scripts()),
                 inner: quote::dollar_tag("script", scripts()),
                 ledger: rendered(LEDGER),
@@ -38,6 +42,7 @@ struct ScriptContext {
     tool_version: &'static str,
     lock_key: i64,
     input_style: &'static str,
+    recovery_job: &'static str,
     outer: String,
     inner: String,
     ledger: Vec<Rendered>,

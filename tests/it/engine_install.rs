@@ -111,6 +111,24 @@ async fn the_input_style_is_chosen_once() {
     assert!(public.is_empty(), "{public:?}");
 }
 
+#[tokio::test]
+async fn whoever_holds_the_lock_is_named() {
+    let database = Database::create().await;
+    let holder = &mut database.options().application_name("a long apply").connect().await.unwrap();
+    // No schema flowsmith yet, and so no function that has the key.
+    execute(holder, "begin; select pg_advisory_xact_lock(7380396448181741940)").await;
+    let pid = text(holder, "pg_backend_pid()").await.unwrap();
+    let hasty = database.options().options([("lock_timeout", "50ms")]);
+    let error = install(&hasty, InputStyle::Separate).await.unwrap_err();
+    assert_eq!(error.code(), "FS913");
+    let words = error.to_string();
+    assert!(words.starts_with("an apply or another install holds the lock after 0."), "{words}");
+    assert!(words.contains(&format!(" s of waiting (postgres (a long apply, pid {pid}, local) since 20")), "{words}");
+    assert_eq!(text(holder, "to_regnamespace('pgflow')").await, None);
+    execute(holder, "commit").await;
+    install(&hasty, InputStyle::Separate).await.unwrap();
+}
+
 /// Runs a script as the script itself says.
 fn psql(database: &Database, script: &str) -> (bool, String) {
     let mut file = tempfile::NamedTempFile::new().unwrap();

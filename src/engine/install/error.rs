@@ -60,8 +60,8 @@ pub enum InstallError {
     ForeignEngine,
     /// Someone else holds the lock.
     #[error(
-        "an apply or another install holds the lock after {} s of waiting{}: wait for it, then run this again",
-        waited.as_secs(),
+        "an apply or another install holds the lock after {:.1} s of waiting{}: wait for it, then run this again",
+        waited.as_secs_f64(),
         holder.as_ref().map(|holder| format!(" ({holder})")).unwrap_or_default()
     )]
     Locked {

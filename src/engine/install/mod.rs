@@ -7,7 +7,7 @@
 mod error;
 mod script;
 
-use std::time::Duration;
+use std::time::Instant;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
@@ -26,9 +26,6 @@ pub const OLDEST_PGMQ: [u32; 3] = [1, 4, 4];
 
 /// The oldest server, as `server_version_num`.
 pub const OLDEST_SERVER: i32 = 140_000;
-
-/// Whoever holds the lock for longer is applying something large: better said than waited for in silence.
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What `start_tasks` puts into the input of a single step. Chosen when the engine is installed, and kept from then on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -143,13 +140,10 @@ async fn install_on(pool: &PgPool, script: String, only_ours: bool) -> Result<In
 
     let mut connection = pool.acquire().await?;
     let mut transaction = connection.begin().await?;
-    let limits = format!(
-        "set transaction isolation level read committed; set local lock_timeout = {}",
-        LOCK_PATIENCE.as_millis()
-    );
-    sqlx::raw_sql(AssertSqlSafe(limits)).execute(&mut *transaction).await?;
+    sqlx::raw_sql(include_str!("limits.sql")).execute(&mut *transaction).await?;
+    let asked = Instant::now();
     if let Lock::Held(holder) = database::take(&mut transaction).await? {
-        return Err(InstallError::Locked { waited: LOCK_PATIENCE, holder });
+        return Err(InstallError::Locked { waited: asked.elapsed(), holder });
     }
     sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut *transaction).await?;
     transaction.commit().await?;

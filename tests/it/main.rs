@@ -27,6 +27,7 @@ mod hostile_values;
 mod laws;
 mod migration_cases;
 mod official;
+mod pgmq_versions;
 mod plpgsql;
 mod program;
 mod properties;

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::{PgConnection, Row};
+use minijinja::{Environment, UndefinedBehavior};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use crate::database::DatabaseError;
+use crate::migration::quote::literal;
 
 /// A schema and its committed lines. A test compares them with an installed one, and writes them with `UPDATE=1`.
 #[derive(Debug, Clone, Copy)]
@@ -27,8 +29,14 @@ impl Schema {
     /// # Errors
     /// Where the connection fails.
     pub async fn read(self, connection: &mut PgConnection) -> Result<Vec<String>, DatabaseError> {
-        let rows =
-            sqlx::query(include_str!("schema.sql")).persistent(false).bind(self.name).fetch_all(connection).await?;
+        let mut templates = Environment::new();
+        templates.set_undefined_behavior(UndefinedBehavior::Strict);
+        templates.add_filter("literal", |text: &str| literal(text));
+        // As plain text: a bound value would take two round trips, which a transaction pooler may send to different servers.
+        let text = templates
+            .render_str(include_str!("../../templates/schema.sql"), minijinja::context! { schema => self.name })
+            .expect("the template reads the name only");
+        let rows = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(connection).await?;
         Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
     }
 

@@ -1,4 +1,5 @@
--- The schema $1 in canonical lines, one object a line, the same on every PostgreSQL from 14 to 18.
+{#- Fields: `schema`, its name. -#}
+-- The schema in canonical lines, one object a line, the same on every PostgreSQL from 14 to 18.
 --
 -- A function is told by its signature and the MD5 of its source with LF line ends. SQL-standard bodies are kept parsed and
 -- printed differently from version to version, so these have no hash; nor would input_style, which an install chooses.
@@ -6,7 +7,7 @@
 
 with
 schema as (
-  select oid from pg_catalog.pg_namespace where nspname = $1::text
+  select oid from pg_catalog.pg_namespace where nspname = {{ schema | literal }}
 ),
 relation as (
   select c.oid, c.relname, c.relkind, c.relacl, c.relowner, c.reloptions

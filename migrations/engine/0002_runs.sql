@@ -16,23 +16,68 @@
 -- Lock order, which replaces the one in part 1; no two functions of the engine can deadlock, since each takes what it
 -- takes in this order:
 --
---   1. states of started steps   by (run_id, step_slug)   the mutex of a step's tasks: complete and fail take it first
---   2. runs                      by run_id                taken only where the step may finish, so the tasks of one map
---                                                         meet on their own step's state only
---   3. tasks                     by primary key or message; start_tasks and the recovery take tasks without 1 and 2, and
---                                nothing but messages afterwards
---   4. states of waiting steps   of runs that are held: nobody else touches them
---   5. queue messages            by msg_id
+--   1. tasks            by primary key, or by message in start_tasks and the recovery, which take only 5 after it
+--   2. states of steps that were started   by (run_id, step_slug): where the tasks of one map meet
+--   3. runs             by run_id; only where a step finishes, so that the tasks of a map seldom wait for their run
+--   4. states of steps that wait           of runs that are held; nobody else touches them
+--   5. queue messages   by msg_id
 --
--- Statements that lock more than one row run with sequential and bitmap scans off: an index scan visits rows in the order
--- of its key, so the order above holds. It also keeps plans good which were made while the tables were small: they grow
--- by thousands of rows a second, and statistics come a minute later.
+-- Whether a step or run has ended meanwhile is read without a lock before 1. A task that completes in that very moment is as
+-- if it had completed just before: counters go on counting, nothing new is started.
 --
--- Whether a run has failed meanwhile is read without a lock where 2 is not taken. A task that completes in that moment
--- is as if it had completed just before.
+-- How statements find rows. Tables grow by thousands of rows a second while statistics come a minute later, so no plan here
+-- may depend on sizes. Functions that clients call switch off every plan but index scans and nested loops, for themselves
+-- and for what they call, and make each plan once a session. Sets are looked up one by one, by `cross join lateral (… offset
+-- 0)` on a whole key, and updated by the place (ctid) that this found: a scan of a table cannot be chosen then. Partial
+-- indexes are on conditions that only their own statement names.
 --
 -- Times are the clock's, not the transaction's, so that durations are true in a transaction that also does the work, and
 -- never before the time that they follow, whatever the clock does.
+
+
+-- ─── Fewer checks ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- PostgreSQL prepares every check of a table anew for each statement that writes to it, which was half the cost of writing
+-- one row. What part 1 says in many checks is said in few, of the tables that every task writes to.
+alter table pgflow.step_tasks
+  drop constraint attempts_count_nonnegative,
+  drop constraint requeued_count_nonnegative,
+  drop constraint completed_at_or_failed_at,
+  drop constraint started_at_is_after_queued_at,
+  drop constraint completed_at_is_after_queued_at,
+  drop constraint completed_at_is_after_started_at,
+  drop constraint failed_at_is_after_queued_at,
+  drop constraint failed_at_is_after_started_at,
+  add constraint counts_are_nonnegative check (least(attempts_count, requeued_count) >= 0),
+  add constraint times_are_ordered check (coalesce(completed_at, failed_at, started_at, queued_at) >= coalesce(started_at, queued_at));
+
+alter table pgflow.step_states
+  drop constraint step_states_initial_tasks_check,
+  drop constraint step_states_remaining_deps_check,
+  drop constraint started_at_is_after_created_at,
+  drop constraint completed_at_is_after_started_at,
+  drop constraint failed_at_is_after_started_at,
+  drop constraint skipped_at_is_after_created_at,
+  add constraint counts_are_nonnegative check (least(initial_tasks, remaining_deps) >= 0),
+  add constraint times_are_ordered check (
+    coalesce(completed_at, failed_at, skipped_at, started_at, created_at) >= coalesce(started_at, created_at)
+    and coalesce(started_at, created_at) >= created_at);
+
+alter table pgflow.runs
+  drop constraint completed_at_is_after_started_at,
+  drop constraint failed_at_is_after_started_at,
+  add constraint times_are_ordered check (coalesce(completed_at, failed_at, started_at) >= started_at);
+
+
+-- ─── Indexes of tasks ───────────────────────────────────────────────────────────────────────────────────────────────
+
+-- Tasks that nobody has started, which start_tasks finds by their messages, and tasks that somebody works on, which the
+-- recovery finds by age. Both hold unfinished tasks only, so they stay small whatever the number of finished ones.
+drop index pgflow.step_tasks_queued;
+drop index pgflow.step_tasks_started;
+create index step_tasks_waiting on pgflow.step_tasks (flow_slug, message_id) where started_at is null;
+create index step_tasks_working on pgflow.step_tasks (started_at)
+  where started_at is not null and completed_at is null and failed_at is null and permanently_stalled_at is null;
 
 -- ─── Pausing ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -57,8 +102,6 @@ alter table pgflow.runs set (fillfactor = 70);
 create function pgflow._set_vt(queue_name text, msg_ids bigint[], vt_offsets integer[]) returns void
 language plpgsql
 set search_path = ''
-set enable_seqscan = off
-set enable_bitmapscan = off
 as $$
 begin
   execute format(
@@ -78,6 +121,11 @@ create function pgflow.set_vt_batch(queue_name text, msg_ids bigint[], vt_offset
 returns table (msg_id bigint, read_ct integer, enqueued_at timestamptz, vt timestamptz, message jsonb, headers jsonb)
 language plpgsql
 set search_path = ''
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 begin
   if msg_ids is null or vt_offsets is null or cardinality(msg_ids) = 0 or cardinality(vt_offsets) = 0 then
@@ -101,8 +149,6 @@ $$;
 create function pgflow._archive(queue_name text, msg_ids bigint[]) returns void
 language plpgsql
 set search_path = ''
-set enable_seqscan = off
-set enable_bitmapscan = off
 as $$
 begin
   if cardinality(msg_ids) = 1 then
@@ -116,53 +162,80 @@ $$;
 
 -- ─── What becomes of a step ─────────────────────────────────────────────────────────────────────────────────────────
 
--- Starts ready steps: a task and its message for each element, in one batch a queue and start delay.
-create function pgflow._start_steps(ready pgflow.step_states[]) returns void
+-- Starts ready steps, and returns them as they are now; their tasks are still to be queued.
+create function pgflow._start_steps(ready pgflow.step_states[]) returns pgflow.step_states[]
 language plpgsql
 set search_path = ''
-set enable_seqscan = off
-set enable_bitmapscan = off
 as $$
 declare
   clock   constant timestamptz := clock_timestamp();
   started pgflow.step_states[];
 begin
-  with changed as (
+  with told as (
     update pgflow.step_states s
     set status = 'started', remaining_tasks = s.initial_tasks, started_at = greatest(clock, s.created_at)
     from unnest(ready) r
-    where s.run_id = r.run_id and s.step_slug = r.step_slug and s.status = 'created'
+    cross join lateral (
+      select x.ctid from pgflow.step_states x where x.run_id = r.run_id and x.step_slug = r.step_slug offset 0) place
+    where s.ctid = place.ctid
     returning s as state
   )
-  select array_agg(c.state order by (c.state).run_id, (c.state).step_slug) into started from changed c;
+  select array_agg(t.state) into started from told t;
+  return started;
+end
+$$;
 
-  with batch as (
-    select t.flow_slug, t.start_delay, array_agg(t.run_id) as run_ids, array_agg(t.step_slug) as step_slugs,
-           array_agg(t.task_index) as task_indexes,
-           array_agg(jsonb_build_object(
-             'flow_slug', t.flow_slug, 'run_id', t.run_id, 'step_slug', t.step_slug, 'task_index', t.task_index)) as messages
-    from (
-      select s.flow_slug, s.run_id, s.step_slug, i.task_index, coalesce(step.opt_start_delay, 0) as start_delay
-      from unnest(started) s
-      join pgflow.steps step on step.flow_slug = s.flow_slug and step.step_slug = s.step_slug
-      cross join generate_series(0, s.initial_tasks - 1) i (task_index)
-      order by s.flow_slug, start_delay, s.run_id, s.step_slug, i.task_index
-    ) t
-    group by t.flow_slug, t.start_delay
-  )
-  insert into pgflow.step_tasks (flow_slug, run_id, step_slug, task_index, message_id, queued_at)
-  select b.flow_slug, sent.run_id, sent.step_slug, sent.task_index, sent.message_id, clock
-  from batch b
-  cross join lateral rows from (
-    pgmq.send_batch(b.flow_slug, b.messages, b.start_delay), unnest(b.run_ids), unnest(b.step_slugs), unnest(b.task_indexes)
-  ) sent (message_id, run_id, step_slug, task_index);
+-- Queues the tasks of steps that have just started, a message for each element, in one batch a queue and start delay, and
+-- tells of it. A single task, which most calls have to send, goes the short way. retry_run leaves out the tasks that there
+-- are already, which have completed.
+create function pgflow._send_tasks(started pgflow.step_states[], but_completed boolean default false) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  clock constant timestamptz := clock_timestamp();
+  one   pgflow.step_states;
+  delay integer;
+begin
+  if cardinality(started) = 1 and started[1].initial_tasks = 1 then
+    one := started[1];
+    select coalesce(s.opt_start_delay, 0) into delay
+    from pgflow.steps s where s.flow_slug = one.flow_slug and s.step_slug = one.step_slug;
+    insert into pgflow.step_tasks (flow_slug, run_id, step_slug, message_id, queued_at)
+    select one.flow_slug, one.run_id, one.step_slug, pgmq.send(one.flow_slug, jsonb_build_object(
+      'flow_slug', one.flow_slug, 'run_id', one.run_id, 'step_slug', one.step_slug, 'task_index', 0), delay), clock;
+  else
+    with batch as (
+      select t.flow_slug, t.start_delay, array_agg(t.run_id) as run_ids, array_agg(t.step_slug) as step_slugs,
+             array_agg(t.task_index) as task_indexes,
+             array_agg(jsonb_build_object(
+               'flow_slug', t.flow_slug, 'run_id', t.run_id, 'step_slug', t.step_slug, 'task_index', t.task_index)) as messages
+      from (
+        select s.flow_slug, s.run_id, s.step_slug, i.task_index, coalesce(step.opt_start_delay, 0) as start_delay
+        from unnest(started) s
+        join pgflow.steps step on step.flow_slug = s.flow_slug and step.step_slug = s.step_slug
+        cross join generate_series(0, s.initial_tasks - 1) i (task_index)
+        where not but_completed or not exists (
+          select from pgflow.step_tasks t
+          where t.run_id = s.run_id and t.step_slug = s.step_slug and t.task_index = i.task_index)
+        order by s.flow_slug, start_delay, s.run_id, s.step_slug, i.task_index
+      ) t
+      group by t.flow_slug, t.start_delay
+    )
+    insert into pgflow.step_tasks (flow_slug, run_id, step_slug, task_index, message_id, queued_at)
+    select b.flow_slug, sent.run_id, sent.step_slug, sent.task_index, sent.message_id, clock
+    from batch b
+    cross join lateral rows from (
+      pgmq.send_batch(b.flow_slug, b.messages, b.start_delay), unnest(b.run_ids), unnest(b.step_slugs), unnest(b.task_indexes)
+    ) sent (message_id, run_id, step_slug, task_index);
+  end if;
 
   perform realtime.send(
     jsonb_build_object(
       'event_type', 'step:started', 'run_id', s.run_id, 'step_slug', s.step_slug, 'status', s.status,
       'started_at', s.started_at, 'remaining_tasks', s.remaining_tasks, 'remaining_deps', s.remaining_deps),
     'step:' || s.step_slug || ':started', 'pgflow:run:' || s.run_id, false)
-  from unnest(started) s;
+  from (select s.* from unnest(started) s order by s.run_id, s.step_slug) s;
 end
 $$;
 
@@ -170,8 +243,6 @@ $$;
 create function pgflow._complete_taskless(ready pgflow.step_states[]) returns pgflow.step_states[]
 language plpgsql
 set search_path = ''
-set enable_seqscan = off
-set enable_bitmapscan = off
 as $$
 declare
   clock     constant timestamptz := clock_timestamp();
@@ -182,7 +253,9 @@ begin
     set status = 'completed', remaining_tasks = 0, output = '[]',
         started_at = greatest(clock, s.created_at), completed_at = greatest(clock, s.created_at)
     from unnest(ready) r
-    where s.run_id = r.run_id and s.step_slug = r.step_slug and s.status = 'created'
+    cross join lateral (
+      select x.ctid from pgflow.step_states x where x.run_id = r.run_id and x.step_slug = r.step_slug offset 0) place
+    where s.ctid = place.ctid
     returning s as state
   )
   select array_agg(c.state order by step.step_index) into completed
@@ -203,8 +276,6 @@ $$;
 create function pgflow._skip(steps pgflow.step_states[], reason text, error text, cascade boolean) returns pgflow.step_states[]
 language plpgsql
 set search_path = ''
-set enable_seqscan = off
-set enable_bitmapscan = off
 as $$
 declare
   skipped pgflow.step_states[];
@@ -222,7 +293,9 @@ begin
         skip_reason = case when b.is_cause then reason else 'dependency_skipped' end,
         error_message = case when b.is_cause then error end
     from below b
-    where s.run_id = b.run_id and s.step_slug = b.step_slug and s.status in ('created', 'started')
+    cross join lateral (
+      select x.ctid from pgflow.step_states x where x.run_id = b.run_id and x.step_slug = b.step_slug offset 0) place
+    where s.ctid = place.ctid and s.status in ('created', 'started')
     returning s as state
   )
   select array_agg(c.state order by (c.state).skip_reason = 'dependency_skipped', step.step_index) into skipped
@@ -240,56 +313,70 @@ begin
 end
 $$;
 
--- Fails a step and, with it, its run.
-create function pgflow._fail_step(run_id uuid, step_slug text, error text) returns void
+-- Fails a step and, with it, its run, both held by the caller: nothing of the run will be worked on any more. What its other
+-- steps and tasks have come to stays as it is. Archives the messages of open tasks and the one given. A type violation is
+-- told of the run first and without its text.
+create function pgflow._fail_step(
+  run_id uuid, step_slug text, error text, is_violation boolean default false, message_id bigint default null
+) returns void
 language plpgsql
 set search_path = ''
 as $$
+declare
+  clock constant timestamptz := clock_timestamp();
+  state pgflow.step_states;
+  run   pgflow.runs;
 begin
   update pgflow.step_states s
-  set status = 'failed', failed_at = greatest(clock_timestamp(), s.created_at, s.started_at), error_message = error
-  where s.run_id = _fail_step.run_id and s.step_slug = _fail_step.step_slug and s.status in ('created', 'started');
+  set status = 'failed', failed_at = greatest(clock, s.created_at, s.started_at), error_message = error
+  where s.run_id = _fail_step.run_id and s.step_slug = _fail_step.step_slug
+  returning s.* into state;
+  update pgflow.runs r
+  set status = 'failed', failed_at = greatest(clock, r.started_at)
+  where r.run_id = _fail_step.run_id
+  returning r.* into run;
 
+  if is_violation then
+    perform pgflow._send_run_failed(run);
+  end if;
   perform realtime.send(
     jsonb_build_object(
-      'event_type', 'step:failed', 'run_id', s.run_id, 'step_slug', s.step_slug, 'status', s.status,
-      'error_message', s.error_message, 'failed_at', s.failed_at),
-    'step:' || s.step_slug || ':failed', 'pgflow:run:' || s.run_id, false)
-  from pgflow.step_states s
-  where s.run_id = _fail_step.run_id and s.step_slug = _fail_step.step_slug;
+      'event_type', 'step:failed', 'run_id', state.run_id, 'step_slug', state.step_slug, 'status', state.status,
+      'error_message', state.error_message, 'failed_at', state.failed_at),
+    'step:' || state.step_slug || ':failed', 'pgflow:run:' || state.run_id, false);
+  if not is_violation then
+    perform pgflow._send_run_failed(run, jsonb_build_object('error_message', error));
+  end if;
+  perform pgflow._archive_open(run, message_id);
 end
 $$;
 
 
 -- ─── What becomes of a run ──────────────────────────────────────────────────────────────────────────────────────────
 
--- Fails a started run that the caller holds: nothing of it will be worked on any more. What its other steps have come to
--- stays as it is. The event has an error where there is one to tell.
-create function pgflow._fail_run(run_id uuid, error text, has_error boolean) returns void
+-- The event of a failed run, with what else there is to tell.
+create function pgflow._send_run_failed(run pgflow.runs, more jsonb default '{}') returns void
 language plpgsql
 set search_path = ''
-set enable_seqscan = off
-set enable_bitmapscan = off
 as $$
-declare
-  run pgflow.runs;
 begin
-  update pgflow.runs r
-  set status = 'failed', failed_at = greatest(clock_timestamp(), r.started_at)
-  where r.run_id = _fail_run.run_id
-  returning r.* into run;
-
-  perform pgflow._archive(run.flow_slug, array(
-    select t.message_id from pgflow.step_tasks t
-    where t.run_id = run.run_id and t.status in ('queued', 'started')
-    order by t.message_id));
-
   perform realtime.send(
     jsonb_build_object(
       'event_type', 'run:failed', 'run_id', run.run_id, 'flow_slug', run.flow_slug, 'status', run.status,
-      'failed_at', run.failed_at)
-    || case when has_error then jsonb_build_object('error_message', error) else '{}' end,
+      'failed_at', run.failed_at) || more,
     'run:failed', 'pgflow:run:' || run.run_id, false);
+end
+$$;
+
+-- Archives the messages of a run's open tasks, and one more.
+create function pgflow._archive_open(run pgflow.runs, message_id bigint) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform pgflow._archive(run.flow_slug, array(
+    select t.message_id from pgflow.step_tasks t
+    where t.run_id = run.run_id and (t.status in ('queued', 'started') or t.message_id = _archive_open.message_id)));
 end
 $$;
 
@@ -298,8 +385,6 @@ $$;
 create function pgflow._settle_runs(run_ids uuid[], done integer[]) returns void
 language plpgsql
 set search_path = ''
-set enable_seqscan = off
-set enable_bitmapscan = off
 as $$
 declare
   completed pgflow.runs[];
@@ -320,7 +405,8 @@ begin
           where s.run_id = r.run_id
             and not exists (select from pgflow.deps d where d.flow_slug = s.flow_slug and d.dep_slug = s.step_slug)) end
     from counted c
-    where r.run_id = c.run_id
+    cross join lateral (select x.ctid from pgflow.runs x where x.run_id = c.run_id offset 0) place
+    where r.ctid = place.ctid
     returning r as run
   )
   select array_agg(c.run) filter (where (c.run).status = 'completed') into completed from changed c;
@@ -339,34 +425,53 @@ $$;
 
 -- ─── Going on ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
--- Tells the dependents of steps that are done, completed or skipped, and returns those that are ready now. A map learns
--- how many tasks it will have: one an element, none after a skipped dependency.
-create function pgflow._release(done pgflow.step_states[]) returns pgflow.step_states[]
+-- Tells the dependents of steps that are done, completed or skipped. A map learns how many tasks it will have: one an
+-- element, none after a skipped dependency. Of the steps that are ready now, those of a run named in `starting` are started
+-- at once where no ready step has a condition or lacks a task, which is the ordinary case; any other is returned as ready.
+create function pgflow._release(
+  done pgflow.step_states[], starting uuid[], out ready pgflow.step_states[], out started pgflow.step_states[]
+)
 language plpgsql
 set search_path = ''
-set enable_seqscan = off
-set enable_bitmapscan = off
 as $$
 declare
-  ready pgflow.step_states[];
+  clock constant timestamptz := clock_timestamp();
 begin
   with edge as (
-    select f.run_id, d.step_slug, count(*)::integer as released,
+    select f.flow_slug, f.run_id, d.step_slug, count(*)::integer as released,
            max(case when f.status = 'skipped' then 0
                     when jsonb_typeof(f.output) = 'array' then jsonb_array_length(f.output) end) as elements
     from unnest(done) f
     join pgflow.deps d on d.flow_slug = f.flow_slug and d.dep_slug = f.step_slug
-    group by f.run_id, d.step_slug
+    group by f.flow_slug, f.run_id, d.step_slug
+  ),
+  dependent as (
+    select x.*, e.released, e.run_id = any (starting) and not coalesce(
+             bool_or(step.has_condition or x.tasks = 0) filter (where x.is_ready) over (), false) as may_start
+    from edge e
+    cross join lateral (
+      select y.ctid, y.remaining_deps = e.released as is_ready, coalesce(y.initial_tasks, e.elements) as tasks
+      from pgflow.step_states y
+      where y.run_id = e.run_id and y.step_slug = e.step_slug and y.status = 'created' offset 0) x
+    cross join lateral (
+      select y.required_input_pattern is not null or y.forbidden_input_pattern is not null as has_condition
+      from pgflow.steps y where y.flow_slug = e.flow_slug and y.step_slug = e.step_slug offset 0) step
   ),
   told as (
     update pgflow.step_states s
-    set remaining_deps = s.remaining_deps - e.released, initial_tasks = coalesce(s.initial_tasks, e.elements)
-    from edge e
-    where s.run_id = e.run_id and s.step_slug = e.step_slug and s.status = 'created'
+    set remaining_deps  = s.remaining_deps - d.released,
+        initial_tasks   = d.tasks,
+        status          = case when d.is_ready and d.may_start then 'started' else s.status end,
+        remaining_tasks = case when d.is_ready and d.may_start then d.tasks end,
+        started_at      = case when d.is_ready and d.may_start then greatest(clock, s.created_at) end
+    from dependent d
+    where s.ctid = d.ctid
     returning s as state
   )
-  select array_agg(t.state) into ready from told t where (t.state).remaining_deps = 0;
-  return ready;
+  select array_agg(t.state) filter (where (t.state).status = 'created' and (t.state).remaining_deps = 0),
+         array_agg(t.state) filter (where (t.state).status = 'started')
+    into ready, started
+  from told t;
 end
 $$;
 
@@ -379,8 +484,6 @@ $$;
 create function pgflow._resolve(ready pgflow.step_states[], out startable pgflow.step_states[], out done integer)
 language plpgsql
 set search_path = ''
-set enable_seqscan = off
-set enable_bitmapscan = off
 as $$
 declare
   undecided pgflow.step_states[] := ready;
@@ -419,7 +522,6 @@ begin
 
       if failing is not null then
         perform pgflow._fail_step(failing[1].run_id, failing[1].step_slug, 'Condition not met');
-        perform pgflow._fail_run(failing[1].run_id, 'Condition not met', true);
         startable := null;
         return;
       end if;
@@ -430,7 +532,7 @@ begin
       if skipping is not null then
         skipping := pgflow._skip(skipping, 'condition_unmet', null, false);
         done := done + cardinality(skipping);
-        undecided := pgflow._release(skipping);
+        undecided := (pgflow._release(skipping, null)).ready;
       end if;
       startable := startable || met;
     end loop;
@@ -441,45 +543,155 @@ begin
     exit when taskless is null;
     taskless := pgflow._complete_taskless(taskless);
     done := done + cardinality(taskless);
-    undecided := pgflow._release(taskless);
+    undecided := (pgflow._release(taskless, null)).ready;
   end loop;
 end
 $$;
 
--- What every change of a run ends with, the runs being held: ready steps are resolved and started, done steps counted.
--- done[i] steps of run_ids[i] are done already.
-create function pgflow._go_on(ready pgflow.step_states[], run_ids uuid[], done integer[]) returns void
+-- What every change of a run ends with, the runs being held: ready steps are resolved and started, the tasks of those that
+-- have started already are queued, and done steps counted: done[i] of run_ids[i].
+create function pgflow._go_on(
+  ready pgflow.step_states[], started pgflow.step_states[], run_ids uuid[], done integer[]
+) returns void
 language plpgsql
 set search_path = ''
-set enable_seqscan = off
-set enable_bitmapscan = off
 as $$
 declare
-  startable pgflow.step_states[] := ready;
+  startable pgflow.step_states[];
   resolved  record;
 begin
-  -- Most ready steps have tasks and no condition.
-  if ready is not null and exists (
-    select from unnest(ready) r
-    join pgflow.steps step on step.flow_slug = r.flow_slug and step.step_slug = r.step_slug
-    where r.initial_tasks = 0 or step.required_input_pattern is not null or step.forbidden_input_pattern is not null
-  ) then
-    startable := null;
+  if ready is not null then
     for resolved in
-      select r.run_id, (pgflow._resolve(array_agg(r))).* from unnest(ready) r group by r.run_id order by r.run_id
+      select one.run_id, result.startable, result.done
+      from (select r.run_id, array_agg(r) as ready from unnest(ready) r group by r.run_id order by r.run_id) one
+      cross join lateral pgflow._resolve(one.ready) result
     loop
       startable := startable || resolved.startable;
       run_ids := run_ids || resolved.run_id;
       done := done || resolved.done;
     end loop;
+    if startable is not null then
+      started := started || pgflow._start_steps(startable);
+    end if;
   end if;
 
-  if startable is not null then
-    perform pgflow._start_steps(startable);
+  if started is not null then
+    perform pgflow._send_tasks(started);
   end if;
   if run_ids is not null then
     perform pgflow._settle_runs(run_ids, done);
   end if;
+end
+$$;
+
+-- What a step whose tasks have all completed has for output: that of its one task, or of a map's tasks in their order.
+create function pgflow._step_output(run_id uuid, step_slug text, step_type text) returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  if step_type = 'map' then
+    return (
+      select jsonb_agg(t.output order by t.task_index) from pgflow.step_tasks t
+      where t.run_id = _step_output.run_id and t.step_slug = _step_output.step_slug);
+  end if;
+  return (
+    select t.output from pgflow.step_tasks t
+    where t.run_id = _step_output.run_id and t.step_slug = _step_output.step_slug and t.task_index = 0);
+end
+$$;
+
+-- What follows when steps have just completed: their events, their runs, their dependents. Takes the runs. Where one has
+-- failed in this moment, only the counters go on.
+create function pgflow._finish(completed pgflow.step_states[], have_dependents boolean) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  running uuid[];
+  ready   pgflow.step_states[];
+  started pgflow.step_states[];
+begin
+  running := array(
+    select r.run_id
+    from (select distinct s.run_id from unnest(completed) s order by s.run_id) held
+    cross join lateral (
+      select x.run_id, x.status from pgflow.runs x where x.run_id = held.run_id for no key update offset 0) r
+    where r.status = 'started');
+
+  perform realtime.send(
+    jsonb_build_object(
+      'event_type', 'step:completed', 'run_id', s.run_id, 'step_slug', s.step_slug, 'status', s.status,
+      'output', s.output, 'completed_at', s.completed_at),
+    'step:' || s.step_slug || ':completed', 'pgflow:run:' || s.run_id, false)
+  from unnest(completed) s;
+
+  if have_dependents then
+    select r.ready, r.started into ready, started from pgflow._release(completed, running) r;
+    if ready is not null then
+      ready := (select array_agg(r) from unnest(ready) r where r.run_id = any (running));
+    end if;
+  end if;
+  perform pgflow._go_on(
+    ready, started, array(select s.run_id from unnest(completed) s), array_fill(1, array[cardinality(completed)]));
+end
+$$;
+
+-- Whether a started task's output is refused: a map needs it as an array and it is none. Then the task fails, and with it
+-- its step and run.
+create function pgflow._refuse_output(run_id uuid, step_slug text, task_index integer, output jsonb) returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  type constant text := coalesce(jsonb_typeof(output), 'null');
+  map  text;
+  task pgflow.step_tasks;
+begin
+  select m.step_slug into map
+  from pgflow.step_states s
+  join pgflow.deps d on d.flow_slug = s.flow_slug and d.dep_slug = s.step_slug
+  join pgflow.step_states m on m.run_id = s.run_id and m.step_slug = d.step_slug
+  where s.run_id = _refuse_output.run_id and s.step_slug = _refuse_output.step_slug and s.status = 'started'
+    and m.initial_tasks is null
+  order by m.step_slug limit 1;
+  if not found then
+    return false;
+  end if;
+
+  update pgflow.step_tasks t
+  set status = 'failed', output = _refuse_output.output, failed_at = greatest(clock_timestamp(), t.started_at),
+      error_message = format('[TYPE_VIOLATION] Produced %s instead of array', type)
+  where t.run_id = _refuse_output.run_id and t.step_slug = _refuse_output.step_slug
+    and t.task_index = _refuse_output.task_index and t.status = 'started'
+  returning t.* into task;
+  if found then
+    perform from pgflow.step_states s
+    where s.run_id = task.run_id and s.step_slug = task.step_slug for no key update;
+    perform from pgflow.runs r where r.run_id = task.run_id and r.status = 'started' for no key update;
+    if found then
+      perform pgflow._fail_step(
+        task.run_id, task.step_slug,
+        format('[TYPE_VIOLATION] Map step %s expects array input but dependency %s produced %s', map, task.step_slug, type),
+        true, task.message_id);
+    end if;
+  end if;
+  return true;
+end
+$$;
+
+-- Archives the message of a task whose step is over, in a run that has not failed.
+create function pgflow._archive_late(run_id uuid, step_slug text, task_index integer) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform pgmq.archive(t.flow_slug, t.message_id)
+  from pgflow.step_tasks t
+  join pgflow.step_states s on s.run_id = t.run_id and s.step_slug = t.step_slug
+  join pgflow.runs r on r.run_id = t.run_id
+  where t.run_id = _archive_late.run_id and t.step_slug = _archive_late.step_slug and t.task_index = _archive_late.task_index
+    and s.status not in ('created', 'started') and r.status <> 'failed';
 end
 $$;
 
@@ -493,14 +705,18 @@ $$;
 create function pgflow.start_flow(flow_slug text, input jsonb, run_id uuid default null) returns setof pgflow.runs
 language plpgsql
 set search_path = ''
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
   -- What a root map maps.
   elements constant integer := case when jsonb_typeof(input) = 'array' then jsonb_array_length(input) end;
   run      pgflow.runs;
   ready    pgflow.step_states[];
+  started  pgflow.step_states[];
 begin
   if elements is null and exists (
     select from pgflow.steps s
@@ -525,21 +741,35 @@ begin
       'status', run.status, 'remaining_steps', run.remaining_steps, 'started_at', run.started_at),
     'run:started', 'pgflow:run:' || run.run_id, false);
 
-  with created as (
-    insert into pgflow.step_states as s (flow_slug, run_id, step_slug, remaining_deps, initial_tasks, created_at)
-    select step.flow_slug, run.run_id, step.step_slug, step.deps_count,
-           case when step.step_type = 'single' then 1 when step.deps_count = 0 then elements end,
-           run.started_at
-    from pgflow.steps step
-    where step.flow_slug = run.flow_slug
+  -- Steps without dependencies start at once where none of them has a condition or lacks a task, as in _release.
+  with step as (
+    select x.step_slug, x.deps_count,
+           case when x.step_type = 'single' then 1 when x.deps_count = 0 then elements end as tasks,
+           x.deps_count = 0 and not coalesce(
+             bool_or(x.required_input_pattern is not null or x.forbidden_input_pattern is not null
+                     or x.step_type = 'map' and elements = 0) filter (where x.deps_count = 0) over (), false) as starts
+    from pgflow.steps x
+    where x.flow_slug = run.flow_slug
+  ),
+  created as (
+    insert into pgflow.step_states as s (
+      flow_slug, run_id, step_slug, status, remaining_deps, initial_tasks, remaining_tasks, created_at, started_at)
+    select run.flow_slug, run.run_id, step.step_slug, case when step.starts then 'started' else 'created' end,
+           step.deps_count, step.tasks, case when step.starts then step.tasks end,
+           run.started_at, case when step.starts then run.started_at end
+    from step
     returning s as state
   )
-  select array_agg(c.state) filter (where (c.state).remaining_deps = 0) into ready from created c;
+  select array_agg(c.state) filter (where (c.state).status = 'created' and (c.state).remaining_deps = 0),
+         array_agg(c.state) filter (where (c.state).status = 'started')
+    into ready, started
+  from created c;
 
-  if run.remaining_steps = 0 then
-    perform pgflow._settle_runs(array[run.run_id], array[0]);
+  if ready is not null or started is not null then
+    perform pgflow._go_on(ready, started, null, null);
   else
-    perform pgflow._go_on(ready, null, null);
+    -- A flow without steps.
+    perform pgflow._settle_runs(array[run.run_id], array[0]);
   end if;
   return query select r.* from pgflow.runs r where r.run_id = run.run_id;
 end
@@ -579,8 +809,6 @@ $$;
 create function pgflow._park(queue_name text, msg_ids bigint[]) returns void
 language plpgsql
 set search_path = ''
-set enable_seqscan = off
-set enable_bitmapscan = off
 as $$
 begin
   execute format('update pgmq.%I set vt = ''infinity'' where msg_id = any ($1)', 'q_' || lower(queue_name)) using msg_ids;
@@ -596,8 +824,6 @@ create function pgflow._start_tasks(flow_slug text, msg_ids bigint[], worker_id 
 returns setof pgflow.step_task_record
 language plpgsql
 set search_path = ''
-set enable_seqscan = off
-set enable_bitmapscan = off
 as $$
 begin
   -- The lock keeps resume_flow waiting, so that it finds every message that is put away here.
@@ -608,21 +834,32 @@ begin
   end if;
 
   return query
-  with started as (
+  with startable as (
+    select t.*, r.input as run_input
+    from (select distinct m.id from unnest(_start_tasks.msg_ids) m (id) order by m.id) message
+    cross join lateral (
+      select x.ctid, x.run_id, x.step_slug from pgflow.step_tasks x
+      where x.flow_slug = _start_tasks.flow_slug and x.message_id = message.id and x.started_at is null offset 0) t
+    cross join lateral (
+      select x.status from pgflow.step_states x where x.run_id = t.run_id and x.step_slug = t.step_slug offset 0) s
+    cross join lateral (select x.status, x.input from pgflow.runs x where x.run_id = t.run_id offset 0) r
+    where s.status = 'started' and r.status = 'started'
+  ),
+  started as (
     update pgflow.step_tasks t
     set status = 'started', attempts_count = t.attempts_count + 1, started_at = greatest(clock_timestamp(), t.queued_at),
         last_worker_id = _start_tasks.worker_id
-    from pgflow.step_states s, pgflow.runs r
-    where t.flow_slug = _start_tasks.flow_slug and t.message_id = any (_start_tasks.msg_ids) and t.status = 'queued'
-      and s.run_id = t.run_id and s.step_slug = t.step_slug and s.status = 'started'
-      and r.run_id = t.run_id and r.status = 'started'
-    returning t.flow_slug, t.run_id, t.step_slug, t.task_index, t.message_id, r.input as run_input
+    from startable
+    where t.ctid = startable.ctid and t.status = 'queued'
+    returning t.flow_slug, t.run_id, t.step_slug, t.task_index, t.message_id, startable.run_input
   ),
   task as (
     select t.*, step.step_type, step.deps_count, coalesce(step.opt_timeout, flow.opt_timeout) + 2 as hide_for
     from started t
-    join pgflow.steps step on step.flow_slug = t.flow_slug and step.step_slug = t.step_slug
-    join pgflow.flows flow on flow.flow_slug = t.flow_slug
+    cross join lateral (
+      select x.step_type, x.deps_count, x.opt_timeout from pgflow.steps x
+      where x.flow_slug = t.flow_slug and x.step_slug = t.step_slug offset 0) step
+    cross join lateral (select x.opt_timeout from pgflow.flows x where x.flow_slug = t.flow_slug offset 0) flow
   ),
   hidden as materialized (
     select pgflow._set_vt(_start_tasks.flow_slug, array_agg(t.message_id), array_agg(t.hide_for))
@@ -656,6 +893,11 @@ $$;
 create function pgflow.start_tasks(flow_slug text, msg_ids bigint[], worker_id uuid) returns setof pgflow.step_task_record
 language plpgsql
 set search_path = ''
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 begin
   return query select * from pgflow._start_tasks(flow_slug, msg_ids, worker_id, null);
@@ -665,21 +907,104 @@ $$;
 
 -- ─── Completing tasks ───────────────────────────────────────────────────────────────────────────────────────────────
 
--- Completes tasks: output i is that of task task_indexes[i] of step step_slugs[i] of run run_ids[i]. Returns all of them as
--- they are then, in the order given. Only a started task of a started step and run is changed; any other is left as it is,
--- so that completing twice is harmless.
+-- Completes a task of a started step in a started run with its output, and returns it as it is then. Any other task is
+-- returned as it is, so that completing twice is harmless; where its step is over, its message is archived.
+--
+-- One row at a time and without the arrays of complete_tasks, which does the same for many: a statement for one row takes
+-- half as long, and this is what workers call most.
+create function pgflow.complete_task(run_id uuid, step_slug text, task_index integer, output jsonb)
+returns setof pgflow.step_tasks
+language plpgsql
+set search_path = ''
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  clock          constant timestamptz := clock_timestamp();
+  is_single      boolean;
+  has_dependents boolean;
+  run_status     text;
+  task           pgflow.step_tasks;
+  state          pgflow.step_states;
+begin
+  select step.step_type = 'single', r.status,
+         exists (select from pgflow.deps d where d.flow_slug = step.flow_slug and d.dep_slug = step.step_slug)
+    into is_single, run_status, has_dependents
+  from pgflow.runs r join pgflow.steps step on step.flow_slug = r.flow_slug and step.step_slug = complete_task.step_slug
+  where r.run_id = complete_task.run_id;
+
+  if run_status = 'started' then
+    if is_single and has_dependents and jsonb_typeof(complete_task.output) is distinct from 'array'
+      and pgflow._refuse_output(complete_task.run_id, complete_task.step_slug, complete_task.task_index, complete_task.output)
+    then
+      null;
+    else
+      update pgflow.step_tasks t
+      set status = 'completed', output = complete_task.output, completed_at = greatest(clock, t.started_at)
+      where t.run_id = complete_task.run_id and t.step_slug = complete_task.step_slug
+        and t.task_index = complete_task.task_index and t.status = 'started'
+        and exists (
+          select from pgflow.step_states s
+          where s.run_id = complete_task.run_id and s.step_slug = complete_task.step_slug and s.status = 'started')
+      returning t.* into task;
+    end if;
+  end if;
+
+  if task.run_id is null then
+    perform pgflow._archive_late(complete_task.run_id, complete_task.step_slug, complete_task.task_index);
+    return query select t.* from pgflow.step_tasks t
+      where t.run_id = complete_task.run_id and t.step_slug = complete_task.step_slug and t.task_index = complete_task.task_index;
+    return;
+  end if;
+
+  if is_single then
+    update pgflow.step_states s
+    set remaining_tasks = 0, status = 'completed', completed_at = greatest(clock, s.started_at), output = complete_task.output
+    where s.run_id = task.run_id and s.step_slug = task.step_slug and s.status = 'started'
+    returning s.* into state;
+  else
+    update pgflow.step_states s
+    set remaining_tasks = s.remaining_tasks - 1
+    where s.run_id = task.run_id and s.step_slug = task.step_slug
+    returning s.* into state;
+    -- A statement of its own, which sees the outputs of those that the last one waited for.
+    if state.remaining_tasks = 0 and state.status = 'started' then
+      update pgflow.step_states s
+      set status = 'completed', completed_at = greatest(clock, s.started_at),
+          output = pgflow._step_output(s.run_id, s.step_slug, 'map')
+      where s.run_id = task.run_id and s.step_slug = task.step_slug
+      returning s.* into state;
+    end if;
+  end if;
+  if state.status = 'completed' then
+    perform pgflow._finish(array[state], has_dependents);
+  end if;
+  perform pgmq.archive(task.flow_slug, task.message_id);
+  return next task;
+end
+$$;
+
+-- Completes tasks as complete_task would do one after the other: output i is that of task task_indexes[i] of step
+-- step_slugs[i] of run run_ids[i]. Returns all of them as they are then, in the order given. A task that is named twice
+-- gets one of the outputs.
 create function pgflow.complete_tasks(run_ids uuid[], step_slugs text[], task_indexes integer[], outputs jsonb[])
 returns setof pgflow.step_tasks
 language plpgsql
 set search_path = ''
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
-  closing      uuid[];
-  is_suspect   boolean;
-  changed      pgflow.step_tasks[];
-  finished     pgflow.step_states[];
+  clock    constant timestamptz := clock_timestamp();
+  suspect  record;
+  changed  pgflow.step_tasks[];
+  finished pgflow.step_states[];
 begin
   if cardinality(run_ids) <> cardinality(step_slugs) or cardinality(run_ids) <> cardinality(task_indexes)
     or cardinality(run_ids) <> cardinality(outputs) then
@@ -687,144 +1012,93 @@ begin
       cardinality(run_ids), cardinality(step_slugs), cardinality(task_indexes), cardinality(outputs);
   end if;
 
-  -- The steps, and the runs of those that may finish. A single step whose output is no array may violate its dependents.
-  select array_agg(distinct s.run_id) filter (where s.may_finish), bool_or(s.is_suspect)
-    into closing, is_suspect
-  from (
-    select s.run_id, s.remaining_tasks <= given.tasks as may_finish,
-           s.initial_tasks = 1 and given.has_no_array and exists (
-             select from pgflow.deps d
-             where d.flow_slug = s.flow_slug and d.dep_slug = s.step_slug) as is_suspect
-    from (
-      select g.run_id, g.step_slug, count(*) as tasks,
-             bool_or(jsonb_typeof(g.output) is distinct from 'array') as has_no_array
-      from unnest(run_ids, step_slugs, outputs) g (run_id, step_slug, output)
-      group by g.run_id, g.step_slug
-    ) given
-    join pgflow.step_states s on s.run_id = given.run_id and s.step_slug = given.step_slug
-    where s.status = 'started'
-    order by s.run_id, s.step_slug
-    for no key update of s
-  ) s;
-  if closing is not null then
-    perform from pgflow.runs r where r.run_id = any (closing) order by r.run_id for no key update;
-  end if;
-  if is_suspect then
-    perform pgflow._refuse_outputs(run_ids, step_slugs, task_indexes, outputs);
-  end if;
-
-  with done as (
-    update pgflow.step_tasks t
-    set status = 'completed', output = g.output, completed_at = greatest(clock_timestamp(), t.started_at, t.queued_at)
+  for suspect in
+    select g.*
     from unnest(run_ids, step_slugs, task_indexes, outputs) g (run_id, step_slug, task_index, output)
-    join pgflow.step_states s on s.run_id = g.run_id and s.step_slug = g.step_slug
-    join pgflow.runs r on r.run_id = g.run_id
-    where t.run_id = g.run_id and t.step_slug = g.step_slug and t.task_index = g.task_index
-      and t.status = 'started' and s.status = 'started' and r.status = 'started'
+    where jsonb_typeof(g.output) is distinct from 'array'
+      and exists (
+        select from pgflow.runs r
+        join pgflow.deps d on d.flow_slug = r.flow_slug and d.dep_slug = g.step_slug
+        join pgflow.steps map on map.flow_slug = d.flow_slug and map.step_slug = d.step_slug
+        where r.run_id = g.run_id and map.step_type = 'map')
+    order by g.run_id, g.step_slug, g.task_index
+  loop
+    perform pgflow._refuse_output(suspect.run_id, suspect.step_slug, suspect.task_index, suspect.output);
+  end loop;
+
+  with completable as (
+    select t.ctid, g.output
+    from (
+      select g.*
+      from unnest(run_ids, step_slugs, task_indexes, outputs) g (run_id, step_slug, task_index, output)
+      order by g.run_id, g.step_slug, g.task_index
+    ) g
+    cross join lateral (
+      select x.ctid from pgflow.step_tasks x
+      where x.run_id = g.run_id and x.step_slug = g.step_slug and x.task_index = g.task_index offset 0) t
+    cross join lateral (
+      select x.status from pgflow.step_states x where x.run_id = g.run_id and x.step_slug = g.step_slug offset 0) s
+    cross join lateral (select x.status from pgflow.runs x where x.run_id = g.run_id offset 0) r
+    where s.status = 'started' and r.status = 'started'
+  ),
+  done as (
+    update pgflow.step_tasks t
+    set status = 'completed', output = completable.output, completed_at = greatest(clock, t.started_at)
+    from completable
+    where t.ctid = completable.ctid and t.status = 'started'
     returning t as task
   )
   select array_agg(d.task) into changed from done d;
 
+  if cardinality(changed) is distinct from cardinality(run_ids) then
+    perform pgflow._archive_late(g.run_id, g.step_slug, g.task_index)
+    from unnest(run_ids, step_slugs, task_indexes) g (run_id, step_slug, task_index);
+  end if;
+
   if changed is not null then
-    with counted as (
-      select t.run_id, t.step_slug, count(*)::integer as tasks from unnest(changed) t group by t.run_id, t.step_slug
-    ),
-    updated as (
+    -- Two statements, so that the second sees what the first waited for: the outputs of tasks and the counters.
+    perform s.run_id
+    from (select distinct t.run_id, t.step_slug from unnest(changed) t order by t.run_id, t.step_slug) step
+    cross join lateral (
+      select x.run_id from pgflow.step_states x
+      where x.run_id = step.run_id and x.step_slug = step.step_slug for no key update offset 0) s;
+
+    with told as (
       update pgflow.step_states s
-      set remaining_tasks = s.remaining_tasks - c.tasks,
-          status          = case when s.remaining_tasks = c.tasks then 'completed' else s.status end,
-          completed_at    = case when s.remaining_tasks = c.tasks then greatest(clock_timestamp(), s.started_at) end,
-          output          = case when s.remaining_tasks = c.tasks then
-            case step.step_type
-              when 'map' then (
-                select jsonb_agg(t.output order by t.task_index)
-                from pgflow.step_tasks t where t.run_id = s.run_id and t.step_slug = s.step_slug)
-              else (
-                select t.output
-                from pgflow.step_tasks t where t.run_id = s.run_id and t.step_slug = s.step_slug and t.task_index = 0)
-            end end
-      from counted c, pgflow.steps step
-      where s.run_id = c.run_id and s.step_slug = c.step_slug
-        and step.flow_slug = s.flow_slug and step.step_slug = s.step_slug
+      set remaining_tasks = s.remaining_tasks - counted.tasks,
+          status          = case when place.finishes then 'completed' else s.status end,
+          completed_at    = case when place.finishes then greatest(clock, s.started_at) end,
+          output          = case when place.finishes then pgflow._step_output(s.run_id, s.step_slug, place.step_type) end
+      from (
+        select t.flow_slug, t.run_id, t.step_slug, count(*)::integer as tasks
+        from unnest(changed) t group by t.flow_slug, t.run_id, t.step_slug
+      ) counted
+      cross join lateral (
+        select x.ctid, x.status = 'started' and x.remaining_tasks = counted.tasks as finishes, step.step_type
+        from pgflow.step_states x
+        cross join lateral (
+          select y.step_type from pgflow.steps y
+          where y.flow_slug = counted.flow_slug and y.step_slug = counted.step_slug offset 0) step
+        where x.run_id = counted.run_id and x.step_slug = counted.step_slug offset 0) place
+      where s.ctid = place.ctid
       returning s as state
     )
-    select array_agg(u.state) filter (where (u.state).status = 'completed') into finished from updated u;
-
+    select array_agg(t.state) filter (where (t.state).status = 'completed') into finished from told t;
     if finished is not null then
-      perform realtime.send(
-        jsonb_build_object(
-          'event_type', 'step:completed', 'run_id', s.run_id, 'step_slug', s.step_slug, 'status', s.status,
-          'output', s.output, 'completed_at', s.completed_at),
-        'step:' || s.step_slug || ':completed', 'pgflow:run:' || s.run_id, false)
-      from unnest(finished) s;
-      perform pgflow._go_on(pgflow._release(finished), array_agg(s.run_id), array_agg(1)) from unnest(finished) s;
+      perform pgflow._finish(finished, true);
     end if;
-
-    perform pgflow._archive(t.flow_slug, array_agg(t.message_id order by t.message_id))
-    from unnest(changed) t group by t.flow_slug order by t.flow_slug;
   end if;
+
+  perform pgflow._archive(t.flow_slug, array_agg(t.message_id order by t.message_id))
+  from unnest(changed) t group by t.flow_slug order by t.flow_slug;
 
   return query
   select t.*
   from unnest(run_ids, step_slugs, task_indexes) with ordinality g (run_id, step_slug, task_index, place)
-  join pgflow.step_tasks t on t.run_id = g.run_id and t.step_slug = g.step_slug and t.task_index = g.task_index
+  cross join lateral (
+    select x.* from pgflow.step_tasks x
+    where x.run_id = g.run_id and x.step_slug = g.step_slug and x.task_index = g.task_index offset 0) t
   order by g.place;
-end
-$$;
-
--- Fails the run of each single step whose output is needed as an array by a map and is none.
-create function pgflow._refuse_outputs(run_ids uuid[], step_slugs text[], task_indexes integer[], outputs jsonb[]) returns void
-language plpgsql
-set search_path = ''
-set enable_seqscan = off
-set enable_bitmapscan = off
-as $$
-declare
-  refused record;
-  words   text;
-begin
-  for refused in
-    select g.*, coalesce(jsonb_typeof(g.output), 'null') as type, map.step_slug as map_slug
-    from unnest(run_ids, step_slugs, task_indexes, outputs) with ordinality g (run_id, step_slug, task_index, output, place)
-    join pgflow.step_states s on s.run_id = g.run_id and s.step_slug = g.step_slug
-    join pgflow.steps step on step.flow_slug = s.flow_slug and step.step_slug = s.step_slug and step.step_type = 'single'
-    cross join lateral (
-      select m.step_slug
-      from pgflow.deps d join pgflow.step_states m on m.run_id = s.run_id and m.step_slug = d.step_slug
-      where d.flow_slug = s.flow_slug and d.dep_slug = s.step_slug and m.initial_tasks is null
-      order by m.step_slug limit 1
-    ) map
-    where s.status = 'started' and jsonb_typeof(g.output) is distinct from 'array'
-    order by g.place
-  loop
-    update pgflow.step_tasks t
-    set status = 'failed', output = refused.output, failed_at = greatest(clock_timestamp(), t.started_at, t.queued_at),
-        error_message = format('[TYPE_VIOLATION] Produced %s instead of array', refused.type)
-    from pgflow.runs r
-    where t.run_id = refused.run_id and t.step_slug = refused.step_slug and t.task_index = refused.task_index
-      and t.status = 'started' and r.run_id = t.run_id and r.status = 'started';
-    continue when not found;
-
-    -- The task's message is not among those of open tasks any more.
-    perform pgflow._archive(t.flow_slug, array[t.message_id])
-    from pgflow.step_tasks t
-    where t.run_id = refused.run_id and t.step_slug = refused.step_slug and t.task_index = refused.task_index;
-    words := format('[TYPE_VIOLATION] Map step %s expects array input but dependency %s produced %s',
-      refused.map_slug, refused.step_slug, refused.type);
-    perform pgflow._fail_run(refused.run_id, null, false);
-    perform pgflow._fail_step(refused.run_id, refused.step_slug, words);
-  end loop;
-end
-$$;
-
--- Completes one task and returns it as it is then; see complete_tasks.
-create function pgflow.complete_task(run_id uuid, step_slug text, task_index integer, output jsonb)
-returns setof pgflow.step_tasks
-language plpgsql
-set search_path = ''
-as $$
-begin
-  return query select * from pgflow.complete_tasks(array[run_id], array[step_slug], array[task_index], array[output]);
 end
 $$;
 
@@ -837,64 +1111,69 @@ create function pgflow.fail_task(run_id uuid, step_slug text, task_index integer
 returns setof pgflow.step_tasks
 language plpgsql
 set search_path = ''
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
-  state       pgflow.step_states;
-  run         pgflow.runs;
-  task        pgflow.step_tasks;
-  step        pgflow.steps;
-  flow        pgflow.flows;
-  attempts    integer;
-  messages    bigint[];
-  skipped     pgflow.step_states[];
+  clock constant timestamptz := clock_timestamp();
+  task    pgflow.step_tasks;
+  state   pgflow.step_states;
+  run     pgflow.runs;
+  step    pgflow.steps;
+  flow    pgflow.flows;
+  skipped pgflow.step_states[];
+  ready   pgflow.step_states[];
+  started pgflow.step_states[];
 begin
-  select s.* into state from pgflow.step_states s
-  where s.run_id = fail_task.run_id and s.step_slug = fail_task.step_slug and s.status = 'started'
-  for no key update;
-  select r.* into run from pgflow.runs r where r.run_id = fail_task.run_id for no key update;
   select t.* into task from pgflow.step_tasks t
   where t.run_id = fail_task.run_id and t.step_slug = fail_task.step_slug and t.task_index = fail_task.task_index
   for no key update;
+  if not found then
+    return;
+  end if;
+  select s.* into state from pgflow.step_states s where s.run_id = task.run_id and s.step_slug = task.step_slug
+  for no key update;
+  select r.* into run from pgflow.runs r where r.run_id = task.run_id for no key update;
+  select s.* into step from pgflow.steps s where s.flow_slug = task.flow_slug and s.step_slug = task.step_slug;
+  select f.* into flow from pgflow.flows f where f.flow_slug = task.flow_slug;
 
-  if task.status = 'started' and (state.status = 'started' or run.status = 'failed') then
-    select s.* into step from pgflow.steps s where s.flow_slug = task.flow_slug and s.step_slug = task.step_slug;
-    select f.* into flow from pgflow.flows f where f.flow_slug = task.flow_slug;
+  if task.status <> 'started' or state.status <> 'started' and run.status <> 'failed' then
+    perform pgflow._archive_late(task.run_id, task.step_slug, task.task_index);
 
-    if run.status = 'started' and task.attempts_count < coalesce(step.opt_max_attempts, flow.opt_max_attempts) then
-      update pgflow.step_tasks t
-      set status = 'queued', started_at = null, error_message = fail_task.error_message
-      where t.run_id = task.run_id and t.step_slug = task.step_slug and t.task_index = task.task_index;
-      perform pgflow._set_vt(task.flow_slug, array[task.message_id], array[
-        pgflow.calculate_retry_delay(coalesce(step.opt_base_delay, flow.opt_base_delay), task.attempts_count)]);
+  elsif run.status = 'started' and task.attempts_count < coalesce(step.opt_max_attempts, flow.opt_max_attempts) then
+    update pgflow.step_tasks t
+    set status = 'queued', started_at = null, error_message = fail_task.error_message
+    where t.run_id = task.run_id and t.step_slug = task.step_slug and t.task_index = task.task_index
+    returning t.* into task;
+    perform pgflow._set_vt(task.flow_slug, array[task.message_id], array[
+      pgflow.calculate_retry_delay(coalesce(step.opt_base_delay, flow.opt_base_delay), task.attempts_count)]);
+
+  else
+    update pgflow.step_tasks t
+    set status = 'failed', failed_at = greatest(clock, t.started_at), error_message = fail_task.error_message
+    where t.run_id = task.run_id and t.step_slug = task.step_slug and t.task_index = task.task_index
+    returning t.* into task;
+
+    if run.status <> 'started' then
+      perform pgflow._archive(task.flow_slug, array[task.message_id]);
+    elsif step.when_exhausted = 'fail' then
+      perform pgflow._fail_step(task.run_id, task.step_slug, task.error_message, message_id => task.message_id);
     else
-      update pgflow.step_tasks t
-      set status = 'failed', failed_at = greatest(clock_timestamp(), t.started_at), error_message = fail_task.error_message
-      where t.run_id = task.run_id and t.step_slug = task.step_slug and t.task_index = task.task_index;
-      messages := array[task.message_id];
-
-      if run.status = 'started' and step.when_exhausted = 'fail' then
-        perform pgflow._fail_step(task.run_id, task.step_slug, fail_task.error_message);
-        perform pgflow._fail_run(task.run_id, fail_task.error_message, true);
-      elsif run.status = 'started' then
-        skipped := pgflow._skip(array[state], 'handler_failed', fail_task.error_message, step.when_exhausted = 'skip-cascade');
-        perform pgflow._go_on(
-          case when step.when_exhausted = 'skip' then pgflow._release(skipped) end,
-          array[task.run_id], array[cardinality(skipped)]);
-        messages := array(
-          select t.message_id from pgflow.step_tasks t
-          where t.run_id = task.run_id and t.step_slug = task.step_slug
-            and (t.status in ('queued', 'started') or t.task_index = task.task_index)
-          order by t.message_id);
+      skipped := pgflow._skip(array[state], 'handler_failed', task.error_message, step.when_exhausted = 'skip-cascade');
+      if step.when_exhausted = 'skip' then
+        select r.ready, r.started into ready, started from pgflow._release(skipped, array[task.run_id]) r;
       end if;
-      perform pgflow._archive(task.flow_slug, messages);
+      perform pgflow._go_on(ready, started, array[task.run_id], array[cardinality(skipped)]);
+      perform pgflow._archive(task.flow_slug, array(
+        select t.message_id from pgflow.step_tasks t
+        where t.run_id = task.run_id and t.step_slug = task.step_slug
+          and (t.status in ('queued', 'started') or t.message_id = task.message_id)));
     end if;
   end if;
-
-  return query
-  select t.* from pgflow.step_tasks t
-  where t.run_id = fail_task.run_id and t.step_slug = fail_task.step_slug and t.task_index = fail_task.task_index;
+  return next task;
 end
 $$;
 
@@ -907,8 +1186,11 @@ $$;
 create function pgflow.requeue_stalled_tasks() returns integer
 language plpgsql
 set search_path = ''
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
   clock    constant timestamptz := clock_timestamp();
@@ -924,8 +1206,9 @@ begin
     join pgflow.flows flow on flow.flow_slug = t.flow_slug
     join pgflow.step_states s on s.run_id = t.run_id and s.step_slug = t.step_slug
     join pgflow.runs r on r.run_id = t.run_id
-    where t.status = 'started' and t.permanently_stalled_at is null
-      and t.started_at < clock - interval '31 seconds'
+    where t.started_at < clock - interval '31 seconds' and t.started_at is not null
+      and t.completed_at is null and t.failed_at is null and t.permanently_stalled_at is null
+      and t.status = 'started'
       and t.started_at < clock - make_interval(secs => coalesce(step.opt_timeout, flow.opt_timeout) + 30)
       and s.status = 'started' and r.status = 'started'
     for no key update of t skip locked

@@ -35,6 +35,11 @@ pub const ENGINE: &[Script] = &[
         sql: include_str!("../../migrations/engine/0001_definitions.sql"),
     },
     Script { version: 2, name: "0002_runs.sql", sql: include_str!("../../migrations/engine/0002_runs.sql") },
+    Script {
+        version: 3,
+        name: "0003_operations.sql",
+        sql: include_str!("../../migrations/engine/0003_operations.sql"),
+    },
 ];
 
 /// The newest version of the schema `flowsmith` that this binary has.

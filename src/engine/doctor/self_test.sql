@@ -219,6 +219,8 @@ begin
         if not exists (select from pgflow.runs r where r.run_id = other and r.output = '{"each": [1, 2, 3]}') then
           raise exception 'a run whose tasks were completed at once is %', (select to_jsonb(r) from pgflow.runs r where r.run_id = other);
         end if;
+        execute format('select count(*) from pgmq.%I', 'q_' || lower(slug) || '_batch') into n;
+        if n > 0 then raise exception 'the run has ended and % of its messages are still in the queue', n; end if;
 
       when 'invariants' then
         select count(*), string_agg(format('%s: %s %s', v.rule, v.step_slug, v.detail), '; ') into n, found

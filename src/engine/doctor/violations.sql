@@ -1,4 +1,4 @@
--- What the newest runs have that no run should have, bounded: of the runs on the last 50 pages of the table, 500 at most,
+-- What the newest runs have that no run should have, bounded: of the runs on the last 50 pages of the table, 100 at most,
 -- for 5 seconds. Gives one row, how many runs were looked at and the first violations in words, or none where the engine
 -- cannot tell. Writes nothing. The function may not exist, so that it is called from PL/pgSQL, which plans a statement when
 -- it is reached; both statements must be sent together, as one transaction.
@@ -19,7 +19,7 @@ begin
       select r.run_id
       from pgflow.runs r
       where r.ctid >= format('(%s,0)', greatest(pg_relation_size('pgflow.runs') / current_setting('block_size')::int - 50, 0))::tid
-      limit 500
+      limit 100
     ) r
     left join lateral pgflow.violations(r.run_id) v on true;
   end if;

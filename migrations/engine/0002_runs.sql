@@ -35,40 +35,6 @@
 -- never before the time that they follow, whatever the clock does.
 
 
--- ─── Fewer checks ───────────────────────────────────────────────────────────────────────────────────────────────────
-
--- PostgreSQL prepares every check of a table anew for each statement that writes to it, which was half the cost of writing
--- one row. What part 1 says in many checks is said in few, of the tables that every task writes to.
-alter table pgflow.step_tasks
-  drop constraint attempts_count_nonnegative,
-  drop constraint requeued_count_nonnegative,
-  drop constraint completed_at_or_failed_at,
-  drop constraint started_at_is_after_queued_at,
-  drop constraint completed_at_is_after_queued_at,
-  drop constraint completed_at_is_after_started_at,
-  drop constraint failed_at_is_after_queued_at,
-  drop constraint failed_at_is_after_started_at,
-  add constraint counts_are_nonnegative check (least(attempts_count, requeued_count) >= 0),
-  add constraint times_are_ordered check (coalesce(completed_at, failed_at, started_at, queued_at) >= coalesce(started_at, queued_at));
-
-alter table pgflow.step_states
-  drop constraint step_states_initial_tasks_check,
-  drop constraint step_states_remaining_deps_check,
-  drop constraint started_at_is_after_created_at,
-  drop constraint completed_at_is_after_started_at,
-  drop constraint failed_at_is_after_started_at,
-  drop constraint skipped_at_is_after_created_at,
-  add constraint counts_are_nonnegative check (least(initial_tasks, remaining_deps) >= 0),
-  add constraint times_are_ordered check (
-    coalesce(completed_at, failed_at, skipped_at, started_at, created_at) >= coalesce(started_at, created_at)
-    and coalesce(started_at, created_at) >= created_at);
-
-alter table pgflow.runs
-  drop constraint completed_at_is_after_started_at,
-  drop constraint failed_at_is_after_started_at,
-  add constraint times_are_ordered check (coalesce(completed_at, failed_at, started_at) >= started_at);
-
-
 -- ─── Indexes of tasks ───────────────────────────────────────────────────────────────────────────────────────────────
 
 -- Tasks that nobody has started, which start_tasks finds by their messages, and tasks that somebody works on, which the
@@ -101,7 +67,7 @@ alter table pgflow.runs set (fillfactor = 70);
 -- Makes messages visible so many seconds from now, each its own. In the order of their ids.
 create function pgflow._set_vt(queue_name text, msg_ids bigint[], vt_offsets integer[]) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   execute format(
@@ -120,7 +86,7 @@ $$;
 create function pgflow.set_vt_batch(queue_name text, msg_ids bigint[], vt_offsets integer[])
 returns table (msg_id bigint, read_ct integer, enqueued_at timestamptz, vt timestamptz, message jsonb, headers jsonb)
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -148,7 +114,7 @@ $$;
 -- Archives messages of one queue, in the order of their ids.
 create function pgflow._archive(queue_name text, msg_ids bigint[]) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if cardinality(msg_ids) = 1 then
@@ -165,7 +131,7 @@ $$;
 -- Starts ready steps, and returns them as they are now; their tasks are still to be queued.
 create function pgflow._start_steps(ready pgflow.step_states[]) returns pgflow.step_states[]
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   clock   constant timestamptz := clock_timestamp();
@@ -190,7 +156,7 @@ $$;
 -- are already, which have completed.
 create function pgflow._send_tasks(started pgflow.step_states[], but_completed boolean default false) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   clock constant timestamptz := clock_timestamp();
@@ -205,22 +171,34 @@ begin
     select one.flow_slug, one.run_id, one.step_slug, pgmq.send(one.flow_slug, jsonb_build_object(
       'flow_slug', one.flow_slug, 'run_id', one.run_id, 'step_slug', one.step_slug, 'task_index', 0), delay), clock;
   else
-    with batch as (
-      select t.flow_slug, t.start_delay, array_agg(t.run_id) as run_ids, array_agg(t.step_slug) as step_slugs,
-             array_agg(t.task_index) as task_indexes,
+    -- Messages go out in the order of the slugs: steps in a row that have one delay are a batch.
+    with step as (
+      select s.flow_slug, s.run_id, s.step_slug, s.initial_tasks, coalesce(step.opt_start_delay, 0) as start_delay,
+             coalesce(step.opt_start_delay, 0) is distinct from lag(coalesce(step.opt_start_delay, 0)) over (
+               partition by s.flow_slug order by s.run_id, s.step_slug) as begins
+      from unnest(started) s
+      join pgflow.steps step on step.flow_slug = s.flow_slug and step.step_slug = s.step_slug
+    ),
+    numbered as (
+      select s.*, count(*) filter (where s.begins) over (partition by s.flow_slug order by s.run_id, s.step_slug) as batch
+      from step s
+    ),
+    batch as (
+      select t.flow_slug, t.batch, min(t.start_delay) as start_delay, array_agg(t.run_id) as run_ids,
+             array_agg(t.step_slug) as step_slugs, array_agg(t.task_index) as task_indexes,
              array_agg(jsonb_build_object(
                'flow_slug', t.flow_slug, 'run_id', t.run_id, 'step_slug', t.step_slug, 'task_index', t.task_index)) as messages
       from (
-        select s.flow_slug, s.run_id, s.step_slug, i.task_index, coalesce(step.opt_start_delay, 0) as start_delay
-        from unnest(started) s
-        join pgflow.steps step on step.flow_slug = s.flow_slug and step.step_slug = s.step_slug
+        select s.flow_slug, s.batch, s.start_delay, s.run_id, s.step_slug, i.task_index
+        from numbered s
         cross join generate_series(0, s.initial_tasks - 1) i (task_index)
         where not but_completed or not exists (
           select from pgflow.step_tasks t
           where t.run_id = s.run_id and t.step_slug = s.step_slug and t.task_index = i.task_index)
-        order by s.flow_slug, start_delay, s.run_id, s.step_slug, i.task_index
+        order by s.flow_slug, s.batch, s.run_id, s.step_slug, i.task_index
       ) t
-      group by t.flow_slug, t.start_delay
+      group by t.flow_slug, t.batch
+      order by t.flow_slug, t.batch
     )
     insert into pgflow.step_tasks (flow_slug, run_id, step_slug, task_index, message_id, queued_at)
     select b.flow_slug, sent.run_id, sent.step_slug, sent.task_index, sent.message_id, clock
@@ -242,7 +220,7 @@ $$;
 -- Completes ready steps that have no task, which are maps of an empty array, and returns them as they are now.
 create function pgflow._complete_taskless(ready pgflow.step_states[]) returns pgflow.step_states[]
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   clock     constant timestamptz := clock_timestamp();
@@ -275,7 +253,7 @@ $$;
 -- of the handler which failed, null where a condition was not met.
 create function pgflow._skip(steps pgflow.step_states[], reason text, error text, cascade boolean) returns pgflow.step_states[]
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   skipped pgflow.step_states[];
@@ -320,7 +298,7 @@ create function pgflow._fail_step(
   run_id uuid, step_slug text, error text, is_violation boolean default false, message_id bigint default null
 ) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   clock constant timestamptz := clock_timestamp();
@@ -357,7 +335,7 @@ $$;
 -- The event of a failed run, with what else there is to tell.
 create function pgflow._send_run_failed(run pgflow.runs, more jsonb default '{}') returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform realtime.send(
@@ -371,7 +349,7 @@ $$;
 -- Archives the messages of a run's open tasks, and one more.
 create function pgflow._archive_open(run pgflow.runs, message_id bigint) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform pgflow._archive(run.flow_slug, array(
@@ -384,7 +362,7 @@ $$;
 -- completes; its output has that of each leaf that completed.
 create function pgflow._settle_runs(run_ids uuid[], done integer[]) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   completed pgflow.runs[];
@@ -432,7 +410,7 @@ create function pgflow._release(
   done pgflow.step_states[], starting uuid[], out ready pgflow.step_states[], out started pgflow.step_states[]
 )
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   clock constant timestamptz := clock_timestamp();
@@ -483,7 +461,7 @@ $$;
 -- resolved in a time that grows with its length.
 create function pgflow._resolve(ready pgflow.step_states[], out startable pgflow.step_states[], out done integer)
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   undecided pgflow.step_states[] := ready;
@@ -554,7 +532,7 @@ create function pgflow._go_on(
   ready pgflow.step_states[], started pgflow.step_states[], run_ids uuid[], done integer[]
 ) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   startable pgflow.step_states[];
@@ -587,7 +565,7 @@ $$;
 -- What a step whose tasks have all completed has for output: that of its one task, or of a map's tasks in their order.
 create function pgflow._step_output(run_id uuid, step_slug text, step_type text) returns jsonb
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if step_type = 'map' then
@@ -605,7 +583,7 @@ $$;
 -- failed in this moment, only the counters go on.
 create function pgflow._finish(completed pgflow.step_states[], have_dependents boolean) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   running uuid[];
@@ -632,8 +610,11 @@ begin
       ready := (select array_agg(r) from unnest(ready) r where r.run_id = any (running));
     end if;
   end if;
-  perform pgflow._go_on(
-    ready, started, array(select s.run_id from unnest(completed) s), array_fill(1, array[cardinality(completed)]));
+  if ready is null and started is null then
+    perform pgflow._settle_runs(array_agg(s.run_id), array_agg(1)) from unnest(completed) s;
+  else
+    perform pgflow._go_on(ready, started, array_agg(s.run_id), array_agg(1)) from unnest(completed) s;
+  end if;
 end
 $$;
 
@@ -641,7 +622,7 @@ $$;
 -- its step and run.
 create function pgflow._refuse_output(run_id uuid, step_slug text, task_index integer, output jsonb) returns boolean
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   type constant text := coalesce(jsonb_typeof(output), 'null');
@@ -683,7 +664,7 @@ $$;
 -- Archives the message of a task whose step is over, in a run that has not failed.
 create function pgflow._archive_late(run_id uuid, step_slug text, task_index integer) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform pgmq.archive(t.flow_slug, t.message_id)
@@ -704,7 +685,7 @@ $$;
 -- Writing to runs comes before reading steps: a migration that replaces the steps of a flow without runs locks that table.
 create function pgflow.start_flow(flow_slug text, input jsonb, run_id uuid default null) returns setof pgflow.runs
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -779,7 +760,7 @@ $$;
 -- client can be given this without the tables.
 create function pgflow.get_run_with_states(run_id uuid) returns jsonb
 language sql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   select jsonb_build_object(
     'run', to_jsonb(r),
@@ -793,13 +774,19 @@ as $$
   where r.run_id = get_run_with_states.run_id
 $$;
 
--- start_flow, answering as get_run_with_states does.
+-- start_flow, answering as get_run_with_states does, in a statement of its own: one that began before the run was made does
+-- not see it.
 create function pgflow.start_flow_with_states(flow_slug text, input jsonb, run_id uuid default null) returns jsonb
-language sql security definer
-set search_path = ''
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $$
-  select pgflow.get_run_with_states(r.run_id)
-  from pgflow.start_flow(start_flow_with_states.flow_slug, start_flow_with_states.input, start_flow_with_states.run_id) r
+declare
+  run pgflow.runs;
+begin
+  select * into run
+  from pgflow.start_flow(start_flow_with_states.flow_slug, start_flow_with_states.input, start_flow_with_states.run_id);
+  return pgflow.get_run_with_states(run.run_id);
+end
 $$;
 
 
@@ -808,7 +795,7 @@ $$;
 -- Puts messages of a paused flow away: invisible until resume_flow takes them back.
 create function pgflow._park(queue_name text, msg_ids bigint[]) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   execute format('update pgmq.%I set vt = ''infinity'' where msg_id = any ($1)', 'q_' || lower(queue_name)) using msg_ids;
@@ -823,7 +810,7 @@ $$;
 create function pgflow._start_tasks(flow_slug text, msg_ids bigint[], worker_id uuid, hidden_for integer)
 returns setof pgflow.step_task_record
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   -- The lock keeps resume_flow waiting, so that it finds every message that is put away here.
@@ -892,7 +879,7 @@ $$;
 -- Starts the tasks with these messages and returns them with their inputs; see _start_tasks.
 create function pgflow.start_tasks(flow_slug text, msg_ids bigint[], worker_id uuid) returns setof pgflow.step_task_record
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -915,7 +902,7 @@ $$;
 create function pgflow.complete_task(run_id uuid, step_slug text, task_index integer, output jsonb)
 returns setof pgflow.step_tasks
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -988,12 +975,13 @@ end
 $$;
 
 -- Completes tasks as complete_task would do one after the other: output i is that of task task_indexes[i] of step
--- step_slugs[i] of run run_ids[i]. Returns all of them as they are then, in the order given. A task that is named twice
--- gets one of the outputs.
+-- step_slugs[i] of run run_ids[i]. Returns all of them as they are then, in the order given. Two things differ from single
+-- calls: a refused output is dealt with before any task completes, and steps that become ready are started together at the
+-- end. The first output counts for a task that is named twice.
 create function pgflow.complete_tasks(run_ids uuid[], step_slugs text[], task_indexes integer[], outputs jsonb[])
 returns setof pgflow.step_tasks
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -1006,15 +994,19 @@ declare
   changed  pgflow.step_tasks[];
   finished pgflow.step_states[];
 begin
-  if cardinality(run_ids) <> cardinality(step_slugs) or cardinality(run_ids) <> cardinality(task_indexes)
-    or cardinality(run_ids) <> cardinality(outputs) then
+  if (cardinality(run_ids), cardinality(run_ids), cardinality(run_ids))
+    is distinct from (cardinality(step_slugs), cardinality(task_indexes), cardinality(outputs)) then
     raise exception 'run_ids, step_slugs, task_indexes and outputs must have one length, not %, %, % and %',
       cardinality(run_ids), cardinality(step_slugs), cardinality(task_indexes), cardinality(outputs);
   end if;
 
   for suspect in
     select g.*
-    from unnest(run_ids, step_slugs, task_indexes, outputs) g (run_id, step_slug, task_index, output)
+    from (
+      select distinct on (g.run_id, g.step_slug, g.task_index) g.*
+      from unnest(run_ids, step_slugs, task_indexes, outputs) with ordinality g (run_id, step_slug, task_index, output, place)
+      order by g.run_id, g.step_slug, g.task_index, g.place
+    ) g
     where jsonb_typeof(g.output) is distinct from 'array'
       and exists (
         select from pgflow.runs r
@@ -1029,9 +1021,9 @@ begin
   with completable as (
     select t.ctid, g.output
     from (
-      select g.*
-      from unnest(run_ids, step_slugs, task_indexes, outputs) g (run_id, step_slug, task_index, output)
-      order by g.run_id, g.step_slug, g.task_index
+      select distinct on (g.run_id, g.step_slug, g.task_index) g.*
+      from unnest(run_ids, step_slugs, task_indexes, outputs) with ordinality g (run_id, step_slug, task_index, output, place)
+      order by g.run_id, g.step_slug, g.task_index, g.place
     ) g
     cross join lateral (
       select x.ctid from pgflow.step_tasks x
@@ -1110,7 +1102,7 @@ $$;
 create function pgflow.fail_task(run_id uuid, step_slug text, task_index integer, error_message text)
 returns setof pgflow.step_tasks
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -1143,7 +1135,10 @@ begin
   if task.status <> 'started' or state.status <> 'started' and run.status <> 'failed' then
     perform pgflow._archive_late(task.run_id, task.step_slug, task.task_index);
 
-  elsif run.status = 'started' and task.attempts_count < coalesce(step.opt_max_attempts, flow.opt_max_attempts) then
+  elsif run.status = 'started' and task.attempts_count < coalesce(step.opt_max_attempts, flow.opt_max_attempts)
+    -- The recovery has archived its message: it had its attempts.
+    and task.permanently_stalled_at is null
+  then
     update pgflow.step_tasks t
     set status = 'queued', started_at = null, error_message = fail_task.error_message
     where t.run_id = task.run_id and t.step_slug = task.step_slug and t.task_index = task.task_index
@@ -1185,7 +1180,7 @@ $$;
 -- how many were queued.
 create function pgflow.requeue_stalled_tasks() returns integer
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -1198,9 +1193,9 @@ declare
   requeued integer;
 begin
   -- A timeout is a second at least, which lets the index leave out what has started just now.
-  select array_agg(t) into stalled
+  select array_agg(t.task) into stalled
   from (
-    select t.*
+    select t as task
     from pgflow.step_tasks t
     join pgflow.steps step on step.flow_slug = t.flow_slug and step.step_slug = t.step_slug
     join pgflow.flows flow on flow.flow_slug = t.flow_slug
@@ -1228,7 +1223,7 @@ begin
   perform pgflow._archive(x.flow_slug, array_agg(x.message_id order by x.message_id))
   from unnest(stalled) x where x.requeued_count >= 3 group by x.flow_slug order by x.flow_slug;
 
-  select count(*) into requeued from unnest(stalled) x where x.requeued_count < 3;
+  select count(*)::integer into requeued from unnest(stalled) x where x.requeued_count < 3;
   return requeued;
 end
 $$;
@@ -1239,7 +1234,7 @@ $$;
 -- Notes a function that keeps workers alive.
 create function pgflow.track_worker_function(function_name text) returns void
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   insert into pgflow.worker_functions as f (function_name, updated_at)
   values (track_worker_function.function_name, clock_timestamp())
@@ -1249,7 +1244,7 @@ $$;
 -- Notes that a worker has ended.
 create function pgflow.mark_worker_stopped(worker_id uuid) returns void
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
   update pgflow.workers w set stopped_at = clock_timestamp() where w.worker_id = mark_worker_stopped.worker_id
 $$;
@@ -1259,12 +1254,32 @@ create function pgflow.poll_for_tasks(
   queue_name text, vt integer, qty integer, max_poll_seconds integer default 5, poll_interval_ms integer default 100
 ) returns setof pgflow.step_task_record
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   raise notice 'poll_for_tasks is deprecated and returns nothing: read messages with pgmq.read_with_poll and call start_tasks, or call poll_tasks';
 end
 $$;
+
+
+-- ─── Search paths ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- An empty search_path still has pg_temp, and has it first for the names of types: a caller could put a type of its own
+-- there, with a check that runs with the rights of a function's owner. So it is named, and last, here and in part 1.
+do $do$
+declare
+  function regprocedure;
+begin
+  for function in
+    select p.oid::regprocedure from pg_catalog.pg_proc p
+    where array_to_string(p.proconfig, ' ') like '%search_path=""%'
+      and (p.pronamespace = 'pgflow'::regnamespace
+        or p.oid = to_regprocedure('realtime.send(jsonb, text, text, boolean)') and p.prosrc like '%pgflow_events%')
+  loop
+    execute format('alter function %s set search_path = pg_catalog, pg_temp', function);
+  end loop;
+end
+$do$;
 
 
 -- ─── Rights ─────────────────────────────────────────────────────────────────────────────────────────────────────────

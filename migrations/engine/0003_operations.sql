@@ -2,6 +2,7 @@
 --
 --   poll_tasks                  reads, starts and returns tasks in one round trip
 --   cancel_run, retry_run       end a run; take a failed one up again
+--   create_flow                 part 1's, with queues that have one owner
 --   pause_flow, resume_flow     hold a flow's tasks back; let them go
 --   prune_runs                  deletes what has been over for long
 --   delete_flow_and_data        part 1's, in the lock order of part 2
@@ -16,7 +17,7 @@
 create function pgflow.poll_tasks(queue_name text, worker_id uuid, qty integer default 10)
 returns setof pgflow.step_task_record
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -47,7 +48,7 @@ $$;
 -- it up; a task that a worker has in hand changes nothing any more. A run that is over is returned as it is.
 create function pgflow.cancel_run(run_id uuid, reason text default 'Run was cancelled') returns setof pgflow.runs
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -72,7 +73,7 @@ $$;
 -- that has not failed is returned as it is.
 create function pgflow.retry_run(run_id uuid) returns setof pgflow.runs
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -144,7 +145,7 @@ $$;
 -- Deletes messages of a queue and of its archive; nothing where the queue is gone.
 create function pgflow._delete_messages(queue_name text, msg_ids bigint[]) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if cardinality(msg_ids) > 0 and to_regclass(format('pgmq.%I', 'a_' || lower(queue_name))) is not null then
@@ -157,11 +158,82 @@ $$;
 
 -- ─── Flows ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+-- Makes the queue of a flow, where it is missing. With the rights of the engine's owner, so that every queue has one owner,
+-- whoever deploys. Rights on it follow those on step_tasks: whoever may update tasks, as a worker does, may read messages,
+-- hide and archive them.
+create function pgflow._create_queue(flow_slug text) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  grantee text;
+begin
+  if not exists (select from pgflow.flows f where f.flow_slug = _create_queue.flow_slug) then
+    raise exception 'there is no flow "%"', _create_queue.flow_slug;
+  end if;
+  if exists (select from pgmq.meta m where m.queue_name = _create_queue.flow_slug) then
+    return;
+  end if;
+  perform pgmq.create(_create_queue.flow_slug);
+  for grantee in
+    select distinct pg_get_userbyid(a.grantee)::text
+    from pg_class c cross join lateral aclexplode(c.relacl) a
+    where c.oid = 'pgflow.step_tasks'::regclass and a.privilege_type = 'UPDATE' and a.grantee not in (0, c.relowner)
+  loop
+    execute format('grant select, insert, update, delete on pgmq.%I to %I', 'q_' || lower(_create_queue.flow_slug), grantee);
+    execute format('grant select, insert on pgmq.%I to %I', 'a_' || lower(_create_queue.flow_slug), grantee);
+  end loop;
+end
+$$;
+
+-- Part 1's, with the queue made as above.
+create or replace function pgflow.create_flow(
+  flow_slug    text,
+  max_attempts integer default null,
+  base_delay   integer default null,
+  timeout      integer default null
+) returns pgflow.flows
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  flow pgflow.flows;
+begin
+  if length(create_flow.flow_slug) > 47 then
+    raise exception 'flow slug "%" has % characters, but a queue name can have at most 47', create_flow.flow_slug, length(create_flow.flow_slug)
+      using errcode = 'name_too_long', hint = 'The slug also names the queue in pgmq: choose a shorter one.';
+  end if;
+
+  insert into pgflow.flows as f (flow_slug, opt_max_attempts, opt_base_delay, opt_timeout)
+  values (
+    create_flow.flow_slug,
+    coalesce(create_flow.max_attempts, 3),
+    coalesce(create_flow.base_delay, 5),
+    coalesce(create_flow.timeout, 60)
+  )
+  on conflict do nothing
+  returning f.* into flow;
+
+  if not found then
+    select f.* into flow from pgflow.flows f where f.flow_slug = create_flow.flow_slug;
+    if not found then
+      raise exception 'flow slug "%" differs only in case from the existing flow "%"', create_flow.flow_slug,
+        (select f.flow_slug from pgflow.flows f where lower(f.flow_slug) = lower(create_flow.flow_slug))
+        using errcode = 'unique_violation',
+          hint = format('Both would have the queue table pgmq.q_%s: choose another slug.', lower(create_flow.flow_slug));
+    end if;
+  end if;
+
+  perform pgflow._create_queue(create_flow.flow_slug);
+  return flow;
+end
+$$;
+
 -- Holds a flow's tasks back: none is started until resume_flow, while runs can be started, and tasks in hand be completed.
 -- Says whether this changed anything.
 create function pgflow.pause_flow(flow_slug text) returns boolean
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   insert into pgflow.paused_flows (flow_slug) values (pause_flow.flow_slug)
@@ -173,7 +245,7 @@ $$;
 -- Lets a paused flow's tasks go, at once those whose messages start_tasks has put away. Says whether this changed anything.
 create function pgflow.resume_flow(flow_slug text) returns boolean
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   -- Waits for every start_tasks that has seen the row.
@@ -194,7 +266,7 @@ $$;
 -- Deletes a flow, all it ever ran and its queue. A flow that does not exist is nothing to delete.
 create or replace function pgflow.delete_flow_and_data(p_flow_slug text) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform from pgflow.flows f where f.flow_slug = p_flow_slug for update;
@@ -230,7 +302,7 @@ create index runs_by_end on pgflow.runs ((coalesce(completed_at, failed_at)))
 create function pgflow.prune_runs(older_than interval, flow_slug text default null, max_runs integer default 1000)
 returns bigint
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
@@ -281,7 +353,7 @@ $$;
 create function pgflow.violations(only_run uuid default null)
 returns table (rule text, run_id uuid, step_slug text, detail text)
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   flow text;

@@ -10,8 +10,9 @@
 do {{ tag }}
 declare
   missing constant text[] := array(
-    select r.name from unnest(array[{% for role in roles %}{{ role.name | literal }}{% if not loop.last %}, {% endif %}{% endfor %}]) as r (name)
-    where not exists (select from pg_catalog.pg_roles p where p.rolname = r.name));
+    select r.name from unnest(array[{% for role in roles %}{{ role.name | literal }}{% if not loop.last %}, {% endif %}{% endfor %}]) with ordinality as r (name, place)
+    where not exists (select from pg_catalog.pg_roles p where p.rolname = r.name)
+    order by r.place);
   may_create constant boolean := (select r.rolsuper or r.rolcreaterole from pg_catalog.pg_roles r where r.rolname = current_user);
   role_name text;
 begin

@@ -3,7 +3,7 @@
 use flowsmith::engine::detect::detect;
 use flowsmith::engine::doctor::{CheckStatus, doctor};
 use flowsmith::engine::install::{EngineAction, InputStyle, install, install_script, install_with_roles};
-use flowsmith::engine::roles::{RolePrefix, audit};
+use flowsmith::engine::roles::{Role, RolePrefix, audit};
 use flowsmith::engine::schema;
 use flowsmith::engine::scripts::{ENGINE, LEDGER, Script, newest_engine};
 use sqlx::{PgConnection, PgPool};
@@ -160,6 +160,22 @@ async fn every_older_version_becomes_the_newest_with_its_data() {
         assert_eq!(text(c, left).await, None, "from engine {engine}");
         assert_eq!(text(c, "select count(*) from pgmq.q_order").await.as_deref(), Some("0"));
     }
+}
+
+/// What a new version's functions need, only `--grants` gives: an install without it says so.
+#[tokio::test]
+async fn an_upgrade_says_which_roles_lack_rights() {
+    let database = with_engine().await;
+    let c = &mut database.connect().await;
+    let prefix = RolePrefix::new(database.options().get_database().unwrap()).unwrap();
+    let report = install_with_roles(&database.options(), InputStyle::Separate, &prefix).await.unwrap();
+    assert_eq!(report.outdated_roles, Vec::<String>::new());
+    execute(c, &format!("revoke execute on function pgflow.fail_task from {}", prefix.name(Role::Worker))).await;
+    let name = database.options().get_database().unwrap().to_owned();
+    let said = Project::on(&database).done(&["install"]).stderr;
+    assert!(said.contains(&format!("the roles of {name} lack rights that this version needs: run `flowsmith install --grants --role-prefix {name}`")), "{said}");
+    let report = install_with_roles(&database.options(), InputStyle::Separate, &prefix).await.unwrap();
+    assert_eq!(report.outdated_roles, Vec::<String>::new());
 }
 
 /// Rights that an older version did not know of come with the upgrade, once it is asked for roles.

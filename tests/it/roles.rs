@@ -286,6 +286,25 @@ async fn a_starters_own_types_are_not_looked_at() {
     execute(starter, "select pgflow.start_flow_with_states('order', '{}')").await;
 }
 
+/// What a role may not look at is left out, and nothing is said to be broken.
+#[tokio::test]
+async fn the_doctor_serves_each_role_as_far_as_its_rights_go() {
+    let team = Team::new().await;
+    let project = team.project();
+    project.flow("order", "", FLOW);
+    project.compile();
+    project.done(&["apply"]);
+    for (role, passed) in [(Role::Deployer, 6), (Role::Worker, 1), (Role::Starter, 1)] {
+        let checks = doctor(&mut team.session(role).await).await.unwrap();
+        let bad = [CheckStatus::Failed, CheckStatus::Warning];
+        let bad: Vec<_> = checks.iter().filter(|check| bad.contains(&check.status)).collect();
+        assert!(bad.is_empty(), "{role:?}: {bad:#?}");
+        let tested = checks.iter().filter(|check| check.name.starts_with("self-test: "));
+        assert_eq!(tested.filter(|check| check.status == CheckStatus::Ok).count(), passed, "{role:?}: {checks:#?}");
+    }
+    project.done(&["doctor"]);
+}
+
 #[tokio::test]
 async fn every_function_is_somebodys_or_the_owners() {
     let team = Team::new().await;

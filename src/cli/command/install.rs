@@ -42,6 +42,11 @@ pub(crate) async fn run(args: &InstallArgs, project: &Project, output: &Output) 
         ));
     }
     output.report(&format!("{}\n", words(&report)));
+    for prefix in &report.outdated_roles {
+        output.message(&format!(
+            "the roles of {prefix} lack rights that this version needs: run `flowsmith install --grants --role-prefix {prefix}`"
+        ));
+    }
     if let Some(roles) = roles {
         let names = Role::ALL.map(|role| roles.name(role)).join(", ");
         output.report(&format!("the roles {names} have their rights\n"));

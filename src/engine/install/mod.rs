@@ -17,7 +17,7 @@ pub use script::install_script;
 
 use super::Level;
 use super::detect::{Detection, EngineKind, EngineState, PgmqState, detect};
-use super::roles::{RolePrefix, grants_script};
+use super::roles::{self, RolePrefix, grants_script};
 use super::scripts::{ENGINE, newest_engine};
 use crate::database::{self, DatabaseError, Failure, Lock, Target};
 
@@ -56,6 +56,8 @@ pub struct InstallReport {
     pub engine: EngineAction,
     /// The database afterwards.
     pub database: Detection,
+    /// Prefixes of roles that lack rights which this version needs: of an earlier `install --grants`, not repeated yet.
+    pub outdated_roles: Vec<String>,
 }
 
 /// What an install did about pgmq.
@@ -149,7 +151,11 @@ async fn install_on(pool: &PgPool, script: String, only_ours: bool) -> Result<In
     transaction.commit().await?;
 
     let database = detect(&mut connection).await?;
-    Ok(InstallReport { pgmq, engine: action(&before, &database), database })
+    let outdated_roles = match &database.engine {
+        EngineState::Present { kind: EngineKind::Flowsmith { .. }, .. } => roles::outdated(&mut connection).await?,
+        _ => Vec::new(),
+    };
+    Ok(InstallReport { pgmq, engine: action(&before, &database), database, outdated_roles })
 }
 
 /// What must not be touched.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::{PgConnection, Row};
 
 use super::{Right, Role, is_ours, rights};
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, Failure};
 
 /// What differs for the three roles of one prefix. Empty lists where all is as `install --grants` makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,17 @@ pub async fn audit(connection: &mut PgConnection) -> Result<Vec<RoleAudit>, Data
         granted.entry(row.try_get(0)?).or_default().insert((row.try_get(1)?, right));
     }
     Ok(granted.into_iter().map(|(prefix, granted)| compare(prefix, &granted)).collect())
+}
+
+/// Prefixes of roles that lack rights. None where the role that asks may not see.
+pub(crate) async fn outdated(connection: &mut PgConnection) -> Result<Vec<String>, DatabaseError> {
+    match audit(connection).await {
+        Ok(audits) => {
+            Ok(audits.into_iter().filter(|audit| !audit.missing.is_empty()).map(|audit| audit.prefix).collect())
+        }
+        Err(error) if error.failure() == Failure::Permission => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }
 
 fn compare(prefix: String, granted: &BTreeSet<(String, Right)>) -> RoleAudit {

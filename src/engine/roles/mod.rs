@@ -6,6 +6,7 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
 
+pub(crate) use audit::outdated;
 pub use audit::{RoleAudit, audit};
 
 use crate::migration::quote;

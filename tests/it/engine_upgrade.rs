@@ -130,6 +130,8 @@ async fn every_older_version_becomes_the_newest_with_its_data() {
         assert_eq!(report.engine, expected);
         let schemas = (schema::ENGINE.read(c).await.unwrap(), schema::LEDGER.read(c).await.unwrap());
         assert_eq!(schemas, fresh_schemas, "from engine {engine}, ledger {ledger}");
+        let send = "pg_get_functiondef('realtime.send(jsonb, text, text, boolean)'::regprocedure)";
+        assert_eq!(text(c, send).await, text(fresh, send).await);
         let (found, expected) = (detect(c).await.unwrap(), detect(fresh).await.unwrap());
         assert_eq!(found, expected);
         let checks = doctor(c).await.unwrap();

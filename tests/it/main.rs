@@ -36,6 +36,7 @@ mod readme;
 mod report_schemas;
 mod road;
 mod roles;
+mod roles_install;
 mod safety;
 mod server;
 mod settings;

@@ -1,25 +1,24 @@
 //! Three roles share the work: each can do its part from end to end, and none can do another's.
 
 use flowsmith::engine::doctor::{CheckStatus, doctor};
-use flowsmith::engine::install::{InputStyle, InstallError, install, install_with_roles};
-use flowsmith::engine::roles::{Role, RolePrefix, audit, functions};
-use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
+use flowsmith::engine::install::{InputStyle, install_with_roles};
+use flowsmith::engine::roles::{Role, RolePrefix};
+use sqlx::postgres::PgDatabaseError;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
 
 use crate::command::Project;
 use crate::engine_definitions::{execute, text};
-use crate::official::{Official, official_install};
-use crate::support::{Database, server};
+use crate::support::Database;
 
 /// A database whose three roles each have a member that logs in. Roles belong to the whole server, so the names begin
 /// with the database's.
-struct Team {
-    database: Database,
-    prefix: RolePrefix,
+pub(crate) struct Team {
+    pub(crate) database: Database,
+    pub(crate) prefix: RolePrefix,
 }
 
 impl Team {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let database = Database::create().await;
         let prefix = prefix(&database);
         install_with_roles(&database.options(), InputStyle::Separate, &prefix).await.unwrap();
@@ -51,13 +50,13 @@ impl Team {
     }
 
     /// A project whose commands connect as the deployer.
-    fn project(&self) -> Project {
+    pub(crate) fn project(&self) -> Project {
         let url = self.database.url().replace("user=postgres", &format!("user={}", self.login(Role::Deployer)));
         Project::new().with("DATABASE_URL", &url)
     }
 }
 
-fn prefix(database: &Database) -> RolePrefix {
+pub(crate) fn prefix(database: &Database) -> RolePrefix {
     RolePrefix::new(database.options().get_database().unwrap()).unwrap()
 }
 
@@ -68,7 +67,7 @@ async fn refused(connection: &mut PgConnection, sql: &str) {
     assert_eq!(error.code(), "42501", "{sql}: {}", error.message());
 }
 
-const FLOW: &str = "  load: { base_delay: 0 }\n  each: { map: load }\n  send: { depends_on: [each] }";
+pub(crate) const FLOW: &str = "  load: { base_delay: 0 }\n  each: { map: load }\n  send: { depends_on: [each] }";
 
 /// Starts every queued task of the flow `order`, and gives what they are as rows of `step_slug, task_index`.
 const TAKE: &str = "
@@ -259,31 +258,38 @@ async fn a_deployer_replaces_and_deletes_flows_that_another_deployer_made() {
     );
 }
 
-/// A run is started for someone else, with the rights of the engine's owner: none of the caller's code may run with them.
+/// Some functions run with the rights of the engine's owner: none of the caller's code may run with them.
 #[tokio::test]
-async fn a_starters_own_types_are_not_looked_at() {
+async fn a_callers_own_types_are_not_looked_at() {
     let team = Team::new().await;
     let project = team.project();
     project.flow("order", "", FLOW);
     project.compile();
     project.done(&["apply"]);
     let starter = &mut team.session(Role::Starter).await;
+    let deployer = &mut team.session(Role::Deployer).await;
     for name in ["text", "jsonb", "uuid", "timestamptz", "int8"] {
-        execute(
-            starter,
-            &format!(
-                "create function pg_temp.evil(x pg_catalog.{name}) returns boolean language plpgsql as $$
+        let own = format!(
+            "create function pg_temp.evil(x pg_catalog.{name}) returns boolean language plpgsql as $$
                  begin
                    if current_user <> session_user then raise exception 'ran as %', current_user; end if;
                    return true;
                  end $$;
                  create domain pg_temp.{name} as pg_catalog.{name} check (pg_temp.evil(value))"
-            ),
-        )
-        .await;
+        );
+        execute(starter, &own).await;
+        execute(deployer, &own).await;
     }
     execute(starter, "select flowsmith.start_flow('order', '{}')").await;
     execute(starter, "select pgflow.start_flow_with_states('order', '{}')").await;
+    execute(deployer, "select pgflow.create_flow('mine'), pgflow.add_step('mine', 'load')").await;
+    execute(deployer, "select flowsmith.reset_flow('mine'), flowsmith.drop_flow('mine')").await;
+
+    // It is this that keeps them out.
+    execute(&mut team.database.connect().await, "alter function flowsmith.start_flow set search_path = ''").await;
+    let start = "select flowsmith.start_flow('order', '{}')";
+    let error = sqlx::raw_sql(start).execute(&mut *starter).await.unwrap_err();
+    assert!(error.to_string().contains("ran as postgres"), "{error}");
 }
 
 /// What a role may not look at is left out, and nothing is said to be broken.
@@ -303,147 +309,4 @@ async fn the_doctor_serves_each_role_as_far_as_its_rights_go() {
         assert_eq!(tested.filter(|check| check.status == CheckStatus::Ok).count(), passed, "{role:?}: {checks:#?}");
     }
     project.done(&["doctor"]);
-}
-
-#[tokio::test]
-async fn every_function_is_somebodys_or_the_owners() {
-    let team = Team::new().await;
-    let c = &mut team.database.connect().await;
-    let sql = "(select string_agg(distinct n.nspname || '.' || p.proname, ' ' order by n.nspname || '.' || p.proname)
-               from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname in ('pgflow', 'flowsmith'))";
-    let there = text(c, sql).await.unwrap();
-    let mut known: Vec<_> = functions();
-    known.retain(|name| !name.starts_with("realtime."));
-    known.sort_unstable();
-    known.dedup();
-    let mut there: Vec<_> = there.split(' ').collect();
-    there.sort_unstable();
-    assert_eq!(there, known, "src/engine/roles/rights.txt lists each function of the schemas");
-}
-
-#[tokio::test]
-async fn the_rights_that_a_database_has_are_the_ones_listed() {
-    let team = Team::new().await;
-    let project = team.project();
-    project.flow("order", "", FLOW);
-    project.compile();
-    project.done(&["apply"]);
-    let c = &mut team.database.connect().await;
-    let worker = team.prefix.name(Role::Worker);
-    let found = audit(c).await.unwrap();
-    assert_eq!(found.len(), 1);
-    assert_eq!((&found[0].missing, &found[0].extra), (&vec![], &vec![]));
-
-    execute(
-        c,
-        &format!(
-            "revoke execute on function pgflow.fail_task from {worker};
-             revoke update (status) on pgflow.runs from {worker};
-             revoke delete on pgmq.q_order from {worker};
-             grant delete on pgflow.runs to {worker}"
-        ),
-    )
-    .await;
-    let found = audit(c).await.unwrap();
-    assert_eq!(
-        found[0].missing,
-        [
-            format!("{worker}: EXECUTE on function pgflow.fail_task"),
-            format!("{worker}: UPDATE (status) on table pgflow.runs"),
-            format!("{worker}: the use of table pgmq.q_order"),
-        ]
-    );
-    assert_eq!(found[0].extra, [format!("{worker}: DELETE on table pgflow.runs")]);
-    let checks = doctor(c).await.unwrap();
-    let roles = checks.iter().find(|check| check.name == "roles").unwrap();
-    assert_eq!(roles.status, CheckStatus::Warning);
-    assert!(roles.detail.contains("EXECUTE on function pgflow.fail_task"), "{}", roles.detail);
-
-    install_with_roles(&team.database.options(), InputStyle::Separate, &team.prefix).await.unwrap();
-    let found = audit(c).await.unwrap();
-    assert_eq!((&found[0].missing, &found[0].extra), (&vec![], &vec![]));
-}
-
-#[tokio::test]
-async fn an_installer_needs_to_own_the_database_and_create_roles_and_no_more() {
-    let database = Database::create().await;
-    let name = database.options().get_database().unwrap().to_owned();
-    let c = &mut database.connect().await;
-    execute(c, &format!("create role {name}_owner login; grant create on database {name} to {name}_owner")).await;
-    let options = database.options().username(&format!("{name}_owner"));
-    let error = install_with_roles(&options, InputStyle::Separate, &prefix(&database)).await.unwrap_err();
-    assert_eq!(error.code(), "FS905");
-    assert_eq!(
-        error.to_string(),
-        format!(
-            "the role {name}_owner may not create roles, and there are no roles {name}_deployer, {name}_worker, {name}_starter"
-        )
-    );
-    let InstallError::Database(error) = error else { panic!("{error:?}") };
-    assert_eq!(
-        error.help(),
-        format!(
-            "Let one who may (CREATEROLE) run `create role {name}_deployer; create role {name}_worker; create role \
-             {name}_starter`, then run this again."
-        )
-    );
-    assert_eq!(text(c, "to_regnamespace('pgflow')").await, None, "nothing is half done");
-
-    execute(c, &format!("alter role {name}_owner createrole")).await;
-    install_with_roles(&options, InputStyle::Separate, &prefix(&database)).await.unwrap();
-    execute(c, &format!("alter role {name}_owner nocreaterole")).await;
-    install_with_roles(&options, InputStyle::Separate, &prefix(&database)).await.unwrap();
-    let found = audit(c).await.unwrap();
-    assert_eq!((&found[0].missing, &found[0].extra), (&vec![], &vec![]));
-}
-
-#[tokio::test]
-async fn queues_of_other_owners_are_named() {
-    let database = Database::create().await;
-    let name = database.options().get_database().unwrap().to_owned();
-    let c = &mut database.connect().await;
-    execute(c, &format!("create role {name}_owner login createrole; grant create on database {name} to {name}_owner"))
-        .await;
-    let options: PgConnectOptions = database.options().username(&format!("{name}_owner"));
-    install(&options, InputStyle::Separate).await.unwrap();
-    execute(c, "select pgflow.create_flow('order'); alter table pgmq.q_order owner to postgres").await;
-    let error = install_with_roles(&options, InputStyle::Separate, &prefix(&database)).await.unwrap_err();
-    assert_eq!(
-        (error.code(), error.to_string()),
-        ("FS905", format!("the role {name}_owner may not grant rights on these queues: pgmq.q_order (of postgres)"))
-    );
-}
-
-#[tokio::test]
-async fn an_official_engine_gets_no_roles() {
-    let database = Database::create().await;
-    official_install(&database.options(), Official::V0_8_1).await;
-    let error = install_with_roles(&database.options(), InputStyle::Separate, &prefix(&database)).await.unwrap_err();
-    assert!(matches!(error, InstallError::ForeignEngine) && error.code() == "FS927", "{error}");
-    let c = &mut database.connect().await;
-    assert_eq!(text(c, "to_regnamespace('flowsmith')").await, None);
-    let roles = format!("select count(*) from pg_roles where rolname = '{}'", prefix(&database).name(Role::Worker));
-    assert_eq!(text(c, &roles).await.as_deref(), Some("0"));
-}
-
-#[tokio::test]
-async fn the_command_makes_the_roles_and_prints_the_same() {
-    let database = Database::create().await;
-    let prefix = prefix(&database);
-    let project = Project::on(&database);
-    let name = database.options().get_database().unwrap().to_owned();
-    let script = project.done(&["install", "--print", "--grants", "--role-prefix", &name]).stdout;
-    let said = project.done(&["install", "--grants", "--role-prefix", &name]).stdout;
-    assert!(
-        said.contains(&format!("the roles {name}_deployer, {name}_worker, {name}_starter have their rights")),
-        "{said}"
-    );
-    project.write("install.sql", &script);
-    crate::command::psql(&database, &project.path("install.sql")).unwrap();
-    let found = audit(&mut database.connect().await).await.unwrap();
-    assert_eq!((&found[0].prefix, &found[0].missing, &found[0].extra), (&name, &vec![], &vec![]));
-    assert_eq!(prefix.name(Role::Worker), format!("{name}_worker"));
-    project.ends(64, &["install", "--role-prefix", &name]);
-    project.ends(64, &["install", "--grants", "--role-prefix", ""]);
-    assert!(server().url("postgres").contains("user=postgres"));
 }

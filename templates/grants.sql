@@ -1,7 +1,7 @@
 {#- The three roles and their rights. `roles`: each with its name and its rights on what is flowsmith's own, from
     src/engine/roles/rights.txt; what belongs to others (pgmq, Supabase's realtime) is granted by hand at the end, where it
     is lacking. -#}
--- flowsmith {{ tool_version }}: three roles for {% for role in roles %}{{ role.name | comment }}{% if not loop.last %}, {% endif %}{% endfor %}.
+-- flowsmith {{ tool_version }}: the rights of {% for role in roles %}{{ role.name | comment }}{% if not loop.last %}, {% endif %}{% endfor %}.
 --
 -- Roles that cannot log in; grant them to the ones that do: `grant {{ worker | identifier | comment }} to alice`. To be run by the one who
 -- installed, in one transaction, after the install script. Safe to run again, and to be run again after each upgrade: it

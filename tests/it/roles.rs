@@ -258,6 +258,17 @@ async fn a_deployer_replaces_and_deletes_flows_that_another_deployer_made() {
     );
 }
 
+#[tokio::test]
+async fn a_deployer_adopts_what_is_there() {
+    let team = Team::new().await;
+    let deployer = &mut team.session(Role::Deployer).await;
+    execute(deployer, "select pgflow.create_flow('order'), pgflow.add_step('order', 'load')").await;
+    let project = team.project();
+    project.done(&["pull"]);
+    project.done(&["drift"]);
+    project.done(&["plan"]);
+}
+
 /// Some functions run with the rights of the engine's owner: none of the caller's code may run with them.
 #[tokio::test]
 async fn a_callers_own_types_are_not_looked_at() {

@@ -1,6 +1,7 @@
 //! What the audit finds.
 
 use flowsmith::engine::doctor::{CheckStatus, DoctorCheck, doctor};
+use flowsmith::engine::install::{InputStyle, install};
 
 use crate::command::{official, official_old, ours};
 use crate::engine_definitions::{execute, text, with_engine};
@@ -159,6 +160,10 @@ async fn a_changed_flowsmith_schema_is_seen() {
     for part in ["lacks: function drop_flow(", "has: column events.06 mine text", "lacks: function start_flow("] {
         assert!(schema.detail.contains(part), "{part}: {}", schema.detail);
     }
+    execute(c, "drop function flowsmith.start_flow; alter table flowsmith.events drop column mine").await;
+    install(&database.options(), InputStyle::Separate).await.unwrap();
+    assert_eq!(named(&doctor(c).await.unwrap(), "flowsmith schema").detail, "as installed");
+
     execute(c, "update flowsmith.ledger set version = 9 where version = 1").await;
     let checks = doctor(c).await.unwrap();
     let schema = named(&checks, "flowsmith schema");

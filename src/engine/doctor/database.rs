@@ -109,14 +109,20 @@ pub(super) async fn ledger_schema(
     }
     let mut differences = schema::LEDGER.differences(&schema::LEDGER.read(connection).await?);
     if matches!(database.engine, EngineState::Present { kind: EngineKind::Official, .. }) {
-        let of_ours =
-            ["table engine", "column engine.", "constraint engine.", "index engine_pkey ", "function start_flow("];
+        let of_ours = [
+            "table engine",
+            "column engine.",
+            "constraint engine.",
+            "index engine_pkey ",
+            "function start_flow(",
+            "function reset_flow(",
+            "function drop_flow(",
+        ];
         differences.retain(|line| {
             !of_ours.iter().any(|what| line.split_once(": ").is_some_and(|(_, line)| line.starts_with(what)))
         });
     }
-    let advice =
-        "somebody changed it: put it back, or drop its functions and run `flowsmith install`, which keeps the tables";
+    let advice = "somebody changed it: `drop function flowsmith.start_flow` makes the next `flowsmith install` put every function back";
     Ok(Some(as_installed(NAME, &differences, advice)))
 }
 

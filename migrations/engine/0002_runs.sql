@@ -13,14 +13,15 @@
 -- left. Every function works on sets (the tasks of a batch, the ready steps of many runs), so that a batch costs a few
 -- statements and not a few a task.
 --
--- Lock order, which replaces the one in part 1; no two functions of the engine can deadlock, since each takes what it
--- takes in this order:
+-- Lock order, which replaces the one in part 1. Each call takes what it takes in this order, so that no two calls can
+-- deadlock; a transaction of several calls can, as with any tables, and so can one that reads a queue, then starts its tasks,
+-- while somebody deletes the flow.
 --
---   1. tasks            by primary key, or by message in start_tasks and the recovery, which take only 5 after it
+--   1. tasks            by primary key; start_tasks and the recovery leave out those that others hold
 --   2. states of steps that were started   by (run_id, step_slug): where the tasks of one map meet
 --   3. runs             by run_id; only where a step finishes, so that the tasks of a map seldom wait for their run
 --   4. states of steps that wait           of runs that are held; nobody else touches them
---   5. queue messages   by msg_id
+--   5. queue messages   archived by msg_id; whoever hides messages leaves out those that others hold
 --
 -- Whether a step or run has ended meanwhile is read without a lock before 1. A task that completes in that very moment is as
 -- if it had completed just before: counters go on counting, nothing new is started.
@@ -28,8 +29,9 @@
 -- How statements find rows. Tables grow by thousands of rows a second while statistics come a minute later, so no plan here
 -- may depend on sizes. Functions that clients call switch off every plan but index scans and nested loops, for themselves
 -- and for what they call, and make each plan once a session. Sets are looked up one by one, by `cross join lateral (… offset
--- 0)` on a whole key, and updated by the place (ctid) that this found: a scan of a table cannot be chosen then. Partial
--- indexes are on conditions that only their own statement names.
+-- 0)` on a whole key, and updated by the place (ctid) that this found: a scan of a table cannot be chosen then. That is for
+-- rows that are held already, since an update by place loses a row that somebody moves meanwhile. Partial indexes are on
+-- conditions that only their own statement names.
 --
 -- Times are the clock's, not the transaction's, so that durations are true in a transaction that also does the work, and
 -- never before the time that they follow, whatever the clock does.
@@ -45,13 +47,58 @@ create index step_tasks_waiting on pgflow.step_tasks (flow_slug, message_id) whe
 create index step_tasks_working on pgflow.step_tasks (started_at)
   where started_at is not null and completed_at is null and failed_at is null and permanently_stalled_at is null;
 
+-- ─── Events ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- Part 1's realtime.send, where the database has it and not Supabase's, with a switch: PostgreSQL lets one transaction at a
+-- time commit that has notified, however many workers there are, so a database in which nobody listens does more without:
+--
+--   alter database … set pgflow.events = off
+do $do$
+begin
+  if exists (
+    select from pg_catalog.pg_proc p
+    where p.oid = to_regprocedure('realtime.send(jsonb, text, text, boolean)') and p.prosrc like '%pgflow_events%'
+  ) then
+    create or replace function realtime.send(payload jsonb, event text, topic text, private boolean default true) returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+    as $$
+    declare
+      slim         jsonb;
+      notification text;
+    begin
+      if current_setting('pgflow.events', true) = 'off' then
+        return;
+      end if;
+      notification := jsonb_build_object('event', event, 'topic', topic, 'payload', payload, 'timestamp', clock_timestamp());
+      if octet_length(notification) >= 8000 then
+        slim := payload - 'input' - 'output' || '{"truncated": true}';
+        notification := jsonb_build_object('event', event, 'topic', topic, 'payload', slim, 'timestamp', clock_timestamp());
+      end if;
+      if octet_length(notification) >= 8000 then
+        slim := jsonb_strip_nulls(jsonb_build_object(
+          'event_type', slim -> 'event_type', 'run_id', slim -> 'run_id', 'flow_slug', slim -> 'flow_slug',
+          'step_slug', slim -> 'step_slug', 'status', slim -> 'status',
+          'error_message', left(slim ->> 'error_message', 500), 'truncated', true));
+        notification := jsonb_build_object('event', event, 'topic', topic, 'payload', slim, 'timestamp', clock_timestamp());
+      end if;
+      perform pg_notify('pgflow_events', notification);
+    end
+    $$;
+  end if;
+end
+$do$;
+
+
 -- ─── Pausing ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
--- Flows whose tasks nobody may start; pause_flow and resume_flow, in part 3, write it.
+-- Flows whose tasks nobody may start; pause_flow and resume_flow, in part 3, write it. parked_at is when start_tasks last put
+-- messages away.
 create table pgflow.paused_flows (
   flow_slug text        not null,
   paused_at timestamptz not null default now(),
   paused_by text        not null default session_user,
+  parked_at timestamptz,
   constraint paused_flows_pkey primary key (flow_slug),
   constraint paused_flows_flow_slug_fkey foreign key (flow_slug) references pgflow.flows (flow_slug) on delete cascade
 );
@@ -62,23 +109,159 @@ alter table pgflow.step_states set (fillfactor = 70);
 alter table pgflow.runs set (fillfactor = 70);
 
 
+-- Part 1's, null where an argument is.
+create or replace function pgflow.calculate_retry_delay(base_delay numeric, attempts_count integer) returns integer
+language sql immutable parallel safe
+return case when base_delay is not null and attempts_count is not null then
+  least(floor(base_delay * power(2::numeric, least(attempts_count, 200)::numeric)), 2147483647)::integer end;
+
+
 -- ─── Messages ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
--- Makes messages visible so many seconds from now, each its own. In the order of their ids.
-create function pgflow._set_vt(queue_name text, msg_ids bigint[], vt_offsets integer[]) returns void
+-- A queue is a table of its own, so statements on it are dynamic, and PostgreSQL would parse and plan them anew for each call,
+-- which takes three times as long as running them. So each session prepares the few that every task needs, once a queue,
+-- under the names that _queue_statement gives. A session that has not, or has forgotten them (discard all), finds out by the
+-- error, and prepares them.
+
+-- The name of a prepared statement, quoted.
+create function pgflow._queue_statement(purpose text, queue_name text) returns text
+language sql immutable
+return format('%I', 'pgflow_' || purpose || '_' || lower(queue_name));
+
+-- Prepares what a queue's statements lack in this session. Columns are what this pgmq has: headers came with 1.5, the time of
+-- the last reading later.
+create function pgflow._prepare_queue(queue_name text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  queue    constant text := format('pgmq.%I', 'q_' || lower(queue_name));
+  archive  constant text := format('pgmq.%I', 'a_' || lower(queue_name));
+  -- In both tables, so that nothing of a message is lost on the way.
+  kept     constant text := (
+    select string_agg(format('%I', q.attname), ', ' order by q.attnum)
+    from pg_attribute q join pg_attribute a on a.attname = q.attname and a.attrelid = archive::regclass and a.attnum > 0
+    where q.attrelid = queue::regclass and q.attnum > 0 and not q.attisdropped and not a.attisdropped);
+  noted    constant text := (
+    select coalesce(max(', last_read_at = clock_timestamp()'), '')
+    from pg_attribute q where q.attrelid = queue::regclass and q.attname = 'last_read_at' and not q.attisdropped);
+  prepared text;
 begin
-  execute format(
-    $query$
-      update pgmq.%1$I q
-      set vt = clock_timestamp() + make_interval(secs => given.vt_offset)
-      from (select q.msg_id from pgmq.%1$I q where q.msg_id = any ($1) order by q.msg_id for update) held
-      join unnest($1, $2) given (msg_id, vt_offset) on given.msg_id = held.msg_id
-      where q.msg_id = held.msg_id
-    $query$, 'q_' || lower(queue_name)
-  ) using msg_ids, vt_offsets;
+  for prepared in
+    select format('prepare %s', s.name || s.text)
+    from (values
+      -- Messages with these ids leave the queue for its archive, in the order of an index scan.
+      (pgflow._queue_statement('archive', queue_name), format(
+        '(bigint[]) as with gone as (delete from %1$s q where q.msg_id = any ($1) returning %3$s) '
+        'insert into %2$s (%3$s) select %3$s from gone', queue, archive, kept)),
+      -- Messages become visible so many seconds from now, each its own. Those that somebody holds are left out: they are
+      -- being archived or hidden already.
+      (pgflow._queue_statement('hide', queue_name), format(
+        '(bigint[], integer[]) as update %1$s q set vt = clock_timestamp() + make_interval(secs => held.vt_offset) '
+        'from (select m.ctid, given.vt_offset '
+        '  from (select distinct on (g.id) g.id, g.vt_offset from unnest($1, $2) with ordinality g (id, vt_offset, place) '
+        '    order by g.id, g.place) given '
+        '  cross join lateral (select x.ctid from %1$s x where x.msg_id = given.id for update skip locked offset 0) m) held '
+        'where q.ctid = held.ctid', queue)),
+      -- One message becomes visible so many seconds from now, whoever holds it at present.
+      (pgflow._queue_statement('delay', queue_name), format(
+        '(bigint, integer) as update %s q set vt = clock_timestamp() + make_interval(secs => $2) where q.msg_id = $1', queue)),
+      -- One message, visible so many seconds from now.
+      (pgflow._queue_statement('send', queue_name), format(
+        '(jsonb, integer) as insert into %s (vt, message) values (clock_timestamp() + make_interval(secs => $2), $1) '
+        'returning msg_id', queue)),
+      -- As pgmq.read does: the next visible messages, hidden for so many seconds.
+      (pgflow._queue_statement('read', queue_name), format(
+        '(integer, integer) as with next as (select q.msg_id from %1$s q where q.vt <= clock_timestamp() order by q.msg_id '
+        'limit $2 for update skip locked), taken as (update %1$s q set vt = clock_timestamp() + make_interval(secs => $1), '
+        'read_ct = q.read_ct + 1%2$s from next where q.msg_id = next.msg_id returning q.msg_id) '
+        'select array_agg(t.msg_id) from taken t', queue, noted))
+    ) s (name, text)
+    where not exists (select from pg_prepared_statement() p where format('%I', p.name) = s.name)
+  loop
+    execute prepared;
+  end loop;
+end
+$$;
+
+-- Makes messages visible so many seconds from now, each its own, without those that somebody else holds.
+create function pgflow._hide(queue_name text, msg_ids bigint[], vt_offsets integer[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  hide constant text := format('execute %s(%L, %L)', pgflow._queue_statement('hide', queue_name), msg_ids, vt_offsets);
+begin
+  execute hide;
+exception when invalid_sql_statement_name then
+  perform pgflow._prepare_queue(queue_name);
+  execute hide;
+end
+$$;
+
+-- Makes a message visible so many seconds from now.
+create function pgflow._delay(queue_name text, msg_id bigint, seconds integer) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  delay constant text := format('execute %s(%L, %L)', pgflow._queue_statement('delay', queue_name), msg_id, seconds);
+begin
+  execute delay;
+exception when invalid_sql_statement_name then
+  perform pgflow._prepare_queue(queue_name);
+  execute delay;
+end
+$$;
+
+-- Archives messages, in the order of their ids.
+create function pgflow._archive(queue_name text, msg_ids bigint[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  archive constant text := format('execute %s(%L)', pgflow._queue_statement('archive', queue_name), msg_ids);
+begin
+  execute archive;
+exception when invalid_sql_statement_name then
+  perform pgflow._prepare_queue(queue_name);
+  execute archive;
+end
+$$;
+
+-- Sends a message, visible after so many seconds, and returns its id.
+create function pgflow._send(queue_name text, message jsonb, delay integer) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  send constant text := format('execute %s(%L, %s)', pgflow._queue_statement('send', queue_name), message, delay);
+  id   bigint;
+begin
+  execute send into id;
+  return id;
+exception when invalid_sql_statement_name then
+  perform pgflow._prepare_queue(queue_name);
+  execute send into id;
+  return id;
+end
+$$;
+
+-- Takes the next messages that are visible, hides them for so many seconds and returns their ids, null where there is none.
+create function pgflow._read(queue_name text, hidden_for integer, qty integer) returns bigint[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  read constant text := format('execute %s(%s, %s)', pgflow._queue_statement('read', queue_name), hidden_for, qty);
+  ids  bigint[];
+begin
+  execute read into ids;
+  return ids;
+exception when invalid_sql_statement_name then
+  perform pgflow._prepare_queue(queue_name);
+  execute read into ids;
+  return ids;
 end
 $$;
 
@@ -100,28 +283,15 @@ begin
   if cardinality(msg_ids) <> cardinality(vt_offsets) then
     raise exception 'msg_ids length (%) must equal vt_offsets length (%)', cardinality(msg_ids), cardinality(vt_offsets);
   end if;
-  perform pgflow._set_vt(queue_name, msg_ids, vt_offsets);
+  perform pgflow._hide(queue_name, msg_ids, vt_offsets);
   return query execute format(
     $query$
       select q.msg_id, q.read_ct, q.enqueued_at, q.vt, q.message, nullif(to_jsonb(q) -> 'headers', 'null')
-      from pgmq.%I q join unnest($1) with ordinality given (msg_id, place) using (msg_id)
+      from (select g.msg_id, min(g.place) as place from unnest($1) with ordinality g (msg_id, place) group by g.msg_id) given
+      join pgmq.%I q using (msg_id)
       order by given.place
     $query$, 'q_' || lower(queue_name)
   ) using msg_ids;
-end
-$$;
-
--- Archives messages of one queue, in the order of their ids.
-create function pgflow._archive(queue_name text, msg_ids bigint[]) returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  if cardinality(msg_ids) = 1 then
-    perform pgmq.archive(queue_name, msg_ids[1]);
-  elsif cardinality(msg_ids) > 1 then
-    perform pgmq.archive(queue_name, msg_ids);
-  end if;
 end
 $$;
 
@@ -168,7 +338,7 @@ begin
     select coalesce(s.opt_start_delay, 0) into delay
     from pgflow.steps s where s.flow_slug = one.flow_slug and s.step_slug = one.step_slug;
     insert into pgflow.step_tasks (flow_slug, run_id, step_slug, message_id, queued_at)
-    select one.flow_slug, one.run_id, one.step_slug, pgmq.send(one.flow_slug, jsonb_build_object(
+    select one.flow_slug, one.run_id, one.step_slug, pgflow._send(one.flow_slug, jsonb_build_object(
       'flow_slug', one.flow_slug, 'run_id', one.run_id, 'step_slug', one.step_slug, 'task_index', 0), delay), clock;
   else
     -- Messages go out in the order of the slugs: steps in a row that have one delay are a batch.
@@ -682,7 +852,8 @@ $$;
 -- Starts a run of a flow and returns it as it is then; it may be over already. The caller can give it an id, so that
 -- starting it twice is a unique violation.
 --
--- Writing to runs comes before reading steps: a migration that replaces the steps of a flow without runs locks that table.
+-- The statement that writes the run locks the table before it reads the steps: a migration that replaces the steps of a flow
+-- without runs locks that table first.
 create function pgflow.start_flow(flow_slug text, input jsonb, run_id uuid default null) returns setof pgflow.runs
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -695,9 +866,9 @@ as $$
 declare
   -- What a root map maps.
   elements constant integer := case when jsonb_typeof(input) = 'array' then jsonb_array_length(input) end;
+  clock    constant timestamptz := clock_timestamp();
+  made     record;
   run      pgflow.runs;
-  ready    pgflow.step_states[];
-  started  pgflow.step_states[];
 begin
   if elements is null and exists (
     select from pgflow.steps s
@@ -709,20 +880,8 @@ begin
     raise exception 'Flow % has root map steps but input is not an array (got %)', start_flow.flow_slug, jsonb_typeof(input);
   end if;
 
-  insert into pgflow.runs as r (run_id, flow_slug, input, remaining_steps, started_at)
-  values (
-    coalesce(start_flow.run_id, gen_random_uuid()), start_flow.flow_slug, start_flow.input,
-    (select count(*) from pgflow.steps s where s.flow_slug = start_flow.flow_slug), clock_timestamp()
-  )
-  returning r.* into run;
-
-  perform realtime.send(
-    jsonb_build_object(
-      'event_type', 'run:started', 'run_id', run.run_id, 'flow_slug', run.flow_slug, 'input', run.input,
-      'status', run.status, 'remaining_steps', run.remaining_steps, 'started_at', run.started_at),
-    'run:started', 'pgflow:run:' || run.run_id, false);
-
-  -- Steps without dependencies start at once where none of them has a condition or lacks a task, as in _release.
+  -- One statement, so that the run counts the very steps that it gets. Steps without dependencies start at once where none of
+  -- them has a condition or lacks a task, as in _release.
   with step as (
     select x.step_slug, x.deps_count,
            case when x.step_type = 'single' then 1 when x.deps_count = 0 then elements end as tasks,
@@ -730,24 +889,38 @@ begin
              bool_or(x.required_input_pattern is not null or x.forbidden_input_pattern is not null
                      or x.step_type = 'map' and elements = 0) filter (where x.deps_count = 0) over (), false) as starts
     from pgflow.steps x
-    where x.flow_slug = run.flow_slug
+    where x.flow_slug = start_flow.flow_slug
+  ),
+  new as (
+    insert into pgflow.runs as r (run_id, flow_slug, input, remaining_steps, started_at)
+    values (coalesce(start_flow.run_id, gen_random_uuid()), start_flow.flow_slug, start_flow.input,
+            (select count(*) from step), clock)
+    returning r as run
   ),
   created as (
     insert into pgflow.step_states as s (
       flow_slug, run_id, step_slug, status, remaining_deps, initial_tasks, remaining_tasks, created_at, started_at)
-    select run.flow_slug, run.run_id, step.step_slug, case when step.starts then 'started' else 'created' end,
-           step.deps_count, step.tasks, case when step.starts then step.tasks end,
-           run.started_at, case when step.starts then run.started_at end
-    from step
+    select (new.run).flow_slug, (new.run).run_id, step.step_slug, case when step.starts then 'started' else 'created' end,
+           step.deps_count, step.tasks, case when step.starts then step.tasks end, clock, case when step.starts then clock end
+    from new cross join step
     returning s as state
   )
-  select array_agg(c.state) filter (where (c.state).status = 'created' and (c.state).remaining_deps = 0),
-         array_agg(c.state) filter (where (c.state).status = 'started')
-    into ready, started
-  from created c;
+  select new.run, states.ready, states.started into made
+  from new cross join (
+    select array_agg(c.state) filter (where (c.state).status = 'created' and (c.state).remaining_deps = 0) as ready,
+           array_agg(c.state) filter (where (c.state).status = 'started') as started
+    from created c
+  ) states;
+  run := made.run;
 
-  if ready is not null or started is not null then
-    perform pgflow._go_on(ready, started, null, null);
+  perform realtime.send(
+    jsonb_build_object(
+      'event_type', 'run:started', 'run_id', run.run_id, 'flow_slug', run.flow_slug, 'input', run.input,
+      'status', run.status, 'remaining_steps', run.remaining_steps, 'started_at', run.started_at),
+    'run:started', 'pgflow:run:' || run.run_id, false);
+
+  if made.ready is not null or made.started is not null then
+    perform pgflow._go_on(made.ready, made.started, null, null);
   else
     -- A flow without steps.
     perform pgflow._settle_runs(array[run.run_id], array[0]);
@@ -806,18 +979,21 @@ $$;
 -- Starts those of the tasks with these messages that are queued, and returns each with its input, in the order of the
 -- messages. Their messages stay hidden for the step's timeout and 2 seconds more; hidden_for says for how many seconds the
 -- caller has hidden them already. A task whose run or step is not started any more is left out, and so is every task of a
--- paused flow: its message is put away until resume_flow.
+-- paused flow: its message is put away until resume_flow. A task that somebody else holds is left out too: whoever holds a
+-- queued task is starting or deleting it.
 create function pgflow._start_tasks(flow_slug text, msg_ids bigint[], worker_id uuid, hidden_for integer)
 returns setof pgflow.step_task_record
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- The lock keeps resume_flow waiting, so that it finds every message that is put away here.
-  perform from pgflow.paused_flows p where p.flow_slug = _start_tasks.flow_slug for share;
-  if found then
-    perform pgflow._park(_start_tasks.flow_slug, msg_ids);
-    return;
+  if exists (select from pgflow.paused_flows p where p.flow_slug = _start_tasks.flow_slug) then
+    -- Written, so that resume_flow waits for it and finds every message that is put away here.
+    update pgflow.paused_flows p set parked_at = clock_timestamp() where p.flow_slug = _start_tasks.flow_slug;
+    if found then
+      perform pgflow._park(_start_tasks.flow_slug, msg_ids);
+      return;
+    end if;
   end if;
 
   return query
@@ -826,7 +1002,8 @@ begin
     from (select distinct m.id from unnest(_start_tasks.msg_ids) m (id) order by m.id) message
     cross join lateral (
       select x.ctid, x.run_id, x.step_slug from pgflow.step_tasks x
-      where x.flow_slug = _start_tasks.flow_slug and x.message_id = message.id and x.started_at is null offset 0) t
+      where x.flow_slug = _start_tasks.flow_slug and x.message_id = message.id and x.started_at is null
+      for no key update skip locked offset 0) t
     cross join lateral (
       select x.status from pgflow.step_states x where x.run_id = t.run_id and x.step_slug = t.step_slug offset 0) s
     cross join lateral (select x.status, x.input from pgflow.runs x where x.run_id = t.run_id offset 0) r
@@ -849,7 +1026,7 @@ begin
     cross join lateral (select x.opt_timeout from pgflow.flows x where x.flow_slug = t.flow_slug offset 0) flow
   ),
   hidden as materialized (
-    select pgflow._set_vt(_start_tasks.flow_slug, array_agg(t.message_id), array_agg(t.hide_for))
+    select pgflow._hide(_start_tasks.flow_slug, array_agg(t.message_id), array_agg(t.hide_for))
     from task t
     where t.hide_for is distinct from hidden_for
     having count(*) > 0
@@ -969,7 +1146,7 @@ begin
   if state.status = 'completed' then
     perform pgflow._finish(array[state], has_dependents);
   end if;
-  perform pgmq.archive(task.flow_slug, task.message_id);
+  perform pgflow._archive(task.flow_slug, array[task.message_id]);
   return next task;
 end
 $$;
@@ -1000,6 +1177,16 @@ begin
       cardinality(run_ids), cardinality(step_slugs), cardinality(task_indexes), cardinality(outputs);
   end if;
 
+  perform t.run_id
+  from (
+    select distinct g.run_id, g.step_slug, g.task_index
+    from unnest(run_ids, step_slugs, task_indexes) g (run_id, step_slug, task_index)
+    order by g.run_id, g.step_slug, g.task_index
+  ) g
+  cross join lateral (
+    select x.run_id from pgflow.step_tasks x
+    where x.run_id = g.run_id and x.step_slug = g.step_slug and x.task_index = g.task_index for no key update offset 0) t;
+
   for suspect in
     select g.*
     from (
@@ -1010,9 +1197,10 @@ begin
     where jsonb_typeof(g.output) is distinct from 'array'
       and exists (
         select from pgflow.runs r
+        join pgflow.steps single on single.flow_slug = r.flow_slug and single.step_slug = g.step_slug
         join pgflow.deps d on d.flow_slug = r.flow_slug and d.dep_slug = g.step_slug
         join pgflow.steps map on map.flow_slug = d.flow_slug and map.step_slug = d.step_slug
-        where r.run_id = g.run_id and map.step_type = 'map')
+        where r.run_id = g.run_id and r.status = 'started' and single.step_type = 'single' and map.step_type = 'map')
     order by g.run_id, g.step_slug, g.task_index
   loop
     perform pgflow._refuse_output(suspect.run_id, suspect.step_slug, suspect.task_index, suspect.output);
@@ -1143,8 +1331,8 @@ begin
     set status = 'queued', started_at = null, error_message = fail_task.error_message
     where t.run_id = task.run_id and t.step_slug = task.step_slug and t.task_index = task.task_index
     returning t.* into task;
-    perform pgflow._set_vt(task.flow_slug, array[task.message_id], array[
-      pgflow.calculate_retry_delay(coalesce(step.opt_base_delay, flow.opt_base_delay), task.attempts_count)]);
+    perform pgflow._delay(task.flow_slug, task.message_id,
+      pgflow.calculate_retry_delay(coalesce(step.opt_base_delay, flow.opt_base_delay), task.attempts_count));
 
   else
     update pgflow.step_tasks t
@@ -1216,12 +1404,16 @@ begin
       requeued_count   = least(t.requeued_count + 1, 3),
       permanently_stalled_at = case when t.requeued_count < 3 then null else clock end
   from unnest(stalled) x
-  where t.run_id = x.run_id and t.step_slug = x.step_slug and t.task_index = x.task_index;
+  cross join lateral (
+    select y.ctid from pgflow.step_tasks y
+    where y.run_id = x.run_id and y.step_slug = x.step_slug and y.task_index = x.task_index offset 0) place
+  where t.ctid = place.ctid;
 
-  perform pgflow._set_vt(x.flow_slug, array_agg(x.message_id), array_agg(0))
-  from unnest(stalled) x where x.requeued_count < 3 group by x.flow_slug order by x.flow_slug;
-  perform pgflow._archive(x.flow_slug, array_agg(x.message_id order by x.message_id))
+  -- Archived first: that may wait for messages that others hold, and must hold none that is higher.
+  perform pgflow._archive(x.flow_slug, array_agg(x.message_id))
   from unnest(stalled) x where x.requeued_count >= 3 group by x.flow_slug order by x.flow_slug;
+  perform pgflow._hide(x.flow_slug, array_agg(x.message_id), array_agg(0))
+  from unnest(stalled) x where x.requeued_count < 3 group by x.flow_slug order by x.flow_slug;
 
   select count(*)::integer into requeued from unnest(stalled) x where x.requeued_count < 3;
   return requeued;

@@ -29,13 +29,15 @@ declare
   hidden_for constant integer := (
     select f.opt_timeout + 2 from pgflow.flows f where f.flow_slug = poll_tasks.queue_name);
 begin
+  -- Before the queue: delete_flow_and_data takes them in this order.
+  lock table pgflow.step_tasks in row exclusive mode;
   if hidden_for is null then
     raise exception 'there is no flow "%"', poll_tasks.queue_name
       using errcode = 'foreign_key_violation', hint = 'Give the slug of a flow in pgflow.flows, which is also its queue''s name.';
   end if;
   return query select * from pgflow._start_tasks(
     poll_tasks.queue_name,
-    array(select m.msg_id from pgmq.read(poll_tasks.queue_name, hidden_for, poll_tasks.qty) m),
+    pgflow._read(poll_tasks.queue_name, hidden_for, poll_tasks.qty),
     poll_tasks.worker_id,
     hidden_for);
 end
@@ -87,18 +89,29 @@ declare
   started  pgflow.step_states[];
   ready    pgflow.step_states[];
 begin
-  perform from pgflow.step_tasks t
-  where t.run_id = retry_run.run_id order by t.step_slug, t.task_index for no key update;
-  perform from pgflow.step_states s
-  where s.run_id = retry_run.run_id and s.status in ('started', 'failed') order by s.step_slug for no key update;
+  loop
+    if not exists (select from pgflow.runs r where r.run_id = retry_run.run_id and r.status = 'failed') then
+      return query select r.* from pgflow.runs r where r.run_id = retry_run.run_id;
+      return;
+    end if;
+    begin
+      perform from pgflow.step_tasks t
+      where t.run_id = retry_run.run_id order by t.step_slug, t.task_index for no key update;
+      perform from pgflow.step_states s
+      where s.run_id = retry_run.run_id and s.status in ('started', 'failed') order by s.step_slug for no key update;
+      select r.* into run from pgflow.runs r
+      where r.run_id = retry_run.run_id and r.status = 'failed' for no key update;
+      -- Tasks that have come meanwhile are taken only where that needs no waiting: they come before states and runs.
+      perform from pgflow.step_tasks t where t.run_id = run.run_id for no key update nowait;
+      exit when run.run_id is not null;
+    exception when lock_not_available then
+      -- Lets go of everything; the next round waits for whoever it is.
+    end;
+  end loop;
   update pgflow.runs r
   set status = 'started', failed_at = null
-  where r.run_id = retry_run.run_id and r.status = 'failed'
+  where r.run_id = run.run_id
   returning r.* into run;
-  if not found then
-    return query select r.* from pgflow.runs r where r.run_id = retry_run.run_id;
-    return;
-  end if;
 
   perform realtime.send(
     jsonb_build_object(
@@ -137,7 +150,8 @@ begin
   select array_agg(s) into ready
   from pgflow.step_states s
   where s.run_id = run.run_id and s.status = 'created' and s.remaining_deps = 0;
-  perform pgflow._go_on(ready, null, null, null);
+  -- No step may be left: the last one may have completed in the moment in which the run was cancelled.
+  perform pgflow._go_on(ready, null, array[run.run_id], array[0]);
   return query select r.* from pgflow.runs r where r.run_id = run.run_id;
 end
 $$;
@@ -269,13 +283,9 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  -- Nobody starts a run of this flow, nobody works on any task, until this is done.
   perform from pgflow.flows f where f.flow_slug = p_flow_slug for update;
-  perform from pgflow.runs r join pgflow.step_tasks t on t.run_id = r.run_id
-  where r.flow_slug = p_flow_slug and r.status = 'started'
-  order by t.run_id, t.step_slug, t.task_index for update of t;
-  perform from pgflow.runs r join pgflow.step_states s on s.run_id = r.run_id
-  where r.flow_slug = p_flow_slug and r.status = 'started'
-  order by s.run_id, s.step_slug for update of s;
+  lock table pgflow.step_tasks in exclusive mode;
 
   delete from pgflow.step_tasks t using pgflow.runs r where r.flow_slug = p_flow_slug and t.run_id = r.run_id;
   delete from pgflow.step_states s using pgflow.runs r where r.flow_slug = p_flow_slug and s.run_id = r.run_id;
@@ -326,13 +336,18 @@ begin
       perform from pgflow.step_tasks t where t.run_id = any (doomed)
       order by t.run_id, t.step_slug, t.task_index for update;
       perform from pgflow.step_states s where s.run_id = any (doomed) order by s.run_id, s.step_slug for update;
-      perform from pgflow.runs r where r.run_id = any (doomed) and r.status <> 'started' order by r.run_id for update;
+      perform from pgflow.runs r
+      where r.run_id = any (doomed) and coalesce(r.completed_at, r.failed_at) < clock_timestamp() - older_than
+        and r.status <> 'started'
+      order by r.run_id for update;
       get diagnostics ended = row_count;
+      perform from pgflow.step_tasks t where t.run_id = any (doomed) for update nowait;
       if ended <> cardinality(doomed) then
-        -- retry_run came between, or another prune_runs: let go of everything and look again.
-        raise exception using errcode = 'serialization_failure';
+        -- retry_run came between, or another prune_runs.
+        raise exception using errcode = 'lock_not_available';
       end if;
-    exception when serialization_failure then
+    exception when lock_not_available then
+      -- Lets go of everything, and looks again.
       continue;
     end;
 
@@ -439,7 +454,7 @@ begin
         join pgflow.runs r on r.run_id = t.run_id
         where ($2 is null or t.run_id = $2) and t.flow_slug = $1
           and t.status in ('queued', 'started') and s.status = 'started' and r.status = 'started'
-          and t.permanently_stalled_at is null
+          and (t.permanently_stalled_at is null or t.status = 'queued')
           and not exists (select from pgmq.%1$I q where q.msg_id = t.message_id)
       $query$, 'q_' || lower(flow)
     ) using flow, only_run;

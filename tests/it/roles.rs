@@ -258,6 +258,37 @@ async fn a_deployer_replaces_and_deletes_flows_that_another_deployer_made() {
     );
 }
 
+/// A prepared statement belongs to the session, whoever executes it.
+#[tokio::test]
+async fn a_callers_own_prepared_statements_are_not_executed() {
+    let team = Team::new().await;
+    let project = team.project();
+    project.flow("order", "", "  load: {}");
+    project.compile();
+    project.done(&["apply"]);
+    let starter = &mut team.session(Role::Starter).await;
+    execute(
+        starter,
+        "create function pg_temp.evil() returns bigint language plpgsql as $$
+         begin
+           if current_user <> session_user then raise exception 'ran as %', current_user; end if;
+           return 1;
+         end $$",
+    )
+    .await;
+    for (purpose, types) in [
+        ("send", "jsonb, integer"),
+        ("archive", "bigint[]"),
+        ("hide", "bigint[], integer[]"),
+        ("delay", "bigint, integer"),
+        ("read", "integer, integer"),
+    ] {
+        execute(starter, &format!("prepare pgflow_{purpose}_order ({types}) as select pg_temp.evil()")).await;
+    }
+    execute(starter, "select flowsmith.start_flow('order', '{}')").await;
+    execute(starter, "select pgflow.start_flow_with_states('order', '{}')").await;
+}
+
 #[tokio::test]
 async fn a_deployer_adopts_what_is_there() {
     let team = Team::new().await;

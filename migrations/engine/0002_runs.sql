@@ -37,7 +37,7 @@
 -- never before the time that they follow, whatever the clock does.
 
 
--- ─── Indexes of tasks ───────────────────────────────────────────────────────────────────────────────────────────────
+-- ─── Indexes ───────────────────────────────────────────────────────────────────────────────────────────────
 
 -- Tasks that nobody has started, which start_tasks finds by their messages, and tasks that somebody works on, which the
 -- recovery finds by age. Both hold unfinished tasks only, so they stay small whatever the number of finished ones.
@@ -46,6 +46,10 @@ drop index pgflow.step_tasks_started;
 create index step_tasks_waiting on pgflow.step_tasks (flow_slug, message_id) where started_at is null;
 create index step_tasks_working on pgflow.step_tasks (started_at)
   where started_at is not null and completed_at is null and failed_at is null and permanently_stalled_at is null;
+
+-- With the dependency in it, so that the primary key has no advantage where a step's dependencies are looked up.
+drop index pgflow.deps_by_step;
+create index deps_by_step on pgflow.deps (flow_slug, step_slug) include (dep_slug);
 
 -- ─── Events ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -119,68 +123,87 @@ return case when base_delay is not null and attempts_count is not null then
 -- ─── Messages ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 -- A queue is a table of its own, so statements on it are dynamic, and PostgreSQL would parse and plan them anew for each call,
--- which takes three times as long as running them. So each session prepares the few that every task needs, once a queue,
--- under the names that _queue_statement gives. A session that has not, or has forgotten them (discard all), finds out by the
--- error, and prepares them.
+-- which takes three times as long as running them. So a session prepares the few that every task needs, once a queue. One
+-- that has not, or has forgotten them (discard all), finds out by the error, and prepares them.
+--
+-- Only where the caller's own rights are at work: whoever calls a function that runs with its owner's rights may have
+-- prepared something else under that name. There, the statement runs as it is.
 
--- The name of a prepared statement, quoted.
-create function pgflow._queue_statement(purpose text, queue_name text) returns text
-language sql immutable
-return format('%I', 'pgflow_' || purpose || '_' || lower(queue_name));
-
--- Prepares what a queue's statements lack in this session. Columns are what this pgmq has: headers came with 1.5, the time of
--- the last reading later.
-create function pgflow._prepare_queue(queue_name text) returns void
-language plpgsql
+-- The statement for a purpose, on these arguments: values as SQL, or $1 and $2 to prepare it. Columns are what this pgmq has:
+-- headers came with 1.5, the time of the last reading later.
+create function pgflow._queue_sql(purpose text, queue_name text, variadic arguments text[]) returns text
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  queue    constant text := format('pgmq.%I', 'q_' || lower(queue_name));
-  archive  constant text := format('pgmq.%I', 'a_' || lower(queue_name));
-  -- In both tables, so that nothing of a message is lost on the way.
-  kept     constant text := (
-    select string_agg(format('%I', q.attname), ', ' order by q.attnum)
-    from pg_attribute q join pg_attribute a on a.attname = q.attname and a.attrelid = archive::regclass and a.attnum > 0
-    where q.attrelid = queue::regclass and q.attnum > 0 and not q.attisdropped and not a.attisdropped);
-  noted    constant text := (
-    select coalesce(max(', last_read_at = clock_timestamp()'), '')
-    from pg_attribute q where q.attrelid = queue::regclass and q.attname = 'last_read_at' and not q.attisdropped);
-  prepared text;
+  queue   constant text := format('pgmq.%I', 'q_' || lower(queue_name));
+  archive constant text := format('pgmq.%I', 'a_' || lower(queue_name));
+  columns text;
 begin
-  for prepared in
-    select format('prepare %s', s.name || s.text)
-    from (values
-      -- Messages with these ids leave the queue for its archive, in the order of an index scan.
-      (pgflow._queue_statement('archive', queue_name), format(
-        '(bigint[]) as with gone as (delete from %1$s q where q.msg_id = any ($1) returning %3$s) '
-        'insert into %2$s (%3$s) select %3$s from gone', queue, archive, kept)),
-      -- Messages become visible so many seconds from now, each its own. Those that somebody holds are left out: they are
-      -- being archived or hidden already.
-      (pgflow._queue_statement('hide', queue_name), format(
-        '(bigint[], integer[]) as update %1$s q set vt = clock_timestamp() + make_interval(secs => held.vt_offset) '
-        'from (select m.ctid, given.vt_offset '
-        '  from (select distinct on (g.id) g.id, g.vt_offset from unnest($1, $2) with ordinality g (id, vt_offset, place) '
-        '    order by g.id, g.place) given '
-        '  cross join lateral (select x.ctid from %1$s x where x.msg_id = given.id for update skip locked offset 0) m) held '
-        'where q.ctid = held.ctid', queue)),
-      -- One message becomes visible so many seconds from now, whoever holds it at present.
-      (pgflow._queue_statement('delay', queue_name), format(
-        '(bigint, integer) as update %s q set vt = clock_timestamp() + make_interval(secs => $2) where q.msg_id = $1', queue)),
-      -- One message, visible so many seconds from now.
-      (pgflow._queue_statement('send', queue_name), format(
-        '(jsonb, integer) as insert into %s (vt, message) values (clock_timestamp() + make_interval(secs => $2), $1) '
-        'returning msg_id', queue)),
-      -- As pgmq.read does: the next visible messages, hidden for so many seconds.
-      (pgflow._queue_statement('read', queue_name), format(
-        '(integer, integer) as with next as (select q.msg_id from %1$s q where q.vt <= clock_timestamp() order by q.msg_id '
-        'limit $2 for update skip locked), taken as (update %1$s q set vt = clock_timestamp() + make_interval(secs => $1), '
-        'read_ct = q.read_ct + 1%2$s from next where q.msg_id = next.msg_id returning q.msg_id) '
-        'select array_agg(t.msg_id) from taken t', queue, noted))
-    ) s (name, text)
-    where not exists (select from pg_prepared_statement() p where format('%I', p.name) = s.name)
-  loop
-    execute prepared;
-  end loop;
+  case purpose
+  -- Messages leave the queue for its archive, with all that both tables hold, in the order of an index scan.
+  when 'archive' then
+    select string_agg(format('%I', q.attname), ', ' order by q.attnum) into columns
+    from pg_attribute q join pg_attribute a on a.attname = q.attname and a.attrelid = archive::regclass and a.attnum > 0
+    where q.attrelid = queue::regclass and q.attnum > 0 and not q.attisdropped and not a.attisdropped;
+    return format(
+      'with gone as (delete from %1$s q where q.msg_id = any (%4$s::bigint[]) returning %3$s) '
+      'insert into %2$s (%3$s) select %3$s from gone', queue, archive, columns, arguments[1]);
+  -- Messages become visible so many seconds from now, each its own. Those that somebody holds are left out: they are being
+  -- archived or hidden already.
+  when 'hide' then
+    return format(
+      'update %1$s q set vt = clock_timestamp() + make_interval(secs => held.vt_offset) '
+      'from (select m.ctid, given.vt_offset '
+      '  from (select distinct on (g.id) g.id, g.vt_offset '
+      '    from unnest(%2$s::bigint[], %3$s::integer[]) with ordinality g (id, vt_offset, place) order by g.id, g.place) given '
+      '  cross join lateral (select x.ctid from %1$s x where x.msg_id = given.id for update skip locked offset 0) m) held '
+      'where q.ctid = held.ctid', queue, arguments[1], arguments[2]);
+  -- One message becomes visible so many seconds from now, whoever holds it at present.
+  when 'delay' then
+    return format(
+      'update %s q set vt = clock_timestamp() + make_interval(secs => %s::integer) where q.msg_id = %s::bigint',
+      queue, arguments[2], arguments[1]);
+  -- One message, visible so many seconds from now.
+  when 'send' then
+    return format(
+      'insert into %s (vt, message) values (clock_timestamp() + make_interval(secs => %s::integer), %s::jsonb) returning msg_id',
+      queue, arguments[2], arguments[1]);
+  -- As pgmq.read does: the next visible messages, hidden for so many seconds.
+  when 'read' then
+    select coalesce(max(', last_read_at = clock_timestamp()'), '') into columns
+    from pg_attribute q where q.attrelid = queue::regclass and q.attname = 'last_read_at' and not q.attisdropped;
+    return format(
+      'with next as (select q.msg_id from %1$s q where q.vt <= clock_timestamp() order by q.msg_id limit %4$s::integer '
+      'for update skip locked), '
+      'taken as (update %1$s q set vt = clock_timestamp() + make_interval(secs => %3$s::integer), '
+      'read_ct = q.read_ct + 1%2$s from next where q.msg_id = next.msg_id returning q.msg_id) '
+      'select array_agg(t.msg_id) from taken t', queue, columns, arguments[1], arguments[2]);
+  end case;
+end
+$$;
+
+-- What to execute for a purpose: the prepared statement where it may be trusted.
+create function pgflow._queue_call(purpose text, queue_name text, variadic arguments text[]) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if current_user = session_user then
+    return format('execute %I(%s)', 'pgflow_' || purpose || '_' || lower(queue_name), array_to_string(arguments, ', '));
+  end if;
+  return pgflow._queue_sql(purpose, queue_name, variadic arguments);
+end
+$$;
+
+-- Prepares the statement for a purpose in this session.
+create function pgflow._prepare(purpose text, queue_name text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  execute format('prepare %I as %s',
+    'pgflow_' || purpose || '_' || lower(queue_name), pgflow._queue_sql(purpose, queue_name, '$1', '$2'));
 end
 $$;
 
@@ -190,12 +213,12 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  hide constant text := format('execute %s(%L, %L)', pgflow._queue_statement('hide', queue_name), msg_ids, vt_offsets);
+  call constant text := pgflow._queue_call('hide', queue_name, quote_literal(msg_ids), quote_literal(vt_offsets));
 begin
-  execute hide;
+  execute call;
 exception when invalid_sql_statement_name then
-  perform pgflow._prepare_queue(queue_name);
-  execute hide;
+  perform pgflow._prepare('hide', queue_name);
+  execute call;
 end
 $$;
 
@@ -205,12 +228,12 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  delay constant text := format('execute %s(%L, %L)', pgflow._queue_statement('delay', queue_name), msg_id, seconds);
+  call constant text := pgflow._queue_call('delay', queue_name, quote_literal(msg_id), quote_literal(seconds));
 begin
-  execute delay;
+  execute call;
 exception when invalid_sql_statement_name then
-  perform pgflow._prepare_queue(queue_name);
-  execute delay;
+  perform pgflow._prepare('delay', queue_name);
+  execute call;
 end
 $$;
 
@@ -220,12 +243,12 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  archive constant text := format('execute %s(%L)', pgflow._queue_statement('archive', queue_name), msg_ids);
+  call constant text := pgflow._queue_call('archive', queue_name, quote_literal(msg_ids));
 begin
-  execute archive;
+  execute call;
 exception when invalid_sql_statement_name then
-  perform pgflow._prepare_queue(queue_name);
-  execute archive;
+  perform pgflow._prepare('archive', queue_name);
+  execute call;
 end
 $$;
 
@@ -235,14 +258,14 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  send constant text := format('execute %s(%L, %s)', pgflow._queue_statement('send', queue_name), message, delay);
+  call constant text := pgflow._queue_call('send', queue_name, quote_literal(message), quote_literal(delay));
   id   bigint;
 begin
-  execute send into id;
+  execute call into id;
   return id;
 exception when invalid_sql_statement_name then
-  perform pgflow._prepare_queue(queue_name);
-  execute send into id;
+  perform pgflow._prepare('send', queue_name);
+  execute call into id;
   return id;
 end
 $$;
@@ -253,14 +276,14 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  read constant text := format('execute %s(%s, %s)', pgflow._queue_statement('read', queue_name), hidden_for, qty);
+  call constant text := pgflow._queue_call('read', queue_name, quote_literal(hidden_for), quote_literal(qty));
   ids  bigint[];
 begin
-  execute read into ids;
+  execute call into ids;
   return ids;
 exception when invalid_sql_statement_name then
-  perform pgflow._prepare_queue(queue_name);
-  execute read into ids;
+  perform pgflow._prepare('read', queue_name);
+  execute call into ids;
   return ids;
 end
 $$;
@@ -551,7 +574,8 @@ begin
                           case when count(*) > 0 then '{}'::jsonb end)
           from pgflow.step_states s
           where s.run_id = r.run_id
-            and not exists (select from pgflow.deps d where d.flow_slug = s.flow_slug and d.dep_slug = s.step_slug)) end
+            and not exists (
+              select from pgflow.deps d where d.flow_slug = s.flow_slug and d.dep_slug = s.step_slug offset 0)) end
     from counted c
     cross join lateral (select x.ctid from pgflow.runs x where x.run_id = c.run_id offset 0) place
     where r.ctid = place.ctid
@@ -590,7 +614,8 @@ begin
            max(case when f.status = 'skipped' then 0
                     when jsonb_typeof(f.output) = 'array' then jsonb_array_length(f.output) end) as elements
     from unnest(done) f
-    join pgflow.deps d on d.flow_slug = f.flow_slug and d.dep_slug = f.step_slug
+    cross join lateral (
+      select x.step_slug from pgflow.deps x where x.flow_slug = f.flow_slug and x.dep_slug = f.step_slug offset 0) d
     group by f.flow_slug, f.run_id, d.step_slug
   ),
   dependent as (
@@ -638,26 +663,32 @@ declare
   met       pgflow.step_states[];
   skipping  pgflow.step_states[];
   cascading pgflow.step_states[];
+  decided   pgflow.step_states[];
   taskless  pgflow.step_states[];
   failing   pgflow.step_states[];
+  one       pgflow.step_states;
 begin
   done := 0;
   loop
     while undecided is not null loop
-      with decided as (
+      with looked_at as (
         select u as state, step.when_unmet, step.step_index,
                (step.required_input_pattern is null or target.value @> step.required_input_pattern)
                and (step.forbidden_input_pattern is null or not target.value @> step.forbidden_input_pattern) as is_met
         from unnest(undecided) u
-        join pgflow.steps step on step.flow_slug = u.flow_slug and step.step_slug = u.step_slug
+        cross join lateral (
+          select x.* from pgflow.steps x where x.flow_slug = u.flow_slug and x.step_slug = u.step_slug offset 0) step
         left join lateral (
           select case
             when step.deps_count = 0 then (select r.input from pgflow.runs r where r.run_id = u.run_id)
             else (
-              select coalesce(jsonb_object_agg(d.dep_slug, dep.output), '{}')
-              from pgflow.deps d
-              join pgflow.step_states dep on dep.run_id = u.run_id and dep.step_slug = d.dep_slug
-              where d.flow_slug = u.flow_slug and d.step_slug = u.step_slug and dep.status = 'completed')
+              select coalesce(jsonb_object_agg(d.dep_slug, o.output), '{}')
+              from (
+                select x.dep_slug from pgflow.deps x
+                where x.flow_slug = u.flow_slug and x.step_slug = u.step_slug offset 0) d
+              cross join lateral (
+                select x.output from pgflow.step_states x
+                where x.run_id = u.run_id and x.step_slug = d.dep_slug and x.status = 'completed' offset 0) o)
             end as value
         ) target on step.required_input_pattern is not null or step.forbidden_input_pattern is not null
       )
@@ -666,7 +697,7 @@ begin
              array_agg(d.state) filter (where not d.is_met and d.when_unmet = 'skip-cascade'),
              array_agg(d.state order by d.step_index) filter (where not d.is_met and d.when_unmet = 'fail')
         into met, skipping, cascading, failing
-      from decided d;
+      from looked_at d;
 
       if failing is not null then
         perform pgflow._fail_step(failing[1].run_id, failing[1].step_slug, 'Condition not met');
@@ -682,12 +713,18 @@ begin
         done := done + cardinality(skipping);
         undecided := (pgflow._release(skipping, null)).ready;
       end if;
-      startable := startable || met;
+      decided := decided || met;
     end loop;
 
-    select array_agg(s) filter (where s.initial_tasks > 0), array_agg(s) filter (where s.initial_tasks = 0)
-      into startable, taskless
-    from unnest(startable) s;
+    taskless := null;
+    foreach one in array coalesce(decided, '{}') loop
+      if one.initial_tasks > 0 then
+        startable := startable || one;
+      else
+        taskless := taskless || one;
+      end if;
+    end loop;
+    decided := null;
     exit when taskless is null;
     taskless := pgflow._complete_taskless(taskless);
     done := done + cardinality(taskless);
@@ -1030,20 +1067,31 @@ begin
     from task t
     where t.hide_for is distinct from hidden_for
     having count(*) > 0
+  ),
+  -- The arrays that maps map, each read and decompressed once (which is all that `#> '{}'` does), however many of its elements
+  -- there are tasks for.
+  mapped as materialized (
+    select m.run_id, m.step_slug, coalesce(dep.output, case when m.deps_count = 0 then m.run_input end) #> '{}' as elements
+    from (select distinct on (t.run_id, t.step_slug) t.* from task t where t.step_type = 'map') m
+    left join lateral (
+      select o.output
+      from (select x.dep_slug from pgflow.deps x where x.flow_slug = m.flow_slug and x.step_slug = m.step_slug offset 0) d
+      cross join lateral (
+        select x.output from pgflow.step_states x where x.run_id = m.run_id and x.step_slug = d.dep_slug offset 0) o
+    ) dep on true
   )
   select t.flow_slug, t.run_id, t.step_slug,
-    case
-      when t.step_type = 'map' and t.deps_count = 0 then t.run_input -> t.task_index
-      when t.step_type = 'map' then (
-        select dep.output -> t.task_index
-        from pgflow.deps d join pgflow.step_states dep on dep.run_id = t.run_id and dep.step_slug = d.dep_slug
-        where d.flow_slug = t.flow_slug and d.step_slug = t.step_slug)
+    case t.step_type
+      when 'map' then (
+        select m.elements -> t.task_index from mapped m where m.run_id = t.run_id and m.step_slug = t.step_slug)
       else
         case pgflow.input_style() when 'merged' then jsonb_build_object('run', t.run_input) else '{}' end
         || case when t.deps_count = 0 then '{}' else (
-          select coalesce(jsonb_object_agg(d.dep_slug, dep.output), '{}')
-          from pgflow.deps d join pgflow.step_states dep on dep.run_id = t.run_id and dep.step_slug = d.dep_slug
-          where d.flow_slug = t.flow_slug and d.step_slug = t.step_slug and dep.status = 'completed') end
+          select coalesce(jsonb_object_agg(d.dep_slug, o.output), '{}')
+          from (select x.dep_slug from pgflow.deps x where x.flow_slug = t.flow_slug and x.step_slug = t.step_slug offset 0) d
+          cross join lateral (
+            select x.output from pgflow.step_states x
+            where x.run_id = t.run_id and x.step_slug = d.dep_slug and x.status = 'completed' offset 0) o) end
     end,
     t.message_id, t.task_index,
     case when t.step_type = 'single' and t.deps_count = 0 then t.run_input end
@@ -1196,11 +1244,17 @@ begin
     ) g
     where jsonb_typeof(g.output) is distinct from 'array'
       and exists (
-        select from pgflow.runs r
-        join pgflow.steps single on single.flow_slug = r.flow_slug and single.step_slug = g.step_slug
-        join pgflow.deps d on d.flow_slug = r.flow_slug and d.dep_slug = g.step_slug
-        join pgflow.steps map on map.flow_slug = d.flow_slug and map.step_slug = d.step_slug
-        where r.run_id = g.run_id and r.status = 'started' and single.step_type = 'single' and map.step_type = 'map')
+        select
+        from (select x.flow_slug from pgflow.runs x where x.run_id = g.run_id and x.status = 'started' offset 0) r
+        cross join lateral (
+          select x.step_slug from pgflow.steps x
+          where x.flow_slug = r.flow_slug and x.step_slug = g.step_slug and x.step_type = 'single' offset 0) single
+        cross join lateral (
+          select x.step_slug from pgflow.deps x
+          where x.flow_slug = r.flow_slug and x.dep_slug = single.step_slug offset 0) d
+        cross join lateral (
+          select x.step_slug from pgflow.steps x
+          where x.flow_slug = r.flow_slug and x.step_slug = d.step_slug and x.step_type = 'map' offset 0) map)
     order by g.run_id, g.step_slug, g.task_index
   loop
     perform pgflow._refuse_output(suspect.run_id, suspect.step_slug, suspect.task_index, suspect.output);
@@ -1383,18 +1437,27 @@ begin
   -- A timeout is a second at least, which lets the index leave out what has started just now.
   select array_agg(t.task) into stalled
   from (
-    select t as task
-    from pgflow.step_tasks t
-    join pgflow.steps step on step.flow_slug = t.flow_slug and step.step_slug = t.step_slug
-    join pgflow.flows flow on flow.flow_slug = t.flow_slug
-    join pgflow.step_states s on s.run_id = t.run_id and s.step_slug = t.step_slug
-    join pgflow.runs r on r.run_id = t.run_id
-    where t.started_at < clock - interval '31 seconds' and t.started_at is not null
-      and t.completed_at is null and t.failed_at is null and t.permanently_stalled_at is null
-      and t.status = 'started'
-      and t.started_at < clock - make_interval(secs => coalesce(step.opt_timeout, flow.opt_timeout) + 30)
+    select held.task
+    from (
+      select t.run_id, t.step_slug, t.task_index, t.flow_slug, t.started_at
+      from pgflow.step_tasks t
+      where t.started_at < clock - interval '31 seconds' and t.started_at is not null
+        and t.completed_at is null and t.failed_at is null and t.permanently_stalled_at is null
+      offset 0
+    ) old
+    cross join lateral (
+      select x.opt_timeout from pgflow.steps x where x.flow_slug = old.flow_slug and x.step_slug = old.step_slug offset 0) step
+    cross join lateral (select x.opt_timeout from pgflow.flows x where x.flow_slug = old.flow_slug offset 0) flow
+    cross join lateral (
+      select x.status from pgflow.step_states x where x.run_id = old.run_id and x.step_slug = old.step_slug offset 0) s
+    cross join lateral (select x.status from pgflow.runs x where x.run_id = old.run_id offset 0) r
+    cross join lateral (
+      select x as task from pgflow.step_tasks x
+      where x.run_id = old.run_id and x.step_slug = old.step_slug and x.task_index = old.task_index
+        and x.status = 'started' and x.started_at = old.started_at
+      for no key update skip locked offset 0) held
+    where old.started_at < clock - make_interval(secs => coalesce(step.opt_timeout, flow.opt_timeout) + 30)
       and s.status = 'started' and r.status = 'started'
-    for no key update of t skip locked
   ) t;
 
   update pgflow.step_tasks t

@@ -122,9 +122,9 @@ begin
   -- Their messages are in the archive; the tasks will have new ones.
   with gone as (
     delete from pgflow.step_tasks t
-    using pgflow.step_states s
     where t.run_id = run.run_id and t.status <> 'completed'
-      and s.run_id = t.run_id and s.step_slug = t.step_slug and s.status in ('started', 'failed')
+      and (select s.status from pgflow.step_states s where s.run_id = run.run_id and s.step_slug = t.step_slug)
+        in ('started', 'failed')
     returning t.message_id
   )
   select array_agg(g.message_id) into messages from gone g;

@@ -27,11 +27,13 @@ const UNFOUNDED: &[(&str, &str)] = &[
     ("pgflow.poll_for_tasks(", "unused parameter"),
     // Returns rows of a statement whose table's name is only known when it runs.
     ("pgflow.set_vt_batch(", "OUT variable"),
-    // Names of statements go through _queue_statement, which quotes them, and values through %L or are numbers.
+    // It ends with a case that has no else, which raises.
+    ("pgflow._queue_sql(", "control reached end of function without RETURN"),
+    // Names of queues and statements go through %I in _queue_call and _queue_sql, and values through %L or are numbers.
     ("pgflow._archive(", "text type variable is not sanitized"),
     ("pgflow._delay(", "text type variable is not sanitized"),
     ("pgflow._hide(", "text type variable is not sanitized"),
-    ("pgflow._prepare_queue(", "text type variable is not sanitized"),
+    ("pgflow._prepare(", "text type variable is not sanitized"),
     ("pgflow._read(", "text type variable is not sanitized"),
     ("pgflow._send(", "text type variable is not sanitized"),
     // A notification is text in the end; `private` is for those who have a realtime.send of another kind.

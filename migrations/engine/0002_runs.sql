@@ -28,7 +28,7 @@
 --
 -- How statements find rows. Tables grow by thousands of rows a second while statistics come a minute later, so no plan here
 -- may depend on sizes. Functions that clients call switch off every plan but index scans and nested loops, for themselves
--- and for what they call, and make each plan once a session. Sets are looked up one by one, by `cross join lateral (… offset
+-- for what they call, make each plan once a session and never compile one. Sets are looked up one by one, by `cross join lateral (… offset
 -- 0)` on a whole key, and updated by the place (ctid) that this found: a scan of a table cannot be chosen then. That is for
 -- rows that are held already, since an update by place loses a row that somebody moves meanwhile. Partial indexes are on
 -- conditions that only their own statement names.
@@ -293,6 +293,7 @@ create function pgflow.set_vt_batch(queue_name text, msg_ids bigint[], vt_offset
 returns table (msg_id bigint, read_ct integer, enqueued_at timestamptz, vt timestamptz, message jsonb, headers jsonb)
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set jit = off
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -484,12 +485,10 @@ begin
 end
 $$;
 
--- Fails a step and, with it, its run, both held by the caller: nothing of the run will be worked on any more. What its other
--- steps and tasks have come to stays as it is. Archives the messages of open tasks and the one given. A type violation is
--- told of the run first and without its text.
-create function pgflow._fail_step(
-  run_id uuid, step_slug text, error text, is_violation boolean default false, message_id bigint default null
-) returns void
+-- Fails a step and, with it, its run, both held by the caller, who archives the run's messages at the end of its work, with
+-- all others that it has to archive: nothing of the run will be worked on any more. What its other steps and tasks have come
+-- to stays as it is. A type violation is told of the run first and without its text.
+create function pgflow._fail_step(run_id uuid, step_slug text, error text, is_violation boolean default false) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -518,7 +517,6 @@ begin
   if not is_violation then
     perform pgflow._send_run_failed(run, jsonb_build_object('error_message', error));
   end if;
-  perform pgflow._archive_open(run, message_id);
 end
 $$;
 
@@ -539,15 +537,54 @@ begin
 end
 $$;
 
--- Archives the messages of a run's open tasks, and one more.
-create function pgflow._archive_open(run pgflow.runs, message_id bigint) returns void
+-- The event of a completed run.
+create function pgflow._send_run_completed(run pgflow.runs) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform pgflow._archive(run.flow_slug, array(
-    select t.message_id from pgflow.step_tasks t
-    where t.run_id = run.run_id and (t.status in ('queued', 'started') or t.message_id = _archive_open.message_id)));
+  perform realtime.send(
+    jsonb_build_object(
+      'event_type', 'run:completed', 'run_id', run.run_id, 'flow_slug', run.flow_slug, 'status', run.status,
+      'output', run.output, 'completed_at', run.completed_at),
+    'run:completed', 'pgflow:run:' || run.run_id, false);
+end
+$$;
+
+-- What a run whose steps are all done has for output: that of each leaf that completed; null of a flow without steps.
+create function pgflow._run_output(run_id uuid, flow_slug text) returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (
+    select coalesce(jsonb_object_agg(s.step_slug, s.output) filter (where s.status = 'completed'),
+                    case when count(*) > 0 then '{}'::jsonb end)
+    from pgflow.step_states s
+    where s.run_id = _run_output.run_id
+      and not exists (
+        select from pgflow.deps d where d.flow_slug = _run_output.flow_slug and d.dep_slug = s.step_slug offset 0));
+end
+$$;
+
+-- Archives messages of one flow: those given, and those of the open tasks of runs that have failed. All at once, so that they
+-- are taken in their order.
+create function pgflow._archive_with_runs(flow_slug text, msg_ids bigint[], failed uuid[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  all_ids constant bigint[] := msg_ids || array(
+    select t.message_id
+    from unnest(failed) r (run_id)
+    cross join lateral (
+      select x.message_id, x.status from pgflow.step_tasks x
+      where x.run_id = r.run_id and x.flow_slug = _archive_with_runs.flow_slug offset 0) t
+    where t.status in ('queued', 'started'));
+begin
+  if cardinality(all_ids) > 0 then
+    perform pgflow._archive(flow_slug, all_ids);
+  end if;
 end
 $$;
 
@@ -569,13 +606,8 @@ begin
         status          = case when r.status = 'started' and r.remaining_steps = c.steps then 'completed' else r.status end,
         completed_at    = case when r.status = 'started' and r.remaining_steps = c.steps
                                then greatest(clock_timestamp(), r.started_at) end,
-        output          = case when r.status = 'started' and r.remaining_steps = c.steps then (
-          select coalesce(jsonb_object_agg(s.step_slug, s.output) filter (where s.status = 'completed'),
-                          case when count(*) > 0 then '{}'::jsonb end)
-          from pgflow.step_states s
-          where s.run_id = r.run_id
-            and not exists (
-              select from pgflow.deps d where d.flow_slug = s.flow_slug and d.dep_slug = s.step_slug offset 0)) end
+        output          = case when r.status = 'started' and r.remaining_steps = c.steps
+                               then pgflow._run_output(r.run_id, r.flow_slug) end
     from counted c
     cross join lateral (select x.ctid from pgflow.runs x where x.run_id = c.run_id offset 0) place
     where r.ctid = place.ctid
@@ -584,12 +616,30 @@ begin
   select array_agg(c.run) filter (where (c.run).status = 'completed') into completed from changed c;
 
   if completed is not null then
-    perform realtime.send(
-      jsonb_build_object(
-        'event_type', 'run:completed', 'run_id', r.run_id, 'flow_slug', r.flow_slug, 'status', r.status,
-        'output', r.output, 'completed_at', r.completed_at),
-      'run:completed', 'pgflow:run:' || r.run_id, false)
-    from unnest(completed) r;
+    perform pgflow._send_run_completed(r) from unnest(completed) r;
+  end if;
+end
+$$;
+
+
+-- Counts one step that is done, as _settle_runs does, of a run that the caller holds: what most calls have to count.
+create function pgflow._settle_run(run_id uuid) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  run pgflow.runs;
+begin
+  select r.* into run from pgflow.runs r where r.run_id = _settle_run.run_id;
+  if run.status = 'started' and run.remaining_steps = 1 then
+    update pgflow.runs r
+    set remaining_steps = 0, status = 'completed', completed_at = greatest(clock_timestamp(), r.started_at),
+        output = pgflow._run_output(run.run_id, run.flow_slug)
+    where r.run_id = run.run_id
+    returning r.* into run;
+    perform pgflow._send_run_completed(run);
+  else
+    update pgflow.runs r set remaining_steps = r.remaining_steps - 1 where r.run_id = run.run_id;
   end if;
 end
 $$;
@@ -610,10 +660,14 @@ declare
   clock constant timestamptz := clock_timestamp();
 begin
   with edge as (
-    select f.flow_slug, f.run_id, d.step_slug, count(*)::integer as released,
-           max(case when f.status = 'skipped' then 0
-                    when jsonb_typeof(f.output) = 'array' then jsonb_array_length(f.output) end) as elements
-    from unnest(done) f
+    select f.flow_slug, f.run_id, d.step_slug, count(*)::integer as released, max(f.elements) as elements
+    from (
+      -- Without their outputs, which can be large.
+      select x.flow_slug, x.run_id, x.step_slug,
+             case when x.status = 'skipped' then 0
+                  when jsonb_typeof(x.output) = 'array' then jsonb_array_length(x.output) end as elements
+      from unnest(done) x offset 0
+    ) f
     cross join lateral (
       select x.step_slug from pgflow.deps x where x.flow_slug = f.flow_slug and x.dep_slug = f.step_slug offset 0) d
     group by f.flow_slug, f.run_id, d.step_slug
@@ -650,11 +704,13 @@ $$;
 
 -- Decides the ready steps of one run whose conditions are unmet or which have no task, and those that become ready by
 -- that, to any depth: conditions until none is undecided, then the steps without a task, and again. Returns the steps that
--- can start and how many are done. Where an unmet condition fails the run, none can start.
+-- can start, how many are done, and whether an unmet condition has failed the run, in which case none can start.
 --
 -- Works from one set of ready steps to the next and never looks at the rest of the run, so that a chain of thousands is
 -- resolved in a time that grows with its length.
-create function pgflow._resolve(ready pgflow.step_states[], out startable pgflow.step_states[], out done integer)
+create function pgflow._resolve(
+  ready pgflow.step_states[], out startable pgflow.step_states[], out done integer, out has_failed boolean
+)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -669,6 +725,7 @@ declare
   one       pgflow.step_states;
 begin
   done := 0;
+  has_failed := false;
   loop
     while undecided is not null loop
       with looked_at as (
@@ -702,6 +759,7 @@ begin
       if failing is not null then
         perform pgflow._fail_step(failing[1].run_id, failing[1].step_slug, 'Condition not met');
         startable := null;
+        has_failed := true;
         return;
       end if;
       if cascading is not null then
@@ -734,26 +792,30 @@ end
 $$;
 
 -- What every change of a run ends with, the runs being held: ready steps are resolved and started, the tasks of those that
--- have started already are queued, and done steps counted: done[i] of run_ids[i].
+-- have started already are queued, and done steps counted: done[i] of run_ids[i]. Returns the runs that a condition has failed.
 create function pgflow._go_on(
   ready pgflow.step_states[], started pgflow.step_states[], run_ids uuid[], done integer[]
-) returns void
+) returns uuid[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   startable pgflow.step_states[];
+  failed    uuid[];
   resolved  record;
 begin
   if ready is not null then
     for resolved in
-      select one.run_id, result.startable, result.done
+      select one.run_id, result.startable, result.done, result.has_failed
       from (select r.run_id, array_agg(r) as ready from unnest(ready) r group by r.run_id order by r.run_id) one
       cross join lateral pgflow._resolve(one.ready) result
     loop
       startable := startable || resolved.startable;
       run_ids := run_ids || resolved.run_id;
       done := done || resolved.done;
+      if resolved.has_failed then
+        failed := failed || resolved.run_id;
+      end if;
     end loop;
     if startable is not null then
       started := started || pgflow._start_steps(startable);
@@ -766,6 +828,7 @@ begin
   if run_ids is not null then
     perform pgflow._settle_runs(run_ids, done);
   end if;
+  return failed;
 end
 $$;
 
@@ -786,9 +849,50 @@ begin
 end
 $$;
 
--- What follows when steps have just completed: their events, their runs, their dependents. Takes the runs. Where one has
--- failed in this moment, only the counters go on.
-create function pgflow._finish(completed pgflow.step_states[], have_dependents boolean) returns void
+-- The event of a step whose tasks have completed.
+create function pgflow._send_step_completed(state pgflow.step_states) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform realtime.send(
+    jsonb_build_object(
+      'event_type', 'step:completed', 'run_id', state.run_id, 'step_slug', state.step_slug, 'status', state.status,
+      'output', state.output, 'completed_at', state.completed_at),
+    'step:' || state.step_slug || ':completed', 'pgflow:run:' || state.run_id, false);
+end
+$$;
+
+-- What follows when a step has just completed: its event, its dependents, its run, which is taken. Where the run has failed in
+-- this moment, only the counters go on. Returns the runs that a condition has failed.
+create function pgflow._finish_one(completed pgflow.step_states, has_dependents boolean) returns uuid[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  running boolean;
+  ready   pgflow.step_states[];
+  started pgflow.step_states[];
+begin
+  select r.status = 'started' into running from pgflow.runs r where r.run_id = completed.run_id for no key update;
+  perform pgflow._send_step_completed(completed);
+  if has_dependents then
+    select r.ready, r.started into ready, started
+    from pgflow._release(array[completed], case when running then array[completed.run_id] end) r;
+  end if;
+  if running and ready is not null then
+    return pgflow._go_on(ready, started, array[completed.run_id], array[1]);
+  end if;
+  if started is not null then
+    perform pgflow._send_tasks(started);
+  end if;
+  perform pgflow._settle_run(completed.run_id);
+  return null;
+end
+$$;
+
+-- The same for many steps.
+create function pgflow._finish(completed pgflow.step_states[]) returns uuid[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -804,30 +908,23 @@ begin
       select x.run_id, x.status from pgflow.runs x where x.run_id = held.run_id for no key update offset 0) r
     where r.status = 'started');
 
-  perform realtime.send(
-    jsonb_build_object(
-      'event_type', 'step:completed', 'run_id', s.run_id, 'step_slug', s.step_slug, 'status', s.status,
-      'output', s.output, 'completed_at', s.completed_at),
-    'step:' || s.step_slug || ':completed', 'pgflow:run:' || s.run_id, false)
-  from unnest(completed) s;
+  perform pgflow._send_step_completed(s) from unnest(completed) s;
 
-  if have_dependents then
-    select r.ready, r.started into ready, started from pgflow._release(completed, running) r;
-    if ready is not null then
-      ready := (select array_agg(r) from unnest(ready) r where r.run_id = any (running));
-    end if;
+  select r.ready, r.started into ready, started from pgflow._release(completed, running) r;
+  if ready is not null then
+    ready := (select array_agg(r) from unnest(ready) r where r.run_id = any (running));
   end if;
   if ready is null and started is null then
     perform pgflow._settle_runs(array_agg(s.run_id), array_agg(1)) from unnest(completed) s;
-  else
-    perform pgflow._go_on(ready, started, array_agg(s.run_id), array_agg(1)) from unnest(completed) s;
+    return null;
   end if;
+  return pgflow._go_on(ready, started, array_agg(s.run_id), array_agg(1)) from unnest(completed) s;
 end
 $$;
 
--- Whether a started task's output is refused: a map needs it as an array and it is none. Then the task fails, and with it
--- its step and run.
-create function pgflow._refuse_output(run_id uuid, step_slug text, task_index integer, output jsonb) returns boolean
+-- Refuses a started task's output where a map needs it as an array and it is none: then the task fails, and with it its step
+-- and run, whose messages the caller archives. Returns the task where that is so, null where the output is all right.
+create function pgflow._refuse_output(run_id uuid, step_slug text, task_index integer, output jsonb) returns pgflow.step_tasks
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -837,14 +934,18 @@ declare
   task pgflow.step_tasks;
 begin
   select m.step_slug into map
-  from pgflow.step_states s
-  join pgflow.deps d on d.flow_slug = s.flow_slug and d.dep_slug = s.step_slug
-  join pgflow.step_states m on m.run_id = s.run_id and m.step_slug = d.step_slug
-  where s.run_id = _refuse_output.run_id and s.step_slug = _refuse_output.step_slug and s.status = 'started'
-    and m.initial_tasks is null
+  from (
+    select x.flow_slug, x.step_slug from pgflow.step_states x
+    where x.run_id = _refuse_output.run_id and x.step_slug = _refuse_output.step_slug and x.status = 'started' offset 0) s
+  cross join lateral (
+    select x.step_slug from pgflow.deps x where x.flow_slug = s.flow_slug and x.dep_slug = s.step_slug offset 0) d
+  cross join lateral (
+    select x.step_slug, x.initial_tasks from pgflow.step_states x
+    where x.run_id = _refuse_output.run_id and x.step_slug = d.step_slug offset 0) m
+  where m.initial_tasks is null
   order by m.step_slug limit 1;
   if not found then
-    return false;
+    return null;
   end if;
 
   update pgflow.step_tasks t
@@ -853,18 +954,17 @@ begin
   where t.run_id = _refuse_output.run_id and t.step_slug = _refuse_output.step_slug
     and t.task_index = _refuse_output.task_index and t.status = 'started'
   returning t.* into task;
-  if found then
-    perform from pgflow.step_states s
-    where s.run_id = task.run_id and s.step_slug = task.step_slug for no key update;
-    perform from pgflow.runs r where r.run_id = task.run_id and r.status = 'started' for no key update;
-    if found then
-      perform pgflow._fail_step(
-        task.run_id, task.step_slug,
-        format('[TYPE_VIOLATION] Map step %s expects array input but dependency %s produced %s', map, task.step_slug, type),
-        true, task.message_id);
-    end if;
+  if not found then
+    return null;
   end if;
-  return true;
+  perform from pgflow.step_states s where s.run_id = task.run_id and s.step_slug = task.step_slug for no key update;
+  perform from pgflow.runs r where r.run_id = task.run_id and r.status = 'started' for no key update;
+  if found then
+    perform pgflow._fail_step(
+      task.run_id, task.step_slug,
+      format('[TYPE_VIOLATION] Map step %s expects array input but dependency %s produced %s', map, task.step_slug, type), true);
+  end if;
+  return task;
 end
 $$;
 
@@ -894,6 +994,7 @@ $$;
 create function pgflow.start_flow(flow_slug text, input jsonb, run_id uuid default null) returns setof pgflow.runs
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set jit = off
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -1008,14 +1109,20 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  execute format('update pgmq.%I set vt = ''infinity'' where msg_id = any ($1)', 'q_' || lower(queue_name)) using msg_ids;
+  execute format(
+    $query$
+      update pgmq.%1$I q set vt = 'infinity'
+      from (select x.ctid from pgmq.%1$I x where x.msg_id = any ($1) for update skip locked) held
+      where q.ctid = held.ctid
+    $query$, 'q_' || lower(queue_name)
+  ) using msg_ids;
 end
 $$;
 
 
 -- Starts those of the tasks with these messages that are queued, and returns each with its input, in the order of the
--- messages. Their messages stay hidden for the step's timeout and 2 seconds more; hidden_for says for how many seconds the
--- caller has hidden them already. A task whose run or step is not started any more is left out, and so is every task of a
+-- messages. Their messages stay hidden for the step's timeout and 2 seconds more; hidden_for says for how many seconds a
+-- caller has hidden them already, who has looked whether the flow is paused. A task whose run or step is not started any more is left out, and so is every task of a
 -- paused flow: its message is put away until resume_flow. A task that somebody else holds is left out too: whoever holds a
 -- queued task is starting or deleting it.
 create function pgflow._start_tasks(flow_slug text, msg_ids bigint[], worker_id uuid, hidden_for integer)
@@ -1024,7 +1131,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if exists (select from pgflow.paused_flows p where p.flow_slug = _start_tasks.flow_slug) then
+  if hidden_for is null and exists (select from pgflow.paused_flows p where p.flow_slug = _start_tasks.flow_slug) then
     -- Written, so that resume_flow waits for it and finds every message that is put away here.
     update pgflow.paused_flows p set parked_at = clock_timestamp() where p.flow_slug = _start_tasks.flow_slug;
     if found then
@@ -1055,7 +1162,7 @@ begin
     returning t.flow_slug, t.run_id, t.step_slug, t.task_index, t.message_id, startable.run_input
   ),
   task as (
-    select t.*, step.step_type, step.deps_count, coalesce(step.opt_timeout, flow.opt_timeout) + 2 as hide_for
+    select t.*, step.step_type, step.deps_count, least(coalesce(step.opt_timeout, flow.opt_timeout), 2147483645) + 2 as hide_for
     from started t
     cross join lateral (
       select x.step_type, x.deps_count, x.opt_timeout from pgflow.steps x
@@ -1105,6 +1212,7 @@ $$;
 create function pgflow.start_tasks(flow_slug text, msg_ids bigint[], worker_id uuid) returns setof pgflow.step_task_record
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set jit = off
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -1128,6 +1236,7 @@ create function pgflow.complete_task(run_id uuid, step_slug text, task_index int
 returns setof pgflow.step_tasks
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set jit = off
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -1141,6 +1250,7 @@ declare
   run_status     text;
   task           pgflow.step_tasks;
   state          pgflow.step_states;
+  failed         uuid[];
 begin
   select step.step_type = 'single', r.status,
          exists (select from pgflow.deps d where d.flow_slug = step.flow_slug and d.dep_slug = step.step_slug)
@@ -1149,20 +1259,23 @@ begin
   where r.run_id = complete_task.run_id;
 
   if run_status = 'started' then
-    if is_single and has_dependents and jsonb_typeof(complete_task.output) is distinct from 'array'
-      and pgflow._refuse_output(complete_task.run_id, complete_task.step_slug, complete_task.task_index, complete_task.output)
-    then
-      null;
-    else
-      update pgflow.step_tasks t
-      set status = 'completed', output = complete_task.output, completed_at = greatest(clock, t.started_at)
-      where t.run_id = complete_task.run_id and t.step_slug = complete_task.step_slug
-        and t.task_index = complete_task.task_index and t.status = 'started'
-        and exists (
-          select from pgflow.step_states s
-          where s.run_id = complete_task.run_id and s.step_slug = complete_task.step_slug and s.status = 'started')
-      returning t.* into task;
+    if is_single and has_dependents and jsonb_typeof(complete_task.output) is distinct from 'array' then
+      task := pgflow._refuse_output(
+        complete_task.run_id, complete_task.step_slug, complete_task.task_index, complete_task.output);
+      if task.run_id is not null then
+        perform pgflow._archive_with_runs(task.flow_slug, array[task.message_id], array[task.run_id]);
+        return next task;
+        return;
+      end if;
     end if;
+    update pgflow.step_tasks t
+    set status = 'completed', output = complete_task.output, completed_at = greatest(clock, t.started_at)
+    where t.run_id = complete_task.run_id and t.step_slug = complete_task.step_slug
+      and t.task_index = complete_task.task_index and t.status = 'started'
+      and exists (
+        select from pgflow.step_states s
+        where s.run_id = complete_task.run_id and s.step_slug = complete_task.step_slug and s.status = 'started')
+    returning t.* into task;
   end if;
 
   if task.run_id is null then
@@ -1192,9 +1305,13 @@ begin
     end if;
   end if;
   if state.status = 'completed' then
-    perform pgflow._finish(array[state], has_dependents);
+    failed := pgflow._finish_one(state, has_dependents);
   end if;
-  perform pgflow._archive(task.flow_slug, array[task.message_id]);
+  if failed is null then
+    perform pgflow._archive(task.flow_slug, array[task.message_id]);
+  else
+    perform pgflow._archive_with_runs(task.flow_slug, array[task.message_id], failed);
+  end if;
   return next task;
 end
 $$;
@@ -1207,6 +1324,7 @@ create function pgflow.complete_tasks(run_ids uuid[], step_slugs text[], task_in
 returns setof pgflow.step_tasks
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set jit = off
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -1215,9 +1333,13 @@ set enable_mergejoin = off
 as $$
 declare
   clock    constant timestamptz := clock_timestamp();
-  suspect  record;
+  suspect  bigint[];
+  place    bigint;
+  task     pgflow.step_tasks;
+  refused  pgflow.step_tasks[];
   changed  pgflow.step_tasks[];
   finished pgflow.step_states[];
+  failed   uuid[];
 begin
   if (cardinality(run_ids), cardinality(run_ids), cardinality(run_ids))
     is distinct from (cardinality(step_slugs), cardinality(task_indexes), cardinality(outputs)) then
@@ -1232,11 +1354,14 @@ begin
     order by g.run_id, g.step_slug, g.task_index
   ) g
   cross join lateral (
+    -- Not those that wait for a worker, which start_tasks would leave out.
     select x.run_id from pgflow.step_tasks x
-    where x.run_id = g.run_id and x.step_slug = g.step_slug and x.task_index = g.task_index for no key update offset 0) t;
+    where x.run_id = g.run_id and x.step_slug = g.step_slug and x.task_index = g.task_index and x.status <> 'queued'
+    for no key update offset 0) t;
 
-  for suspect in
-    select g.*
+  -- Outputs of single steps that are no array and that a map waits for.
+  suspect := array(
+    select g.place
     from (
       select distinct on (g.run_id, g.step_slug, g.task_index) g.*
       from unnest(run_ids, step_slugs, task_indexes, outputs) with ordinality g (run_id, step_slug, task_index, output, place)
@@ -1255,10 +1380,27 @@ begin
         cross join lateral (
           select x.step_slug from pgflow.steps x
           where x.flow_slug = r.flow_slug and x.step_slug = d.step_slug and x.step_type = 'map' offset 0) map)
-    order by g.run_id, g.step_slug, g.task_index
-  loop
-    perform pgflow._refuse_output(suspect.run_id, suspect.step_slug, suspect.task_index, suspect.output);
-  end loop;
+    order by g.place);
+  if suspect <> '{}' then
+    -- To refuse one takes its state and run, so all of the batch are taken first, in their order.
+    perform s.run_id
+    from (
+      select distinct g.run_id, g.step_slug from unnest(run_ids, step_slugs) g (run_id, step_slug)
+      order by g.run_id, g.step_slug) g
+    cross join lateral (
+      select x.run_id from pgflow.step_states x
+      where x.run_id = g.run_id and x.step_slug = g.step_slug and x.status = 'started' for no key update offset 0) s;
+    perform r.run_id
+    from (select distinct g.run_id from unnest(run_ids) g (run_id) order by g.run_id) g
+    cross join lateral (select x.run_id from pgflow.runs x where x.run_id = g.run_id for no key update offset 0) r;
+
+    foreach place in array suspect loop
+      task := pgflow._refuse_output(run_ids[place], step_slugs[place], task_indexes[place], outputs[place]);
+      if task.run_id is not null then
+        refused := refused || task;
+      end if;
+    end loop;
+  end if;
 
   with completable as (
     select t.ctid, g.output
@@ -1319,12 +1461,13 @@ begin
     )
     select array_agg(t.state) filter (where (t.state).status = 'completed') into finished from told t;
     if finished is not null then
-      perform pgflow._finish(finished, true);
+      failed := pgflow._finish(finished);
     end if;
   end if;
 
-  perform pgflow._archive(t.flow_slug, array_agg(t.message_id order by t.message_id))
-  from unnest(changed) t group by t.flow_slug order by t.flow_slug;
+  perform pgflow._archive_with_runs(
+    t.flow_slug, array_agg(t.message_id), failed || array(select r.run_id from unnest(refused) r))
+  from unnest(changed || refused) t group by t.flow_slug order by t.flow_slug;
 
   return query
   select t.*
@@ -1345,6 +1488,7 @@ create function pgflow.fail_task(run_id uuid, step_slug text, task_index integer
 returns setof pgflow.step_tasks
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set jit = off
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -1361,11 +1505,16 @@ declare
   skipped pgflow.step_states[];
   ready   pgflow.step_states[];
   started pgflow.step_states[];
+  failed  uuid[];
 begin
   select t.* into task from pgflow.step_tasks t
   where t.run_id = fail_task.run_id and t.step_slug = fail_task.step_slug and t.task_index = fail_task.task_index
+    and t.status <> 'queued'
   for no key update;
   if not found then
+    -- One that waits for a worker is not held: start_tasks would leave it out.
+    return query select t.* from pgflow.step_tasks t
+      where t.run_id = fail_task.run_id and t.step_slug = fail_task.step_slug and t.task_index = fail_task.task_index;
     return;
   end if;
   select s.* into state from pgflow.step_states s where s.run_id = task.run_id and s.step_slug = task.step_slug
@@ -1397,17 +1546,18 @@ begin
     if run.status <> 'started' then
       perform pgflow._archive(task.flow_slug, array[task.message_id]);
     elsif step.when_exhausted = 'fail' then
-      perform pgflow._fail_step(task.run_id, task.step_slug, task.error_message, message_id => task.message_id);
+      perform pgflow._fail_step(task.run_id, task.step_slug, task.error_message);
+      perform pgflow._archive_with_runs(task.flow_slug, array[task.message_id], array[task.run_id]);
     else
       skipped := pgflow._skip(array[state], 'handler_failed', task.error_message, step.when_exhausted = 'skip-cascade');
       if step.when_exhausted = 'skip' then
         select r.ready, r.started into ready, started from pgflow._release(skipped, array[task.run_id]) r;
       end if;
-      perform pgflow._go_on(ready, started, array[task.run_id], array[cardinality(skipped)]);
-      perform pgflow._archive(task.flow_slug, array(
+      failed := pgflow._go_on(ready, started, array[task.run_id], array[cardinality(skipped)]);
+      perform pgflow._archive_with_runs(task.flow_slug, array(
         select t.message_id from pgflow.step_tasks t
         where t.run_id = task.run_id and t.step_slug = task.step_slug
-          and (t.status in ('queued', 'started') or t.message_id = task.message_id)));
+          and (t.status in ('queued', 'started') or t.message_id = task.message_id)), failed);
     end if;
   end if;
   return next task;
@@ -1423,6 +1573,7 @@ $$;
 create function pgflow.requeue_stalled_tasks() returns integer
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set jit = off
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -1432,12 +1583,13 @@ as $$
 declare
   clock    constant timestamptz := clock_timestamp();
   stalled  pgflow.step_tasks[];
+  over     pgflow.step_tasks[];
   requeued integer;
 begin
   -- A timeout is a second at least, which lets the index leave out what has started just now.
-  select array_agg(t.task) into stalled
+  select array_agg(t.task) filter (where not t.is_over), array_agg(t.task) filter (where t.is_over) into stalled, over
   from (
-    select held.task
+    select held.task, s.status <> 'started' or r.status <> 'started' as is_over
     from (
       select t.run_id, t.step_slug, t.task_index, t.flow_slug, t.started_at
       from pgflow.step_tasks t
@@ -1456,8 +1608,7 @@ begin
       where x.run_id = old.run_id and x.step_slug = old.step_slug and x.task_index = old.task_index
         and x.status = 'started' and x.started_at = old.started_at
       for no key update skip locked offset 0) held
-    where old.started_at < clock - make_interval(secs => coalesce(step.opt_timeout, flow.opt_timeout) + 30)
-      and s.status = 'started' and r.status = 'started'
+    where old.started_at < clock - make_interval(secs => coalesce(step.opt_timeout, flow.opt_timeout)) - interval '30 seconds'
   ) t;
 
   update pgflow.step_tasks t
@@ -1467,6 +1618,15 @@ begin
       requeued_count   = least(t.requeued_count + 1, 3),
       permanently_stalled_at = case when t.requeued_count < 3 then null else clock end
   from unnest(stalled) x
+  cross join lateral (
+    select y.ctid from pgflow.step_tasks y
+    where y.run_id = x.run_id and y.step_slug = x.step_slug and y.task_index = x.task_index offset 0) place
+  where t.ctid = place.ctid;
+
+  -- Nobody will finish the tasks of a step or run that is over: marked, so that the next call need not look at them.
+  update pgflow.step_tasks t
+  set permanently_stalled_at = clock
+  from unnest(over) x
   cross join lateral (
     select y.ctid from pgflow.step_tasks y
     where y.run_id = x.run_id and y.step_slug = x.step_slug and y.task_index = x.task_index offset 0) place

@@ -18,6 +18,7 @@ create function pgflow.poll_tasks(queue_name text, worker_id uuid, qty integer d
 returns setof pgflow.step_task_record
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set jit = off
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -27,7 +28,7 @@ as $$
 declare
   -- As long as start_tasks would hide the message of a step without a timeout of its own.
   hidden_for constant integer := (
-    select f.opt_timeout + 2 from pgflow.flows f where f.flow_slug = poll_tasks.queue_name);
+    select least(f.opt_timeout, 2147483645) + 2 from pgflow.flows f where f.flow_slug = poll_tasks.queue_name);
 begin
   -- Before the queue: delete_flow_and_data takes them in this order.
   lock table pgflow.step_tasks in row exclusive mode;
@@ -35,9 +36,13 @@ begin
     raise exception 'there is no flow "%"', poll_tasks.queue_name
       using errcode = 'foreign_key_violation', hint = 'Give the slug of a flow in pgflow.flows, which is also its queue''s name.';
   end if;
+  -- Nothing is read, so nothing has to be put away.
+  if exists (select from pgflow.paused_flows p where p.flow_slug = poll_tasks.queue_name) then
+    return;
+  end if;
   return query select * from pgflow._start_tasks(
     poll_tasks.queue_name,
-    pgflow._read(poll_tasks.queue_name, hidden_for, poll_tasks.qty),
+    pgflow._read(poll_tasks.queue_name, hidden_for, coalesce(poll_tasks.qty, 10)),
     poll_tasks.worker_id,
     hidden_for);
 end
@@ -51,9 +56,12 @@ $$;
 create function pgflow.cancel_run(run_id uuid, reason text default 'Run was cancelled') returns setof pgflow.runs
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set jit = off
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
   run pgflow.runs;
@@ -64,7 +72,7 @@ begin
   returning r.* into run;
   if found then
     perform pgflow._send_run_failed(run, jsonb_build_object('error_message', cancel_run.reason));
-    perform pgflow._archive_open(run, null);
+    perform pgflow._archive_with_runs(run.flow_slug, null, array[run.run_id]);
   end if;
   return query select r.* from pgflow.runs r where r.run_id = cancel_run.run_id;
 end
@@ -76,6 +84,7 @@ $$;
 create function pgflow.retry_run(run_id uuid) returns setof pgflow.runs
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set jit = off
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -102,9 +111,12 @@ begin
       select r.* into run from pgflow.runs r
       where r.run_id = retry_run.run_id and r.status = 'failed' for no key update;
       -- Tasks that have come meanwhile are taken only where that needs no waiting: they come before states and runs.
-      perform from pgflow.step_tasks t where t.run_id = run.run_id for no key update nowait;
-      exit when run.run_id is not null;
-    exception when lock_not_available then
+      exit when run.run_id is not null and (
+        select count(*) from (
+          select from pgflow.step_tasks t where t.run_id = run.run_id for no key update skip locked) held
+      ) = (select count(*) from pgflow.step_tasks t where t.run_id = run.run_id);
+      raise exception using errcode = 'FL100';
+    exception when sqlstate 'FL100' then
       -- Lets go of everything; the next round waits for whoever it is.
     end;
   end loop;
@@ -313,6 +325,7 @@ create function pgflow.prune_runs(older_than interval, flow_slug text default nu
 returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set jit = off
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
@@ -341,12 +354,14 @@ begin
         and r.status <> 'started'
       order by r.run_id for update;
       get diagnostics ended = row_count;
-      perform from pgflow.step_tasks t where t.run_id = any (doomed) for update nowait;
-      if ended <> cardinality(doomed) then
+      if ended <> cardinality(doomed) or (
+        select count(*) from (
+          select from pgflow.step_tasks t where t.run_id = any (doomed) for update skip locked) held
+      ) <> (select count(*) from pgflow.step_tasks t where t.run_id = any (doomed)) then
         -- retry_run came between, or another prune_runs.
-        raise exception using errcode = 'lock_not_available';
+        raise exception using errcode = 'FL100';
       end if;
-    exception when lock_not_available then
+    exception when sqlstate 'FL100' then
       -- Lets go of everything, and looks again.
       continue;
     end;
@@ -403,7 +418,7 @@ begin
   return query
   select 'a step completes when no task is left', s.run_id, s.step_slug,
          format('status is %s, remaining_tasks is %s', s.status, s.remaining_tasks)
-  from pgflow.step_states s join pgflow.runs r on r.run_id = s.run_id
+  from pgflow.step_states s
   where (only_run is null or s.run_id = only_run)
     and s.status = 'started' and s.remaining_tasks = 0;
 
@@ -435,16 +450,16 @@ begin
     end if;
     return query execute format(
       $query$
-        select 'a message has an open task of a started step and run', (q.message ->> 'run_id')::uuid, q.message ->> 'step_slug',
+        select 'a message has an open task of a started step and run', r.run_id, q.message ->> 'step_slug',
                format('message %%s, task %%s, step %%s, run %%s', q.msg_id, coalesce(t.status, 'gone'),
                       coalesce(s.status, 'gone'), coalesce(r.status, 'gone'))
         from pgmq.%1$I q
         left join pgflow.step_tasks t
-          on t.run_id = (q.message ->> 'run_id')::uuid and t.step_slug = q.message ->> 'step_slug'
-          and t.task_index = (q.message ->> 'task_index')::integer and t.message_id = q.msg_id
+          on t.flow_slug = $1 and t.message_id = q.msg_id and t.run_id::text = q.message ->> 'run_id'
+          and t.step_slug = q.message ->> 'step_slug' and t.task_index::text = q.message ->> 'task_index'
         left join pgflow.step_states s on s.run_id = t.run_id and s.step_slug = t.step_slug
         left join pgflow.runs r on r.run_id = t.run_id
-        where ($2 is null or (q.message ->> 'run_id')::uuid = $2)
+        where ($2 is null or q.message ->> 'run_id' = $2::text)
           and (t.status in ('queued', 'started') and s.status = 'started' and r.status = 'started') is not true
         union all
         select 'an open task of a started step and run has a message', t.run_id, t.step_slug,

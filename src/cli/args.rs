@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use flowsmith::catalog::FlowId;
+use flowsmith::engine::roles::RolePrefix;
 use flowsmith::migration::Version;
 
 /// Flows as code for PostgreSQL
@@ -248,6 +249,12 @@ pub(crate) struct InstallArgs {
     /// Print the SQL instead of running it
     #[arg(long)]
     pub(crate) print: bool,
+    /// Also make or update roles for deployers, workers, starters
+    #[arg(long)]
+    pub(crate) grants: bool,
+    /// What the roles' names begin with
+    #[arg(long, value_name = "PREFIX", default_value = "flowsmith", requires = "grants", value_parser = RolePrefix::new)]
+    pub(crate) role_prefix: RolePrefix,
     /// Input of tasks: separate (as 0.14, the default) or merged (as 0.8)
     #[arg(long, value_name = "STYLE", hide_possible_values = true)]
     pub(crate) input_style: Option<InputStyle>,

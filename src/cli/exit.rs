@@ -85,6 +85,7 @@ fn database_exit(error: &DatabaseError) -> Exit {
         | DatabaseFailure::NoDatabase
         | DatabaseFailure::Permission
         | DatabaseFailure::LockTimeout
+        | DatabaseFailure::Conflict
         | DatabaseFailure::Cancelled
         | DatabaseFailure::Lost
         | DatabaseFailure::Engine
@@ -163,8 +164,9 @@ impl From<InstallError> for Failure {
             InstallError::OldServer(_)
             | InstallError::OldPgmq(_)
             | InstallError::Pgmq(_)
+            | InstallError::Locked { .. }
             | InstallError::MissingRight { .. } => Self::without_help(Exit::Failed, error.code(), error.to_string()),
-            InstallError::Incomplete { .. } | InstallError::Edited { .. } => {
+            InstallError::Incomplete { .. } | InstallError::Edited { .. } | InstallError::ForeignEngine => {
                 Self::without_help(Exit::Refused, error.code(), error.to_string())
             }
         }

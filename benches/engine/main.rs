@@ -164,6 +164,9 @@ fn report(table: &Table, args: &Args, scenario: Scenario) {
                 let what = format!("full / empty tables: {}", contender.name());
                 let empty = (EMPTY, contender, Metric::Rate);
                 table.print_ratio(&what, key(contender, Metric::Rate), empty, ours(contender, Goal::AtLeast(0.9)));
+                let what = format!("CPU, empty / full tables: {}", contender.name());
+                let empty = (EMPTY, contender, Metric::Cpu);
+                table.print_ratio(&what, empty, key(contender, Metric::Cpu), Goal::None);
             }
         }
         Scenario::Last => {

@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// The server's synchronous_commit, the same for all
     #[arg(long, default_value = "off", value_parser = ["on", "off"])]
     pub(crate) synchronous_commit: String,
+    /// Whether events are sent, by NOTIFY: the same for both engines
+    #[arg(long, default_value = "on", value_parser = ["on", "off"])]
+    pub(crate) events: String,
     /// Finished tasks for `history`
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) history: usize,

@@ -50,9 +50,10 @@ fn main() {
             eprintln!("round {} of {}", round + 1, args.rounds());
         }
         println!(
-            "PostgreSQL {}, synchronous_commit {}, {} workers, batches of {}, about {} tasks, {} rounds",
+            "PostgreSQL {}, synchronous_commit {}, events {}, {} workers, batches of {}, about {} tasks, {} rounds",
             place.version,
             args.synchronous_commit,
+            args.events,
             args.workers,
             args.batch,
             args.tasks(),

@@ -42,6 +42,8 @@ impl Place {
         ] {
             run(&mut connection, &format!("alter system set {setting} = '{value}'")).await;
         }
+        // Every database's and both engines'.
+        run(&mut connection, &format!("alter role current_user set pgflow.events = '{}'", args.events)).await;
         drop(connection);
         // The shared memory is taken at the start.
         server.stop().expect("the server stops");

@@ -25,7 +25,7 @@ use random::Random;
 
 /// Each has a database, and so time and messages, of its own.
 const LANES: u64 = 2;
-const WALKS: u64 = 300;
+const WALKS: u64 = 200;
 
 fn setting(name: &str) -> Option<u64> {
     Some(std::env::var(name).ok()?.parse().unwrap_or_else(|_| panic!("{name} is a number")))

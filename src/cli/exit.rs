@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use flowsmith::apply::ApplyError;
+use flowsmith::bench::BenchError;
 use flowsmith::config::ConfigError;
 use flowsmith::database::{DatabaseError, Failure as DatabaseFailure, TargetError};
 use flowsmith::engine::detect::DetectError;
@@ -173,5 +174,17 @@ impl From<InstallError> for Failure {
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         Self::without_help(Exit::Failed, error.code(), error.to_string())
+    }
+}
+
+impl From<BenchError> for Failure {
+    fn from(error: BenchError) -> Self {
+        match error {
+            BenchError::Database(error) => error.into(),
+            BenchError::NoRuntime { .. }
+            | BenchError::NoBatches { .. }
+            | BenchError::Stalled { .. }
+            | BenchError::Miscount { .. } => Self::new(Exit::Failed, error.code(), error.to_string(), error.help()),
+        }
     }
 }

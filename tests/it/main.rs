@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod applying;
+mod bench_command;
 mod catalogs;
 mod check_cases;
 mod check_files;

@@ -12,6 +12,7 @@
 //! Everything between the files and the database is synchronous and pure; I/O stands at both ends only.
 
 pub mod apply;
+pub mod bench;
 pub mod catalog;
 pub mod check;
 pub mod config;

@@ -29,6 +29,9 @@ begin
       tool_version text
     );
     comment on table flowsmith.ledger is 'which files of flowsmith''s own schema were installed';
+  elsif to_regprocedure('flowsmith.start_flow(text,jsonb,uuid)') is null then
+    -- `drop schema pgflow cascade` takes start_flow along. A record whose functions are gone is void: every file runs again.
+    delete from flowsmith.ledger;
   end if;
   if to_regprocedure('pgmq.create(text)') is null then
     raise exception 'flowsmith: pgmq is not installed in this database'
@@ -94,14 +97,12 @@ do {{ outer }}
 declare
   installed text := (select l.checksum from flowsmith.ledger l where l.version = {{ script.version }});
 begin
-  -- Also where a function is gone, as `drop schema pgflow cascade` takes start_flow along: the file can run again.
-  if installed is null or to_regprocedure('flowsmith.start_flow(text,jsonb,uuid)') is null then
+  if installed is null then
     execute {{ inner }}
 {{ script.sql }}
 {{ inner }};
     insert into flowsmith.ledger (version, checksum, tool_version)
-    values ({{ script.version }}, {{ script.checksum | literal }}, {{ tool_version | literal }})
-    on conflict do nothing;
+    values ({{ script.version }}, {{ script.checksum | literal }}, {{ tool_version | literal }});
   elsif installed <> {{ script.checksum | literal }} then
     raise exception 'flowsmith: ledger file % was installed with another content', {{ script.name | literal }}
       using errcode = 'FL002', hint = 'Released files are never edited: use an unmodified flowsmith.';
@@ -109,3 +110,25 @@ begin
 end
 {{ outer }};
 {% endfor %}
+-- ─── Recovery of stalled tasks: by pg_cron where it is installed, else by workers. A job that is there is left as it is.
+
+do {{ outer }}
+declare
+  version text := (select e.extversion from pg_catalog.pg_extension e where e.extname = 'pg_cron');
+begin
+  if version is null or to_regclass('flowsmith.engine') is null or to_regprocedure('pgflow.requeue_stalled_tasks()') is null then
+    return;
+  end if;
+  if not has_schema_privilege('cron', 'usage') then
+    raise warning 'flowsmith: pg_cron is installed, but the role % may not use it; a job that calls pgflow.requeue_stalled_tasks() is not made', quote_ident(current_user);
+    return;
+  end if;
+  if not exists (select from cron.job j where j.jobname = {{ recovery_job | literal }} and j.database = current_database()) then
+    perform cron.schedule(
+      {{ recovery_job | literal }},
+      -- Seconds came with 1.5.
+      case when string_to_array(split_part(version, '-', 1), '.')::int[] >= array[1, 5] then '15 seconds' else '* * * * *' end,
+      'select pgflow.requeue_stalled_tasks()');
+  end if;
+end
+{{ outer }};

@@ -1,12 +1,17 @@
 -- The workflow engine, part 2: running flows.
 --
--- What calls what:
+-- What calls what; names that begin with _ are the engine's own:
 --
---   start_flow ────────────────────────────┐
---   start_tasks                            ├─→ _go_on ─→ _resolve ─→ _skip, _release, _fail_run
---   complete_task → complete_tasks ────────┤      └─→ _start_steps
---   fail_task → _skip, _release, _fail_run ┘      └─→ _settle_runs
---   requeue_stalled_tasks
+--   start_flow ──────────────────────────────────────────┐
+--   complete_task ──→ _refuse_output, _finish_one ───────┤
+--   complete_tasks ─→ _refuse_output, _finish ───────────┼─→ _go_on ─┬─→ _resolve ─→ _skip, _complete_taskless,
+--     (both release what waited: _release)               │           │                _release, _fail_step
+--   fail_task ──────→ _fail_step or _skip, _release ─────┘           ├─→ _start_steps, _send_tasks
+--                                                                    └─→ _settle_runs: counts, and ends runs
+--   start_tasks ────→ _start_tasks, or _park where the flow is paused
+--   requeue_stalled_tasks, set_vt_batch                      on their own
+--
+--   everything ─────→ _archive, _archive_with_runs, _hide, _delay, _send, _read: statements on queues
 --
 -- A **ready** step has no open dependency and is still `created`. Whoever makes steps ready hands them to `_go_on`, which
 -- decides their conditions, completes those that have no task, starts the others, and finishes runs that have nothing
@@ -17,9 +22,10 @@
 -- deadlock; a transaction of several calls can, as with any tables, and so can one that reads a queue, then starts its tasks,
 -- while somebody deletes the flow.
 --
---   1. tasks            by primary key; start_tasks and the recovery leave out those that others hold
+--   1. tasks            by primary key; start_tasks, poll_tasks and the recovery leave out those that others hold, so that
+--                       nobody waits for a task who holds a message
 --   2. states of steps that were started   by (run_id, step_slug): where the tasks of one map meet
---   3. runs             by run_id; only where a step finishes, so that the tasks of a map seldom wait for their run
+--   3. runs             by run_id; by complete_task only where a step finishes, so that the tasks of a map seldom wait
 --   4. states of steps that wait           of runs that are held; nobody else touches them
 --   5. queue messages   archived by msg_id; whoever hides messages leaves out those that others hold
 --
@@ -27,11 +33,11 @@
 -- if it had completed just before: counters go on counting, nothing new is started.
 --
 -- How statements find rows. Tables grow by thousands of rows a second while statistics come a minute later, so no plan here
--- may depend on sizes. Functions that clients call switch off every plan but index scans and nested loops, for themselves
--- for what they call, make each plan once a session and never compile one. Sets are looked up one by one, by `cross join lateral (… offset
--- 0)` on a whole key, and updated by the place (ctid) that this found: a scan of a table cannot be chosen then. That is for
--- rows that are held already, since an update by place loses a row that somebody moves meanwhile. Partial indexes are on
--- conditions that only their own statement names.
+-- may depend on sizes. The functions that workers call switch off every plan but index scans and nested loops, for themselves
+-- and for what they call, make each plan once a session and never compile one. Sets are looked up one by one, by `cross join
+-- lateral (… offset 0)` on a whole key, and updated by the place (ctid) that this found: a scan of a table cannot be chosen
+-- then. That is for rows that are held already, since an update by place loses a row that somebody moves meanwhile. Partial
+-- indexes are on conditions that only their own statement names.
 --
 -- Times are the clock's, not the transaction's, so that durations are true in a transaction that also does the work, and
 -- never before the time that they follow, whatever the clock does.
@@ -40,7 +46,8 @@
 -- ─── Indexes ───────────────────────────────────────────────────────────────────────────────────────────────
 
 -- Tasks that nobody has started, which start_tasks finds by their messages, and tasks that somebody works on, which the
--- recovery finds by age. Both hold unfinished tasks only, so they stay small whatever the number of finished ones.
+-- recovery finds by age. Neither holds a task that has completed, so they stay small whatever their number. What is left of
+-- failed runs stays in the first until it is pruned, and in the second until the recovery has seen it once.
 drop index pgflow.step_tasks_queued;
 drop index pgflow.step_tasks_started;
 create index step_tasks_waiting on pgflow.step_tasks (flow_slug, message_id) where started_at is null;
@@ -107,8 +114,11 @@ create table pgflow.paused_flows (
   constraint paused_flows_flow_slug_fkey foreign key (flow_slug) references pgflow.flows (flow_slug) on delete cascade
 );
 
--- Rows of these are updated several times soon after they are inserted; with room on their page the updates stay there
--- (HOT) and touch no index.
+
+-- ─── Room on pages ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- States and runs are updated several times soon after they are inserted. With room on their page, updates of counters stay
+-- there (HOT) and touch no index.
 alter table pgflow.step_states set (fillfactor = 70);
 alter table pgflow.runs set (fillfactor = 70);
 
@@ -523,6 +533,20 @@ $$;
 
 -- ─── What becomes of a run ──────────────────────────────────────────────────────────────────────────────────────────
 
+-- The event of a run that starts.
+create function pgflow._send_run_started(run pgflow.runs) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform realtime.send(
+    jsonb_build_object(
+      'event_type', 'run:started', 'run_id', run.run_id, 'flow_slug', run.flow_slug, 'input', run.input,
+      'status', run.status, 'remaining_steps', run.remaining_steps, 'started_at', run.started_at),
+    'run:started', 'pgflow:run:' || run.run_id, false);
+end
+$$;
+
 -- The event of a failed run, with what else there is to tell.
 create function pgflow._send_run_failed(run pgflow.runs, more jsonb default '{}') returns void
 language plpgsql
@@ -648,10 +672,10 @@ $$;
 -- ─── Going on ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 -- Tells the dependents of steps that are done, completed or skipped. A map learns how many tasks it will have: one an
--- element, none after a skipped dependency. Of the steps that are ready now, those of a run named in `starting` are started
+-- element, none after a skipped dependency. Of the steps that are ready now, those of a run named in `running` are started
 -- at once where no ready step has a condition or lacks a task, which is the ordinary case; any other is returned as ready.
 create function pgflow._release(
-  done pgflow.step_states[], starting uuid[], out ready pgflow.step_states[], out started pgflow.step_states[]
+  done pgflow.step_states[], running uuid[], out ready pgflow.step_states[], out started pgflow.step_states[]
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -673,7 +697,7 @@ begin
     group by f.flow_slug, f.run_id, d.step_slug
   ),
   dependent as (
-    select x.*, e.released, e.run_id = any (starting) and not coalesce(
+    select x.*, e.released, e.run_id = any (running) and not coalesce(
              bool_or(step.has_condition or x.tasks = 0) filter (where x.is_ready) over (), false) as may_start
     from edge e
     cross join lateral (
@@ -792,7 +816,8 @@ end
 $$;
 
 -- What every change of a run ends with, the runs being held: ready steps are resolved and started, the tasks of those that
--- have started already are queued, and done steps counted: done[i] of run_ids[i]. Returns the runs that a condition has failed.
+-- have started already are queued, and done steps counted: done[i] of run_ids[i]. Null is nothing of each. Returns the runs that
+-- a condition has failed, null where there is none.
 create function pgflow._go_on(
   ready pgflow.step_states[], started pgflow.step_states[], run_ids uuid[], done integer[]
 ) returns uuid[]
@@ -1051,11 +1076,7 @@ begin
   ) states;
   run := made.run;
 
-  perform realtime.send(
-    jsonb_build_object(
-      'event_type', 'run:started', 'run_id', run.run_id, 'flow_slug', run.flow_slug, 'input', run.input,
-      'status', run.status, 'remaining_steps', run.remaining_steps, 'started_at', run.started_at),
-    'run:started', 'pgflow:run:' || run.run_id, false);
+  perform pgflow._send_run_started(run);
 
   if made.ready is not null or made.started is not null then
     perform pgflow._go_on(made.ready, made.started, null, null);
@@ -1122,7 +1143,7 @@ $$;
 
 -- Starts those of the tasks with these messages that are queued, and returns each with its input, in the order of the
 -- messages. Their messages stay hidden for the step's timeout and 2 seconds more; hidden_for says for how many seconds a
--- caller has hidden them already, who has looked whether the flow is paused. A task whose run or step is not started any more is left out, and so is every task of a
+-- caller has hidden them already, who has looked whether the flow is paused, and is null where nobody has. A task whose run or step is not started any more is left out, and so is every task of a
 -- paused flow: its message is put away until resume_flow. A task that somebody else holds is left out too: whoever holds a
 -- queued task is starting or deleting it.
 create function pgflow._start_tasks(flow_slug text, msg_ids bigint[], worker_id uuid, hidden_for integer)
@@ -1496,7 +1517,7 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 declare
-  clock constant timestamptz := clock_timestamp();
+  clock   constant timestamptz := clock_timestamp();
   task    pgflow.step_tasks;
   state   pgflow.step_states;
   run     pgflow.runs;

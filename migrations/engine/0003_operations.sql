@@ -125,11 +125,7 @@ begin
   where r.run_id = run.run_id
   returning r.* into run;
 
-  perform realtime.send(
-    jsonb_build_object(
-      'event_type', 'run:started', 'run_id', run.run_id, 'flow_slug', run.flow_slug, 'input', run.input,
-      'status', run.status, 'remaining_steps', run.remaining_steps, 'started_at', run.started_at),
-    'run:started', 'pgflow:run:' || run.run_id, false);
+  perform pgflow._send_run_started(run);
 
   -- Their messages are in the archive; the tasks will have new ones.
   with gone as (

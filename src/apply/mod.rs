@@ -4,10 +4,9 @@
 //! the first), run, record, commit. Killed at any point, the database is as before a migration or as after it.
 
 mod error;
-mod lock;
 
+pub use crate::database::Holder;
 pub use error::ApplyError;
-pub use lock::Holder;
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 
 use crate::catalog::Ignore;
-use crate::database::{DatabaseError, Target};
+use crate::database::{self, DatabaseError, Lock, Target};
 use crate::drift::{Drift, drift};
 use crate::ledger::{LedgerEntry, MigrationState, Status};
 use crate::live::{self, LiveShape};
@@ -140,8 +139,10 @@ async fn begin<'c>(
         settings.statement_timeout.as_millis()
     );
     sqlx::raw_sql(AssertSqlSafe(limits)).execute(&mut *transaction).await.map_err(DatabaseError::from)?;
-    lock::take(&mut transaction, settings.lock_timeout).await?;
-    Ok(transaction)
+    match database::take(&mut transaction).await? {
+        Lock::Taken => Ok(transaction),
+        Lock::Held(holder) => Err(ApplyError::Locked { waited: settings.lock_timeout, holder }),
+    }
 }
 
 /// Refuses where the database is not what was applied to it; notes it in the events where that is accepted.

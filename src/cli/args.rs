@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use flowsmith::catalog::FlowId;
+use flowsmith::engine::roles::RolePrefix;
 use flowsmith::migration::Version;
 
 /// Flows as code for PostgreSQL
@@ -100,6 +101,8 @@ pub(crate) enum Command {
     Install(InstallArgs),
     /// Audit the database: server, engine, rights, a self-test
     Doctor(DoctorArgs),
+    /// Measure what the engine does: a benchmark that cleans up
+    Bench(BenchArgs),
     /// Print the page about a code, such as FS301; without one, all
     Explain {
         /// The code, as printed in brackets behind `error`
@@ -246,6 +249,12 @@ pub(crate) struct InstallArgs {
     /// Print the SQL instead of running it
     #[arg(long)]
     pub(crate) print: bool,
+    /// Also make or update roles for deployers, workers, starters
+    #[arg(long)]
+    pub(crate) grants: bool,
+    /// What the roles' names begin with
+    #[arg(long, value_name = "PREFIX", default_value = "flowsmith", requires = "grants", value_parser = RolePrefix::new)]
+    pub(crate) role_prefix: RolePrefix,
     /// Input of tasks: separate (as 0.14, the default) or merged (as 0.8)
     #[arg(long, value_name = "STYLE", hide_possible_values = true)]
     pub(crate) input_style: Option<InputStyle>,
@@ -269,4 +278,47 @@ pub(crate) struct UpArgs {
     /// Write no migration; fail where one is needed
     #[arg(long)]
     pub(crate) no_compile: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// single, chain, fan, map; repeatable [default: all]
+    #[arg(long, value_name = "NAME", hide_possible_values = true)]
+    pub(crate) scenario: Vec<BenchScenario>,
+    /// Runs of each repetition
+    #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) runs: u32,
+    /// Connections that start runs and process tasks
+    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) workers: u32,
+    /// Messages that a worker takes at once
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) batch: u32,
+    /// single (calls of pgflow), batch (flowsmith's), auto (the default)
+    #[arg(long, value_name = "NAME", default_value = "auto", hide_default_value = true, hide_possible_values = true)]
+    pub(crate) protocol: BenchProtocol,
+    /// How often each scenario is measured
+    #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) repetitions: u32,
+    /// Repetitions before these, which do not count
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    pub(crate) warm_up: u32,
+    /// text (the default), json
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
+    pub(crate) format: StatusFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchScenario {
+    Single,
+    Chain,
+    Fan,
+    Map,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchProtocol {
+    Single,
+    Batch,
+    Auto,
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use flowsmith::apply::ApplyError;
+use flowsmith::bench::BenchError;
 use flowsmith::config::ConfigError;
 use flowsmith::database::{DatabaseError, Failure as DatabaseFailure, TargetError};
 use flowsmith::engine::detect::DetectError;
@@ -84,6 +85,7 @@ fn database_exit(error: &DatabaseError) -> Exit {
         | DatabaseFailure::NoDatabase
         | DatabaseFailure::Permission
         | DatabaseFailure::LockTimeout
+        | DatabaseFailure::Conflict
         | DatabaseFailure::Cancelled
         | DatabaseFailure::Lost
         | DatabaseFailure::Engine
@@ -162,8 +164,9 @@ impl From<InstallError> for Failure {
             InstallError::OldServer(_)
             | InstallError::OldPgmq(_)
             | InstallError::Pgmq(_)
+            | InstallError::Locked { .. }
             | InstallError::MissingRight { .. } => Self::without_help(Exit::Failed, error.code(), error.to_string()),
-            InstallError::Incomplete { .. } | InstallError::Edited { .. } => {
+            InstallError::Incomplete { .. } | InstallError::Edited { .. } | InstallError::ForeignEngine => {
                 Self::without_help(Exit::Refused, error.code(), error.to_string())
             }
         }
@@ -173,5 +176,17 @@ impl From<InstallError> for Failure {
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         Self::without_help(Exit::Failed, error.code(), error.to_string())
+    }
+}
+
+impl From<BenchError> for Failure {
+    fn from(error: BenchError) -> Self {
+        match error {
+            BenchError::Database(error) => error.into(),
+            BenchError::NoRuntime { .. }
+            | BenchError::NoBatches { .. }
+            | BenchError::Stalled { .. }
+            | BenchError::Miscount { .. } => Self::new(Exit::Failed, error.code(), error.to_string(), error.help()),
+        }
     }
 }

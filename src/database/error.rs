@@ -24,6 +24,8 @@ pub enum Failure {
     Permission,
     /// Another session holds a lock for too long.
     LockTimeout,
+    /// Another transaction came in between: a serialization failure or a deadlock.
+    Conflict,
     /// A statement took too long or was cancelled.
     Cancelled,
     /// The connection was lost on the way; what was not committed is undone.
@@ -75,6 +77,7 @@ impl DatabaseError {
             Failure::Guard => "FS910",
             Failure::Mismatch => "FS911",
             Failure::Sql => "FS912",
+            Failure::Conflict => "FS926",
         }
     }
 
@@ -89,6 +92,9 @@ impl DatabaseError {
             Failure::NoDatabase => "create it (`createdb`), or correct the name in the database URL",
             Failure::Permission => "connect as the owner of the database, or have the right granted",
             Failure::LockTimeout => "wait for the other session, or give a longer --lock-timeout",
+            Failure::Conflict => {
+                "nothing is half done: run the command again; where it happens again, apply while fewer transactions write to these tables"
+            }
             Failure::Cancelled => "give a longer --statement-timeout, or find out who cancelled it",
             Failure::Lost => "nothing is half done: run the command again",
             Failure::Engine => "run `flowsmith install`",
@@ -117,6 +123,7 @@ fn from_server(error: &PgDatabaseError) -> DatabaseError {
         "28000" | "28P01" => Failure::Refused,
         "3D000" => Failure::NoDatabase,
         "42501" => Failure::Permission,
+        "40001" | "40P01" => Failure::Conflict,
         "55P03" => Failure::LockTimeout,
         "57014" => Failure::Cancelled,
         "57P01" | "57P02" | "25P03" | "57P05" => Failure::Lost,

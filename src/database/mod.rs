@@ -1,7 +1,10 @@
 //! The connection to PostgreSQL: where it goes, how it is made, and what its failures mean to a user.
 
 mod error;
+mod lock;
 mod target;
 
 pub use error::{DatabaseError, Failure};
+pub use lock::Holder;
+pub(crate) use lock::{LOCK_KEY, Lock, take};
 pub use target::{Target, TargetError};

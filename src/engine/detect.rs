@@ -19,6 +19,12 @@ pub struct Detection {
     pub pgmq: PgmqState,
     /// Whether the extension pg_cron is installed in this database.
     pub has_pg_cron: bool,
+    /// Whether pg_cron has a job that recovers stalled tasks; none where there is no pg_cron or its jobs may not be read.
+    pub has_cron_job: Option<bool>,
+    /// Whether the engine can recover stalled tasks.
+    pub has_recovery: bool,
+    /// The newest file of the schema `flowsmith` that the database says it has.
+    pub ledger: Option<i32>,
     /// Whether the schema `flowsmith` exists.
     pub has_flowsmith_schema: bool,
     /// Whether events have a way out.
@@ -166,6 +172,8 @@ struct Answer {
     pgmq_sql: Option<String>,
     pgmq_headers: bool,
     pg_cron: bool,
+    cron_job: Option<bool>,
+    ledger: Option<i32>,
     flowsmith_schema: bool,
     realtime_send: bool,
 }
@@ -192,6 +200,9 @@ impl From<Answer> for Detection {
             server_version: answer.server,
             pgmq,
             has_pg_cron: answer.pg_cron,
+            has_cron_job: answer.cron_job,
+            has_recovery: answer.facts.contains("function requeue_stalled_tasks()"),
+            ledger: answer.ledger,
             has_flowsmith_schema: answer.flowsmith_schema,
             has_realtime_send: answer.realtime_send,
             public_functions: answer.public_functions,

@@ -7,19 +7,33 @@
 do $detect$
 declare
   recorded jsonb;
+  ledger   integer;
   pgmq_sql text;
   style    text;
+  job      boolean;
 begin
   if to_regclass('flowsmith.engine') is not null then
     select jsonb_agg(jsonb_build_object('version', e.version, 'checksum', e.checksum) order by e.version) into recorded from flowsmith.engine e;
   end if;
-  if has_table_privilege(to_regclass('pgmq.__pgmq_migrations'), 'select') then
+  if has_schema_privilege((select n.oid from pg_catalog.pg_namespace n where n.nspname = 'pgmq'), 'usage')
+     and has_table_privilege(to_regclass('pgmq.__pgmq_migrations'), 'select') then
     select m.version into pgmq_sql from pgmq.__pgmq_migrations m order by string_to_array(m.version, '.')::int[] desc limit 1;
   end if;
   if has_function_privilege(to_regprocedure('pgflow.input_style()'), 'execute') then
     style := pgflow.input_style();
   end if;
-  perform set_config('flowsmith.detected', jsonb_build_object('recorded', recorded, 'pgmq_sql', pgmq_sql, 'input_style', style)::text, true);
+  if has_table_privilege(to_regclass('flowsmith.ledger'), 'select') then
+    ledger := (select max(l.version) from flowsmith.ledger l);
+  end if;
+  -- A row policy shows everyone their own jobs only.
+  if has_schema_privilege((select n.oid from pg_catalog.pg_namespace n where n.nspname = 'cron'), 'usage')
+     and has_table_privilege(to_regclass('cron.job'), 'select') then
+    job := exists (
+      select from cron.job j
+      where j.jobname = 'pgflow_requeue_stalled_tasks' and j.database = current_database() and j.active);
+  end if;
+  perform set_config('flowsmith.detected', jsonb_build_object(
+    'recorded', recorded, 'ledger', ledger, 'pgmq_sql', pgmq_sql, 'input_style', style, 'cron_job', job)::text, true);
 end
 $detect$;
 
@@ -75,16 +89,23 @@ select jsonb_build_object(
     cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
     where a.grantee = 0 and a.privilege_type = 'EXECUTE'),
   'recorded', d.found -> 'recorded',
+  'ledger', d.found -> 'ledger',
   'input_style', d.found -> 'input_style',
   'pgmq_extension', (select e.extversion from pg_catalog.pg_extension e where e.extname = 'pgmq'),
-  'pgmq_functions', to_regprocedure('pgmq.create(text)') is not null,
+  -- Not by to_regprocedure or to_regclass, which a role without a right on that schema may not ask.
+  'pgmq_functions', exists (
+    select from pg_catalog.pg_proc p
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'pgmq' and p.proname = 'create' and oidvectortypes(p.proargtypes) = 'text'),
   'pgmq_sql', d.found -> 'pgmq_sql',
   'pgmq_headers', exists (
     select from pg_catalog.pg_attribute a
-    where a.attrelid = to_regclass('pgmq.message_record') and a.attname = 'headers' and not a.attisdropped),
+    join pg_catalog.pg_class c on c.oid = a.attrelid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'pgmq' and c.relname = 'message_record' and a.attname = 'headers' and not a.attisdropped),
   'pg_cron', exists (select from pg_catalog.pg_extension e where e.extname = 'pg_cron'),
+  'cron_job', d.found -> 'cron_job',
   'flowsmith_schema', to_regnamespace('flowsmith') is not null,
-  -- Not by to_regprocedure, which a role without a right on that schema may not ask.
   'realtime_send', exists (
     select from pg_catalog.pg_proc p
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace

@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod facts;
 pub mod install;
 mod level;
+pub mod roles;
 pub mod schema;
 pub mod scripts;
 

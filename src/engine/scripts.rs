@@ -22,8 +22,10 @@ impl Script {
 }
 
 /// What flowsmith records about migrations, runs everywhere.
-pub const LEDGER: &[Script] =
-    &[Script { version: 1, name: "0001_ledger.sql", sql: include_str!("../../migrations/ledger/0001_ledger.sql") }];
+pub const LEDGER: &[Script] = &[
+    Script { version: 1, name: "0001_ledger.sql", sql: include_str!("../../migrations/ledger/0001_ledger.sql") },
+    Script { version: 2, name: "0002_doors.sql", sql: include_str!("../../migrations/ledger/0002_doors.sql") },
+];
 
 /// The workflow engine, runs where there is none.
 pub const ENGINE: &[Script] = &[
@@ -39,6 +41,11 @@ pub const ENGINE: &[Script] = &[
         sql: include_str!("../../migrations/engine/0003_operations.sql"),
     },
 ];
+
+/// The newest version of the schema `flowsmith` that this binary has.
+pub fn newest_ledger() -> i32 {
+    LEDGER.last().map_or(0, |script| script.version)
+}
 
 /// The newest engine version that this binary has.
 pub fn newest_engine() -> i32 {

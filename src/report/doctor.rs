@@ -21,7 +21,8 @@ pub fn doctor_text(checks: &[DoctorCheck], subject: &Subject) -> String {
             CheckStatus::Skipped => DIM,
         };
         let status = paint(style, format!("{:7}", word(check.status)));
-        let line = format!("  {status}  {:width$}  {}", check.name, check.detail);
+        let below = format!("\n{:indent$}", "", indent = width + 13);
+        let line = format!("  {status}  {:width$}  {}", check.name, check.detail.replace('\n', &below));
         let _ = writeln!(text, "{}", line.trim_end());
         if let Some(advice) = &check.advice {
             let _ = writeln!(text, "           {:width$}  {}", "", paint(DIM, advice));

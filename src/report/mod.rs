@@ -1,6 +1,7 @@
 //! Reports: results as text for people (with ANSI styles, which the terminal side strips where they are not wanted),
 //! as JSON for machines (versioned, with a schema under `schema/`) and as Markdown for pull requests.
 
+mod bench;
 mod changes;
 mod doctor;
 mod drift;
@@ -9,6 +10,7 @@ mod plan;
 mod status;
 mod style;
 
+pub use bench::{bench_json, bench_text};
 pub use changes::{changes_text, counted};
 pub use doctor::{doctor_json, doctor_text};
 pub use drift::{drift_json, drift_markdown, drift_text};

@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::{Child, Command, Stdio};
 
+use flowsmith::database::{DatabaseError, Failure};
 use sqlx::ConnectOptions;
 
 use crate::command::{Project, official, ours};
@@ -246,4 +247,19 @@ async fn everything_works_behind_a_transaction_pooler() {
     }
     wait_until(&database, "2 = (select count(*) from flowsmith.migrations)").await;
     wait_until(&database, "0 = (select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database()))").await;
+}
+
+/// As behind a database whose default isolation level is a higher one.
+#[tokio::test]
+async fn transactions_that_come_in_between_are_named() {
+    let database = ours().await;
+    let (a, b) = (&mut database.connect().await, &mut database.connect().await);
+    execute(a, "create table counter as select 1 as n, 2 as m").await;
+    execute(a, "begin isolation level repeatable read; select n from counter").await;
+    execute(b, "update counter set n = 2").await;
+    let error = sqlx::raw_sql("update counter set n = 3").execute(&mut *a).await.unwrap_err();
+    let error = DatabaseError::from(error);
+    assert_eq!((error.failure(), error.code()), (Failure::Conflict, "FS926"));
+    assert_eq!(error.to_string(), "could not serialize access due to concurrent update");
+    assert!(error.help().starts_with("nothing is half done: run the command again"));
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use flowsmith::bench::{BenchReport, BenchSettings, Delivery, Protocol, Scenario, ScenarioReport, Summary, Usage};
 use flowsmith::catalog::{Annotations, Flow, FlowId, FlowOptions, State, Step};
 use flowsmith::diff::{Alteration, Change, Class, Delta, FlowDelta, StepDelta};
 use flowsmith::drift::Drift;
@@ -12,7 +14,7 @@ use flowsmith::engine::doctor::{CheckStatus, DoctorCheck};
 use flowsmith::ledger::{LedgerEntry, MigrationState, MigrationStatus, Status};
 use flowsmith::live::RunCounts;
 use flowsmith::plan::{Hazard, Plan, PlannedChange};
-use flowsmith::report::{Subject, doctor_json, drift_json, plan_json, status_json};
+use flowsmith::report::{Subject, bench_json, doctor_json, drift_json, plan_json, status_json};
 use serde_json::Value;
 
 fn subject() -> Subject {
@@ -157,4 +159,39 @@ fn doctors_reports_fit_their_schema() {
         check(CheckStatus::Skipped, None),
     ];
     assert_fits("doctor.v1.json", &[doctor_json(&checks, &subject()), doctor_json(&[], &subject())]);
+}
+
+#[test]
+fn benches_fit_their_schema() {
+    let summary = |deviation| Summary { mean: 2.5, deviation, least: 2.0, greatest: 3.0 };
+    let usage =
+        Usage { memory_mean: 1e6, memory_peak: 2_000_000, cpu: Duration::from_secs(1), cpu_share: 0.5, samples: 4 };
+    let settings = BenchSettings {
+        scenarios: Scenario::ALL.to_vec(),
+        runs: 200,
+        workers: 4,
+        batch: 10,
+        protocol: None,
+        repetitions: 5,
+        warm_up: 0,
+    };
+    let scenario = |scenario: Scenario, latency: Option<Summary>| ScenarioReport {
+        scenario,
+        runs: 200,
+        tasks: 200 * scenario.tasks_of_a_run(),
+        creation: summary(None),
+        start: summary(Some(0.5)),
+        processing: summary(Some(0.5)),
+        delivery: latency.map(|latency| Delivery { expected: 400, received: 399, latency: Some(latency) }),
+        benchmark: Some(usage),
+        server: latency.map(|_| usage),
+    };
+    let report = |protocol, latency| BenchReport {
+        settings: settings.clone(),
+        protocol,
+        scenarios: Scenario::ALL.map(|one| scenario(one, latency)).to_vec(),
+    };
+    let reports = [report(Protocol::Single, None), report(Protocol::Batch, Some(summary(Some(0.5))))];
+    assert!(reports[0].is_complete() && !reports[1].is_complete());
+    assert_fits("bench.v1.json", &reports.map(|report| bench_json(&report, &subject())));
 }

@@ -35,6 +35,24 @@ pub(crate) fn binaries() -> &'static Binaries {
     &BINARIES
 }
 
+/// Whether a server has an extension to install.
+pub(crate) async fn has_extension(connection: &mut PgConnection, name: &str) -> bool {
+    let sql = "select exists (select from pg_available_extensions where name = $1)";
+    let there: bool = sqlx::query_scalar(sql).bind(name).fetch_one(connection).await.unwrap();
+    if !there {
+        left_out(&format!("the server in {} has no extension {name}", binaries().dir.display()));
+    }
+    there
+}
+
+/// Says why a test cannot run here. CI can run every one of them.
+#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
+pub(crate) fn left_out(why: &str) {
+    let is_ci = std::env::var_os("CI").is_some() && std::env::var_os("FLOWSMITH_TEST_POSTGRES_BIN").is_none();
+    assert!(!is_ci, "{why}, and CI leaves out no test: .ci/run installs what they need");
+    eprintln!("left out: {why}");
+}
+
 /// The server that all tests share.
 pub(crate) fn server() -> &'static Server {
     static SERVER: LazyLock<Server> = LazyLock::new(|| start(&folder("shared")));

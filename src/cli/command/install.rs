@@ -1,8 +1,9 @@
 //! `flowsmith install`
 
 use flowsmith::engine::install::{
-    EngineAction, InputStyle as Style, InstallReport, PgmqAction, install, install_script,
+    EngineAction, InputStyle as Style, InstallReport, PgmqAction, install, install_script, install_with_roles,
 };
+use flowsmith::engine::roles::{Role, grants_script};
 
 use crate::cli::args::{InputStyle, InstallArgs};
 use crate::cli::exit::{Exit, Failure};
@@ -15,12 +16,19 @@ pub(crate) async fn run(args: &InstallArgs, project: &Project, output: &Output) 
         None | Some(InputStyle::Separate) => Style::Separate,
         Some(InputStyle::Merged) => Style::Merged,
     };
+    let roles = args.grants.then_some(&args.role_prefix);
     if args.print {
         output.report(&install_script(style));
+        if let Some(roles) = roles {
+            output.report(&format!("\n{}", grants_script(roles)));
+        }
         return Ok(Exit::Done);
     }
     let place = Place::find(project, output)?;
-    let report = install(place.target.options(), style).await?;
+    let report = match roles {
+        Some(roles) => install_with_roles(place.target.options(), style, roles).await?,
+        None => install(place.target.options(), style).await?,
+    };
     let held = report.database.input_style.as_deref();
     if args.input_style.is_some() && held != Some(style.as_str()) {
         return Err(Failure::new(
@@ -34,6 +42,15 @@ pub(crate) async fn run(args: &InstallArgs, project: &Project, output: &Output) 
         ));
     }
     output.report(&format!("{}\n", words(&report)));
+    for prefix in &report.outdated_roles {
+        output.message(&format!(
+            "the roles of {prefix} lack rights that this version needs: run `flowsmith install --grants --role-prefix {prefix}`"
+        ));
+    }
+    if let Some(roles) = roles {
+        let names = Role::ALL.map(|role| roles.name(role)).join(", ");
+        output.report(&format!("the roles {names} have their rights\n"));
+    }
     Ok(Exit::Done)
 }
 
@@ -45,6 +62,13 @@ pub(crate) fn words(report: &InstallReport) -> String {
         EngineAction::UpToDate(version) => format!("engine version {version} is up to date"),
         EngineAction::LeftOfficial(level) => format!("pgflow's engine {level} left as it is"),
     };
+    let recovery = match (report.database.has_pg_cron, report.database.has_cron_job) {
+        (true, Some(true)) => ", pg_cron recovers stalled tasks",
+        (true, _) if report.database.has_recovery => {
+            ", pg_cron has no job that recovers stalled tasks: see `flowsmith doctor`"
+        }
+        _ => "",
+    };
     let pgmq = match report.pgmq {
         PgmqAction::Kept => "kept",
         PgmqAction::CreatedExtension => "created as an extension",
@@ -53,5 +77,5 @@ pub(crate) fn words(report: &InstallReport) -> String {
             "installed as plain SQL, since this role may not create the extension that the server has"
         }
     };
-    format!("{engine}, pgmq {pgmq}")
+    format!("{engine}, pgmq {pgmq}{recovery}")
 }

@@ -1,6 +1,7 @@
 //! One file a command: parse nothing, call the library, render, choose the exit code.
 
 pub(super) mod apply;
+pub(super) mod bench;
 pub(super) mod check;
 pub(super) mod compile;
 pub(super) mod doctor;

@@ -4,27 +4,28 @@
 //! returns, in one transaction under flowsmith's advisory lock. The script asks what is there and records what it runs, so
 //! running it with psql comes to the same.
 
-use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
-use serde::Serialize;
+mod error;
+mod script;
+
+use std::time::Instant;
+
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
+pub use error::InstallError;
+pub use script::install_script;
+
 use super::Level;
-use super::detect::{DetectError, Detection, EngineKind, EngineState, PgmqState, detect};
-use super::facts::Fact;
-use super::scripts::{ENGINE, LEDGER, Script, newest_engine};
-use crate::database::{DatabaseError, Failure, Target};
-use crate::migration::quote;
+use super::detect::{Detection, EngineKind, EngineState, PgmqState, detect};
+use super::roles::{self, RolePrefix, grants_script};
+use super::scripts::{ENGINE, newest_engine};
+use crate::database::{self, DatabaseError, Failure, Lock, Target};
 
 /// The oldest pgmq that the engine works with.
 pub const OLDEST_PGMQ: [u32; 3] = [1, 4, 4];
 
 /// The oldest server, as `server_version_num`.
 pub const OLDEST_SERVER: i32 = 140_000;
-
-/// The lock that everything which writes takes, as `flowsmith.lock_key()` has it.
-const LOCK_KEY: i64 = 7_380_396_448_181_741_940;
 
 /// What `start_tasks` puts into the input of a single step. Chosen when the engine is installed, and kept from then on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,6 +56,8 @@ pub struct InstallReport {
     pub engine: EngineAction,
     /// The database afterwards.
     pub database: Detection,
+    /// Prefixes of roles that lack rights which this version needs: of an earlier `install --grants`, not repeated yet.
+    pub outdated_roles: Vec<String>,
 }
 
 /// What an install did about pgmq.
@@ -88,103 +91,48 @@ pub enum EngineAction {
     LeftOfficial(Level),
 }
 
-/// Why an install did not happen. Nothing is half done: the schema parts are one transaction.
-#[derive(Debug, thiserror::Error)]
-pub enum InstallError {
-    /// The server is too old.
-    #[error("the server is PostgreSQL {}, but the engine needs 14 or later: upgrade the server", .0 / 10_000)]
-    OldServer(i32),
-    /// pgmq is too old.
-    #[error(
-        "pgmq is too old ({0}): the engine needs 1.4.4 or later; run `alter extension pgmq update`, or its SQL upgrade"
-    )]
-    OldPgmq(PgmqState),
-    /// Some of an engine is there, not all.
-    #[error(
-        "the schema pgflow holds part of an engine only: of level {closest} it lacks {}. Finish that install with the tool \
-         that began it, or, where nothing in it is needed, `drop schema pgflow cascade` and install again",
-        .lacks.join("; ")
-    )]
-    Incomplete {
-        /// The level of which least is missing.
-        closest: Level,
-        /// What is missing of it.
-        lacks: Vec<Fact>,
-    },
-    /// A file that is installed is not the one that this program has.
-    #[error(
-        "engine file {name} was installed from another text than this flowsmith has (SHA-256 {installed}, here {expected}): \
-         released files are never edited, so use the flowsmith that installed it, or an unmodified one"
-    )]
-    Edited {
-        /// The file.
-        name: &'static str,
-        /// The checksum that the database holds.
-        installed: String,
-        /// The checksum of the file in this program.
-        expected: String,
-    },
-    /// The role may not.
-    #[error(
-        "the role {role} lacks the right {right}: let an owner run `grant {right} to {role}`, or install as another role"
-    )]
-    MissingRight {
-        /// Who asked.
-        role: String,
-        /// As it is written in GRANT: `CREATE on database x`.
-        right: String,
-    },
-    /// pgmq's own installer failed.
-    #[error("pgmq could not be installed as plain SQL: {0}")]
-    Pgmq(#[from] pgmq::PgmqError),
-    /// The database could not be looked at.
-    #[error(transparent)]
-    Detect(#[from] DetectError),
-    /// The database refused something else.
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-}
-
-impl InstallError {
-    /// The stable code, with a page in the documentation. What to do is part of each message of its own.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::OldServer(_) => "FS921",
-            Self::OldPgmq(_) => "FS922",
-            Self::Incomplete { .. } => "FS918",
-            Self::Edited { .. } => "FS923",
-            Self::MissingRight { .. } => "FS905",
-            Self::Pgmq(_) => "FS924",
-            Self::Detect(error) => error.code(),
-            Self::Database(error) => error.code(),
-        }
-    }
-}
-
-impl From<sqlx::Error> for InstallError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error.into())
-    }
-}
-
 /// Installs or upgrades what a database lacks. An official engine is left as it is.
 ///
 /// # Errors
 /// See [`InstallError`]; the database is then as it was, save perhaps for pgmq.
 pub async fn install(options: &PgConnectOptions, input_style: InputStyle) -> Result<InstallReport, InstallError> {
+    connect_and_install(options, install_script(input_style), false).await
+}
+
+/// The same, and in the same transaction brings the three roles of a prefix up to date: makes those that are missing, and
+/// grants each what it needs and nothing else.
+///
+/// # Errors
+/// See [`InstallError`]; an official engine is refused.
+pub async fn install_with_roles(
+    options: &PgConnectOptions,
+    input_style: InputStyle,
+    roles: &RolePrefix,
+) -> Result<InstallReport, InstallError> {
+    connect_and_install(options, format!("{}\n{}", install_script(input_style), grants_script(roles)), true).await
+}
+
+async fn connect_and_install(
+    options: &PgConnectOptions,
+    script: String,
+    only_ours: bool,
+) -> Result<InstallReport, InstallError> {
     // pgmq's installer takes a pool.
     let pool =
         PgPoolOptions::new().max_connections(1).connect_with(Target::new(options.clone()).options().clone()).await?;
-    let report = install_with(&pool, input_style).await;
+    let report = install_on(&pool, script, only_ours).await;
     pool.close().await;
     report
 }
 
-async fn install_with(pool: &PgPool, input_style: InputStyle) -> Result<InstallReport, InstallError> {
+async fn install_on(pool: &PgPool, script: String, only_ours: bool) -> Result<InstallReport, InstallError> {
     let before = {
         let mut connection = pool.acquire().await?;
         let before = detect(&mut connection).await?;
         refuse(&before)?;
+        if only_ours && matches!(before.engine, EngineState::Present { kind: EngineKind::Official, .. }) {
+            return Err(InstallError::ForeignEngine);
+        }
         if lacks_something(&before) {
             require_create(&mut connection).await?;
         }
@@ -194,13 +142,20 @@ async fn install_with(pool: &PgPool, input_style: InputStyle) -> Result<InstallR
 
     let mut connection = pool.acquire().await?;
     let mut transaction = connection.begin().await?;
-    // Whoever holds the lock for longer is applying something large: better said than waited for in silence.
-    sqlx::raw_sql("set local lock_timeout = '10s'").execute(&mut *transaction).await?;
-    sqlx::raw_sql(AssertSqlSafe(install_script(input_style))).execute(&mut *transaction).await?;
+    sqlx::raw_sql(include_str!("limits.sql")).execute(&mut *transaction).await?;
+    let asked = Instant::now();
+    if let Lock::Held(holder) = database::take(&mut transaction).await? {
+        return Err(InstallError::Locked { waited: asked.elapsed(), holder });
+    }
+    sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut *transaction).await?;
     transaction.commit().await?;
 
     let database = detect(&mut connection).await?;
-    Ok(InstallReport { pgmq, engine: action(&before, &database), database })
+    let outdated_roles = match &database.engine {
+        EngineState::Present { kind: EngineKind::Flowsmith { .. }, .. } => roles::outdated(&mut connection).await?,
+        _ => Vec::new(),
+    };
+    Ok(InstallReport { pgmq, engine: action(&before, &database), database, outdated_roles })
 }
 
 /// What must not be touched.
@@ -276,60 +231,4 @@ fn action(before: &Detection, after: &Detection) -> EngineAction {
         (_, Some(from), Some(to)) => EngineAction::Upgraded { from, to },
         (_, _, to) => EngineAction::Installed(to.unwrap_or_else(newest_engine)),
     }
-}
-
-/// Everything that `install` runs besides pgmq, as SQL for psql or another migration tool. Safe to run again.
-pub fn install_script(input_style: InputStyle) -> String {
-    let scripts = || LEDGER.iter().chain(ENGINE).map(|script| script.sql);
-    let mut templates = Environment::new();
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    templates.set_auto_escape_callback(|_| AutoEscape::None);
-    templates.add_filter("literal", |text: &str| quote::literal(text));
-    templates
-        .render_str(
-            include_str!("../../templates/install.sql"),
-            Serde(ScriptContext {
-                tool_version: env!("CARGO_PKG_VERSION"),
-                lock_key: LOCK_KEY,
-                input_style: input_style.as_str(),
-                outer: quote::dollar_tag("install", scripts()),
-                inner: quote::dollar_tag("script", scripts()),
-                ledger: rendered(LEDGER),
-                engine: rendered(ENGINE),
-            }),
-        )
-        .expect("the template in the binary is well-formed, as the tests render it")
-}
-
-/// What the template is rendered with.
-#[derive(Serialize)]
-struct ScriptContext {
-    tool_version: &'static str,
-    lock_key: i64,
-    input_style: &'static str,
-    outer: String,
-    inner: String,
-    ledger: Vec<Rendered>,
-    engine: Vec<Rendered>,
-}
-
-/// A script as the template sees it.
-#[derive(Serialize)]
-struct Rendered {
-    version: i32,
-    name: &'static str,
-    sql: &'static str,
-    checksum: String,
-}
-
-fn rendered(scripts: &[Script]) -> Vec<Rendered> {
-    scripts
-        .iter()
-        .map(|script| Rendered {
-            version: script.version,
-            name: script.name,
-            sql: script.sql,
-            checksum: script.checksum(),
-        })
-        .collect()
 }

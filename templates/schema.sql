@@ -1,26 +1,28 @@
--- The engine's schema in canonical lines, one object a line, the same on every PostgreSQL from 14 to 18.
+{#- Fields: `schema`, its name. -#}
+-- The schema in canonical lines, one object a line, the same on every PostgreSQL from 14 to 18.
 --
 -- A function is told by its signature and the MD5 of its source with LF line ends. SQL-standard bodies are kept parsed and
 -- printed differently from version to version, so these have no hash; nor would input_style, which an install chooses.
--- Grants are told as "owner only", or as who else may do what.
+-- Grants are told as who else than the owner may do what.
 
 with
 schema as (
-  select oid from pg_catalog.pg_namespace where nspname = 'pgflow'
+  select oid from pg_catalog.pg_namespace where nspname = {{ schema | literal }}
 ),
 relation as (
-  select c.oid, c.relname, c.relkind, c.relacl, c.relowner
+  select c.oid, c.relname, c.relkind, c.relacl, c.relowner, c.reloptions
   from pg_catalog.pg_class c
   where c.relnamespace = (select oid from schema)
 ),
 line as (
-  select format('%s %s', case r.relkind when 'c' then 'type' when 'v' then 'view' else 'table' end, r.relname) as line
+  select format('%s %s%s', case r.relkind when 'c' then 'type' when 'v' then 'view' else 'table' end, r.relname,
+    ' with ' || array_to_string(r.reloptions, ', ')) as line
   from relation r
   where r.relkind in ('r', 'p', 'c', 'v')
   union all
   select format('column %s.%s %s %s%s%s', r.relname, to_char(row_number() over (partition by r.oid order by a.attnum), 'FM00'),
     a.attname, format_type(a.atttypid, a.atttypmod), case when a.attnotnull then ' not null' end,
-    ' default ' || pg_get_expr(d.adbin, d.adrelid))
+    case when a.attidentity <> '' then ' generated as identity' else ' default ' || pg_get_expr(d.adbin, d.adrelid) end)
   from relation r
   join pg_catalog.pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
   left join pg_catalog.pg_attrdef d on d.adrelid = r.oid and d.adnum = a.attnum

@@ -1,0 +1,116 @@
+//! One repetition: a flow is created, runs are started, processed, their events waited for, the counts checked, and the
+//! flow deleted again.
+
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection as _, FromRow};
+
+use super::abilities::Abilities;
+use super::events::{Arrivals, Events};
+use super::load::{Job, Workers};
+use super::{BenchError, Protocol, Scenario, clean};
+
+/// What is the same for all repetitions.
+pub(super) struct Setting<'a> {
+    pub(super) options: PgConnectOptions,
+    pub(super) runs: usize,
+    pub(super) workers: usize,
+    pub(super) batch: usize,
+    pub(super) protocol: Protocol,
+    pub(super) abilities: &'a Abilities,
+}
+
+/// What each phase took.
+#[derive(Debug)]
+pub(super) struct Repetition {
+    pub(super) runs: usize,
+    pub(super) tasks: usize,
+    pub(super) creation: Duration,
+    pub(super) start: Duration,
+    pub(super) processing: Duration,
+    /// Nothing where events do not go out as notifications.
+    pub(super) arrivals: Option<Arrivals>,
+}
+
+impl Repetition {
+    /// Tasks processed in a second.
+    pub(super) fn rate(&self) -> f64 {
+        self.tasks as f64 / self.processing.as_secs_f64()
+    }
+}
+
+pub(super) async fn measure(setting: &Setting<'_>, scenario: Scenario, flow: &str) -> Result<Repetition, BenchError> {
+    let (runs, tasks) = (setting.runs, setting.runs * scenario.tasks_of_a_run());
+    let mut connection = PgConnection::connect_with(&setting.options).await?;
+    let mut workers = Workers::connect(&setting.options, setting.workers, &setting.abilities.prefix).await?;
+    let run_ids: Vec<String> = sqlx::query_scalar("select gen_random_uuid()::text from generate_series(1, $1)")
+        .bind(runs as i64)
+        .fetch_all(&mut connection)
+        .await?;
+    let events = if setting.abilities.notifies { Some(Events::listen(setting.options.clone()).await?) } else { None };
+
+    let began = Instant::now();
+    create(&mut connection, scenario, flow).await?;
+    let creation = began.elapsed();
+
+    let began = Instant::now();
+    workers.start(flow, &run_ids).await?;
+    let start = began.elapsed();
+
+    let (protocol, batch) = (setting.protocol, setting.batch);
+    let began = Instant::now();
+    workers.process(&Job { scenario, flow: flow.to_owned(), tasks, protocol, batch }).await?;
+    let processing = began.elapsed();
+
+    let calls = workers.calls();
+    let arrivals = match events {
+        Some(events) => Some(events.collect(&calls).await?),
+        None => None,
+    };
+    check(&mut connection, scenario, flow, (runs, tasks)).await?;
+    clean::delete(&mut connection, setting.abilities, flow).await?;
+    Ok(Repetition { runs, tasks, creation, start, processing, arrivals })
+}
+
+async fn create(connection: &mut PgConnection, scenario: Scenario, flow: &str) -> Result<(), BenchError> {
+    // So long a timeout that no stall of the machine has a task handed out twice.
+    sqlx::query("select pgflow.create_flow($1, timeout => 3600)").bind(flow).execute(&mut *connection).await?;
+    for step in scenario.steps() {
+        sqlx::query("select pgflow.add_step($1, $2, $3, step_type => $4)")
+            .bind(flow)
+            .bind(step.slug)
+            .bind(step.after)
+            .bind(if step.is_map { "map" } else { "single" })
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// What `counts.sql` finds.
+#[derive(FromRow)]
+struct Counts {
+    runs: i64,
+    completed_runs: i64,
+    completed_tasks: i64,
+    messages: i64,
+}
+
+/// Speed that comes from work left undone would be worth nothing.
+async fn check(
+    connection: &mut PgConnection,
+    scenario: Scenario,
+    flow: &str,
+    (runs, tasks): (usize, usize),
+) -> Result<(), BenchError> {
+    let found: Counts = sqlx::query_as(include_str!("counts.sql")).bind(flow).fetch_one(connection).await?;
+    let words = |runs: i64, completed: i64, tasks: i64, messages: i64| {
+        format!(
+            "{runs} runs, {completed} completed, with {tasks} completed tasks, and {messages} messages in the queue"
+        )
+    };
+    let expected = words(runs as i64, runs as i64, tasks as i64, 0);
+    let found = words(found.runs, found.completed_runs, found.completed_tasks, found.messages);
+    if found == expected { Ok(()) } else { Err(BenchError::Miscount { scenario, expected, found }) }
+}

@@ -1,0 +1,142 @@
+//! `flowsmith bench`
+
+use std::pin::pin;
+
+use flowsmith::bench::{Bench, BenchReport, BenchSettings, Progress, Protocol, Scenario};
+use flowsmith::report::{bench_json, bench_text};
+use futures_util::future::{Either, select};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::cli::args::{BenchArgs, BenchProtocol, BenchScenario, StatusFormat};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::project::Project;
+use crate::cli::session::Place;
+
+pub(crate) async fn run(args: &BenchArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
+    let place = Place::find(project, output)?;
+    let session = place.open().await?;
+    session.level()?;
+    let subject = session.subject();
+    let bench = Bench::open(&place.target, settings(args)).await?;
+    if !bench.others().is_empty() {
+        let others = bench.others().join(", ");
+        output.message(&format!("note: flows of another bench, running or cut off, are left alone: {others}"));
+    }
+    let measured = measure(&bench, output).await;
+    let cleaned = clean(&bench).await;
+    let report = match measured {
+        Ok(report) => report,
+        Err(failure) => {
+            // Both are to be told; the first is why.
+            if let Err(left_behind) = cleaned {
+                output.failure(&left_behind);
+            }
+            return Err(failure);
+        }
+    };
+    output.report(&match args.format {
+        StatusFormat::Text => bench_text(&report, &subject),
+        StatusFormat::Json => bench_json(&report, &subject),
+    });
+    cleaned?;
+    Ok(if report.is_complete() { Exit::Done } else { Exit::Failed })
+}
+
+fn settings(args: &BenchArgs) -> BenchSettings {
+    let asked = |scenario: &Scenario| {
+        args.scenario.is_empty() || args.scenario.iter().any(|asked| asked.as_scenario() == *scenario)
+    };
+    BenchSettings {
+        scenarios: Scenario::ALL.into_iter().filter(asked).collect(),
+        runs: args.runs as usize,
+        workers: args.workers as usize,
+        batch: args.batch as usize,
+        protocol: args.protocol.as_protocol(),
+        repetitions: args.repetitions as usize,
+        warm_up: args.warm_up as usize,
+    }
+}
+
+impl BenchScenario {
+    fn as_scenario(self) -> Scenario {
+        match self {
+            Self::Single => Scenario::Single,
+            Self::Chain => Scenario::Chain,
+            Self::Fan => Scenario::Fan,
+            Self::Map => Scenario::Map,
+        }
+    }
+}
+
+impl BenchProtocol {
+    fn as_protocol(self) -> Option<Protocol> {
+        match self {
+            Self::Single => Some(Protocol::Single),
+            Self::Batch => Some(Protocol::Batch),
+            Self::Auto => None,
+        }
+    }
+}
+
+/// Measures until it is done or somebody wants it to stop.
+async fn measure(bench: &Bench, output: &Output) -> Result<BenchReport, Failure> {
+    let say = |progress: Progress| {
+        let Progress { scenario, repetition, of, counts, rate } = progress;
+        let warm_up = if counts { "" } else { ", to warm up" };
+        output.message(&format!("{scenario}: repetition {repetition} of {of}{warm_up}: {rate:.0} tasks/s"));
+    };
+    let mut stop = Stop::listen()?;
+    match select(pin!(bench.run(&say)), pin!(stop.wanted())).await {
+        Either::Left((report, _)) => Ok(report?),
+        Either::Right(_) => Err(Failure::new(
+            Exit::Failed,
+            "FS955",
+            "stopped before its end",
+            "what it made is deleted, unless another message says otherwise; run it again with fewer --runs",
+        )),
+    }
+}
+
+/// Deletes what the bench made. A second wish to stop ends that too, since it may have to wait for a lock.
+async fn clean(bench: &Bench) -> Result<(), Failure> {
+    let mut stop = Stop::listen()?;
+    let error = match select(pin!(bench.clean()), pin!(stop.wanted())).await {
+        Either::Left((Ok(()), _)) => return Ok(()),
+        Either::Left((Err(error), _)) => error.to_string(),
+        Either::Right(_) => "stopped while deleting".to_owned(),
+    };
+    let prefix = bench.prefix();
+    Err(Failure::new(
+        Exit::Failed,
+        "FS956",
+        format!("flows named {prefix}_… may be left behind: {error}"),
+        "delete them with pgflow.delete_flow_and_data(flow_slug), where the engine has it",
+    ))
+}
+
+/// Ctrl-C, or whoever ends processes in order.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| {
+                Failure::new(
+                    Exit::Failed,
+                    "FS801",
+                    format!("cannot listen for signals: {error}"),
+                    "free some resources",
+                )
+            })
+        };
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn wanted(&mut self) {
+        select(pin!(self.interrupt.recv()), pin!(self.terminate.recv())).await;
+    }
+}

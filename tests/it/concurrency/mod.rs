@@ -25,7 +25,7 @@ pub(crate) mod operators;
 pub(crate) mod shapes;
 pub(crate) mod workers;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row, ValueRef};
 
 use crate::command::ours;
@@ -70,10 +70,12 @@ pub(crate) async fn query(connection: &mut PgConnection, sql: &str) -> Result<St
 }
 
 fn describe(error: &sqlx::Error) -> String {
-    match error.as_database_error() {
-        Some(error) => format!("{} {}", error.code().unwrap_or_default(), error.message()),
-        None => error.to_string(),
-    }
+    let Some(error) = error.as_database_error().map(|error| error.downcast_ref::<PgDatabaseError>()) else {
+        return error.to_string();
+    };
+    let what = format!("{} {}", error.code(), error.message());
+    // Who met whom, and where.
+    if error.code() == "40P01" { format!("{what}: {:?} {:?}", error.detail(), error.r#where()) } else { what }
 }
 
 /// Holds that every rule of the engine does.

@@ -89,8 +89,10 @@ async fn calm_down(connection: &mut PgConnection) {
         for statement in [
             STALL,
             "select pgflow.requeue_stalled_tasks()",
-            "select pgflow.cancel_run(run_id) from pgflow.step_tasks where permanently_stalled_at is not null and status = 'started'",
-            "select pgflow.retry_run(run_id) from pgflow.runs where status = 'failed'",
+            // One run a transaction: several, in any order, may well deadlock with a batch.
+            "select pgflow.cancel_run(run_id) from (select run_id from pgflow.step_tasks
+               where permanently_stalled_at is not null and status = 'started' limit 1) one",
+            "select pgflow.retry_run(run_id) from (select run_id from pgflow.runs where status = 'failed' limit 1) one",
         ] {
             query(connection, statement).await.unwrap();
         }

@@ -90,8 +90,11 @@ async fn calm_down(connection: &mut PgConnection) {
             STALL,
             "select pgflow.requeue_stalled_tasks()",
             // One run a transaction: several, in any order, may well deadlock with a batch.
-            "select pgflow.cancel_run(run_id) from (select run_id from pgflow.step_tasks
-               where permanently_stalled_at is not null and status = 'started' limit 1) one",
+            "select pgflow.cancel_run(run_id) from (
+               select t.run_id from pgflow.step_tasks t
+               join pgflow.step_states s on s.run_id = t.run_id and s.step_slug = t.step_slug and s.status = 'started'
+               join pgflow.runs r on r.run_id = t.run_id and r.status = 'started'
+               where t.permanently_stalled_at is not null and t.status = 'started' limit 1) one",
             "select pgflow.retry_run(run_id) from (select run_id from pgflow.runs where status = 'failed' limit 1) one",
         ] {
             query(connection, statement).await.unwrap();

@@ -1151,6 +1151,8 @@ returns setof pgflow.step_task_record
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  taken integer;
 begin
   if hidden_for is null and exists (select from pgflow.paused_flows p where p.flow_slug = _start_tasks.flow_slug) then
     -- Written, so that resume_flow waits for it and finds every message that is put away here.
@@ -1226,6 +1228,23 @@ begin
   from task t
   left join hidden on true
   order by t.message_id;
+
+  -- Whoever finds that a task is not what it was keeps its row until the end, so a task that waits for a worker can have been
+  -- left out. Its message must not stay hidden for as long as if it had been started.
+  get diagnostics taken = row_count;
+  if taken < cardinality(msg_ids) then
+    perform pgflow._hide(_start_tasks.flow_slug, array_agg(message.id), array_agg(1))
+    from (select distinct m.id from unnest(_start_tasks.msg_ids) m (id)) message
+    cross join lateral (
+      select x.run_id, x.step_slug from pgflow.step_tasks x
+      where x.flow_slug = _start_tasks.flow_slug and x.message_id = message.id and x.started_at is null
+        and x.status = 'queued' offset 0) t
+    cross join lateral (
+      select from pgflow.step_states x
+      where x.run_id = t.run_id and x.step_slug = t.step_slug and x.status = 'started' offset 0) s
+    cross join lateral (select from pgflow.runs x where x.run_id = t.run_id and x.status = 'started' offset 0) r
+    having count(*) > 0;
+  end if;
 end
 $$;
 

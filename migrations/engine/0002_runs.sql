@@ -857,23 +857,6 @@ begin
 end
 $$;
 
--- What a step whose tasks have all completed has for output: that of its one task, or of a map's tasks in their order.
-create function pgflow._step_output(run_id uuid, step_slug text, step_type text) returns jsonb
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  if step_type = 'map' then
-    return (
-      select jsonb_agg(t.output order by t.task_index) from pgflow.step_tasks t
-      where t.run_id = _step_output.run_id and t.step_slug = _step_output.step_slug);
-  end if;
-  return (
-    select t.output from pgflow.step_tasks t
-    where t.run_id = _step_output.run_id and t.step_slug = _step_output.step_slug and t.task_index = 0);
-end
-$$;
-
 -- The event of a step whose tasks have completed.
 create function pgflow._send_step_completed(state pgflow.step_states) returns void
 language plpgsql
@@ -1339,7 +1322,8 @@ begin
     if state.remaining_tasks = 0 and state.status = 'started' then
       update pgflow.step_states s
       set status = 'completed', completed_at = greatest(clock, s.started_at),
-          output = pgflow._step_output(s.run_id, s.step_slug, 'map')
+          output = (select jsonb_agg(t.output order by t.task_index)
+                    from pgflow.step_tasks t where t.run_id = s.run_id and t.step_slug = s.step_slug)
       where s.run_id = task.run_id and s.step_slug = task.step_slug
       returning s.* into state;
     end if;
@@ -1373,6 +1357,7 @@ set enable_mergejoin = off
 as $$
 declare
   clock    constant timestamptz := clock_timestamp();
+  held     record;
   suspect  bigint[];
   place    bigint;
   task     pgflow.step_tasks;
@@ -1387,40 +1372,47 @@ begin
       cardinality(run_ids), cardinality(step_slugs), cardinality(task_indexes), cardinality(outputs);
   end if;
 
-  perform t.run_id
+  -- The tasks, each with the first output given for it. Not those that wait for a worker, which start_tasks would leave out.
+  select array_agg(t.ctid) as places, array_agg(t.flow_slug) as flow_slugs, array_agg(g.run_id) as run_ids,
+         array_agg(g.step_slug) as step_slugs, array_agg(g.output) as outputs
+    into held
   from (
-    select distinct g.run_id, g.step_slug, g.task_index
-    from unnest(run_ids, step_slugs, task_indexes) g (run_id, step_slug, task_index)
-    order by g.run_id, g.step_slug, g.task_index
+    select distinct on (g.run_id, g.step_slug, g.task_index) g.*
+    from unnest(run_ids, step_slugs, task_indexes, outputs) with ordinality g (run_id, step_slug, task_index, output, place)
+    order by g.run_id, g.step_slug, g.task_index, g.place
   ) g
   cross join lateral (
-    -- Not those that wait for a worker, which start_tasks would leave out.
-    select x.run_id from pgflow.step_tasks x
+    select x.ctid, x.flow_slug from pgflow.step_tasks x
     where x.run_id = g.run_id and x.step_slug = g.step_slug and x.task_index = g.task_index and x.status <> 'queued'
     for no key update offset 0) t;
 
-  -- Outputs of single steps that are no array and that a map waits for.
-  suspect := array(
-    select g.place
-    from (
-      select distinct on (g.run_id, g.step_slug, g.task_index) g.*
-      from unnest(run_ids, step_slugs, task_indexes, outputs) with ordinality g (run_id, step_slug, task_index, output, place)
-      order by g.run_id, g.step_slug, g.task_index, g.place
-    ) g
-    where jsonb_typeof(g.output) is distinct from 'array'
-      and exists (
-        select
-        from (select x.flow_slug from pgflow.runs x where x.run_id = g.run_id and x.status = 'started' offset 0) r
-        cross join lateral (
-          select x.step_slug from pgflow.steps x
-          where x.flow_slug = r.flow_slug and x.step_slug = g.step_slug and x.step_type = 'single' offset 0) single
-        cross join lateral (
-          select x.step_slug from pgflow.deps x
-          where x.flow_slug = r.flow_slug and x.dep_slug = single.step_slug offset 0) d
-        cross join lateral (
-          select x.step_slug from pgflow.steps x
-          where x.flow_slug = r.flow_slug and x.step_slug = d.step_slug and x.step_type = 'map' offset 0) map)
-    order by g.place);
+  -- Outputs that are no array, of single steps that a map waits for; most batches have no such step.
+  if exists (
+    select
+    from (select distinct h.flow_slug, h.step_slug from unnest(held.flow_slugs, held.step_slugs) h (flow_slug, step_slug)) h
+    cross join lateral (
+      select x.step_slug from pgflow.steps x
+      where x.flow_slug = h.flow_slug and x.step_slug = h.step_slug and x.step_type = 'single' offset 0) single
+    cross join lateral (
+      select x.step_slug from pgflow.deps x where x.flow_slug = h.flow_slug and x.dep_slug = single.step_slug offset 0) d
+    cross join lateral (
+      select x.step_slug from pgflow.steps x
+      where x.flow_slug = h.flow_slug and x.step_slug = d.step_slug and x.step_type = 'map' offset 0) map
+  ) then
+    suspect := array(
+      select g.place
+      from (
+        select distinct on (g.run_id, g.step_slug, g.task_index) g.*
+        from unnest(run_ids, step_slugs, task_indexes, outputs) with ordinality g (run_id, step_slug, task_index, output, place)
+        order by g.run_id, g.step_slug, g.task_index, g.place
+      ) g
+      cross join lateral (
+        select x.flow_slug from pgflow.runs x where x.run_id = g.run_id and x.status = 'started' offset 0) r
+      cross join lateral (
+        select x.step_type from pgflow.steps x where x.flow_slug = r.flow_slug and x.step_slug = g.step_slug offset 0) step
+      where jsonb_typeof(g.output) is distinct from 'array' and step.step_type = 'single'
+      order by g.place);
+  end if;
   if suspect <> '{}' then
     -- To refuse one takes its state and run, so all of the batch are taken first, in their order.
     perform s.run_id
@@ -1443,25 +1435,18 @@ begin
   end if;
 
   with completable as (
-    select t.ctid, g.output
-    from (
-      select distinct on (g.run_id, g.step_slug, g.task_index) g.*
-      from unnest(run_ids, step_slugs, task_indexes, outputs) with ordinality g (run_id, step_slug, task_index, output, place)
-      order by g.run_id, g.step_slug, g.task_index, g.place
-    ) g
+    select h.place, h.output
+    from unnest(held.places, held.run_ids, held.step_slugs, held.outputs) h (place, run_id, step_slug, output)
     cross join lateral (
-      select x.ctid from pgflow.step_tasks x
-      where x.run_id = g.run_id and x.step_slug = g.step_slug and x.task_index = g.task_index offset 0) t
-    cross join lateral (
-      select x.status from pgflow.step_states x where x.run_id = g.run_id and x.step_slug = g.step_slug offset 0) s
-    cross join lateral (select x.status from pgflow.runs x where x.run_id = g.run_id offset 0) r
+      select x.status from pgflow.step_states x where x.run_id = h.run_id and x.step_slug = h.step_slug offset 0) s
+    cross join lateral (select x.status from pgflow.runs x where x.run_id = h.run_id offset 0) r
     where s.status = 'started' and r.status = 'started'
   ),
   done as (
     update pgflow.step_tasks t
     set status = 'completed', output = completable.output, completed_at = greatest(clock, t.started_at)
     from completable
-    where t.ctid = completable.ctid and t.status = 'started'
+    where t.ctid = completable.place and t.status = 'started'
     returning t as task
   )
   select array_agg(d.task) into changed from done d;
@@ -1484,7 +1469,13 @@ begin
       set remaining_tasks = s.remaining_tasks - counted.tasks,
           status          = case when place.finishes then 'completed' else s.status end,
           completed_at    = case when place.finishes then greatest(clock, s.started_at) end,
-          output          = case when place.finishes then pgflow._step_output(s.run_id, s.step_slug, place.step_type) end
+          output          = case
+            when place.finishes and place.step_type = 'map' then (
+              select jsonb_agg(t.output order by t.task_index)
+              from pgflow.step_tasks t where t.run_id = s.run_id and t.step_slug = s.step_slug)
+            when place.finishes then (
+              select t.output
+              from pgflow.step_tasks t where t.run_id = s.run_id and t.step_slug = s.step_slug and t.task_index = 0) end
       from (
         select t.flow_slug, t.run_id, t.step_slug, count(*)::integer as tasks
         from unnest(changed) t group by t.flow_slug, t.run_id, t.step_slug

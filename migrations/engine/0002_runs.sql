@@ -381,7 +381,9 @@ begin
              coalesce(step.opt_start_delay, 0) is distinct from lag(coalesce(step.opt_start_delay, 0)) over (
                partition by s.flow_slug order by s.run_id, s.step_slug) as begins
       from unnest(started) s
-      join pgflow.steps step on step.flow_slug = s.flow_slug and step.step_slug = s.step_slug
+      cross join lateral (
+        select x.opt_start_delay from pgflow.steps x
+        where x.flow_slug = s.flow_slug and x.step_slug = s.step_slug offset 0) step
     ),
     numbered as (
       select s.*, count(*) filter (where s.begins) over (partition by s.flow_slug order by s.run_id, s.step_slug) as batch
@@ -441,7 +443,10 @@ begin
     returning s as state
   )
   select array_agg(c.state order by step.step_index) into completed
-  from changed c join pgflow.steps step on step.flow_slug = (c.state).flow_slug and step.step_slug = (c.state).step_slug;
+  from changed c
+  cross join lateral (
+    select x.step_index from pgflow.steps x
+    where x.flow_slug = (c.state).flow_slug and x.step_slug = (c.state).step_slug offset 0) step;
 
   perform realtime.send(
     jsonb_build_object(
@@ -466,7 +471,9 @@ begin
     select s.flow_slug, s.run_id, s.step_slug, true as is_cause from unnest(steps) s
     union
     select b.flow_slug, b.run_id, d.step_slug, false
-    from below b join pgflow.deps d on d.flow_slug = b.flow_slug and d.dep_slug = b.step_slug
+    from below b
+    cross join lateral (
+      select x.step_slug from pgflow.deps x where x.flow_slug = b.flow_slug and x.dep_slug = b.step_slug offset 0) d
     where cascade
   ),
   changed as (
@@ -481,7 +488,10 @@ begin
     returning s as state
   )
   select array_agg(c.state order by (c.state).skip_reason = 'dependency_skipped', step.step_index) into skipped
-  from changed c join pgflow.steps step on step.flow_slug = (c.state).flow_slug and step.step_slug = (c.state).step_slug;
+  from changed c
+  cross join lateral (
+    select x.step_index from pgflow.steps x
+    where x.flow_slug = (c.state).flow_slug and x.step_slug = (c.state).step_slug offset 0) step;
 
   perform realtime.send(
     jsonb_build_object(
@@ -1275,11 +1285,13 @@ declare
   state          pgflow.step_states;
   failed         uuid[];
 begin
-  select step.step_type = 'single', r.status,
-         exists (select from pgflow.deps d where d.flow_slug = step.flow_slug and d.dep_slug = step.step_slug)
+  select step.is_single, r.status,
+         exists (select from pgflow.deps d where d.flow_slug = r.flow_slug and d.dep_slug = complete_task.step_slug)
     into is_single, run_status, has_dependents
-  from pgflow.runs r join pgflow.steps step on step.flow_slug = r.flow_slug and step.step_slug = complete_task.step_slug
-  where r.run_id = complete_task.run_id;
+  from (select x.flow_slug, x.status from pgflow.runs x where x.run_id = complete_task.run_id offset 0) r
+  cross join lateral (
+    select x.step_type = 'single' as is_single from pgflow.steps x
+    where x.flow_slug = r.flow_slug and x.step_slug = complete_task.step_slug offset 0) step;
 
   if run_status = 'started' then
     if is_single and has_dependents and jsonb_typeof(complete_task.output) is distinct from 'array' then

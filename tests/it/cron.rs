@@ -119,6 +119,6 @@ async fn a_database_without_pg_cron_needs_no_job() {
     let found = recovery(&mut database.connect().await).await;
     assert_eq!(
         (found.status, found.detail.as_str()),
-        (CheckStatus::Ok, "no pg_cron: flowsmith's own workers see to it")
+        (CheckStatus::Ok, "no pg_cron: let a worker call pgflow.requeue_stalled_tasks() every 15 seconds")
     );
 }

@@ -191,7 +191,7 @@ pub(super) fn recovery(database: &Detection) -> DoctorCheck {
         return DoctorCheck::skipped(NAME, "this level has none: a task whose worker is gone stays started");
     }
     if !database.has_pg_cron {
-        return DoctorCheck::ok(NAME, "no pg_cron: flowsmith's own workers see to it");
+        return DoctorCheck::ok(NAME, "no pg_cron: let a worker call pgflow.requeue_stalled_tasks() every 15 seconds");
     }
     match database.has_cron_job {
         Some(true) => DoctorCheck::ok(NAME, "pg_cron has the job pgflow_requeue_stalled_tasks"),

@@ -1,14 +1,14 @@
-//! The SQL that an install runs, in order. A new version is a new file and a new line here; files are never edited once
-//! released, because databases hold their checksums.
+//! The SQL that an install runs, in order. A new version is a new file, or a folder of files, and a new entry here; files
+//! are never edited once released, because databases hold their checksums.
 
 use crate::catalog::digest;
 
-/// One file of a part, numbered from 1.
+/// One version of a part, numbered from 1.
 #[derive(Debug, Clone, Copy)]
 pub struct Script {
     /// The version that a database has after it.
     pub version: i32,
-    /// The file's name.
+    /// The name of the file, or of the folder whose files are its text one after the other.
     pub name: &'static str,
     /// Its text.
     pub sql: &'static str,
@@ -34,11 +34,29 @@ pub const ENGINE: &[Script] = &[
         name: "0001_definitions.sql",
         sql: include_str!("../../migrations/engine/0001_definitions.sql"),
     },
-    Script { version: 2, name: "0002_runs.sql", sql: include_str!("../../migrations/engine/0002_runs.sql") },
+    Script {
+        version: 2,
+        name: "0002_runs",
+        sql: concat!(
+            include_str!("../../migrations/engine/0002_runs/1_tables.sql"),
+            include_str!("../../migrations/engine/0002_runs/2_queues.sql"),
+            include_str!("../../migrations/engine/0002_runs/3_steps.sql"),
+            include_str!("../../migrations/engine/0002_runs/4_runs.sql"),
+            include_str!("../../migrations/engine/0002_runs/5_going_on.sql"),
+            include_str!("../../migrations/engine/0002_runs/6_starting.sql"),
+            include_str!("../../migrations/engine/0002_runs/7_completing.sql"),
+            include_str!("../../migrations/engine/0002_runs/8_failing.sql"),
+            include_str!("../../migrations/engine/0002_runs/9_workers_and_rights.sql"),
+        ),
+    },
     Script {
         version: 3,
-        name: "0003_operations.sql",
-        sql: include_str!("../../migrations/engine/0003_operations.sql"),
+        name: "0003_operations",
+        sql: concat!(
+            include_str!("../../migrations/engine/0003_operations/1_runs.sql"),
+            include_str!("../../migrations/engine/0003_operations/2_flows.sql"),
+            include_str!("../../migrations/engine/0003_operations/3_invariants_and_rights.sql"),
+        ),
     },
 ];
 

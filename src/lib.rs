@@ -25,6 +25,7 @@ pub mod finding;
 pub mod ledger;
 pub mod live;
 pub mod migration;
+pub mod operate;
 pub mod plan;
 pub mod pull;
 pub mod report;

@@ -1,5 +1,7 @@
 //! The command line.
 
+pub(crate) mod operate;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -103,6 +105,14 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// Measure what the engine does: a benchmark that cleans up
     Bench(BenchArgs),
+    /// Start a run of a flow
+    Start(operate::StartArgs),
+    /// List runs: what happened last comes first
+    Runs(operate::RunsArgs),
+    /// Show one run: steps, tasks, errors, inputs and outputs
+    Show(operate::ShowArgs),
+    /// Follow a run to its end
+    Watch(operate::WatchArgs),
     /// Print the page about a code, such as FS301; without one, all
     Explain {
         /// The code, as printed in brackets behind `error`

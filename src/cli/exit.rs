@@ -9,6 +9,7 @@ use flowsmith::database::{DatabaseError, Failure as DatabaseFailure, TargetError
 use flowsmith::engine::detect::DetectError;
 use flowsmith::engine::install::InstallError;
 use flowsmith::migration::{CompileError, FolderError, ReplayError};
+use flowsmith::operate::OperateError;
 use flowsmith::server::ServerError;
 
 /// How a command ended. The numbers are part of the interface.
@@ -188,5 +189,24 @@ impl From<BenchError> for Failure {
             | BenchError::Stalled { .. }
             | BenchError::Miscount { .. } => Self::new(Exit::Failed, error.code(), error.to_string(), error.help()),
         }
+    }
+}
+
+impl From<OperateError> for Failure {
+    fn from(error: OperateError) -> Self {
+        let exit = match &error {
+            OperateError::Database(error) => database_exit(error),
+            OperateError::Answer(_)
+            | OperateError::NoFlow { .. }
+            | OperateError::NoRun(_)
+            | OperateError::StartUnknown(_)
+            | OperateError::NeedsOperations { .. } => Exit::Failed,
+            OperateError::Input(_) | OperateError::AmbiguousRun { .. } => Exit::Usage,
+            OperateError::NotCurrent { .. }
+            | OperateError::InputRefused { .. }
+            | OperateError::RunTaken(_)
+            | OperateError::WrongStatus { .. } => Exit::Refused,
+        };
+        Self::new(exit, error.code(), error.to_string(), error.help())
     }
 }

@@ -76,6 +76,10 @@ fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
             Command::Install(args) => command::install::run(args, &project, output).await,
             Command::Doctor(args) => command::doctor::run(args, &project, output).await,
             Command::Bench(args) => command::bench::run(args, &project, output).await,
+            Command::Start(args) => command::operate::start::run(args, &project, output).await,
+            Command::Runs(args) => command::operate::runs::run(args, &project, output).await,
+            Command::Show(args) => command::operate::show::run(args, &project, output).await,
+            Command::Watch(args) => command::operate::watch::run(args, &project, output).await,
             Command::Up(args) => command::up::run(args, &project, output).await,
             Command::Down => command::up::down(&project, output),
             Command::Init(_)

@@ -1,6 +1,6 @@
 //! Where words go: reports to stdout, messages to stderr; colours only where they are wanted.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
 
@@ -27,6 +27,17 @@ impl Output {
     /// What was asked for.
     pub(crate) fn report(&self, text: &str) {
         write_or_end(AutoStream::new(io::stdout(), self.choice), text);
+    }
+
+    /// A report in place of the one before it, where there is a screen.
+    pub(crate) fn screen(&self, text: &str) {
+        if io::stdout().is_terminal() {
+            // To the corner; what is left below of a longer one is cleared, line by line, so that nothing flickers.
+            let lines: String = text.lines().map(|line| format!("{line}\u{1b}[K\n")).collect();
+            self.report(&format!("\u{1b}[H{lines}\u{1b}[J"));
+        } else {
+            self.report(&format!("{text}\n"));
+        }
     }
 
     /// What happens meanwhile.

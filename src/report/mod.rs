@@ -6,6 +6,7 @@ mod changes;
 mod doctor;
 mod drift;
 pub mod findings;
+pub mod operate;
 mod plan;
 mod status;
 mod style;

@@ -9,6 +9,7 @@ pub(super) mod drift;
 pub(super) mod explain;
 pub(super) mod init;
 pub(super) mod install;
+pub(super) mod operate;
 pub(super) mod plan;
 pub(super) mod pull;
 pub(super) mod status;

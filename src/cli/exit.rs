@@ -200,7 +200,8 @@ impl From<OperateError> for Failure {
             | OperateError::NoFlow { .. }
             | OperateError::NoRun(_)
             | OperateError::StartUnknown(_)
-            | OperateError::NeedsOperations { .. } => Exit::Failed,
+            | OperateError::NeedsOperations { .. }
+            | OperateError::NeedsRecovery(_) => Exit::Failed,
             OperateError::Input(_) | OperateError::AmbiguousRun { .. } => Exit::Usage,
             OperateError::NotCurrent { .. }
             | OperateError::InputRefused { .. }

@@ -47,6 +47,11 @@ impl Output {
         }
     }
 
+    /// A question, which is asked also where quiet.
+    pub(crate) fn ask(&self, text: &str) {
+        write_or_end(AutoStream::new(io::stderr(), self.choice), text);
+    }
+
     /// What only the curious want to know.
     pub(crate) fn detail(&self, text: &str) {
         if self.verbose {

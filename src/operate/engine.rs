@@ -30,7 +30,10 @@ impl Engine {
     }
 
     /// Refuses where it lacks them.
-    pub(super) fn needs_operations(&self, what: &'static str) -> Result<(), OperateError> {
+    ///
+    /// # Errors
+    /// There.
+    pub fn needs_operations(&self, what: &'static str) -> Result<(), OperateError> {
         if self.has_operations() { Ok(()) } else { Err(OperateError::NeedsOperations { what, kind: self.kind }) }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::catalog::State;
 use crate::database::DatabaseError;
+use crate::engine::Level;
 use crate::engine::detect::EngineKind;
 
 use super::{RunPrefix, RunStatus};
@@ -67,6 +68,9 @@ pub enum OperateError {
         /// The engine that is there.
         kind: EngineKind,
     },
+    /// The engine has no recovery of stalled tasks.
+    #[error("engine level {0} cannot queue stalled tasks again")]
+    NeedsRecovery(Level),
     /// The run is in a state in which this cannot be done.
     #[error("run {run_id} {}, so it cannot be {done}", is(*status))]
     WrongStatus {
@@ -117,7 +121,7 @@ impl OperateError {
             Self::NoRun(_) => "FS965",
             Self::AmbiguousRun { .. } => "FS966",
             Self::RunTaken(_) => "FS967",
-            Self::NeedsOperations { .. } => "FS968",
+            Self::NeedsOperations { .. } | Self::NeedsRecovery(_) => "FS968",
             Self::WrongStatus { .. } => "FS970",
             Self::StartUnknown(_) => "FS973",
         }
@@ -146,6 +150,7 @@ impl OperateError {
             Self::NeedsOperations { kind: EngineKind::Flowsmith { .. }, .. } => {
                 "run `flowsmith install`, which upgrades it".to_owned()
             }
+            Self::NeedsRecovery(_) => "`flowsmith stalled` says for each what to do instead".to_owned(),
             Self::WrongStatus { run_id, .. } => format!("look at it with `flowsmith show {run_id}`"),
             Self::StartUnknown(_) => {
                 "look at `flowsmith runs`; with --run-id it is safe to run the command again".to_owned()

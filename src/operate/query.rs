@@ -30,6 +30,16 @@ pub(super) async fn write<T: DeserializeOwned>(
     rows(connection, "begin", template, context).await
 }
 
+/// The same, which `note`, a template of a statement that goes before it, keeps in `flowsmith.events`.
+pub(super) async fn write_noted<T: DeserializeOwned>(
+    connection: &mut PgConnection,
+    note: &str,
+    template: &str,
+    context: &Value,
+) -> Result<Vec<T>, OperateError> {
+    rows(connection, &format!("begin;\n{}", render(note, context)), template, context).await
+}
+
 async fn rows<T: DeserializeOwned>(
     connection: &mut PgConnection,
     begin: &str,
@@ -61,7 +71,25 @@ fn render(template: &str, context: &Value) -> String {
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
     templates.add_filter("literal", |text: &str| literal(text));
     templates.add_filter("identifier", |name: &str| identifier(name));
+    templates.add_filter("texts", |texts: Vec<String>| {
+        format!("array[{}]::text[]", texts.iter().map(|text| literal(text)).collect::<Vec<_>>().join(", "))
+    });
+    templates.add_filter("payload", payload);
     templates
         .render_str(template, context)
         .unwrap_or_else(|error| panic!("a template of flowsmith's own and its context do not fit: {error:#}"))
+}
+
+/// The expression that gives a `Payload`: null where none is wanted; `cut`: how many characters of it are.
+fn payload(value: &str, is_wanted: bool, cut: Option<u32>) -> String {
+    if !is_wanted {
+        return "null".to_owned();
+    }
+    let text = match cut {
+        Some(cut) => format!("left(({value})::text, {cut})"),
+        None => format!("({value})::text"),
+    };
+    format!(
+        "case when {value} is not null then jsonb_build_object('text', {text}, 'bytes', octet_length(({value})::text)) end"
+    )
 }

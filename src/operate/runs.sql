@@ -2,7 +2,7 @@
     flow; runs by their end, newest first, a window of them; and only where too few of those suit, the runs of each flow
     that is asked for. An official engine has no index of ends, and reads its runs once. -#}
 {% set suits %}
-r.flow_slug = any (array[{% for slug in slugs %}{{ slug | literal }}{% if not loop.last %}, {% endif %}{% endfor %}]::text[])
+r.flow_slug = any ({{ slugs | texts }})
 {%- if status %} and r.status = {{ status | literal }}{% endif %}
 {% endset %}
 {% set recent %}

@@ -1,12 +1,5 @@
 {#- A run with its steps in the order of their definition. `cut`: how many characters of inputs and outputs, none = all.
     `max_tasks`: how many tasks of each step, none = all. Everything is found by the run's id. -#}
-{% macro payload(value) -%}
-{% if payloads %}
-case when {{ value }} is not null then jsonb_build_object(
-  'text', {% if cut %}left(({{ value }})::text, {{ cut }}){% else %}({{ value }})::text{% endif %},
-  'bytes', octet_length(({{ value }})::text)) end
-{%- else %}null{% endif %}
-{%- endmacro %}
 with run as materialized (select * from pgflow.runs r where r.run_id = {{ run_id | literal }}::uuid),
 state as materialized (
   select s.step_slug, d.step_index, d.step_type, d.deps_count, s.status, s.error_message, s.started_at, s.initial_tasks,
@@ -51,7 +44,7 @@ select run.run_id, run.flow_slug as slug, run.flow_slug as flow, 1 as version, r
 {% else %}
   null as cancelled,
 {% endif %}
-  {{ payload('run.input') }} as input, {{ payload('run.output') }} as output, steps.list as steps
+  {{ 'run.input' | payload(payloads, cut) }} as input, {{ 'run.output' | payload(payloads, cut) }} as output, steps.list as steps
 from run cross join lateral (
   select coalesce(jsonb_agg(to_jsonb(x) - 'step_index' order by x.step_index), '[]') as list
   from (
@@ -59,7 +52,7 @@ from run cross join lateral (
       s.started_at, s.ended_at,
       extract(epoch from coalesce(s.ended_at, case when run.status = 'started' then clock_timestamp() else run.failed_at end) - s.started_at)::float8 as seconds,
       s.initial_tasks as tasks, t.queued, t.started, t.completed, t.failed, t.attempts, s.max_attempts,
-      {{ payload('g.input') }} as input, {{ payload('s.output') }} as output, list.tasks as task_list
+      {{ 'g.input' | payload(payloads, cut) }} as input, {{ 's.output' | payload(payloads, cut) }} as output, list.tasks as task_list
     from state s
     left join given g using (step_slug)
     cross join lateral (
@@ -73,7 +66,7 @@ from run cross join lateral (
         select k.task_index as index, k.status, k.attempts_count as attempts, k.error_message as error, k.last_worker_id as worker_id,
           k.queued_at, k.started_at, coalesce(k.completed_at, k.failed_at) as ended_at,
           extract(epoch from coalesce(k.completed_at, k.failed_at, clock_timestamp()) - k.started_at)::float8 as seconds,
-          {{ payload('k.output') }} as output
+          {{ 'k.output' | payload(payloads, cut) }} as output
         from pgflow.step_tasks k
         where k.run_id = run.run_id and k.step_slug = s.step_slug
 {% if max_tasks is not none %}

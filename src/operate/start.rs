@@ -63,13 +63,14 @@ pub async fn start_run(
     // The door that starters are given, where it leads there.
     let by_name = engine.has_ledger && flow.state == crate::catalog::State::Current;
     let context = context! {
+        what => "start",
         by_name,
         flow => flow.flow.as_str(),
         slug => flow.slug.as_str(),
         input => input.text.as_str(),
         run_id => run_id.as_deref(),
     };
-    let started: Result<Vec<RunSummary>, _> = query::write(connection, include_str!("start.sql"), &context).await;
+    let started: Result<Vec<RunSummary>, _> = query::write(connection, include_str!("call.sql"), &context).await;
     match started {
         Ok(mut runs) => {
             let mut run = runs.pop().ok_or_else(|| unanswered("start_flow"))?;

@@ -116,3 +116,105 @@ pub(crate) struct WatchArgs {
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
     pub(crate) format: StatusFormat,
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct QueuesArgs {
+    /// Only of this flow, or of one version, as order@2
+    pub(crate) flow: Option<String>,
+    /// text (the default), json
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
+    pub(crate) format: StatusFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkersArgs {
+    /// Only of this flow, or of one version, as order@2
+    pub(crate) flow: Option<String>,
+    /// Also those that have stopped, or been silent for a day
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// text (the default), json
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
+    pub(crate) format: StatusFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StalledArgs {
+    /// Only of this flow, or of one version, as order@2
+    pub(crate) flow: Option<String>,
+    /// Only what has not moved for this long, as 90s, 1h
+    #[arg(long = "for", value_name = "TIME", default_value = "1m", value_parser = age)]
+    pub(crate) at_least: Duration,
+    /// Queue again first what has been started for longer than its timeout
+    #[arg(long)]
+    pub(crate) requeue: bool,
+    /// text (the default), json
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
+    pub(crate) format: StatusFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RetryArgs {
+    /// Run: its id, or the beginning of it
+    pub(crate) run: RunPrefix,
+    /// Follow the run to its end; exit with 1 where it fails
+    #[arg(long, short)]
+    pub(crate) wait: bool,
+    /// Longest time to follow it [default: no limit]
+    #[arg(long, value_name = "TIME", requires = "wait", value_parser = super::duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// text (the default), json
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
+    pub(crate) format: StatusFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CancelArgs {
+    /// Run: its id, or the beginning of it
+    pub(crate) run: RunPrefix,
+    /// Why: kept with the run, and told to whoever watches it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// text (the default), json
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
+    pub(crate) format: StatusFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PauseArgs {
+    /// Flow, every version of it; or one, as order@2 or order_v2
+    pub(crate) flow: String,
+    /// text (the default), json
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
+    pub(crate) format: StatusFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PruneArgs {
+    /// Only runs of this flow, or of one version, as order@2
+    pub(crate) flow: Option<String>,
+    /// Runs that ended longer ago than this, as 12h, 30d
+    #[arg(long, value_name = "TIME", value_parser = age)]
+    pub(crate) older_than: Duration,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// text (the default), json
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
+    pub(crate) format: StatusFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatsArgs {
+    /// Only this flow, or one version, as order@2; also its steps
+    pub(crate) flow: Option<String>,
+    /// Runs that ended in this time, as 90s, 1h, 7d
+    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = age)]
+    pub(crate) since: Duration,
+    /// text (the default), json
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
+    pub(crate) format: StatusFormat,
+}

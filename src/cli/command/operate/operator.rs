@@ -2,7 +2,7 @@
 
 use flowsmith::database::{DatabaseError, Failure as DatabaseFailure};
 use flowsmith::engine::detect::EngineState;
-use flowsmith::operate::{Engine, Flows, OperateError};
+use flowsmith::operate::{Engine, FlowVersion, Flows, OperateError};
 use flowsmith::report::Subject;
 use sqlx::postgres::PgConnection;
 
@@ -50,4 +50,14 @@ impl Operator {
 pub(crate) fn is_lost(error: &OperateError) -> bool {
     matches!(error, OperateError::Database(error)
         if matches!(error.failure(), DatabaseFailure::Lost | DatabaseFailure::Unreachable))
+}
+
+/// The flow versions that a name means; all of them where none is given.
+pub(crate) fn named<'a>(flows: &'a Flows, name: Option<&str>) -> Result<Vec<&'a FlowVersion>, OperateError> {
+    name.map_or_else(|| Ok(flows.all().iter().collect()), |name| flows.named(name))
+}
+
+/// Their slugs.
+pub(crate) fn slugs(flows: &[&FlowVersion]) -> Vec<String> {
+    flows.iter().map(|flow| flow.slug.clone()).collect()
 }

@@ -1,6 +1,6 @@
 {#- How many runs ended longer ago than so many seconds, by the index of ends. -#}
 select count(*) as runs from pgflow.runs r
-where coalesce(r.completed_at, r.failed_at) < clock_timestamp() - make_interval(secs => {{ older_than }})
+where coalesce(r.completed_at, r.failed_at) < statement_timestamp() - make_interval(secs => {{ older_than }})
   and (r.completed_at is not null or r.failed_at is not null)
 {% if slugs is not none %}
   and r.flow_slug = any ({{ slugs | texts }})

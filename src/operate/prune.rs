@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnection;
 use super::{Engine, OperateError, query};
 
 /// Runs that one transaction deletes: some tenths of a second, so that nobody waits long for what it locks.
-const BATCH: u32 = 1_000;
+const BATCH: u64 = 1_000;
 
 /// Which runs to delete.
 #[derive(Debug, Clone)]
@@ -50,21 +50,26 @@ pub async fn prune(
     mut progress: impl FnMut(u64),
 ) -> Result<u64, OperateError> {
     engine.needs_operations("pruning")?;
-    let slugs: Vec<Option<&str>> = match &filter.slugs {
-        Some(slugs) => slugs.iter().map(|slug| Some(slug.as_str())).collect(),
+    // Each flow version for itself, as the engine does it; no more than there are, since looking for more reads all others.
+    let each: Vec<Option<Vec<String>>> = match &filter.slugs {
+        Some(slugs) => slugs.iter().map(|slug| Some(vec![slug.clone()])).collect(),
         None => vec![None],
     };
     let mut gone = 0;
-    for slug in slugs {
-        loop {
-            let context = context! { older_than => filter.older_than, slug, batch => BATCH };
+    for slugs in each {
+        let slug = slugs.as_ref().and_then(|slugs| slugs.first().cloned());
+        let mut left = count_prunable(connection, engine, &PruneFilter { slugs, ..*filter }).await?;
+        while left > 0 {
+            let batch = left.min(BATCH);
+            let context = context! { older_than => filter.older_than, slug => slug.as_deref(), batch };
             let counts: Vec<Count> = query::write(connection, include_str!("prune.sql"), &context).await?;
             let runs = counts.first().map_or(0, |count| count.runs);
             gone += runs;
-            if runs < u64::from(BATCH) {
-                break;
+            // Fewer than asked for: somebody else prunes, or retries.
+            left = if runs < batch { 0 } else { left - runs };
+            if left > 0 {
+                progress(gone);
             }
-            progress(gone);
         }
     }
     if engine.has_ledger && gone > 0 {

@@ -28,7 +28,7 @@ depth as (
     extract(epoch from clock_timestamp() - min(q.enqueued_at))::float8 as oldest_seconds
   from pgmq.{{ queue.table | identifier }} q
 {% else %}
-    null, 0, null, null
+    null::bigint as messages, 0::bigint as waiting, null::float8 as longest_wait_seconds, null::float8 as oldest_seconds
 {% endif %}
   {% if not loop.last %}union all{% endif %}
 {% endfor %}

@@ -109,6 +109,7 @@ pub async fn list_runs(
     flows: &Flows,
     filter: &RunFilter,
 ) -> Result<RunList, OperateError> {
+    let is_choosy = filter.slugs.is_some() || filter.status.is_some();
     let every = || flows.all().iter().map(|flow| flow.slug.clone()).collect();
     let context = context! {
         engine => engine.context(),
@@ -116,7 +117,7 @@ pub async fn list_runs(
         status => filter.status.map(RunStatus::as_str),
         since => filter.since,
         limit => filter.limit.saturating_add(1),
-        window => WINDOW.max(filter.limit.saturating_add(1)),
+        window => if is_choosy { WINDOW.max(filter.limit.saturating_add(1)) } else { filter.limit.saturating_add(1) },
     };
     let mut runs: Vec<RunSummary> = query::read(connection, include_str!("runs.sql"), &context).await?;
     let is_cut = runs.len() > filter.limit as usize;

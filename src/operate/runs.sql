@@ -6,7 +6,7 @@ r.flow_slug = any ({{ slugs | texts }})
 {%- if status %} and r.status = {{ status | literal }}{% endif %}
 {% endset %}
 {% set recent %}
-{% if since %} and coalesce(r.completed_at, r.failed_at) >= clock_timestamp() - make_interval(secs => {{ since }}){% endif %}
+{% if since %} and coalesce(r.completed_at, r.failed_at) >= statement_timestamp() - make_interval(secs => {{ since }}){% endif %}
 {% endset %}
 with under_way as materialized (
   select r.run_id, r.started_at as changed_at from pgflow.runs r

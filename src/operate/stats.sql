@@ -2,7 +2,7 @@
 with ended as materialized (
   select r.flow_slug, r.status, extract(epoch from coalesce(r.completed_at, r.failed_at) - r.started_at)::float8 as seconds
   from pgflow.runs r
-  where coalesce(r.completed_at, r.failed_at) >= clock_timestamp() - make_interval(secs => {{ since }})
+  where coalesce(r.completed_at, r.failed_at) >= statement_timestamp() - make_interval(secs => {{ since }})
     and (r.completed_at is not null or r.failed_at is not null) and r.flow_slug = any ({{ slugs | texts }})
 ),
 counted as (

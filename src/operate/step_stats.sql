@@ -1,7 +1,7 @@
 {#- Steps of the runs that ended within some time, in the order of their definition. -#}
 with ended as materialized (
   select r.run_id, r.flow_slug from pgflow.runs r
-  where coalesce(r.completed_at, r.failed_at) >= clock_timestamp() - make_interval(secs => {{ since }})
+  where coalesce(r.completed_at, r.failed_at) >= statement_timestamp() - make_interval(secs => {{ since }})
     and (r.completed_at is not null or r.failed_at is not null) and r.flow_slug = any ({{ slugs | texts }})
 ),
 counted as (

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
 use super::{Engine, Flows, OperateError, Payload, RunStatus, query};
+use crate::database::Failure;
 
 /// How many characters of an input or output are fetched for a look.
 const GLANCE: u32 = 2_000;
@@ -136,7 +137,7 @@ pub struct StepDetail {
     pub failed: u32,
     /// The most attempts that one of them has taken.
     pub attempts: u32,
-    /// How many attempts each has.
+    /// How many attempts each has; 0 where the role may not read definitions.
     pub max_attempts: u32,
     /// What its handler is given; of a map, the array. None where it was not asked for or is not known yet.
     pub input: Option<Payload>,
@@ -182,6 +183,20 @@ pub enum Depth {
     Full,
 }
 
+/// What a role may read beside runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sees {
+    /// Who has done what, in `flowsmith.events`.
+    events: bool,
+    /// The steps of flows and what they depend on.
+    definitions: bool,
+}
+
+impl Sees {
+    const WITHOUT_EVENTS: Self = Self { events: false, definitions: true };
+    const RUNS_ONLY: Self = Self { events: false, definitions: false };
+}
+
 /// Reads a run.
 ///
 /// # Errors
@@ -193,15 +208,26 @@ pub async fn read_run(
     run_id: &str,
     depth: Depth,
 ) -> Result<RunDetail, OperateError> {
-    let context = context! {
-        engine => engine.context(),
-        run_id,
-        payloads => depth != Depth::States,
-        cut => (depth != Depth::Full).then_some(GLANCE),
-        max_tasks => (depth != Depth::Full).then_some(NOTABLE_TASKS),
-    };
-    let mut found: Vec<RunDetail> = query::read(connection, include_str!("show.sql"), &context).await?;
-    let Some(mut run) = found.pop() else {
+    let mut found = Vec::new();
+    // Roles differ in what they may read (docs/roles.md): whoever may read runs is shown them, with what else there is.
+    for sees in [Sees { events: engine.has_ledger, definitions: true }, Sees::WITHOUT_EVENTS, Sees::RUNS_ONLY] {
+        let context = context! {
+            engine => engine.context(),
+            sees => context! { events => sees.events, definitions => sees.definitions },
+            run_id,
+            payloads => depth != Depth::States,
+            cut => (depth != Depth::Full).then_some(GLANCE),
+            max_tasks => (depth != Depth::Full).then_some(NOTABLE_TASKS),
+        };
+        match query::read(connection, include_str!("show.sql"), &context).await {
+            Err(OperateError::Database(error)) if error.failure() == Failure::Permission && sees != Sees::RUNS_ONLY => {}
+            result => {
+                found = result?;
+                break;
+            }
+        }
+    }
+    let Some(mut run): Option<RunDetail> = found.pop() else {
         return Err(OperateError::NoRun(run_id.parse().expect("an id that the database gave")));
     };
     if let Some(flow) = flows.by_slug(&run.slug) {

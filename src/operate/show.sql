@@ -1,8 +1,18 @@
 {#- A run with its steps in the order of their definition. `cut`: how many characters of inputs and outputs, none = all.
-    `max_tasks`: how many tasks of each step, none = all. Everything is found by the run's id. -#}
+    `max_tasks`: how many tasks of each step, none = all. `sees`: what
+    the role may read. Everything is found by the run's id. -#}
 with run as materialized (select * from pgflow.runs r where r.run_id = {{ run_id | literal }}::uuid),
 state as materialized (
-  select s.step_slug, d.step_index, d.step_type, d.deps_count, s.status, s.error_message, s.started_at, s.initial_tasks,
+  select s.step_slug, s.status,
+{% if sees.definitions %}
+    d.step_index, d.step_type, d.deps_count, coalesce(d.opt_max_attempts, f.opt_max_attempts) as max_attempts,
+    array(select x.dep_slug from pgflow.deps x where x.flow_slug = s.flow_slug and x.step_slug = s.step_slug order by x.dep_slug) as depends_on,
+{% else %}
+    row_number() over (order by s.started_at nulls last, s.created_at, s.step_slug) as step_index,
+    case when s.initial_tasks = 1 then 'single' else 'map' end as step_type, null::integer as deps_count, 0 as max_attempts,
+    '{}'::text[] as depends_on,
+{% endif %}
+    s.error_message, s.started_at, s.initial_tasks,
 {% if engine.conditions %}
     s.skip_reason, coalesce(s.completed_at, s.failed_at, s.skipped_at) as ended_at,
 {% else %}
@@ -14,15 +24,16 @@ state as materialized (
     s.output,
 {% else %}
     case when s.status = 'completed' then (
-      select case when d.step_type = 'map' then coalesce(jsonb_agg(t.output order by t.task_index), '[]') else (array_agg(t.output))[1] end
+      select case when {% if sees.definitions %}d.step_type = 'map'{% else %}s.initial_tasks <> 1{% endif %} then coalesce(jsonb_agg(t.output order by t.task_index), '[]') else (array_agg(t.output))[1] end
       from pgflow.step_tasks t where t.run_id = s.run_id and t.step_slug = s.step_slug) end as output,
 {% endif %}
-    coalesce(d.opt_max_attempts, f.opt_max_attempts) as max_attempts,
-    array(select x.dep_slug from pgflow.deps x where x.flow_slug = s.flow_slug and x.step_slug = s.step_slug order by x.dep_slug) as depends_on
+    s.run_id
   from run
   join pgflow.step_states s on s.run_id = run.run_id
+{% if sees.definitions %}
   join pgflow.steps d on d.flow_slug = s.flow_slug and d.step_slug = s.step_slug
   join pgflow.flows f on f.flow_slug = s.flow_slug
+{% endif %}
 ),
 given as (
   select s.step_slug, case
@@ -31,12 +42,12 @@ given as (
     else (select coalesce(jsonb_object_agg(dep.step_slug, dep.output), '{}') from state dep
           where dep.step_slug = any (s.depends_on) and dep.status = 'completed') end as input
   from run cross join state s
-  where {{ payloads and not cut }} and s.status in ('started', 'completed', 'failed') and s.started_at is not null
+  where {{ payloads and not cut and sees.definitions }} and s.status in ('started', 'completed', 'failed') and s.started_at is not null
 )
 select run.run_id, run.flow_slug as slug, run.flow_slug as flow, 1 as version, run.status, run.started_at,
   coalesce(run.completed_at, run.failed_at) as ended_at,
   extract(epoch from coalesce(run.completed_at, run.failed_at, clock_timestamp()) - run.started_at)::float8 as seconds,
-{% if engine.ledger %}
+{% if sees.events %}
   case when run.status = 'failed' then (
     select coalesce(e.detail ->> 'reason', '') from flowsmith.events e
     where e.kind = 'run-cancelled' and e.detail ->> 'run_id' = run.run_id::text and e.happened_at >= run.failed_at - interval '1 minute'

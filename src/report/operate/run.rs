@@ -85,7 +85,8 @@ impl View<'_> {
             parts.push(duration(seconds));
         }
         if step.attempts > 1 {
-            parts.push(paint(CARE, format!("attempt {} of {}", step.attempts, step.max_attempts.max(1))));
+            let of = if step.max_attempts > 0 { format!(" of {}", step.max_attempts) } else { String::new() };
+            parts.push(paint(CARE, format!("attempt {}{of}", step.attempts)));
         }
         if step.status == StepStatus::Started {
             parts.extend(under_way(step));

@@ -94,6 +94,16 @@ async fn a_starter_starts_and_waits() {
     let url = database.url().replace("user=postgres", &format!("user={prefix}_app"));
     let id = project.done(&["start", "order", "-i", r#"{"id": 7}"#, "--database", &url]).stdout;
     assert_eq!(value(&mut c, &format!("select flow_slug from pgflow.runs where run_id = '{}'", id.trim())).await, "order_v2");
+    let shown = project.done(&["show", id.trim(), "--database", &url]).stdout;
+    assert!(shown.contains("order_v2@1  started") && shown.contains("load  started") && shown.contains("ship  created"), "{shown}");
+    let child = project.start(&["start", "order", "-i", "1", "--run-id", RUN, "--wait", "--database", &url]);
+    while value(&mut c, "select count(*) from pgflow.runs").await != "2" {
+        tokio::task::yield_now().await;
+    }
+    run(&mut c, &format!("select pgflow.cancel_run('{RUN}')")).await;
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(said.contains("load  started") && said.contains("FS969") && said.contains("cancelled"), "{said}");
     let denied = project.run(&["runs", "--database", &url]);
     assert!(denied.code == 1 && denied.stderr.contains("FS905"), "{denied}");
     run(&mut c, &format!("drop owned by {prefix}_app, {group}; drop role {prefix}_app")).await;

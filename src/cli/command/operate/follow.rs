@@ -40,7 +40,7 @@ pub(crate) async fn follow(operator: &mut Operator, follow: &Follow<'_>, output:
 }
 
 async fn to_the_end(operator: &mut Operator, follow: &Follow<'_>, output: &Output) -> Result<Exit, Failure> {
-    let flows = flows(operator).await?;
+    let flows = operator.flows_if_allowed().await?;
     let (mut wakeups, why) = Wakeups::open(&operator.place.target, &mut operator.connection, follow.run_id).await?;
     if let Some(why) = why {
         output.message(&format!("note: looking twice a second, since {why}"));
@@ -61,16 +61,6 @@ async fn to_the_end(operator: &mut Operator, follow: &Follow<'_>, output: &Outpu
             RunStatus::Failed => return Err(failed(&run)),
         }
         before = Some(run);
-    }
-}
-
-/// What flows are called. A role that may read runs only sees their slugs.
-async fn flows(operator: &mut Operator) -> Result<Flows, OperateError> {
-    match operator.flows().await {
-        Err(OperateError::Database(error)) if error.failure() == flowsmith::database::Failure::Permission => {
-            Ok(Flows::default())
-        }
-        result => result,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::cli::project::Project;
 
 pub(crate) async fn run(args: &ShowArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     let mut operator = Operator::open(project, output).await?;
-    let flows = operator.flows().await?;
+    let flows = operator.flows_if_allowed().await?;
     let run_id = args.run.resolve(&mut operator.connection).await?;
     // Machines are given all of it: half a JSON value is none.
     let depth = if args.full || args.format == StatusFormat::Json { Depth::Full } else { Depth::Glance };

@@ -9,6 +9,8 @@
 //! PostgreSQL ←──────────────────────────────── apply: lock, guard, run, verify, record ←────────────────────────────────────┘
 //! ```
 //!
+//! Runs of these flows are [`operate`]d: started, looked at, mended.
+//!
 //! Everything between the files and the database is synchronous and pure; I/O stands at both ends only.
 
 pub mod apply;

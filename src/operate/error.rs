@@ -138,14 +138,18 @@ impl OperateError {
                 None => "`flowsmith apply` brings the flows of your migrations".to_owned(),
             },
             Self::Input(_) => {
-                "give JSON, such as --input '{\"id\": 7}', a file as --input @order.json, or - for standard input".to_owned()
+                "give JSON, such as --input '{\"id\": 7}', a file as --input @order.json, or - for standard input"
+                    .to_owned()
             }
-            Self::InputRefused { .. } => "nothing was started; its flow file says under `input` what it takes".to_owned(),
+            Self::InputRefused { .. } => {
+                "nothing was started; its flow file says under `input` what it takes".to_owned()
+            }
             Self::NoRun(_) => "`flowsmith runs` lists runs; pruned ones are gone".to_owned(),
             Self::AmbiguousRun { .. } => "give more of the id".to_owned(),
             Self::RunTaken(id) => format!("it was started before: `flowsmith show {id}`"),
             Self::NeedsOperations { kind: EngineKind::Official, .. } => {
-                "docs/operating.md says which commands work on an official engine, and what to do there instead".to_owned()
+                "docs/operating.md says which commands work on an official engine, and what to do there instead"
+                    .to_owned()
             }
             Self::NeedsOperations { kind: EngineKind::Flowsmith { .. }, .. } => {
                 "run `flowsmith install`, which upgrades it".to_owned()

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use minijinja::context;
 use serde::Deserialize;
-use sqlx::postgres::{PgConnection, PgListener, PgPoolOptions};
+use sqlx::Row as _;
+use sqlx::postgres::{PgConnection, PgListener, PgPoolOptions, PgRow};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{OperateError, query};
@@ -13,8 +14,8 @@ use crate::database::Target;
 
 /// The channel of the engine's events.
 const CHANNEL: &str = "pgflow_events";
-/// How long a notification to oneself may take before it is given up.
-const PROBE: Duration = Duration::from_secs(1);
+/// How often to look for a pooler.
+const TURNS: u32 = 3;
 /// How often to look where nobody tells.
 const POLL: Duration = Duration::from_millis(500);
 /// How often to look all the same where somebody does: what is lost with a connection is seen then.
@@ -27,7 +28,7 @@ pub enum WhyPolling {
     SentElsewhere,
     /// They are switched off in this database.
     SwitchedOff,
-    /// LISTEN is taken, and no notification arrives: a pooler in transaction mode.
+    /// A pooler gives each transaction another connection: notifications would come to anybody.
     Pooled,
     /// LISTEN is refused, as on a standby server.
     Refused(String),
@@ -38,7 +39,7 @@ impl fmt::Display for WhyPolling {
         match self {
             Self::SentElsewhere => write!(f, "this engine's events do not go to the channel {CHANNEL}"),
             Self::SwitchedOff => f.write_str("events are switched off here (pgflow.events = off)"),
-            Self::Pooled => f.write_str("notifications do not arrive, as behind a pooler in transaction mode"),
+            Self::Pooled => f.write_str("notifications do not come through a pooler in transaction mode"),
             Self::Refused(why) => write!(f, "LISTEN is refused: {why}"),
         }
     }
@@ -54,7 +55,6 @@ pub struct Wakeups {
 struct Ability {
     notifies: bool,
     is_off: bool,
-    probe: String,
 }
 
 impl Wakeups {
@@ -90,7 +90,10 @@ impl Wakeups {
     }
 }
 
-async fn listen(target: &Target, connection: &mut PgConnection) -> Result<Result<PgListener, WhyPolling>, OperateError> {
+async fn listen(
+    target: &Target,
+    connection: &mut PgConnection,
+) -> Result<Result<PgListener, WhyPolling>, OperateError> {
     let abilities: Vec<Ability> = query::read(connection, include_str!("events.sql"), &context! {}).await?;
     let Some(ability) = abilities.into_iter().next() else { return Ok(Err(WhyPolling::SentElsewhere)) };
     if !ability.notifies {
@@ -100,26 +103,39 @@ async fn listen(target: &Target, connection: &mut PgConnection) -> Result<Result
         return Ok(Err(WhyPolling::SwitchedOff));
     }
     let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(target.options().clone());
-    let listening = async {
-        let mut listener = PgListener::connect_with(&pool).await?;
-        listener.listen_all([CHANNEL, &ability.probe]).await?;
-        Ok::<_, sqlx::Error>(listener)
-    };
-    let mut listener = match listening.await {
+    let mut listener = match PgListener::connect_with(&pool).await {
         Ok(listener) => listener,
         Err(error) => return Ok(Err(WhyPolling::Refused(error.to_string()))),
     };
-    let context = context! { probe => ability.probe.as_str() };
-    let _: Vec<serde::de::IgnoredAny> = query::write(connection, include_str!("probe.sql"), &context).await?;
-    let arrives = async {
-        while let Ok(notification) = listener.recv().await {
-            if notification.channel() == ability.probe {
-                return true;
+    if shares_backends(&mut listener, connection).await? {
+        return Ok(Err(WhyPolling::Pooled));
+    }
+    match listener.listen(CHANNEL).await {
+        Ok(()) => Ok(Ok(listener)),
+        Err(error) => Ok(Err(WhyPolling::Refused(error.to_string()))),
+    }
+}
+
+/// Whether both connections lead to a pooler that gives each transaction any of its own. LISTEN would stay behind in one of
+/// them, and its notifications come to whoever is given that one next, who may break on them: so this is found out before.
+///
+/// Two connections without a pooler have two backends, and keep them. A pooler gives out the one that was used last, or
+/// the one that was not for longest; in a few turns either is seen.
+async fn shares_backends(listener: &mut PgListener, connection: &mut PgConnection) -> Result<bool, OperateError> {
+    let question = include_str!("backend.sql");
+    let pid = |row: PgRow| row.try_get::<i32, _>(0);
+    let own = sqlx::raw_sql(question).fetch_one(&mut *listener).await.and_then(pid)?;
+    for _ in 0..TURNS {
+        for _ in 0..2 {
+            if sqlx::raw_sql(question).fetch_one(&mut *connection).await.and_then(pid)? == own {
+                return Ok(true);
             }
         }
-        false
-    };
-    if timeout(PROBE, arrives).await.unwrap_or(false) { Ok(Ok(listener)) } else { Ok(Err(WhyPolling::Pooled)) }
+        if sqlx::raw_sql(question).fetch_one(&mut *listener).await.and_then(pid)? != own {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a notification is an event of this topic. Whatever else is sent on the channel is not.

@@ -105,9 +105,8 @@ impl Flows {
     pub fn to_start(&self, name: &str) -> Result<&FlowVersion, OperateError> {
         let named = self.named(name)?;
         let exact = |version: &FlowVersion| version.id() == name || version.flow != name;
-        let found = named.iter().find(|version| {
-            exact(version) || matches!(version.state, State::Current | State::Unmanaged)
-        });
+        let found =
+            named.iter().find(|version| exact(version) || matches!(version.state, State::Current | State::Unmanaged));
         found.copied().ok_or_else(|| OperateError::NotCurrent {
             flow: name.to_owned(),
             versions: named.iter().map(|version| (version.id(), version.state)).collect(),

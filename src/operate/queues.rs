@@ -50,7 +50,9 @@ pub async fn read_queues(
     for chunk in flows.chunks(AT_ONCE) {
         let named: Vec<_> = chunk
             .iter()
-            .map(|flow| context! { slug => flow.slug.as_str(), table => flow.queue_table(), is_there => flow.has_queue })
+            .map(
+                |flow| context! { slug => flow.slug.as_str(), table => flow.queue_table(), is_there => flow.has_queue },
+            )
             .collect();
         let context = context! { engine => engine.context(), queues => named, silent_after => SILENT_AFTER };
         let mut read: Vec<QueueDepth> = query::read(connection, include_str!("queues.sql"), &context).await?;

@@ -58,7 +58,8 @@ impl FromStr for RunPrefix {
         if (1..=32).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             Ok(Self { digits })
         } else {
-            Err("a run's id has 32 hexadecimal digits, as `flowsmith runs` lists it; its beginning is enough".to_owned())
+            Err("a run's id has 32 hexadecimal digits, as `flowsmith runs` lists it; its beginning is enough"
+                .to_owned())
         }
     }
 }

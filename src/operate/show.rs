@@ -220,7 +220,8 @@ pub async fn read_run(
             max_tasks => (depth != Depth::Full).then_some(NOTABLE_TASKS),
         };
         match query::read(connection, include_str!("show.sql"), &context).await {
-            Err(OperateError::Database(error)) if error.failure() == Failure::Permission && sees != Sees::RUNS_ONLY => {}
+            Err(OperateError::Database(error)) if error.failure() == Failure::Permission && sees != Sees::RUNS_ONLY => {
+            }
             result => {
                 found = result?;
                 break;

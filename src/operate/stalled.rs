@@ -88,7 +88,9 @@ impl Stall {
         };
         match self.cause {
             StallCause::NoWorker => format!("start a worker for the queue {slug}"),
-            StallCause::Busy => "start more workers, or let them do more at once; `flowsmith queues` shows the backlog".to_owned(),
+            StallCause::Busy => {
+                "start more workers, or let them do more at once; `flowsmith queues` shows the backlog".to_owned()
+            }
             StallCause::Paused => format!("`flowsmith resume {flow}@{version}`"),
             StallCause::Parked => {
                 format!("`flowsmith pause {flow}@{version}`, then `flowsmith resume {flow}@{version}`, takes it back")
@@ -99,9 +101,12 @@ impl Stall {
                 None => "wait".to_owned(),
             },
             StallCause::MessageMissing | StallCause::GivenUp => anew,
-            StallCause::QueueMissing => "`flowsmith drift` says more; `flowsmith compile --from-live` makes it anew".to_owned(),
+            StallCause::QueueMissing => {
+                "`flowsmith drift` says more; `flowsmith compile --from-live` makes it anew".to_owned()
+            }
             StallCause::TimedOut if engine.has_conditions() => {
-                "`flowsmith stalled --requeue`; for good, pg_cron and `flowsmith install`, or a worker that does it".to_owned()
+                "`flowsmith stalled --requeue`; for good, pg_cron and `flowsmith install`, or a worker that does it"
+                    .to_owned()
             }
             StallCause::TimedOut => format!(
                 "select pgflow.fail_task('{run_id}', '{}', {}, 'timed out') gives it its next attempt",
@@ -111,7 +116,9 @@ impl Stall {
             StallCause::WorkerGone if engine.has_conditions() => {
                 "wait: it is queued again 30 seconds after its timeout; see `flowsmith workers`".to_owned()
             }
-            StallCause::WorkerGone => "see `flowsmith workers`; after its timeout, `flowsmith stalled` says what to do".to_owned(),
+            StallCause::WorkerGone => {
+                "see `flowsmith workers`; after its timeout, `flowsmith stalled` says what to do".to_owned()
+            }
             StallCause::NothingUnderWay => format!("`flowsmith doctor`, and report it; {anew}"),
         }
     }

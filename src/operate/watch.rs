@@ -87,7 +87,8 @@ pub fn events_between(before: Option<&RunDetail>, after: &RunDetail) -> Vec<RunE
     // Those without a time have just happened. Steps of one moment stay in the order of their definition.
     events.sort_by(|a, b| (a.at.is_none(), &a.at).cmp(&(b.at.is_none(), &b.at)));
     if after.status != RunStatus::Started && was != Some(after.status) {
-        let kind = if after.status == RunStatus::Completed { RunEventKind::RunCompleted } else { RunEventKind::RunFailed };
+        let kind =
+            if after.status == RunStatus::Completed { RunEventKind::RunCompleted } else { RunEventKind::RunFailed };
         events.push(of_run(kind, after, after.ended_at.clone()));
     }
     events

@@ -24,7 +24,11 @@ pub fn queues_text(queues: &[QueueDepth], subject: &Subject) -> String {
     text.push_str(&table(&head, &rows));
     let waiting: u64 = queues.iter().map(|queue| queue.waiting).sum();
     let in_flight: u64 = queues.iter().map(|queue| queue.in_flight).sum();
-    let _ = writeln!(text, "\n{}: {waiting} messages wait, {in_flight} tasks are in flight.", counted(queues.len(), "queue"));
+    let _ = writeln!(
+        text,
+        "\n{}: {waiting} messages wait, {in_flight} tasks are in flight.",
+        counted(queues.len(), "queue")
+    );
     text
 }
 

@@ -32,7 +32,12 @@ pub fn run_text(run: &RunDetail, is_full: bool) -> String {
     let ended = run.ended_at.as_ref().map(|at| format!(", ended {}", time(at))).unwrap_or_default();
     let _ = writeln!(text, "  started {}{ended} (UTC)", time(&run.started_at));
     if let Some(reason) = run.failure_reason() {
-        let _ = writeln!(text, "  {} {}", paint(BAD, "failed:"), line(&reason, if is_full { usize::MAX } else { 2 * MOST }));
+        let _ = writeln!(
+            text,
+            "  {} {}",
+            paint(BAD, "failed:"),
+            line(&reason, if is_full { usize::MAX } else { 2 * MOST })
+        );
     }
     let view = View { run, is_full };
     view.value(&mut text, "  ", "input", run.input.as_ref());
@@ -60,9 +65,14 @@ impl View<'_> {
             };
             let below = format!("{indent}{trunk}");
             let _ = writeln!(text, "{indent}{}{}", paint(DIM, branch), self.head(step));
-            let children: Vec<&StepDetail> =
-                self.run.steps.iter().filter(|child| self.parent(child).is_some_and(|parent| parent == step.step)).collect();
-            let inner = if children.is_empty() { format!("{below}  ") } else { format!("{below}{} ", paint(DIM, "│")) };
+            let children: Vec<&StepDetail> = self
+                .run
+                .steps
+                .iter()
+                .filter(|child| self.parent(child).is_some_and(|parent| parent == step.step))
+                .collect();
+            let inner =
+                if children.is_empty() { format!("{below}  ") } else { format!("{below}{} ", paint(DIM, "│")) };
             self.body(text, step, &inner);
             self.steps(text, &children, &below, false);
         }

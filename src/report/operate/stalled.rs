@@ -21,7 +21,9 @@ pub fn stalled_text(stalls: &[Stall], engine: Engine, subject: &Subject) -> Stri
     for stall in stalls {
         let style = if stall.is_meant() { CARE } else { BAD };
         let what = match &stall.step {
-            Some(step) => format!("step {step}: {}", counted(usize::try_from(stall.tasks).unwrap_or(usize::MAX), "task")),
+            Some(step) => {
+                format!("step {step}: {}", counted(usize::try_from(stall.tasks).unwrap_or(usize::MAX), "task"))
+            }
             None => counted(usize::try_from(stall.tasks).unwrap_or(usize::MAX), "run"),
         };
         let _ = writeln!(

@@ -80,11 +80,5 @@ struct StatsJson<'a> {
 
 /// For machines: `schema/stats.v1.json`.
 pub fn stats_json(flows: &[FlowStats], seconds: f64, subject: &Subject) -> String {
-    json(&StatsJson {
-        version: 1,
-        database: &subject.database,
-        engine: &subject.engine,
-        since_seconds: seconds,
-        flows,
-    })
+    json(&StatsJson { version: 1, database: &subject.database, engine: &subject.engine, since_seconds: seconds, flows })
 }

@@ -40,8 +40,10 @@ pub(super) fn table(head: &[&str], rows: &[Vec<Cell>]) -> String {
     };
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let is_number = |column: usize| rows.first().and_then(|row| row.get(column)).is_some_and(|cell| cell.is_number);
-    let head = head.iter().enumerate().map(|(column, text)| {
-        Cell { text: (*text).to_owned(), style: DIM, is_number: is_number(column) }
+    let head = head.iter().enumerate().map(|(column, text)| Cell {
+        text: (*text).to_owned(),
+        style: DIM,
+        is_number: is_number(column),
     });
     let mut text = line(&head.collect::<Vec<_>>(), &widths);
     for row in rows {

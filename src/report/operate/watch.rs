@@ -27,7 +27,8 @@ pub fn event_text(event: &RunEvent) -> String {
     if let Some(seconds) = event.seconds.filter(|_| event.event != RunEventKind::StepSkipped) {
         parts.push(format!("after {}", duration(seconds)));
     }
-    if let Some(attempts) = event.attempts.filter(|attempts| *attempts > 1 || event.event == RunEventKind::StepRetrying) {
+    if let Some(attempts) = event.attempts.filter(|attempts| *attempts > 1 || event.event == RunEventKind::StepRetrying)
+    {
         parts.push(format!("attempt {attempts}"));
     }
     if let Some(reason) = &event.reason {

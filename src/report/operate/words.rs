@@ -60,7 +60,8 @@ mod tests {
 
     #[test]
     fn durations_are_as_exact_as_a_reader_needs() {
-        let cases = [(0.0, "0 ms"), (0.85, "850 ms"), (0.9999, "1.0 s"), (59.96, "1m"), (250.4, "4m 10s"), (3_600.0, "1h")];
+        let cases =
+            [(0.0, "0 ms"), (0.85, "850 ms"), (0.9999, "1.0 s"), (59.96, "1m"), (250.4, "4m 10s"), (3_600.0, "1h")];
         for (seconds, words) in cases.into_iter().chain([(12_000.0, "3h 20m"), (190_800.0, "2d 5h")]) {
             assert_eq!(duration(seconds), words);
         }

@@ -24,7 +24,11 @@ async fn runs_are_listed_by_what_happened_last() {
     assert_eq!(ids(&json(&project, "runs", &["runs", "--status", "started"])), [RUN]);
     assert_eq!(ids(&json(&project, "runs", &["runs", "--status", "completed"])), [OTHER]);
     assert_eq!(ids(&json(&project, "runs", &["runs", "--failed"])), [""; 0]);
-    run(&mut c, "update pgflow.runs set started_at = started_at - interval '2h', completed_at = completed_at - interval '1h'").await;
+    run(
+        &mut c,
+        "update pgflow.runs set started_at = started_at - interval '2h', completed_at = completed_at - interval '1h'",
+    )
+    .await;
     // What is under way is listed however old it is.
     assert_eq!(ids(&json(&project, "runs", &["runs", "--since", "30m"])), [RUN]);
     let cut = json(&project, "runs", &["runs", "-n", "1"]);
@@ -92,10 +96,16 @@ async fn a_run_is_shown_with_its_steps_inputs_and_outputs() {
     assert_eq!((&steps[0]["input"]["id"], steps[0]["output"][1].as_str().unwrap().len()), (&7.into(), 5_000));
     assert_eq!((&steps[1]["kind"], &steps[1]["completed"], &steps[1]["tasks"]), (&"map".into(), &1.into(), &2.into()));
     assert_eq!((&steps[1]["input"], &steps[1]["task_list"][1]["output"]), (&steps[0]["output"], &"one".into()));
-    assert_eq!((&steps[2]["status"], &steps[2]["depends_on"]), (&"created".into(), &serde_json::json!(["each", "load"])));
+    assert_eq!(
+        (&steps[2]["status"], &steps[2]["depends_on"]),
+        (&"created".into(), &serde_json::json!(["each", "load"]))
+    );
 
     let text = project.done(&["show", "0F8FAD5B"]).stdout;
-    assert!(text.contains("order@2  started") && text.contains("(5.0 kB)") && !text.contains(&"x".repeat(200)), "{text}");
+    assert!(
+        text.contains("order@2  started") && text.contains("(5.0 kB)") && !text.contains(&"x".repeat(200)),
+        "{text}"
+    );
     assert!(text.contains("└─ ▶ each  started  1/2 tasks") && text.contains("1 in hand"), "{text}");
     assert!(text.contains("└─ ○ ship  created  also after load"), "{text}");
     assert!(project.done(&["show", RUN, "--full"]).stdout.contains(&"x".repeat(5_000)));
@@ -134,7 +144,10 @@ async fn queues_and_workers_are_counted() {
     assert!(json(&project, "workers", &["workers", "order@1"])["workers"].as_array().unwrap().is_empty());
     run(&mut c, "select pgflow.mark_worker_stopped(worker_id) from pgflow.workers; update pgflow.runs set status = 'failed', failed_at = now()").await;
     assert!(json(&project, "workers", &["workers"])["workers"].as_array().unwrap().is_empty());
-    assert_eq!((&worker(&["workers", "--all"])["health"], &worker(&["workers", "--all"])["in_flight"]), (&"stopped".into(), &0.into()));
+    assert_eq!(
+        (&worker(&["workers", "--all"])["health"], &worker(&["workers", "--all"])["in_flight"]),
+        (&"stopped".into(), &0.into())
+    );
 
     run(&mut c, "drop table pgmq.q_order_v2").await;
     assert!(of(&json(&project, "queues", &["queues", "order@2"]), 0)["messages"].is_null());

@@ -59,7 +59,8 @@ async fn a_retried_run_goes_on_from_where_it_failed() {
 async fn a_paused_flow_gives_no_task_until_it_is_resumed() {
     let (_database, project, mut c) = shop().await;
     let paused = json(&project, "pause", &["pause", "order"]);
-    let changed: Vec<_> = paused["flows"].as_array().unwrap().iter().map(|flow| (&flow["slug"], &flow["has_changed"])).collect();
+    let changed: Vec<_> =
+        paused["flows"].as_array().unwrap().iter().map(|flow| (&flow["slug"], &flow["has_changed"])).collect();
     assert_eq!(changed, [(&"order".into(), &true.into()), (&"order_v2".into(), &true.into())]);
     let said = project.done(&["start", "order", "-i", r#"{"id": 7}"#]).stderr;
     assert!(said.contains("note: order@2 is paused") && said.contains("flowsmith resume order"), "{said}");
@@ -89,14 +90,23 @@ async fn pruning_deletes_what_has_been_over_for_long_and_nothing_else() {
            select 'order', 'completed', '{}', now() - interval '9 d', now() - interval '8 d' from generate_series(1, 2500)",
     )
     .await;
-    refused(&project, 5, "FS971", &["Delete 2501 runs with steps, tasks and messages"], &["prune", "--older-than", "7d"]);
+    refused(
+        &project,
+        5,
+        "FS971",
+        &["Delete 2501 runs with steps, tasks and messages"],
+        &["prune", "--older-than", "7d"],
+    );
     assert_eq!(project.run(&["prune", "--older-than", "7x"]).code, 64);
     assert_eq!(project.run(&["prune"]).code, 64);
     assert_eq!(json(&project, "prune", &["prune", "--older-than", "30d"])["deleted_runs"], 0);
     let pruned = project.done(&["prune", "order@2", "--older-than", "7d", "--yes"]);
     assert!(pruned.stderr.contains("Deleted 1 run that ended"), "{pruned}");
     let pruned = project.done(&["prune", "--older-than", "1w", "--yes"]);
-    assert!(pruned.stderr.contains("Deleted 1000 of 2500 runs") && pruned.stderr.contains("Deleted 2500 runs"), "{pruned}");
+    assert!(
+        pruned.stderr.contains("Deleted 1000 of 2500 runs") && pruned.stderr.contains("Deleted 2500 runs"),
+        "{pruned}"
+    );
     assert_eq!(rows(&mut c, "select flow_slug from pgflow.runs order by 1").await, ["order", "order_v2"]);
     assert_eq!(value(&mut c, "select count(*) from pgmq.a_order_v2").await, "0");
     assert_eq!(rows(&mut c, EVENTS).await[1..], ["runs-pruned 1", "runs-pruned 2500"]);

@@ -57,7 +57,9 @@ async fn take(c: &mut PgConnection, queue: &str) {
     // Taken by the functions that every engine has.
     run(
         c,
-        &format!("select pgflow.start_tasks('{queue}', array(select msg_id from pgmq.read('{queue}', 60, 100)), '{WORKER}')"),
+        &format!(
+            "select pgflow.start_tasks('{queue}', array(select msg_id from pgmq.read('{queue}', 60, 100)), '{WORKER}')"
+        ),
     )
     .await;
 }

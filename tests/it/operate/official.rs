@@ -37,7 +37,10 @@ async fn looking_works_at_every_level() {
         // These levels do not keep outputs of steps: they are those of tasks.
         assert_eq!(steps[0]["output"], serde_json::json!([1, 2]));
         assert_eq!(steps[1]["output"], serde_json::json!(["zero", "one"]));
-        assert_eq!((&steps[1]["input"], &steps[2]["input"]), (&steps[0]["output"], &serde_json::json!({"load": [1, 2], "each": ["zero", "one"]})));
+        assert_eq!(
+            (&steps[1]["input"], &steps[2]["input"]),
+            (&steps[0]["output"], &serde_json::json!({"load": [1, 2], "each": ["zero", "one"]}))
+        );
         project.done(&["show", RUN]);
         let queues = json(&project, "queues", &["queues", "order@2"]);
         assert_eq!((&queues["queues"][0]["in_flight"], &queues["queues"][0]["workers"]), (&1.into(), &1.into()));
@@ -60,7 +63,14 @@ async fn a_task_that_timed_out_gets_its_next_attempt_by_the_fix_named() {
         assert_eq!((&found["cause"], &found["step"]), (&"timed-out".into(), &"ship".into()));
         let (sql, _) = found["fix"].as_str().unwrap().split_once(" gives").unwrap();
         run(&mut c, sql).await;
-        assert_eq!(value(&mut c, &format!("select status from pgflow.step_tasks where run_id = '{RUN}' and step_slug = 'ship'")).await, "queued");
+        assert_eq!(
+            value(
+                &mut c,
+                &format!("select status from pgflow.step_tasks where run_id = '{RUN}' and step_slug = 'ship'")
+            )
+            .await,
+            "queued"
+        );
         assert_eq!(json(&project, "stalled", &["stalled", "--for", "0s"])["stalled"][0]["cause"], "retrying");
     }
 }
@@ -81,5 +91,8 @@ async fn what_needs_our_engine_says_so_and_changes_nothing() {
     }
     refused(&project, 1, "FS968", &["level 0.8.1"], &["stalled", "--requeue"]);
     let mut c = database.connect().await;
-    assert_eq!(value(&mut c, "select string_agg(status, ' ' order by status) from pgflow.runs").await, "failed started");
+    assert_eq!(
+        value(&mut c, "select string_agg(status, ' ' order by status) from pgflow.runs").await,
+        "failed started"
+    );
 }

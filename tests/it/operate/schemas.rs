@@ -49,7 +49,11 @@ fn runs_fit_their_schemas() {
     let lists = [RunList { runs: runs.to_vec(), is_cut: true }, RunList::default()];
     assert_fits("runs.v1.json", &lists.map(|list| runs_json(&list, &subject())));
     let mut details = vec![detail("map", "created", "queued"), detail("single", "started", "started")];
-    details.extend([detail("map", "completed", "completed"), detail("map", "failed", "failed"), detail("map", "skipped", "failed")]);
+    details.extend([
+        detail("map", "completed", "completed"),
+        detail("map", "failed", "failed"),
+        detail("map", "skipped", "failed"),
+    ]);
     for (run, status) in details.iter_mut().zip(["completed", "failed"]) {
         run.status = from_value(json!(status)).unwrap();
     }
@@ -59,11 +63,20 @@ fn runs_fit_their_schemas() {
 #[test]
 fn events_fit_their_schema() {
     use flowsmith::operate::RunEventKind::{
-        RunCompleted, RunFailed, RunStarted, StepCompleted, StepFailed, StepProgress, StepRetrying, StepSkipped, StepStarted,
+        RunCompleted, RunFailed, RunStarted, StepCompleted, StepFailed, StepProgress, StepRetrying, StepSkipped,
+        StepStarted,
     };
     let run = detail("map", "started", "started");
     let kinds = [
-        RunStarted, RunCompleted, RunFailed, StepStarted, StepProgress, StepRetrying, StepCompleted, StepFailed, StepSkipped,
+        RunStarted,
+        RunCompleted,
+        RunFailed,
+        StepStarted,
+        StepProgress,
+        StepRetrying,
+        StepCompleted,
+        StepFailed,
+        StepSkipped,
     ];
     let lines = kinds.map(|event| {
         let event = RunEvent {
@@ -101,11 +114,23 @@ fn workers_and_stalls_fit_their_schemas() {
         .unwrap()
     };
     let causes = [
-        "no-worker", "busy", "paused", "parked", "delayed", "retrying", "message-hidden", "message-missing", "queue-missing",
-        "timed-out", "given-up", "worker-gone", "nothing-under-way",
+        "no-worker",
+        "busy",
+        "paused",
+        "parked",
+        "delayed",
+        "retrying",
+        "message-hidden",
+        "message-missing",
+        "queue-missing",
+        "timed-out",
+        "given-up",
+        "worker-gone",
+        "nothing-under-way",
     ];
     let stalls: Vec<Stall> = causes.into_iter().map(stall).collect();
     let engines = [(Level::V0_14, EngineKind::Flowsmith { version: 3 }), (Level::V0_8_1, EngineKind::Official)];
-    let reports = engines.map(|(level, kind)| stalled_json(&stalls, Engine { level, kind, has_ledger: true }, &subject()));
+    let reports =
+        engines.map(|(level, kind)| stalled_json(&stalls, Engine { level, kind, has_ledger: true }, &subject()));
     assert_fits("stalled.v1.json", &reports);
 }

@@ -37,7 +37,10 @@ async fn a_queued_task_waits_for_a_worker_or_for_the_flow() {
     assert!(finding(&project)["detail"].as_str().unwrap().contains("the last heartbeat was 3h ago"));
 
     project.done(&["pause", "order"]);
-    assert_eq!((&finding(&project)["cause"], &finding(&project)["fix"]), (&"paused".into(), &"`flowsmith resume order@2`".into()));
+    assert_eq!(
+        (&finding(&project)["cause"], &finding(&project)["fix"]),
+        (&"paused".into(), &"`flowsmith resume order@2`".into())
+    );
     // What start_tasks has put away, resume takes back; where the pause was ended otherwise, it stays away.
     take(&mut c, "order_v2").await;
     run(&mut c, "delete from pgflow.paused_flows").await;
@@ -46,7 +49,10 @@ async fn a_queued_task_waits_for_a_worker_or_for_the_flow() {
     project.done(&["resume", "order@2"]);
     assert_eq!(cause(&project), "busy");
     let text = project.done(&["stalled", "--for", "0s"]).stdout;
-    assert!(text.contains("! order@2  step load: 1 task for") && text.contains(&format!("run {RUN}\n      fix: ")), "{text}");
+    assert!(
+        text.contains("! order@2  step load: 1 task for") && text.contains(&format!("run {RUN}\n      fix: ")),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -56,7 +62,10 @@ async fn a_queued_task_waits_for_its_time_or_has_lost_its_message() {
     take(&mut c, "order_v2").await;
     fail(&mut c, RUN, "load", 0, "no").await;
     let found = finding(&project);
-    assert_eq!((&found["cause"], &found["is_meant"], &found["fix"]), (&"retrying".into(), &true.into(), &"nothing to do".into()));
+    assert_eq!(
+        (&found["cause"], &found["is_meant"], &found["fix"]),
+        (&"retrying".into(), &true.into(), &"nothing to do".into())
+    );
     assert!((100.0..=120.0).contains(&found["moves_in_seconds"].as_f64().unwrap()), "{found}");
     run(&mut c, "update pgmq.q_order_v2 set vt = now()").await;
     // Read, and not started.
@@ -70,7 +79,8 @@ async fn a_queued_task_waits_for_its_time_or_has_lost_its_message() {
     run(&mut c, "delete from pgmq.q_order_v2").await;
     let found = finding(&project);
     assert_eq!(found["cause"], "message-missing");
-    let commands: Vec<_> = found["fix"].as_str().unwrap().split('`').filter_map(|part| part.strip_prefix("flowsmith ")).collect();
+    let commands: Vec<_> =
+        found["fix"].as_str().unwrap().split('`').filter_map(|part| part.strip_prefix("flowsmith ")).collect();
     for command in commands {
         let arguments: Vec<_> = command.split(' ').chain((command.starts_with("cancel")).then_some("--yes")).collect();
         project.done(&arguments);
@@ -130,11 +140,18 @@ async fn a_run_of_which_nothing_is_under_way_is_found() {
 #[tokio::test]
 async fn tasks_of_one_cause_are_counted_together() {
     let (_database, project, mut c) = shop().await;
-    run(&mut c, "select count(*) from (select pgflow.start_flow('order_v2', '{}') from generate_series(1, 50)) s").await;
+    run(&mut c, "select count(*) from (select pgflow.start_flow('order_v2', '{}') from generate_series(1, 50)) s")
+        .await;
     run(&mut c, "update pgmq.q_order_v2 set vt = now() + interval '1 h' where msg_id <= 10").await;
     let report = json(&project, "stalled", &["stalled", "order", "--for", "0s"]);
-    let found: Vec<_> =
-        report["stalled"].as_array().unwrap().iter().map(|stall| (stall["cause"].as_str().unwrap(), stall["tasks"].as_u64().unwrap())).collect();
+    let found: Vec<_> = report["stalled"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|stall| (stall["cause"].as_str().unwrap(), stall["tasks"].as_u64().unwrap()))
+        .collect();
     assert_eq!(found, [("no-worker", 40), ("delayed", 10)]);
-    assert!(json(&project, "stalled", &["stalled", "order@1", "--for", "0s"])["stalled"].as_array().unwrap().is_empty());
+    assert!(
+        json(&project, "stalled", &["stalled", "order@1", "--for", "0s"])["stalled"].as_array().unwrap().is_empty()
+    );
 }

@@ -31,10 +31,14 @@ async fn inputs_come_from_files_and_from_standard_input_as_they_were_written() {
     let kept = value(&mut c, &format!("select input from pgflow.runs where run_id = '{}'", id.trim())).await;
     assert_eq!(kept, exact);
 
-    let mut child = project.command(&["start", "order", "-i", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        project.command(&["start", "order", "-i", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"{\"id\": 9}").unwrap();
     let id = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
-    assert_eq!(value(&mut c, &format!("select input from pgflow.runs where run_id = '{}'", id.trim())).await, r#"{"id": 9}"#);
+    assert_eq!(
+        value(&mut c, &format!("select input from pgflow.runs where run_id = '{}'", id.trim())).await,
+        r#"{"id": 9}"#
+    );
     refused(&project, 1, "FS801", &["nothing.json"], &["start", "order", "-i", "@nothing.json"]);
 }
 
@@ -45,7 +49,13 @@ async fn what_is_wrong_is_named_and_nothing_starts() {
     refused(&project, 1, "FS961", &["order@2"], &["start", "order@3"]);
     refused(&project, 64, "FS963", &["line 1 column"], &["start", "order", "-i", "{id: 7}"]);
     refused(&project, 5, "FS964", &["order@2", "\"id\" is a required property"], &["start", "order"]);
-    refused(&project, 5, "FS964", &["/id: \"x\" is not of type \"integer\""], &["start", "order", "-i", r#"{"id":"x"}"#]);
+    refused(
+        &project,
+        5,
+        "FS964",
+        &["/id: \"x\" is not of type \"integer\""],
+        &["start", "order", "-i", r#"{"id":"x"}"#],
+    );
     assert_eq!(project.run(&["start", "order", "--run-id", "0f8f"]).code, 64);
     assert_eq!(value(&mut c, "select count(*) from pgflow.runs").await, "0");
 
@@ -58,7 +68,13 @@ async fn what_is_wrong_is_named_and_nothing_starts() {
     std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
     project.compile();
     project.done(&["apply"]);
-    refused(&project, 5, "FS962", &["order@2 is retired", "flowsmith start order@1"], &["start", "order", "-i", r#"{"id": 7}"#]);
+    refused(
+        &project,
+        5,
+        "FS962",
+        &["order@2 is retired", "flowsmith start order@1"],
+        &["start", "order", "-i", r#"{"id": 7}"#],
+    );
     assert_eq!(value(&mut c, "select count(*) from pgflow.runs").await, "1");
 }
 
@@ -73,7 +89,11 @@ async fn waiting_ends_with_the_run() {
     complete(&mut c, RUN, "load", 0, "1").await;
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8(ended.stderr).unwrap();
-    assert_eq!((ended.status.code(), String::from_utf8(ended.stdout).unwrap()), (Some(0), format!("{RUN}\n")), "{said}");
+    assert_eq!(
+        (ended.status.code(), String::from_utf8(ended.stdout).unwrap()),
+        (Some(0), format!("{RUN}\n")),
+        "{said}"
+    );
     assert!(said.contains("load  completed") && said.contains("run  completed"), "{said}");
     assert!(!said.contains("note:"), "it listens: {said}");
 
@@ -93,9 +113,15 @@ async fn a_starter_starts_and_waits() {
     run(&mut c, &format!("create role {prefix}_app login in role {group}")).await;
     let url = database.url().replace("user=postgres", &format!("user={prefix}_app"));
     let id = project.done(&["start", "order", "-i", r#"{"id": 7}"#, "--database", &url]).stdout;
-    assert_eq!(value(&mut c, &format!("select flow_slug from pgflow.runs where run_id = '{}'", id.trim())).await, "order_v2");
+    assert_eq!(
+        value(&mut c, &format!("select flow_slug from pgflow.runs where run_id = '{}'", id.trim())).await,
+        "order_v2"
+    );
     let shown = project.done(&["show", id.trim(), "--database", &url]).stdout;
-    assert!(shown.contains("order_v2@1  started") && shown.contains("load  started") && shown.contains("ship  created"), "{shown}");
+    assert!(
+        shown.contains("order_v2@1  started") && shown.contains("load  started") && shown.contains("ship  created"),
+        "{shown}"
+    );
     let child = project.start(&["start", "order", "-i", "1", "--run-id", RUN, "--wait", "--database", &url]);
     while value(&mut c, "select count(*) from pgflow.runs").await != "2" {
         tokio::task::yield_now().await;

@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::{RUN, complete, fail, fits, refused, shop, start, take};
 use crate::command::Project;
+use crate::connections::Pooler;
 use crate::engine_runtime::{run, value};
+use crate::support::left_out;
 
 /// The events that it told, and how it ended.
 fn told(watching: Child) -> (Option<i32>, Vec<String>, String) {
@@ -16,7 +18,11 @@ fn told(watching: Child) -> (Option<i32>, Vec<String>, String) {
         let step = event["step"].as_str().map(|step| format!("{step} ")).unwrap_or_default();
         format!("{step}{}", event["event"].as_str().unwrap())
     };
-    (ended.status.code(), lines.lines().map(|line| name(fits("watch", line))).collect(), String::from_utf8(ended.stderr).unwrap())
+    (
+        ended.status.code(),
+        lines.lines().map(|line| name(fits("watch", line))).collect(),
+        String::from_utf8(ended.stderr).unwrap(),
+    )
 }
 
 fn watch(project: &Project) -> Child {
@@ -48,7 +54,13 @@ async fn every_change_is_told_once() {
     start(&project, RUN);
     let watching = watch(&project);
     // It listens, before anything more happens.
-    while value(&mut c, "select count(*) from pg_stat_activity where query like 'LISTEN%' and datname = current_database()").await == "0" {
+    while value(
+        &mut c,
+        "select count(*) from pg_stat_activity where query like 'LISTEN%' and datname = current_database()",
+    )
+    .await
+        == "0"
+    {
         tokio::task::yield_now().await;
     }
     work(&mut c).await;
@@ -62,7 +74,8 @@ async fn every_change_is_told_once() {
 #[tokio::test]
 async fn it_looks_again_and_again_where_events_are_off() {
     let (_database, project, mut c) = shop().await;
-    run(&mut c, "do $$ begin execute format('alter database %I set pgflow.events = off', current_database()); end $$").await;
+    run(&mut c, "do $$ begin execute format('alter database %I set pgflow.events = off', current_database()); end $$")
+        .await;
     start(&project, RUN);
     let watching = watch(&project);
     work(&mut c).await;
@@ -105,4 +118,34 @@ async fn failures_and_their_reasons_are_told_and_decide_the_exit_code() {
     let text = project.run(&["watch", "0f8"]);
     assert!(text.stdout.contains("load  failed") && text.stdout.contains("out of paper"), "{text}");
     refused(&project, 1, "FS965", &[], &["watch", "ff"]);
+}
+
+#[tokio::test]
+async fn behind_a_transaction_pooler_it_looks_again_and_again() {
+    let (database, project, mut c) = shop().await;
+    let Some(pooler) = Pooler::start(&database, "operate_pooler").await else {
+        left_out("there is no pgbouncer on this machine");
+        return;
+    };
+    let project = project.with("DATABASE_URL", &pooler.url);
+    start(&project, RUN);
+    let watching = watch(&project);
+    work(&mut c).await;
+    let (code, events, said) = told(watching);
+    assert_eq!((code, events), (Some(0), WHOLE.map(str::to_owned).to_vec()), "{said}");
+    assert!(said.contains("note: looking twice a second, since notifications do not come through a pooler"), "{said}");
+    // Each transaction may meet another session of the server.
+    for arguments in [
+        &["runs"][..],
+        &["show", RUN],
+        &["queues"],
+        &["workers"],
+        &["stalled"],
+        &["stats"],
+        &["pause", "order"],
+        &["resume", "order"],
+    ] {
+        project.done(arguments);
+    }
+    project.done(&["prune", "--older-than", "0s", "--yes"]);
 }

@@ -34,20 +34,34 @@ pub(crate) async fn follow(operator: &mut Operator, follow: &Follow<'_>, output:
             Exit::Failed,
             "FS975",
             format!("run {} has not ended in time; it goes on", follow.run_id),
-            format!("follow it further with `flowsmith watch {}`; `flowsmith stalled` says what holds tasks up", follow.run_id),
+            format!(
+                "follow it further with `flowsmith watch {}`; `flowsmith stalled` says what holds tasks up",
+                follow.run_id
+            ),
         )),
     }
 }
 
 async fn to_the_end(operator: &mut Operator, follow: &Follow<'_>, output: &Output) -> Result<Exit, Failure> {
-    let flows = operator.flows_if_allowed().await?;
-    let (mut wakeups, why) = Wakeups::open(&operator.place.target, &mut operator.connection, follow.run_id).await?;
-    if let Some(why) = why {
-        output.message(&format!("note: looking twice a second, since {why}"));
-    }
+    // Until when to try, since the last time that something could be read.
+    let mut hope = None;
+    let (flows, mut wakeups) = loop {
+        match begin(operator, follow, output).await {
+            Err(error) if is_lost(&error) => reconnect(operator, error, &mut hope, output).await?,
+            begun => break begun?,
+        }
+    };
     let mut before: Option<RunDetail> = None;
     loop {
-        let run = look(operator, &flows, follow.run_id, output).await?;
+        let read = read_run(&mut operator.connection, operator.engine, &flows, follow.run_id, Depth::States).await;
+        let run = match read {
+            Err(error) if is_lost(&error) => {
+                reconnect(operator, error, &mut hope, output).await?;
+                continue;
+            }
+            run => run?,
+        };
+        hope = None;
         for event in events_between(before.as_ref(), &run) {
             let text = match follow.format {
                 StatusFormat::Text => event_text(&event),
@@ -64,33 +78,48 @@ async fn to_the_end(operator: &mut Operator, follow: &Follow<'_>, output: &Outpu
     }
 }
 
-/// Reads the run, on a new connection where the old one is lost.
-async fn look(operator: &mut Operator, flows: &Flows, run_id: &str, output: &Output) -> Result<RunDetail, OperateError> {
-    let mut deadline = None;
-    loop {
-        let error = match read_run(&mut operator.connection, operator.engine, flows, run_id, Depth::States).await {
-            Err(error) if is_lost(&error) => error,
-            result => return result,
-        };
-        if deadline.is_none() {
-            output.message(&format!("note: {error}; trying again for a minute"));
-        }
-        let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
-        loop {
-            match operator.reconnect().await {
-                Ok(()) => break,
-                Err(_) if Instant::now() < deadline => sleep(PAUSE).await,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        if Instant::now() >= deadline {
-            return Err(error);
-        }
+/// Listens from before the first look on, so that nothing is missed between them.
+async fn begin(
+    operator: &mut Operator,
+    follow: &Follow<'_>,
+    output: &Output,
+) -> Result<(Flows, Wakeups), OperateError> {
+    let flows = operator.flows_if_allowed().await?;
+    let (wakeups, why) = Wakeups::open(&operator.place.target, &mut operator.connection, follow.run_id).await?;
+    if let Some(why) = why {
+        output.message(&format!("note: looking twice a second, since {why}"));
     }
+    Ok((flows, wakeups))
+}
+
+/// Makes a new connection after this error, for as long as there is hope.
+async fn reconnect(
+    operator: &mut Operator,
+    mut error: OperateError,
+    hope: &mut Option<Instant>,
+    output: &Output,
+) -> Result<(), OperateError> {
+    if hope.is_none() {
+        output.message(&format!("note: {error}; trying again for a minute"));
+    }
+    let deadline = *hope.get_or_insert_with(|| Instant::now() + PATIENCE);
+    while Instant::now() < deadline {
+        match operator.reconnect().await {
+            Ok(()) => return Ok(()),
+            Err(again) => error = again.into(),
+        }
+        sleep(PAUSE).await;
+    }
+    Err(error)
 }
 
 fn failed(run: &RunDetail) -> Failure {
     let reason = run.failure_reason().unwrap_or_default();
     let help = format!("`flowsmith show {0}` says more; once it is mended, `flowsmith retry {0}`", run.run_id);
-    Failure::new(Exit::Failed, "FS969", format!("run {} of {}@{} has failed: {reason}", run.run_id, run.flow, run.version), help)
+    Failure::new(
+        Exit::Failed,
+        "FS969",
+        format!("run {} of {}@{} has failed: {reason}", run.run_id, run.flow, run.version),
+        help,
+    )
 }

@@ -48,7 +48,9 @@ impl Operator {
     /// What flows are called. A role that may read runs and no definitions is shown their slugs.
     pub(crate) async fn flows_if_allowed(&mut self) -> Result<Flows, OperateError> {
         match self.flows().await {
-            Err(OperateError::Database(error)) if error.failure() == DatabaseFailure::Permission => Ok(Flows::default()),
+            Err(OperateError::Database(error)) if error.failure() == DatabaseFailure::Permission => {
+                Ok(Flows::default())
+            }
             result => result,
         }
     }

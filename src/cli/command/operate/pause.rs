@@ -23,7 +23,9 @@ pub(crate) async fn run(args: &PauseArgs, pause: bool, project: &Project, output
     for flow in &changed {
         let id = format!("{}@{}", flow.flow, flow.version);
         output.message(&match (pause, flow.has_changed) {
-            (true, true) => format!("Paused {id}: nobody starts its tasks; those in hand go on, and runs can be started"),
+            (true, true) => {
+                format!("Paused {id}: nobody starts its tasks; those in hand go on, and runs can be started")
+            }
             (true, false) => format!("{id} was paused already"),
             (false, true) => format!("Resumed {id}"),
             (false, false) => format!("{id} was not paused"),

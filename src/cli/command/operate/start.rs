@@ -29,10 +29,13 @@ pub(crate) async fn run(args: &StartArgs, project: &Project, output: &Output) ->
         Err(error) => return Err(error.into()),
     };
     input.check(&flow)?;
-    let started =
-        start_run(&mut operator.connection, operator.engine, &flow, &input, args.run_id.as_ref()).await?;
+    let started = start_run(&mut operator.connection, operator.engine, &flow, &input, args.run_id.as_ref()).await?;
     if flow.paused_at.is_some() {
-        output.message(&format!("note: {} is paused, so nobody starts its tasks: `flowsmith resume {}`", flow.id(), flow.flow));
+        output.message(&format!(
+            "note: {} is paused, so nobody starts its tasks: `flowsmith resume {}`",
+            flow.id(),
+            flow.flow
+        ));
     }
     // What a script reads: on stdout the id, or the report, and nothing else.
     output.report(&match args.format {
@@ -43,7 +46,8 @@ pub(crate) async fn run(args: &StartArgs, project: &Project, output: &Output) ->
         output.detail(&format!("Started a run of {}; see `flowsmith show {}`", flow.id(), started.run_id));
         return Ok(Exit::Done);
     }
-    let follow_settings = Follow { run_id: &started.run_id, timeout: args.timeout, as_messages: true, format: StatusFormat::Text };
+    let follow_settings =
+        Follow { run_id: &started.run_id, timeout: args.timeout, as_messages: true, format: StatusFormat::Text };
     follow(&mut operator, &follow_settings, output).await
 }
 

@@ -1,2 +1,0 @@
-{#- A notification to whoever listens on a channel. -#}
-select pg_notify({{ probe | literal }}, '') is not null as sent

@@ -129,6 +129,8 @@ pub(crate) enum Command {
     Resume(operate::PauseArgs),
     /// Delete runs that have been over for long
     Prune(operate::PruneArgs),
+    /// List old versions of flows; delete those that are drained
+    Retire(operate::RetireArgs),
     /// Show by flow how many runs, how long they take, the backlog
     Stats(operate::StatsArgs),
     /// Print the page about a code, such as FS301; without one, all

@@ -206,6 +206,7 @@ impl From<OperateError> for Failure {
             OperateError::NotCurrent { .. }
             | OperateError::InputRefused { .. }
             | OperateError::RunTaken(_)
+            | OperateError::NotOld { .. }
             | OperateError::WrongStatus { .. } => Exit::Refused,
         };
         Self::new(exit, error.code(), error.to_string(), error.help())

@@ -88,6 +88,7 @@ fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
             Command::Pause(args) => command::operate::pause::run(args, true, &project, output).await,
             Command::Resume(args) => command::operate::pause::run(args, false, &project, output).await,
             Command::Prune(args) => command::operate::prune::run(args, &project, output).await,
+            Command::Retire(args) => command::operate::retire::run(args, &project, output).await,
             Command::Stats(args) => command::operate::stats::run(args, &project, output).await,
             Command::Up(args) => command::up::run(args, &project, output).await,
             Command::Down => command::up::down(&project, output),

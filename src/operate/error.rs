@@ -71,6 +71,12 @@ pub enum OperateError {
     /// The engine has no recovery of stalled tasks.
     #[error("engine level {0} cannot queue stalled tasks again")]
     NeedsRecovery(Level),
+    /// The version is not an old one.
+    #[error("nothing to retire: {}", states(versions))]
+    NotOld {
+        /// What was named.
+        versions: Vec<(String, State)>,
+    },
     /// The run is in a state in which this cannot be done.
     #[error("run {run_id} {}, so it cannot be {done}", is(*status))]
     WrongStatus {
@@ -123,6 +129,7 @@ impl OperateError {
             Self::RunTaken(_) => "FS967",
             Self::NeedsOperations { .. } | Self::NeedsRecovery(_) => "FS968",
             Self::WrongStatus { .. } => "FS970",
+            Self::NotOld { .. } => "FS977",
             Self::StartUnknown(_) => "FS973",
         }
     }
@@ -153,6 +160,9 @@ impl OperateError {
             }
             Self::NeedsOperations { kind: EngineKind::Flowsmith { .. }, .. } => {
                 "run `flowsmith install`, which upgrades it".to_owned()
+            }
+            Self::NotOld { .. } => {
+                "a version becomes old when its file has a newer one, or is gone, and that is applied".to_owned()
             }
             Self::NeedsRecovery(_) => "`flowsmith stalled` says for each what to do instead".to_owned(),
             Self::WrongStatus { run_id, .. } => format!("look at it with `flowsmith show {run_id}`"),

@@ -218,3 +218,22 @@ pub(crate) struct StatsArgs {
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
     pub(crate) format: StatusFormat,
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct RetireArgs {
+    /// Old versions to delete, as order@1; without one, lists them
+    #[arg(value_name = "FLOW")]
+    pub(crate) versions: Vec<String>,
+    /// Wait until nothing of them is left to do
+    #[arg(long, short, requires = "versions")]
+    pub(crate) wait: bool,
+    /// Longest time to wait [default: no limit]
+    #[arg(long, value_name = "TIME", requires = "wait", value_parser = super::duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// text (the default), json
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
+    pub(crate) format: StatusFormat,
+}

@@ -2,6 +2,7 @@
 
 mod changed;
 mod queues;
+mod retire;
 mod run;
 mod runs;
 mod stalled;
@@ -12,6 +13,7 @@ mod words;
 
 pub use changed::{paused_json, pruned_json};
 pub use queues::{queues_json, queues_text, workers_json, workers_text};
+pub use retire::{old_versions_json, old_versions_text};
 pub use run::{run_json, run_text, started_json};
 pub use runs::{runs_json, runs_text};
 pub use stalled::{stalled_json, stalled_text};

@@ -3,6 +3,7 @@
 mod listing;
 mod mending;
 mod official;
+mod retiring;
 mod scale;
 mod schemas;
 mod stalled;

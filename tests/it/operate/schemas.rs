@@ -1,10 +1,13 @@
 //! Each word that a schema allows is written by some report, and each fits.
 
+use flowsmith::catalog::State;
 use flowsmith::engine::Level;
 use flowsmith::engine::detect::EngineKind;
-use flowsmith::operate::{Engine, RunDetail, RunEvent, RunList, RunSummary, Stall, Worker};
+use flowsmith::operate::{Engine, OldVersion, RunDetail, RunEvent, RunList, RunSummary, Stall, Worker};
 use flowsmith::report::Subject;
-use flowsmith::report::operate::{event_json, run_json, runs_json, stalled_json, started_json, workers_json};
+use flowsmith::report::operate::{
+    event_json, old_versions_json, run_json, runs_json, stalled_json, started_json, workers_json,
+};
 use serde_json::{Value, from_value, json};
 
 use crate::report_schemas::assert_fits;
@@ -92,6 +95,22 @@ fn events_fit_their_schema() {
         event_json(&run, &event)
     });
     assert_fits("watch.v1.json", &lines);
+}
+
+#[test]
+fn old_versions_fit_their_schema() {
+    let versions = [State::Draining, State::Retired].map(|state| OldVersion {
+        slug: "order".to_owned(),
+        flow: "order".to_owned(),
+        version: 1,
+        state,
+        under_way: 1,
+        ended: 2,
+        messages: (state == State::Draining).then_some(3),
+        workers: 0,
+        is_drained: false,
+    });
+    assert_fits("retire.v1.json", &[old_versions_json(&versions, &["order@1".to_owned()], &subject())]);
 }
 
 #[test]

@@ -102,6 +102,24 @@ async fn waiting_ends_with_the_run() {
     assert!(late.stderr.contains("FS975") && late.stdout.len() == 37, "{late}");
 }
 
+/// The answer to a start is lost: it may have been committed, so nothing is started again on a guess.
+#[tokio::test]
+async fn a_start_that_is_cut_off_says_that_nobody_knows() {
+    let (database, project, mut c) = shop().await;
+    let mut holder = database.connect().await;
+    run(&mut holder, "begin; lock table pgflow.runs in exclusive mode").await;
+    let child = project.start(&["start", "order@1"]);
+    let blocked = "from pg_stat_activity where datname = current_database() and application_name = 'flowsmith' and wait_event_type = 'Lock'";
+    while value(&mut c, &format!("select count(*) {blocked}")).await == "0" {
+        tokio::task::yield_now().await;
+    }
+    run(&mut c, &format!("select pg_terminate_backend(pid) {blocked}")).await;
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!((ended.status.code(), ended.stdout.len()), (Some(1), 0), "{said}");
+    assert!(said.contains("FS973") && said.contains("--run-id"), "{said}");
+}
+
 /// One who may start flows and not read their definitions, as `install --grants` has it.
 #[tokio::test]
 async fn a_starter_starts_and_waits() {

@@ -7,6 +7,7 @@ mod operator;
 pub(in crate::cli) mod pause;
 pub(in crate::cli) mod prune;
 pub(in crate::cli) mod queues;
+pub(in crate::cli) mod retire;
 pub(in crate::cli) mod retry;
 pub(in crate::cli) mod runs;
 pub(in crate::cli) mod show;

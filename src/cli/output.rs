@@ -1,6 +1,6 @@
 //! Where words go: reports to stdout, messages to stderr; colours only where they are wanted.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
 
@@ -29,15 +29,21 @@ impl Output {
         write_or_end(AutoStream::new(io::stdout(), self.choice), text);
     }
 
-    /// A report in place of the one before it, where there is a screen.
+    /// A report in place of the one before it, where there is a screen; as much of it as fits.
     pub(crate) fn screen(&self, text: &str) {
-        if io::stdout().is_terminal() {
-            // To the corner; what is left below of a longer one is cleared, line by line, so that nothing flickers.
-            let lines: String = text.lines().map(|line| format!("{line}\u{1b}[K\n")).collect();
-            self.report(&format!("\u{1b}[H{lines}\u{1b}[J"));
-        } else {
-            self.report(&format!("{text}\n"));
+        let Ok(size) = rustix::termios::tcgetwinsize(io::stdout()) else {
+            return self.report(&format!("{text}\n"));
+        };
+        // Not through the stream that strips colours where none are wanted: it would strip these too.
+        let control = |sequence: &str| write_or_end(AutoStream::always_ansi(io::stdout()), sequence);
+        // To the corner, without breaking lines that are too long; what a longer report has left is cleared, line by line,
+        // so that nothing flickers.
+        control("\u{1b}[?7l\u{1b}[H");
+        for line in text.lines().take(usize::from(size.ws_row).saturating_sub(1)) {
+            self.report(line);
+            control("\u{1b}[K\n");
         }
+        control("\u{1b}[J\u{1b}[?7h");
     }
 
     /// What happens meanwhile.

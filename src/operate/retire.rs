@@ -83,7 +83,7 @@ pub fn to_retire(flows: &Flows, names: &[String]) -> Result<Vec<FlowId>, Operate
     for name in names {
         let named = flows.named(name)?;
         let old = |flow: &&FlowVersion| matches!(flow.state, State::Draining | State::Retired);
-        if !named.iter().any(|flow| old(&flow)) {
+        if !named.iter().any(old) {
             return Err(OperateError::NotOld { versions: named.iter().map(|flow| (flow.id(), flow.state)).collect() });
         }
         ids.extend(named.into_iter().filter(old).map(|flow| FlowId::new(flow.flow.clone(), flow.version)));

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use flowsmith::engine::roles::{Role, RolePrefix};
 
-use super::{RUN, complete, json, refused, shop, start, take};
+use super::{OTHER, RUN, complete, json, refused, shop, start, take};
 use crate::engine_runtime::{run, value};
 
 #[tokio::test]
@@ -151,4 +151,32 @@ async fn a_starter_starts_and_waits() {
     let denied = project.run(&["runs", "--database", &url]);
     assert!(denied.code == 1 && denied.stderr.contains("FS905"), "{denied}");
     run(&mut c, &format!("drop owned by {prefix}_app, {group}; drop role {prefix}_app")).await;
+}
+
+/// As docs/operating.md says.
+#[tokio::test]
+async fn deployers_and_workers_look_as_far_as_their_rights_go() {
+    let (database, project, mut c) = shop().await;
+    let prefix = format!("op_{}", value(&mut c, "left(md5(current_database()), 8)").await);
+    project.done(&["install", "--grants", "--role-prefix", &prefix]);
+    start(&project, RUN);
+    start(&project, OTHER);
+    run(&mut c, &format!("select pgflow.cancel_run('{RUN}')")).await;
+    let looks: [&[&str]; 3] = [&["runs", "--failed"], &["show", RUN], &["workers"]];
+    let queues: [&[&str]; 4] = [&["queues"], &["stalled"], &["stalled", "--requeue"], &["stats", "order"]];
+    for (role, sees_queues) in [(Role::Deployer, false), (Role::Worker, true)] {
+        let (group, login) = (RolePrefix::new(&prefix).unwrap().name(role), format!("{prefix}_login"));
+        run(&mut c, &format!("create role {login} login in role {group}")).await;
+        let url = database.url().replace("user=postgres", &format!("user={login}"));
+        for arguments in looks {
+            let shown = project.done(&[arguments, &["--database", &url]].concat());
+            assert!(arguments[0] != "show" || shown.stdout.contains("└─ ○ each"), "{role:?} sees definitions: {shown}");
+        }
+        for arguments in queues {
+            let outcome = project.run(&[arguments, &["--database", &url]].concat());
+            assert_eq!(outcome.code, i32::from(!sees_queues), "{role:?}: {outcome}");
+        }
+        refused(&project, 1, "FS905", &["permission denied"], &["retry", RUN, "--database", &url]);
+        run(&mut c, &format!("drop role {login}")).await;
+    }
 }

@@ -140,7 +140,7 @@ impl OperateError {
             Self::Database(error) => error.help(),
             Self::Answer(_) => "please report it, with the command line".to_owned(),
             Self::NoFlow { help, .. } => help.clone(),
-            Self::NotCurrent { versions, .. } => match versions.first() {
+            Self::NotCurrent { versions, .. } => match versions.last() {
                 Some((id, _)) => format!("to start an old version all the same, name it: `flowsmith start {id}`"),
                 None => "`flowsmith apply` brings the flows of your migrations".to_owned(),
             },

@@ -14,6 +14,8 @@ use crate::database::Target;
 
 /// The channel of the engine's events.
 const CHANNEL: &str = "pgflow_events";
+/// How long connecting to listen may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How often to look for a pooler.
 const TURNS: u32 = 3;
 /// How often to look where nobody tells.
@@ -102,7 +104,8 @@ async fn listen(
     if ability.is_off {
         return Ok(Err(WhyPolling::SwitchedOff));
     }
-    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(target.options().clone());
+    let pool =
+        PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(target.options().clone());
     let mut listener = match PgListener::connect_with(&pool).await {
         Ok(listener) => listener,
         Err(error) => return Ok(Err(WhyPolling::Refused(error.to_string()))),

@@ -1,9 +1,11 @@
 {#- Runs that ended within some time, by flow version, by the index of ends; and those under way, by flow. -#}
 with ended as materialized (
   select r.flow_slug, r.status, extract(epoch from coalesce(r.completed_at, r.failed_at) - r.started_at)::float8 as seconds
-  from pgflow.runs r
-  where coalesce(r.completed_at, r.failed_at) >= statement_timestamp() - make_interval(secs => {{ since }})
-    and (r.completed_at is not null or r.failed_at is not null) and r.flow_slug = any ({{ slugs | texts }})
+  from (
+    select r.flow_slug, r.status, r.started_at, r.completed_at, r.failed_at from pgflow.runs r
+    where coalesce(r.completed_at, r.failed_at) >= statement_timestamp() - make_interval(secs => {{ since }})
+      and (r.completed_at is not null or r.failed_at is not null) offset 0) r
+  where r.flow_slug = any ({{ slugs | texts }})
 ),
 counted as (
   select e.flow_slug, count(*) filter (where e.status = 'completed') as completed, count(*) filter (where e.status = 'failed') as failed,

@@ -1,8 +1,11 @@
 {#- Steps of the runs that ended within some time, in the order of their definition. -#}
 with ended as materialized (
-  select r.run_id, r.flow_slug from pgflow.runs r
-  where coalesce(r.completed_at, r.failed_at) >= statement_timestamp() - make_interval(secs => {{ since }})
-    and (r.completed_at is not null or r.failed_at is not null) and r.flow_slug = any ({{ slugs | texts }})
+  select r.run_id, r.flow_slug
+  from (
+    select r.run_id, r.flow_slug from pgflow.runs r
+    where coalesce(r.completed_at, r.failed_at) >= statement_timestamp() - make_interval(secs => {{ since }})
+      and (r.completed_at is not null or r.failed_at is not null) offset 0) r
+  where r.flow_slug = any ({{ slugs | texts }})
 ),
 counted as (
   select e.flow_slug, s.step_slug, count(*) filter (where s.status = 'completed') as completed,

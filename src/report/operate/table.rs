@@ -14,7 +14,8 @@ pub(super) struct Cell {
 
 impl Cell {
     pub(super) fn styled(style: Style, text: impl Into<String>) -> Self {
-        Self { text: text.into(), style, is_number: false }
+        // Names of others are in it, such as what a worker calls itself.
+        Self { text: super::words::line(&text.into(), usize::MAX), style, is_number: false }
     }
 
     pub(super) fn number(number: impl std::fmt::Display) -> Self {

@@ -16,13 +16,22 @@ const HISTORY: &str = "
     insert into pgflow.step_tasks (flow_slug, run_id, step_slug, message_id, task_index, status, attempts_count, queued_at, started_at, completed_at)
       select 'order_v2', run_id, 'each', n * 3 + i, i, 'completed', 1, at, at, at from h, generate_series(0, 2) i;
     reset session_replication_role;
-    select setval(pg_get_serial_sequence('pgmq.q_order_v2', 'msg_id'), 1000000);
-    analyze";
+    select setval(pg_get_serial_sequence('pgmq.q_order_v2', 'msg_id'), 1000000)";
 
 #[tokio::test]
 async fn no_command_reads_a_whole_table() {
+    no_table_is_read("").await;
+}
+
+#[tokio::test]
+async fn no_command_reads_a_whole_table_with_statistics_either() {
+    no_table_is_read("analyze").await;
+}
+
+async fn no_table_is_read(before: &str) {
     let (database, project, mut c) = shop().await;
     run(&mut c, HISTORY).await;
+    run(&mut c, before).await;
     start(&project, RUN);
     take(&mut c, "order_v2").await;
     project.done(&["start", "order@1"]);

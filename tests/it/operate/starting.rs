@@ -72,7 +72,7 @@ async fn what_is_wrong_is_named_and_nothing_starts() {
         &project,
         5,
         "FS962",
-        &["order@2 is retired", "flowsmith start order@1"],
+        &["order@2 is retired", "flowsmith start order@2"],
         &["start", "order", "-i", r#"{"id": 7}"#],
     );
     assert_eq!(value(&mut c, "select count(*) from pgflow.runs").await, "1");

@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use flowsmith::catalog::State;
 use flowsmith::database::Failure as DatabaseFailure;
 use flowsmith::operate::{FlowVersion, OperateError, StartInput, start_run};
 use flowsmith::report::operate::started_json;
@@ -35,6 +36,13 @@ pub(crate) async fn run(args: &StartArgs, project: &Project, output: &Output) ->
             "note: {} is paused, so nobody starts its tasks: `flowsmith resume {}`",
             flow.id(),
             flow.flow
+        ));
+    }
+    if matches!(flow.state, State::Draining | State::Retired) {
+        output.message(&format!(
+            "note: {} is {}: callers of the flow start another version, or none",
+            flow.id(),
+            flow.state.as_str()
         ));
     }
     // What a script reads: on stdout the id, or the report, and nothing else.

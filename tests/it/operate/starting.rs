@@ -95,7 +95,7 @@ async fn waiting_ends_with_the_run() {
         "{said}"
     );
     assert!(said.contains("load  completed") && said.contains("run  completed"), "{said}");
-    assert!(!said.contains("note:"), "it listens: {said}");
+    assert!(said.contains("note: order@1 is draining") && !said.contains("looking"), "it listens: {said}");
 
     let late = project.run(&["start", "order@1", "--wait", "--timeout", "300ms"]);
     assert_eq!(late.code, 1, "{late}");

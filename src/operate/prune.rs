@@ -74,9 +74,7 @@ pub async fn prune(
     }
     if engine.has_ledger && gone > 0 {
         let context = context! { older_than => filter.older_than, slugs => filter.slugs.clone(), runs => gone };
-        let none = "select where false";
-        let _: Vec<serde::de::IgnoredAny> =
-            query::write_noted(connection, include_str!("note_pruned.sql"), none, &context).await?;
+        query::note(connection, include_str!("note_pruned.sql"), &context).await?;
     }
     Ok(gone)
 }

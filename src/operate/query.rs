@@ -41,6 +41,12 @@ pub(super) async fn write_noted<T: DeserializeOwned>(
     rows(connection, &format!("begin;\n{}", render(note, context)), template, context).await
 }
 
+/// A statement that gives no rows.
+pub(super) async fn note(connection: &mut PgConnection, note: &str, context: &Value) -> Result<(), OperateError> {
+    sqlx::raw_sql(AssertSqlSafe(render(note, context))).execute(connection).await?;
+    Ok(())
+}
+
 async fn rows<T: DeserializeOwned>(
     connection: &mut PgConnection,
     begin: &str,

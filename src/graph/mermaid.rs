@@ -61,12 +61,14 @@ fn label(node: &Node) -> String {
     lines.join("<br/>")
 }
 
-/// Everything but what no parser of Mermaid takes for more than text is written as the number of its character.
+/// Everything but letters, digits and what no version of Mermaid takes for more than text is written as the number of
+/// its character.
 fn escaped(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            'a'..='z' | 'A'..='Z' | '0'..='9' | ' ' | '.' | ',' => result.push(c),
+            ' ' | '.' | ',' | '/' | '-' | '=' | '(' | ')' => result.push(c),
+            c if c.is_alphanumeric() => result.push(c),
             c if c.is_control() => result.push(' '),
             c => {
                 let _ = write!(result, "#{};", u32::from(c));

@@ -9,7 +9,7 @@ impl Graph {
     /// A run of a flow.
     pub fn of_run(flow: &Flow, run: &RunStates) -> Self {
         let mut graph = Self::of_flow(flow);
-        graph.facts.push(fact(run));
+        graph.facts.extend([format!("run {}", run.run_id), fact(run)]);
         for node in &mut graph.nodes {
             match run.steps.get(&node.slug) {
                 Some(step) => {
@@ -34,14 +34,16 @@ fn fact(run: &RunStates) -> String {
         RunStatus::Completed | RunStatus::Failed => format!("{} after {took}", run.status.as_str()),
     };
     let done = run.steps.values().filter(|step| step.status.is_terminal()).count();
-    format!("run {}: {how}, {done} of {} steps done", run.run_id, run.steps.len())
+    format!("{how}, {done} of {} steps done", run.steps.len())
 }
 
 fn rows(step: &StepProgress) -> Vec<Row> {
     let mut text = step.status.as_str().to_owned();
     match step.status {
-        StepStatus::Created if step.remaining_deps > 0 => text = format!("waits for {}", step.remaining_deps),
-        StepStatus::Created => text = "waits".to_owned(),
+        StepStatus::Created => {
+            let steps = if step.remaining_deps == 1 { "step" } else { "steps" };
+            text = format!("waits for {} {steps}", step.remaining_deps);
+        }
         StepStatus::Skipped => {
             if let Some(reason) = &step.skip_reason {
                 text.push_str(&format!(": {}", reason.replace('_', " ")));
@@ -50,19 +52,22 @@ fn rows(step: &StepProgress) -> Vec<Row> {
         StepStatus::Started | StepStatus::Completed | StepStatus::Failed => {
             match step.tasks {
                 Some(0) => text.push_str(", no tasks"),
+                Some(tasks @ 2..) if step.status == StepStatus::Completed => text.push_str(&format!(", {tasks} tasks")),
                 Some(tasks @ 2..) => text.push_str(&format!(", {} of {tasks} tasks", step.completed)),
                 _ => {}
             }
-            if let Some(seconds) = step.seconds {
-                let word = if step.status == StepStatus::Started { "for" } else { "in" };
-                text.push_str(&format!(" {word} {}", elapsed(seconds)));
-            }
-            if step.attempts > 1 {
-                text.push_str(&format!(", attempt {}", step.attempts));
+            match step.seconds.map(elapsed) {
+                Some(took) if step.status == StepStatus::Started => text.push_str(&format!(", {took}")),
+                Some(took) => text.push_str(&format!(" in {took}")),
+                None => {}
             }
         }
     }
     let mut rows = vec![Row::new(Icon::Status(step.status), text)];
+    if step.attempts > 1 {
+        let most = if step.tasks.is_some_and(|tasks| tasks > 1) { "up to " } else { "" };
+        rows.push(Row::new(Icon::Retry, format!("{most}{} attempts so far", step.attempts)));
+    }
     // An error that an attempt after it made good is history.
     let error = step.error.as_ref().filter(|_| step.status != StepStatus::Completed);
     rows.extend(error.map(|error| Row::new(Icon::Error, error)));

@@ -90,7 +90,8 @@ fn section(planned: &PlannedChange, picture: Option<String>) -> Section {
         action: action(change),
         class: change.class().as_str(),
         class_name: class_name(change.class()),
-        summary: change.summary(),
+        // A single difference is its own summary.
+        summary: if differences.len() == 1 { String::new() } else { change.summary() },
         differences,
         runs: match runs.total {
             0 => "No runs in this database.".to_owned(),

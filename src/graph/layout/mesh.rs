@@ -40,6 +40,8 @@ impl Mesh {
                 mesh.link(from, to);
             }
         }
+        // In the order of the boxes, whatever the order of the edges.
+        mesh.left.iter_mut().chain(&mut mesh.right).for_each(|links| links.sort_unstable());
         mesh
     }
 

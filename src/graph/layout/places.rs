@@ -16,7 +16,7 @@ const MAX_COLUMN_GAP: f64 = 170.0;
 
 /// How much a vertex insists on its place: the longer an edge, the more it hurts when it is not straight.
 const BETWEEN_WAYPOINTS: f64 = 1_000.0;
-const BESIDE_A_WAYPOINT: f64 = 4.0;
+const BESIDE_A_WAYPOINT: f64 = 30.0;
 const BETWEEN_BOXES: f64 = 1.0;
 const ALONE: f64 = 0.05;
 
@@ -90,9 +90,7 @@ fn heights(mesh: &Mesh, parts: &[Part], sizes: &[Size]) -> Vec<f64> {
         let columns = || part.columns.iter().zip(part.first..);
         let top = |column: &[usize]| column.first().map_or(f64::INFINITY, |v| heights[*v] - half(*v));
         let highest = part.columns.iter().map(|column| top(column)).fold(f64::INFINITY, f64::min);
-        let down = columns()
-            .map(|(column, index)| floor[index] + PART_GAP - top(column))
-            .fold(-highest, f64::max);
+        let down = columns().map(|(column, index)| floor[index] + PART_GAP - top(column)).fold(-highest, f64::max);
         for (column, index) in columns() {
             for vertex in column {
                 heights[*vertex] = rounded(heights[*vertex] + down);

@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use self::text::{mono_width, name_lines, shortened, text_lines, width};
+use self::text::{BOLD, mono_width, name_lines, shortened, text_lines, width};
 use super::layout::{Curve, Layout, Point, Rect, Route, Size, layout};
 use super::{Edge, Graph, Icon, Mark, Node, Row};
 
@@ -37,7 +37,9 @@ const PADDING: f64 = 13.0;
 /// Letters of a name on a line.
 const NAME_LETTERS: usize = 26;
 /// Pixels of a row's text.
-const ROW_LIMIT: f64 = 205.0;
+const ROW_LIMIT: f64 = 215.0;
+/// Lines of a row that says what went wrong.
+const ERROR_LINES: usize = 3;
 /// What lies behind the box of a map, to the right and below.
 const STACK: f64 = 8.0;
 /// Half of a condition's diamond.
@@ -51,7 +53,7 @@ const NAMED_STEPS: usize = 50;
 
 /// Draws a graph.
 pub fn svg(graph: &Graph, style: Style<'_>) -> String {
-    let drawn: Vec<Drawn> = graph.nodes.iter().map(Drawn::new).collect();
+    let drawn: Vec<Drawn<'_>> = graph.nodes.iter().map(Drawn::new).collect();
     let sizes: Vec<Size> = drawn.iter().map(|drawn| drawn.size).collect();
     let ends: Vec<(usize, usize)> = graph.edges.iter().map(|edge| (edge.from, edge.to)).collect();
     let layout = layout(&sizes, &ends);
@@ -62,8 +64,8 @@ pub fn svg(graph: &Graph, style: Style<'_>) -> String {
     svg.push_str(&head.content);
     let _ = writeln!(svg, "<g transform=\"translate({MARGIN} {})\">", number(MARGIN + head.height));
     edges(&mut svg, graph, &layout);
-    for ((node, drawn), rect) in graph.nodes.iter().zip(&drawn).zip(&layout.boxes) {
-        draw_node(&mut svg, node, drawn, *rect);
+    for (drawn, rect) in drawn.iter().zip(&layout.boxes) {
+        draw_node(&mut svg, drawn, *rect);
     }
     svg.push_str("</g>\n</svg>\n");
     svg
@@ -72,15 +74,17 @@ pub fn svg(graph: &Graph, style: Style<'_>) -> String {
 fn opening(graph: &Graph, style: Style<'_>, width: f64, height: f64) -> String {
     let id = escaped(style.id);
     let (width, height) = (number(width.ceil()), number(height.ceil()));
+    let own_width = if style.alone { String::new() } else { format!(" style=\"--width: {width}px\"") };
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"fs\" width=\"{width}\" height=\"{height}\" \
-         viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"{id}-title {id}-desc\">\n\
+         viewBox=\"0 0 {width} {height}\"{own_width} role=\"img\" aria-labelledby=\"{id}-title {id}-desc\">\n\
          <title id=\"{id}-title\">{}</title>\n<desc id=\"{id}-desc\">{}</desc>\n",
         escaped(&graph.title),
         escaped(&description(graph))
     );
     if style.alone {
-        let _ = writeln!(svg, "<style>\n{STYLE}</style>\n<rect class=\"paper\" width=\"{width}\" height=\"{height}\"/>");
+        let _ =
+            writeln!(svg, "<style>\n{STYLE}</style>\n<rect class=\"paper\" width=\"{width}\" height=\"{height}\"/>");
     }
     svg
 }
@@ -116,7 +120,7 @@ struct Head {
 
 impl Head {
     fn new(graph: &Graph, room: f64) -> Self {
-        let room = room.clamp(420.0, 900.0);
+        let room = room.clamp(480.0, 900.0);
         let mut head = Self { width: mono_width(&graph.title, 19.0), height: 20.0, ..Self::default() };
         let _ = writeln!(
             head.content,
@@ -128,8 +132,7 @@ impl Head {
             head.height += 19.0;
             head.width = head.width.max(width(&line, FACT_SIZE));
             let y = number(MARGIN + head.height - 3.0);
-            let _ =
-                writeln!(head.content, "<text class=\"fact\" x=\"{MARGIN}\" y=\"{y}\">{}</text>", escaped(&line));
+            let _ = writeln!(head.content, "<text class=\"fact\" x=\"{MARGIN}\" y=\"{y}\">{}</text>", escaped(&line));
         }
         head.height += 24.0;
         head
@@ -137,22 +140,26 @@ impl Head {
 }
 
 /// A step as it is to be drawn.
-struct Drawn {
+struct Drawn<'g> {
+    node: &'g Node,
     name: Vec<String>,
-    rows: Vec<Row>,
+    rows: Vec<DrawnRow>,
     size: Size,
 }
 
-impl Drawn {
-    fn new(node: &Node) -> Self {
+/// A line of a box; without icon where it goes on with the one above.
+struct DrawnRow {
+    of: Icon,
+    has_icon: bool,
+    text: String,
+}
+
+impl<'g> Drawn<'g> {
+    fn new(node: &'g Node) -> Self {
         let name = name_lines(&node.slug, NAME_LETTERS);
-        let rows: Vec<Row> = node
-            .rows
-            .iter()
-            .map(|row| Row { icon: row.icon, text: shortened(&row.text, ROW_SIZE, ROW_LIMIT) })
-            .collect();
+        let rows: Vec<DrawnRow> = node.rows.iter().flat_map(drawn_rows).collect();
         let widest_name = name.iter().map(|line| mono_width(line, NAME_SIZE)).fold(0.0, f64::max);
-        let widest_row = rows.iter().map(|row| ICON + 6.0 + width(&row.text, ROW_SIZE)).fold(0.0, f64::max);
+        let widest_row = rows.iter().map(|row| ICON + 6.0 + width(&row.text, row_size(row.of))).fold(0.0, f64::max);
         let mut size = Size {
             width: (widest_name.max(widest_row) + 2.0 * PADDING).max(96.0).ceil(),
             height: lines(name.len()) * NAME_LINE + lines(rows.len()) * ROW_LINE + 19.0,
@@ -162,13 +169,35 @@ impl Drawn {
             size.height += STACK;
         }
         if node.is_conditional {
-            size.width += DIAMOND;
+            size.width += 1.5 * DIAMOND;
         }
         if node.progress.is_some() {
             size.height += BAR;
         }
-        Self { name, rows, size }
+        Self { node, name, rows, size }
     }
+}
+
+/// A row as it fits. What went wrong is what people look for, so it gets some lines.
+fn drawn_rows(row: &Row) -> Vec<DrawnRow> {
+    let of = row.icon;
+    let texts = match of {
+        Icon::Error => {
+            let mut lines = text_lines(&row.text, ROW_SIZE, ROW_LIMIT);
+            if lines.len() > ERROR_LINES {
+                lines.truncate(ERROR_LINES);
+                lines.iter_mut().skip(ERROR_LINES - 1).for_each(|line| line.push('…'));
+            }
+            lines
+        }
+        _ => vec![shortened(&row.text, row_size(of), ROW_LIMIT)],
+    };
+    texts.into_iter().enumerate().map(|(index, text)| DrawnRow { of, has_icon: index == 0, text }).collect()
+}
+
+/// The size by which a row is measured.
+fn row_size(icon: Icon) -> f64 {
+    if matches!(icon, Icon::Status(_) | Icon::Mark(_)) { ROW_SIZE * BOLD } else { ROW_SIZE }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a name has a few lines")]
@@ -223,7 +252,8 @@ fn curve(curves: &[Curve]) -> String {
     path
 }
 
-fn draw_node(svg: &mut String, node: &Node, drawn: &Drawn, rect: Rect) {
+fn draw_node(svg: &mut String, drawn: &Drawn<'_>, rect: Rect) {
+    let node = drawn.node;
     let mut classes = vec!["step"];
     classes.extend(node.is_conditional.then_some("conditional"));
     classes.extend((node.mark != Mark::Same).then(|| node.mark.as_str()));
@@ -283,22 +313,18 @@ fn draw_node(svg: &mut String, node: &Node, drawn: &Drawn, rect: Rect) {
     svg.push_str("</g>\n");
 }
 
-fn draw_row(svg: &mut String, row: &Row, x: f64, y: f64) {
-    let (icon, said) = match row.icon {
+fn draw_row(svg: &mut String, row: &DrawnRow, x: f64, y: f64) {
+    let (icon, said) = match row.of {
         Icon::Status(_) | Icon::Mark(_) => (" said-icon", " said"),
         Icon::Error => (" error-icon", " error"),
         _ => ("", ""),
     };
-    let _ = writeln!(
-        svg,
-        "<path class=\"icon{icon}\" transform=\"translate({} {})\" d=\"{}\"/><text class=\"row{said}\" x=\"{}\" y=\"{}\">{}</text>",
-        number(x),
-        number(y - ICON - 1.0),
-        icons::path(row.icon),
-        number(x + ICON + 6.0),
-        number(y - 3.0),
-        escaped(&row.text)
-    );
+    if row.has_icon {
+        let (x, y, path) = (number(x), number(y - ICON - 1.0), icons::path(row.of));
+        let _ = write!(svg, "<path class=\"icon{icon}\" transform=\"translate({x} {y})\" d=\"{path}\"/>");
+    }
+    let (x, y) = (number(x + ICON + 6.0), number(y - 3.0));
+    let _ = writeln!(svg, "<text class=\"row{said}\" x=\"{x}\" y=\"{y}\">{}</text>", escaped(&row.text));
 }
 
 fn draw_bar(svg: &mut String, done: u64, total: u64, at: Point, width: f64) {

@@ -10,6 +10,9 @@ pub(super) fn mono_width(text: &str, size: f64) -> f64 {
     text.chars().map(|c| if is_wide(c) { 2.0 * MONO } else { MONO }).sum::<f64>() * size
 }
 
+/// How much wider a bold letter is.
+pub(super) const BOLD: f64 = 1.12;
+
 /// Pixels that a text takes at most in a proportional font of a size. Which font it will be is not known here, so each
 /// letter counts as in the widest of the usual ones (DejaVu Sans).
 pub(super) fn width(text: &str, size: f64) -> f64 {
@@ -18,10 +21,11 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
 
 fn letter(c: char) -> f64 {
     match c {
-        'i' | 'j' | 'l' | '\'' | '|' => 0.30,
-        ' ' | '.' | ',' | ':' | ';' | 'f' | 't' | 'r' | 'I' | '!' | '(' | ')' | '[' | ']' | '/' | '-' | '·' => 0.42,
-        'm' | 'M' | 'W' | 'w' | '@' | '%' | '→' | '…' => 1.0,
-        'A'..='Z' | '+' | '=' | '<' | '>' | '~' | '−' => 0.78,
+        'i' | 'j' | 'l' | '\'' | '|' | ' ' | '.' | ',' | ':' | ';' => 0.34,
+        'f' | 't' | 'r' | 'I' | '!' | '(' | ')' | '[' | ']' | '/' | '-' | '·' => 0.42,
+        'c' | 's' | 'z' | '_' | '?' => 0.56,
+        'm' | 'M' | 'W' | '@' | '%' | '→' | '…' => 1.0,
+        'A'..='Z' | 'w' | '+' | '=' | '<' | '>' | '~' | '−' => 0.83,
         c if is_wide(c) => 1.05,
         _ => 0.64,
     }

@@ -15,8 +15,8 @@ const COLUMN_GAP: f64 = 52.0;
 const MAX_COLUMN_GAP: f64 = 170.0;
 
 /// How much a vertex insists on its place: the longer an edge, the more it hurts when it is not straight.
-const BETWEEN_WAYPOINTS: f64 = 1_000.0;
-const BESIDE_A_WAYPOINT: f64 = 30.0;
+const BETWEEN_WAYPOINTS: f64 = 1_000_000.0;
+const BESIDE_A_WAYPOINT: f64 = 1_000.0;
 const BETWEEN_BOXES: f64 = 1.0;
 const ALONE: f64 = 0.05;
 

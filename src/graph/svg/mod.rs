@@ -38,8 +38,6 @@ const PADDING: f64 = 13.0;
 const NAME_LETTERS: usize = 26;
 /// Pixels of a row's text.
 const ROW_LIMIT: f64 = 215.0;
-/// Lines of a row that says what went wrong.
-const ERROR_LINES: usize = 3;
 /// What lies behind the box of a map, to the right and below.
 const STACK: f64 = 8.0;
 /// Half of a condition's diamond.
@@ -178,19 +176,25 @@ impl<'g> Drawn<'g> {
     }
 }
 
-/// A row as it fits. What went wrong is what people look for, so it gets some lines.
+/// A row as it fits. What went wrong, how a step stands and what becomes of it is what people look for, so it gets some
+/// lines.
 fn drawn_rows(row: &Row) -> Vec<DrawnRow> {
     let of = row.icon;
-    let texts = match of {
-        Icon::Error => {
-            let mut lines = text_lines(&row.text, ROW_SIZE, ROW_LIMIT);
-            if lines.len() > ERROR_LINES {
-                lines.truncate(ERROR_LINES);
-                lines.iter_mut().skip(ERROR_LINES - 1).for_each(|line| line.push('…'));
-            }
-            lines
+    let most = match of {
+        Icon::Error => 3,
+        Icon::Status(_) | Icon::Mark(_) => 2,
+        _ => 1,
+    };
+    let texts = if most == 1 {
+        vec![shortened(&row.text, row_size(of), ROW_LIMIT)]
+    } else {
+        let mut lines = text_lines(&row.text, row_size(of), ROW_LIMIT);
+        let is_cut = lines.len() > most;
+        lines.truncate(most);
+        if let Some(last) = lines.last_mut().filter(|_| is_cut) {
+            *last = shortened(&format!("{last} …"), row_size(of), ROW_LIMIT);
         }
-        _ => vec![shortened(&row.text, row_size(of), ROW_LIMIT)],
+        lines
     };
     texts.into_iter().enumerate().map(|(index, text)| DrawnRow { of, has_icon: index == 0, text }).collect()
 }

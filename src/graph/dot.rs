@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Graph, Mark, Node};
+use super::{Graph, Mark, Node, words};
 use crate::live::StepStatus;
 
 /// Writes a graph as DOT: maps have two outlines, conditional steps six corners and dashes.
@@ -31,7 +31,7 @@ pub fn dot(graph: &Graph) -> String {
 
 fn attributes(node: &Node) -> Vec<String> {
     let sign = node.mark.sign().map(|sign| format!("{sign} ")).unwrap_or_default();
-    let rows = node.rows.iter().map(|row| row.text.clone());
+    let rows = node.rows.iter().map(|row| words::label(&row.text));
     let label: Vec<String> = std::iter::once(format!("{sign}{}", node.slug)).chain(rows).collect();
     let mut attributes = vec![format!("label={}", quoted(&label.join("\n")))];
     if !node.notes.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Graph, Mark, Node};
+use super::{Graph, Mark, Node, words};
 use crate::live::StepStatus;
 
 /// Classes of steps. Text stays readable on each in light and dark themes, since they set it too.
@@ -57,7 +57,7 @@ fn class(node: &Node) -> Option<&'static str> {
 fn label(node: &Node) -> String {
     let sign = node.mark.sign().map(|sign| format!("{sign} ")).unwrap_or_default();
     let mut lines = vec![format!("<b>{}</b>", escaped(&format!("{sign}{}", node.slug)))];
-    lines.extend(node.rows.iter().map(|row| escaped(&row.text)));
+    lines.extend(node.rows.iter().map(|row| escaped(&words::label(&row.text))));
     lines.join("<br/>")
 }
 

@@ -1,5 +1,7 @@
 //! Values in the words of flow files.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 /// Seconds in the notation of flow files, in the largest unit that leaves a whole number: `90s`, `5m`, `3d`.
@@ -56,6 +58,21 @@ pub(super) fn pattern(pattern: &Value) -> String {
     parts.join(", ")
 }
 
+/// A text of at most so many letters, with `…` where it was cut.
+pub(super) fn cut(text: &str, letters: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(letters) {
+        Some((place, _)) => Cow::Owned(format!("{}…", &text[..place])),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// The same on one line, for labels of formats that lay texts out themselves.
+pub(super) fn label(text: &str) -> String {
+    /// What Graphviz and Mermaid still draw as a box that fits beside others.
+    const LETTERS: usize = 100;
+    cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), LETTERS).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -71,6 +88,13 @@ mod tests {
     fn elapsed_times_have_at_most_two_units() {
         let written = [-1.0, 0.0421, 1.25, 59.4, 61.0, 7_260.0, 200_000.0].map(elapsed);
         assert_eq!(written, ["0 ms", "42 ms", "1.2 s", "59 s", "1 min 1 s", "2 h 1 min", "2 d 7 h"]);
+    }
+
+    #[test]
+    fn labels_are_short_and_on_one_line() {
+        assert_eq!(label("one\n  two"), "one two");
+        assert_eq!(label(&"ä".repeat(200)), format!("{}…", "ä".repeat(100)));
+        assert_eq!(cut("short", 5), "short");
     }
 
     #[test]

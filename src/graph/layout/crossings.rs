@@ -199,10 +199,21 @@ mod tests {
     }
 
     #[test]
-    fn crossings_are_counted_and_taken_away() {
-        // Two ladders, twisted in the order of the file.
-        assert_eq!(crossings(6, &[(0, 5), (1, 4), (2, 3)]), (3, 0));
-        assert_eq!(crossings(7, &[(0, 1), (0, 2), (0, 3), (1, 6), (2, 5), (3, 4)]), (3, 0));
+    fn every_crossing_is_counted() {
+        let edges = [(0, 5), (1, 4), (2, 3), (0, 4)];
+        let mesh = Mesh::new(&columns::assign(6, &edges), &edges);
+        let part = Part { first: 0, columns: vec![vec![0, 1, 2], vec![3, 4, 5]] };
+        let mut place = vec![0; 6];
+        part.columns.iter().for_each(|column| note(column, &mut place));
+        // All pairs but those that share an end.
+        assert_eq!(count(&part, &mesh, &place), 4);
+    }
+
+    /// As walked, and in the end; a ring of n boxes to the left and n to the right has n - 1 at least.
+    #[test]
+    fn crossings_are_taken_away() {
+        assert_eq!(crossings(8, &[(0, 4), (0, 5), (1, 6), (1, 4), (2, 7), (2, 5), (3, 7), (3, 6)]), (5, 3));
+        assert_eq!(crossings(6, &[(0, 3), (0, 4), (0, 5), (1, 5), (1, 3), (2, 4)]), (3, 1));
     }
 
     #[test]

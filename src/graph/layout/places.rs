@@ -15,10 +15,14 @@ const COLUMN_GAP: f64 = 52.0;
 const MAX_COLUMN_GAP: f64 = 170.0;
 
 /// How much a vertex insists on its place: the longer an edge, the more it hurts when it is not straight.
-const BETWEEN_WAYPOINTS: f64 = 1_000_000.0;
-const BESIDE_A_WAYPOINT: f64 = 1_000.0;
+const BETWEEN_WAYPOINTS: f64 = 100.0;
+const BESIDE_A_WAYPOINT: f64 = 10.0;
 const BETWEEN_BOXES: f64 = 1.0;
 const ALONE: f64 = 0.05;
+/// In the end, whatever is nearly straight insists this many times as much.
+const STRAIGHT: f64 = 50.0;
+/// Pixels by which what is nearly straight is not.
+const NEARLY: f64 = 14.0;
 
 pub(super) fn place(mesh: &Mesh, parts: &[Part], sizes: &[Size], edges: &[(usize, usize)]) -> Layout {
     let size = |vertex: usize| sizes.get(vertex).copied().unwrap_or_default();
@@ -130,7 +134,12 @@ fn heights_of_part(mesh: &Mesh, part: &Part, sizes: &[Size], heights: &mut [f64]
         }
     }
     for (column, gaps) in columns().rev() {
-        settle(column, gaps, heights, |vertex, heights| straightened(mesh, vertex, heights));
+        let wanted = |vertex: usize, heights: &[f64]| straightened(mesh, vertex, [&mesh.right, &mesh.left], heights);
+        settle(column, gaps, heights, wanted);
+    }
+    for (column, gaps) in columns() {
+        let wanted = |vertex: usize, heights: &[f64]| straightened(mesh, vertex, [&mesh.left, &mesh.right], heights);
+        settle(column, gaps, heights, wanted);
     }
 }
 
@@ -176,18 +185,29 @@ fn wanted(mesh: &Mesh, vertex: usize, links: &[usize], heights: &[f64]) -> (f64,
     places.sort_by(f64::total_cmp);
     let last = places.len() - 1;
     let median = f64::midpoint(places[last / 2], places[last.div_ceil(2)]);
-    let weight = match (mesh.is_box(vertex), links.iter().all(|link| mesh.is_box(*link))) {
+    let are_boxes = links.iter().all(|link| mesh.is_box(*link));
+    (median, weight(mesh.is_box(vertex), are_boxes))
+}
+
+fn weight(is_box: bool, are_boxes: bool) -> f64 {
+    match (is_box, are_boxes) {
         (true, true) => BETWEEN_BOXES,
         (false, false) => BETWEEN_WAYPOINTS,
         _ => BESIDE_A_WAYPOINT,
-    };
-    (median, weight)
+    }
 }
 
-/// Beside the one that it leads to, where nothing else leads there; otherwise where it is.
-fn straightened(mesh: &Mesh, vertex: usize, heights: &[f64]) -> (f64, f64) {
-    match mesh.right[vertex].as_slice() {
-        [next] if mesh.left[*next].len() == 1 => wanted(mesh, vertex, &[*next], heights),
-        _ => (heights[vertex], BETWEEN_BOXES),
+/// Beside the nearest on one side where that makes a line straight which nearly is, or where both have no other line on
+/// that side of theirs; otherwise where it is.
+fn straightened(mesh: &Mesh, vertex: usize, [there, back]: [&[Vec<usize>]; 2], heights: &[f64]) -> (f64, f64) {
+    let own = heights[vertex];
+    let distance = |link: &usize| (heights[*link] - own).abs();
+    let Some(nearest) = there[vertex].iter().min_by(|a, b| distance(a).total_cmp(&distance(b))) else {
+        return (own, BETWEEN_BOXES);
+    };
+    let is_chain = there[vertex].len() == 1 && back[*nearest].len() == 1;
+    if is_chain || distance(nearest) < NEARLY {
+        return (heights[*nearest], STRAIGHT * weight(mesh.is_box(vertex), mesh.is_box(*nearest)).powi(2));
     }
+    (own, BETWEEN_BOXES)
 }

@@ -24,6 +24,7 @@ pub mod diff;
 pub mod drift;
 pub mod engine;
 pub mod finding;
+pub mod graph;
 pub mod ledger;
 pub mod live;
 pub mod migration;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use flowsmith::catalog::FlowId;
 use flowsmith::engine::roles::RolePrefix;
+use flowsmith::live::RunId;
 use flowsmith::migration::Version;
 
 /// Flows as code for PostgreSQL
@@ -90,7 +91,7 @@ pub(crate) enum Command {
     /// Write a migration for what changed in the flow files, offline
     Compile(CompileArgs),
     /// Show what the flow files would change in the database
-    Plan(ReportArgs),
+    Plan(PlanArgs),
     /// Run the pending migrations
     Apply(ApplyArgs),
     /// Show what was changed in the database behind git's back
@@ -103,6 +104,8 @@ pub(crate) enum Command {
     Install(InstallArgs),
     /// Audit the database: server, engine, rights, a self-test
     Doctor(DoctorArgs),
+    /// Draw a flow, or how a run of it stands
+    Graph(GraphArgs),
     /// Measure what the engine does: a benchmark that cleans up
     Bench(BenchArgs),
     /// Start a run of a flow
@@ -202,6 +205,62 @@ fn flow_id(text: &str) -> Result<FlowId, String> {
         Ok(version) if version >= 1 && !slug.is_empty() => Ok(FlowId::new(slug, version)),
         _ => Err("name it as SLUG@VERSION, such as order@2".to_owned()),
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// text (the default), json, markdown, html
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
+    pub(crate) format: PlanFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    Text,
+    Json,
+    Markdown,
+    Html,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GraphArgs {
+    /// Flow: order, its highest version; order@1; not needed with --run
+    #[arg(value_name = "FLOW", required_unless_present = "run")]
+    pub(crate) flow: Option<String>,
+    /// svg (the default), mermaid, dot, html
+    #[arg(long, value_name = "FORMAT", default_value = "svg", hide_default_value = true, hide_possible_values = true)]
+    pub(crate) format: GraphFormat,
+    /// files (the default), migrations, live: whose definition
+    #[arg(
+        long,
+        value_name = "SIDE",
+        default_value = "files",
+        hide_default_value = true,
+        hide_possible_values = true,
+        conflicts_with = "run"
+    )]
+    pub(crate) from: GraphSide,
+    /// Draw how this run stands, from the live database
+    #[arg(long, value_name = "ID")]
+    pub(crate) run: Option<RunId>,
+    /// Write to this file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphFormat {
+    Svg,
+    Mermaid,
+    Dot,
+    Html,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphSide {
+    Files,
+    Migrations,
+    Live,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ use flowsmith::config::ConfigError;
 use flowsmith::database::{DatabaseError, Failure as DatabaseFailure, TargetError};
 use flowsmith::engine::detect::DetectError;
 use flowsmith::engine::install::InstallError;
+use flowsmith::graph::GraphError;
 use flowsmith::migration::{CompileError, FolderError, ReplayError};
 use flowsmith::operate::OperateError;
 use flowsmith::server::ServerError;
@@ -177,6 +178,16 @@ impl From<InstallError> for Failure {
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         Self::without_help(Exit::Failed, error.code(), error.to_string())
+    }
+}
+
+impl From<GraphError> for Failure {
+    fn from(error: GraphError) -> Self {
+        let exit = match &error {
+            GraphError::UnknownFlow { .. } | GraphError::OtherFlow { .. } => Exit::Usage,
+            GraphError::UnknownRun(_) => Exit::Failed,
+        };
+        Self::new(exit, error.code(), error.to_string(), error.help())
     }
 }
 

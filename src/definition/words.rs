@@ -82,7 +82,7 @@ pub(crate) fn suggest<'a>(written: &str, choices: impl Iterator<Item = &'a str> 
 }
 
 /// The choice that a typing mistake is most likely to have been.
-fn nearest<'a>(written: &str, choices: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(written: &str, choices: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let lower = written.to_lowercase();
     choices
         .map(|choice| {

@@ -201,7 +201,7 @@ impl Reader {
     }
 }
 
-fn unreadable(what: &str, value: &str) -> DatabaseError {
+pub(super) fn unreadable(what: &str, value: &str) -> DatabaseError {
     DatabaseError::new(Failure::Sql, format!("the database holds a {what} that flowsmith cannot read: {value}"))
         .with_hint("someone wrote to the tables directly, or the engine is newer than this flowsmith knows")
 }

@@ -1,5 +1,7 @@
-//! What a database holds: flows, steps and the ledger, read in one round trip.
+//! What a database holds: flows, steps and the ledger, read in one round trip; how a run stands, in another.
 
 mod introspect;
+mod run;
 
 pub use introspect::{Live, LiveShape, RunCounts, read, read_snapshot, run_counts};
+pub use run::{RunId, RunStates, RunStatus, StepProgress, StepStatus, run_states};

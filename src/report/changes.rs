@@ -27,15 +27,20 @@ impl From<&Change> for ChangeJson {
             flow: change.id().slug.clone(),
             version: change.id().version,
             database_slug: change.database_slug(),
-            action: match change {
-                Change::Create(_) => "create",
-                Change::Alter(_) => "alter",
-                Change::Drop(_) => "drop",
-            },
+            action: action(change),
             class: change.class(),
             summary: change.summary(),
             differences: differences(change),
         }
+    }
+}
+
+/// What happens to the flow, in a word.
+pub(super) fn action(change: &Change) -> &'static str {
+    match change {
+        Change::Create(_) => "create",
+        Change::Alter(_) => "alter",
+        Change::Drop(_) => "drop",
     }
 }
 

@@ -1,13 +1,16 @@
 //! Reports: results as text for people (with ANSI styles, which the terminal side strips where they are not wanted),
-//! as JSON for machines (versioned, with a schema under `schema/`) and as Markdown for pull requests.
+//! as JSON for machines (versioned, with a schema under `schema/`), as Markdown for pull requests and as HTML pages.
 
 mod bench;
 mod changes;
 mod doctor;
 mod drift;
 pub mod findings;
+mod graph_html;
 pub mod operate;
+mod page;
 mod plan;
+mod plan_html;
 mod status;
 mod style;
 
@@ -15,7 +18,9 @@ pub use bench::{bench_json, bench_text};
 pub use changes::{changes_text, counted};
 pub use doctor::{doctor_json, doctor_text};
 pub use drift::{drift_json, drift_markdown, drift_text};
+pub use graph_html::graph_html;
 pub use plan::{plan_json, plan_markdown, plan_text};
+pub use plan_html::plan_html;
 pub use status::{status_json, status_text};
 
 /// What a report is about: shown in its first line.

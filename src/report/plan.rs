@@ -22,17 +22,25 @@ pub fn plan_text(plan: &Plan, subject: &Subject) -> String {
         }
     }
     if plan.is_empty() {
-        let _ = writeln!(text, "{}", paint(GOOD, "No changes: the database holds what the files say."));
+        let _ = writeln!(text, "{}", paint(GOOD, summary(plan)));
     } else {
-        let refused = plan.changes.iter().filter(|planned| planned.hazards.iter().any(Hazard::refuses)).count();
-        let refusal = if refused == 0 { String::new() } else { format!(", {refused} of them refused as they stand") };
-        let _ = writeln!(text, "\n{}{refusal}.", counted(plan.changes.len(), "change"));
+        let _ = writeln!(text, "\n{}", summary(plan));
     }
     if !plan.unmanaged.is_empty() {
         let note = format!("Left alone, in no file: {}", plan.unmanaged.join(", "));
         let _ = writeln!(text, "{}", paint(DIM, note));
     }
     text
+}
+
+/// In a sentence.
+pub(super) fn summary(plan: &Plan) -> String {
+    if plan.is_empty() {
+        return "No changes: the database holds what the files say.".to_owned();
+    }
+    let refused = plan.changes.iter().filter(|planned| planned.hazards.iter().any(Hazard::refuses)).count();
+    let refusal = if refused == 0 { String::new() } else { format!(", {refused} of them refused as they stand") };
+    format!("{}{refusal}.", counted(plan.changes.len(), "change"))
 }
 
 #[derive(Serialize)]

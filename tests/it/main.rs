@@ -35,6 +35,7 @@ mod examples;
 mod faults;
 mod findings_docs;
 mod formats;
+mod graph;
 mod hazards;
 mod hostile_input;
 mod hostile_values;

@@ -35,7 +35,7 @@ const UNFOUNDED: &[(&str, &str)] = &[
     ("pgflow._hide(", "text type variable is not sanitized"),
     ("pgflow._prepare(", "text type variable is not sanitized"),
     ("pgflow._read(", "text type variable is not sanitized"),
-    ("pgflow._send(", "text type variable is not sanitized"),
+    ("pgflow._queue(", "text type variable is not sanitized"),
     // A notification is text in the end; `private` is for those who have a realtime.send of another kind.
     ("realtime.send(", "(cast \"jsonb\" value to \"text\" type)"),
     ("realtime.send(", "unused parameter \"private\""),

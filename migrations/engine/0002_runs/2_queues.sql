@@ -7,7 +7,7 @@
 -- Only where the caller's own rights are at work: whoever calls a function that runs with its owner's rights may have
 -- prepared something else under that name. There, the statement runs as it is.
 
--- The statement for a purpose, on these arguments: values as SQL, or $1 and $2 to prepare it. Columns are what this pgmq has:
+-- The statement for a purpose, on these arguments: values as SQL, or $1, $2 and so on to prepare it. Columns are what this pgmq has:
 -- headers came with 1.5, the time of the last reading later.
 create function pgflow._queue_sql(purpose text, queue_name text, variadic arguments text[]) returns text
 language plpgsql stable
@@ -42,11 +42,19 @@ begin
     return format(
       'update %s q set vt = clock_timestamp() + make_interval(secs => %s::integer) where q.msg_id = %s::bigint',
       queue, arguments[2], arguments[1]);
-  -- One message, visible so many seconds from now.
-  when 'send' then
+  -- Tasks with a message each, in the order given, visible so many seconds from now.
+  when 'queue' then
     return format(
-      'insert into %s (vt, message) values (clock_timestamp() + make_interval(secs => %s::integer), %s::jsonb) returning msg_id',
-      queue, arguments[2], arguments[1]);
+      'with sent as (insert into %1$s (vt, message) '
+      '  select clock_timestamp() + make_interval(secs => %6$s::integer), jsonb_build_object('
+      '    ''flow_slug'', %2$s::text, ''run_id'', g.run_id, ''step_slug'', g.step_slug, ''task_index'', g.task_index) '
+      '  from unnest(%3$s::uuid[], %4$s::text[], %5$s::integer[]) with ordinality g (run_id, step_slug, task_index, place) '
+      '  order by g.place returning msg_id) '
+      'insert into pgflow.step_tasks (flow_slug, run_id, step_slug, task_index, message_id, queued_at) '
+      'select %2$s::text, g.run_id, g.step_slug, g.task_index, g.message_id, clock_timestamp() '
+      'from rows from (unnest(%3$s::uuid[]), unnest(%4$s::text[]), unnest(%5$s::integer[]), '
+      '  unnest(array(select s.msg_id from sent s order by s.msg_id))) g (run_id, step_slug, task_index, message_id)',
+      queue, arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
   -- As pgmq.read does: the next visible messages, hidden for so many seconds.
   when 'read' then
     select coalesce(max(', last_read_at = clock_timestamp()'), '') into columns
@@ -81,7 +89,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   execute format('prepare %I as %s',
-    'pgflow_' || purpose || '_' || lower(queue_name), pgflow._queue_sql(purpose, queue_name, '$1', '$2'));
+    'pgflow_' || purpose || '_' || lower(queue_name), pgflow._queue_sql(purpose, queue_name, '$1', '$2', '$3', '$4', '$5'));
 end
 $$;
 
@@ -130,21 +138,20 @@ exception when invalid_sql_statement_name then
 end
 $$;
 
--- Sends a message, visible after so many seconds, and returns its id.
-create function pgflow._send(queue_name text, message jsonb, delay integer) returns bigint
+-- Queues tasks of one flow, in the order given, with messages that are visible after so many seconds.
+create function pgflow._queue(flow_slug text, run_ids uuid[], step_slugs text[], task_indexes integer[], delay integer) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  call constant text := pgflow._queue_call('send', queue_name, quote_literal(message), quote_literal(delay));
-  id   bigint;
+  call constant text := pgflow._queue_call(
+    'queue', flow_slug, quote_literal(flow_slug), quote_literal(run_ids), quote_literal(step_slugs), quote_literal(task_indexes),
+    quote_literal(delay));
 begin
-  execute call into id;
-  return id;
+  execute call;
 exception when invalid_sql_statement_name then
-  perform pgflow._prepare('send', queue_name);
-  execute call into id;
-  return id;
+  perform pgflow._prepare('queue', flow_slug);
+  execute call;
 end
 $$;
 

@@ -23,45 +23,50 @@ begin
 end
 $$;
 
--- Queues the tasks of steps that have just started, a message for each element, in one batch a queue and start delay, and
--- tells of it. A single task, which most calls have to send, goes the short way. retry_run leaves out the tasks that there
--- are already, which have completed.
-create function pgflow._send_tasks(started pgflow.step_states[], but_completed boolean default false) returns void
+-- Queues the tasks of steps that have just started, a message for each element, and tells of it. What most calls have to
+-- queue, single tasks of one flow with one start delay, goes the short way. retry_run leaves out the tasks that there are
+-- already, which have completed.
+create function pgflow._queue_tasks(started pgflow.step_states[], but_completed boolean default false) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  clock constant timestamptz := clock_timestamp();
-  one   pgflow.step_states;
-  delay integer;
+  batch record;
 begin
-  if cardinality(started) = 1 and started[1].initial_tasks = 1 then
-    one := started[1];
-    select coalesce(s.opt_start_delay, 0) into delay
-    from pgflow.steps s where s.flow_slug = one.flow_slug and s.step_slug = one.step_slug;
-    insert into pgflow.step_tasks (flow_slug, run_id, step_slug, message_id, queued_at)
-    select one.flow_slug, one.run_id, one.step_slug, pgflow._send(one.flow_slug, jsonb_build_object(
-      'flow_slug', one.flow_slug, 'run_id', one.run_id, 'step_slug', one.step_slug, 'task_index', 0), delay), clock;
+  select min(s.flow_slug) as flow_slug, min(s.start_delay) as start_delay, array_agg(s.run_id) as run_ids,
+         array_agg(s.step_slug) as step_slugs, array_agg(0) as task_indexes,
+         max(s.initial_tasks) = 1 and min(s.flow_slug) = max(s.flow_slug) and min(s.start_delay) = max(s.start_delay)
+         and not but_completed as is_simple
+    into batch
+  from (
+    select s.flow_slug, s.run_id, s.step_slug, s.initial_tasks, step.start_delay
+    from unnest(started) s
+    cross join lateral (
+      select coalesce(x.opt_start_delay, 0) as start_delay from pgflow.steps x
+      where x.flow_slug = s.flow_slug and x.step_slug = s.step_slug offset 0) step
+    order by s.run_id, s.step_slug
+  ) s;
+
+  if batch.is_simple then
+    perform pgflow._queue(batch.flow_slug, batch.run_ids, batch.step_slugs, batch.task_indexes, batch.start_delay);
   else
     -- Messages go out in the order of the slugs: steps in a row that have one delay are a batch.
-    with step as (
-      select s.flow_slug, s.run_id, s.step_slug, s.initial_tasks, coalesce(step.opt_start_delay, 0) as start_delay,
-             coalesce(step.opt_start_delay, 0) is distinct from lag(coalesce(step.opt_start_delay, 0)) over (
-               partition by s.flow_slug order by s.run_id, s.step_slug) as begins
-      from unnest(started) s
-      cross join lateral (
-        select x.opt_start_delay from pgflow.steps x
-        where x.flow_slug = s.flow_slug and x.step_slug = s.step_slug offset 0) step
-    ),
-    numbered as (
-      select s.*, count(*) filter (where s.begins) over (partition by s.flow_slug order by s.run_id, s.step_slug) as batch
-      from step s
-    ),
-    batch as (
-      select t.flow_slug, t.batch, min(t.start_delay) as start_delay, array_agg(t.run_id) as run_ids,
-             array_agg(t.step_slug) as step_slugs, array_agg(t.task_index) as task_indexes,
-             array_agg(jsonb_build_object(
-               'flow_slug', t.flow_slug, 'run_id', t.run_id, 'step_slug', t.step_slug, 'task_index', t.task_index)) as messages
+    for batch in
+      with step as (
+        select s.flow_slug, s.run_id, s.step_slug, s.initial_tasks, step.start_delay,
+               step.start_delay is distinct from lag(step.start_delay) over (
+                 partition by s.flow_slug order by s.run_id, s.step_slug) as begins
+        from unnest(started) s
+        cross join lateral (
+          select coalesce(x.opt_start_delay, 0) as start_delay from pgflow.steps x
+          where x.flow_slug = s.flow_slug and x.step_slug = s.step_slug offset 0) step
+      ),
+      numbered as (
+        select s.*, count(*) filter (where s.begins) over (partition by s.flow_slug order by s.run_id, s.step_slug) as batch
+        from step s
+      )
+      select t.flow_slug, min(t.start_delay) as start_delay, array_agg(t.run_id) as run_ids,
+             array_agg(t.step_slug) as step_slugs, array_agg(t.task_index) as task_indexes
       from (
         select s.flow_slug, s.batch, s.start_delay, s.run_id, s.step_slug, i.task_index
         from numbered s
@@ -73,21 +78,19 @@ begin
       ) t
       group by t.flow_slug, t.batch
       order by t.flow_slug, t.batch
-    )
-    insert into pgflow.step_tasks (flow_slug, run_id, step_slug, task_index, message_id, queued_at)
-    select b.flow_slug, sent.run_id, sent.step_slug, sent.task_index, sent.message_id, clock
-    from batch b
-    cross join lateral rows from (
-      pgmq.send_batch(b.flow_slug, b.messages, b.start_delay), unnest(b.run_ids), unnest(b.step_slugs), unnest(b.task_indexes)
-    ) sent (message_id, run_id, step_slug, task_index);
+    loop
+      perform pgflow._queue(batch.flow_slug, batch.run_ids, batch.step_slugs, batch.task_indexes, batch.start_delay);
+    end loop;
   end if;
 
-  perform realtime.send(
-    jsonb_build_object(
-      'event_type', 'step:started', 'run_id', s.run_id, 'step_slug', s.step_slug, 'status', s.status,
-      'started_at', s.started_at, 'remaining_tasks', s.remaining_tasks, 'remaining_deps', s.remaining_deps),
-    'step:' || s.step_slug || ':started', 'pgflow:run:' || s.run_id, false)
-  from (select s.* from unnest(started) s order by s.run_id, s.step_slug) s;
+  if pgflow._tells() then
+    perform realtime.send(
+      jsonb_build_object(
+        'event_type', 'step:started', 'run_id', s.run_id, 'step_slug', s.step_slug, 'status', s.status,
+        'started_at', s.started_at, 'remaining_tasks', s.remaining_tasks, 'remaining_deps', s.remaining_deps),
+      'step:' || s.step_slug || ':started', 'pgflow:run:' || s.run_id, false)
+    from (select s.* from unnest(started) s order by s.run_id, s.step_slug) s;
+  end if;
 end
 $$;
 
@@ -116,12 +119,14 @@ begin
     select x.step_index from pgflow.steps x
     where x.flow_slug = (c.state).flow_slug and x.step_slug = (c.state).step_slug offset 0) step;
 
-  perform realtime.send(
-    jsonb_build_object(
-      'event_type', 'step:completed', 'run_id', s.run_id, 'step_slug', s.step_slug, 'status', s.status, 'output', s.output,
-      'started_at', s.started_at, 'completed_at', s.completed_at, 'remaining_tasks', 0, 'remaining_deps', 0),
-    'step:' || s.step_slug || ':completed', 'pgflow:run:' || s.run_id, false)
-  from unnest(completed) s;
+  if pgflow._tells() then
+    perform realtime.send(
+      jsonb_build_object(
+        'event_type', 'step:completed', 'run_id', s.run_id, 'step_slug', s.step_slug, 'status', s.status, 'output', s.output,
+        'started_at', s.started_at, 'completed_at', s.completed_at, 'remaining_tasks', 0, 'remaining_deps', 0),
+      'step:' || s.step_slug || ':completed', 'pgflow:run:' || s.run_id, false)
+    from unnest(completed) s;
+  end if;
   return completed;
 end
 $$;
@@ -161,14 +166,16 @@ begin
     select x.step_index from pgflow.steps x
     where x.flow_slug = (c.state).flow_slug and x.step_slug = (c.state).step_slug offset 0) step;
 
-  perform realtime.send(
-    jsonb_build_object(
-      'event_type', 'step:skipped', 'run_id', s.run_id, 'step_slug', s.step_slug, 'status', s.status,
-      'skip_reason', s.skip_reason, 'skipped_at', s.skipped_at)
-    || case when s.skip_reason = 'handler_failed' then jsonb_build_object('error_message', s.error_message)
-            else jsonb_build_object('flow_slug', s.flow_slug) end,
-    'step:' || s.step_slug || ':skipped', 'pgflow:run:' || s.run_id, false)
-  from unnest(skipped) s;
+  if pgflow._tells() then
+    perform realtime.send(
+      jsonb_build_object(
+        'event_type', 'step:skipped', 'run_id', s.run_id, 'step_slug', s.step_slug, 'status', s.status,
+        'skip_reason', s.skip_reason, 'skipped_at', s.skipped_at)
+      || case when s.skip_reason = 'handler_failed' then jsonb_build_object('error_message', s.error_message)
+              else jsonb_build_object('flow_slug', s.flow_slug) end,
+      'step:' || s.step_slug || ':skipped', 'pgflow:run:' || s.run_id, false)
+    from unnest(skipped) s;
+  end if;
   return skipped;
 end
 $$;
@@ -197,11 +204,13 @@ begin
   if is_violation then
     perform pgflow._send_run_failed(run);
   end if;
-  perform realtime.send(
-    jsonb_build_object(
-      'event_type', 'step:failed', 'run_id', state.run_id, 'step_slug', state.step_slug, 'status', state.status,
-      'error_message', state.error_message, 'failed_at', state.failed_at),
-    'step:' || state.step_slug || ':failed', 'pgflow:run:' || state.run_id, false);
+  if pgflow._tells() then
+    perform realtime.send(
+      jsonb_build_object(
+        'event_type', 'step:failed', 'run_id', state.run_id, 'step_slug', state.step_slug, 'status', state.status,
+        'error_message', state.error_message, 'failed_at', state.failed_at),
+      'step:' || state.step_slug || ':failed', 'pgflow:run:' || state.run_id, false);
+  end if;
   if not is_violation then
     perform pgflow._send_run_failed(run, jsonb_build_object('error_message', error));
   end if;

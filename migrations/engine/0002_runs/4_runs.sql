@@ -6,11 +6,13 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform realtime.send(
-    jsonb_build_object(
-      'event_type', 'run:started', 'run_id', run.run_id, 'flow_slug', run.flow_slug, 'input', run.input,
-      'status', run.status, 'remaining_steps', run.remaining_steps, 'started_at', run.started_at),
-    'run:started', 'pgflow:run:' || run.run_id, false);
+  if pgflow._tells() then
+    perform realtime.send(
+      jsonb_build_object(
+        'event_type', 'run:started', 'run_id', run.run_id, 'flow_slug', run.flow_slug, 'input', run.input,
+        'status', run.status, 'remaining_steps', run.remaining_steps, 'started_at', run.started_at),
+      'run:started', 'pgflow:run:' || run.run_id, false);
+  end if;
 end
 $$;
 
@@ -20,11 +22,13 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform realtime.send(
-    jsonb_build_object(
-      'event_type', 'run:failed', 'run_id', run.run_id, 'flow_slug', run.flow_slug, 'status', run.status,
-      'failed_at', run.failed_at) || more,
-    'run:failed', 'pgflow:run:' || run.run_id, false);
+  if pgflow._tells() then
+    perform realtime.send(
+      jsonb_build_object(
+        'event_type', 'run:failed', 'run_id', run.run_id, 'flow_slug', run.flow_slug, 'status', run.status,
+        'failed_at', run.failed_at) || more,
+      'run:failed', 'pgflow:run:' || run.run_id, false);
+  end if;
 end
 $$;
 
@@ -34,27 +38,13 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform realtime.send(
-    jsonb_build_object(
-      'event_type', 'run:completed', 'run_id', run.run_id, 'flow_slug', run.flow_slug, 'status', run.status,
-      'output', run.output, 'completed_at', run.completed_at),
-    'run:completed', 'pgflow:run:' || run.run_id, false);
-end
-$$;
-
--- What a run whose steps are all done has for output: that of each leaf that completed; null of a flow without steps.
-create function pgflow._run_output(run_id uuid, flow_slug text) returns jsonb
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return (
-    select coalesce(jsonb_object_agg(s.step_slug, s.output) filter (where s.status = 'completed'),
-                    case when count(*) > 0 then '{}'::jsonb end)
-    from pgflow.step_states s
-    where s.run_id = _run_output.run_id
-      and not exists (
-        select from pgflow.deps d where d.flow_slug = _run_output.flow_slug and d.dep_slug = s.step_slug offset 0));
+  if pgflow._tells() then
+    perform realtime.send(
+      jsonb_build_object(
+        'event_type', 'run:completed', 'run_id', run.run_id, 'flow_slug', run.flow_slug, 'status', run.status,
+        'output', run.output, 'completed_at', run.completed_at),
+      'run:completed', 'pgflow:run:' || run.run_id, false);
+  end if;
 end
 $$;
 
@@ -79,8 +69,8 @@ begin
 end
 $$;
 
--- Counts steps that are done: done[i] more of run_ids[i], which the caller holds. A started run that has none left
--- completes; its output has that of each leaf that completed.
+-- Counts steps that are done: done[i] more of run_ids[i], which the caller holds. A started run that has none left completes;
+-- its output has that of each leaf that completed, and is null where the run has no leaf.
 create function pgflow._settle_runs(run_ids uuid[], done integer[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -88,23 +78,32 @@ as $$
 declare
   completed pgflow.runs[];
 begin
-  with counted as (
-    select c.run_id, sum(c.steps)::integer as steps from unnest(run_ids, done) c (run_id, steps) group by c.run_id
-  ),
-  changed as (
+  with changed as (
     update pgflow.runs r
-    set remaining_steps = r.remaining_steps - c.steps,
-        status          = case when r.status = 'started' and r.remaining_steps = c.steps then 'completed' else r.status end,
-        completed_at    = case when r.status = 'started' and r.remaining_steps = c.steps
-                               then greatest(clock_timestamp(), r.started_at) end,
-        output          = case when r.status = 'started' and r.remaining_steps = c.steps
-                               then pgflow._run_output(r.run_id, r.flow_slug) end
-    from counted c
-    cross join lateral (select x.ctid from pgflow.runs x where x.run_id = c.run_id offset 0) place
+    set remaining_steps = r.remaining_steps - place.steps,
+        status          = case when place.ends then 'completed' else r.status end,
+        completed_at    = case when place.ends then greatest(clock_timestamp(), r.started_at) end,
+        output          = place.output
+    from (
+      select x.ctid, c.steps, x.ends, case when x.ends then (
+          select coalesce(jsonb_object_agg(s.step_slug, s.output) filter (where s.status = 'completed'),
+                          case when count(*) > 0 then '{}'::jsonb end)
+          from pgflow.step_states s
+          where s.run_id = c.run_id
+            and not exists (select from pgflow.deps d where d.flow_slug = x.flow_slug and d.dep_slug = s.step_slug offset 0)
+        ) end as output
+      from (
+        select c.run_id, sum(c.steps)::integer as steps from unnest(run_ids, done) c (run_id, steps) group by c.run_id
+      ) c
+      cross join lateral (
+        select y.ctid, y.flow_slug, y.status = 'started' and y.remaining_steps = c.steps as ends
+        from pgflow.runs y where y.run_id = c.run_id offset 0) x
+      offset 0
+    ) place
     where r.ctid = place.ctid
     returning r as run
   )
-  select array_agg(c.run) filter (where (c.run).status = 'completed') into completed from changed c;
+  select array_agg(c.run) filter (where (c.run).status = 'completed' and pgflow._tells()) into completed from changed c;
 
   if completed is not null then
     perform pgflow._send_run_completed(r) from unnest(completed) r;
@@ -112,24 +111,31 @@ begin
 end
 $$;
 
--- Counts one step that is done, as _settle_runs does, of a run that the caller holds: what most calls have to count.
+-- Counts one step that is done, as _settle_runs does, and takes its run: what most calls have to count.
 create function pgflow._settle_run(run_id uuid) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  run pgflow.runs;
+  is_last boolean;
+  run     pgflow.runs;
 begin
-  select r.* into run from pgflow.runs r where r.run_id = _settle_run.run_id;
-  if run.status = 'started' and run.remaining_steps = 1 then
+  select r.status = 'started' and r.remaining_steps = 1 into is_last
+  from pgflow.runs r where r.run_id = _settle_run.run_id for no key update;
+  if is_last then
     update pgflow.runs r
     set remaining_steps = 0, status = 'completed', completed_at = greatest(clock_timestamp(), r.started_at),
-        output = pgflow._run_output(run.run_id, run.flow_slug)
-    where r.run_id = run.run_id
+        output = (
+          select coalesce(jsonb_object_agg(s.step_slug, s.output) filter (where s.status = 'completed'),
+                          case when count(*) > 0 then '{}'::jsonb end)
+          from pgflow.step_states s
+          where s.run_id = _settle_run.run_id
+            and not exists (select from pgflow.deps d where d.flow_slug = r.flow_slug and d.dep_slug = s.step_slug offset 0))
+    where r.run_id = _settle_run.run_id
     returning r.* into run;
     perform pgflow._send_run_completed(run);
   else
-    update pgflow.runs r set remaining_steps = r.remaining_steps - 1 where r.run_id = run.run_id;
+    update pgflow.runs r set remaining_steps = r.remaining_steps - 1 where r.run_id = _settle_run.run_id;
   end if;
 end
 $$;

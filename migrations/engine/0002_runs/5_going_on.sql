@@ -177,7 +177,7 @@ begin
   end if;
 
   if started is not null then
-    perform pgflow._send_tasks(started);
+    perform pgflow._queue_tasks(started);
   end if;
   if run_ids is not null then
     perform pgflow._settle_runs(run_ids, done);
@@ -192,66 +192,66 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform realtime.send(
-    jsonb_build_object(
-      'event_type', 'step:completed', 'run_id', state.run_id, 'step_slug', state.step_slug, 'status', state.status,
-      'output', state.output, 'completed_at', state.completed_at),
-    'step:' || state.step_slug || ':completed', 'pgflow:run:' || state.run_id, false);
+  if pgflow._tells() then
+    perform realtime.send(
+      jsonb_build_object(
+        'event_type', 'step:completed', 'run_id', state.run_id, 'step_slug', state.step_slug, 'status', state.status,
+        'output', state.output, 'completed_at', state.completed_at),
+      'step:' || state.step_slug || ':completed', 'pgflow:run:' || state.run_id, false);
+  end if;
 end
 $$;
 
--- What follows when a step has just completed: its event, its dependents, its run, which is taken. Where the run has failed in
--- this moment, only the counters go on. Returns the runs that a condition has failed.
-create function pgflow._finish_one(completed pgflow.step_states, has_dependents boolean) returns uuid[]
+-- What follows when a step that has dependents has just completed, its event having been sent: they are told, and its run, which
+-- is taken. Where the run has failed in this moment, only the counters go on. Returns the runs that a condition has failed.
+create function pgflow._finish_one(completed pgflow.step_states) returns uuid[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  running boolean;
-  ready   pgflow.step_states[];
-  started pgflow.step_states[];
+  running  boolean;
+  released record;
 begin
   select r.status = 'started' into running from pgflow.runs r where r.run_id = completed.run_id for no key update;
-  perform pgflow._send_step_completed(completed);
-  if has_dependents then
-    select r.ready, r.started into ready, started
-    from pgflow._release(array[completed], case when running then array[completed.run_id] end) r;
+  released := pgflow._release(array[completed], case when running then array[completed.run_id] end);
+  if running and released.ready is not null then
+    return pgflow._go_on(released.ready, released.started, array[completed.run_id], array[1]);
   end if;
-  if running and ready is not null then
-    return pgflow._go_on(ready, started, array[completed.run_id], array[1]);
-  end if;
-  if started is not null then
-    perform pgflow._send_tasks(started);
+  if released.started is not null then
+    perform pgflow._queue_tasks(released.started);
   end if;
   perform pgflow._settle_run(completed.run_id);
   return null;
 end
 $$;
 
--- The same for many steps.
-create function pgflow._finish(completed pgflow.step_states[]) returns uuid[]
+-- The same for many steps: run_ids names the run of each, `releasing` are those that have dependents.
+create function pgflow._finish(run_ids uuid[], releasing pgflow.step_states[]) returns uuid[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  running uuid[];
-  ready   pgflow.step_states[];
-  started pgflow.step_states[];
+  done     constant integer[] := array_fill(1, array[cardinality(run_ids)]);
+  running  uuid[];
+  released record;
+  ready    pgflow.step_states[];
 begin
   running := array(
     select r.run_id
-    from (select distinct s.run_id from unnest(completed) s order by s.run_id) held
+    from (select distinct c.run_id from unnest(run_ids) c (run_id) order by c.run_id) held
     cross join lateral (
       select x.run_id, x.status from pgflow.runs x where x.run_id = held.run_id for no key update offset 0) r
     where r.status = 'started');
 
-  perform pgflow._send_step_completed(s) from unnest(completed) s;
-
-  select r.ready, r.started into ready, started from pgflow._release(completed, running) r;
-  if ready is not null then
-    ready := (select array_agg(r) from unnest(ready) r where r.run_id = any (running));
+  if releasing is null then
+    perform pgflow._settle_runs(run_ids, done);
+    return null;
   end if;
-  return pgflow._go_on(ready, started, array_agg(s.run_id), array_agg(1)) from unnest(completed) s;
+  released := pgflow._release(releasing, running);
+  if released.ready is not null then
+    ready := (select array_agg(r) from unnest(released.ready) r where r.run_id = any (running));
+  end if;
+  return pgflow._go_on(ready, released.started, run_ids, done);
 end
 $$;
 

@@ -81,7 +81,14 @@ begin
     end if;
   end if;
   if state.status = 'completed' then
-    failed := pgflow._finish_one(state, has_dependents);
+    if pgflow._tells() then
+      perform pgflow._send_step_completed(state);
+    end if;
+    if has_dependents then
+      failed := pgflow._finish_one(state);
+    else
+      perform pgflow._settle_run(state.run_id);
+    end if;
   end if;
   if failed is null then
     perform pgflow._archive(task.flow_slug, array[task.message_id]);
@@ -114,8 +121,8 @@ declare
   place    bigint;
   task     pgflow.step_tasks;
   refused  pgflow.step_tasks[];
-  changed  pgflow.step_tasks[];
-  finished pgflow.step_states[];
+  changed  record;
+  finished record;
   failed   uuid[];
 begin
   if (cardinality(run_ids), cardinality(run_ids), cardinality(run_ids))
@@ -195,26 +202,32 @@ begin
     set status = 'completed', output = completable.output, completed_at = greatest(clock, t.started_at)
     from completable
     where t.ctid = completable.place and t.status = 'started'
-    returning t as task
+    returning t.flow_slug, t.run_id, t.step_slug, t.message_id
   )
-  select array_agg(d.task) into changed from done d;
+  select count(*) as tasks, array_agg(d.flow_slug) as flow_slugs, array_agg(d.run_id) as run_ids,
+         array_agg(d.step_slug) as step_slugs, array_agg(d.message_id) as message_ids
+    into changed
+  from done d;
 
-  if cardinality(changed) is distinct from cardinality(run_ids) then
+  if changed.tasks < cardinality(run_ids) then
     perform pgflow._archive_late(g.run_id, g.step_slug, g.task_index)
     from unnest(run_ids, step_slugs, task_indexes) g (run_id, step_slug, task_index);
   end if;
 
-  if changed is not null then
+  if changed.tasks > 0 then
     -- Two statements, so that the second sees what the first waited for: the outputs of tasks and the counters.
     perform s.run_id
-    from (select distinct t.run_id, t.step_slug from unnest(changed) t order by t.run_id, t.step_slug) step
+    from (
+      select distinct t.run_id, t.step_slug from unnest(changed.run_ids, changed.step_slugs) t (run_id, step_slug)
+      order by t.run_id, t.step_slug) step
     cross join lateral (
       select x.run_id from pgflow.step_states x
       where x.run_id = step.run_id and x.step_slug = step.step_slug for no key update offset 0) s;
 
+    -- Only states that events or dependents need are taken along whole.
     with told as (
       update pgflow.step_states s
-      set remaining_tasks = s.remaining_tasks - counted.tasks,
+      set remaining_tasks = s.remaining_tasks - place.tasks,
           status          = case when place.finishes then 'completed' else s.status end,
           completed_at    = case when place.finishes then greatest(clock, s.started_at) end,
           output          = case
@@ -225,28 +238,44 @@ begin
               select t.output
               from pgflow.step_tasks t where t.run_id = s.run_id and t.step_slug = s.step_slug and t.task_index = 0) end
       from (
-        select t.flow_slug, t.run_id, t.step_slug, count(*)::integer as tasks
-        from unnest(changed) t group by t.flow_slug, t.run_id, t.step_slug
-      ) counted
-      cross join lateral (
-        select x.ctid, x.status = 'started' and x.remaining_tasks = counted.tasks as finishes, step.step_type
-        from pgflow.step_states x
+        select x.ctid, counted.tasks, x.status = 'started' and x.remaining_tasks = counted.tasks as finishes, step.step_type,
+               exists (
+                 select from pgflow.deps y
+                 where y.flow_slug = counted.flow_slug and y.dep_slug = counted.step_slug offset 0) as has_dependents
+        from (
+          select t.flow_slug, t.run_id, t.step_slug, count(*)::integer as tasks
+          from unnest(changed.flow_slugs, changed.run_ids, changed.step_slugs) t (flow_slug, run_id, step_slug)
+          group by t.flow_slug, t.run_id, t.step_slug
+        ) counted
+        cross join lateral (
+          select y.ctid, y.status, y.remaining_tasks from pgflow.step_states y
+          where y.run_id = counted.run_id and y.step_slug = counted.step_slug offset 0) x
         cross join lateral (
           select y.step_type from pgflow.steps y
           where y.flow_slug = counted.flow_slug and y.step_slug = counted.step_slug offset 0) step
-        where x.run_id = counted.run_id and x.step_slug = counted.step_slug offset 0) place
+        offset 0
+      ) place
       where s.ctid = place.ctid
-      returning s as state
+      returning s as state, s.run_id, place.finishes, place.has_dependents
     )
-    select array_agg(t.state) filter (where (t.state).status = 'completed') into finished from told t;
-    if finished is not null then
-      failed := pgflow._finish(finished);
+    select array_agg(t.run_id) as run_ids, array_agg(t.state) filter (where pgflow._tells()) as told,
+           array_agg(t.state) filter (where t.has_dependents) as releasing
+      into finished
+    from told t where t.finishes;
+    if finished.run_ids is not null then
+      perform pgflow._send_step_completed(s) from unnest(finished.told::pgflow.step_states[]) s;
+      failed := pgflow._finish(finished.run_ids, finished.releasing);
     end if;
   end if;
 
   perform pgflow._archive_with_runs(
     t.flow_slug, array_agg(t.message_id), failed || array(select r.run_id from unnest(refused) r))
-  from unnest(changed || refused) t group by t.flow_slug order by t.flow_slug;
+  from (
+    select c.flow_slug, c.message_id from unnest(changed.flow_slugs, changed.message_ids) c (flow_slug, message_id)
+    union all
+    select r.flow_slug, r.message_id from unnest(refused) r
+  ) t
+  group by t.flow_slug order by t.flow_slug;
 
   return query
   select t.*

@@ -152,7 +152,7 @@ begin
   )
   select array_agg(t.state) into started from told t;
   if started is not null then
-    perform pgflow._send_tasks(started, but_completed => true);
+    perform pgflow._queue_tasks(started, but_completed => true);
   end if;
 
   select array_agg(s) into ready

@@ -7,6 +7,7 @@ pub(super) mod compile;
 pub(super) mod doctor;
 pub(super) mod drift;
 pub(super) mod explain;
+pub(super) mod graph;
 pub(super) mod init;
 pub(super) mod install;
 pub(super) mod operate;

@@ -7,16 +7,16 @@ use flowsmith::ledger::Status;
 use flowsmith::live::{read_snapshot, run_counts};
 use flowsmith::migration::{Folder, deletions};
 use flowsmith::plan::{changes, plan};
-use flowsmith::report::{plan_json, plan_markdown, plan_text};
+use flowsmith::report::{plan_html, plan_json, plan_markdown, plan_text};
 
-use crate::cli::args::{ReportArgs, ReportFormat};
+use crate::cli::args::{PlanArgs, PlanFormat};
 use crate::cli::command::check::{self, note_triggers};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::project::Project;
 use crate::cli::session::Place;
 
-pub(crate) async fn run(args: &ReportArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(args: &PlanArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     let checking = check::start(project)?;
     let folder = Folder::read(&project.migrations)?;
     let place = Place::find(project, output)?;
@@ -33,9 +33,10 @@ pub(crate) async fn run(args: &ReportArgs, project: &Project, output: &Output) -
     let plan = plan(changes, unmanaged, &runs, shape.conditions);
     let subject = session.subject();
     output.report(&match args.format {
-        ReportFormat::Text => plan_text(&plan, &subject),
-        ReportFormat::Json => plan_json(&plan, &subject),
-        ReportFormat::Markdown => plan_markdown(&plan, &subject),
+        PlanFormat::Text => plan_text(&plan, &subject),
+        PlanFormat::Json => plan_json(&plan, &subject),
+        PlanFormat::Markdown => plan_markdown(&plan, &subject),
+        PlanFormat::Html => plan_html(&plan, &subject),
     });
     note_triggers(&checked.declared_triggers, output);
     Ok(if plan.is_refused() {

@@ -1,0 +1,84 @@
+//! A graph as a Mermaid flowchart, which GitHub, GitLab and many wikis draw.
+
+use std::fmt::Write as _;
+
+use super::{Graph, Mark, Node, words};
+use crate::live::StepStatus;
+
+/// Classes of steps. Text stays readable on each in light and dark themes, since they set it too.
+const CLASSES: [(&str, &str); 8] = [
+    ("added", "fill:#eefaf1,stroke:#15803d,stroke-width:2px,color:#1f2733"),
+    ("removed", "fill:#fff0ef,stroke:#c01c1c,stroke-width:2px,stroke-dasharray:3 3,color:#1f2733"),
+    ("changed", "fill:#fff8e8,stroke:#a85a05,stroke-width:2px,color:#1f2733"),
+    ("created", "fill:#ffffff,stroke:#aab4c2,stroke-dasharray:2 3,color:#55606f"),
+    ("started", "fill:#edf3ff,stroke:#1d4ed8,stroke-width:2px,color:#1f2733"),
+    ("completed", "fill:#eefaf1,stroke:#15803d,color:#1f2733"),
+    ("failed", "fill:#fff0ef,stroke:#c01c1c,stroke-width:3px,color:#1f2733"),
+    ("skipped", "fill:#f1f3f5,stroke:#98a2b0,stroke-dasharray:9 4,color:#55606f"),
+];
+
+/// Writes a graph as a Mermaid flowchart: maps have double sides, conditional steps six corners.
+pub fn mermaid(graph: &Graph) -> String {
+    let mut text = format!("---\ntitle: {}\n---\nflowchart LR\n", quoted_title(&graph.title));
+    for (place, node) in graph.nodes.iter().enumerate() {
+        let (open, close) = match (node.is_conditional, node.is_map) {
+            (true, _) => ("{{", "}}"),
+            (false, true) => ("[[", "]]"),
+            (false, false) => ("(", ")"),
+        };
+        let class = class(node).map(|class| format!(":::{class}")).unwrap_or_default();
+        let _ = writeln!(text, "  s{place}{open}\"{}\"{close}{class}", label(node));
+    }
+    for (place, edge) in graph.edges.iter().enumerate() {
+        let arrow = if edge.mark == Mark::Removed { "-.->" } else { "-->" };
+        let _ = writeln!(text, "  s{} {arrow} s{}", edge.from, edge.to);
+        let colour = match edge.mark {
+            Mark::Same | Mark::Changed => continue,
+            Mark::Added => "#15803d",
+            Mark::Removed => "#c01c1c",
+        };
+        let _ = writeln!(text, "  linkStyle {place} stroke:{colour},stroke-width:2px");
+    }
+    for (name, style) in CLASSES {
+        if graph.nodes.iter().any(|node| class(node) == Some(name)) {
+            let _ = writeln!(text, "  classDef {name} {style}");
+        }
+    }
+    text
+}
+
+fn class(node: &Node) -> Option<&'static str> {
+    match (node.mark, node.status) {
+        (Mark::Same, status) => status.map(StepStatus::as_str),
+        (mark, _) => Some(mark.as_str()),
+    }
+}
+
+fn label(node: &Node) -> String {
+    let sign = node.mark.sign().map(|sign| format!("{sign} ")).unwrap_or_default();
+    let mut lines = vec![format!("<b>{}</b>", escaped(&format!("{sign}{}", node.slug)))];
+    lines.extend(node.rows.iter().map(|row| escaped(&words::label(&row.text))));
+    lines.join("<br/>")
+}
+
+/// Everything but letters, digits and what no version of Mermaid takes for more than text is written as the number of
+/// its character.
+fn escaped(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            ' ' | '.' | ',' | '/' | '-' | '=' | '(' | ')' => result.push(c),
+            c if c.is_alphanumeric() => result.push(c),
+            c if c.is_control() => result.push(' '),
+            c => {
+                let _ = write!(result, "#{};", u32::from(c));
+            }
+        }
+    }
+    result
+}
+
+/// The title stands in YAML.
+fn quoted_title(title: &str) -> String {
+    serde_json::Value::from(title).to_string()
+}

@@ -1,0 +1,83 @@
+//! The picture of a run: the definition, coloured by how each step stands.
+
+use super::words::elapsed;
+use super::{Graph, Icon, Row};
+use crate::catalog::Flow;
+use crate::live::{RunStates, RunStatus, StepProgress, StepStatus};
+
+impl Graph {
+    /// A run of a flow.
+    pub fn of_run(flow: &Flow, run: &RunStates) -> Self {
+        let mut graph = Self::of_flow(flow);
+        graph.facts.extend([format!("run {}", run.run_id), fact(run)]);
+        for node in &mut graph.nodes {
+            match run.steps.get(&node.slug) {
+                Some(step) => {
+                    node.status = Some(step.status);
+                    let tasks = step.tasks.filter(|tasks| *tasks > 1 && step.status != StepStatus::Created);
+                    node.progress = tasks.map(|tasks| (step.completed, tasks));
+                    node.rows.splice(0..0, rows(step));
+                    node.notes.extend(notes(step));
+                }
+                // The step came into the flow by hand, after the run had started.
+                None => node.notes.push("not in this run".to_owned()),
+            }
+        }
+        graph
+    }
+}
+
+fn fact(run: &RunStates) -> String {
+    let took = elapsed(run.seconds);
+    let how = match run.status {
+        RunStatus::Started => format!("started {took} ago"),
+        RunStatus::Completed | RunStatus::Failed => format!("{} after {took}", run.status.as_str()),
+    };
+    let done = run.steps.values().filter(|step| step.status.is_terminal()).count();
+    format!("{how}, {done} of {} steps done", run.steps.len())
+}
+
+fn rows(step: &StepProgress) -> Vec<Row> {
+    let mut text = step.status.as_str().to_owned();
+    match step.status {
+        StepStatus::Created => {
+            let steps = if step.remaining_deps == 1 { "step" } else { "steps" };
+            text = format!("waits for {} {steps}", step.remaining_deps);
+        }
+        StepStatus::Skipped => {
+            if let Some(reason) = &step.skip_reason {
+                text.push_str(&format!(": {}", reason.replace('_', " ")));
+            }
+        }
+        StepStatus::Started | StepStatus::Completed | StepStatus::Failed => {
+            match step.tasks {
+                Some(0) => text.push_str(", no tasks"),
+                Some(tasks @ 2..) if step.status == StepStatus::Completed => text.push_str(&format!(", {tasks} tasks")),
+                Some(tasks @ 2..) => text.push_str(&format!(", {} of {tasks} tasks", step.completed)),
+                _ => {}
+            }
+            match step.seconds.map(elapsed) {
+                Some(took) if step.status == StepStatus::Started => text.push_str(&format!(", {took}")),
+                Some(took) => text.push_str(&format!(" in {took}")),
+                None => {}
+            }
+        }
+    }
+    let mut rows = vec![Row::new(Icon::Status(step.status), text)];
+    if step.attempts > 1 {
+        let most = if step.tasks.is_some_and(|tasks| tasks > 1) { "up to " } else { "" };
+        rows.push(Row::new(Icon::Retry, format!("{most}{} attempts so far", step.attempts)));
+    }
+    // An error that an attempt after it made good is history.
+    let error = step.error.as_ref().filter(|_| step.status != StepStatus::Completed);
+    rows.extend(error.map(|error| Row::new(Icon::Error, error)));
+    rows
+}
+
+fn notes(step: &StepProgress) -> Vec<String> {
+    let StepProgress { queued, running, completed, failed, .. } = step;
+    let counted = [("queued", queued), ("started", running), ("completed", completed), ("failed", failed)];
+    let counted: Vec<_> =
+        counted.iter().filter(|(_, count)| **count > 0).map(|(word, count)| format!("{count} {word}")).collect();
+    if counted.is_empty() { Vec::new() } else { vec![format!("tasks: {}", counted.join(", "))] }
+}

@@ -1,0 +1,39 @@
+//! A flow or a run as a page.
+
+use serde::Serialize;
+
+use super::page;
+use crate::graph::{Graph, Style, svg};
+
+#[derive(Serialize)]
+struct Page<'a> {
+    title: &'a str,
+    facts: &'a [String],
+    picture: String,
+    has_status: bool,
+    steps: Vec<StepLine<'a>>,
+}
+
+#[derive(Serialize)]
+struct StepLine<'a> {
+    slug: &'a str,
+    status: &'static str,
+    lines: Vec<&'a str>,
+}
+
+/// For browsers: the picture, and the same in a table, which screen readers read and people search.
+pub fn graph_html(graph: &Graph) -> String {
+    let steps = graph.nodes.iter().map(|node| StepLine {
+        slug: &node.slug,
+        status: node.status.map_or("not in this run", |status| status.as_str()),
+        lines: node.rows.iter().map(|row| row.text.as_str()).chain(node.notes.iter().map(String::as_str)).collect(),
+    });
+    let context = Page {
+        title: &graph.title,
+        facts: &graph.facts,
+        picture: svg(graph, Style { id: "flow", alone: false }),
+        has_status: graph.nodes.iter().any(|node| node.status.is_some()),
+        steps: steps.collect(),
+    };
+    page::render("graph.html", &context)
+}

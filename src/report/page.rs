@@ -1,0 +1,39 @@
+//! Pages: one HTML file each, with everything in it.
+
+use std::sync::LazyLock;
+
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use serde::Serialize;
+
+use crate::graph::{STYLE, escaped};
+
+static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut templates = Environment::new();
+    templates.set_undefined_behavior(UndefinedBehavior::Strict);
+    templates.set_auto_escape_callback(|_| AutoEscape::Html);
+    // The same as in pictures, which also shows what would turn the direction of a text.
+    templates.set_formatter(|out, state, value| match value.as_str().filter(|_| !value.is_safe()) {
+        Some(text) => out.write_str(&escaped(text)).map_err(Into::into),
+        None => minijinja::escape_formatter(out, state, value),
+    });
+    for (name, text) in [
+        ("page.html", include_str!("../../templates/html/page.html")),
+        ("graph.html", include_str!("../../templates/html/graph.html")),
+        ("plan.html", include_str!("../../templates/html/plan.html")),
+    ] {
+        templates
+            .add_template(name, text)
+            .expect("the templates in the binary are well-formed, as the tests render them");
+    }
+    templates.add_global("styles", format!("{}{STYLE}", include_str!("../../templates/html/page.css")));
+    templates
+});
+
+/// A page from its template.
+pub(super) fn render(template: &str, context: &impl Serialize) -> String {
+    TEMPLATES
+        .get_template(template)
+        .and_then(|template| template.render(Serde(context)))
+        .expect("each template reads fields that its context has, as the tests render them")
+}

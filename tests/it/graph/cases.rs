@@ -1,0 +1,164 @@
+//! Every folder under `tests/cases/graph` is a picture, in each format. `UPDATE=1 cargo test graph` writes the
+//! expectations anew; look at the pictures then.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use flowsmith::graph::{Graph, dot, mermaid};
+use flowsmith::live::{RunStates, RunStatus, StepProgress, StepStatus};
+use flowsmith::report::graph_html;
+
+use super::{assert_golden, cases, flow_of, picture};
+
+/// Cases that are a flow file; the others are made by a test of their own.
+fn flows() -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(cases()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| cases().join(name).join("flow.yaml").exists());
+    names.sort();
+    names
+}
+
+#[test]
+fn pictures_are_what_is_expected() {
+    let names = flows();
+    assert!(names.len() >= 6, "only {} cases", names.len());
+    for name in names {
+        let graph = Graph::of_flow(&flow_of(&name));
+        assert_golden(&name, "expected.svg", &picture(&graph));
+        assert_golden(&name, "expected.mmd", &mermaid(&graph));
+        assert_golden(&name, "expected.dot", &dot(&graph));
+    }
+}
+
+fn step(status: StepStatus) -> StepProgress {
+    StepProgress {
+        status,
+        remaining_deps: 0,
+        tasks: Some(1),
+        queued: 0,
+        running: 0,
+        completed: u64::from(status == StepStatus::Completed),
+        failed: u64::from(status == StepStatus::Failed),
+        attempts: 1,
+        error: None,
+        skip_reason: None,
+        seconds: Some(1.25),
+    }
+}
+
+/// A run of the flow `everything`, with a step in each state.
+pub(super) fn run() -> RunStates {
+    let created = StepProgress { remaining_deps: 2, tasks: None, seconds: None, ..step(StepStatus::Created) };
+    let skipped = |reason: &str| StepProgress {
+        skip_reason: Some(reason.to_owned()),
+        tasks: None,
+        seconds: None,
+        ..step(StepStatus::Skipped)
+    };
+    let each = StepProgress {
+        tasks: Some(2_000),
+        queued: 500,
+        running: 10,
+        completed: 1_490,
+        attempts: 3,
+        error: Some("HTTP 503 from https://stock.example.com/reserve: <busy>\nand more lines".to_owned()),
+        seconds: Some(7_265.0),
+        ..step(StepStatus::Started)
+    };
+    let once = StepProgress { error: Some("division by zero".to_owned()), ..step(StepStatus::Failed) };
+    let steps = [
+        ("fetch", step(StepStatus::Completed)),
+        ("vip", skipped("condition_unmet")),
+        ("gift", skipped("dependency_skipped")),
+        ("each", each),
+        ("each_again", created.clone()),
+        ("once", once),
+        ("bill", created),
+        // `mail` is missing: it came into the flow after the run had started.
+    ];
+    RunStates {
+        run_id: "7d0e2c7e-3c3c-4a9f-9d4e-0c1f2a3b4c5d".parse().unwrap(),
+        database_slug: "everything_v3".to_owned(),
+        status: RunStatus::Started,
+        seconds: 7_300.0,
+        steps: steps.map(|(slug, step)| (slug.to_owned(), step)).into_iter().collect::<BTreeMap<_, _>>(),
+    }
+}
+
+#[test]
+fn the_picture_of_a_run_says_how_each_step_stands() {
+    let graph = Graph::of_run(&flow_of("everything"), &run());
+    assert_golden("run", "expected.svg", &picture(&graph));
+    assert_golden("run", "expected.mmd", &mermaid(&graph));
+    assert_golden("run", "expected.dot", &dot(&graph));
+    let page = graph_html(&graph);
+    assert_golden("run", "expected.html", &page);
+    let said = [
+        "completed in 1.2 s",
+        "skipped: condition unmet",
+        "started, 1490 of 2000 tasks, 2 h 1 min",
+        "up to 3 attempts so far",
+        "HTTP 503 from https://stock.example.com/reserve: &lt;busy&gt;",
+        "tasks: 500 queued, 10 started, 1490 completed",
+        "failed in 1.2 s",
+        "waits for 2 steps",
+        "not in this run",
+        "started 2 h 1 min ago, 4 of 7 steps done",
+    ];
+    for words in said {
+        assert!(page.contains(words), "{words}");
+    }
+}
+
+#[test]
+fn what_is_in_the_catalog_of_a_step_is_in_its_picture() {
+    let text = picture(&Graph::of_flow(&flow_of("everything")));
+    let said = [
+        "everything@3",
+        "each step: 5 attempts · 10s before a retry · 10m timeout · owner: shop · tier: critical",
+        "8 attempts, the 2nd after 1m",
+        "if plan: &quot;premium&quot;",
+        "if not banned: true",
+        "else skip it and all after",
+        "else fail the run",
+        "on failure skip it",
+        "on failure skip it and all after",
+        "starts 2h later",
+        "30s timeout",
+        "a task per element of fetch",
+        "1 attempt",
+        "handler {&quot;sql&quot;:&quot;select shop.fetch(:input)&quot;}",
+    ];
+    for words in said {
+        assert!(text.contains(words), "{words}");
+    }
+}
+
+#[test]
+fn hostile_texts_stay_texts() {
+    let graph = Graph::of_flow(&flow_of("hostile"));
+    let markup = ["<script", "</title><", "</svg><img", "onerror=alert(4)>", "\u{202e}", "\u{2066}", "\u{7}"];
+    for text in [picture(&graph), graph_html(&graph)] {
+        let own = text.replace("</title>\n", "").replace("</svg>\n", "");
+        for markup in markup {
+            assert!(!own.contains(markup), "{markup}");
+        }
+    }
+    let mermaid = mermaid(&graph);
+    for line in mermaid.lines().skip(4) {
+        // Quotes only where a label begins and ends; no directive, comment, click or style of the flow's.
+        let quotes = line.matches('"').count();
+        assert!(quotes == 0 || quotes == 2, "{line}");
+        let of_text = ["%%", "`", "javascript:", "<script", "<img"];
+        assert!(!of_text.iter().any(|text| line.contains(text)), "{line}");
+    }
+}
+
+#[test]
+fn the_same_flow_gives_the_same_bytes() {
+    for name in flows() {
+        let write = || picture(&Graph::of_flow(&flow_of(&name)));
+        assert_eq!(write(), write(), "{name}");
+    }
+}

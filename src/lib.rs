@@ -9,6 +9,8 @@
 //! PostgreSQL ←──────────────────────────────── apply: lock, guard, run, verify, record ←────────────────────────────────────┘
 //! ```
 //!
+//! Runs of these flows are [`operate`]d: started, looked at, mended.
+//!
 //! Everything between the files and the database is synchronous and pure; I/O stands at both ends only.
 
 pub mod apply;
@@ -26,6 +28,7 @@ pub mod graph;
 pub mod ledger;
 pub mod live;
 pub mod migration;
+pub mod operate;
 pub mod plan;
 pub mod pull;
 pub mod report;

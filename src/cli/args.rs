@@ -1,5 +1,7 @@
 //! The command line.
 
+pub(crate) mod operate;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -106,6 +108,34 @@ pub(crate) enum Command {
     Graph(GraphArgs),
     /// Measure what the engine does: a benchmark that cleans up
     Bench(BenchArgs),
+    /// Start a run of a flow
+    Start(operate::StartArgs),
+    /// List runs: what happened last comes first
+    Runs(operate::RunsArgs),
+    /// Show one run: steps, tasks, errors, inputs and outputs
+    Show(operate::ShowArgs),
+    /// Follow a run to its end
+    Watch(operate::WatchArgs),
+    /// Show what waits in queues, and what is in flight
+    Queues(operate::QueuesArgs),
+    /// List workers, and which have gone silent
+    Workers(operate::WorkersArgs),
+    /// Find tasks that do not move: why, and what to do
+    Stalled(operate::StalledArgs),
+    /// Take a failed run up again, from its failed steps on
+    Retry(operate::RetryArgs),
+    /// End a run that is under way
+    Cancel(operate::CancelArgs),
+    /// Hold the tasks of a flow back
+    Pause(operate::PauseArgs),
+    /// Let the tasks of a paused flow go
+    Resume(operate::PauseArgs),
+    /// Delete runs that have been over for long
+    Prune(operate::PruneArgs),
+    /// List old versions of flows; delete those that are drained
+    Retire(operate::RetireArgs),
+    /// Show by flow how many runs, how long they take, the backlog
+    Stats(operate::StatsArgs),
     /// Print the page about a code, such as FS301; without one, all
     Explain {
         /// The code, as printed in brackets behind `error`

@@ -10,6 +10,7 @@ use flowsmith::engine::detect::DetectError;
 use flowsmith::engine::install::InstallError;
 use flowsmith::graph::GraphError;
 use flowsmith::migration::{CompileError, FolderError, ReplayError};
+use flowsmith::operate::OperateError;
 use flowsmith::server::ServerError;
 
 /// How a command ended. The numbers are part of the interface.
@@ -199,5 +200,26 @@ impl From<BenchError> for Failure {
             | BenchError::Stalled { .. }
             | BenchError::Miscount { .. } => Self::new(Exit::Failed, error.code(), error.to_string(), error.help()),
         }
+    }
+}
+
+impl From<OperateError> for Failure {
+    fn from(error: OperateError) -> Self {
+        let exit = match &error {
+            OperateError::Database(error) => database_exit(error),
+            OperateError::Answer(_)
+            | OperateError::NoFlow { .. }
+            | OperateError::NoRun(_)
+            | OperateError::StartUnknown(_)
+            | OperateError::NeedsOperations { .. }
+            | OperateError::NeedsRecovery(_) => Exit::Failed,
+            OperateError::Input(_) | OperateError::AmbiguousRun { .. } => Exit::Usage,
+            OperateError::NotCurrent { .. }
+            | OperateError::InputRefused { .. }
+            | OperateError::RunTaken(_)
+            | OperateError::NotOld { .. }
+            | OperateError::WrongStatus { .. } => Exit::Refused,
+        };
+        Self::new(exit, error.code(), error.to_string(), error.help())
     }
 }

@@ -29,11 +29,33 @@ impl Output {
         write_or_end(AutoStream::new(io::stdout(), self.choice), text);
     }
 
+    /// A report in place of the one before it, where there is a screen; as much of it as fits.
+    pub(crate) fn screen(&self, text: &str) {
+        let Ok(size) = rustix::termios::tcgetwinsize(io::stdout()) else {
+            return self.report(&format!("{text}\n"));
+        };
+        // Not through the stream that strips colours where none are wanted: it would strip these too.
+        let control = |sequence: &str| write_or_end(AutoStream::always_ansi(io::stdout()), sequence);
+        // To the corner, without breaking lines that are too long; what a longer report has left is cleared, line by line,
+        // so that nothing flickers.
+        control("\u{1b}[?7l\u{1b}[H");
+        for line in text.lines().take(usize::from(size.ws_row).saturating_sub(1)) {
+            self.report(line);
+            control("\u{1b}[K\n");
+        }
+        control("\u{1b}[J\u{1b}[?7h");
+    }
+
     /// What happens meanwhile.
     pub(crate) fn message(&self, text: &str) {
         if !self.quiet {
             write_or_end(AutoStream::new(io::stderr(), self.choice), &format!("{text}\n"));
         }
+    }
+
+    /// A question, which is asked also where quiet.
+    pub(crate) fn ask(&self, text: &str) {
+        write_or_end(AutoStream::new(io::stderr(), self.choice), text);
     }
 
     /// What only the curious want to know.

@@ -9,6 +9,7 @@ pub struct DatabaseError {
     failure: Failure,
     message: String,
     hint: Option<String>,
+    state: Option<String>,
 }
 
 /// Kinds of failure.
@@ -43,7 +44,7 @@ pub enum Failure {
 impl DatabaseError {
     /// A failure in own words.
     pub fn new(failure: Failure, message: impl Into<String>) -> Self {
-        Self { failure, message: message.into(), hint: None }
+        Self { failure, message: message.into(), hint: None, state: None }
     }
 
     /// The same failure with what to do about it.
@@ -53,9 +54,14 @@ impl DatabaseError {
     }
 
     pub(super) fn connecting(target: String, error: sqlx::Error) -> Self {
-        let Self { failure, message, hint } = Self::from(error);
+        let Self { failure, message, hint, state } = Self::from(error);
         let failure = if failure == Failure::Lost { Failure::Unreachable } else { failure };
-        Self { failure, message: format!("cannot connect to {target}: {message}"), hint }
+        Self { failure, message: format!("cannot connect to {target}: {message}"), hint, state }
+    }
+
+    /// Whether a row with this key is there already.
+    pub fn is_unique_violation(&self) -> bool {
+        self.state.as_deref() == Some("23505")
     }
 
     /// What it means.
@@ -134,10 +140,11 @@ fn from_server(error: &PgDatabaseError) -> DatabaseError {
         _ => Failure::Sql,
     };
     let detail = error.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
-    let state = if failure == Failure::Sql { format!(" [SQLSTATE {}]", error.code()) } else { String::new() };
+    let shown_state = if failure == Failure::Sql { format!(" [SQLSTATE {}]", error.code()) } else { String::new() };
     DatabaseError {
         failure,
-        message: format!("{}{detail}{state}", error.message()),
+        message: format!("{}{detail}{shown_state}", error.message()),
         hint: error.hint().map(ToOwned::to_owned),
+        state: Some(error.code().to_owned()),
     }
 }

@@ -7,6 +7,7 @@ mod doctor;
 mod drift;
 pub mod findings;
 mod graph_html;
+pub mod operate;
 mod page;
 mod plan;
 mod plan_html;

@@ -52,10 +52,13 @@ fn the_page_about_the_commands_is_their_help() {
 fn help_fits_a_terminal() {
     let program = Program::in_folder(root());
     let mut commands = commands(&program);
+    // The list of commands is one line each.
+    let mut most = vec![44; commands.len()];
+    most.push(28 + commands.len());
     commands.push("--color=never".to_owned());
-    for command in commands {
+    for (command, most) in commands.into_iter().zip(most) {
         let help = program.shell(&format!("COLUMNS=80 flowsmith {command} --help")).stdout;
-        assert!(help.lines().count() <= 44, "{command}: {} lines", help.lines().count());
+        assert!(help.lines().count() <= most, "{command}: {} lines", help.lines().count());
         for line in help.lines() {
             assert!(line.chars().count() <= 80, "{command}: {line}");
         }

@@ -43,6 +43,7 @@ mod laws;
 mod migration_cases;
 mod model;
 mod official;
+mod operate;
 mod pgmq_versions;
 mod plpgsql;
 mod program;

@@ -56,7 +56,7 @@ fn changes() -> Vec<Change> {
 }
 
 /// Fits the schema, and each of its enumerations is used up.
-fn assert_fits(name: &str, reports: &[String]) {
+pub(crate) fn assert_fits(name: &str, reports: &[String]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema").join(name);
     let schema: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     let validator = jsonschema::draft202012::new(&schema).unwrap();

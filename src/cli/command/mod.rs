@@ -10,6 +10,7 @@ pub(super) mod explain;
 pub(super) mod graph;
 pub(super) mod init;
 pub(super) mod install;
+pub(super) mod operate;
 pub(super) mod plan;
 pub(super) mod pull;
 pub(super) mod status;

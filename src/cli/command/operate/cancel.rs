@@ -1,0 +1,32 @@
+//! `flowsmith cancel`
+
+use flowsmith::operate::{Depth, OperateError, RunStatus, cancel_run, read_run};
+use flowsmith::report::operate::started_json;
+
+use super::confirm::confirm;
+use super::operator::Operator;
+use crate::cli::args::StatusFormat;
+use crate::cli::args::operate::CancelArgs;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::project::Project;
+
+pub(crate) async fn run(args: &CancelArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
+    let mut operator = Operator::open(project, output).await?;
+    operator.engine.needs_operations("cancelling a run")?;
+    let flows = operator.flows().await?;
+    let run_id = args.run.resolve(&mut operator.connection).await?;
+    let run = read_run(&mut operator.connection, operator.engine, &flows, &run_id, Depth::States).await?;
+    // Nobody is asked about what cannot be done.
+    if run.status != RunStatus::Started {
+        return Err(OperateError::WrongStatus { run_id, status: run.status, done: "cancelled" }.into());
+    }
+    confirm(&format!("Cancel run {run_id} of {}@{}?", run.flow, run.version), args.yes, output)?;
+    let reason = args.reason.as_deref();
+    let run = cancel_run(&mut operator.connection, operator.engine, &flows, &run_id, reason).await?;
+    output.message(&format!("Cancelled run {run_id} of {}@{}", run.flow, run.version));
+    if args.format == StatusFormat::Json {
+        output.report(&started_json(&run, &operator.subject));
+    }
+    Ok(Exit::Done)
+}

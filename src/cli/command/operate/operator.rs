@@ -1,0 +1,73 @@
+//! What every command that operates flows begins with: a connection, the engine there, the flows by name.
+
+use flowsmith::database::{DatabaseError, Failure as DatabaseFailure};
+use flowsmith::engine::detect::EngineState;
+use flowsmith::operate::{Engine, FlowVersion, Flows, OperateError};
+use flowsmith::report::Subject;
+use sqlx::postgres::PgConnection;
+
+use crate::cli::exit::Failure;
+use crate::cli::output::Output;
+use crate::cli::project::Project;
+use crate::cli::session::Place;
+
+/// A connection to operate on.
+pub(crate) struct Operator {
+    pub(crate) place: Place,
+    pub(crate) connection: PgConnection,
+    pub(crate) engine: Engine,
+    pub(crate) subject: Subject,
+}
+
+impl Operator {
+    pub(crate) async fn open(project: &Project, output: &Output) -> Result<Self, Failure> {
+        Self::on(Place::find(project, output)?).await
+    }
+
+    async fn on(place: Place) -> Result<Self, Failure> {
+        let session = place.open().await?;
+        let level = session.level()?;
+        let EngineState::Present { kind, .. } = session.detection.engine else {
+            unreachable!("an engine with a level is present")
+        };
+        let engine = Engine { level, kind, has_ledger: session.detection.has_flowsmith_schema };
+        let subject = session.subject();
+        Ok(Self { connection: session.connection, place, engine, subject })
+    }
+
+    /// Connects anew, after the connection was lost.
+    pub(crate) async fn reconnect(&mut self) -> Result<(), DatabaseError> {
+        self.connection = self.place.target.connect().await?;
+        Ok(())
+    }
+
+    pub(crate) async fn flows(&mut self) -> Result<Flows, OperateError> {
+        Flows::read(&mut self.connection, self.engine).await
+    }
+
+    /// What flows are called. A role that may read runs and no definitions is shown their slugs.
+    pub(crate) async fn flows_if_allowed(&mut self) -> Result<Flows, OperateError> {
+        match self.flows().await {
+            Err(OperateError::Database(error)) if error.failure() == DatabaseFailure::Permission => {
+                Ok(Flows::default())
+            }
+            result => result,
+        }
+    }
+}
+
+/// Whether another connection may help.
+pub(crate) fn is_lost(error: &OperateError) -> bool {
+    matches!(error, OperateError::Database(error)
+        if matches!(error.failure(), DatabaseFailure::Lost | DatabaseFailure::Unreachable))
+}
+
+/// The flow versions that a name means; all of them where none is given.
+pub(crate) fn named<'a>(flows: &'a Flows, name: Option<&str>) -> Result<Vec<&'a FlowVersion>, OperateError> {
+    name.map_or_else(|| Ok(flows.all().iter().collect()), |name| flows.named(name))
+}
+
+/// Their slugs.
+pub(crate) fn slugs(flows: &[&FlowVersion]) -> Vec<String> {
+    flows.iter().map(|flow| flow.slug.clone()).collect()
+}

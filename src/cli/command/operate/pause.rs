@@ -1,0 +1,38 @@
+//! `flowsmith pause` and `flowsmith resume`
+
+use flowsmith::operate::{pause_flows, resume_flows};
+use flowsmith::report::operate::paused_json;
+
+use super::operator::Operator;
+use crate::cli::args::StatusFormat;
+use crate::cli::args::operate::PauseArgs;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::project::Project;
+
+/// Holds tasks back, or lets them go.
+pub(crate) async fn run(args: &PauseArgs, pause: bool, project: &Project, output: &Output) -> Result<Exit, Failure> {
+    let mut operator = Operator::open(project, output).await?;
+    let flows = operator.flows().await?;
+    let named = flows.named(&args.flow)?;
+    let changed = if pause {
+        pause_flows(&mut operator.connection, operator.engine, &named).await?
+    } else {
+        resume_flows(&mut operator.connection, operator.engine, &named).await?
+    };
+    for flow in &changed {
+        let id = format!("{}@{}", flow.flow, flow.version);
+        output.message(&match (pause, flow.has_changed) {
+            (true, true) => {
+                format!("Paused {id}: nobody starts its tasks; those in hand go on, and runs can be started")
+            }
+            (true, false) => format!("{id} was paused already"),
+            (false, true) => format!("Resumed {id}"),
+            (false, false) => format!("{id} was not paused"),
+        });
+    }
+    if args.format == StatusFormat::Json {
+        output.report(&paused_json(&changed, &operator.subject));
+    }
+    Ok(Exit::Done)
+}

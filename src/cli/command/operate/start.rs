@@ -1,0 +1,75 @@
+//! `flowsmith start`
+
+use std::io::Read as _;
+use std::path::Path;
+
+use flowsmith::catalog::State;
+use flowsmith::database::Failure as DatabaseFailure;
+use flowsmith::operate::{FlowVersion, OperateError, StartInput, start_run};
+use flowsmith::report::operate::started_json;
+
+use super::follow::{Follow, follow};
+use super::operator::Operator;
+use crate::cli::args::StatusFormat;
+use crate::cli::args::operate::StartArgs;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::project::Project;
+
+pub(crate) async fn run(args: &StartArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
+    let input = StartInput::parse(&input(&args.input)?)?;
+    let mut operator = Operator::open(project, output).await?;
+    let flow = match operator.flows().await {
+        Ok(flows) => flows.to_start(&args.flow)?.clone(),
+        // A role that may start flows need not be allowed to read their definitions; see docs/roles.md.
+        Err(OperateError::Database(error))
+            if error.failure() == DatabaseFailure::Permission && operator.engine.has_ledger =>
+        {
+            FlowVersion::unread(&args.flow)
+        }
+        Err(error) => return Err(error.into()),
+    };
+    input.check(&flow)?;
+    let started = start_run(&mut operator.connection, operator.engine, &flow, &input, args.run_id.as_ref()).await?;
+    if flow.paused_at.is_some() {
+        output.message(&format!(
+            "note: {} is paused, so nobody starts its tasks: `flowsmith resume {}`",
+            flow.id(),
+            flow.flow
+        ));
+    }
+    if matches!(flow.state, State::Draining | State::Retired) {
+        output.message(&format!(
+            "note: {} is {}: callers of the flow start another version, or none",
+            flow.id(),
+            flow.state.as_str()
+        ));
+    }
+    // What a script reads: on stdout the id, or the report, and nothing else.
+    output.report(&match args.format {
+        StatusFormat::Text => format!("{}\n", started.run_id),
+        StatusFormat::Json => started_json(&started, &operator.subject),
+    });
+    if !args.wait {
+        output.detail(&format!("Started a run of {}; see `flowsmith show {}`", flow.id(), started.run_id));
+        return Ok(Exit::Done);
+    }
+    let follow_settings =
+        Follow { run_id: &started.run_id, timeout: args.timeout, as_messages: true, format: StatusFormat::Text };
+    follow(&mut operator, &follow_settings, output).await
+}
+
+/// The text that `--input` names.
+fn input(given: &str) -> Result<String, Failure> {
+    if given == "-" {
+        let mut text = String::new();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .map_err(|error| Failure::io("read", Path::new("standard input"), &error))?;
+        return Ok(text);
+    }
+    match given.strip_prefix('@') {
+        Some(file) => std::fs::read_to_string(file).map_err(|error| Failure::io("read", Path::new(file), &error)),
+        None => Ok(given.to_owned()),
+    }
+}

@@ -1,0 +1,2 @@
+-- Which of the server's processes answers.
+select pg_backend_pid()

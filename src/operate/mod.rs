@@ -1,0 +1,43 @@
+//! Operating flows: starting runs, looking at them, mending them.
+//!
+//! Every question is one `.sql` template, answered in one round trip, in a read-only snapshot; every change is one
+//! transaction. Statements go as plain text, so all of it works behind a transaction pooler.
+
+mod engine;
+mod error;
+mod events;
+mod flows;
+mod mend;
+mod pause;
+mod payload;
+mod prune;
+mod query;
+mod queues;
+mod retire;
+mod run_id;
+mod runs;
+mod show;
+mod stalled;
+mod start;
+mod stats;
+mod watch;
+mod workers;
+
+pub use engine::Engine;
+pub use error::OperateError;
+pub use events::{Wakeups, WhyPolling};
+pub use flows::{FlowVersion, Flows};
+pub use mend::{cancel_run, retry_run};
+pub use pause::{Paused, pause_flows, resume_flows};
+pub use payload::Payload;
+pub use prune::{PruneFilter, count_prunable, prune};
+pub use queues::{QueueDepth, read_queues};
+pub use retire::{OldVersion, read_old_versions, to_retire};
+pub use run_id::RunPrefix;
+pub use runs::{RunFailure, RunFilter, RunList, RunStatus, RunSummary, list_runs};
+pub use show::{Depth, RunDetail, StepDetail, StepStatus, TaskDetail, TaskStatus, read_run};
+pub use stalled::{Stall, StallCause, find_stalled, requeue_stalled};
+pub use start::{StartInput, start_run};
+pub use stats::{Durations, FlowStats, StepStats, read_stats};
+pub use watch::{RunEvent, RunEventKind, events_between};
+pub use workers::{Worker, WorkerHealth, read_workers};

@@ -1,0 +1,80 @@
+//! Deleting runs that have been over for long.
+
+use minijinja::context;
+use serde::Deserialize;
+use sqlx::postgres::PgConnection;
+
+use super::{Engine, OperateError, query};
+
+/// Runs that one transaction deletes: some tenths of a second, so that nobody waits long for what it locks.
+const BATCH: u64 = 1_000;
+
+/// Which runs to delete.
+#[derive(Debug, Clone)]
+pub struct PruneFilter {
+    /// Those that ended longer ago than so many seconds.
+    pub older_than: f64,
+    /// Only those of these flow versions, by slug; none = of all.
+    pub slugs: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Count {
+    runs: u64,
+}
+
+/// How many runs there are to delete.
+///
+/// # Errors
+/// Where the engine cannot prune, or the database fails.
+pub async fn count_prunable(
+    connection: &mut PgConnection,
+    engine: Engine,
+    filter: &PruneFilter,
+) -> Result<u64, OperateError> {
+    engine.needs_operations("pruning")?;
+    let context = context! { older_than => filter.older_than, slugs => filter.slugs.clone() };
+    let counts: Vec<Count> = query::read(connection, include_str!("prunable.sql"), &context).await?;
+    Ok(counts.first().map_or(0, |count| count.runs))
+}
+
+/// Deletes them, the oldest first, with their steps, tasks and messages, some at a time; `progress` hears of how many are
+/// gone. What is deleted stays deleted, whatever fails later.
+///
+/// # Errors
+/// Where the engine cannot prune, or the database fails.
+pub async fn prune(
+    connection: &mut PgConnection,
+    engine: Engine,
+    filter: &PruneFilter,
+    mut progress: impl FnMut(u64),
+) -> Result<u64, OperateError> {
+    engine.needs_operations("pruning")?;
+    // Each flow version for itself, as the engine does it; no more than there are, since looking for more reads all others.
+    let each: Vec<Option<Vec<String>>> = match &filter.slugs {
+        Some(slugs) => slugs.iter().map(|slug| Some(vec![slug.clone()])).collect(),
+        None => vec![None],
+    };
+    let mut gone = 0;
+    for slugs in each {
+        let slug = slugs.as_ref().and_then(|slugs| slugs.first().cloned());
+        let mut left = count_prunable(connection, engine, &PruneFilter { slugs, ..*filter }).await?;
+        while left > 0 {
+            let batch = left.min(BATCH);
+            let context = context! { older_than => filter.older_than, slug => slug.as_deref(), batch };
+            let counts: Vec<Count> = query::write(connection, include_str!("prune.sql"), &context).await?;
+            let runs = counts.first().map_or(0, |count| count.runs);
+            gone += runs;
+            // Fewer than asked for: somebody else prunes, or retries.
+            left = if runs < batch { 0 } else { left - runs };
+            if left > 0 {
+                progress(gone);
+            }
+        }
+    }
+    if engine.has_ledger && gone > 0 {
+        let context = context! { older_than => filter.older_than, slugs => filter.slugs.clone(), runs => gone };
+        query::note(connection, include_str!("note_pruned.sql"), &context).await?;
+    }
+    Ok(gone)
+}

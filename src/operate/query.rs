@@ -1,0 +1,102 @@
+//! From a template to rows: every query's way to the database.
+
+use minijinja::{Environment, UndefinedBehavior, Value};
+use serde::de::DeserializeOwned;
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::OperateError;
+use crate::database::DatabaseError;
+use crate::migration::quote::{identifier, literal};
+
+/// Times are written in UTC. Compiling a plan takes longer than these plans run. An index is taken wherever there is one:
+/// statistics may be from a time when few runs had ended.
+const SETTINGS: &str = "set local timezone = 'UTC';\nset local jit = off;\nset local enable_seqscan = off;";
+
+/// Answers a question, in one round trip and one snapshot. Writes nothing.
+pub(super) async fn read<T: DeserializeOwned>(
+    connection: &mut PgConnection,
+    template: &str,
+    context: &Value,
+) -> Result<Vec<T>, OperateError> {
+    rows(connection, "begin isolation level repeatable read, read only", template, context).await
+}
+
+/// Changes something, in a transaction of its own.
+pub(super) async fn write<T: DeserializeOwned>(
+    connection: &mut PgConnection,
+    template: &str,
+    context: &Value,
+) -> Result<Vec<T>, OperateError> {
+    rows(connection, "begin", template, context).await
+}
+
+/// The same, which `note`, a template of a statement that goes before it, keeps in `flowsmith.events`.
+pub(super) async fn write_noted<T: DeserializeOwned>(
+    connection: &mut PgConnection,
+    note: &str,
+    template: &str,
+    context: &Value,
+) -> Result<Vec<T>, OperateError> {
+    rows(connection, &format!("begin;\n{}", render(note, context)), template, context).await
+}
+
+/// A statement that gives no rows.
+pub(super) async fn note(connection: &mut PgConnection, note: &str, context: &Value) -> Result<(), OperateError> {
+    sqlx::raw_sql(AssertSqlSafe(render(note, context))).execute(connection).await?;
+    Ok(())
+}
+
+async fn rows<T: DeserializeOwned>(
+    connection: &mut PgConnection,
+    begin: &str,
+    template: &str,
+    context: &Value,
+) -> Result<Vec<T>, OperateError> {
+    let query = render(template, context);
+    // As plain text: a bound value would take two round trips, which a transaction pooler may send to different servers.
+    let text = format!("{begin};\n{SETTINGS}\nselect to_jsonb(answer)::text from (\n{query}\n) answer;\ncommit;");
+    match sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(&mut *connection).await {
+        Ok(rows) => rows
+            .iter()
+            .map(|row| {
+                let text: &str = row.try_get(0).map_err(DatabaseError::from)?;
+                Ok(serde_json::from_str(text)?)
+            })
+            .collect(),
+        Err(error) => {
+            let error = DatabaseError::from(error);
+            // Where the connection is gone, so is its transaction.
+            let _ = sqlx::raw_sql("rollback").execute(connection).await;
+            Err(error.into())
+        }
+    }
+}
+
+fn render(template: &str, context: &Value) -> String {
+    let mut templates = Environment::new();
+    templates.set_undefined_behavior(UndefinedBehavior::Strict);
+    templates.add_filter("literal", |text: &str| literal(text));
+    templates.add_filter("identifier", |name: &str| identifier(name));
+    templates.add_filter("texts", |texts: Vec<String>| {
+        format!("array[{}]::text[]", texts.iter().map(|text| literal(text)).collect::<Vec<_>>().join(", "))
+    });
+    templates.add_filter("payload", payload);
+    templates
+        .render_str(template, context)
+        .unwrap_or_else(|error| panic!("a template of flowsmith's own and its context do not fit: {error:#}"))
+}
+
+/// The expression that gives a `Payload`: null where none is wanted; `cut`: how many characters of it are.
+fn payload(value: &str, is_wanted: bool, cut: Option<u32>) -> String {
+    if !is_wanted {
+        return "null".to_owned();
+    }
+    let text = match cut {
+        Some(cut) => format!("left(({value})::text, {cut})"),
+        None => format!("({value})::text"),
+    };
+    format!(
+        "case when {value} is not null then jsonb_build_object('text', {text}, 'bytes', octet_length(({value})::text)) end"
+    )
+}

@@ -1,0 +1,96 @@
+//! Naming a run: by its id, or by as much of it as no other run has.
+
+use std::fmt;
+use std::str::FromStr;
+
+use minijinja::context;
+use serde::Deserialize;
+use sqlx::postgres::PgConnection;
+
+use super::{OperateError, query};
+
+/// The beginning of a run's id, or all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunPrefix {
+    /// Lower-case hexadecimal digits, 1 to 32.
+    digits: String,
+}
+
+impl RunPrefix {
+    /// The whole id, where this is one.
+    pub fn whole(&self) -> Option<String> {
+        (self.digits.len() == 32).then(|| hyphenated(&self.digits))
+    }
+
+    /// The id of the one run that it names.
+    ///
+    /// # Errors
+    /// Where there is no such run, or more than one; where the database refuses.
+    pub async fn resolve(&self, connection: &mut PgConnection) -> Result<String, OperateError> {
+        #[derive(Deserialize)]
+        struct Found {
+            run_id: String,
+        }
+        let bound = |filler: char| hyphenated(&format!("{}{}", self.digits, filler.to_string().repeat(32)));
+        let context = context! { lowest => bound('0'), highest => bound('f') };
+        let found: Vec<Found> = query::read(connection, include_str!("run_id.sql"), &context).await?;
+        match found.as_slice() {
+            [] => Err(OperateError::NoRun(self.clone())),
+            [only] => Ok(only.run_id.clone()),
+            several => Err(OperateError::AmbiguousRun {
+                prefix: self.clone(),
+                runs: several.iter().map(|found| found.run_id.clone()).collect(),
+            }),
+        }
+    }
+}
+
+/// The first 32 digits in the form of a UUID.
+fn hyphenated(digits: &str) -> String {
+    [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]).join("-")
+}
+
+impl FromStr for RunPrefix {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits: String = text.chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
+        if (1..=32).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            Ok(Self { digits })
+        } else {
+            Err("a run's id has 32 hexadecimal digits, as `flowsmith runs` lists it; its beginning is enough"
+                .to_owned())
+        }
+    }
+}
+
+impl fmt::Display for RunPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hyphens = [8, 12, 16, 20];
+        for (place, digit) in self.digits.chars().enumerate() {
+            if hyphens.contains(&place) {
+                f.write_str("-")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_hexadecimal_with_or_without_hyphens() {
+        let id = "0F8FAD5B-d9cb-469f-a165-70867728950e";
+        let whole: RunPrefix = id.parse().unwrap();
+        assert_eq!(whole.whole(), Some(id.to_lowercase()));
+        assert_eq!(whole.to_string(), id.to_lowercase());
+        let part: RunPrefix = "0f8fad5bd9".parse().unwrap();
+        assert_eq!((part.whole(), part.to_string().as_str()), (None, "0f8fad5b-d9"));
+        for wrong in ["", "-", "xyz", "0f8fad5b-d9cb-469f-a165-70867728950e0"] {
+            assert!(wrong.parse::<RunPrefix>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+{#- Tasks of one flow version that do not move, by step and cause. From its runs that are under way, by their index, to their
+    steps and tasks, by key, to their messages, by id: as much work as there are unfinished tasks, however many have ended. -#}
+with clock as materialized (select clock_timestamp() as now),
+alive as materialized (
+  select count(*) filter (where w.deprecated_at is null {% if engine.conditions %}and w.stopped_at is null{% endif %}
+      and w.last_heartbeat_at > clock.now - make_interval(secs => {{ silent_after }})) as workers,
+    extract(epoch from clock.now - max(w.last_heartbeat_at))::float8 as heartbeat_seconds
+  from clock left join pgflow.workers w on w.queue_name = {{ slug | literal }}
+  group by clock.now
+),
+run as materialized (
+  select r.run_id, r.started_at from pgflow.runs r where r.flow_slug = {{ slug | literal }} and r.status = 'started'
+),
+task as materialized (
+  select run.run_id, s.step_slug, t.task_index, t.status, t.attempts_count, t.queued_at, t.started_at, t.message_id,
+    t.last_worker_id, t.permanently_stalled_at,
+    coalesce(d.opt_timeout, f.opt_timeout) as timeout, q.msg_id, q.vt, coalesce(q.read_ct, 0) as read_ct
+  from run
+  cross join lateral (
+    select s.step_slug from pgflow.step_states s where s.run_id = run.run_id and s.status = 'started' offset 0) s
+  cross join lateral (
+    select t.task_index, t.status, t.attempts_count, t.queued_at, t.started_at, t.message_id, t.last_worker_id,
+      {% if engine.conditions %}t.permanently_stalled_at{% else %}null::timestamptz as permanently_stalled_at{% endif %}
+    from pgflow.step_tasks t
+    where t.run_id = run.run_id and t.step_slug = s.step_slug and t.status in ('queued', 'started') offset 0) t
+  join pgflow.steps d on d.flow_slug = {{ slug | literal }} and d.step_slug = s.step_slug
+  join pgflow.flows f on f.flow_slug = {{ slug | literal }}
+{% if has_queue %}
+  left join lateral (select q.msg_id, q.vt, q.read_ct from pgmq.{{ table | identifier }} q where q.msg_id = t.message_id offset 0) q on true
+{% else %}
+  cross join (select null::bigint as msg_id, null::timestamptz as vt, null::int as read_ct) q
+{% endif %}
+),
+judged as (
+  select t.*, clock.now,
+    case
+      when t.status = 'started' then case
+        when t.permanently_stalled_at is not null then 'given-up'
+        when t.started_at < clock.now - make_interval(secs => t.timeout) - interval '{% if engine.conditions %}30{% else %}2{% endif %} seconds' then 'timed-out'
+        when w.worker_id is not null and ({% if engine.conditions %}w.stopped_at is not null or {% endif %}
+          w.last_heartbeat_at <= clock.now - make_interval(secs => {{ silent_after }})) then 'worker-gone'
+        end
+{% if not has_queue %}
+      else 'queue-missing'
+{% else %}
+      when t.msg_id is null then 'message-missing'
+{% if is_paused %}
+      else 'paused'
+{% else %}
+      when t.vt = 'infinity' then 'parked'
+      when t.vt > clock.now and t.read_ct > t.attempts_count then 'message-hidden'
+      when t.vt > clock.now and t.attempts_count > 0 then 'retrying'
+      when t.vt > clock.now then 'delayed'
+      when alive.workers = 0 then 'no-worker'
+      else 'busy'
+{% endif %}
+{% endif %}
+    end as cause,
+    extract(epoch from clock.now - case
+      when t.status = 'started' then t.started_at
+      when t.vt <= clock.now then greatest(t.queued_at, t.vt)
+      else t.queued_at end)::float8 as seconds
+  from task t
+  cross join clock
+  cross join alive
+  left join pgflow.workers w on w.worker_id = t.last_worker_id
+),
+stuck as (
+  select j.step_slug as step, j.cause, j.seconds, j.run_id, j.task_index, j.message_id, j.timeout,
+    case when j.cause in ('delayed', 'retrying', 'message-hidden') then extract(epoch from j.vt - j.now)::float8 end as moves_in_seconds
+  from judged j where j.cause is not null and j.seconds >= {{ at_least }}
+  union all
+  select null, 'nothing-under-way', extract(epoch from clock.now - run.started_at)::float8, run.run_id, null, null, null, null
+  from run cross join clock
+  where not exists (select from task t where t.run_id = run.run_id) and run.started_at < clock.now - make_interval(secs => {{ at_least }})
+)
+select {{ slug | literal }} as slug, '' as flow, 1 as version, s.step, s.cause, count(*) as tasks, max(s.seconds) as seconds,
+  min(s.moves_in_seconds) as moves_in_seconds,
+  (array_agg(s.run_id order by s.seconds desc, s.run_id))[1] as run_id,
+  (array_agg(s.task_index order by s.seconds desc, s.run_id))[1] as task_index,
+  (array_agg(s.message_id order by s.seconds desc, s.run_id))[1] as message_id,
+  min(s.timeout) as timeout, min(alive.workers) as workers, min(alive.heartbeat_seconds) as heartbeat_seconds
+from stuck s cross join alive
+group by s.step, s.cause
+order by 7 desc

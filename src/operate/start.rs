@@ -1,0 +1,100 @@
+//! Starting a run.
+
+use minijinja::context;
+use serde_json::Value;
+use sqlx::postgres::PgConnection;
+
+use super::{Engine, FlowVersion, OperateError, RunPrefix, RunSummary, query};
+use crate::database::Failure;
+
+/// How many things that are wrong with an input are told.
+const MAX_REASONS: usize = 5;
+
+/// The input of a run: a JSON text, kept as it was written.
+#[derive(Debug, Clone)]
+pub struct StartInput {
+    text: String,
+    value: Value,
+}
+
+impl StartInput {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Where it is not JSON.
+    pub fn parse(text: &str) -> Result<Self, OperateError> {
+        let value = serde_json::from_str(text).map_err(OperateError::Input)?;
+        Ok(Self { text: text.to_owned(), value })
+    }
+
+    /// Holds it against the schema that the flow's file declares, as it was applied.
+    ///
+    /// # Errors
+    /// Where the schema refuses it.
+    pub fn check(&self, flow: &FlowVersion) -> Result<(), OperateError> {
+        let Some(schema) = &flow.input else { return Ok(()) };
+        // One that cannot be compiled was refused by `check`; whoever recorded it otherwise gets no answer from it.
+        let draft = jsonschema::Draft::Draft202012;
+        let Ok(validator) = jsonschema::options().with_draft(draft).build(schema) else { return Ok(()) };
+        let reasons: Vec<String> = validator
+            .iter_errors(&self.value)
+            .take(MAX_REASONS)
+            .map(|error| match error.instance_path().as_str() {
+                "" => error.to_string(),
+                place => format!("{place}: {error}"),
+            })
+            .collect();
+        if reasons.is_empty() { Ok(()) } else { Err(OperateError::InputRefused { flow: flow.id(), reasons }) }
+    }
+}
+
+/// Starts a run of this version and returns it as it is then; it may be over already.
+///
+/// # Errors
+/// Where the id is taken, the engine refuses the input, or the database fails.
+pub async fn start_run(
+    connection: &mut PgConnection,
+    engine: Engine,
+    flow: &FlowVersion,
+    input: &StartInput,
+    run_id: Option<&RunPrefix>,
+) -> Result<RunSummary, OperateError> {
+    let run_id = run_id.and_then(RunPrefix::whole);
+    // The door that starters are given, where it leads there.
+    let by_name = engine.has_ledger && flow.state == crate::catalog::State::Current;
+    let context = context! {
+        what => "start",
+        by_name,
+        flow => flow.flow.as_str(),
+        slug => flow.slug.as_str(),
+        input => input.text.as_str(),
+        run_id => run_id.as_deref(),
+    };
+    let started: Result<Vec<RunSummary>, _> = query::write(connection, include_str!("call.sql"), &context).await;
+    match started {
+        Ok(mut runs) => {
+            let mut run = runs.pop().ok_or_else(|| unanswered("start_flow"))?;
+            if run.slug == flow.slug {
+                run.flow.clone_from(&flow.flow);
+                run.version = flow.version;
+            }
+            Ok(run)
+        }
+        Err(OperateError::Database(error)) => Err(match (error.failure(), run_id) {
+            (Failure::Lost, _) => OperateError::StartUnknown(error),
+            (_, Some(id)) if error.is_unique_violation() => OperateError::RunTaken(id),
+            // The one thing that the engine itself says about inputs.
+            _ if error.to_string().contains("has root map steps but input is") => OperateError::InputRefused {
+                flow: flow.id(),
+                reasons: vec!["a step maps the run's input, which must be an array then".to_owned()],
+            },
+            _ => OperateError::Database(error),
+        }),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) fn unanswered(function: &str) -> OperateError {
+    let message = format!("{function} returned no row");
+    OperateError::Answer(serde::de::Error::custom(message))
+}

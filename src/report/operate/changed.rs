@@ -1,0 +1,33 @@
+//! What an operator has changed.
+
+use serde::Serialize;
+
+use super::super::Subject;
+use super::super::plan::json;
+use crate::operate::Paused;
+
+#[derive(Serialize)]
+struct PausedJson<'a> {
+    version: u32,
+    database: &'a str,
+    engine: &'a str,
+    flows: &'a [Paused],
+}
+
+/// For machines: `schema/pause.v1.json`.
+pub fn paused_json(flows: &[Paused], subject: &Subject) -> String {
+    json(&PausedJson { version: 1, database: &subject.database, engine: &subject.engine, flows })
+}
+
+#[derive(Serialize)]
+struct PrunedJson<'a> {
+    version: u32,
+    database: &'a str,
+    engine: &'a str,
+    deleted_runs: u64,
+}
+
+/// For machines: `schema/prune.v1.json`.
+pub fn pruned_json(deleted_runs: u64, subject: &Subject) -> String {
+    json(&PrunedJson { version: 1, database: &subject.database, engine: &subject.engine, deleted_runs })
+}

@@ -1,0 +1,21 @@
+//! What operators look at.
+
+mod changed;
+mod queues;
+mod retire;
+mod run;
+mod runs;
+mod stalled;
+mod stats;
+mod table;
+mod watch;
+mod words;
+
+pub use changed::{paused_json, pruned_json};
+pub use queues::{queues_json, queues_text, workers_json, workers_text};
+pub use retire::{old_versions_json, old_versions_text};
+pub use run::{run_json, run_text, started_json};
+pub use runs::{runs_json, runs_text};
+pub use stalled::{stalled_json, stalled_text};
+pub use stats::{stats_json, stats_text};
+pub use watch::{event_json, event_text};

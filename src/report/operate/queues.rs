@@ -1,0 +1,120 @@
+//! Queues and workers.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::super::Subject;
+use super::super::changes::counted;
+use super::super::plan::json;
+use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
+use super::table::{Cell, table};
+use super::words::{duration, time};
+use crate::operate::{QueueDepth, Worker, WorkerHealth};
+
+/// For people.
+pub fn queues_text(queues: &[QueueDepth], subject: &Subject) -> String {
+    let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Queues of"), subject.database, subject.engine);
+    if queues.is_empty() {
+        text.push_str("None: the database has no flow.\n");
+        return text;
+    }
+    let head = ["QUEUE", "MESSAGES", "WAITING", "LONGEST", "DELAYED", "IN FLIGHT", "OLDEST", "WORKERS", ""];
+    let rows: Vec<_> = queues.iter().map(row).collect();
+    text.push_str(&table(&head, &rows));
+    let waiting: u64 = queues.iter().map(|queue| queue.waiting).sum();
+    let in_flight: u64 = queues.iter().map(|queue| queue.in_flight).sum();
+    let _ = writeln!(
+        text,
+        "\n{}: {waiting} messages wait, {in_flight} tasks are in flight.",
+        counted(queues.len(), "queue")
+    );
+    text
+}
+
+fn row(queue: &QueueDepth) -> Vec<Cell> {
+    let seconds = |seconds: Option<f64>| seconds.map(duration).unwrap_or_default();
+    let note = match queue {
+        QueueDepth { messages: None, .. } => Cell::styled(BAD, "the queue is gone"),
+        QueueDepth { is_paused: true, .. } => Cell::styled(CARE, "paused"),
+        QueueDepth { workers: 0, waiting: 1.., .. } => Cell::styled(BAD, "no worker is alive"),
+        _ => Cell::from(""),
+    };
+    vec![
+        queue.slug.clone().into(),
+        Cell::number(queue.messages.map_or_else(|| "-".to_owned(), |messages| messages.to_string())),
+        Cell::number(queue.waiting),
+        Cell::number(seconds(queue.longest_wait_seconds)),
+        Cell::number(queue.delayed),
+        Cell::number(queue.in_flight),
+        Cell::number(seconds(queue.oldest_seconds)),
+        Cell::number(queue.workers),
+        note,
+    ]
+}
+
+#[derive(Serialize)]
+struct QueuesJson<'a> {
+    version: u32,
+    database: &'a str,
+    engine: &'a str,
+    queues: &'a [QueueDepth],
+}
+
+/// For machines: `schema/queues.v1.json`.
+pub fn queues_json(queues: &[QueueDepth], subject: &Subject) -> String {
+    json(&QueuesJson { version: 1, database: &subject.database, engine: &subject.engine, queues })
+}
+
+/// For people.
+pub fn workers_text(workers: &[Worker], subject: &Subject) -> String {
+    let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Workers of"), subject.database, subject.engine);
+    if workers.is_empty() {
+        text.push_str("None has been heard of for a day; --all lists those before, too.\n");
+        return text;
+    }
+    let rows: Vec<_> = workers
+        .iter()
+        .map(|worker| {
+            let style = match worker.health {
+                WorkerHealth::Alive => GOOD,
+                WorkerHealth::Deprecated => CARE,
+                WorkerHealth::Silent => BAD,
+                WorkerHealth::Stopped => DIM,
+            };
+            vec![
+                worker.worker_id.clone().into(),
+                worker.queue.clone().into(),
+                worker.function.clone().into(),
+                Cell::styled(style, worker.health.as_str()),
+                Cell::from(format!("{} ago", duration(worker.silent_seconds))),
+                time(&worker.started_at).into(),
+                Cell::number(worker.in_flight),
+            ]
+        })
+        .collect();
+    let head = ["WORKER", "QUEUE", "FUNCTION", "HEALTH", "HEARTBEAT", "STARTED (UTC)", "IN FLIGHT"];
+    text.push_str(&table(&head, &rows));
+    let count = |health| workers.iter().filter(|worker| worker.health == health).count();
+    let _ = writeln!(
+        text,
+        "\n{}, {} alive, {} silent.",
+        counted(workers.len(), "worker"),
+        count(WorkerHealth::Alive),
+        count(WorkerHealth::Silent)
+    );
+    text
+}
+
+#[derive(Serialize)]
+struct WorkersJson<'a> {
+    version: u32,
+    database: &'a str,
+    engine: &'a str,
+    workers: &'a [Worker],
+}
+
+/// For machines: `schema/workers.v1.json`.
+pub fn workers_json(workers: &[Worker], subject: &Subject) -> String {
+    json(&WorkersJson { version: 1, database: &subject.database, engine: &subject.engine, workers })
+}

@@ -1,0 +1,62 @@
+//! Old versions.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::super::Subject;
+use super::super::changes::counted;
+use super::super::plan::json;
+use super::super::style::{BOLD, CARE, GOOD, paint};
+use super::table::{Cell, table};
+use crate::operate::OldVersion;
+
+/// For people.
+pub fn old_versions_text(versions: &[OldVersion], subject: &Subject) -> String {
+    let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Old versions of"), subject.database, subject.engine);
+    if versions.is_empty() {
+        text.push_str("None: every version that was applied is current.\n");
+        return text;
+    }
+    let rows: Vec<_> = versions
+        .iter()
+        .map(|version| {
+            vec![
+                version.id().to_string().into(),
+                version.state.as_str().into(),
+                Cell::number(version.under_way),
+                Cell::number(version.messages.map_or_else(|| "-".to_owned(), |messages| messages.to_string())),
+                Cell::number(version.workers),
+                Cell::number(version.ended),
+                if version.is_drained { Cell::styled(GOOD, "drained") } else { Cell::styled(CARE, "not drained") },
+            ]
+        })
+        .collect();
+    text.push_str(&table(&["FLOW", "STATE", "UNDER WAY", "MESSAGES", "WORKERS", "ENDED", ""], &rows));
+    let drained = versions.iter().filter(|version| version.is_drained).count();
+    let _ = writeln!(text, "\n{}, {drained} drained.", counted(versions.len(), "version"));
+    if let Some(version) = versions.iter().find(|version| version.is_drained) {
+        let _ = writeln!(text, "To delete one with its runs: `flowsmith retire {}`.", version.id());
+    }
+    text
+}
+
+#[derive(Serialize)]
+struct RetireJson<'a> {
+    version: u32,
+    database: &'a str,
+    engine: &'a str,
+    versions: &'a [OldVersion],
+    deleted: Vec<String>,
+}
+
+/// For machines: `schema/retire.v1.json`.
+pub fn old_versions_json(versions: &[OldVersion], deleted: &[String], subject: &Subject) -> String {
+    json(&RetireJson {
+        version: 1,
+        database: &subject.database,
+        engine: &subject.engine,
+        versions,
+        deleted: deleted.to_vec(),
+    })
+}

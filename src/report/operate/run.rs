@@ -1,0 +1,207 @@
+//! One run, step by step.
+
+use std::fmt::Write as _;
+
+use anstyle::Style;
+use serde::Serialize;
+
+use super::super::Subject;
+use super::super::plan::json;
+use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
+use super::runs::of_run;
+use super::words::{duration, line, payload, time};
+use crate::operate::{Payload, RunDetail, RunSummary, StepDetail, StepStatus, TaskDetail, TaskStatus};
+
+/// Longest line of an input, output or error where not everything was asked for.
+const MOST: usize = 100;
+/// Most lines of an error then.
+const MOST_LINES: usize = 4;
+
+/// For people: the steps as a tree, each below the last of those that it waits for. `is_full`: nothing is left out.
+pub fn run_text(run: &RunDetail, is_full: bool) -> String {
+    let status = paint(of_run(run.status), run.status);
+    let took = if run.ended_at.is_some() { "after" } else { "for" };
+    let mut text = format!(
+        "{} {}  {}@{}  {status} {took} {}\n",
+        paint(BOLD, "Run"),
+        run.run_id,
+        run.flow,
+        run.version,
+        duration(run.seconds)
+    );
+    let ended = run.ended_at.as_ref().map(|at| format!(", ended {}", time(at))).unwrap_or_default();
+    let _ = writeln!(text, "  started {}{ended} (UTC)", time(&run.started_at));
+    if let Some(reason) = run.failure_reason() {
+        let _ = writeln!(
+            text,
+            "  {} {}",
+            paint(BAD, "failed:"),
+            line(&reason, if is_full { usize::MAX } else { 2 * MOST })
+        );
+    }
+    let view = View { run, is_full };
+    view.value(&mut text, "  ", "input", run.input.as_ref());
+    view.value(&mut text, "  ", "output", run.output.as_ref());
+    text.push('\n');
+    let roots: Vec<&StepDetail> = run.steps.iter().filter(|step| step.depends_on.is_empty()).collect();
+    view.steps(&mut text, &roots, "  ", true);
+    text
+}
+
+struct View<'a> {
+    run: &'a RunDetail,
+    is_full: bool,
+}
+
+impl View<'_> {
+    /// Steps at one place of the tree; at its root they have no branch.
+    fn steps(&self, text: &mut String, steps: &[&StepDetail], indent: &str, is_root: bool) {
+        for (place, step) in steps.iter().enumerate() {
+            let is_last = place + 1 == steps.len();
+            let (branch, trunk) = match (is_root, is_last) {
+                (true, _) => ("", ""),
+                (false, true) => ("└─ ", "   "),
+                (false, false) => ("├─ ", "│  "),
+            };
+            let below = format!("{indent}{trunk}");
+            let _ = writeln!(text, "{indent}{}{}", paint(DIM, branch), self.head(step));
+            let children: Vec<&StepDetail> = self
+                .run
+                .steps
+                .iter()
+                .filter(|child| self.parent(child).is_some_and(|parent| parent == step.step))
+                .collect();
+            let inner =
+                if children.is_empty() { format!("{below}  ") } else { format!("{below}{} ", paint(DIM, "│")) };
+            self.body(text, step, &inner);
+            self.steps(text, &children, &below, false);
+        }
+    }
+
+    /// The last step that it waits for, by the order of their definition.
+    fn parent<'s>(&self, step: &'s StepDetail) -> Option<&'s str> {
+        let place = |slug: &str| self.run.steps.iter().position(|other| other.step == slug);
+        step.depends_on.iter().max_by_key(|slug| place(slug)).map(String::as_str)
+    }
+
+    fn head(&self, step: &StepDetail) -> String {
+        let (sign, style) = of_step(step.status);
+        let mut parts = vec![format!("{} {}", paint(style, sign), paint(BOLD, &step.step)), paint(style, step.status)];
+        if step.kind == "map" {
+            let tasks = step.tasks.map_or_else(|| "?".to_owned(), |tasks| tasks.to_string());
+            parts.push(format!("{}/{tasks} tasks", step.completed));
+        }
+        if let Some(seconds) = step.seconds.filter(|_| step.status != StepStatus::Skipped) {
+            parts.push(duration(seconds));
+        }
+        if step.attempts > 1 {
+            let of = if step.max_attempts > 0 { format!(" of {}", step.max_attempts) } else { String::new() };
+            parts.push(paint(CARE, format!("attempt {}{of}", step.attempts)));
+        }
+        if step.status == StepStatus::Started {
+            parts.extend(under_way(step));
+        }
+        if let Some(reason) = &step.skip_reason {
+            parts.push(paint(DIM, reason));
+        }
+        let parent = self.parent(step);
+        let others: Vec<&str> =
+            step.depends_on.iter().map(String::as_str).filter(|slug| Some(*slug) != parent).collect();
+        if !others.is_empty() {
+            parts.push(paint(DIM, format!("also after {}", others.join(", "))));
+        }
+        parts.join("  ")
+    }
+
+    fn body(&self, text: &mut String, step: &StepDetail, indent: &str) {
+        if let Some(error) = &step.error {
+            self.error(text, indent, "error", error);
+        }
+        self.value(text, indent, "input", step.input.as_ref());
+        self.value(text, indent, "output", step.output.as_ref());
+        for task in &step.task_list {
+            self.task(text, indent, step, task);
+        }
+    }
+
+    fn task(&self, text: &mut String, indent: &str, step: &StepDetail, task: &TaskDetail) {
+        let is_repeated = step.kind == "single" && step.error == task.error;
+        if !self.is_full && is_repeated {
+            return;
+        }
+        let style = match task.status {
+            TaskStatus::Queued | TaskStatus::Started => CARE,
+            TaskStatus::Completed => GOOD,
+            TaskStatus::Failed => BAD,
+        };
+        let mut parts = vec![format!("task {}", task.index), paint(style, task.status.as_str())];
+        if let Some(seconds) = task.seconds {
+            parts.push(duration(seconds));
+        }
+        parts.push(format!("attempt {}", task.attempts));
+        if let Some(worker) = &task.worker_id {
+            parts.push(paint(DIM, format!("worker {worker}")));
+        }
+        let _ = writeln!(text, "{indent}  {}", parts.join("  "));
+        if let Some(error) = &task.error {
+            self.error(text, &format!("{indent}  "), "error", error);
+        }
+        if step.kind == "map" {
+            self.value(text, &format!("{indent}  "), "output", task.output.as_ref());
+        }
+    }
+
+    fn value(&self, text: &mut String, indent: &str, name: &str, value: Option<&Payload>) {
+        if let Some(value) = value {
+            let most = if self.is_full { None } else { Some(MOST) };
+            let _ = writeln!(text, "{indent}  {} {}", paint(DIM, name), payload(value, most));
+        }
+    }
+
+    fn error(&self, text: &mut String, indent: &str, name: &str, error: &str) {
+        let (lines, most) = if self.is_full { (usize::MAX, usize::MAX) } else { (MOST_LINES, 2 * MOST) };
+        for (place, part) in error.lines().take(lines).enumerate() {
+            let name = if place == 0 { name.to_owned() } else { " ".repeat(name.len()) };
+            let _ = writeln!(text, "{indent}  {} {}", paint(BAD, name), line(part, most));
+        }
+        if error.lines().nth(lines).is_some() {
+            let _ = writeln!(text, "{indent}  {}", paint(DIM, "… (--full shows all of it)"));
+        }
+    }
+}
+
+/// What the tasks of a started step do.
+fn under_way(step: &StepDetail) -> Option<String> {
+    let counts = [(step.queued, "queued"), (step.started, "in hand"), (step.failed, "failed")];
+    let words: Vec<String> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+fn of_step(status: StepStatus) -> (&'static str, Style) {
+    match status {
+        StepStatus::Created => ("○", DIM),
+        StepStatus::Started => ("▶", CARE),
+        StepStatus::Completed => ("✔", GOOD),
+        StepStatus::Failed => ("✘", BAD),
+        StepStatus::Skipped => ("⤼", DIM),
+    }
+}
+
+#[derive(Serialize)]
+struct RunJson<'a, T> {
+    version: u32,
+    database: &'a str,
+    engine: &'a str,
+    run: &'a T,
+}
+
+/// A run with its steps, for machines: `schema/show.v1.json`.
+pub fn run_json(run: &RunDetail, subject: &Subject) -> String {
+    json(&RunJson { version: 1, database: &subject.database, engine: &subject.engine, run })
+}
+
+/// A run that was just started or changed, for machines: `schema/run.v1.json`.
+pub fn started_json(run: &RunSummary, subject: &Subject) -> String {
+    json(&RunJson { version: 1, database: &subject.database, engine: &subject.engine, run })
+}

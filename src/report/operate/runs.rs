@@ -1,0 +1,79 @@
+//! A list of runs.
+
+use std::fmt::Write as _;
+
+use anstyle::Style;
+use serde::Serialize;
+
+use super::super::Subject;
+use super::super::changes::counted;
+use super::super::plan::json;
+use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
+use super::table::{Cell, table};
+use super::words::{duration, line, time};
+use crate::operate::{RunList, RunStatus, RunSummary};
+
+/// Longest error in a list.
+const MAX_ERROR: usize = 80;
+
+/// For people.
+pub fn runs_text(list: &RunList, subject: &Subject) -> String {
+    let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Runs of"), subject.database, subject.engine);
+    if list.runs.is_empty() {
+        text.push_str("None.\n");
+        return text;
+    }
+    let rows: Vec<_> = list.runs.iter().map(row).collect();
+    text.push_str(&table(&["RUN", "FLOW", "STATUS", "STARTED (UTC)", "TOOK", "STEPS", ""], &rows));
+    let more = if list.is_cut { "; there are more, see --limit and --since" } else { "" };
+    let _ = writeln!(text, "\n{}{more}.", counted(list.runs.len(), "run"));
+    text
+}
+
+fn row(run: &RunSummary) -> Vec<Cell> {
+    let failure = match (&run.failure, run.status) {
+        (Some(failure), _) => {
+            let error = failure.error.as_deref().unwrap_or("no error was given");
+            line(&format!("{}: {error}", failure.step), MAX_ERROR)
+        }
+        (None, RunStatus::Failed) => "cancelled".to_owned(),
+        (None, _) => String::new(),
+    };
+    vec![
+        run.run_id.clone().into(),
+        format!("{}@{}", run.flow, run.version).into(),
+        Cell::styled(of_run(run.status), run.status.as_str()),
+        time(&run.started_at).into(),
+        duration(run.seconds).into(),
+        Cell::number(format!("{}/{}", run.steps - run.remaining_steps.min(run.steps), run.steps)),
+        Cell::styled(DIM, failure),
+    ]
+}
+
+pub(super) fn of_run(status: RunStatus) -> Style {
+    match status {
+        RunStatus::Started => CARE,
+        RunStatus::Completed => GOOD,
+        RunStatus::Failed => BAD,
+    }
+}
+
+#[derive(Serialize)]
+struct RunsJson<'a> {
+    version: u32,
+    database: &'a str,
+    engine: &'a str,
+    runs: &'a [RunSummary],
+    is_cut: bool,
+}
+
+/// For machines: `schema/runs.v1.json`.
+pub fn runs_json(list: &RunList, subject: &Subject) -> String {
+    json(&RunsJson {
+        version: 1,
+        database: &subject.database,
+        engine: &subject.engine,
+        runs: &list.runs,
+        is_cut: list.is_cut,
+    })
+}

@@ -1,0 +1,69 @@
+//! What happens to a run, a line each.
+
+use serde::Serialize;
+
+use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
+use super::words::{clock, duration, line};
+use crate::operate::{RunDetail, RunEvent, RunEventKind};
+
+/// Longest reason.
+const MOST: usize = 160;
+
+/// For people: a line.
+pub fn event_text(event: &RunEvent) -> String {
+    let style = match event.event {
+        RunEventKind::RunStarted | RunEventKind::StepStarted => DIM,
+        RunEventKind::StepProgress | RunEventKind::StepRetrying => CARE,
+        RunEventKind::RunCompleted | RunEventKind::StepCompleted => GOOD,
+        RunEventKind::RunFailed | RunEventKind::StepFailed => BAD,
+        RunEventKind::StepSkipped => DIM,
+    };
+    let at = event.at.as_deref().map_or_else(|| " ".repeat("09:47:42.123".len()), clock);
+    let what = event.step.as_deref().unwrap_or("run");
+    let mut parts = vec![paint(DIM, at), paint(BOLD, what), paint(style, event.event.as_str())];
+    if let (RunEventKind::StepProgress, Some(done), Some(of)) = (event.event, event.completed_tasks, event.tasks) {
+        parts.push(format!("{done} of {of} tasks"));
+    }
+    if let Some(seconds) = event.seconds.filter(|_| event.event != RunEventKind::StepSkipped) {
+        parts.push(format!("after {}", duration(seconds)));
+    }
+    if let Some(attempts) = event.attempts.filter(|attempts| *attempts > 1 || event.event == RunEventKind::StepRetrying)
+    {
+        parts.push(format!("attempt {attempts}"));
+    }
+    if let Some(reason) = &event.reason {
+        parts.push(line(reason, MOST));
+    }
+    parts.join("  ") + "\n"
+}
+
+#[derive(Serialize)]
+struct EventJson<'a> {
+    version: u32,
+    run_id: &'a str,
+    at: Option<&'a str>,
+    event: RunEventKind,
+    step: Option<&'a str>,
+    seconds: Option<f64>,
+    completed_tasks: Option<u32>,
+    tasks: Option<u32>,
+    attempts: Option<u32>,
+    reason: Option<&'a str>,
+}
+
+/// For machines: a JSON object on a line of its own; `schema/watch.v1.json`.
+pub fn event_json(run: &RunDetail, event: &RunEvent) -> String {
+    let event = EventJson {
+        version: 1,
+        run_id: &run.run_id,
+        at: event.at.as_deref(),
+        event: event.event,
+        step: event.step.as_deref(),
+        seconds: event.seconds,
+        completed_tasks: event.completed_tasks,
+        tasks: event.tasks,
+        attempts: event.attempts,
+        reason: event.reason.as_deref(),
+    };
+    serde_json::to_string(&event).expect("an event has string keys only") + "\n"
+}

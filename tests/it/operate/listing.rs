@@ -1,0 +1,182 @@
+//! `runs`, `show`, `queues`, `workers`, `stats`: what they show is what is there.
+
+use serde_json::Value;
+
+use super::{OTHER, RUN, complete, fail, json, refused, shop, start, take};
+use crate::engine_runtime::run;
+
+fn ids(report: &Value) -> Vec<&str> {
+    report["runs"].as_array().unwrap().iter().map(|run| run["run_id"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn runs_are_listed_by_what_happened_last() {
+    let (_database, project, mut c) = shop().await;
+    assert!(project.done(&["runs"]).stdout.contains("None."));
+    project.done(&["start", "order@1", "--run-id", OTHER]);
+    start(&project, RUN);
+    assert_eq!(ids(&json(&project, "runs", &["runs"])), [RUN, OTHER]);
+    take(&mut c, "order").await;
+    complete(&mut c, OTHER, "load", 0, "1").await;
+    assert_eq!(ids(&json(&project, "runs", &["runs"])), [OTHER, RUN]);
+    assert_eq!(ids(&json(&project, "runs", &["runs", "order@2"])), [RUN]);
+    assert_eq!(ids(&json(&project, "runs", &["runs", "order"])), [OTHER, RUN]);
+    assert_eq!(ids(&json(&project, "runs", &["runs", "--status", "started"])), [RUN]);
+    assert_eq!(ids(&json(&project, "runs", &["runs", "--status", "completed"])), [OTHER]);
+    assert_eq!(ids(&json(&project, "runs", &["runs", "--failed"])), [""; 0]);
+    run(
+        &mut c,
+        "update pgflow.runs set started_at = started_at - interval '2h', completed_at = completed_at - interval '1h'",
+    )
+    .await;
+    // What is under way is listed however old it is.
+    assert_eq!(ids(&json(&project, "runs", &["runs", "--since", "30m"])), [RUN]);
+    let cut = json(&project, "runs", &["runs", "-n", "1"]);
+    assert_eq!((ids(&cut).len(), &cut["is_cut"]), (1, &true.into()));
+    assert_eq!(project.run(&["runs", "--watch", "--format", "json"]).code, 64);
+}
+
+#[tokio::test]
+async fn failed_runs_are_listed_with_step_and_error() {
+    let (_database, project, mut c) = shop().await;
+    start(&project, RUN);
+    for _ in 0..2 {
+        run(&mut c, "update pgmq.q_order_v2 set vt = now()").await;
+        take(&mut c, "order_v2").await;
+        fail(&mut c, RUN, "load", 0, E_TEXT).await;
+    }
+    let report = json(&project, "runs", &["runs", "--failed"]);
+    let failure = &report["runs"][0]["failure"];
+    assert_eq!((&failure["step"], &failure["error"]), (&"load".into(), &"out of\npaper \u{1b}[31m".into()));
+    // Nothing in it moves the terminal's cursor.
+    let text = project.done(&["runs", "--failed"]).stdout;
+    assert!(text.contains("load: out of paper  [31m"), "{text}");
+    let shown = project.done(&["show", "0f8"]).stdout;
+    assert!(shown.contains("attempt 2 of 2") && shown.contains("error out of\n"), "{shown}");
+}
+
+const E_TEXT: &str = "out of\npaper \u{1b}[31m";
+
+#[tokio::test]
+async fn the_window_of_recent_runs_does_not_hide_older_ones() {
+    let (_database, project, mut c) = shop().await;
+    // More than are looked through, all newer than the ones that are asked for.
+    run(
+        &mut c,
+        &format!(
+            "insert into pgflow.runs (run_id, flow_slug, status, input, started_at, completed_at)
+               select gen_random_uuid(), 'order_v2', 'completed', '{{}}', now() - interval '1 h', now() - n * interval '1 ms' from generate_series(1, 5100) n;
+             insert into pgflow.runs (run_id, flow_slug, status, input, started_at, failed_at) values
+               ('{RUN}', 'order', 'failed', '{{}}', now() - interval '3 d', now() - interval '2 d'),
+               ('{OTHER}', 'order_v2', 'failed', '{{}}', now() - interval '4 d', now() - interval '3 d')"
+        ),
+    )
+    .await;
+    assert_eq!(ids(&json(&project, "runs", &["runs", "order@1"])), [RUN]);
+    assert_eq!(ids(&json(&project, "runs", &["runs", "--failed"])), [RUN, OTHER]);
+    assert_eq!(ids(&json(&project, "runs", &["runs", "order", "--failed", "--since", "60h"])), [RUN]);
+    assert_eq!(ids(&json(&project, "runs", &["runs", "order@2"])).len(), 20);
+}
+
+#[tokio::test]
+async fn a_run_is_shown_with_its_steps_inputs_and_outputs() {
+    let (_database, project, mut c) = shop().await;
+    start(&project, RUN);
+    take(&mut c, "order_v2").await;
+    let long = format!("[1, \"{}\"]", "x".repeat(5_000));
+    complete(&mut c, RUN, "load", 0, &long).await;
+    take(&mut c, "order_v2").await;
+    complete(&mut c, RUN, "each", 1, "\"one\"").await;
+
+    let report = json(&project, "show", &["show", RUN]);
+    let steps = report["run"]["steps"].as_array().unwrap();
+    let names: Vec<_> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
+    assert_eq!(names, ["load", "each", "ship"]);
+    assert_eq!((&report["run"]["input"]["id"], &report["run"]["version"]), (&7.into(), &2.into()));
+    assert_eq!((&steps[0]["input"]["id"], steps[0]["output"][1].as_str().unwrap().len()), (&7.into(), 5_000));
+    assert_eq!((&steps[1]["kind"], &steps[1]["completed"], &steps[1]["tasks"]), (&"map".into(), &1.into(), &2.into()));
+    assert_eq!((&steps[1]["input"], &steps[1]["task_list"][1]["output"]), (&steps[0]["output"], &"one".into()));
+    assert_eq!(
+        (&steps[2]["status"], &steps[2]["depends_on"]),
+        (&"created".into(), &serde_json::json!(["each", "load"]))
+    );
+
+    let text = project.done(&["show", "0F8FAD5B"]).stdout;
+    assert!(
+        text.contains("order@2  started") && text.contains("(5.0 kB)") && !text.contains(&"x".repeat(200)),
+        "{text}"
+    );
+    assert!(text.contains("└─ ▶ each  started  1/2 tasks") && text.contains("1 in hand"), "{text}");
+    assert!(text.contains("└─ ○ ship  created  also after load"), "{text}");
+    assert!(project.done(&["show", RUN, "--full"]).stdout.contains(&"x".repeat(5_000)));
+}
+
+#[tokio::test]
+async fn a_run_is_named_by_as_much_of_its_id_as_no_other_has() {
+    let (_database, project, _c) = shop().await;
+    start(&project, RUN);
+    start(&project, OTHER);
+    refused(&project, 64, "FS966", &[RUN, OTHER], &["show", "0"]);
+    project.done(&["show", "0f"]);
+    refused(&project, 1, "FS965", &["there is no run ff"], &["show", "ff"]);
+    assert_eq!(project.run(&["show", "order"]).code, 64);
+}
+
+#[tokio::test]
+async fn queues_and_workers_are_counted() {
+    let (_database, project, mut c) = shop().await;
+    start(&project, RUN);
+    start(&project, OTHER);
+    let of = |report: &Value, queue: usize| report["queues"][queue].clone();
+    let before = of(&json(&project, "queues", &["queues"]), 1);
+    assert_eq!((&before["slug"], &before["waiting"], &before["workers"]), (&"order_v2".into(), &2.into(), &0.into()));
+    assert!(project.done(&["queues"]).stdout.contains("no worker is alive"));
+    take(&mut c, "order_v2").await;
+    fail(&mut c, OTHER, "load", 0, "no").await;
+    let after = of(&json(&project, "queues", &["queues", "order@2"]), 0);
+    let counts = ["messages", "waiting", "delayed", "in_flight", "workers"].map(|name| after[name].as_u64().unwrap());
+    assert_eq!(counts, [2, 0, 1, 1, 1]);
+
+    let worker = |arguments: &[&str]| json(&project, "workers", arguments)["workers"][0].clone();
+    assert_eq!((&worker(&["workers"])["health"], &worker(&["workers"])["in_flight"]), (&"alive".into(), &1.into()));
+    run(&mut c, "update pgflow.workers set last_heartbeat_at = now() - interval '1 min'").await;
+    assert_eq!(worker(&["workers", "order"])["health"], "silent");
+    assert!(json(&project, "workers", &["workers", "order@1"])["workers"].as_array().unwrap().is_empty());
+    run(&mut c, "select pgflow.mark_worker_stopped(worker_id) from pgflow.workers; update pgflow.runs set status = 'failed', failed_at = now()").await;
+    assert!(json(&project, "workers", &["workers"])["workers"].as_array().unwrap().is_empty());
+    assert_eq!(
+        (&worker(&["workers", "--all"])["health"], &worker(&["workers", "--all"])["in_flight"]),
+        (&"stopped".into(), &0.into())
+    );
+
+    run(&mut c, "drop table pgmq.q_order_v2").await;
+    assert!(of(&json(&project, "queues", &["queues", "order@2"]), 0)["messages"].is_null());
+    assert!(project.done(&["queues"]).stdout.contains("the queue is gone"));
+}
+
+#[tokio::test]
+async fn stats_tell_how_long_runs_and_steps_took() {
+    let (_database, project, mut c) = shop().await;
+    run(
+        &mut c,
+        "insert into pgflow.runs (run_id, flow_slug, status, input, started_at, completed_at)
+           select md5(n::text)::uuid, 'order', 'completed', '{}', now() - interval '1 h', now() - interval '1 h' + n * interval '1 s' from generate_series(1, 100) n;
+         insert into pgflow.step_states (flow_slug, run_id, step_slug, status, remaining_tasks, initial_tasks, created_at, started_at, completed_at)
+           select flow_slug, run_id, 'load', 'completed', 0, 1, started_at, started_at, completed_at from pgflow.runs;
+         insert into pgflow.runs (flow_slug, status, input, started_at, failed_at) values ('order', 'failed', '{}', now() - interval '2 h', now() - interval '90 min')",
+    )
+    .await;
+    start(&project, RUN);
+    let report = json(&project, "stats", &["stats"]);
+    let [old, new] = [&report["flows"][0], &report["flows"][1]];
+    assert_eq!((&old["completed"], &old["failed"], &old["under_way"]), (&100.into(), &1.into(), &0.into()));
+    assert_eq!((&new["completed"], &new["waiting"], &new["under_way"]), (&0.into(), &1.into(), &1.into()));
+    assert!(new["durations"].is_null());
+    let durations = ["p50", "p95", "max"].map(|name| old["durations"][name].as_f64().unwrap().round());
+    assert_eq!(durations, [51.0, 95.0, 100.0]);
+    let steps = json(&project, "stats", &["stats", "order@1"]);
+    assert_eq!(steps["flows"][0]["steps"][0]["completed"], 100);
+    assert_eq!(json(&project, "stats", &["stats", "--since", "80m"])["flows"][0]["failed"], 0);
+    let text = project.done(&["stats", "order"]).stdout;
+    assert!(text.contains("1m 35s") && text.contains("STEP"), "{text}");
+}

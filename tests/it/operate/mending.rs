@@ -1,0 +1,113 @@
+//! `retry`, `cancel`, `pause`, `resume`, `prune`: they change what they say, and ask before they take away.
+
+use super::{OTHER, RUN, complete, fail, json, refused, shop, start, take};
+use crate::engine_runtime::{rows, run, value};
+
+const EVENTS: &str = "select kind || ' ' || coalesce(detail ->> 'run_id', detail ->> 'flow_slug', detail ->> 'runs') || coalesce(' ' || (detail ->> 'reason'), '')
+    from flowsmith.events where kind <> 'migrated' order by id";
+
+#[tokio::test]
+async fn a_cancelled_run_is_kept_with_its_reason_and_can_be_taken_up() {
+    let (_database, project, mut c) = shop().await;
+    start(&project, RUN);
+    refused(&project, 5, "FS971", &["Cancel run", "order@2?", "--yes"], &["cancel", "0f8"]);
+    assert_eq!(value(&mut c, "select status from pgflow.runs").await, "started");
+    let cancelled = json(&project, "run", &["cancel", "0f8", "--yes", "--reason", "ordered \"twice\", it's"]);
+    assert_eq!(cancelled["run"]["status"], "failed");
+    let shown = project.done(&["show", RUN]).stdout;
+    assert!(shown.contains("failed: it was cancelled: ordered \"twice\", it's"), "{shown}");
+    refused(&project, 5, "FS970", &["has failed, so it cannot be cancelled"], &["cancel", RUN, "--yes"]);
+
+    let retried = json(&project, "run", &["retry", RUN]);
+    assert_eq!((&retried["run"]["status"], &retried["run"]["remaining_steps"]), (&"started".into(), &3.into()));
+    refused(&project, 5, "FS970", &["is under way, so it cannot be retried"], &["retry", RUN]);
+    assert_eq!(
+        rows(&mut c, EVENTS).await,
+        [format!("run-cancelled {RUN} ordered \"twice\", it's"), format!("run-retried {RUN}")]
+    );
+    // Failed anew for another reason, it is not said to be cancelled.
+    take(&mut c, "order_v2").await;
+    run(&mut c, "update pgflow.steps set opt_max_attempts = 1").await;
+    fail(&mut c, RUN, "load", 0, "no paper").await;
+    let shown = project.done(&["show", RUN]).stdout;
+    assert!(shown.contains("failed: step load: no paper") && !shown.contains("cancelled"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_retried_run_goes_on_from_where_it_failed() {
+    let (_database, project, mut c) = shop().await;
+    start(&project, RUN);
+    take(&mut c, "order_v2").await;
+    complete(&mut c, RUN, "load", 0, "[1]").await;
+    project.done(&["cancel", RUN, "-y"]);
+    let child = project.start(&["retry", RUN, "--wait"]);
+    while value(&mut c, "select status from pgflow.runs").await != "started" {
+        tokio::task::yield_now().await;
+    }
+    for step in ["each", "ship"] {
+        take(&mut c, "order_v2").await;
+        complete(&mut c, RUN, step, 0, "1").await;
+    }
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{said}");
+    assert!(said.contains("2 of 3 steps are still to be done") && said.contains("run  completed"), "{said}");
+    refused(&project, 5, "FS970", &["has completed, so it cannot be retried"], &["retry", RUN]);
+}
+
+#[tokio::test]
+async fn a_paused_flow_gives_no_task_until_it_is_resumed() {
+    let (_database, project, mut c) = shop().await;
+    let paused = json(&project, "pause", &["pause", "order"]);
+    let changed: Vec<_> =
+        paused["flows"].as_array().unwrap().iter().map(|flow| (&flow["slug"], &flow["has_changed"])).collect();
+    assert_eq!(changed, [(&"order".into(), &true.into()), (&"order_v2".into(), &true.into())]);
+    let said = project.done(&["start", "order", "-i", r#"{"id": 7}"#]).stderr;
+    assert!(said.contains("note: order@2 is paused") && said.contains("flowsmith resume order"), "{said}");
+    assert_eq!(value(&mut c, "select count(*) from pgflow.poll_tasks('order_v2', null)").await, "0");
+    assert!(project.done(&["queues"]).stdout.contains("paused"));
+    assert_eq!(json(&project, "pause", &["pause", "order@2"])["flows"][0]["has_changed"], false);
+    let resumed = json(&project, "pause", &["resume", "order_v2"]);
+    assert_eq!((&resumed["flows"][0]["is_paused"], &resumed["flows"][0]["has_changed"]), (&false.into(), &true.into()));
+    assert_eq!(value(&mut c, "select count(*) from pgflow.poll_tasks('order_v2', null)").await, "1");
+    assert_eq!(rows(&mut c, EVENTS).await, ["flow-paused order", "flow-paused order_v2", "flow-resumed order_v2"]);
+    refused(&project, 1, "FS961", &["did you mean `order`?"], &["pause", "oder"]);
+}
+
+#[tokio::test]
+async fn pruning_deletes_what_has_been_over_for_long_and_nothing_else() {
+    let (_database, project, mut c) = shop().await;
+    for id in [RUN, OTHER] {
+        start(&project, id);
+    }
+    project.done(&["start", "order@1"]);
+    project.done(&["cancel", RUN, "-y"]);
+    run(
+        &mut c,
+        "update pgflow.runs set started_at = now() - interval '9 d';
+         update pgflow.runs set failed_at = now() - interval '8 d' where status = 'failed';
+         insert into pgflow.runs (flow_slug, status, input, started_at, completed_at)
+           select 'order', 'completed', '{}', now() - interval '9 d', now() - interval '8 d' from generate_series(1, 2500)",
+    )
+    .await;
+    refused(
+        &project,
+        5,
+        "FS971",
+        &["Delete 2501 runs with steps, tasks and messages"],
+        &["prune", "--older-than", "7d"],
+    );
+    assert_eq!(project.run(&["prune", "--older-than", "7x"]).code, 64);
+    assert_eq!(project.run(&["prune"]).code, 64);
+    assert_eq!(json(&project, "prune", &["prune", "--older-than", "30d"])["deleted_runs"], 0);
+    let pruned = project.done(&["prune", "order@2", "--older-than", "7d", "--yes"]);
+    assert!(pruned.stderr.contains("Deleted 1 run that ended"), "{pruned}");
+    let pruned = project.done(&["prune", "--older-than", "1w", "--yes"]);
+    assert!(
+        pruned.stderr.contains("Deleted 1000 of 2500 runs") && pruned.stderr.contains("Deleted 2500 runs"),
+        "{pruned}"
+    );
+    assert_eq!(rows(&mut c, "select flow_slug from pgflow.runs order by 1").await, ["order", "order_v2"]);
+    assert_eq!(value(&mut c, "select count(*) from pgmq.a_order_v2").await, "0");
+    assert_eq!(rows(&mut c, EVENTS).await[1..], ["runs-pruned 1", "runs-pruned 2500"]);
+}

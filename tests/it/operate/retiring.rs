@@ -1,0 +1,91 @@
+//! `retire`: an old version goes when nothing of it is left to do, and folder, ledger and database say the same.
+
+use serde_json::Value;
+
+use super::{OTHER, RUN, complete, json, refused, shop, shop_on, start, take};
+use crate::command::{Project, official};
+use crate::engine_runtime::{run, value};
+
+fn listed(project: &Project) -> Value {
+    let report = json(project, "retire", &["retire"]);
+    report["versions"][0].clone()
+}
+
+/// The version's row, its queue and its definition are gone, and nothing has drifted.
+async fn is_gone(project: &Project, c: &mut sqlx::PgConnection) {
+    assert_eq!(value(c, "to_regclass('pgmq.q_order')").await, "∅");
+    assert_eq!(value(c, "select string_agg(flow_slug, ' ') from pgflow.flows").await, "order_v2");
+    assert_eq!(value(c, "select string_agg(flow_slug, ' ') from flowsmith.flow_versions").await, "order_v2");
+    for command in [&["drift"][..], &["status"], &["plan"], &["compile", "--check"]] {
+        project.done(command);
+    }
+    assert!(listed(project).is_null());
+}
+
+#[tokio::test]
+async fn an_old_version_is_deleted_with_its_runs_once_it_is_drained() {
+    let (_database, project, mut c) = shop().await;
+    start(&project, OTHER);
+    project.done(&["start", "order@1", "--run-id", RUN]);
+    let version = listed(&project);
+    assert_eq!(
+        (&version["slug"], &version["state"], &version["under_way"]),
+        (&"order".into(), &"draining".into(), &1.into())
+    );
+    assert_eq!(version["is_drained"], false);
+    refused(&project, 5, "FS974", &["order@1 has 1 run under way and 1 message"], &["retire", "order@1", "--yes"]);
+    let late = project.run(&["retire", "order", "--yes", "--wait", "--timeout", "100ms"]);
+    assert!(late.code == 5 && late.stderr.contains("Waiting: order@1"), "{late}");
+
+    take(&mut c, "order").await;
+    complete(&mut c, RUN, "load", 0, "1").await;
+    run(
+        &mut c,
+        "insert into pgflow.runs (flow_slug, status, input, started_at, completed_at)
+           select 'order', 'completed', '{}', now(), now() from generate_series(1, 1500)",
+    )
+    .await;
+    assert!(project.done(&["retire"]).stdout.contains("flowsmith retire order@1"));
+    refused(&project, 5, "FS971", &["Delete order@1 with 1501 runs"], &["retire", "order@1"]);
+    let report = json(&project, "retire", &["retire", "order@1", "--yes"]);
+    assert_eq!(report["deleted"], serde_json::json!(["order@1"]));
+    is_gone(&project, &mut c).await;
+    assert_eq!(value(&mut c, "select string_agg(run_id::text, ' ') from pgflow.runs").await, OTHER);
+}
+
+#[tokio::test]
+async fn it_waits_until_the_last_run_has_ended() {
+    let (_database, project, mut c) = shop().await;
+    project.done(&["start", "order@1", "--run-id", RUN]);
+    let waiting = project.start(&["retire", "order@1", "--wait", "-y"]);
+    take(&mut c, "order").await;
+    complete(&mut c, RUN, "load", 0, "1").await;
+    let ended = waiting.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+    is_gone(&project, &mut c).await;
+}
+
+#[tokio::test]
+async fn what_is_current_wanted_unknown_or_pending_stays() {
+    let (_database, project, mut c) = shop().await;
+    refused(&project, 5, "FS977", &["order@2 is current"], &["retire", "order@2", "--yes"]);
+    refused(&project, 1, "FS961", &["did you mean"], &["retire", "ordre", "--yes"]);
+    run(&mut c, "select pgflow.create_flow('by_hand')").await;
+    refused(&project, 5, "FS977", &["by_hand@1 is unmanaged"], &["retire", "by_hand", "--yes"]);
+    project.flow("signup", "", "  ask: {}");
+    project.compile();
+    refused(&project, 5, "FS976", &["add_signup"], &["retire", "order@1", "--yes"]);
+    project.done(&["apply"]);
+    // A file of the old version keeps it.
+    project.write("flows/order_1.yaml", "flow: order\nsteps: { load: {} }\n");
+    refused(&project, 5, "FS813", &["order@1 is still in the flow files"], &["retire", "order@1", "--yes"]);
+    assert_eq!(value(&mut c, "select count(*) from pgflow.flows").await, "4");
+}
+
+#[tokio::test]
+async fn it_works_on_an_official_engine() {
+    let database = official().await;
+    let project = shop_on(&database);
+    project.done(&["retire", "order", "--yes"]);
+    is_gone(&project, &mut database.connect().await).await;
+}

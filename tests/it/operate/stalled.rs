@@ -1,0 +1,157 @@
+//! `stalled`: each cause is told from every other, and its fix does help.
+
+use serde_json::Value;
+
+use super::{RUN, beat, fail, json, shop, start, take};
+use crate::command::Project;
+use crate::engine_runtime::{run, value};
+
+/// The only finding there is.
+fn finding(project: &Project) -> Value {
+    let report = json(project, "stalled", &["stalled", "--for", "0s"]);
+    let found = report["stalled"].as_array().unwrap();
+    assert_eq!(found.len(), 1, "{report:#}");
+    found[0].clone()
+}
+
+fn cause(project: &Project) -> String {
+    finding(project)["cause"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_queued_task_waits_for_a_worker_or_for_the_flow() {
+    let (_database, project, mut c) = shop().await;
+    assert!(project.done(&["stalled"]).stdout.contains("None."));
+    start(&project, RUN);
+    let found = finding(&project);
+    assert_eq!((&found["cause"], &found["step"], &found["run_id"]), (&"no-worker".into(), &"load".into(), &RUN.into()));
+    assert!(found["detail"].as_str().unwrap().contains("none ever was"), "{found}");
+    assert!(found["fix"].as_str().unwrap().contains("queue order_v2"), "{found}");
+    // It has not waited for a minute yet.
+    assert!(json(&project, "stalled", &["stalled"])["stalled"].as_array().unwrap().is_empty());
+    beat(&mut c, "order_v2").await;
+    assert_eq!(cause(&project), "busy");
+    run(&mut c, "update pgflow.workers set deprecated_at = now()").await;
+    assert_eq!(cause(&project), "no-worker");
+    run(&mut c, "update pgflow.workers set deprecated_at = null, last_heartbeat_at = now() - interval '3 h'").await;
+    assert!(finding(&project)["detail"].as_str().unwrap().contains("the last heartbeat was 3h ago"));
+
+    project.done(&["pause", "order"]);
+    assert_eq!(
+        (&finding(&project)["cause"], &finding(&project)["fix"]),
+        (&"paused".into(), &"`flowsmith resume order@2`".into())
+    );
+    // What start_tasks has put away, resume takes back; where the pause was ended otherwise, it stays away.
+    take(&mut c, "order_v2").await;
+    run(&mut c, "delete from pgflow.paused_flows").await;
+    assert_eq!(cause(&project), "parked");
+    project.done(&["pause", "order@2"]);
+    project.done(&["resume", "order@2"]);
+    assert_eq!(cause(&project), "busy");
+    let text = project.done(&["stalled", "--for", "0s"]).stdout;
+    assert!(
+        text.contains("! order@2  step load: 1 task for") && text.contains(&format!("run {RUN}\n      fix: ")),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_queued_task_waits_for_its_time_or_has_lost_its_message() {
+    let (_database, project, mut c) = shop().await;
+    start(&project, RUN);
+    take(&mut c, "order_v2").await;
+    fail(&mut c, RUN, "load", 0, "no").await;
+    let found = finding(&project);
+    assert_eq!(
+        (&found["cause"], &found["is_meant"], &found["fix"]),
+        (&"retrying".into(), &true.into(), &"nothing to do".into())
+    );
+    assert!((100.0..=120.0).contains(&found["moves_in_seconds"].as_f64().unwrap()), "{found}");
+    run(&mut c, "update pgmq.q_order_v2 set vt = now()").await;
+    // Read, and not started.
+    run(&mut c, "select pgmq.read('order_v2', 600, 1)").await;
+    let found = finding(&project);
+    assert_eq!(found["cause"], "message-hidden");
+    let (_, sql) = found["fix"].as_str().unwrap().split_once("on it: ").unwrap();
+    run(&mut c, sql).await;
+    assert_eq!(cause(&project), "busy");
+
+    run(&mut c, "delete from pgmq.q_order_v2").await;
+    let found = finding(&project);
+    assert_eq!(found["cause"], "message-missing");
+    let commands: Vec<_> =
+        found["fix"].as_str().unwrap().split('`').filter_map(|part| part.strip_prefix("flowsmith ")).collect();
+    for command in commands {
+        let arguments: Vec<_> = command.split(' ').chain((command.starts_with("cancel")).then_some("--yes")).collect();
+        project.done(&arguments);
+    }
+    assert_eq!(cause(&project), "busy");
+    run(&mut c, "drop table pgmq.q_order_v2").await;
+    assert_eq!(cause(&project), "queue-missing");
+}
+
+#[tokio::test]
+async fn a_delayed_task_is_meant() {
+    let (_database, project, mut c) = shop().await;
+    run(&mut c, "update pgflow.steps set opt_start_delay = 3600").await;
+    start(&project, RUN);
+    let found = finding(&project);
+    assert_eq!((&found["cause"], &found["is_meant"]), (&"delayed".into(), &true.into()));
+    assert!(project.done(&["stalled", "--for", "0s"]).stdout.contains("its start delay, next in 1h"));
+}
+
+#[tokio::test]
+async fn a_started_task_has_timed_out_or_lost_its_worker() {
+    let (_database, project, mut c) = shop().await;
+    start(&project, RUN);
+    take(&mut c, "order_v2").await;
+    let nothing = json(&project, "stalled", &["stalled", "--for", "0s"]);
+    assert!(nothing["stalled"].as_array().unwrap().is_empty(), "it is being worked on: {nothing:#}");
+    run(&mut c, "update pgflow.workers set last_heartbeat_at = now() - interval '1 min'").await;
+    assert_eq!(cause(&project), "worker-gone");
+    for time in 1..=4 {
+        run(&mut c, "update pgflow.step_tasks set queued_at = queued_at - interval '1 h', started_at = started_at - interval '1 h'").await;
+        assert_eq!(cause(&project), "timed-out");
+        let said = project.done(&["stalled", "--requeue"]).stderr;
+        let requeued = value(&mut c, "select requeued_count from pgflow.step_tasks").await;
+        if time <= 3 {
+            assert!(said.contains("Queued again, of all flows: 1"), "{said}");
+            assert_eq!(requeued, time.to_string());
+            assert_eq!(cause(&project), "no-worker");
+            take(&mut c, "order_v2").await;
+            run(&mut c, "update pgflow.workers set last_heartbeat_at = now() - interval '1 min'").await;
+        }
+    }
+    assert_eq!(cause(&project), "given-up");
+    project.done(&["cancel", RUN, "-y"]);
+    project.done(&["retry", RUN]);
+    assert_eq!(cause(&project), "no-worker");
+}
+
+#[tokio::test]
+async fn a_run_of_which_nothing_is_under_way_is_found() {
+    let (_database, project, mut c) = shop().await;
+    start(&project, RUN);
+    run(&mut c, "delete from pgmq.q_order_v2; delete from pgflow.step_tasks").await;
+    let found = finding(&project);
+    assert_eq!((&found["cause"], &found["step"]), (&"nothing-under-way".into(), &Value::Null));
+}
+
+#[tokio::test]
+async fn tasks_of_one_cause_are_counted_together() {
+    let (_database, project, mut c) = shop().await;
+    run(&mut c, "select count(*) from (select pgflow.start_flow('order_v2', '{}') from generate_series(1, 50)) s")
+        .await;
+    run(&mut c, "update pgmq.q_order_v2 set vt = now() + interval '1 h' where msg_id <= 10").await;
+    let report = json(&project, "stalled", &["stalled", "order", "--for", "0s"]);
+    let found: Vec<_> = report["stalled"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|stall| (stall["cause"].as_str().unwrap(), stall["tasks"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(found, [("no-worker", 40), ("delayed", 10)]);
+    assert!(
+        json(&project, "stalled", &["stalled", "order@1", "--for", "0s"])["stalled"].as_array().unwrap().is_empty()
+    );
+}

@@ -1,0 +1,182 @@
+//! `start`: which version, with which input, and what it prints.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use flowsmith::engine::roles::{Role, RolePrefix};
+
+use super::{OTHER, RUN, complete, json, refused, shop, start, take};
+use crate::engine_runtime::{run, value};
+
+#[tokio::test]
+async fn starts_the_current_version_and_prints_the_run_alone() {
+    let (_database, project, mut c) = shop().await;
+    start(&project, RUN);
+    let started = value(&mut c, &format!("select flow_slug || input from pgflow.runs where run_id = '{RUN}'")).await;
+    assert_eq!(started, r#"order_v2{"id": 7}"#);
+    let run = json(&project, "run", &["start", "order@1", "--input", "null"]);
+    assert_eq!((&run["run"]["flow"], &run["run"]["version"]), (&"order".into(), &1.into()));
+    assert_eq!(json(&project, "run", &["start", "order_v2", "-i", r#"{"id": 8}"#])["run"]["version"], 2);
+    // Without an id the engine makes one, and nothing else is on stdout.
+    let id = project.done(&["start", "order@1"]).stdout;
+    assert_eq!(value(&mut c, &format!("select input from pgflow.runs where run_id = '{}'", id.trim())).await, "{}");
+}
+
+#[tokio::test]
+async fn inputs_come_from_files_and_from_standard_input_as_they_were_written() {
+    let (_database, project, mut c) = shop().await;
+    let exact = r#"{"id": 12345678901234567890123, "text": "it's \\ ☃"}"#;
+    project.write("order.json", exact);
+    let id = project.done(&["start", "order", "--input", "@order.json"]).stdout;
+    let kept = value(&mut c, &format!("select input from pgflow.runs where run_id = '{}'", id.trim())).await;
+    assert_eq!(kept, exact);
+
+    let mut child =
+        project.command(&["start", "order", "-i", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"{\"id\": 9}").unwrap();
+    let id = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    assert_eq!(
+        value(&mut c, &format!("select input from pgflow.runs where run_id = '{}'", id.trim())).await,
+        r#"{"id": 9}"#
+    );
+    refused(&project, 1, "FS801", &["nothing.json"], &["start", "order", "-i", "@nothing.json"]);
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named_and_nothing_starts() {
+    let (_database, project, mut c) = shop().await;
+    refused(&project, 1, "FS961", &["`ordr`", "did you mean `order`?"], &["start", "ordr"]);
+    refused(&project, 1, "FS961", &["order@2"], &["start", "order@3"]);
+    refused(&project, 64, "FS963", &["line 1 column"], &["start", "order", "-i", "{id: 7}"]);
+    refused(&project, 5, "FS964", &["order@2", "\"id\" is a required property"], &["start", "order"]);
+    refused(
+        &project,
+        5,
+        "FS964",
+        &["/id: \"x\" is not of type \"integer\""],
+        &["start", "order", "-i", r#"{"id":"x"}"#],
+    );
+    assert_eq!(project.run(&["start", "order", "--run-id", "0f8f"]).code, 64);
+    assert_eq!(value(&mut c, "select count(*) from pgflow.runs").await, "0");
+
+    start(&project, RUN);
+    refused(&project, 5, "FS967", &[RUN], &["start", "order@1", "--run-id", RUN]);
+    // A map of the run's input takes an array only, whatever the file says.
+    run(&mut c, "select pgflow.create_flow('mapped'), pgflow.add_step('mapped', 'm', step_type => 'map')").await;
+    refused(&project, 5, "FS964", &["must be an array"], &["start", "mapped", "-i", "{}"]);
+
+    std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
+    project.compile();
+    project.done(&["apply"]);
+    refused(
+        &project,
+        5,
+        "FS962",
+        &["order@2 is retired", "flowsmith start order@2"],
+        &["start", "order", "-i", r#"{"id": 7}"#],
+    );
+    assert_eq!(value(&mut c, "select count(*) from pgflow.runs").await, "1");
+}
+
+#[tokio::test]
+async fn waiting_ends_with_the_run() {
+    let (_database, project, mut c) = shop().await;
+    let child = project.start(&["start", "order@1", "--run-id", RUN, "--wait"]);
+    while value(&mut c, "select count(*) from pgmq.q_order").await != "1" {
+        tokio::task::yield_now().await;
+    }
+    take(&mut c, "order").await;
+    complete(&mut c, RUN, "load", 0, "1").await;
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(
+        (ended.status.code(), String::from_utf8(ended.stdout).unwrap()),
+        (Some(0), format!("{RUN}\n")),
+        "{said}"
+    );
+    assert!(said.contains("load  completed") && said.contains("run  completed"), "{said}");
+    assert!(said.contains("note: order@1 is draining") && !said.contains("looking"), "it listens: {said}");
+
+    let late = project.run(&["start", "order@1", "--wait", "--timeout", "300ms"]);
+    assert_eq!(late.code, 1, "{late}");
+    assert!(late.stderr.contains("FS975") && late.stdout.len() == 37, "{late}");
+}
+
+/// The answer to a start is lost: it may have been committed, so nothing is started again on a guess.
+#[tokio::test]
+async fn a_start_that_is_cut_off_says_that_nobody_knows() {
+    let (database, project, mut c) = shop().await;
+    let mut holder = database.connect().await;
+    run(&mut holder, "begin; lock table pgflow.runs in exclusive mode").await;
+    let child = project.start(&["start", "order@1"]);
+    let blocked = "from pg_stat_activity where datname = current_database() and application_name = 'flowsmith' and wait_event_type = 'Lock'";
+    while value(&mut c, &format!("select count(*) {blocked}")).await == "0" {
+        tokio::task::yield_now().await;
+    }
+    run(&mut c, &format!("select pg_terminate_backend(pid) {blocked}")).await;
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!((ended.status.code(), ended.stdout.len()), (Some(1), 0), "{said}");
+    assert!(said.contains("FS973") && said.contains("--run-id"), "{said}");
+}
+
+/// One who may start flows and not read their definitions, as `install --grants` has it.
+#[tokio::test]
+async fn a_starter_starts_and_waits() {
+    let (database, project, mut c) = shop().await;
+    let suffix = value(&mut c, "left(md5(current_database()), 8)").await;
+    let prefix = format!("op_{suffix}");
+    project.done(&["install", "--grants", "--role-prefix", &prefix]);
+    let group = RolePrefix::new(&prefix).unwrap().name(Role::Starter);
+    run(&mut c, &format!("create role {prefix}_app login in role {group}")).await;
+    let url = database.url().replace("user=postgres", &format!("user={prefix}_app"));
+    let id = project.done(&["start", "order", "-i", r#"{"id": 7}"#, "--database", &url]).stdout;
+    assert_eq!(
+        value(&mut c, &format!("select flow_slug from pgflow.runs where run_id = '{}'", id.trim())).await,
+        "order_v2"
+    );
+    let shown = project.done(&["show", id.trim(), "--database", &url]).stdout;
+    assert!(
+        shown.contains("order_v2@1  started") && shown.contains("load  started") && shown.contains("ship  created"),
+        "{shown}"
+    );
+    let child = project.start(&["start", "order", "-i", "1", "--run-id", RUN, "--wait", "--database", &url]);
+    while value(&mut c, "select count(*) from pgflow.runs").await != "2" {
+        tokio::task::yield_now().await;
+    }
+    run(&mut c, &format!("select pgflow.cancel_run('{RUN}')")).await;
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(said.contains("load  started") && said.contains("FS969") && said.contains("cancelled"), "{said}");
+    let denied = project.run(&["runs", "--database", &url]);
+    assert!(denied.code == 1 && denied.stderr.contains("FS905"), "{denied}");
+    run(&mut c, &format!("drop owned by {prefix}_app, {group}; drop role {prefix}_app")).await;
+}
+
+/// As docs/operating.md says.
+#[tokio::test]
+async fn deployers_and_workers_look_as_far_as_their_rights_go() {
+    let (database, project, mut c) = shop().await;
+    let prefix = format!("op_{}", value(&mut c, "left(md5(current_database()), 8)").await);
+    project.done(&["install", "--grants", "--role-prefix", &prefix]);
+    start(&project, RUN);
+    start(&project, OTHER);
+    run(&mut c, &format!("select pgflow.cancel_run('{RUN}')")).await;
+    let looks: [&[&str]; 3] = [&["runs", "--failed"], &["show", RUN], &["workers"]];
+    let queues: [&[&str]; 4] = [&["queues"], &["stalled"], &["stalled", "--requeue"], &["stats", "order"]];
+    for (role, sees_queues) in [(Role::Deployer, false), (Role::Worker, true)] {
+        let (group, login) = (RolePrefix::new(&prefix).unwrap().name(role), format!("{prefix}_login"));
+        run(&mut c, &format!("create role {login} login in role {group}")).await;
+        let url = database.url().replace("user=postgres", &format!("user={login}"));
+        for arguments in looks {
+            let shown = project.done(&[arguments, &["--database", &url]].concat());
+            assert!(arguments[0] != "show" || shown.stdout.contains("└─ ○ each"), "{role:?} sees definitions: {shown}");
+        }
+        for arguments in queues {
+            let outcome = project.run(&[arguments, &["--database", &url]].concat());
+            assert_eq!(outcome.code, i32::from(!sees_queues), "{role:?}: {outcome}");
+        }
+        refused(&project, 1, "FS905", &["permission denied"], &["retry", RUN, "--database", &url]);
+        run(&mut c, &format!("drop role {login}")).await;
+    }
+}

@@ -1,0 +1,151 @@
+//! `watch`: every change is told once, also where events do not come and where connections are cut.
+
+use std::process::Child;
+
+use serde_json::Value;
+
+use super::{RUN, complete, fail, fits, refused, shop, start, take};
+use crate::command::Project;
+use crate::connections::Pooler;
+use crate::engine_runtime::{run, value};
+use crate::support::left_out;
+
+/// The events that it told, and how it ended.
+fn told(watching: Child) -> (Option<i32>, Vec<String>, String) {
+    let ended = watching.wait_with_output().unwrap();
+    let lines = String::from_utf8(ended.stdout).unwrap();
+    let name = |event: Value| {
+        let step = event["step"].as_str().map(|step| format!("{step} ")).unwrap_or_default();
+        format!("{step}{}", event["event"].as_str().unwrap())
+    };
+    (
+        ended.status.code(),
+        lines.lines().map(|line| name(fits("watch", line))).collect(),
+        String::from_utf8(ended.stderr).unwrap(),
+    )
+}
+
+fn watch(project: &Project) -> Child {
+    project.start(&["watch", RUN, "--format", "json", "--timeout", "60s"])
+}
+
+/// What is told of a run of `order@2` whose map has one element.
+const WHOLE: [&str; 8] = [
+    "run:started",
+    "load step:started",
+    "load step:completed",
+    "each step:started",
+    "each step:completed",
+    "ship step:started",
+    "ship step:completed",
+    "run:completed",
+];
+
+async fn work(c: &mut sqlx::PgConnection) {
+    for (step, output) in [("load", "[1]"), ("each", "1"), ("ship", "1")] {
+        take(c, "order_v2").await;
+        complete(c, RUN, step, 0, output).await;
+    }
+}
+
+#[tokio::test]
+async fn every_change_is_told_once() {
+    let (_database, project, mut c) = shop().await;
+    start(&project, RUN);
+    let watching = watch(&project);
+    // It listens, before anything more happens.
+    while value(
+        &mut c,
+        "select count(*) from pg_stat_activity where query like 'LISTEN%' and datname = current_database()",
+    )
+    .await
+        == "0"
+    {
+        tokio::task::yield_now().await;
+    }
+    work(&mut c).await;
+    let (code, events, said) = told(watching);
+    assert_eq!((code, events), (Some(0), WHOLE.map(str::to_owned).to_vec()), "{said}");
+    assert_eq!(said, "");
+    // The same is told of one that is over.
+    assert_eq!(told(watch(&project)).1, WHOLE);
+}
+
+#[tokio::test]
+async fn it_looks_again_and_again_where_events_are_off() {
+    let (_database, project, mut c) = shop().await;
+    run(&mut c, "do $$ begin execute format('alter database %I set pgflow.events = off', current_database()); end $$")
+        .await;
+    start(&project, RUN);
+    let watching = watch(&project);
+    work(&mut c).await;
+    let (code, events, said) = told(watching);
+    assert_eq!((code, events), (Some(0), WHOLE.map(str::to_owned).to_vec()), "{said}");
+    assert!(said.contains("note: looking twice a second, since events are switched off here"), "{said}");
+}
+
+#[tokio::test]
+async fn connections_that_are_cut_are_made_anew() {
+    let (_database, project, mut c) = shop().await;
+    start(&project, RUN);
+    let watching = watch(&project);
+    let others = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and application_name = 'flowsmith'";
+    while value(&mut c, &format!("select count(*) {others} and query like 'LISTEN%'")).await == "0" {
+        tokio::task::yield_now().await;
+    }
+    run(&mut c, &format!("select pg_terminate_backend(pid) {others}")).await;
+    work(&mut c).await;
+    let (code, events, said) = told(watching);
+    assert_eq!((code, events), (Some(0), WHOLE.map(str::to_owned).to_vec()), "{said}");
+    assert!(said.contains("trying again"), "{said}");
+}
+
+#[tokio::test]
+async fn failures_and_their_reasons_are_told_and_decide_the_exit_code() {
+    let (_database, project, mut c) = shop().await;
+    start(&project, RUN);
+    let watching = watch(&project);
+    take(&mut c, "order_v2").await;
+    fail(&mut c, RUN, "load", 0, "first").await;
+    run(&mut c, "update pgmq.q_order_v2 set vt = now()").await;
+    take(&mut c, "order_v2").await;
+    fail(&mut c, RUN, "load", 0, "out of paper").await;
+    let (code, events, said) = told(watching);
+    assert_eq!(code, Some(1), "{said}");
+    assert_eq!((events[0].as_str(), events.last().unwrap().as_str()), ("run:started", "run:failed"));
+    assert!(events.contains(&"load step:failed".to_owned()), "{events:?}");
+    assert!(said.contains("FS969") && said.contains("order@2 has failed: step load: out of paper"), "{said}");
+    let text = project.run(&["watch", "0f8"]);
+    assert!(text.stdout.contains("load  failed") && text.stdout.contains("out of paper"), "{text}");
+    refused(&project, 1, "FS965", &[], &["watch", "ff"]);
+}
+
+#[tokio::test]
+async fn behind_a_transaction_pooler_it_looks_again_and_again() {
+    let (database, project, mut c) = shop().await;
+    let Some(pooler) = Pooler::start(&database, "operate_pooler").await else {
+        left_out("there is no pgbouncer on this machine");
+        return;
+    };
+    let project = project.with("DATABASE_URL", &pooler.url);
+    start(&project, RUN);
+    let watching = watch(&project);
+    work(&mut c).await;
+    let (code, events, said) = told(watching);
+    assert_eq!((code, events), (Some(0), WHOLE.map(str::to_owned).to_vec()), "{said}");
+    assert!(said.contains("note: looking twice a second, since notifications do not come through a pooler"), "{said}");
+    // Each transaction may meet another session of the server.
+    for arguments in [
+        &["runs"][..],
+        &["show", RUN],
+        &["queues"],
+        &["workers"],
+        &["stalled"],
+        &["stats"],
+        &["pause", "order"],
+        &["resume", "order"],
+    ] {
+        project.done(arguments);
+    }
+    project.done(&["prune", "--older-than", "0s", "--yes"]);
+}

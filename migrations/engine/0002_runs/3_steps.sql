@@ -73,7 +73,7 @@ begin
         cross join generate_series(0, s.initial_tasks - 1) i (task_index)
         where not but_completed or not exists (
           select from pgflow.step_tasks t
-          where t.run_id = s.run_id and t.step_slug = s.step_slug and t.task_index = i.task_index)
+          where t.run_id = s.run_id and t.step_slug = s.step_slug and t.task_index = i.task_index offset 0)
         order by s.flow_slug, s.batch, s.run_id, s.step_slug, i.task_index
       ) t
       group by t.flow_slug, t.batch

@@ -147,6 +147,8 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 declare
+  -- The clock's own answer, which varies within a statement, could not be looked up in an index.
+  until  constant timestamptz := clock_timestamp() - older_than;
   doomed uuid[];
   ended  bigint;
 begin
@@ -157,7 +159,7 @@ begin
   loop
     doomed := array(
       select r.run_id from pgflow.runs r
-      where coalesce(r.completed_at, r.failed_at) < clock_timestamp() - older_than
+      where coalesce(r.completed_at, r.failed_at) < until
         and (r.completed_at is not null or r.failed_at is not null)
         and (prune_runs.flow_slug is null or r.flow_slug = prune_runs.flow_slug)
       order by coalesce(r.completed_at, r.failed_at) limit max_runs);
@@ -166,7 +168,7 @@ begin
       order by t.run_id, t.step_slug, t.task_index for update;
       perform from pgflow.step_states s where s.run_id = any (doomed) order by s.run_id, s.step_slug for update;
       perform from pgflow.runs r
-      where r.run_id = any (doomed) and coalesce(r.completed_at, r.failed_at) < clock_timestamp() - older_than
+      where r.run_id = any (doomed) and coalesce(r.completed_at, r.failed_at) < until
         and r.status <> 'started'
       order by r.run_id for update;
       get diagnostics ended = row_count;

@@ -39,7 +39,7 @@ async fn no_table_is_read(before: &str) {
     drop(c);
     let mut c = database.connect().await;
     let read = "select coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0) from pg_stat_user_tables where relname in ('runs', 'step_states', 'step_tasks') and schemaname = 'pgflow'";
-    let commands: [(&[&str], u64); 15] = [
+    let commands: [(&[&str], u64); 16] = [
         (&["runs"], 3_000),
         (&["runs", "order@2"], 8_000),
         (&["runs", "--failed"], 8_000),
@@ -54,6 +54,7 @@ async fn no_table_is_read(before: &str) {
         (&["stats", "--since", "1h"], 3_000),
         (&["stats", "order@1", "--since", "1h"], 3_000),
         (&["cancel", RUN, "--yes"], 400),
+        (&["retry", RUN], 400),
         (&["prune", "--older-than", "250h", "--yes"], 3_000),
     ];
     for (arguments, most) in commands {

@@ -30,3 +30,4 @@ pub mod pull;
 pub mod report;
 pub mod server;
 pub mod source;
+pub mod worker;

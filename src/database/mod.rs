@@ -2,9 +2,11 @@
 
 mod error;
 mod lock;
+mod statement;
 mod target;
 
 pub use error::{DatabaseError, Failure};
 pub use lock::Holder;
 pub(crate) use lock::{LOCK_KEY, Lock, take};
+pub use statement::{Statement, Unclosed, array, literal};
 pub use target::{Target, TargetError};

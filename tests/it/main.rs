@@ -57,3 +57,4 @@ mod server;
 mod settings;
 mod support;
 mod up;
+mod worker;

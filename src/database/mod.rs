@@ -8,5 +8,6 @@ mod target;
 pub use error::{DatabaseError, Failure};
 pub use lock::Holder;
 pub(crate) use lock::{LOCK_KEY, Lock, take};
-pub use statement::{Statement, Unclosed, array, literal};
+pub(crate) use statement::array;
+pub use statement::{Statement, Unclosed};
 pub use target::{Target, TargetError};

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::migration::quote;
+
 /// One SQL statement, or a script of several, with named parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
@@ -93,15 +95,9 @@ impl Statement {
     }
 }
 
-/// A text as an SQL literal, whatever `standard_conforming_strings` is.
-pub fn literal(text: &str) -> String {
-    let escaped = text.replace('\'', "''");
-    if text.contains('\\') { format!("E'{}'", escaped.replace('\\', "\\\\")) } else { format!("'{escaped}'") }
-}
-
 /// Texts as an SQL array of a type.
-pub fn array<T: AsRef<str>>(items: impl IntoIterator<Item = T>, of: &str) -> String {
-    let items: Vec<String> = items.into_iter().map(|item| literal(item.as_ref())).collect();
+pub(crate) fn array<T: AsRef<str>>(items: impl IntoIterator<Item = T>, of: &str) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| quote::literal(item.as_ref())).collect();
     format!("array[{}]::{of}[]", items.join(", "))
 }
 
@@ -278,9 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn literals_are_quoted() {
-        assert_eq!(literal("it's"), "'it''s'");
-        assert_eq!(literal(r"a\'b"), r"E'a\\''b'");
+    fn arrays_hold_literals() {
         assert_eq!(array(["a", "b'"], "text"), "array['a', 'b''']::text[]");
     }
 }

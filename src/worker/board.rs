@@ -129,11 +129,6 @@ impl Board {
         in_hand
     }
 
-    /// How many handlers are at work.
-    pub(super) fn in_hand(&self) -> usize {
-        self.state().in_hand
-    }
-
     /// Grows with every task that is taken.
     pub(super) fn activity(&self) -> u64 {
         self.state().activity

@@ -15,7 +15,7 @@ use super::error::WorkerError;
 use super::event::Event;
 use super::handler::{Context, Function, Handle, HandlerError};
 use super::link::Origin;
-use super::shared::{Observer, Shared};
+use super::shared::{Observer, Shared, Tools};
 use super::task::{Flow, Step, StepFacts};
 use super::{Plan, Worker};
 use crate::database::Target;
@@ -131,10 +131,6 @@ impl Builder {
         self
     }
 
-    pub(super) fn observer(&self) -> Observer {
-        Arc::clone(&self.observer)
-    }
-
     #[expect(clippy::expect_used, reason = "a mistake of the program, found at its first start")]
     fn last(&mut self) -> &mut Declared {
         self.flows.last_mut().expect("`flow` comes before its steps")
@@ -161,22 +157,19 @@ impl Builder {
         }
         let flows = flows(self.flows, &engine, &mut connection).await?;
         // Two that recover do no harm, so where pg_cron's jobs may not be read, the worker does it.
-        let has_cron_job = detection.has_cron_job == Some(true);
         let plan = Plan {
             connections: self.connections,
             poll_interval: self.poll_interval,
             patience: self.patience,
-            recovers: engine.recovers && !has_cron_job,
+            recovers: engine.recovers && detection.has_cron_job != Some(true),
         };
         let board = Board::new(flows.len(), self.bounds);
         let shared = Shared {
-            origin,
-            engine,
+            tools: Arc::new(Tools::new(origin, engine, self.observer)),
             name: self.name,
             flows,
             worker_ids: Vec::new(),
             board,
-            observer: self.observer,
             abandon: tokio::sync::watch::channel(false).0,
         };
         Ok(Worker { shared, plan, connection })

@@ -8,7 +8,8 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::handler::HandlerError;
 use super::task::{Handed, StepFacts, TaskId};
-use crate::database::{DatabaseError, Statement, array, literal};
+use crate::database::{DatabaseError, Statement, array};
+use crate::migration::quote::{identifier, literal};
 
 /// What the engine can do, and how to talk to it.
 #[derive(Debug, Clone)]
@@ -29,7 +30,7 @@ pub(super) struct Engine {
 
 macro_rules! statements {
     ($($name:ident = $file:literal;)*) => {
-        $(static $name: LazyLock<Statement> =
+        $(pub(super) static $name: LazyLock<Statement> =
             LazyLock::new(|| Statement::parse(include_str!(concat!("sql/", $file))).expect("our own SQL"));)*
     };
 }
@@ -49,6 +50,7 @@ statements! {
     HAND_BACK = "hand_back.sql";
     ORPHANS = "orphans.sql";
     RECOVER = "recover.sql";
+    BEGIN = "begin.sql";
 }
 
 /// What a heartbeat or a look says of a queue.
@@ -283,11 +285,11 @@ impl Engine {
 /// `min` goes through the queue's index on `vt`; a paused flow's messages are visible never.
 fn look<'f>(flows: impl Iterator<Item = &'f str>) -> String {
     let each = flows.map(|flow| {
-        let table = format!("q_{}", flow.to_lowercase()).replace('"', "\"\"");
+        let table = identifier(&format!("q_{}", flow.to_lowercase()));
         let flow = literal(flow);
         format!(
             "select {flow}, false, (select extract(epoch from min(q.vt)) - extract(epoch from clock_timestamp()) \
-             from pgmq.\"{table}\" q where q.vt < 'infinity')::double precision"
+             from pgmq.{table} q where q.vt < 'infinity')::double precision"
         )
     });
     each.collect::<Vec<_>>().join("\nunion all ")
@@ -317,7 +319,7 @@ fn is(row: &PgRow, status: &str) -> bool {
     row.try_get::<String, _>(0).is_ok_and(|found| found == status)
 }
 
-fn fill_one(statement: &Statement, task: &TaskId, more: &[(&str, &str)]) -> String {
+pub(super) fn fill_one(statement: &Statement, task: &TaskId, more: &[(&str, &str)]) -> String {
     let (run_id, step_slug) = (format!("{}::uuid", literal(&task.run_id)), literal(&task.step_slug));
     let task_index = task.task_index.to_string();
     let mut values = vec![("run_id", run_id.as_str()), ("step_slug", &step_slug), ("task_index", &task_index)];

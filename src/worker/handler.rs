@@ -2,12 +2,16 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use super::event::{Event, TaskName};
+use super::shared::Tools;
 
 /// What a handler knows of its task, besides the input.
 #[derive(Debug, Clone)]
@@ -24,6 +28,21 @@ pub struct Context {
     pub timeout: Duration,
     /// The worker's row in `pgflow.workers`.
     pub(super) worker_id: String,
+    pub(super) tools: Arc<Tools>,
+}
+
+impl Context {
+    /// The task in words.
+    pub fn task(&self) -> TaskName {
+        let Self { flow, step, run_id, task_index, .. } = self;
+        let (flow, step, run_id) = (flow.clone(), step.clone(), run_id.clone());
+        TaskName { flow, step, run_id, task_index: *task_index }
+    }
+
+    /// Tells whoever runs the worker a line about the task, as for a log.
+    pub fn say(&self, line: impl Into<String>) {
+        (self.tools.observer)(&Event::TaskSaid { task: self.task(), line: line.into() });
+    }
 }
 
 /// Why a handler could not do its task. Any error becomes one with `?`, to be tried again.

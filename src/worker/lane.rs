@@ -36,7 +36,7 @@ async fn poll(shared: &Arc<Shared>, link: &mut Link<'_>, flow: usize, quantity: 
     let missed = |shared: &Shared| drop(shared.board.polled(flow, quantity, Vec::new(), true));
     let Some(connection) = link.get().await else { return missed(shared) };
     let slug = &shared.flows[flow].slug;
-    match shared.engine.poll(connection, slug, &shared.worker_ids[flow], quantity).await {
+    match shared.tools.engine.poll(connection, slug, &shared.worker_ids[flow], quantity).await {
         Ok(handed) => {
             let (tasks, strange) = tasks(shared, flow, handed);
             for task in shared.board.polled(flow, quantity, tasks, false) {
@@ -163,7 +163,7 @@ async fn call_complete(
     outputs: &[(&TaskId, &str)],
 ) -> Option<Result<HashSet<TaskId>, DatabaseError>> {
     loop {
-        match shared.engine.complete(link.get().await?, outputs).await {
+        match shared.tools.engine.complete(link.get().await?, outputs).await {
             Err(error) if link.was_lost_by(&error) || is_passing(&error) => {}
             other => return Some(other),
         }
@@ -180,7 +180,7 @@ async fn fail(shared: &Shared, link: &mut Link<'_>, one: &Finished, error: &Hand
     let task = shared.task_name(one.flow, &one.id);
     loop {
         let Some(connection) = link.get().await else { return };
-        match shared.engine.fail(connection, &shared.worker_ids[one.flow], &one.id, error).await {
+        match shared.tools.engine.fail(connection, &shared.worker_ids[one.flow], &one.id, error).await {
             Ok(Some(retries)) => {
                 let message = error.message.clone();
                 shared.tell(&Event::TaskFailed { task, took: one.took, message, retries });
@@ -209,7 +209,7 @@ pub(super) async fn hand_back(
     loop {
         let Some(connection) = link.get().await else { return };
         let of = (slug.as_str(), shared.worker_ids[flow].as_str());
-        match shared.engine.hand_back(connection, of, ids, begun, delay).await {
+        match shared.tools.engine.hand_back(connection, of, ids, begun, delay).await {
             Ok(0) => return,
             Ok(tasks) => {
                 shared.board.look.notify_one();

@@ -51,7 +51,7 @@ impl<'s> Link<'s> {
     pub(super) async fn get(&mut self) -> Option<&mut PgConnection> {
         let mut pause = FIRST;
         while self.connection.is_none() {
-            match self.shared.origin.connect().await {
+            match self.shared.tools.origin.connect().await {
                 Ok(connection) => {
                     self.connection = Some(connection);
                     if pause > FIRST {

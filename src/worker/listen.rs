@@ -11,7 +11,8 @@ use sqlx::postgres::{PgListener, PgPoolOptions};
 use super::event::Event;
 use super::link::is_lost;
 use super::shared::Shared;
-use crate::database::{DatabaseError, Failure, literal};
+use crate::database::{DatabaseError, Failure};
+use crate::migration::quote::literal;
 
 /// How long a notification that was sent as a test may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -46,7 +47,7 @@ struct Payload {
 /// Listens until it is dropped, or until it is clear that nothing is to be heard.
 pub(super) async fn listen(shared: Arc<Shared>, hearing: &Hearing, poll_interval: Duration) {
     let polling = |why: String| shared.tell(&Event::Polling { why, every: poll_interval });
-    if let Some(why) = &shared.engine.silent {
+    if let Some(why) = &shared.tools.engine.silent {
         return polling(why.clone());
     }
     let mut pause = FIRST;
@@ -83,13 +84,13 @@ pub(super) async fn listen(shared: Arc<Shared>, hearing: &Hearing, poll_interval
 async fn connect(shared: &Shared) -> Result<Option<PgListener>, DatabaseError> {
     // Only this worker's, so that nothing is left listening to events where a pooler gives the connection to others.
     let channel = format!("flowsmith_worker_{}", shared.worker_ids[0].replace('-', ""));
-    let options = shared.origin.target().options().clone();
+    let options = shared.tools.origin.target().options().clone();
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(10)).connect_with(options);
     let mut listener = PgListener::connect_with(&pool.await?).await?;
     // It would connect again by itself, and nobody would look for what was missed.
     listener.eager_reconnect(false);
     listener.listen(&channel).await?;
-    let mut sender = shared.origin.connect().await?;
+    let mut sender = shared.tools.origin.connect().await?;
     sqlx::raw_sql(AssertSqlSafe(format!("select pg_notify({}, '')", literal(&channel)))).execute(&mut sender).await?;
     match tokio::time::timeout(PATIENCE, listener.try_recv()).await {
         Ok(Ok(Some(_))) => {}

@@ -33,6 +33,7 @@
 
 mod board;
 mod builder;
+mod declared;
 mod engine;
 mod error;
 mod event;
@@ -94,12 +95,12 @@ impl Worker {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), WorkerError> {
         let Self { mut shared, plan, mut connection } = self;
         let flows: Vec<&str> = shared.flows.iter().map(|flow| flow.slug.as_str()).collect();
-        let mut ids = shared.engine.register(&mut connection, &shared.name, &flows).await?;
+        let mut ids = shared.tools.engine.register(&mut connection, &shared.name, &flows).await?;
         shared.worker_ids = flows.iter().map(|flow| ids.remove(*flow).unwrap_or_default()).collect();
         let shared = Arc::new(shared);
         let flows = shared.flows.iter().map(|flow| flow.slug.clone()).collect();
-        shared.tell(&Event::Started { flows, batches: shared.engine.batches });
-        if !shared.engine.recovers {
+        shared.tell(&Event::Started { flows, batches: shared.tools.engine.batches });
+        if !shared.tools.engine.recovers {
             shared.tell(&Event::NoRecovery);
         }
 
@@ -145,7 +146,7 @@ async fn closed(shared: &Shared) {
 /// Notes in the database that the worker has ended; where that fails, its heartbeat says so.
 async fn sign_off(shared: &Shared) {
     let ids: Vec<&str> = shared.worker_ids.iter().map(String::as_str).collect();
-    let noted = async { shared.engine.stop(&mut shared.origin.connect().await?, &ids).await };
+    let noted = async { shared.tools.engine.stop(&mut shared.tools.origin.connect().await?, &ids).await };
     if let Err(error) = noted.await {
         shared.tell(&Event::Refused { what: "cannot note the end of the worker".to_owned(), error: error.to_string() });
     }

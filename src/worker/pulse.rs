@@ -108,19 +108,19 @@ impl Pulse {
             let ids: Vec<(&str, &str)> =
                 shared.flows.iter().zip(&shared.worker_ids).map(|(flow, id)| (flow.slug.as_str(), id.as_str())).collect();
             let Some(connection) = link.get().await else { return Ok(()) };
-            let news = shared.engine.beat(connection, &shared.name, &ids).await?;
+            let news = shared.tools.engine.beat(connection, &shared.name, &ids).await?;
             self.hear(&news, hearing);
         } else if self.next_look <= now {
             self.next_look = now + BEAT;
             let flows: Vec<&str> = shared.flows.iter().map(|flow| flow.slug.as_str()).collect();
             let Some(connection) = link.get().await else { return Ok(()) };
-            let news = shared.engine.look(connection, &flows).await?;
+            let news = shared.tools.engine.look(connection, &flows).await?;
             self.hear(&news, hearing);
         }
         if self.recovers && self.next_recovery <= now {
             self.next_recovery = now + RECOVERY;
             let Some(connection) = link.get().await else { return Ok(()) };
-            let tasks = shared.engine.recover(connection).await?;
+            let tasks = shared.tools.engine.recover(connection).await?;
             if tasks > 0 {
                 shared.tell(&Event::Recovered { tasks });
                 self.next_look = now;
@@ -163,7 +163,7 @@ impl Pulse {
     async fn clear_up(&self, link: &mut Link<'_>, flow: usize) -> Result<(), DatabaseError> {
         let shared = &self.shared;
         let Some(connection) = link.get().await else { return Ok(()) };
-        let held = shared.engine.held(connection, &shared.worker_ids[flow]).await?;
+        let held = shared.tools.engine.held(connection, &shared.worker_ids[flow]).await?;
         let orphans = shared.board.unknown(held);
         if !orphans.is_empty() {
             hand_back(shared, link, flow, &orphans, (false, 0)).await;
@@ -177,7 +177,7 @@ impl Pulse {
         let shared = &self.shared;
         let flows: Vec<&str> = shared.flows.iter().map(|flow| flow.slug.as_str()).collect();
         let Some(connection) = link.get().await else { return Ok(()) };
-        let found = shared.engine.flows(connection, &flows).await?;
+        let found = shared.tools.engine.flows(connection, &flows).await?;
         for flow in &shared.flows {
             for (slug, facts) in found.get(&flow.slug).into_iter().flatten() {
                 if let Some(step) = flow.step(slug) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::handler::{Context, Handle, Outcome};
+use super::handler::{Handle, Outcome};
 
 /// A flow that is worked on.
 pub(super) struct Flow {
@@ -117,17 +117,6 @@ pub(super) enum End {
 }
 
 impl Task {
-    pub(super) fn context(&self, flow: &str, worker_id: &str) -> Context {
-        Context {
-            flow: flow.to_owned(),
-            step: self.id.step_slug.clone(),
-            run_id: self.id.run_id.clone(),
-            task_index: self.id.task_index,
-            timeout: self.step.timeout(),
-            worker_id: worker_id.to_owned(),
-        }
-    }
-
     pub(super) fn back(self, delay: u32) -> Finished {
         Finished {
             flow: self.flow,

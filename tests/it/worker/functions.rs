@@ -281,7 +281,7 @@ async fn many_flows_share_one_worker_and_all_runs_end() {
         builder = builder.flow(format!("f{n}")).step("a", gated).step("b", |input: Value, _| async move { Ok(input) });
     }
     let worker = scene.work(builder).await;
-    let runs = "(select count(r.run_id) from generate_series(1, 12) n, generate_series(1, 20), pgflow.start_flow('f' || n, '{}') r)";
+    let runs = "(select count(r.run_id) from generate_series(1, 12) n, generate_series(1, 20) i, pgflow.start_flow('f' || n, to_jsonb(i)) r)";
     assert_eq!(scene.text(runs).await, "240");
     scene.until("(select count(*) = 240 from pgflow.runs where status = 'completed')").await;
     worker.stop().await;

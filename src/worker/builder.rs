@@ -28,6 +28,7 @@ pub struct Builder {
     flows: Vec<Declared>,
     bounds: Bounds,
     connections: usize,
+    sql_connections: usize,
     poll_interval: Duration,
     patience: Option<Duration>,
     observer: Observer,
@@ -47,6 +48,7 @@ impl Builder {
             flows: Vec::new(),
             bounds: Bounds { concurrency: 50, batch: 20 },
             connections: 2,
+            sql_connections: 5,
             poll_interval: Duration::from_secs(3),
             patience: None,
             observer: Arc::new(|_| {}),
@@ -104,6 +106,12 @@ impl Builder {
     /// Connections that take tasks and tell what came of them: 2 unless it is given. One more keeps the time, one listens.
     pub fn connections(mut self, connections: usize) -> Self {
         self.connections = connections.max(1);
+        self
+    }
+
+    /// Connections on which `sql` handlers run, and so how many of them at once: 5 unless it is given.
+    pub fn sql_connections(mut self, connections: usize) -> Self {
+        self.sql_connections = connections.max(1);
         self
     }
 
@@ -165,7 +173,7 @@ impl Builder {
         };
         let board = Board::new(flows.len(), self.bounds);
         let shared = Shared {
-            tools: Arc::new(Tools::new(origin, engine, self.observer)),
+            tools: Arc::new(Tools::new(origin, engine, self.observer, self.sql_connections)),
             name: self.name,
             flows,
             worker_ids: Vec::new(),

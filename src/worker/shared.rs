@@ -9,7 +9,7 @@ use std::time::Instant;
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
 use sqlx::postgres::PgConnection;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::board::Board;
 use super::engine::Engine;
@@ -29,11 +29,14 @@ pub(super) struct Tools {
     pub(super) observer: Observer,
     /// Connections that `sql` handlers have used and others may use again.
     idle: Mutex<Vec<PgConnection>>,
+    /// How many of them there may be.
+    pub(super) sql_connections: Semaphore,
 }
 
 impl Tools {
-    pub(super) fn new(origin: Origin, engine: Engine, observer: Observer) -> Self {
-        Self { origin, engine, observer, idle: Mutex::default() }
+    pub(super) fn new(origin: Origin, engine: Engine, observer: Observer, sql_connections: usize) -> Self {
+        let sql_connections = Semaphore::new(sql_connections);
+        Self { origin, engine, observer, idle: Mutex::default(), sql_connections }
     }
 
     /// A connection on which no transaction is open.

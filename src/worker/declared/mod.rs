@@ -84,13 +84,19 @@ fn http(
 ) -> Result<Arc<dyn Handle>, String> {
     let name = format!("{method} {url}");
     let address = reference::resolve(url, variable);
+    // All of them before anything is made of them, so that every variable that is not set is found.
+    let headers: Vec<(&String, String)> = headers
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| (key, reference::resolve(value.as_str().unwrap_or_default(), variable)))
+        .collect();
     // Errors do not repeat the values, which may be secrets.
     let uri = url::Url::parse(&address).ok().and_then(|address| address.as_str().parse().ok());
     let uri = uri.ok_or_else(|| format!("{url} is no HTTP address once its references are resolved"))?;
     let method = method.parse().map_err(|_| format!("{method} is no method"))?;
     let mut map = HeaderMap::new();
-    for (key, value) in headers.and_then(Value::as_object).into_iter().flatten() {
-        let value = reference::resolve(value.as_str().unwrap_or_default(), variable);
+    for (key, value) in headers {
         let key: HeaderName = key.parse().map_err(|_| format!("{key} is no name of a header"))?;
         let mut value = HeaderValue::from_str(&value)
             .map_err(|_| format!("the header {key} has a value that no header can have, such as a line break"))?;

@@ -49,6 +49,8 @@ impl Handle for Sql {
 }
 
 async fn run(sql: String, context: Context) -> Outcome {
+    // Never closed.
+    let _permit = context.tools.sql_connections.acquire().await;
     let mut connection = match context.tools.connection().await {
         Ok(connection) => connection,
         Err(error) => return Outcome::Unknown(error.to_string()),

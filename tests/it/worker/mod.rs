@@ -1,7 +1,9 @@
 //! Workers on real engines: what they do with tasks, how they begin and end, what they survive.
 
+mod declared;
 mod ending;
 mod functions;
+mod http_server;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -10,6 +10,7 @@ use flowsmith::engine::detect::DetectError;
 use flowsmith::engine::install::InstallError;
 use flowsmith::migration::{CompileError, FolderError, ReplayError};
 use flowsmith::server::ServerError;
+use flowsmith::worker::WorkerError;
 
 /// How a command ended. The numbers are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +177,19 @@ impl From<InstallError> for Failure {
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         Self::without_help(Exit::Failed, error.code(), error.to_string())
+    }
+}
+
+impl From<WorkerError> for Failure {
+    fn from(error: WorkerError) -> Self {
+        let exit = match error {
+            WorkerError::Database(error) => return error.into(),
+            WorkerError::Mismatch { .. } => Exit::Drift,
+            WorkerError::Steps { .. } | WorkerError::Handler { .. } | WorkerError::Nothing { .. } => Exit::Invalid,
+            WorkerError::NoFlow { .. } => Exit::Pending,
+            WorkerError::Variables { .. } | WorkerError::Engine { .. } => Exit::Failed,
+        };
+        Self::new(exit, error.code(), error.to_string(), error.help())
     }
 }
 

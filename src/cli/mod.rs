@@ -75,6 +75,7 @@ fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
             Command::Pull(args) => command::pull::run(args, &project, output).await,
             Command::Install(args) => command::install::run(args, &project, output).await,
             Command::Doctor(args) => command::doctor::run(args, &project, output).await,
+            Command::Worker(args) => command::worker::run(args, &project, output).await,
             Command::Bench(args) => command::bench::run(args, &project, output).await,
             Command::Up(args) => command::up::run(args, &project, output).await,
             Command::Down => command::up::down(&project, output),

@@ -91,7 +91,11 @@ async fn connect(shared: &Shared) -> Result<Option<PgListener>, DatabaseError> {
     listener.eager_reconnect(false);
     listener.listen(&channel).await?;
     let mut sender = shared.tools.origin.connect().await?;
-    sqlx::raw_sql(AssertSqlSafe(format!("select pg_notify({}, '')", literal(&channel)))).execute(&mut sender).await?;
+    let notify = format!("select pg_notify({}, '')", literal(&channel));
+    if let Err(error) = sqlx::raw_sql(AssertSqlSafe(notify)).execute(&mut sender).await {
+        // A pooler has given the sender the session that listens, and the notification came to the wrong one.
+        return if error.to_string().contains("NotificationResponse") { Ok(None) } else { Err(error.into()) };
+    }
     match tokio::time::timeout(PATIENCE, listener.try_recv()).await {
         Ok(Ok(Some(_))) => {}
         Ok(Ok(None)) => return Err(lost()),

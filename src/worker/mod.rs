@@ -37,6 +37,7 @@ mod declared;
 mod engine;
 mod error;
 mod event;
+mod gate;
 mod handler;
 mod lane;
 mod link;
@@ -48,6 +49,7 @@ mod task;
 pub use builder::Builder;
 pub use error::WorkerError;
 pub use event::{Event, TaskName};
+pub use gate::mismatches;
 pub use handler::{Context, HandlerError};
 
 use std::future::Future;
@@ -93,6 +95,18 @@ impl Worker {
     /// # Errors
     /// Where it cannot register.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), WorkerError> {
+        self.run_until(stop, std::future::pending()).await
+    }
+
+    /// The same; once `give_up` is ready too, tasks in hand are dropped where they are and go back to the queue.
+    ///
+    /// # Errors
+    /// Where it cannot register.
+    pub async fn run_until(
+        self,
+        stop: impl Future<Output = ()>,
+        give_up: impl Future<Output = ()>,
+    ) -> Result<(), WorkerError> {
         let Self { mut shared, plan, mut connection } = self;
         let flows: Vec<&str> = shared.flows.iter().map(|flow| flow.slug.as_str()).collect();
         let mut ids = shared.tools.engine.register(&mut connection, &shared.name, &flows).await?;
@@ -108,7 +122,7 @@ impl Worker {
         let mut connections = Some(connection);
         let lanes = (0..plan.connections).map(|_| lane(Arc::clone(&shared), connections.take()));
         let working = join_all(lanes);
-        let ending = end(&shared, stop, plan.patience);
+        let ending = end(&shared, stop, give_up, plan.patience);
         let listening = async {
             listen::listen(Arc::clone(&shared), &hearing, plan.poll_interval).await;
             std::future::pending::<()>().await;
@@ -126,14 +140,23 @@ impl Worker {
 }
 
 /// Waits for the end to be wanted, and sees to it.
-async fn end(shared: &Shared, stop: impl Future<Output = ()>, patience: Option<Duration>) {
+async fn end(
+    shared: &Shared,
+    stop: impl Future<Output = ()>,
+    give_up: impl Future<Output = ()>,
+    patience: Option<Duration>,
+) {
     select(pin!(stop), pin!(closed(shared))).await;
     let running = shared.board.drain();
     shared.tell(&Event::Draining { running });
-    if let Some(patience) = patience {
-        tokio::time::sleep(patience).await;
-        shared.abandon.send_replace(true);
-    }
+    let patience = async {
+        match patience {
+            Some(patience) => tokio::time::sleep(patience).await,
+            None => std::future::pending().await,
+        }
+    };
+    select(pin!(patience), pin!(give_up)).await;
+    shared.abandon.send_replace(true);
 }
 
 /// Resolves when nothing may be taken any more.

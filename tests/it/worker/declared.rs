@@ -82,7 +82,7 @@ async fn a_program_that_fails_is_told_of_and_run_again() {
     worker.stop().await;
 }
 
-async fn until_dead(pids: &[i32]) {
+pub(super) async fn until_dead(pids: &[i32]) {
     let deadline = Instant::now() + PATIENCE;
     // One that has ended and is not waited for yet still has its number.
     let is_gone = |pid: &i32| !is_alive(*pid) || fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "));

@@ -1,9 +1,11 @@
 //! Workers on real engines: what they do with tasks, how they begin and end, what they survive.
 
+mod command;
 mod declared;
 mod ending;
 mod functions;
 mod http_server;
+mod server_killed;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -7,6 +7,7 @@
 //! migrations/*.sql  ─ migration::replay ─────────────────→ Catalog (recorded)           ├─ diff → ChangeSet ─ plan → Plan ─ migration::render → SQL
 //! PostgreSQL        ─ live::read_snapshot ───────────────→ Catalog (live)               ┘                                   │
 //! PostgreSQL ←──────────────────────────────── apply: lock, guard, run, verify, record ←────────────────────────────────────┘
+//! PostgreSQL ←── worker: takes tasks of flows, has their handlers do them, tells what came of it
 //! ```
 //!
 //! Everything between the files and the database is synchronous and pure; I/O stands at both ends only.

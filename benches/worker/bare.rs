@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 use crate::Args;
 use crate::place::{Place, Shape};
 
-const POLL: &str = "select run_id::text, step_slug, task_index, input::text from pgflow.poll_tasks('flow', $1::uuid, $2)";
+const POLL: &str =
+    "select run_id::text, step_slug, task_index, input::text from pgflow.poll_tasks('flow', $1::uuid, $2)";
 const COMPLETE: &str = "select status from pgflow.complete_tasks($1::text[]::uuid[], $2, $3, $4::text[]::jsonb[])";
 
 /// Tasks in a second.

@@ -47,6 +47,10 @@ pub(crate) async fn measure(place: &Place, args: &Args) {
     let millis = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize].as_secs_f64() * 1000.0;
     println!(
         "start_flow to handler, idle: p50 {:.1} ms, p95 {:.1} ms, p99 {:.1} ms, longest {:.1} ms, of {} runs",
-        millis(0.5), millis(0.95), millis(0.99), millis(1.0), latencies.len()
+        millis(0.5),
+        millis(0.95),
+        millis(0.99),
+        millis(1.0),
+        latencies.len()
     );
 }

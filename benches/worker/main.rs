@@ -45,7 +45,12 @@ fn main() {
         let place = Place::open().await;
         println!(
             "PostgreSQL {}, synchronous_commit off, {} connections, batches of {}, about {} tasks, {} rounds, load {}",
-            place.version, args.connections, args.batch, args.tasks, args.rounds, place::load()
+            place.version,
+            args.connections,
+            args.batch,
+            args.tasks,
+            args.rounds,
+            place::load()
         );
         for shape in Shape::ALL {
             let (mut bare, mut worker) = (Vec::new(), Vec::new());
@@ -61,7 +66,11 @@ fn main() {
                 eprintln!("{}: round {} of {}", shape.name(), round + 1, args.rounds);
             }
             let (bare, worker) = (median(bare), median(worker));
-            println!("{:<16} bare {bare:>6.0}/s  worker {worker:>6.0}/s  {:>4.0} %", shape.name(), worker / bare * 100.0);
+            println!(
+                "{:<16} bare {bare:>6.0}/s  worker {worker:>6.0}/s  {:>4.0} %",
+                shape.name(),
+                worker / bare * 100.0
+            );
         }
         latency::measure(&place, &args).await;
         println!("load of the machine afterwards {}", place::load());

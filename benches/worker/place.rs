@@ -98,7 +98,8 @@ impl Place {
     pub(crate) async fn fill(&self, name: &str, shape: Shape, runs: usize, events: bool) -> usize {
         self.create(name, "empty").await;
         let events = if events { "on" } else { "off" };
-        run(&mut self.connect("postgres").await, &format!("alter database {name} set pgflow.events = '{events}'")).await;
+        run(&mut self.connect("postgres").await, &format!("alter database {name} set pgflow.events = '{events}'"))
+            .await;
         let mut c = self.connect(name).await;
         run(&mut c, "select pgflow.create_flow('flow', timeout => 600)").await;
         let (kind, input) = match shape {
@@ -107,11 +108,13 @@ impl Place {
         };
         let mut before = String::new();
         for step in shape.steps() {
-            run(&mut c, &format!("select pgflow.add_step('flow', '{step}', '{{{before}}}', step_type => '{kind}')")).await;
+            run(&mut c, &format!("select pgflow.add_step('flow', '{step}', '{{{before}}}', step_type => '{kind}')"))
+                .await;
             before = step;
         }
         // The input depends on n, so that each n starts a run of its own.
-        let start = format!("select count(r.run_id) from generate_series(1, {runs}) n, pgflow.start_flow('flow', {input}) r");
+        let start =
+            format!("select count(r.run_id) from generate_series(1, {runs}) n, pgflow.start_flow('flow', {input}) r");
         run(&mut c, &start).await;
         run(&mut c, "vacuum analyze").await;
         runs * shape.tasks_of_a_run()

@@ -18,13 +18,15 @@ pub(crate) async fn measure(place: &Place, args: &Args, shape: Shape) -> f64 {
     let tasks = place.fill("measured", shape, args.tasks / shape.tasks_of_a_run(), false).await;
     let (finished, all) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
     let (counted, done) = (Arc::clone(&finished), Arc::clone(&all));
-    let mut builder = Worker::builder().connections(args.connections).batch(args.batch).concurrency(200).flow("flow").observe(
-        move |event| {
-            if matches!(event, Event::TaskCompleted { .. }) && counted.fetch_add(1, Ordering::Relaxed) + 1 == tasks {
-                done.notify_one();
-            }
-        },
-    );
+    let mut builder =
+        Worker::builder().connections(args.connections).batch(args.batch).concurrency(200).flow("flow").observe(
+            move |event| {
+                if matches!(event, Event::TaskCompleted { .. }) && counted.fetch_add(1, Ordering::Relaxed) + 1 == tasks
+                {
+                    done.notify_one();
+                }
+            },
+        );
     for step in shape.steps() {
         builder = builder.step(step, |input: Box<RawValue>, _| async move { Ok(json!({ "read": input.get().len() })) });
     }

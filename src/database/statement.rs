@@ -79,7 +79,7 @@ impl Statement {
     }
 
     /// The SQL with its parameters written in; those without a value stay as they are.
-    pub fn fill<'v>(&self, values: &[(&str, &'v str)]) -> String {
+    pub fn fill(&self, values: &[(&str, &str)]) -> String {
         let value = |name: &str| values.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
         let mut sql = String::new();
         for piece in &self.pieces {
@@ -234,7 +234,10 @@ mod tests {
         for (sql, expected) in [
             ("select f(:input)", "select f(X)"),
             ("select :input::jsonb, a::input", "select X::jsonb, a::input"),
-            ("select ':input', \":input\", $$:input$$, $a$:input $$$a$", "select ':input', \":input\", $$:input$$, $a$:input $$$a$"),
+            (
+                "select ':input', \":input\", $$:input$$, $a$:input $$$a$",
+                "select ':input', \":input\", $$:input$$, $a$:input $$$a$",
+            ),
             ("select 'it''s :input' || :input", "select 'it''s :input' || X"),
             (r"select E'\':input', :input", r"select E'\':input', X"),
             (r"select '\', :input", r"select '\', X"),

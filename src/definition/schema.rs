@@ -87,7 +87,9 @@ fn kind(kind: &Kind, used: Use) -> Map<String, Value> {
         }),
         Kind::Word(choices) => json!({ "enum": choices }),
         Kind::Url => json!({ "type": "string", "pattern": "^(https?://|\\$\\{env:)" }),
-        Kind::UrlOrObject(object) => json!({ "anyOf": [nested(&Kind::Url, used), reference(&Use::Written.name(object))] }),
+        Kind::UrlOrObject(object) => {
+            json!({ "anyOf": [nested(&Kind::Url, used), reference(&Use::Written.name(object))] })
+        }
         Kind::Json => json!({}),
         Kind::Pattern => json!({ "type": "object" }),
         Kind::Schema => json!({ "type": ["object", "boolean"] }),

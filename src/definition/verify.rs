@@ -81,7 +81,9 @@ pub(super) fn verify(node: &Node, kind: &Kind, path: &Trail<'_>, findings: &mut 
                 verify(node, value, &path.key(&key.name), findings);
             }
         }
-        (Kind::Object(object) | Kind::UrlOrObject(object), Value::Map(_)) => verify_object(node, object, path, findings),
+        (Kind::Object(object) | Kind::UrlOrObject(object), Value::Map(_)) => {
+            verify_object(node, object, path, findings)
+        }
         (Kind::Overrides(object), Value::Map(_)) => unknown_keys(node, object, path, findings),
         _ => findings.push(wrong_type(node, kind, path)),
     }

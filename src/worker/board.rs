@@ -274,7 +274,9 @@ impl Board {
     /// Flows to clear up, of which no poll is under way.
     pub(super) fn suspects(&self) -> Vec<usize> {
         let state = self.state();
-        (0..state.queues.len()).filter(|flow| state.queues[*flow].is_suspect && state.queues[*flow].polls == 0).collect()
+        (0..state.queues.len())
+            .filter(|flow| state.queues[*flow].is_suspect && state.queues[*flow].polls == 0)
+            .collect()
     }
 
     /// Those of the tasks that the database thinks are in this worker's hands and are not.

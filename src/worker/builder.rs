@@ -157,7 +157,9 @@ impl Builder {
         let mut connection = origin.connect().await?;
         let detection = detect(&mut connection).await.map_err(|error| match error {
             DetectError::Database(error) => error.into(),
-            DetectError::Answer(error) => WorkerError::Engine { lacks: format!("a catalog that can be read ({error})") },
+            DetectError::Answer(error) => {
+                WorkerError::Engine { lacks: format!("a catalog that can be read ({error})") }
+            }
         })?;
         let engine = Engine::of(&mut connection).await?;
         if !engine.lacks.is_empty() {
@@ -219,7 +221,8 @@ fn steps(found: &mut BTreeMap<String, Vec<(String, StepFacts)>>, flow: Declared)
     }
     for (step, _) in handlers {
         let is_twice = steps.iter().any(|known| known.slug == step);
-        let why = if is_twice { "has two handlers" } else { "has a handler, and the flow in the database has no such step" };
+        let why =
+            if is_twice { "has two handlers" } else { "has a handler, and the flow in the database has no such step" };
         problems.push(format!("step {step} {why}"));
     }
     for step in limits.keys().filter(|step| steps.iter().all(|known| known.slug != **step)) {

@@ -157,12 +157,8 @@ impl Engine {
         let flow_input = if self.has_flow_input { "t.flow_input" } else { "null" };
         let quantity = quantity.to_string();
         let sql = if self.batches {
-            let values = [
-                ("queue", queue.as_str()),
-                ("worker", &worker),
-                ("quantity", &quantity),
-                ("flow_input", flow_input),
-            ];
+            let values =
+                [("queue", queue.as_str()), ("worker", &worker), ("quantity", &quantity), ("flow_input", flow_input)];
             POLL.fill(&values)
         } else {
             let read = rows(connection, READ.fill(&[("queue", &queue), ("quantity", &quantity)])).await?;
@@ -262,7 +258,11 @@ impl Engine {
     }
 
     /// What was started for this worker and has not ended.
-    pub(super) async fn held(&self, connection: &mut PgConnection, worker_id: &str) -> Result<Vec<TaskId>, DatabaseError> {
+    pub(super) async fn held(
+        &self,
+        connection: &mut PgConnection,
+        worker_id: &str,
+    ) -> Result<Vec<TaskId>, DatabaseError> {
         let stalled = if self.recovers { "and t.permanently_stalled_at is null" } else { "" };
         let sql = ORPHANS.fill(&[("worker", &literal(worker_id)), ("stalled", stalled)]);
         rows(connection, sql).await?.iter().map(|row| Ok(task_id(row)?)).collect()

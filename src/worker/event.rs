@@ -145,12 +145,15 @@ impl fmt::Display for Event {
                 let then = if *retries { "tried again" } else { "not tried again" };
                 write!(f, "{task} failed after {} ms, {then}: {message}", took.as_millis())
             }
-            Self::TaskLate(task) => write!(f, "{task} ended too late: it was given to somebody else, or its run is over"),
+            Self::TaskLate(task) => {
+                write!(f, "{task} ended too late: it was given to somebody else, or its run is over")
+            }
             Self::HandedBack { flow, tasks: 1 } => write!(f, "{flow}: 1 task went back to the queue"),
             Self::HandedBack { flow, tasks } => write!(f, "{flow}: {tasks} tasks went back to the queue"),
             Self::UnknownStep { flow, step } => {
                 write!(f, "{flow} has a step `{step}` that this worker does not know: its task went back to the queue")
             }
+            Self::Recovered { tasks: 1 } => write!(f, "1 stalled task queued again"),
             Self::Recovered { tasks } => write!(f, "{tasks} stalled tasks queued again"),
             Self::Disconnected { error, again_in } => {
                 write!(f, "connection lost, again in {} ms: {error}", again_in.as_millis())

@@ -95,7 +95,12 @@ pub(super) enum Outcome {
     /// With an error.
     Failed(HandlerError),
     /// Nobody can tell: the connection was lost. If it is still this worker's, it goes back.
-    Unknown(String),
+    Unknown {
+        /// Why it was lost.
+        error: String,
+        /// Whether anything was done, so that the attempt counts.
+        begun: bool,
+    },
 }
 
 /// What does a step's tasks.

@@ -91,9 +91,9 @@ async fn report(shared: &Shared, link: &mut Link<'_>, finished: Vec<Finished>) {
             End::Outcome(Outcome::Failed(error)) => failures.push((one, error)),
             End::Outcome(Outcome::Completed) => told_completed(shared, &one),
             End::Outcome(Outcome::Gone) => shared.tell(&Event::TaskLate(shared.task_name(one.flow, &one.id))),
-            End::Outcome(Outcome::Unknown(error)) => {
+            End::Outcome(Outcome::Unknown { error, begun }) => {
                 shared.tell(&Event::Disconnected { error, again_in: Duration::ZERO });
-                back.entry((one.flow, true, 0)).or_default().push(one.id);
+                back.entry((one.flow, begun, 0)).or_default().push(one.id);
             }
             End::Back { begun, delay } => back.entry((one.flow, begun, delay)).or_default().push(one.id),
         }

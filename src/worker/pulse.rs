@@ -105,8 +105,12 @@ impl Pulse {
         if self.next_beat <= now {
             // Before the call: a failure must not lead to another call at once.
             self.next_beat = now + BEAT;
-            let ids: Vec<(&str, &str)> =
-                shared.flows.iter().zip(&shared.worker_ids).map(|(flow, id)| (flow.slug.as_str(), id.as_str())).collect();
+            let ids: Vec<(&str, &str)> = shared
+                .flows
+                .iter()
+                .zip(&shared.worker_ids)
+                .map(|(flow, id)| (flow.slug.as_str(), id.as_str()))
+                .collect();
             let Some(connection) = link.get().await else { return Ok(()) };
             let news = shared.tools.engine.beat(connection, &shared.name, &ids).await?;
             self.hear(&news, hearing);

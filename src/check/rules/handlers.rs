@@ -38,7 +38,8 @@ fn sql(step: &StepDefinition, query: &str, findings: &mut Findings) {
     // What is empty has another finding.
     if statement.statements() > 1 {
         let message = format!("the handler of the step `{}` has {} statements", step.slug, statement.statements());
-        let help = "write one query; what takes several goes into a function in the database: `select shop.load(:input)`";
+        let help =
+            "write one query; what takes several goes into a function in the database: `select shop.load(:input)`";
         findings.push(not_a_query(message, help));
     } else if statement.statements() == 1 && !VERBS.contains(&statement.verb().as_str()) {
         let message = format!("the handler of the step `{}` is no query that gives a value", step.slug);
@@ -50,7 +51,9 @@ fn sql(step: &StepDefinition, query: &str, findings: &mut Findings) {
             "{}; a key of the input is `:input ->> '{name}'`, and a colon that begins no parameter needs a space behind it",
             words::suggest(name, PARAMETERS.into_iter()).trim_end_matches('?')
         );
-        findings.push(Finding::new(Code::UnknownParameter, path(step, "sql"), message).label("unknown parameter").help(help));
+        findings.push(
+            Finding::new(Code::UnknownParameter, path(step, "sql"), message).label("unknown parameter").help(help),
+        );
     }
 }
 
@@ -61,11 +64,16 @@ fn http(step: &StepDefinition, request: &Request, findings: &mut Findings) {
     for (name, value) in &request.headers {
         let at = base.clone().key("headers").key(name);
         if hyper::header::HeaderName::from_bytes(name.as_bytes()).is_err() {
-            let finding = Finding::new(Code::InvalidHeader, at.clone().itself(), format!("`{name}` is not a header's name"));
+            let finding =
+                Finding::new(Code::InvalidHeader, at.clone().itself(), format!("`{name}` is not a header's name"));
             let help = "write letters, digits and hyphens, such as `Authorization`";
             findings.push(finding.label("not a header's name").help(help));
         } else if hyper::header::HeaderValue::from_str(value).is_err() {
-            let finding = Finding::new(Code::InvalidHeader, at.clone(), format!("the header `{name}` has a value that no header can have"));
+            let finding = Finding::new(
+                Code::InvalidHeader,
+                at.clone(),
+                format!("the header `{name}` has a value that no header can have"),
+            );
             findings.push(finding.label("a line break or another control character").help("write it on one line"));
         }
         references(at, value, findings);

@@ -24,9 +24,9 @@ pub(crate) async fn run(args: &WorkerArgs, project: &Project, output: &Output) -
     let mut session = place.open().await?;
     let checked = check::accept(checking.finish().await?, project, output)?;
     let flows = choose(&checked.catalog, &args.names, output)?;
-    let builder = flows.iter().try_fold(builder(args, output), |builder, flow| {
-        builder.declared(flow, &|name| std::env::var(name).ok())
-    })?;
+    let builder = flows
+        .iter()
+        .try_fold(builder(args, output), |builder, flow| builder.declared(flow, &|name| std::env::var(name).ok()))?;
     // Before the comparison: what is not there at all is said in a better way.
     let worker = builder.connect(&place.target).await?;
     compare(&mut session, &flows, args, output).await?;
@@ -81,13 +81,20 @@ fn choose(catalog: &Catalog, names: &[String], output: &Output) -> Result<Vec<Ar
             let message = format!("the flow files have no flow `{name}`");
             return Err(Failure::usage(message, format!("they have {}", known.join(", "))));
         }
-        chosen.extend(found.into_iter().filter(|(slug, _)| seen.insert((*slug).to_owned())).map(|(_, flow)| Arc::clone(flow)));
+        chosen.extend(
+            found.into_iter().filter(|(slug, _)| seen.insert((*slug).to_owned())).map(|(_, flow)| Arc::clone(flow)),
+        );
     }
     Ok(chosen)
 }
 
 /// Refuses to work on flows that are not what the files say, unless told otherwise.
-async fn compare(session: &mut Session, flows: &[Arc<Flow>], args: &WorkerArgs, output: &Output) -> Result<(), Failure> {
+async fn compare(
+    session: &mut Session,
+    flows: &[Arc<Flow>],
+    args: &WorkerArgs,
+    output: &Output,
+) -> Result<(), Failure> {
     // A worker's role may not read the ledger, and need not.
     let shape = LiveShape { ledger: false, ..session.shape()? };
     let live = read_snapshot(&mut session.connection, shape).await?;

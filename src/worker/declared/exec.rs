@@ -18,6 +18,9 @@ use super::super::handler::{Context, Handle, HandlerError, Outcome};
 /// The longest output, in bytes.
 const LONGEST: u64 = 64 << 20;
 
+/// The longest line of its standard error that is passed on in one piece, in bytes.
+const LINE: u64 = 8 << 10;
+
 /// Lines of its standard error that an error quotes.
 const QUOTED: usize = 5;
 
@@ -59,8 +62,7 @@ impl Drop for Group {
 }
 
 async fn run(program: String, mut command: Command, input: String, context: Context) -> Result<String, HandlerError> {
-    let mut child =
-        command.spawn().map_err(|error| HandlerError::retry(format!("cannot run {program}: {error}")))?;
+    let mut child = command.spawn().map_err(|error| HandlerError::retry(format!("cannot run {program}: {error}")))?;
     let group = Group::of(&child);
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let ended = async {
@@ -75,7 +77,8 @@ async fn run(program: String, mut command: Command, input: String, context: Cont
         let said = if said.is_empty() { String::new() } else { format!(": {}", said.join("\n")) };
         return Err(HandlerError::retry(format!("{program} ended with {status}{said}")));
     }
-    let printed = printed.map_err(|error| HandlerError::retry(format!("cannot read what {program} prints: {error}")))?;
+    let printed =
+        printed.map_err(|error| HandlerError::retry(format!("cannot read what {program} prints: {error}")))?;
     if printed.len() as u64 > LONGEST {
         return Err(HandlerError::last(format!("{program} printed more than {} MiB", LONGEST >> 20)));
     }
@@ -109,7 +112,7 @@ async fn hear(stderr: Option<ChildStderr>, context: &Context) -> Vec<String> {
     let Some(stderr) = stderr else { return last };
     let mut reader = BufReader::new(stderr);
     let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
+    while (&mut reader).take(LINE).read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
         context.say(text.clone());
         last.push(text);

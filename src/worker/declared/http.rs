@@ -69,7 +69,8 @@ impl Handle for Http {
 }
 
 async fn ask(name: String, request: Request<Full<Bytes>>) -> Result<String, HandlerError> {
-    let answer = CLIENT.request(request).await.map_err(|error| HandlerError::retry(format!("{name}: {}", chain(&error))))?;
+    let answer =
+        CLIENT.request(request).await.map_err(|error| HandlerError::retry(format!("{name}: {}", chain(&error))))?;
     let (head, body) = answer.into_parts();
     let body = Limited::new(body, LONGEST).collect().await.map_err(|error| {
         let message = format!("{name} answered {}, and then: {error}", head.status);

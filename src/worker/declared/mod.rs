@@ -21,11 +21,7 @@ impl Builder {
     ///
     /// # Errors
     /// Where a handler refers to a variable that is not set, or cannot be made.
-    pub fn declared(
-        self,
-        flow: &Flow,
-        variable: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self, WorkerError> {
+    pub fn declared(self, flow: &Flow, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, WorkerError> {
         let slug = flow.id.database_slug();
         let mut builder = self.flow(&slug);
         let mut unset = Vec::new();

@@ -51,12 +51,29 @@ impl Handle for Sql {
 async fn run(sql: String, context: Context) -> Outcome {
     // Never closed.
     let _permit = context.tools.sql_connections.acquire().await;
+    let not_begun = |error: DatabaseError| Outcome::Unknown { error: error.to_string(), begun: false };
     let mut connection = match context.tools.connection().await {
         Ok(connection) => connection,
-        Err(error) => return Outcome::Unknown(error.to_string()),
+        Err(error) => return not_begun(error),
     };
+    let mut begun = begin(&mut connection, &context).await;
+    if matches!(&begun, Err(error) if is_lost(error)) {
+        // It may have been lost long ago, since when nobody has used it.
+        context.tools.forget_connections();
+        connection = match context.tools.connection().await {
+            Ok(connection) => connection,
+            Err(error) => return not_begun(error),
+        };
+        begun = begin(&mut connection, &context).await;
+    }
     // Where this is dropped, the connection goes with it, and the server undoes what was done on it.
-    match work(&mut connection, sql, &context).await {
+    let worked = match begun {
+        Err(error) if is_lost(&error) => return not_begun(error),
+        Err(error) => Err(Broken::Database(error)),
+        Ok(false) => rows(&mut connection, "rollback".to_owned()).await.map(|_| Done::Gone),
+        Ok(true) => work(&mut connection, sql, &context).await,
+    };
+    match worked {
         Ok(Done::Completed) => {
             context.tools.give_back(connection);
             Outcome::Completed
@@ -72,7 +89,7 @@ async fn run(sql: String, context: Context) -> Outcome {
         Err(Broken::Database(error)) if is_lost(&error) => {
             // It may have been committed or not; whoever gives the task back finds out.
             context.tools.forget_connections();
-            Outcome::Unknown(error.to_string())
+            Outcome::Unknown { error: error.to_string(), begun: true }
         }
         Err(broken) => {
             if sqlx::raw_sql("rollback").execute(&mut connection).await.is_ok() {
@@ -86,20 +103,21 @@ async fn run(sql: String, context: Context) -> Outcome {
     }
 }
 
-async fn work(connection: &mut PgConnection, sql: String, context: &Context) -> Result<Done, Broken> {
-    let task = TaskId {
-        run_id: context.run_id.clone(),
-        step_slug: context.step.clone(),
-        task_index: context.task_index,
-    };
+/// Begins the transaction; whether the task is still this worker's.
+async fn begin(connection: &mut PgConnection, context: &Context) -> Result<bool, DatabaseError> {
     let (timeout, worker) = (literal(&context.timeout.as_millis().to_string()), literal(&context.worker_id));
-    let begin = fill_one(&BEGIN, &task, &[("timeout", &timeout), ("worker", &worker)]);
-    if rows(connection, begin).await?.is_empty() {
-        rows(connection, "rollback".to_owned()).await?;
-        return Ok(Done::Gone);
-    }
+    let begin = fill_one(&BEGIN, &task(context), &[("timeout", &timeout), ("worker", &worker)]);
+    Ok(!sqlx::raw_sql(AssertSqlSafe(begin)).fetch_all(connection).await?.is_empty())
+}
+
+fn task(context: &Context) -> TaskId {
+    let Context { run_id, step, task_index, .. } = context;
+    TaskId { run_id: run_id.clone(), step_slug: step.clone(), task_index: *task_index }
+}
+
+async fn work(connection: &mut PgConnection, sql: String, context: &Context) -> Result<Done, Broken> {
     let output = output(connection, sql).await?;
-    if !context.tools.engine.complete_one(connection, &task, &output).await? {
+    if !context.tools.engine.complete_one(connection, &task(context), &output).await? {
         rows(connection, "rollback".to_owned()).await?;
         return Ok(Done::Refused(output));
     }

@@ -13,7 +13,8 @@ use crate::engine_definitions::execute;
 use crate::support::Database;
 
 /// A flow whose program says that it has begun, and ends when it may.
-const GATED: &str = r#"  a: { timeout: 60, handler: { exec: "echo $$ >> begun; while [ ! -e go ]; do sleep 0.02; done; cat" } }"#;
+const GATED: &str =
+    r#"  a: { timeout: 60, handler: { exec: "echo $$ >> begun; while [ ! -e go ]; do sleep 0.02; done; cat" } }"#;
 
 /// A worker process, killed at the latest when it is dropped.
 struct Running(Child);
@@ -67,7 +68,8 @@ async fn sigterm_lets_a_running_program_finish() {
     let (code, said) = worker.end();
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("takes no more tasks; 1 in hand"), "{said}");
-    let tasks = "(select string_agg(status || coalesce(output #>> '{}', ''), ' ' order by queued_at) from pgflow.step_tasks)";
+    let tasks =
+        "(select string_agg(status || coalesce(output #>> '{}', ''), ' ' order by queued_at) from pgflow.step_tasks)";
     assert_eq!(scene.text(tasks).await, "completed7 queued");
     assert_eq!(scene.text("(select count(*) from pgflow.workers where stopped_at is not null)").await, "1");
 }
@@ -114,17 +116,23 @@ async fn tasks_of_a_worker_that_is_killed_are_recovered_by_another_one() {
     assert_eq!(scene.end_of(&run).await, ("completed".to_owned(), serde_json::json!({ "a": 7 })));
     worker.signal(Signal::TERM);
     let (code, said) = worker.end();
-    assert!(code == Some(0) && said.contains("1 stalled tasks queued again"), "{said}");
+    assert!(code == Some(0) && said.contains("1 stalled task queued again"), "{said}");
     assert_eq!(scene.text("(select concat(attempts_count, requeued_count) from pgflow.step_tasks)").await, "21");
 }
 
 #[tokio::test]
 async fn it_does_not_work_on_what_the_files_do_not_say() {
     for database in [ours().await, official().await] {
-        let (mut scene, project) = applied(database, "  a: { handler: { sql: \"select 1\" } }\n  b: { handler: { exec: [\"true\"] } }").await;
+        let (mut scene, project) =
+            applied(database, "  a: { handler: { sql: \"select 1\" } }\n  b: { handler: { exec: [\"true\"] } }").await;
         execute(&mut scene.c, "update pgflow.steps set opt_timeout = 9 where step_slug = 'b'").await;
         let refused = project.ends(3, &["worker"]);
-        assert!(refused.contains("error[FS982]: the flow files are not what the database holds: f@1: step b: timeout 9 s → the flow's"), "{refused}");
+        assert!(
+            refused.contains(
+                "error[FS982]: the flow files are not what the database holds: f@1: step b: timeout 9 s → the flow's"
+            ),
+            "{refused}"
+        );
         assert_eq!(scene.text("(select count(*) from pgflow.workers)").await, "0");
         let worker = Running::start(&project, &["--accept-drift"]);
         let run = scene.start("f", "{}").await;
@@ -134,7 +142,11 @@ async fn it_does_not_work_on_what_the_files_do_not_say() {
         assert!(code == Some(0) && said.contains("accepted: f@1: step b: timeout 9 s → the flow's"), "{said}");
         // A change of a handler is none of the engine's.
         execute(&mut scene.c, "update pgflow.steps set opt_timeout = null where step_slug = 'b'").await;
-        project.flow("f", "defaults: { max_attempts: 2, base_delay: 0 }", "  a: { handler: { sql: \"select 2\" } }\n  b: { handler: { exec: [\"true\"] } }");
+        project.flow(
+            "f",
+            "defaults: { max_attempts: 2, base_delay: 0 }",
+            "  a: { handler: { sql: \"select 2\" } }\n  b: { handler: { exec: [\"true\"] } }",
+        );
         let worker = Running::start(&project, &["f@1"]);
         let run = scene.start("f", "{}").await;
         assert_eq!(scene.end_of(&run).await.1["a"], 2);
@@ -148,17 +160,29 @@ async fn what_it_cannot_work_on_is_said_with_a_code_and_a_way_out() {
     let database = ours().await;
     let project = Project::on(&database);
     project.flow("plain", "", "  a: {}");
-    assert!(project.ends(4, &["worker"]).contains("error[FS986]: there is nothing to work on: no flow of the files declares a handler"));
+    assert!(
+        project
+            .ends(4, &["worker"])
+            .contains("error[FS986]: there is nothing to work on: no flow of the files declares a handler")
+    );
     project.flow("half", "", "  a: { handler: { exec: [\"true\"] } }\n  b: {}");
     let missing = project.ends(2, &["worker"]);
-    assert!(missing.contains("plain@1: left to other workers") && missing.contains("error[FS981]: the database has no flow half"), "{missing}");
+    assert!(
+        missing.contains("plain@1: left to other workers")
+            && missing.contains("error[FS981]: the database has no flow half"),
+        "{missing}"
+    );
     project.compile();
     project.done(&["apply"]);
     let half = project.ends(4, &["worker", "half"]);
     assert!(half.contains("error[FS983]: half: step b has no handler") && half.contains("  = help: "), "{half}");
     let unknown = project.ends(64, &["worker", "hafl"]);
     assert!(unknown.contains("no flow `hafl`") && unknown.contains("half@1, plain@1"), "{unknown}");
-    project.flow("secret", "", "  a: { handler: { http: { url: \"https://x.test\", headers: { A: \"${env:NO_SUCH}\" } } } }");
+    project.flow(
+        "secret",
+        "",
+        "  a: { handler: { http: { url: \"https://x.test\", headers: { A: \"${env:NO_SUCH}\" } } } }",
+    );
     let unset = project.ends(1, &["worker", "secret"]);
     assert!(unset.contains("error[FS984]: secret, step a: the variable NO_SUCH is not set"), "{unset}");
 }
@@ -204,7 +228,10 @@ async fn behind_a_transaction_pooler_it_polls_and_says_so() {
     worker.signal(Signal::TERM);
     let (code, said) = worker.end();
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("polls, at the latest every 3 s: notifications do not come through, as behind a pooler"), "{said}");
+    assert!(
+        said.contains("polls, at the latest every 3 s: notifications do not come through, as behind a pooler"),
+        "{said}"
+    );
     assert!(!said.contains("prepared statement") && !said.contains("connection lost"), "{said}");
     scene.assert_sound().await;
 }

@@ -35,7 +35,8 @@ pub(super) fn declared(builder: Builder, file: &str, variables: &[(&str, &str)])
 }
 
 /// The errors of the tasks, step by step.
-const ERRORS: &str = "(select jsonb_object_agg(step_slug, to_jsonb(attempts_count) || to_jsonb(error_message)) from pgflow.step_tasks)";
+const ERRORS: &str =
+    "(select jsonb_object_agg(step_slug, to_jsonb(attempts_count) || to_jsonb(error_message)) from pgflow.step_tasks)";
 
 #[tokio::test]
 async fn a_program_gets_the_input_and_gives_the_output() {
@@ -78,14 +79,19 @@ async fn a_program_that_fails_is_told_of_and_run_again() {
     assert_eq!(errors["killed"], json!([2, "sh ended with signal: 15 (SIGTERM)"]));
     assert_eq!(errors["absent"], json!([2, "cannot run /no/such/program: No such file or directory (os error 2)"]));
     let prose = errors["prose"][1].as_str().unwrap();
-    assert!(prose.starts_with("echo printed no JSON: expected value at line 1") && prose.ends_with(": all fine"), "{prose}");
+    assert!(
+        prose.starts_with("echo printed no JSON: expected value at line 1") && prose.ends_with(": all fine"),
+        "{prose}"
+    );
     worker.stop().await;
 }
 
 pub(super) async fn until_dead(pids: &[i32]) {
     let deadline = Instant::now() + PATIENCE;
     // One that has ended and is not waited for yet still has its number.
-    let is_gone = |pid: &i32| !is_alive(*pid) || fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "));
+    let is_gone = |pid: &i32| {
+        !is_alive(*pid) || fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
+    };
     while !pids.iter().all(is_gone) {
         assert!(Instant::now() < deadline, "processes are left behind: {pids:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -162,7 +168,10 @@ async fn answers_4xx_are_final_and_5xx_and_broken_connections_are_not() {
     let errors: Value = serde_json::from_str(&scene.text(ERRORS).await).unwrap();
     assert_eq!(errors["a404"], json!([1, "POST ${env:BASE}/404 answered 404 Not Found: {\"why\": \"404\"}"]));
     assert_eq!(errors["a422"][0], 1);
-    assert_eq!(errors["a500"], json!([2, "POST ${env:BASE}/500 answered 500 Internal Server Error: {\"why\": \"500\"}"]));
+    assert_eq!(
+        errors["a500"],
+        json!([2, "POST ${env:BASE}/500 answered 500 Internal Server Error: {\"why\": \"500\"}"])
+    );
     assert_eq!((&errors["a503"][0], &errors["a429"][0], &errors["acut"][0]), (&json!(2), &json!(2), &json!(2)));
     let redirected = "POST ${env:BASE}/302 answered 302 Found to /echo, which is not followed: write that address";
     assert_eq!(errors["a302"], json!([1, redirected]));
@@ -221,7 +230,8 @@ async fn a_query_and_its_completion_are_one_transaction() {
         let output = scene.text("(select output - 'write' from pgflow.runs)").await;
         let expected = r#"{"big": 12345678901234567890.5, "json": {"a": 1.50, "q": true}, "none": null, "text": "a\"b", "time": "2020-01-01T00:00:00", "void": null, "color": "red", "types": [1.50, null]}"#;
         assert_eq!(output, expected);
-        let together = "(select count(*) from done d join pgflow.step_tasks t on t.run_id = d.run_id and t.step_slug = d.step
+        let together =
+            "(select count(*) from done d join pgflow.step_tasks t on t.run_id = d.run_id and t.step_slug = d.step
                          where t.xmin::text = d.at::text and t.output #>> '{}' = d.at::text)";
         assert_eq!(scene.text(together).await, "1");
         let inputs = "(select string_agg(coalesce(input -> 'run', input) ->> 'it''s', '') from done)";
@@ -233,9 +243,8 @@ async fn a_query_and_its_completion_are_one_transaction() {
 async fn what_a_query_did_is_undone_where_its_task_is_not_completed() {
     let database = ours().await;
     execute(&mut database.connect().await, "create table done (step text)").await;
-    let insert = |step: &str, then: &str| {
-        format!("\"with made as (insert into done values ('{step}') returning 1) {then}\"")
-    };
+    let insert =
+        |step: &str, then: &str| format!("\"with made as (insert into done values ('{step}') returning 1) {then}\"");
     let steps = format!(
         "  error: {{ when_exhausted: skip, handler: {{ sql: {} }} }}
   rows: {{ when_exhausted: skip, handler: {{ sql: {} }} }}

@@ -42,12 +42,12 @@ async fn a_flow_is_done_on_every_engine_with_the_inputs_that_it_gives() {
         let ship = |input: Value, context: Context| async move {
             Ok(json!({ "load": input["load"], "reserve": input["reserve"], "step": context.step }))
         };
-        let builder =
-            scene.builder().flow("order").step("load", load).step("reserve", reserve).step("ship", ship);
+        let builder = scene.builder().flow("order").step("load", load).step("reserve", reserve).step("ship", ship);
         let worker = scene.work(builder).await;
         let run = scene.start("order", r#"{"id": 7, "items": ["a", "b", "it's \\ \"c\""]}"#).await;
         let items = json!(["a", "b", "it's \\ \"c\""]);
-        let reserved = json!([{ "item": "a", "by": 0 }, { "item": "b", "by": 1 }, { "item": "it's \\ \"c\"", "by": 2 }]);
+        let reserved =
+            json!([{ "item": "a", "by": 0 }, { "item": "b", "by": 1 }, { "item": "it's \\ \"c\"", "by": 2 }]);
         let expected = json!({ "ship": { "load": items, "reserve": reserved, "step": "ship" } });
         assert_eq!(scene.end_of(&run).await, ("completed".to_owned(), expected));
         worker.stop().await;
@@ -81,7 +81,8 @@ async fn an_error_is_tried_again_until_the_attempts_are_used_up() {
         let run = scene.start("f", "{}").await;
         assert_eq!(scene.end_of(&run).await.0, "failed");
         assert_eq!(calls.load(Ordering::Relaxed), 3);
-        let task = scene.text("(select concat_ws('|', status, attempts_count, error_message) from pgflow.step_tasks)").await;
+        let task =
+            scene.text("(select concat_ws('|', status, attempts_count, error_message) from pgflow.step_tasks)").await;
         assert_eq!(task, "failed|3|out of \"paper\" \\ 'and' \u{fffd} ink");
         worker.stop().await;
         assert_eq!(scene.events.count(|event| matches!(event, Event::TaskFailed { retries: true, .. })), 2);
@@ -91,7 +92,8 @@ async fn an_error_is_tried_again_until_the_attempts_are_used_up() {
 
 #[tokio::test]
 async fn a_final_error_is_not_tried_again_and_the_attempts_are_told_truly() {
-    for (database, exhausted) in [(ours().await, ", when_exhausted => 'skip'"), (ours().await, ""), (official().await, "")]
+    for (database, exhausted) in
+        [(ours().await, ", when_exhausted => 'skip'"), (ours().await, ""), (official().await, "")]
     {
         let mut scene = Scene::on(
             database,
@@ -126,7 +128,8 @@ async fn inputs_and_outputs_that_do_not_fit_fail_for_good() {
     let worker = scene.work(builder).await;
     let run = scene.start("f", "{}").await;
     assert_eq!(scene.end_of(&run).await, ("completed".to_owned(), json!({ "c": "c" })));
-    let errors = "(select string_agg(error_message, e'\\n' order by step_slug) from pgflow.step_tasks where attempts_count = 1)";
+    let errors =
+        "(select string_agg(error_message, e'\\n' order by step_slug) from pgflow.step_tasks where attempts_count = 1)";
     let errors = scene.text(errors).await;
     let (a, b) = errors.split_once('\n').unwrap();
     assert!(a.starts_with("the input is not what the handler takes: invalid type: map"), "{a}");
@@ -224,7 +227,8 @@ async fn delays_and_retries_are_met_without_a_notification_for_them() {
     scene.events.wait(|event| matches!(event, Event::Listening)).await;
     let run = scene.start("f", "{}").await;
     assert_eq!(scene.end_of(&run).await, ("completed".to_owned(), json!({ "a": 1 })));
-    let pauses = "(select concat_ws('|', last_value(t.started_at) over () - r.started_at < interval '8 seconds', attempts_count)
+    let pauses =
+        "(select concat_ws('|', last_value(t.started_at) over () - r.started_at < interval '8 seconds', attempts_count)
                    from pgflow.runs r join pgflow.step_tasks t using (run_id))";
     assert_eq!(scene.text(pauses).await, "t|2");
     worker.stop().await;
@@ -243,7 +247,8 @@ async fn what_cannot_be_worked_on_is_refused_at_the_start() {
     assert_eq!(refused(builder()).await, ("FS986", "there is nothing to work on: no flow is named".to_owned()));
     let unknown = builder().flow("order").flow("odrer").flow("order_v2");
     assert_eq!(refused(unknown).await, ("FS981", "the database has no flow odrer, order_v2".to_owned()));
-    let some = builder().flow("order").step("load", noop).step("load", noop).step("chip", noop).step_concurrency("x", 1);
+    let some =
+        builder().flow("order").step("load", noop).step("load", noop).step("chip", noop).step_concurrency("x", 1);
     let expected = "order: step reserve has no handler; step ship has no handler; step load has two handlers; \
                     step chip has a handler, and the flow in the database has no such step; step x has a limit, and no handler";
     let (code, message) = refused(some).await;

@@ -73,7 +73,8 @@ async fn queries_are_done_exactly_once_though_the_server_is_killed() {
     let worker = worker.connect(&target).await.unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let working = tokio::spawn(worker.run(async move { stopped.await.unwrap_or(()) }));
-    let start = format!("select count(r.run_id) from generate_series(1, {RUNS}) n, pgflow.start_flow('f', to_jsonb(n)) r");
+    let start =
+        format!("select count(r.run_id) from generate_series(1, {RUNS}) n, pgflow.start_flow('f', to_jsonb(n)) r");
     sqlx::raw_sql(AssertSqlSafe(start)).execute(&mut c).await.unwrap();
 
     for kill in 1..=3 {

@@ -1,12 +1,13 @@
 //! `flowsmith worker`, as its users and whoever ends processes see it.
 
-use std::fs;
-use std::io::Read as _;
-use std::process::Child;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::Scene;
+use super::{PATIENCE, Scene};
 use crate::command::{Project, official, ours};
 use crate::connections::Pooler;
 use crate::engine_definitions::execute;
@@ -16,12 +17,23 @@ use crate::support::Database;
 const GATED: &str =
     r#"  a: { timeout: 60, handler: { exec: "echo $$ >> begun; while [ ! -e go ]; do sleep 0.02; done; cat" } }"#;
 
-/// A worker process, killed at the latest when it is dropped.
-struct Running(Child);
+/// A worker process and the file of its log, killed at the latest when it is dropped.
+struct Running(Child, PathBuf);
 
 impl Running {
     fn start(project: &Project, arguments: &[&str]) -> Self {
-        Self(project.start(&[&["worker", "--verbose"], arguments].concat()))
+        let log = project.path("log");
+        let mut command = project.command(&[&["worker", "--verbose"], arguments].concat());
+        Self(command.stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap(), log)
+    }
+
+    /// Waits until it has said something.
+    async fn says(&self, words: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !fs::read_to_string(&self.1).unwrap().contains(words) {
+            assert!(Instant::now() < deadline, "never said: {words}\n{}", fs::read_to_string(&self.1).unwrap());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     fn signal(&self, signal: Signal) {
@@ -31,9 +43,7 @@ impl Running {
     /// Its exit code and what it said.
     fn end(mut self) -> (Option<i32>, String) {
         let status = self.0.wait().unwrap();
-        let mut said = String::new();
-        self.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        (status.code(), said)
+        (status.code(), fs::read_to_string(&self.1).unwrap())
     }
 }
 
@@ -225,13 +235,10 @@ async fn behind_a_transaction_pooler_it_polls_and_says_so() {
         let (status, output) = scene.end_of(&run).await;
         assert_eq!((status.as_str(), output["c"].as_array().map(Vec::len)), ("completed", Some(30)));
     }
+    worker.says("polls, at the latest every 3 s: notifications do not come through, as behind a pooler").await;
     worker.signal(Signal::TERM);
     let (code, said) = worker.end();
     assert_eq!(code, Some(0), "{said}");
-    assert!(
-        said.contains("polls, at the latest every 3 s: notifications do not come through, as behind a pooler"),
-        "{said}"
-    );
     assert!(!said.contains("prepared statement") && !said.contains("connection lost"), "{said}");
     scene.assert_sound().await;
 }

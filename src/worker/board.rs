@@ -177,12 +177,22 @@ impl Board {
         (self.job(&mut state), state.is_over())
     }
 
+    /// A batch of reports is worth a call of its own; fewer wait until there is nothing to take.
     fn job(&self, state: &mut State) -> Option<Job> {
-        if !state.finished.is_empty() {
-            let count = state.finished.len().min(REPORTS);
-            state.reporting += 1;
-            return Some(Job::Report(state.finished.drain(..count).collect()));
+        if state.finished.len() < self.bounds.batch
+            && let Some(poll) = self.poll(state)
+        {
+            return Some(poll);
         }
+        if state.finished.is_empty() {
+            return None;
+        }
+        let count = state.finished.len().min(REPORTS);
+        state.reporting += 1;
+        Some(Job::Report(state.finished.drain(..count).collect()))
+    }
+
+    fn poll(&self, state: &mut State) -> Option<Job> {
         let room = self.bounds.concurrency.saturating_sub(state.in_hand + state.reserved);
         if room == 0 || state.is_draining {
             return None;

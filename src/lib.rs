@@ -7,6 +7,7 @@
 //! migrations/*.sql  ─ migration::replay ─────────────────→ Catalog (recorded)           ├─ diff → ChangeSet ─ plan → Plan ─ migration::render → SQL
 //! PostgreSQL        ─ live::read_snapshot ───────────────→ Catalog (live)               ┘                                   │
 //! PostgreSQL ←──────────────────────────────── apply: lock, guard, run, verify, record ←────────────────────────────────────┘
+//! PostgreSQL ←── worker: takes tasks of flows, has their handlers do them, tells what came of it
 //! ```
 //!
 //! Runs of these flows are [`operate`]d: started, looked at, mended.
@@ -34,3 +35,4 @@ pub mod pull;
 pub mod report;
 pub mod server;
 pub mod source;
+pub mod worker;

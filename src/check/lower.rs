@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::catalog::{Annotations, FailureMode, Flow, FlowId, FlowOptions, State, Step, StepKind, canonical_json};
-use crate::definition::{FlowFile, Handler, StepDefinition};
+use crate::definition::{FlowFile, Handler, Request, StepDefinition};
 
 /// The flow in the catalog's form; `order` gives the places of its steps in database order.
 pub(super) fn lower(file: FlowFile, id: FlowId, order: &[usize]) -> Flow {
@@ -70,6 +70,16 @@ fn handler(handler: Handler) -> Value {
         Handler::Sql(query) => json!({ "sql": query }),
         Handler::Shell(line) => json!({ "exec": line }),
         Handler::Exec(arguments) => json!({ "exec": arguments }),
-        Handler::Http(address) => json!({ "http": address }),
+        Handler::Http(Request { url, method: None, headers }) if headers.is_empty() => json!({ "http": url }),
+        Handler::Http(Request { url, method, headers }) => {
+            let mut request = json!({ "url": url });
+            if let Some(method) = method {
+                request["method"] = method.into();
+            }
+            if !headers.is_empty() {
+                request["headers"] = json!(headers);
+            }
+            json!({ "http": request })
+        }
     }
 }

@@ -106,6 +106,8 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// Draw a flow, or how a run of it stands
     Graph(GraphArgs),
+    /// Do the tasks of flows, with the handlers that their files declare
+    Worker(WorkerArgs),
     /// Measure what the engine does: a benchmark that cleans up
     Bench(BenchArgs),
     /// Start a run of a flow
@@ -367,6 +369,37 @@ pub(crate) struct UpArgs {
     /// Write no migration; fail where one is needed
     #[arg(long)]
     pub(crate) no_compile: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkerArgs {
+    /// Flows by name or as SLUG@VERSION [default: all with handlers]
+    #[arg(value_name = "FLOW")]
+    pub(crate) names: Vec<String>,
+    /// Tasks that are done at once
+    #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) concurrency: u32,
+    /// Tasks that one call takes at most
+    #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) batch: u32,
+    /// Connections that take and complete tasks
+    #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) connections: u32,
+    /// Connections for `sql` handlers, made when needed
+    #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) sql_connections: u32,
+    /// Longest time between looks where notifications do not come
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration)]
+    pub(crate) poll_interval: Duration,
+    /// How long tasks may go on after SIGTERM [default: their timeout]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) patience: Option<Duration>,
+    /// Name in pgflow.workers
+    #[arg(long, default_value = "flowsmith")]
+    pub(crate) name: String,
+    /// Work although the files are not what the database holds
+    #[arg(long)]
+    pub(crate) accept_drift: bool,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ use flowsmith::graph::GraphError;
 use flowsmith::migration::{CompileError, FolderError, ReplayError};
 use flowsmith::operate::OperateError;
 use flowsmith::server::ServerError;
+use flowsmith::worker::WorkerError;
 
 /// How a command ended. The numbers are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,6 +187,19 @@ impl From<GraphError> for Failure {
         let exit = match &error {
             GraphError::UnknownFlow { .. } | GraphError::OtherFlow { .. } => Exit::Usage,
             GraphError::UnknownRun(_) => Exit::Failed,
+        };
+        Self::new(exit, error.code(), error.to_string(), error.help())
+    }
+}
+
+impl From<WorkerError> for Failure {
+    fn from(error: WorkerError) -> Self {
+        let exit = match error {
+            WorkerError::Database(error) => return error.into(),
+            WorkerError::Mismatch { .. } => Exit::Drift,
+            WorkerError::Steps { .. } | WorkerError::Handler { .. } | WorkerError::Nothing { .. } => Exit::Invalid,
+            WorkerError::NoFlow { .. } => Exit::Pending,
+            WorkerError::Variables { .. } | WorkerError::Engine { .. } => Exit::Failed,
         };
         Self::new(exit, error.code(), error.to_string(), error.help())
     }

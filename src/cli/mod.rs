@@ -76,6 +76,7 @@ fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
             Command::Install(args) => command::install::run(args, &project, output).await,
             Command::Doctor(args) => command::doctor::run(args, &project, output).await,
             Command::Graph(args) => command::graph::run(args, &project, output).await,
+            Command::Worker(args) => command::worker::run(args, &project, output).await,
             Command::Bench(args) => command::bench::run(args, &project, output).await,
             Command::Start(args) => command::operate::start::run(args, &project, output).await,
             Command::Runs(args) => command::operate::runs::run(args, &project, output).await,

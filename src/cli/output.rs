@@ -8,6 +8,7 @@ use super::args::{Color, Global};
 use super::exit::Failure;
 
 /// The two streams, and how much is said on them.
+#[derive(Clone)]
 pub(crate) struct Output {
     quiet: bool,
     verbose: bool,
@@ -62,6 +63,20 @@ impl Output {
     pub(crate) fn detail(&self, text: &str) {
         if self.verbose {
             self.message(text);
+        }
+    }
+
+    /// What happens in a command that goes on for long: whoever stops reading does not stop it.
+    pub(crate) fn log(&self, line: &str) {
+        if !self.quiet {
+            let _ = writeln!(AutoStream::new(io::stderr(), self.choice), "{line}");
+        }
+    }
+
+    /// The same for the curious.
+    pub(crate) fn log_detail(&self, line: &str) {
+        if self.verbose {
+            self.log(line);
         }
     }
 

@@ -132,7 +132,9 @@ fn from_server(error: &PgDatabaseError) -> DatabaseError {
         "40001" | "40P01" => Failure::Conflict,
         "55P03" => Failure::LockTimeout,
         "57014" => Failure::Cancelled,
+        // The second line is what a pooler says that has lost its server.
         "57P01" | "57P02" | "25P03" | "57P05" => Failure::Lost,
+        "08000" | "08001" | "08003" | "08004" | "08006" | "08P01" => Failure::Lost,
         "57P03" | "53300" => Failure::Unreachable,
         "FL001" => Failure::Engine,
         "FL002" | "FL004" => Failure::Guard,

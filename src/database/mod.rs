@@ -2,9 +2,12 @@
 
 mod error;
 mod lock;
+mod statement;
 mod target;
 
 pub use error::{DatabaseError, Failure};
 pub use lock::Holder;
 pub(crate) use lock::{LOCK_KEY, Lock, take};
+pub(crate) use statement::array;
+pub use statement::{Statement, Unclosed};
 pub use target::{Target, TargetError};

@@ -46,6 +46,12 @@ impl Target {
         Self { options: options.statement_cache_capacity(0) }
     }
 
+    /// The same database for sessions of another `application_name`.
+    #[must_use]
+    pub fn named(self, application: &str) -> Self {
+        Self { options: self.options.application_name(application) }
+    }
+
     /// The options to connect with.
     pub fn options(&self) -> &PgConnectOptions {
         &self.options

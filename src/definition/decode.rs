@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{FlowFile, Handler, Item, Options, StepDefinition, Trigger, TriggerSource};
+use super::model::{FlowFile, Handler, Item, Options, Request, StepDefinition, Trigger, TriggerSource};
 use super::shape::{self, Kind};
 use super::{duration, environment, verify};
 use crate::catalog::FailureMode;
@@ -103,12 +103,26 @@ fn handler(node: &Node) -> Option<Handler> {
         Value::List(items) => Some(Handler::Exec(items.iter().filter_map(Node::as_str).map(str::to_owned).collect())),
         _ => None,
     };
-    text(node, "sql").map(Handler::Sql).or_else(exec).or_else(|| text(node, "http").map(Handler::Http))
+    text(node, "sql").map(Handler::Sql).or_else(exec).or_else(|| node.get("http").and_then(request).map(Handler::Http))
+}
+
+fn request(node: &Node) -> Option<Request> {
+    match node.as_str() {
+        Some(url) => Some(Request { url: url.to_owned(), ..Request::default() }),
+        None => Some(Request {
+            url: text(node, "url")?,
+            method: text(node, "method"),
+            headers: node.get("headers").map(texts).unwrap_or_default(),
+        }),
+    }
 }
 
 fn labels(document: &Node) -> BTreeMap<String, String> {
-    let entries = document.get("labels").map(Node::entries).unwrap_or_default();
-    entries.iter().filter_map(|(key, node)| Some((key.name.clone(), node.as_str()?.to_owned()))).collect()
+    document.get("labels").map(texts).unwrap_or_default()
+}
+
+fn texts(node: &Node) -> BTreeMap<String, String> {
+    node.entries().iter().filter_map(|(key, node)| Some((key.name.clone(), node.as_str()?.to_owned()))).collect()
 }
 
 fn options(node: &Node) -> Options {

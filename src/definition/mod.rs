@@ -4,11 +4,12 @@ mod decode;
 pub mod duration;
 pub mod environment;
 mod model;
+pub mod reference;
 mod schema;
 pub mod shape;
 mod verify;
 pub(crate) mod words;
 
 pub use decode::decode;
-pub use model::{FlowFile, Handler, Item, Options, RUN, StepDefinition, Trigger, TriggerSource};
+pub use model::{FlowFile, Handler, Item, Options, RUN, Request, StepDefinition, Trigger, TriggerSource};
 pub use schema::json_schema;

@@ -60,8 +60,19 @@ pub enum Handler {
     Shell(String),
     /// A program and its arguments.
     Exec(Vec<String>),
-    /// An address.
-    Http(String),
+    /// A request.
+    Http(Request),
+}
+
+/// What an `http` handler sends.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Request {
+    /// The address.
+    pub url: String,
+    /// The method; none = POST.
+    pub method: Option<String>,
+    /// Headers by name.
+    pub headers: BTreeMap<String, String>,
 }
 
 /// One step.

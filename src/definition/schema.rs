@@ -4,13 +4,13 @@ use serde_json::{Map, Value, json};
 
 use super::RUN;
 
-use super::shape::{FLOW, HANDLER, Kind, OPTIONS, OVERRIDES, Object, STEP, TRIGGER, TRIGGER_OVERRIDES};
+use super::shape::{FLOW, HANDLER, HTTP, Kind, OPTIONS, OVERRIDES, Object, STEP, TRIGGER, TRIGGER_OVERRIDES};
 
 const SLUG: &str = "^[a-zA-Z_][a-zA-Z0-9_]*$";
 
 /// The schema of a flow file, draft 2020-12.
 pub fn json_schema() -> Value {
-    let written = [&OPTIONS, &STEP, &HANDLER, &TRIGGER].map(|object| (object, Use::Written));
+    let written = [&OPTIONS, &STEP, &HANDLER, &HTTP, &TRIGGER].map(|object| (object, Use::Written));
     let overriding = [&OPTIONS, &STEP, &TRIGGER_OVERRIDES, &OVERRIDES].map(|object| (object, Use::Overriding));
     let definitions: Map<_, _> = written
         .into_iter()
@@ -86,7 +86,10 @@ fn kind(kind: &Kind, used: Use) -> Map<String, Value> {
             "examples": ["90s", "5m", "2h", "3d"],
         }),
         Kind::Word(choices) => json!({ "enum": choices }),
-        Kind::Url => json!({ "type": "string", "pattern": "^https?://" }),
+        Kind::Url => json!({ "type": "string", "pattern": "^(https?://|\\$\\{env:)" }),
+        Kind::UrlOrObject(object) => {
+            json!({ "anyOf": [nested(&Kind::Url, used), reference(&Use::Written.name(object))] })
+        }
         Kind::Json => json!({}),
         Kind::Pattern => json!({ "type": "object" }),
         Kind::Schema => json!({ "type": ["object", "boolean"] }),

@@ -18,8 +18,10 @@ pub enum Kind {
     Duration(i64),
     /// One of these words.
     Word(&'static [&'static str]),
-    /// An HTTP address.
+    /// An HTTP address, which may have references to the environment in it.
     Url,
+    /// An HTTP address, or a mapping with keys of the format.
+    UrlOrObject(&'static Object),
     /// Any JSON value.
     Json,
     /// A JSON object that `jsonb @>` is asked for.
@@ -222,16 +224,42 @@ pub static STEP: Object = Object {
 pub static HANDLER: Object = Object {
     name: "handler",
     fields: &[
-        field("sql", Kind::Text, "A query whose one value is the output; `:input` is the task's input."),
+        field(
+            "sql",
+            Kind::Text,
+            "A query whose one value is the output; `:input` is the task's input, `:run_id` its run. It and the task's completion are one transaction.",
+        ),
         field(
             "exec",
             Kind::TextOrList,
             "A program: the input comes on its standard input as JSON, the output is what it prints. A text is run by the shell, a list is program and arguments.",
         ),
-        field("http", Kind::Url, "An address to which the input is posted as JSON; the answer's body is the output."),
+        field(
+            "http",
+            Kind::UrlOrObject(&HTTP),
+            "An address to which the input is posted as JSON, or `url` with `method` and `headers`; the answer's body is the output.",
+        ),
     ],
     exactly_one: &["sql", "exec", "http"],
 };
+
+/// What an `http` handler sends.
+pub static HTTP: Object = Object {
+    name: "http",
+    fields: &[
+        required("url", Kind::Url, "The address. `${env:NAME}` stands for an environment variable of the worker."),
+        default("method", Kind::Word(METHODS), "\"POST\"", "The method; `GET` sends no body."),
+        field(
+            "headers",
+            Kind::Map(&Kind::Text),
+            "Headers by name. `${env:NAME}` stands for an environment variable of the worker: the place for secrets.",
+        ),
+    ],
+    exactly_one: &[],
+};
+
+/// The methods of an `http` handler.
+pub const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /// The keys that make a trigger what it is.
 pub const TRIGGER_KINDS: &[&str] = &["cron", "table", "queue"];

@@ -2,6 +2,7 @@
 //! of the wrong type.
 
 use super::duration;
+use super::reference;
 use super::shape::{Kind, Object};
 use super::words::{self, quoted_list};
 use crate::finding::Trail;
@@ -20,11 +21,11 @@ pub(super) fn verify(node: &Node, kind: &Kind, path: &Trail<'_>, findings: &mut 
         | (Kind::Schema, Value::Map(_) | Value::Bool(_)) => {}
         (Kind::Pattern, Value::Map(_)) => {}
         (Kind::Pattern, _) => findings.push(pattern(node, path)),
-        (Kind::Text | Kind::TextOrList | Kind::Url, Value::String(text)) => {
+        (Kind::Text | Kind::TextOrList | Kind::Url | Kind::UrlOrObject(_), Value::String(text)) => {
             if text.trim().is_empty() {
                 let finding = Finding::new(Code::EmptyText, path.path(), format!("`{path}` is empty"));
                 findings.push(finding.label("nothing is written here").help("write something, or leave the key out"));
-            } else if matches!(kind, Kind::Url) && !is_url(text) {
+            } else if matches!(kind, Kind::Url | Kind::UrlOrObject(_)) && !is_url(text) {
                 let finding = Finding::new(Code::InvalidUrl, path.path(), format!("`{text}` is not an HTTP address"));
                 findings.push(finding.help("write a whole address, such as `https://example.com/hook`"));
             }
@@ -57,6 +58,10 @@ pub(super) fn verify(node: &Node, kind: &Kind, path: &Trail<'_>, findings: &mut 
                 verify(node, item, &path.index(index), findings);
             }
         }
+        (Kind::TextOrList, Value::List(items)) if items.is_empty() => {
+            let finding = Finding::new(Code::EmptyText, path.path(), format!("`{path}` is empty"));
+            findings.push(finding.label("nothing is written here").help("write something, or leave the key out"));
+        }
         (Kind::TextOrList, Value::List(items)) => {
             for (index, node) in items.iter().enumerate() {
                 verify(node, &Kind::Text, &path.index(index), findings);
@@ -76,7 +81,9 @@ pub(super) fn verify(node: &Node, kind: &Kind, path: &Trail<'_>, findings: &mut 
                 verify(node, value, &path.key(&key.name), findings);
             }
         }
-        (Kind::Object(object), Value::Map(_)) => verify_object(node, object, path, findings),
+        (Kind::Object(object) | Kind::UrlOrObject(object), Value::Map(_)) => {
+            verify_object(node, object, path, findings)
+        }
         (Kind::Overrides(object), Value::Map(_)) => unknown_keys(node, object, path, findings),
         _ => findings.push(wrong_type(node, kind, path)),
     }
@@ -154,8 +161,16 @@ fn wrong_type(node: &Node, kind: &Kind, path: &Trail<'_>) -> Finding {
     }
 }
 
+/// With references to the environment it is looked at when they are resolved, as far as they go.
 fn is_url(text: &str) -> bool {
-    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    if reference::broken(text).next().is_some() {
+        // That is said elsewhere.
+        return true;
+    }
+    // A digit can stand for any part, ports too.
+    let resolved = reference::resolve(text, &mut |_| "1".to_owned());
+    let text = if text.starts_with("${") { format!("http://{resolved}") } else { resolved };
+    url::Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 /// What a sentence says up to its first stop, to go on with in another one.

@@ -29,6 +29,7 @@ pub(super) fn expected(kind: &Kind) -> &'static str {
         Kind::Schema => "a JSON Schema",
         Kind::List(_) => "a list",
         Kind::TextOrList => "text or a list of texts",
+        Kind::UrlOrObject(_) => "text or a mapping",
         Kind::Map(_) | Kind::MapOrEmpty(_) | Kind::Object(_) | Kind::Overrides(_) => "a mapping",
     }
 }

@@ -78,6 +78,10 @@ codes! {
     EmptyText = "FS108", Error, "an empty text";
     InvalidSchema = "FS109", Error, "not a JSON Schema";
     InvalidUrl = "FS110", Error, "not an HTTP address";
+    BrokenReference = "FS111", Error, "not a reference to an environment variable";
+    UnknownParameter = "FS112", Error, "an unknown parameter of a query";
+    NotAQuery = "FS113", Error, "not one query";
+    InvalidHeader = "FS114", Error, "not an HTTP header";
     InvalidSlug = "FS201", Error, "not a valid name";
     ReservedSlug = "FS202", Error, "the reserved name `run`";
     LongSlug = "FS203", Error, "a name that is too long";

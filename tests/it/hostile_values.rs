@@ -13,6 +13,11 @@ use crate::command::{Project, ours, psql};
 use crate::engine_definitions::{execute, text};
 use crate::support::Database;
 
+/// A text as a literal of a query: `check` wants one query.
+fn literal(text: &str) -> String {
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
 /// What the database holds of the flow.
 async fn held(database: &Database) -> (Value, Value, Value) {
     let sql = "select v.definition::text, s.required_input_pattern::text, s.forbidden_input_pattern::text
@@ -42,7 +47,7 @@ async fn hostile_strings_come_back_as_they_were_and_do_nothing() {
             "labels": labels,
             "input": { "type": "object", "description": texts[3] },
             "steps": {
-                "load": { "handler": { "sql": format!("select {}", texts[4]) }, "output": { "title": texts[5] } },
+                "load": { "handler": { "sql": format!("select {}", literal(&texts[4])) }, "output": { "title": texts[5] } },
                 "check": { "depends_on": ["load"], "if": pattern(6, 7), "if_not": pattern(7, 8), "handler": { "exec": ["x", format!("-{}", texts[8])] } },
             },
         });

@@ -59,3 +59,4 @@ mod server;
 mod settings;
 mod support;
 mod up;
+mod worker;

@@ -2,6 +2,7 @@
 
 mod conditions;
 mod graph;
+mod handlers;
 mod levels;
 mod maps;
 mod names;
@@ -26,6 +27,7 @@ pub(super) fn check(flow: &FlowFile, settings: &CheckSettings, findings: &mut Fi
     maps::check(flow, findings);
     conditions::check(flow, findings);
     options::check(flow, findings);
+    handlers::check(flow, findings);
     triggers::check(flow, findings);
     levels::check(flow, settings, findings);
     order

@@ -15,3 +15,4 @@ pub(super) mod plan;
 pub(super) mod pull;
 pub(super) mod status;
 pub(super) mod up;
+pub(super) mod worker;

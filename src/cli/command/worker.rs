@@ -1,0 +1,130 @@
+//! `flowsmith worker`
+
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::sync::Arc;
+
+use chrono::{SecondsFormat, Utc};
+use flowsmith::catalog::{Catalog, Flow};
+use flowsmith::live::{LiveShape, read_snapshot};
+use flowsmith::worker::{Builder, Event, Worker, WorkerError, mismatches};
+use futures_util::future::select;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::cli::args::WorkerArgs;
+use crate::cli::command::check;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::project::Project;
+use crate::cli::session::{Place, Session};
+
+pub(crate) async fn run(args: &WorkerArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
+    let checking = check::start(project)?;
+    let place = Place::find(project, output)?;
+    let mut session = place.open().await?;
+    let checked = check::accept(checking.finish().await?, project, output)?;
+    let flows = choose(&checked.catalog, &args.names, output)?;
+    let builder = flows
+        .iter()
+        .try_fold(builder(args, output), |builder, flow| builder.declared(flow, &|name| std::env::var(name).ok()))?;
+    // Before the comparison: what is not there at all is said in a better way.
+    let worker = builder.connect(&place.target).await?;
+    compare(&mut session, &flows, args, output).await?;
+    drop(session);
+    let (stop, give_up) = signals()?;
+    worker.run_until(stop, give_up).await?;
+    Ok(Exit::Done)
+}
+
+fn builder(args: &WorkerArgs, output: &Output) -> Builder {
+    let mut builder = Worker::builder()
+        .name(&args.name)
+        .concurrency(args.concurrency as usize)
+        .batch(args.batch as usize)
+        .connections(args.connections as usize)
+        .sql_connections(args.sql_connections as usize)
+        .poll_interval(args.poll_interval);
+    if let Some(patience) = args.patience {
+        builder = builder.patience(patience);
+    }
+    let output = output.clone();
+    builder.observe(move |event| {
+        let line = format!("{} {event}", Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true));
+        match event {
+            Event::TaskBegan(_) | Event::TaskCompleted { .. } => output.log_detail(&line),
+            _ => output.log(&line),
+        }
+    })
+}
+
+/// The flows that are named; without names, those that have handlers.
+fn choose(catalog: &Catalog, names: &[String], output: &Output) -> Result<Vec<Arc<Flow>>, Failure> {
+    if names.is_empty() {
+        let all = catalog.iter().map(|(_, flow)| flow);
+        let (with, without): (Vec<_>, Vec<_>) = all.cloned().partition(|flow| !flow.annotations.handlers.is_empty());
+        if with.is_empty() {
+            let why = "no flow of the files declares a handler".to_owned();
+            return Err(WorkerError::Nothing { why }.into());
+        }
+        for flow in without {
+            output.message(&format!("{}: left to other workers, it declares no handler", flow.id));
+        }
+        return Ok(with);
+    }
+    let mut chosen = Vec::new();
+    let mut seen = BTreeSet::new();
+    for name in names {
+        let is_named = |slug: &str, flow: &Flow| slug == name || flow.id.slug == *name || flow.id.to_string() == *name;
+        let found: Vec<_> = catalog.iter().filter(|(slug, flow)| is_named(slug, flow)).collect();
+        if found.is_empty() {
+            let known: Vec<String> = catalog.iter().map(|(_, flow)| flow.id.to_string()).collect();
+            let message = format!("the flow files have no flow `{name}`");
+            return Err(Failure::usage(message, format!("they have {}", known.join(", "))));
+        }
+        chosen.extend(
+            found.into_iter().filter(|(slug, _)| seen.insert((*slug).to_owned())).map(|(_, flow)| Arc::clone(flow)),
+        );
+    }
+    Ok(chosen)
+}
+
+/// Refuses to work on flows that are not what the files say, unless told otherwise.
+async fn compare(
+    session: &mut Session,
+    flows: &[Arc<Flow>],
+    args: &WorkerArgs,
+    output: &Output,
+) -> Result<(), Failure> {
+    // A worker's role may not read the ledger, and need not.
+    let shape = LiveShape { ledger: false, ..session.shape()? };
+    let live = read_snapshot(&mut session.connection, shape).await?;
+    let differences = mismatches(flows, &live);
+    if !differences.is_empty() && !args.accept_drift {
+        return Err(WorkerError::Mismatch { differences }.into());
+    }
+    for difference in differences {
+        output.message(&format!("accepted: {difference}"));
+    }
+    Ok(())
+}
+
+/// The first Ctrl-C or SIGTERM, and the second.
+fn signals() -> Result<(impl Future<Output = ()>, impl Future<Output = ()>), Failure> {
+    let listen = |kind| -> Result<Signal, Failure> {
+        signal(kind).map_err(|error| {
+            Failure::new(Exit::Failed, "FS801", format!("cannot listen for signals: {error}"), "free some resources")
+        })
+    };
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let (first, stop) = tokio::sync::oneshot::channel();
+    let (second, give_up) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        for wish in [first, second] {
+            select(pin!(interrupt.recv()), pin!(terminate.recv())).await;
+            // Fails where nobody waits any more.
+            let _ = wish.send(());
+        }
+    });
+    let heard = |wish: tokio::sync::oneshot::Receiver<()>| async move { wish.await.unwrap_or(()) };
+    Ok((heard(stop), heard(give_up)))
+}

@@ -1,0 +1,324 @@
+//! What there is to do, and who does it: the state that all parts of a worker share.
+//!
+//! ```text
+//!   listener, pulse ── want ──→ ┌───────┐ ── Job::Poll ──→ lane ── begin ──→ handlers
+//!                               │ board │                                       │
+//!   database ←── lane ←─ Job::Report ── └───────┘ ←──────────── finish ─────────────────┘
+//! ```
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::task::{Finished, Task, TaskId};
+
+/// Tasks that one call reports at most.
+const REPORTS: usize = 100;
+
+/// How long a task may wait here for others of its step: much less than the 30 s after which the engine thinks it stalled.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// How much may be done at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Tasks in the hands of handlers.
+    pub(super) concurrency: usize,
+    /// Tasks that one call takes.
+    pub(super) batch: usize,
+}
+
+/// What a lane is to do next.
+pub(super) enum Job {
+    /// Take up to so many tasks of a flow.
+    Poll { flow: usize, quantity: usize },
+    /// Tell the database what came of these.
+    Report(Vec<Finished>),
+}
+
+/// What there is to do.
+pub(super) struct Board {
+    bounds: Bounds,
+    state: Mutex<State>,
+    /// Wakes one lane.
+    lanes: Notify,
+    /// Wakes the pulse, to look soon.
+    pub(super) look: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    queues: Vec<Queue>,
+    finished: VecDeque<Finished>,
+    /// Tasks of steps with a limit of their own, which is reached.
+    waiting: VecDeque<Task>,
+    /// Tasks in the hands of handlers; each step counts its own.
+    in_hand: usize,
+    /// Room that polls under way may fill.
+    reserved: usize,
+    /// Lanes that report.
+    reporting: usize,
+    /// Tasks that were handed out to this worker and that the database has not been told of.
+    known: HashSet<TaskId>,
+    /// The flow that was polled last.
+    last: usize,
+    is_draining: bool,
+    activity: u64,
+}
+
+/// What is known of a flow's queue.
+#[derive(Debug, Clone, Default)]
+struct Queue {
+    /// There may be something in it.
+    is_wanted: bool,
+    /// Nothing is to be taken from it any more.
+    is_closed: bool,
+    /// Not to be polled before.
+    not_before: Option<Instant>,
+    /// Polls under way.
+    polls: usize,
+    /// A poll was cut off: the database may have handed out tasks that nobody here knows.
+    is_suspect: bool,
+}
+
+impl Board {
+    pub(super) fn new(flows: usize, bounds: Bounds) -> Self {
+        let state = State { queues: vec![Queue::default(); flows], ..State::default() };
+        Self { bounds, state: Mutex::new(state), lanes: Notify::new(), look: Notify::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change is done before anything can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There may be tasks of this flow.
+    pub(super) fn want(&self, flow: usize) {
+        self.state().queues[flow].is_wanted = true;
+        self.lanes.notify_one();
+    }
+
+    /// Takes nothing more of a flow; whether that is new.
+    pub(super) fn close(&self, flow: usize) -> bool {
+        !std::mem::replace(&mut self.state().queues[flow].is_closed, true)
+    }
+
+    /// Whether any flow is still open.
+    pub(super) fn is_open(&self) -> bool {
+        self.state().queues.iter().any(|queue| !queue.is_closed)
+    }
+
+    /// Leaves a flow alone for a while.
+    pub(super) fn rest(&self, flow: usize, pause: Duration) {
+        self.state().queues[flow].not_before = Some(Instant::now() + pause);
+        self.look.notify_one();
+    }
+
+    /// Begins no more tasks: those that wait go back, and lanes end when all that has begun is reported. Says how many
+    /// handlers are at work.
+    pub(super) fn drain(&self) -> usize {
+        let mut state = self.state();
+        state.is_draining = true;
+        let waiting = std::mem::take(&mut state.waiting);
+        state.finished.extend(waiting.into_iter().map(|task| task.back(0)));
+        let in_hand = state.in_hand;
+        drop(state);
+        self.lanes.notify_one();
+        in_hand
+    }
+
+    /// Grows with every task that is taken.
+    pub(super) fn activity(&self) -> u64 {
+        self.state().activity
+    }
+
+    /// When the next flow's rest is over.
+    pub(super) fn next_rest(&self) -> Option<Instant> {
+        self.state().queues.iter().filter_map(|queue| queue.not_before).min()
+    }
+
+    /// Ends rests that are over, and sends back what has waited too long.
+    pub(super) fn tidy(&self, now: Instant) {
+        let mut state = self.state();
+        for queue in &mut state.queues {
+            if queue.not_before.is_some_and(|until| until <= now) {
+                queue.not_before = None;
+                queue.is_wanted = true;
+            }
+        }
+        let (late, waiting): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut state.waiting).into_iter().partition(|task| task.taken + WAIT <= now);
+        state.waiting = waiting;
+        state.finished.extend(late.into_iter().map(|task| task.back(1)));
+        drop(state);
+        self.lanes.notify_one();
+    }
+
+    /// Waits for something to do; none when all is done.
+    pub(super) async fn next(&self) -> Option<Job> {
+        loop {
+            // Before looking, so that nothing is missed that comes in between.
+            let notified = self.lanes.notified();
+            let (job, is_over) = self.take();
+            if job.is_some() || is_over {
+                // Each lane wakes the next one, which goes back to sleep where nothing is left.
+                self.lanes.notify_one();
+                return job;
+            }
+            notified.await;
+        }
+    }
+
+    /// Something to do; else whether all is done.
+    fn take(&self) -> (Option<Job>, bool) {
+        let mut state = self.state();
+        (self.job(&mut state), state.is_over())
+    }
+
+    /// A batch of reports is worth a call of its own; fewer wait until there is nothing to take.
+    fn job(&self, state: &mut State) -> Option<Job> {
+        if state.finished.len() < self.bounds.batch
+            && let Some(poll) = self.poll(state)
+        {
+            return Some(poll);
+        }
+        if state.finished.is_empty() {
+            return None;
+        }
+        let count = state.finished.len().min(REPORTS);
+        state.reporting += 1;
+        Some(Job::Report(state.finished.drain(..count).collect()))
+    }
+
+    fn poll(&self, state: &mut State) -> Option<Job> {
+        let room = self.bounds.concurrency.saturating_sub(state.in_hand + state.reserved);
+        if room == 0 || state.is_draining {
+            return None;
+        }
+        let flows = state.queues.len();
+        let flow = (1..=flows).map(|next| (state.last + next) % flows).find(|flow| {
+            let queue = &state.queues[*flow];
+            queue.is_wanted && !queue.is_closed && !queue.is_suspect && queue.not_before.is_none()
+        })?;
+        let quantity = room.min(self.bounds.batch);
+        state.last = flow;
+        state.queues[flow].is_wanted = false;
+        state.queues[flow].polls += 1;
+        state.reserved += quantity;
+        Some(Job::Poll { flow, quantity })
+    }
+
+    /// What a poll has brought; `missed` where it came to nothing, so that it must be done again. Returns the tasks to begin.
+    pub(super) fn polled(&self, flow: usize, quantity: usize, tasks: Vec<Task>, missed: bool) -> Vec<Task> {
+        let mut state = self.state();
+        state.reserved -= quantity;
+        state.queues[flow].polls -= 1;
+        state.activity += tasks.len() as u64;
+        if missed || tasks.len() >= quantity {
+            state.queues[flow].is_wanted = true;
+        }
+        let mut begin = Vec::new();
+        let mut is_full = false;
+        for task in tasks {
+            state.known.insert(task.id.clone());
+            if state.is_draining || state.queues[flow].is_closed {
+                state.finished.push_back(task.back(0));
+            } else if !task.step.has_reached_limit() {
+                state.begin(&task);
+                begin.push(task);
+            } else if state.waiting.len() < self.bounds.concurrency {
+                state.waiting.push_back(task);
+            } else {
+                is_full = true;
+                state.finished.push_back(task.back(1));
+            }
+        }
+        if is_full {
+            state.queues[flow].not_before = Some(Instant::now() + Duration::from_secs(1));
+            self.look.notify_one();
+        }
+        drop(state);
+        self.lanes.notify_one();
+        begin
+    }
+
+    /// A handler has ended. Returns a task that has waited for it.
+    pub(super) fn finish(&self, finished: Finished) -> Option<Task> {
+        let mut state = self.state();
+        state.end(&finished);
+        state.finished.push_back(finished);
+        let next = state.waiting.iter().position(|task| !task.step.has_reached_limit());
+        let next = next.filter(|_| state.in_hand < self.bounds.concurrency).and_then(|at| state.waiting.remove(at));
+        if let Some(task) = &next {
+            state.begin(task);
+            if state.waiting.is_empty() {
+                // There is room for tasks that had to go back.
+                let queue = &mut state.queues[task.flow];
+                (queue.not_before, queue.is_wanted) = (None, true);
+            }
+        }
+        drop(state);
+        self.lanes.notify_one();
+        next
+    }
+
+    /// A lane has told the database.
+    pub(super) fn reported(&self, ids: &[TaskId]) {
+        let mut state = self.state();
+        state.reporting -= 1;
+        for id in ids {
+            state.known.remove(id);
+        }
+        drop(state);
+        self.lanes.notify_one();
+    }
+
+    /// A poll of this flow was cut off. It is not polled until that is cleared up.
+    pub(super) fn suspect(&self, flow: usize) {
+        self.state().queues[flow].is_suspect = true;
+        self.look.notify_one();
+    }
+
+    /// Flows to clear up, of which no poll is under way.
+    pub(super) fn suspects(&self) -> Vec<usize> {
+        let state = self.state();
+        (0..state.queues.len())
+            .filter(|flow| state.queues[*flow].is_suspect && state.queues[*flow].polls == 0)
+            .collect()
+    }
+
+    /// Those of the tasks that the database thinks are in this worker's hands and are not.
+    pub(super) fn unknown(&self, held: Vec<TaskId>) -> Vec<TaskId> {
+        let state = self.state();
+        held.into_iter().filter(|id| !state.known.contains(id)).collect()
+    }
+
+    /// A flow is cleared up.
+    pub(super) fn clear(&self, flow: usize) {
+        let mut state = self.state();
+        (state.queues[flow].is_suspect, state.queues[flow].is_wanted) = (false, true);
+        drop(state);
+        self.lanes.notify_one();
+    }
+}
+
+impl State {
+    fn is_over(&self) -> bool {
+        self.is_draining
+            && (self.in_hand, self.reserved, self.reporting) == (0, 0, 0)
+            && self.finished.is_empty()
+            && self.waiting.is_empty()
+    }
+
+    fn begin(&mut self, task: &Task) {
+        self.in_hand += 1;
+        task.step.running.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn end(&mut self, finished: &Finished) {
+        self.in_hand -= 1;
+        finished.step.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,135 @@
+//! `exec` handlers: a program of this machine. The input comes on its standard input, the output is what it prints, and what
+//! it says on its standard error goes to whoever runs the worker.
+//!
+//! It runs in a process group of its own, which is killed when the program ends, takes too long, or the worker gives up. A
+//! worker that is itself killed cannot do that.
+
+use std::process::Stdio;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, join4};
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde::de::IgnoredAny;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+
+use super::super::handler::{Context, Handle, HandlerError, Outcome};
+
+/// The longest output, in bytes.
+const LONGEST: u64 = 64 << 20;
+
+/// The longest line of its standard error that is passed on in one piece, in bytes.
+const LINE: u64 = 8 << 10;
+
+/// Lines of its standard error that an error quotes.
+const QUOTED: usize = 5;
+
+/// A program and its arguments.
+pub(in super::super) struct Exec {
+    pub(in super::super) program: String,
+    pub(in super::super) arguments: Vec<String>,
+}
+
+impl Handle for Exec {
+    fn handle(&self, input: String, context: Context) -> BoxFuture<'static, Outcome> {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).process_group(0).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.env("FLOWSMITH_FLOW", &context.flow).env("FLOWSMITH_STEP", &context.step);
+        command.env("FLOWSMITH_RUN_ID", &context.run_id).env("FLOWSMITH_TASK_INDEX", context.task_index.to_string());
+        run(self.program.clone(), command, input, context)
+            .map(|ended| ended.map_or_else(Outcome::Failed, Outcome::Output))
+            .boxed()
+    }
+}
+
+/// Kills the group when it is dropped: whatever the program has started and left behind goes with it.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // Fails where nobody is left.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+async fn run(program: String, mut command: Command, input: String, context: Context) -> Result<String, HandlerError> {
+    let mut child = command.spawn().map_err(|error| HandlerError::retry(format!("cannot run {program}: {error}")))?;
+    let group = Group::of(&child);
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let ended = async {
+        let ended = child.wait().await;
+        // What it has left running would keep the pipes open.
+        drop(group);
+        ended
+    };
+    let ((), printed, said, ended) = join4(feed(stdin, input), read(stdout), hear(stderr, &context), ended).await;
+    let status = ended.map_err(|error| HandlerError::retry(format!("cannot wait for {program}: {error}")))?;
+    if !status.success() {
+        let said = if said.is_empty() { String::new() } else { format!(": {}", said.join("\n")) };
+        return Err(HandlerError::retry(format!("{program} ended with {status}{said}")));
+    }
+    let printed =
+        printed.map_err(|error| HandlerError::retry(format!("cannot read what {program} prints: {error}")))?;
+    if printed.len() as u64 > LONGEST {
+        return Err(HandlerError::last(format!("{program} printed more than {} MiB", LONGEST >> 20)));
+    }
+    json(&printed).map_err(|error| {
+        HandlerError::retry(format!("{program} printed no JSON: {error}: {}", super::excerpt(&printed)))
+    })
+}
+
+/// A program need not read its input.
+async fn feed(stdin: Option<ChildStdin>, input: String) {
+    if let Some(mut stdin) = stdin {
+        let _ = stdin.write_all(input.as_bytes()).await;
+    }
+}
+
+async fn read(stdout: Option<ChildStdout>) -> std::io::Result<Vec<u8>> {
+    let mut printed = Vec::new();
+    if let Some(mut stdout) = stdout {
+        (&mut stdout).take(LONGEST + 1).read_to_end(&mut printed).await?;
+        if printed.len() as u64 > LONGEST {
+            // Nobody wants the rest, and the program must not wait for a reader.
+            tokio::io::copy(&mut stdout, &mut tokio::io::sink()).await?;
+        }
+    }
+    Ok(printed)
+}
+
+/// Passes on what it says; the last lines.
+async fn hear(stderr: Option<ChildStderr>, context: &Context) -> Vec<String> {
+    let mut last: Vec<String> = Vec::new();
+    let Some(stderr) = stderr else { return last };
+    let mut reader = BufReader::new(stderr);
+    let mut line = Vec::new();
+    while (&mut reader).take(LINE).read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
+        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+        context.say(text.clone());
+        last.push(text);
+        if last.len() > QUOTED {
+            last.remove(0);
+        }
+        line.clear();
+    }
+    last
+}
+
+/// What it printed, if that is JSON; nothing is null.
+fn json(printed: &[u8]) -> Result<String, String> {
+    let text = std::str::from_utf8(printed).map_err(|error| error.to_string())?.trim();
+    if text.is_empty() {
+        return Ok("null".to_owned());
+    }
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
+}

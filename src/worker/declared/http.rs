@@ -1,0 +1,126 @@
+//! `http` handlers: the input is sent as JSON, the answer's body is the output. Proxies are not used and redirections not
+//! followed: the address is the one that was meant.
+
+use std::sync::LazyLock;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Bytes;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT};
+use hyper::{Method, Request, StatusCode, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::de::IgnoredAny;
+
+use super::super::handler::{Context, Handle, HandlerError, Outcome};
+
+/// The longest answer, in bytes.
+const LONGEST: usize = 64 << 20;
+
+/// Whose connections are kept for the next request.
+type Keeper = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+static CLIENT: LazyLock<Keeper> = LazyLock::new(|| {
+    let provider = rustls::crypto::ring::default_provider();
+    let connector = HttpsConnectorBuilder::new()
+        .with_provider_and_webpki_roots(provider)
+        .expect("ring knows what webpki's roots need")
+        .https_or_http()
+        .enable_http1()
+        .build();
+    Client::builder(TokioExecutor::new()).build(connector)
+});
+
+/// A request, with every reference to the environment resolved.
+pub(in super::super) struct Http {
+    pub(in super::super) method: Method,
+    pub(in super::super) uri: Uri,
+    pub(in super::super) headers: HeaderMap,
+    /// How the request is called in errors: as it is written in the file, without what comes from the environment.
+    pub(in super::super) name: String,
+}
+
+impl Handle for Http {
+    fn handle(&self, input: String, context: Context) -> BoxFuture<'static, Outcome> {
+        let sends = !matches!(self.method, Method::GET | Method::HEAD);
+        let mut request = Request::new(Full::new(if sends { Bytes::from(input) } else { Bytes::new() }));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("flowsmith/", env!("CARGO_PKG_VERSION"))));
+        if sends {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        // The same for each attempt, so that the other side can tell a repetition.
+        let key = format!("{}/{}/{}", context.run_id, context.step, context.task_index);
+        if let Ok(key) = HeaderValue::from_str(&key) {
+            headers.insert(HeaderName::from_static("idempotency-key"), key);
+        }
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
+        let name = self.name.clone();
+        ask(name, request).map(|answer| answer.map_or_else(Outcome::Failed, Outcome::Output)).boxed()
+    }
+}
+
+async fn ask(name: String, request: Request<Full<Bytes>>) -> Result<String, HandlerError> {
+    let answer =
+        CLIENT.request(request).await.map_err(|error| HandlerError::retry(format!("{name}: {}", chain(&error))))?;
+    let (head, body) = answer.into_parts();
+    let body = Limited::new(body, LONGEST).collect().await.map_err(|error| {
+        let message = format!("{name} answered {}, and then: {error}", head.status);
+        if error.is::<http_body_util::LengthLimitError>() {
+            HandlerError::last(message)
+        } else {
+            HandlerError::retry(message)
+        }
+    })?;
+    let body = body.to_bytes();
+    if head.status.is_success() {
+        return json(&body).map_err(|error| {
+            // It has done what it was asked to, so it must not be asked again.
+            HandlerError::last(format!(
+                "{name} answered {} with a body that is no JSON: {error}: {}",
+                head.status,
+                super::excerpt(&body)
+            ))
+        });
+    }
+    let said = match head.headers.get(LOCATION).and_then(|to| to.to_str().ok()) {
+        Some(to) if head.status.is_redirection() => format!(" to {to}, which is not followed: write that address"),
+        _ if body.is_empty() => String::new(),
+        _ => format!(": {}", super::excerpt(&body)),
+    };
+    let message = format!("{name} answered {}{said}", head.status);
+    Err(if is_passing(head.status) { HandlerError::retry(message) } else { HandlerError::last(message) })
+}
+
+/// Whether the same request may do better later. Two of the 4xx say just that: the request took too long to come, and there
+/// were too many.
+fn is_passing(status: StatusCode) -> bool {
+    status.is_server_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
+}
+
+fn json(body: &[u8]) -> Result<String, String> {
+    let text = std::str::from_utf8(body).map_err(|error| error.to_string())?.trim();
+    if text.is_empty() {
+        return Ok("null".to_owned());
+    }
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        message.push_str(&format!(": {inner}"));
+        cause = inner.source();
+    }
+    message
+}

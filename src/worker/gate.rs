@@ -1,0 +1,31 @@
+//! Whether a worker's flow files are what the database holds.
+
+use std::sync::Arc;
+
+use crate::catalog::{Catalog, Flow};
+use crate::diff::{Change, FlowDelta, diff};
+use crate::live::Live;
+
+/// How flows of the files differ from the database, a text each; what the engine does not hold, such as handlers, and flows that
+/// are not there at all, are left out: a worker finds out about these itself.
+pub fn mismatches(flows: &[Arc<Flow>], live: &Live) -> Vec<String> {
+    let (mut meant, mut held) = (Catalog::new(), Catalog::new());
+    for flow in flows {
+        if let Some(found) = live.catalog.get(&flow.id.database_slug()) {
+            held.insert(Arc::clone(found));
+            meant.insert(Arc::clone(flow));
+        }
+    }
+    let mut texts = Vec::new();
+    for change in diff(&held, &meant).changes {
+        let Change::Alter(alteration) = &change else { continue };
+        for delta in &alteration.deltas {
+            if !matches!(delta, FlowDelta::Id(_) | FlowDelta::State(_) | FlowDelta::Annotations(_)) {
+                texts.push(format!("{}: {delta}", alteration.to.id));
+            }
+        }
+    }
+    let lost = flows.iter().map(|flow| flow.id.database_slug()).filter(|slug| live.without_queue.contains(slug));
+    texts.extend(lost.map(|slug| format!("{slug} has lost its queue")));
+    texts
+}

@@ -1,0 +1,149 @@
+//! What does the work of a step: a function of the caller's, or what a flow file declares.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::event::{Event, TaskName};
+use super::shared::Tools;
+
+/// What a handler knows of its task, besides the input.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The flow's slug in the database.
+    pub flow: String,
+    /// The step.
+    pub step: String,
+    /// The run, a UUID.
+    pub run_id: String,
+    /// Its place in the array of a map, from 0; 0 for a single step.
+    pub task_index: i32,
+    /// How long the task may take; the handler is dropped then.
+    pub timeout: Duration,
+    /// The worker's row in `pgflow.workers`.
+    pub(super) worker_id: String,
+    pub(super) tools: Arc<Tools>,
+}
+
+impl Context {
+    /// The task in words.
+    pub fn task(&self) -> TaskName {
+        let Self { flow, step, run_id, task_index, .. } = self;
+        let (flow, step, run_id) = (flow.clone(), step.clone(), run_id.clone());
+        TaskName { flow, step, run_id, task_index: *task_index }
+    }
+
+    /// Tells whoever runs the worker a line about the task, as for a log.
+    pub fn say(&self, line: impl Into<String>) {
+        (self.tools.observer)(&Event::TaskSaid { task: self.task(), line: line.into() });
+    }
+}
+
+/// Why a handler could not do its task. Any error becomes one with `?`, to be tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandlerError {
+    pub(super) message: String,
+    pub(super) is_final: bool,
+}
+
+impl HandlerError {
+    /// The task is tried again while its step has attempts left.
+    pub fn retry(message: impl Into<String>) -> Self {
+        Self { message: message.into(), is_final: false }
+    }
+
+    /// The task fails at once: trying again would give the same.
+    pub fn last(message: impl Into<String>) -> Self {
+        Self { message: message.into(), is_final: true }
+    }
+}
+
+impl fmt::Display for HandlerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+// As in `anyhow`: this type is no `Error` itself, so that every other one can become it.
+impl<E: std::error::Error> From<E> for HandlerError {
+    fn from(error: E) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            message.push_str(&format!(": {inner}"));
+            cause = inner.source();
+        }
+        Self::retry(message)
+    }
+}
+
+/// How a task ended.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// With this output, as JSON.
+    Output(String),
+    /// The handler has completed it in the database itself.
+    Completed,
+    /// The handler has found that it is not this worker's any more.
+    Gone,
+    /// With an error.
+    Failed(HandlerError),
+    /// Nobody can tell: the connection was lost. If it is still this worker's, it goes back.
+    Unknown {
+        /// Why it was lost.
+        error: String,
+        /// Whether anything was done, so that the attempt counts.
+        begun: bool,
+    },
+}
+
+/// What does a step's tasks.
+pub(super) trait Handle: Send + Sync {
+    /// Does one; the input is JSON. Dropped where it takes too long.
+    fn handle(&self, input: String, context: Context) -> BoxFuture<'static, Outcome>;
+}
+
+/// An async function as a handler.
+pub(super) struct Function<F, I> {
+    function: F,
+    input: std::marker::PhantomData<fn(I)>,
+}
+
+impl<F, I> Function<F, I> {
+    pub(super) fn new(function: F) -> Self {
+        Self { function, input: std::marker::PhantomData }
+    }
+}
+
+impl<F, I, O, Doing> Handle for Function<F, I>
+where
+    F: Fn(I, Context) -> Doing + Send + Sync,
+    Doing: Future<Output = Result<O, HandlerError>> + Send + 'static,
+    I: DeserializeOwned,
+    O: Serialize,
+{
+    fn handle(&self, input: String, context: Context) -> BoxFuture<'static, Outcome> {
+        let input = match serde_json::from_str(&input) {
+            Ok(input) => input,
+            Err(error) => {
+                let unfit = HandlerError::last(format!("the input is not what the handler takes: {error}"));
+                return futures_util::future::ready(Outcome::Failed(unfit)).boxed();
+            }
+        };
+        let doing = (self.function)(input, context);
+        async move {
+            match doing.await.map(|output| serde_json::to_string(&output)) {
+                Ok(Ok(output)) => Outcome::Output(output),
+                Ok(Err(error)) => Outcome::Failed(HandlerError::last(format!("the output is no JSON: {error}"))),
+                Err(error) => Outcome::Failed(error),
+            }
+        }
+        .boxed()
+    }
+}

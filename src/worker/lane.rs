@@ -1,0 +1,225 @@
+//! A lane: one connection that does whatever is to be done next, takes tasks or tells what came of them.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::PgConnection;
+
+use super::board::Job;
+use super::event::Event;
+use super::handler::{HandlerError, Outcome};
+use super::link::Link;
+use super::shared::{Shared, attend};
+use super::task::{End, Finished, Handed, Task, TaskId};
+use crate::database::DatabaseError;
+
+/// How long a flow is left alone after its queue could not be read.
+const REST: Duration = Duration::from_secs(5);
+
+/// Works until the board has nothing more.
+pub(super) async fn lane(shared: Arc<Shared>, connection: Option<PgConnection>) {
+    let mut link = Link::new(&shared, connection);
+    while let Some(job) = shared.board.next().await {
+        match job {
+            Job::Poll { flow, quantity } => poll(&shared, &mut link, flow, quantity).await,
+            Job::Report(finished) => {
+                let ids: Vec<TaskId> = finished.iter().map(|one| one.id.clone()).collect();
+                report(&shared, &mut link, finished).await;
+                shared.board.reported(&ids);
+            }
+        }
+    }
+}
+
+async fn poll(shared: &Arc<Shared>, link: &mut Link<'_>, flow: usize, quantity: usize) {
+    let missed = |shared: &Shared| drop(shared.board.polled(flow, quantity, Vec::new(), true));
+    let Some(connection) = link.get().await else { return missed(shared) };
+    let slug = &shared.flows[flow].slug;
+    match shared.tools.engine.poll(connection, slug, &shared.worker_ids[flow], quantity).await {
+        Ok(handed) => {
+            let (tasks, strange) = tasks(shared, flow, handed);
+            for task in shared.board.polled(flow, quantity, tasks, false) {
+                tokio::spawn(attend(Arc::clone(shared), task));
+            }
+            if !strange.is_empty() {
+                hand_back(shared, link, flow, &strange, (false, 5)).await;
+            }
+            // Handlers that need not wait end before the next call, which then can tell of them.
+            tokio::task::yield_now().await;
+        }
+        Err(error) => {
+            if !link.was_lost_by(&error) {
+                let what = format!("cannot take tasks of {slug}");
+                shared.tell(&Event::Refused { what, error: error.to_string() });
+                shared.board.rest(flow, REST);
+            } else {
+                // The server may have handed out tasks, and nobody has heard of it.
+                shared.board.suspect(flow);
+            }
+            missed(shared);
+        }
+    }
+}
+
+/// The tasks, and those of steps that nobody here knows.
+fn tasks(shared: &Shared, flow: usize, handed: Vec<Handed>) -> (Vec<Task>, Vec<TaskId>) {
+    let taken = Instant::now();
+    let (mut tasks, mut strange) = (Vec::with_capacity(handed.len()), Vec::new());
+    for Handed { run_id, step_slug, task_index, input } in handed {
+        let id = TaskId { run_id, step_slug, task_index };
+        match shared.flows[flow].step(&id.step_slug) {
+            Some(step) => tasks.push(Task { flow, step: Arc::clone(step), id, input, taken }),
+            None => {
+                let (flow, step) = (shared.flows[flow].slug.clone(), id.step_slug.clone());
+                shared.tell(&Event::UnknownStep { flow, step });
+                strange.push(id);
+            }
+        }
+    }
+    (tasks, strange)
+}
+
+/// Tells the database what came of tasks, again and again until it has heard.
+async fn report(shared: &Shared, link: &mut Link<'_>, finished: Vec<Finished>) {
+    let mut outputs = Vec::new();
+    let mut failures = Vec::new();
+    let mut back: BTreeMap<(usize, bool, u32), Vec<TaskId>> = BTreeMap::new();
+    for mut one in finished {
+        match std::mem::replace(&mut one.end, End::Outcome(Outcome::Gone)) {
+            End::Outcome(Outcome::Output(output)) => outputs.push((one, output)),
+            End::Outcome(Outcome::Failed(error)) => failures.push((one, error)),
+            End::Outcome(Outcome::Completed) => told_completed(shared, &one),
+            End::Outcome(Outcome::Gone) => shared.tell(&Event::TaskLate(shared.task_name(one.flow, &one.id))),
+            End::Outcome(Outcome::Unknown { error, begun }) => {
+                shared.tell(&Event::Disconnected { error, again_in: Duration::ZERO });
+                back.entry((one.flow, begun, 0)).or_default().push(one.id);
+            }
+            End::Back { begun, delay } => back.entry((one.flow, begun, delay)).or_default().push(one.id),
+        }
+    }
+    if !outputs.is_empty() {
+        failures.extend(complete(shared, link, outputs).await);
+    }
+    for (one, error) in failures {
+        fail(shared, link, &one, &error).await;
+    }
+    for ((flow, begun, delay), ids) in back {
+        hand_back(shared, link, flow, &ids, (begun, delay)).await;
+    }
+}
+
+fn told_completed(shared: &Shared, one: &Finished) {
+    shared.tell(&Event::TaskCompleted { task: shared.task_name(one.flow, &one.id), took: one.took });
+    if one.step.has_dependents {
+        shared.board.want(one.flow);
+    }
+}
+
+/// Returns those that the database refuses one by one, as an output with a character that it does not have.
+async fn complete(
+    shared: &Shared,
+    link: &mut Link<'_>,
+    outputs: Vec<(Finished, String)>,
+) -> Vec<(Finished, HandlerError)> {
+    let all: Vec<(&TaskId, &str)> = outputs.iter().map(|(one, output)| (&one.id, output.as_str())).collect();
+    let refused = match call_complete(shared, link, &all).await {
+        Some(Ok(completed)) => {
+            told_all(shared, outputs.iter().map(|(one, _)| one), &completed);
+            return Vec::new();
+        }
+        Some(Err(error)) => error,
+        None => return Vec::new(),
+    };
+    if let [_] = outputs.as_slice() {
+        let failed = |(one, _)| (one, HandlerError::last(format!("the output was refused: {refused}")));
+        return outputs.into_iter().map(failed).collect();
+    }
+    let mut failures = Vec::new();
+    for (one, output) in outputs {
+        match call_complete(shared, link, &[(&one.id, &output)]).await {
+            Some(Ok(completed)) => told_all(shared, std::iter::once(&one), &completed),
+            Some(Err(error)) => failures.push((one, HandlerError::last(format!("the output was refused: {error}")))),
+            None => {}
+        }
+    }
+    failures
+}
+
+fn told_all<'f>(shared: &Shared, finished: impl Iterator<Item = &'f Finished>, completed: &HashSet<TaskId>) {
+    for one in finished {
+        if completed.contains(&one.id) {
+            told_completed(shared, one);
+        } else {
+            shared.tell(&Event::TaskLate(shared.task_name(one.flow, &one.id)));
+        }
+    }
+}
+
+/// None where the worker is told to leave everything.
+async fn call_complete(
+    shared: &Shared,
+    link: &mut Link<'_>,
+    outputs: &[(&TaskId, &str)],
+) -> Option<Result<HashSet<TaskId>, DatabaseError>> {
+    loop {
+        match shared.tools.engine.complete(link.get().await?, outputs).await {
+            Err(error) if link.was_lost_by(&error) || is_passing(&error) => {}
+            other => return Some(other),
+        }
+    }
+}
+
+/// Whether the same call may succeed right afterwards.
+fn is_passing(error: &DatabaseError) -> bool {
+    use crate::database::Failure::{Cancelled, Conflict, LockTimeout};
+    matches!(error.failure(), Conflict | LockTimeout | Cancelled)
+}
+
+async fn fail(shared: &Shared, link: &mut Link<'_>, one: &Finished, error: &HandlerError) {
+    let task = shared.task_name(one.flow, &one.id);
+    loop {
+        let Some(connection) = link.get().await else { return };
+        match shared.tools.engine.fail(connection, &shared.worker_ids[one.flow], &one.id, error).await {
+            Ok(Some(retries)) => {
+                let message = error.message.clone();
+                shared.tell(&Event::TaskFailed { task, took: one.took, message, retries });
+                // When it is tried again, or what goes on without it, is known to the queue.
+                shared.board.look.notify_one();
+                return;
+            }
+            Ok(None) => return shared.tell(&Event::TaskLate(task)),
+            Err(refusal) if link.was_lost_by(&refusal) || is_passing(&refusal) => {}
+            Err(refusal) => {
+                let what = format!("cannot fail {task}");
+                return shared.tell(&Event::Refused { what, error: refusal.to_string() });
+            }
+        }
+    }
+}
+
+pub(super) async fn hand_back(
+    shared: &Shared,
+    link: &mut Link<'_>,
+    flow: usize,
+    ids: &[TaskId],
+    (begun, delay): (bool, u32),
+) {
+    let slug = &shared.flows[flow].slug;
+    loop {
+        let Some(connection) = link.get().await else { return };
+        let of = (slug.as_str(), shared.worker_ids[flow].as_str());
+        match shared.tools.engine.hand_back(connection, of, ids, begun, delay).await {
+            Ok(0) => return,
+            Ok(tasks) => {
+                shared.board.look.notify_one();
+                return shared.tell(&Event::HandedBack { flow: slug.clone(), tasks });
+            }
+            Err(error) if link.was_lost_by(&error) || is_passing(&error) => {}
+            Err(error) => {
+                let what = format!("cannot hand back tasks of {slug}");
+                return shared.tell(&Event::Refused { what, error: error.to_string() });
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+-- What the engine here has that a worker needs: functions it lacks, functions that make it faster, and whether events go
+-- out as notifications.
+select
+  array_to_string(array(
+    select f from unnest(array[
+      'pgflow.start_tasks(text,bigint[],uuid)',
+      'pgflow.complete_task(uuid,text,integer,jsonb)',
+      'pgflow.fail_task(uuid,text,integer,text)',
+      'pgflow.set_vt_batch(text,bigint[],integer[])',
+      'pgmq.read(text,integer,integer,jsonb)'
+    ]) f
+    where to_regprocedure(f) is null
+      -- Before pgmq 1.5 reading takes no condition.
+      and (f not like 'pgmq.%' or to_regprocedure('pgmq.read(text,integer,integer)') is null)
+  ), ', ') as lacks,
+  to_regprocedure('pgflow.poll_tasks(text,uuid,integer)') is not null
+    and to_regprocedure('pgflow.complete_tasks(uuid[],text[],integer[],jsonb[])') is not null as batches,
+  to_regprocedure('pgflow.requeue_stalled_tasks()') is not null as recovers,
+  exists (
+    select from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.typrelid = a.attrelid
+    where t.oid = to_regtype('pgflow.step_task_record') and a.attname = 'flow_input' and not a.attisdropped
+  ) as flow_input,
+  exists (
+    select from pg_catalog.pg_attribute a
+    where a.attrelid = to_regclass('pgflow.workers') and a.attname = 'stopped_at' and not a.attisdropped
+  ) as stopped_at,
+  coalesce((
+    select case
+      when p.prosrc not like '%pgflow_events%' then 'events do not go out as notifications in this database'
+      when p.prosrc like '%pgflow.events%' and current_setting('pgflow.events', true) = 'off'
+        then 'events are switched off in this database (pgflow.events)'
+      else '' end
+    from pg_catalog.pg_proc p where p.oid = to_regprocedure('realtime.send(jsonb,text,text,boolean)')
+  ), 'this database has no events') as silent

@@ -1,0 +1,244 @@
+//! `flowsmith worker`, as its users and whoever ends processes see it.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{PATIENCE, Scene};
+use crate::command::{Project, official, ours};
+use crate::connections::Pooler;
+use crate::engine_definitions::execute;
+use crate::support::Database;
+
+/// A flow whose program says that it has begun, and ends when it may.
+const GATED: &str =
+    r#"  a: { timeout: 60, handler: { exec: "echo $$ >> begun; while [ ! -e go ]; do sleep 0.02; done; cat" } }"#;
+
+/// A worker process and the file of its log, killed at the latest when it is dropped.
+struct Running(Child, PathBuf);
+
+impl Running {
+    fn start(project: &Project, arguments: &[&str]) -> Self {
+        let log = project.path("log");
+        let mut command = project.command(&[&["worker", "--verbose"], arguments].concat());
+        Self(command.stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap(), log)
+    }
+
+    /// Waits until it has said something.
+    async fn says(&self, words: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !fs::read_to_string(&self.1).unwrap().contains(words) {
+            assert!(Instant::now() < deadline, "never said: {words}\n{}", fs::read_to_string(&self.1).unwrap());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    /// Its exit code and what it said.
+    fn end(mut self) -> (Option<i32>, String) {
+        let status = self.0.wait().unwrap();
+        (status.code(), fs::read_to_string(&self.1).unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A project whose flow `f` has been applied.
+async fn applied(database: Database, steps: &str) -> (Scene, Project) {
+    let project = Project::on(&database);
+    project.flow("f", "defaults: { max_attempts: 2, base_delay: 0 }", steps);
+    project.compile();
+    project.done(&["apply"]);
+    (Scene::on(database, "select 1").await, project)
+}
+
+const STARTED: &str = "(select count(*) = 1 from pgflow.step_tasks where status = 'started')";
+
+#[tokio::test]
+async fn sigterm_lets_a_running_program_finish() {
+    let (mut scene, project) = applied(ours().await, GATED).await;
+    let worker = Running::start(&project, &[]);
+    scene.until("(select count(*) = 1 from pgflow.workers)").await;
+    scene.start("f", "7").await;
+    scene.until(STARTED).await;
+    worker.signal(Signal::TERM);
+    scene.start("f", "8").await;
+    fs::write(project.path("go"), "").unwrap();
+    let (code, said) = worker.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("takes no more tasks; 1 in hand"), "{said}");
+    let tasks =
+        "(select string_agg(status || coalesce(output #>> '{}', ''), ' ' order by queued_at) from pgflow.step_tasks)";
+    assert_eq!(scene.text(tasks).await, "completed7 queued");
+    assert_eq!(scene.text("(select count(*) from pgflow.workers where stopped_at is not null)").await, "1");
+}
+
+#[tokio::test]
+async fn a_second_signal_kills_what_runs_and_hands_it_back() {
+    let (mut scene, project) = applied(ours().await, GATED).await;
+    let worker = Running::start(&project, &[]);
+    scene.start("f", "7").await;
+    scene.until(STARTED).await;
+    worker.signal(Signal::INT);
+    // Both would be one, if the first has not been heard yet.
+    scene.until("(select count(*) = 1 from pgflow.step_tasks where status = 'started')").await;
+    while !project.path("begun").exists() {
+        tokio::task::yield_now().await;
+    }
+    while scene.text("(select count(*) from pgflow.step_tasks where status = 'queued')").await == "0" {
+        worker.signal(Signal::INT);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let (code, said) = worker.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("f: 1 task went back to the queue"), "{said}");
+    super::declared::until_dead(&[project.read("begun").trim().parse().unwrap()]).await;
+    scene.assert_sound().await;
+}
+
+#[tokio::test]
+async fn tasks_of_a_worker_that_is_killed_are_recovered_by_another_one() {
+    let (mut scene, project) = applied(ours().await, GATED).await;
+    let worker = Running::start(&project, &[]);
+    let run = scene.start("f", "7").await;
+    scene.until(STARTED).await;
+    worker.signal(Signal::KILL);
+    assert_eq!(worker.end().0, None);
+    fs::write(project.path("go"), "").unwrap();
+    // Time passes.
+    execute(
+        &mut scene.c,
+        "update pgflow.step_tasks set queued_at = queued_at - interval '2 minutes', started_at = started_at - interval '2 minutes'",
+    )
+    .await;
+    let worker = Running::start(&project, &[]);
+    assert_eq!(scene.end_of(&run).await, ("completed".to_owned(), serde_json::json!({ "a": 7 })));
+    worker.signal(Signal::TERM);
+    let (code, said) = worker.end();
+    assert!(code == Some(0) && said.contains("1 stalled task queued again"), "{said}");
+    assert_eq!(scene.text("(select concat(attempts_count, requeued_count) from pgflow.step_tasks)").await, "21");
+}
+
+#[tokio::test]
+async fn it_does_not_work_on_what_the_files_do_not_say() {
+    for database in [ours().await, official().await] {
+        let (mut scene, project) =
+            applied(database, "  a: { handler: { sql: \"select 1\" } }\n  b: { handler: { exec: [\"true\"] } }").await;
+        execute(&mut scene.c, "update pgflow.steps set opt_timeout = 9 where step_slug = 'b'").await;
+        let refused = project.ends(3, &["worker"]);
+        assert!(
+            refused.contains(
+                "error[FS982]: the flow files are not what the database holds: f@1: step b: timeout 9 s → the flow's"
+            ),
+            "{refused}"
+        );
+        assert_eq!(scene.text("(select count(*) from pgflow.workers)").await, "0");
+        let worker = Running::start(&project, &["--accept-drift"]);
+        let run = scene.start("f", "{}").await;
+        assert_eq!(scene.end_of(&run).await.0, "completed");
+        worker.signal(Signal::TERM);
+        let (code, said) = worker.end();
+        assert!(code == Some(0) && said.contains("accepted: f@1: step b: timeout 9 s → the flow's"), "{said}");
+        // A change of a handler is none of the engine's.
+        execute(&mut scene.c, "update pgflow.steps set opt_timeout = null where step_slug = 'b'").await;
+        project.flow(
+            "f",
+            "defaults: { max_attempts: 2, base_delay: 0 }",
+            "  a: { handler: { sql: \"select 2\" } }\n  b: { handler: { exec: [\"true\"] } }",
+        );
+        let worker = Running::start(&project, &["f@1"]);
+        let run = scene.start("f", "{}").await;
+        assert_eq!(scene.end_of(&run).await.1["a"], 2);
+        worker.signal(Signal::TERM);
+        assert_eq!(worker.end().0, Some(0));
+    }
+}
+
+#[tokio::test]
+async fn what_it_cannot_work_on_is_said_with_a_code_and_a_way_out() {
+    let database = ours().await;
+    let project = Project::on(&database);
+    project.flow("plain", "", "  a: {}");
+    assert!(
+        project
+            .ends(4, &["worker"])
+            .contains("error[FS986]: there is nothing to work on: no flow of the files declares a handler")
+    );
+    project.flow("half", "", "  a: { handler: { exec: [\"true\"] } }\n  b: {}");
+    let missing = project.ends(2, &["worker"]);
+    assert!(
+        missing.contains("plain@1: left to other workers")
+            && missing.contains("error[FS981]: the database has no flow half"),
+        "{missing}"
+    );
+    project.compile();
+    project.done(&["apply"]);
+    let half = project.ends(4, &["worker", "half"]);
+    assert!(half.contains("error[FS983]: half: step b has no handler") && half.contains("  = help: "), "{half}");
+    let unknown = project.ends(64, &["worker", "hafl"]);
+    assert!(unknown.contains("no flow `hafl`") && unknown.contains("half@1, plain@1"), "{unknown}");
+    project.flow(
+        "secret",
+        "",
+        "  a: { handler: { http: { url: \"https://x.test\", headers: { A: \"${env:NO_SUCH}\" } } } }",
+    );
+    let unset = project.ends(1, &["worker", "secret"]);
+    assert!(unset.contains("error[FS984]: secret, step a: the variable NO_SUCH is not set"), "{unset}");
+}
+
+#[tokio::test]
+async fn a_workers_role_is_enough() {
+    let (mut scene, project) = applied(
+        ours().await,
+        "  a: { handler: { sql: \"select 1\" } }\n  b: { handler: { exec: [\"true\"] } }\n  c: { when_exhausted: skip, handler: { exec: [\"false\"] } }\n  d: { when_exhausted: skip, handler: { sql: \"select 1 union all select 2\" } }",
+    )
+    .await;
+    let name = scene.text("current_database()").await;
+    let prefix = format!("w_{name}");
+    project.done(&["install", "--grants", "--role-prefix", &prefix]);
+    execute(&mut scene.c, &format!("create role {prefix}_login login; grant {prefix}_worker to {prefix}_login")).await;
+    let url = scene.database.url().replace("user=postgres", &format!("user={prefix}_login"));
+    assert!(url.contains("_login"));
+    let worker = Running::start(&project, &["--database", &url]);
+    let run = scene.start("f", "{}").await;
+    assert_eq!(scene.end_of(&run).await, ("completed".to_owned(), serde_json::json!({ "a": 1, "b": null })));
+    worker.signal(Signal::TERM);
+    let (code, said) = worker.end();
+    assert!(code == Some(0) && !said.contains("permission denied"), "{said}");
+    assert_eq!(scene.text("(select count(*) from pgflow.workers where stopped_at is not null)").await, "1");
+    execute(&mut scene.c, &format!("drop role {prefix}_login")).await;
+}
+
+#[tokio::test]
+async fn behind_a_transaction_pooler_it_polls_and_says_so() {
+    let (mut scene, project) = applied(
+        ours().await,
+        "  a: { handler: { sql: \"select jsonb_agg(n) from generate_series(1, 30) n\" } }\n  b: { map: a, handler: { sql: \"select :input\" } }\n  c: { map: b, handler: { exec: [\"cat\"] } }\n  d: { when_exhausted: skip, handler: { exec: [\"false\"] } }\n  e: { when_exhausted: skip, handler: { sql: \"values (1), (2)\" } }",
+    )
+    .await;
+    let Some(pooler) = Pooler::start(&scene.database, "pooler_of_workers").await else { return };
+    let worker = Running::start(&project, &["--database", &pooler.url, "--connections", "3"]);
+    scene.until("(select count(*) = 1 from pgflow.workers)").await;
+    for _ in 0..3 {
+        let run = scene.start("f", "{}").await;
+        let (status, output) = scene.end_of(&run).await;
+        assert_eq!((status.as_str(), output["c"].as_array().map(Vec::len)), ("completed", Some(30)));
+    }
+    worker.says("polls, at the latest every 3 s: notifications do not come through, as behind a pooler").await;
+    worker.signal(Signal::TERM);
+    let (code, said) = worker.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("prepared statement") && !said.contains("connection lost"), "{said}");
+    scene.assert_sound().await;
+}

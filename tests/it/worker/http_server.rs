@@ -1,0 +1,72 @@
+//! A small HTTP server on a port of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// Answers by path: `/echo` with the request, `/404` and the like with that status.
+pub(super) struct HttpServer {
+    address: String,
+    serving: JoinHandle<()>,
+}
+
+impl Drop for HttpServer {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl HttpServer {
+    pub(super) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let serving = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&asked)));
+            }
+        });
+        Self { address, serving }
+    }
+
+    pub(super) fn base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+async fn serve(stream: TcpStream, asked: Arc<AtomicUsize>) {
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
+        let mut headers = serde_json::Map::new();
+        let mut header = String::new();
+        while stream.read_line(&mut header).await.is_ok() && header.trim() != "" {
+            let (name, value) = header.trim().split_once(": ").unwrap();
+            headers.insert(name.to_lowercase(), value.into());
+            header.clear();
+        }
+        let length = headers.get("content-length").and_then(Value::as_str).map_or(0, |length| length.parse().unwrap());
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).await.unwrap();
+        let body = String::from_utf8(body).unwrap();
+        let path = line.split(' ').nth(1).unwrap().trim_start_matches('/').to_owned();
+        let (status, extra, answer) = match path.split('?').next().unwrap() {
+            "echo" => (200, "", json!({ "line": line.trim(), "headers": headers, "body": body }).to_string()),
+            "empty" => (204, "", String::new()),
+            "prose" => (200, "", "all fine".to_owned()),
+            "302" => (302, "location: /echo\r\n", String::new()),
+            "once-500" if asked.fetch_add(1, Ordering::Relaxed) > 0 => (200, "", "\"now\"".to_owned()),
+            "once-500" => (500, "", String::new()),
+            "cut" => return,
+            status => (status.parse().unwrap(), "", format!("{{\"why\": \"{status}\"}}")),
+        };
+        let length = answer.len();
+        let answer = format!("HTTP/1.1 {status} Words\r\n{extra}content-length: {length}\r\n\r\n{answer}");
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        line.clear();
+    }
+}

@@ -1,0 +1,114 @@
+//! The server is killed again and again under a worker: what `sql` handlers do is done exactly once, and every run ends.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::time::{Duration, Instant};
+
+use flowsmith::database::Target;
+use flowsmith::engine::install::{InputStyle, install};
+use flowsmith::server::Server;
+use flowsmith::worker::Worker;
+use rustix::process::{Pid, Signal, kill_process};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
+
+use super::PATIENCE;
+use super::declared::declared;
+use crate::server::postmaster;
+use crate::support;
+
+/// Every query that is committed leaves a row here.
+const DEFINITIONS: &str = "create table done (run_id uuid not null, step text not null, place integer);
+     select pgflow.create_flow('f', max_attempts => 20, base_delay => 0); select pgflow.add_step('f', 'a');
+     select pgflow.add_step('f', 'b', '{a}', step_type => 'map'); select pgflow.add_step('f', 'c', '{b}')";
+
+const FILE: &str = r#"flow: f
+defaults: { max_attempts: 20, base_delay: 0 }
+steps:
+  a: { handler: { sql: "insert into done values (:run_id, 'a') returning '[1, 2, 3]'::json" } }
+  b: { map: a, handler: { sql: "insert into done values (:run_id, 'b', (:input)::integer) returning place" } }
+  c: { depends_on: [b], handler: { sql: "insert into done values (:run_id, 'c') returning 1" } }
+"#;
+
+const RUNS: usize = 120;
+
+fn options(server: &Server) -> PgConnectOptions {
+    server.connect_options("load").options([("synchronous_commit", "on")])
+}
+
+async fn connect(server: &Server) -> PgConnection {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match options(server).connect().await {
+            Ok(connection) => return connection,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn value(connection: &mut PgConnection, sql: &str) -> Result<String, sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(format!("select ({sql})::text"))).fetch_one(connection).await?.try_get(0)
+}
+
+#[tokio::test]
+async fn queries_are_done_exactly_once_though_the_server_is_killed() {
+    let folder = support::folder("killed_under_a_worker");
+    let mut server = support::start(&folder);
+    server.ensure_database("load").await.unwrap();
+    install(&options(&server), InputStyle::Separate).await.unwrap();
+    let mut c = connect(&server).await;
+    sqlx::raw_sql(DEFINITIONS).execute(&mut c).await.unwrap();
+    // Where the worker finds whichever server runs.
+    let socket = folder.with_extension("socket");
+    let point = |server: &Server| {
+        let _ = fs::remove_file(&socket);
+        symlink(options(server).get_socket().unwrap(), &socket).unwrap();
+    };
+    point(&server);
+    let target = Target::new(options(&server).socket(&socket));
+    // A server that is dropped takes its folder along.
+    let mut killed = Vec::new();
+    let worker = declared(Worker::builder().connections(2).concurrency(8).batch(4), FILE, &[]);
+    let worker = worker.connect(&target).await.unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let working = tokio::spawn(worker.run(async move { stopped.await.unwrap_or(()) }));
+    let start =
+        format!("select count(r.run_id) from generate_series(1, {RUNS}) n, pgflow.start_flow('f', to_jsonb(n)) r");
+    sqlx::raw_sql(AssertSqlSafe(start)).execute(&mut c).await.unwrap();
+
+    for kill in 1..=3 {
+        // As soon as it has done another part of the work.
+        let deadline = Instant::now() + PATIENCE;
+        let part = format!("(select count(*) from done) > {}", kill * RUNS);
+        while value(&mut c, &part).await.unwrap() != "true" {
+            assert!(Instant::now() < deadline, "the worker gets nothing done");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        kill_process(Pid::from_raw(postmaster(&folder)).unwrap(), Signal::KILL).unwrap();
+        while options(&server).connect().await.is_ok() {
+            assert!(Instant::now() < deadline);
+        }
+        let again = folder.clone();
+        killed.push(server);
+        server = tokio::task::spawn_blocking(move || support::start(&again)).await.unwrap();
+        point(&server);
+        c = connect(&server).await;
+    }
+
+    // What a poll had handed out in the moment of a kill is stalled at worst: time passes for it.
+    let deadline = Instant::now() + PATIENCE;
+    while value(&mut c, "select count(*) from pgflow.runs where status <> 'completed'").await.unwrap() != "0" {
+        let stall = "update pgflow.step_tasks set queued_at = queued_at - interval '1 second', started_at = started_at - interval '1 second'
+                     where status = 'started'";
+        sqlx::raw_sql(stall).execute(&mut c).await.unwrap();
+        assert!(Instant::now() < deadline, "runs do not end");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let _ = stop.send(());
+    tokio::time::timeout(PATIENCE, working).await.unwrap().unwrap().unwrap();
+    let twice = "select count(*) from (select from done group by run_id, step, place having count(*) > 1) twice";
+    assert_eq!(value(&mut c, twice).await.unwrap(), "0");
+    assert_eq!(value(&mut c, "select count(*) from done").await.unwrap(), (RUNS * 5).to_string());
+    assert_eq!(value(&mut c, "select count(*) from pgflow.violations()").await.unwrap(), "0");
+}

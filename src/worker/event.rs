@@ -155,6 +155,7 @@ impl fmt::Display for Event {
             }
             Self::Recovered { tasks: 1 } => write!(f, "1 stalled task queued again"),
             Self::Recovered { tasks } => write!(f, "{tasks} stalled tasks queued again"),
+            Self::Disconnected { error, again_in } if again_in.is_zero() => write!(f, "connection lost: {error}"),
             Self::Disconnected { error, again_in } => {
                 write!(f, "connection lost, again in {} ms: {error}", again_in.as_millis())
             }

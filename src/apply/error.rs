@@ -68,7 +68,7 @@ impl ApplyError {
     pub fn help(&self) -> String {
         match self {
             Self::Database(error) => return error.help(),
-            Self::Migration { id, source } if matches!(source.failure(), Failure::Guard | Failure::Mismatch) => {
+            Self::Migration { id, source } if matches!(source.failure(), Failure::Guard | Failure::Mismatch | Failure::Trigger) => {
                 return format!(
                     "{} First take this migration back: delete {id}.sql and run `flowsmith compile --rehash`.",
                     source.help()

@@ -113,6 +113,11 @@ pub fn parse(text: &str) -> Result<Schedule, CronError> {
     })
 }
 
+/// The same schedule in small letters with single spaces: one text for all ways to space it.
+pub fn normalized(text: &str) -> String {
+    text.split_ascii_whitespace().map(str::to_ascii_lowercase).collect::<Vec<_>>().join(" ")
+}
+
 fn field_count_help(count: usize) -> &'static str {
     match count {
         6 | 7 => {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use flowsmith::database::Target;
 use flowsmith::engine::Level;
+use flowsmith::engine::scripts::TRIGGERS;
 use flowsmith::engine::detect::{Detection, EngineKind, EngineState, PgmqState, detect};
 use flowsmith::live::LiveShape;
 use flowsmith::report::Subject;
@@ -117,7 +118,11 @@ impl Session {
 
     /// What there is to read.
     pub(crate) fn shape(&self) -> Result<LiveShape, Failure> {
-        Ok(LiveShape { conditions: self.level()?.has_conditions(), ledger: self.detection.has_flowsmith_schema })
+        Ok(LiveShape {
+            conditions: self.level()?.has_conditions(),
+            ledger: self.detection.has_flowsmith_schema,
+            triggers: self.detection.ledger.is_some_and(|version| version >= TRIGGERS),
+        })
     }
 
     /// For the first line of a report.

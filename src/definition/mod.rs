@@ -10,5 +10,5 @@ mod verify;
 pub(crate) mod words;
 
 pub use decode::decode;
-pub use model::{FlowFile, Handler, Item, Options, RUN, StepDefinition, Trigger, TriggerSource};
+pub use model::{FlowFile, Handler, Item, Options, RUN, StepDefinition, Trigger, TriggerSource, queue};
 pub use schema::json_schema;

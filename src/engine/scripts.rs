@@ -25,7 +25,11 @@ impl Script {
 pub const LEDGER: &[Script] = &[
     Script { version: 1, name: "0001_ledger.sql", sql: include_str!("../../migrations/ledger/0001_ledger.sql") },
     Script { version: 2, name: "0002_doors.sql", sql: include_str!("../../migrations/ledger/0002_doors.sql") },
+    Script { version: 3, name: "0003_triggers.sql", sql: include_str!("../../migrations/ledger/0003_triggers.sql") },
 ];
+
+/// The version of the schema `flowsmith` that brings triggers.
+pub const TRIGGERS: i32 = 3;
 
 /// The workflow engine, runs where there is none.
 pub const ENGINE: &[Script] = &[

@@ -2,4 +2,4 @@
 
 mod introspect;
 
-pub use introspect::{Live, LiveShape, RunCounts, read, read_snapshot, run_counts};
+pub use introspect::{ForeignJob, Live, LiveShape, RunCounts, TriggerDifference, read, read_snapshot, run_counts};

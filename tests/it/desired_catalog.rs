@@ -72,5 +72,5 @@ fn flows_with_errors_are_left_out_and_the_others_are_not() {
 fn triggers_are_kept_by_flow() {
     let checked = check(&Sources::project(env!("CARGO_MANIFEST_DIR")), &CheckSettings::default());
     assert_eq!(checked.triggers, 7);
-    assert_eq!(checked.declared_triggers["order_fulfilment_v2"].len(), 2);
+    assert_eq!(checked.catalog.get("order_fulfilment_v2").unwrap().triggers.len(), 2);
 }

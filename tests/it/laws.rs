@@ -13,6 +13,7 @@ fn settings(version: &str) -> CompileSettings {
         last: None,
         delete: Vec::new(),
         without_queue: Default::default(),
+        triggers: Default::default(),
         files: Default::default(),
     }
 }

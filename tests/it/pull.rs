@@ -32,6 +32,7 @@ async fn made_by_hand(database: &Database, catalog: &Catalog) {
         last: None,
         delete: Vec::new(),
         without_queue: Default::default(),
+        triggers: Default::default(),
         files: Default::default(),
     };
     let mut c = database.connect().await;

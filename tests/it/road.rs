@@ -39,7 +39,7 @@ impl Engine {
     }
 
     pub(crate) fn shape(self) -> LiveShape {
-        LiveShape { conditions: self == Self::Ours, ledger: true }
+        LiveShape { conditions: self == Self::Ours, ledger: true, triggers: true }
     }
 }
 
@@ -185,6 +185,7 @@ async fn bring(database: &Database, engine: Engine, from: &Catalog, to: &Catalog
         last: None,
         delete: Vec::new(),
         without_queue: Default::default(),
+        triggers: Default::default(),
         files: Default::default(),
     };
     let migrations = compile(from, to.clone(), &settings).unwrap().migrations;
@@ -248,6 +249,7 @@ async fn more_flows_than_the_lock_table_holds_come_in_several_migrations() {
             options: Default::default(),
             steps: vec![flowsmith::catalog::Step::single("only")],
             annotations: Default::default(),
+            triggers: Default::default(),
         })
         .collect();
     let settings = CompileSettings {
@@ -256,6 +258,7 @@ async fn more_flows_than_the_lock_table_holds_come_in_several_migrations() {
         last: None,
         delete: Vec::new(),
         without_queue: Default::default(),
+        triggers: Default::default(),
         files: Default::default(),
     };
     let migrations = compile(&Catalog::new(), catalog.clone(), &settings).unwrap().migrations;
@@ -282,6 +285,7 @@ async fn a_flow_of_ten_thousand_steps_arrives() {
         options: Default::default(),
         steps: steps.collect(),
         annotations: Default::default(),
+        triggers: Default::default(),
     };
     let catalog: Catalog = [flow].into_iter().collect();
     let database = ours().await;

@@ -79,7 +79,9 @@ fn wanted(checked: &Checked, live: &Catalog) -> Catalog {
     live.iter()
         .filter(|(slug, flow)| {
             let retired = flow.state == State::Retired;
-            let same = held.get(slug).is_some_and(|held| held.steps == flow.steps && held.options == flow.options);
+            let same = held.get(slug).is_some_and(|held| {
+                held.steps == flow.steps && held.options == flow.options && held.triggers == flow.triggers
+            });
             !retired && !same
         })
         .map(|(_, flow)| flow.clone())

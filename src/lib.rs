@@ -28,5 +28,6 @@ pub mod migration;
 pub mod plan;
 pub mod pull;
 pub mod report;
+pub mod schedule;
 pub mod server;
 pub mod source;

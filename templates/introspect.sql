@@ -1,9 +1,8 @@
 {#-
   Everything that flowsmith compares, in one round trip: flows, steps, dependencies, the ledger, how triggers differ from
-  what is recorded, schedules that pg_cron does not run, jobs that start flows. Each statement gives one result set, in
-  this order; src/live/introspect.rs reads them.
+  what is recorded, schedules that pg_cron does not run. Each statement gives one result set, in this order; src/live/introspect.rs reads them.
   Fields: `conditions` (the engine has the columns of level 0.14), `ledger` (the flowsmith schema is there), `triggers`
-  (and has triggers).
+  (it has triggers, and the role may see them).
 -#}
 select f.flow_slug, f.opt_max_attempts, f.opt_base_delay, f.opt_timeout, q.queue_name is not null as has_queue,
 {%- if ledger %}
@@ -37,7 +36,4 @@ from flowsmith.migrations m order by m.version;
 select d.flow, d.name, d.difference, d.declared from flowsmith.trigger_differences() d order by d.flow, d.name, d.difference;
 
 select t.flow, t.name from flowsmith.triggers t where t.kind = 'cron' and not t.scheduled order by t.flow, t.name;
-
-select coalesce(j.job, j.job_id::text), j.schedule, j.command from flowsmith.held_jobs() j
-where j.active and coalesce(not starts_with(j.job, 'flowsmith:'), true) order by 1;
 {%- endif %}

@@ -157,7 +157,7 @@ $$;
 
 -- pg_cron's jobs of this database that are flowsmith's, by their name, or that start flows.
 create or replace function flowsmith.held_jobs() returns table (job_id bigint, job text, schedule text, command text, active boolean)
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 begin
   if not flowsmith.has_scheduler() then
     return;
@@ -185,10 +185,10 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 
 -- How what is there differs from what is meant: one row a difference, for these flows; null = for all. `declared` is false where it
--- is there and no flow file says so.
+-- is there and no flow file says so. Sees with its owner's eyes, so that whoever may call it sees all.
 create or replace function flowsmith.trigger_differences(flows text[] default null)
 returns table (flow text, name text, difference text, declared boolean)
-language sql stable set search_path = pg_catalog, pg_temp as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   with
   meant as (select m.* from flowsmith.meant_triggers(flows) m),
   recorded as (select t.* from flowsmith.triggers t where flows is null or t.flow = any (flows)),
@@ -257,9 +257,10 @@ $$;
 
 -- ─── Bringing the one to the other ──────────────────────────────────────────────────────────────────────────────────
 
--- Gives pg_cron the jobs of these flows (null = of all), and takes away those that are meant no more. The jobs are this function's owner's.
+-- Gives pg_cron the jobs of these flows (null = of all), and takes away those that are meant no more. The jobs are its
+-- owner's, whoever applies: pg_cron shows everyone their own jobs only.
 create or replace function flowsmith.sync_jobs(flows text[] default null) returns void
-language plpgsql set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   has_scheduler constant boolean := flowsmith.has_scheduler();
   job record;
@@ -374,7 +375,7 @@ declare
 begin
   -- A trigger goes with its function, which is ours where the table may not be.
   for t in
-    select p.oid::regprocedure::text as function_name
+    select p.proname
     from pg_catalog.pg_proc p
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace and n.nspname = 'flowsmith_triggers'
     where exists (
@@ -387,7 +388,7 @@ begin
           and exists (select from flowsmith.trigger_differences(flows) d where d.flow = r.flow and d.name = r.name))
     order by 1
   loop
-    execute format('drop function %s cascade', t.function_name);
+    execute format('drop function flowsmith_triggers.%I() cascade', t.proname);
   end loop;
 
   delete from flowsmith.triggers r
@@ -502,8 +503,6 @@ $$;
 do $$
 begin
   if pg_catalog.to_regclass('flowsmith.engine') is not null then
-    alter function flowsmith.held_jobs() security definer;
-    alter function flowsmith.sync_jobs(text[]) security definer;
     alter function flowsmith.fire_schedule(text, text, timestamptz) security definer;
     alter function flowsmith.fire_row(text, text, jsonb) security definer;
     alter function flowsmith.take_event(text, text, bigint, bigint, jsonb) security definer;

@@ -96,7 +96,8 @@ fn after_dollars(text: &str) -> Result<&str, ExpressionError> {
     let inner = &text[1..];
     let Some(end) = inner.find('$') else { return Ok(inner) };
     let word = &inner[..end];
-    let is_tag = !word.starts_with(|c: char| c.is_ascii_digit()) && word.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let is_tag =
+        !word.starts_with(|c: char| c.is_ascii_digit()) && word.chars().all(|c| c.is_alphanumeric() || c == '_');
     if !is_tag {
         return Ok(inner);
     }

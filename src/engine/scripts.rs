@@ -28,9 +28,6 @@ pub const LEDGER: &[Script] = &[
     Script { version: 3, name: "0003_triggers.sql", sql: include_str!("../../migrations/ledger/0003_triggers.sql") },
 ];
 
-/// The version of the schema `flowsmith` that brings triggers.
-pub const TRIGGERS: i32 = 3;
-
 /// The workflow engine, runs where there is none.
 pub const ENGINE: &[Script] = &[
     Script {

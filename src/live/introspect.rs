@@ -29,8 +29,6 @@ pub struct Live {
     pub trigger_differences: Vec<TriggerDifference>,
     /// Schedules that pg_cron does not run, as flow and name: a worker's scheduler does.
     pub unscheduled: Vec<(String, String)>,
-    /// Jobs of pg_cron that start flows and are none of flowsmith's.
-    pub foreign_jobs: Vec<ForeignJob>,
 }
 
 /// A way in which a trigger is not in force as it is recorded.
@@ -70,7 +68,7 @@ pub struct LiveShape {
     pub conditions: bool,
     /// The flowsmith schema.
     pub ledger: bool,
-    /// Version 3 of that schema or later, which has triggers.
+    /// Version 3 of that schema or later, which has triggers, and a role that may see them.
     pub triggers: bool,
 }
 
@@ -118,8 +116,7 @@ async fn read_result_sets(
                 2 => reader.dependency(&row)?,
                 3 => reader.ledger_entry(&row)?,
                 4 => reader.trigger_difference(&row)?,
-                5 => reader.live.unscheduled.push((row.try_get(0)?, row.try_get(1)?)),
-                _ => reader.foreign_job(&row)?,
+                _ => reader.live.unscheduled.push((row.try_get(0)?, row.try_get(1)?)),
             },
         }
     }
@@ -250,15 +247,6 @@ impl Reader {
         Ok(())
     }
 
-    fn foreign_job(&mut self, row: &PgRow) -> Result<(), DatabaseError> {
-        self.live.foreign_jobs.push(ForeignJob {
-            name: row.try_get(0)?,
-            schedule: row.try_get(1)?,
-            command: row.try_get(2)?,
-        });
-        Ok(())
-    }
-
     fn finish(mut self) -> Live {
         for step in self.flows.iter_mut().flat_map(|flow| &mut flow.steps) {
             step.depends_on.sort_unstable();
@@ -271,6 +259,17 @@ impl Reader {
 fn unreadable(what: &str, value: &str) -> DatabaseError {
     DatabaseError::new(Failure::Sql, format!("the database holds a {what} that flowsmith cannot read: {value}"))
         .with_hint("someone wrote to the tables directly, or the engine is newer than this flowsmith knows")
+}
+
+/// Jobs of pg_cron in this database that start flows and are none of flowsmith's. None where there is no pg_cron.
+///
+/// # Errors
+/// Where the role may not see them or the connection fails.
+pub async fn foreign_jobs(connection: &mut PgConnection) -> Result<Vec<ForeignJob>, DatabaseError> {
+    let rows = sqlx::raw_sql(include_str!("foreign_jobs.sql")).fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| Ok(ForeignJob { name: row.try_get(0)?, schedule: row.try_get(1)?, command: row.try_get(2)? }))
+        .collect()
 }
 
 /// Runs of one flow.

@@ -2,4 +2,6 @@
 
 mod introspect;
 
-pub use introspect::{ForeignJob, Live, LiveShape, RunCounts, TriggerDifference, read, read_snapshot, run_counts};
+pub use introspect::{
+    ForeignJob, Live, LiveShape, RunCounts, TriggerDifference, foreign_jobs, read, read_snapshot, run_counts,
+};

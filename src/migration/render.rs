@@ -102,7 +102,8 @@ pub(super) fn render(version: Version, name: &str, changes: &[Change], files: &B
     let engine = if changes.iter().any(needs_conditions) { Level::V0_14 } else { Level::V0_7_2 };
     let plan = plan_json(engine, changes);
     let summary = summary(changes, files);
-    let triggers: Vec<&str> = BTreeSet::from_iter(changes.iter().filter(|c| touches_triggers(c)).map(slug)).into_iter().collect();
+    let triggers: Vec<&str> =
+        BTreeSet::from_iter(changes.iter().filter(|c| touches_triggers(c)).map(slug)).into_iter().collect();
     // What else a value could put into the body: definitions carry every string of the calls, `name` is a literal too.
     let texts = || [plan.as_str(), name].into_iter();
     let context = MigrationContext {
@@ -137,7 +138,9 @@ fn summary(changes: &[Change], files: &BTreeMap<String, PathBuf>) -> Vec<String>
             Change::Alter(alteration) if alteration.deltas.len() > 1 => {
                 lines.extend(alteration.deltas.iter().map(|delta| format!("    {delta}")));
             }
-            Change::Create(flow) => lines.extend(flow.triggers.iter().map(|t| format!("    trigger {}: {}", t.name, t.what()))),
+            Change::Create(flow) => {
+                lines.extend(flow.triggers.iter().map(|t| format!("    trigger {}: {}", t.name, t.what())))
+            }
             _ => {}
         }
         if change.class() == Class::Replace {

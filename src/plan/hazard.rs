@@ -79,7 +79,9 @@ impl fmt::Display for Hazard {
                 names.join(", "),
                 if names.len() == 1 { "fires" } else { "fire" }
             ),
-            Self::Strict(names) => write!(f, "strict: where {} cannot start a run, the change of the table fails", names.join(", ")),
+            Self::Strict(names) => {
+                write!(f, "strict: where {} cannot start a run, the change of the table fails", names.join(", "))
+            }
             Self::HistoryDeleted(runs) => write!(f, "{} deleted with it, outputs included", count(runs.total)),
         }
     }

@@ -40,7 +40,9 @@ fn advice(drift: &Drift) -> &'static str {
     } else {
         match (drift.unmanaged.is_empty(), drift.triggers.is_empty()) {
             (_, true) => "Adopt them with `flowsmith pull`, or list them under `ignore` in flowsmith.toml.",
-            (true, _) => "Declare them in the flow files, or take them away: `flowsmith compile --from-live`, where their flow is recorded.",
+            (true, _) => {
+                "Declare them in the flow files, or take them away: `flowsmith compile --from-live`, where their flow is recorded."
+            }
             (false, false) => {
                 "Adopt the flows with `flowsmith pull`, or list them under `ignore` in flowsmith.toml.\n\
                  Declare the triggers in the flow files, or take them away."

@@ -108,7 +108,8 @@ fn trigger() -> impl Strategy<Value = TriggerSource> {
     let on = prop::sample::subsequence(vec![TableEvent::Insert, TableEvent::Update, TableEvent::Delete], 1..=3);
     let when = option::of(hostile_text().prop_map(|text| format!("{} = 'x' and new is null", literal(&text))));
     prop_oneof![
-        (schedule(), input()).prop_map(|(schedule, input)| TriggerSource::Cron { schedule: schedule.to_owned(), input }),
+        (schedule(), input())
+            .prop_map(|(schedule, input)| TriggerSource::Cron { schedule: schedule.to_owned(), input }),
         (any::<bool>(), option::of(sql())).prop_map(|(pgq, input_sql)| TriggerSource::Queue {
             kind: if pgq { QueueKind::Pgq } else { QueueKind::Pgmq },
             queue: "imports".to_owned(),
@@ -140,20 +141,33 @@ pub(crate) fn flow(slug: String, version: u32) -> impl Strategy<Value = Flow> {
         base_delay,
         timeout,
     });
-    (options, btree_map(self::slug(), step(), 1..6), annotations(), triggers()).prop_map(move |(options, drawn, annotations, triggers)| {
-        let mut steps: Vec<Step> = Vec::new();
-        for (slug, (mut step, deps)) in drawn {
-            let most = if step.kind == StepKind::Map { 1 } else { 3 };
-            let mut depends_on: Vec<String> =
-                deps.iter().take(most).filter(|_| !steps.is_empty()).map(|dep| dep.get(&steps).slug.clone()).collect();
-            depends_on.sort();
-            depends_on.dedup();
-            step.depends_on = depends_on;
-            step.slug = slug;
-            steps.push(step);
-        }
-        Flow { id: FlowId::new(slug.clone(), version), state: State::Current, options, steps, annotations, triggers }
-    })
+    (options, btree_map(self::slug(), step(), 1..6), annotations(), triggers()).prop_map(
+        move |(options, drawn, annotations, triggers)| {
+            let mut steps: Vec<Step> = Vec::new();
+            for (slug, (mut step, deps)) in drawn {
+                let most = if step.kind == StepKind::Map { 1 } else { 3 };
+                let mut depends_on: Vec<String> = deps
+                    .iter()
+                    .take(most)
+                    .filter(|_| !steps.is_empty())
+                    .map(|dep| dep.get(&steps).slug.clone())
+                    .collect();
+                depends_on.sort();
+                depends_on.dedup();
+                step.depends_on = depends_on;
+                step.slug = slug;
+                steps.push(step);
+            }
+            Flow {
+                id: FlowId::new(slug.clone(), version),
+                state: State::Current,
+                options,
+                steps,
+                annotations,
+                triggers,
+            }
+        },
+    )
 }
 
 /// A catalog as files give it: of each slug, the highest version is current.

@@ -56,4 +56,5 @@ mod safety;
 mod server;
 mod settings;
 mod support;
+mod triggers;
 mod up;

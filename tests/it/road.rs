@@ -62,6 +62,11 @@ async fn dump(database: &Database) -> String {
         union all select to_jsonb(d) - 'created_at' || '{\"t\": \"dep\"}' from pgflow.deps d
         union all select jsonb_build_object('t', 'queue', 'name', q.queue_name) from pgmq.meta q
         union all select to_jsonb(v) - 'updated_at' || '{\"t\": \"version\"}' from flowsmith.flow_versions v
+        union all select to_jsonb(r) - 'since' || '{\"t\": \"trigger\"}' from flowsmith.triggers r
+        union all select jsonb_build_object('t', 'function', 'name', p.proname, 'body', p.prosrc, 'config', p.proconfig, 'definer', p.prosecdef)
+          from pg_proc p where p.pronamespace = 'flowsmith_triggers'::regnamespace
+        union all select jsonb_build_object('t', 'on table', 'trigger', pg_get_triggerdef(g.oid))
+          from pg_trigger g where g.tgname like 'flowsmith:%'
         union all select jsonb_build_object('t', 'migration', 'version', m.version, 'name', m.name) from flowsmith.migrations m
         union all select jsonb_build_object('t', 'event', 'id', e.id, 'kind', e.kind, 'detail', e.detail) from flowsmith.events e
       ) rows (row), lateral (select row::text) as text (line)";

@@ -50,9 +50,7 @@ fn table(table: &str, path: FieldPath, findings: &mut Findings) {
     match identifiers(table).as_deref() {
         Some([_schema, _table]) => {}
         Some([only]) => {
-            let message = format!(
-                "the table `{only}` is named without its schema, and taken for `public.{only}`"
-            );
+            let message = format!("the table `{only}` is named without its schema, and taken for `public.{only}`");
             findings.push(
                 Finding::new(Code::UnqualifiedTable, path, message)
                     .label("schema missing")
@@ -119,8 +117,11 @@ fn expressions(trigger: &Trigger, path: &dyn Fn(&str) -> FieldPath, findings: &m
         // That a text is empty is a finding of its shape.
         let Some(text) = text.filter(|text| !text.is_empty()) else { continue };
         if let Err(error) = expression::check(text) {
-            let finding = Finding::new(Code::InvalidExpression, path(key), format!("`{key}` is not one SQL expression: {error}"));
-            findings.push(finding.label("not an expression").help("write what could stand in the parentheses of `select (…)`"));
+            let finding =
+                Finding::new(Code::InvalidExpression, path(key), format!("`{key}` is not one SQL expression: {error}"));
+            findings.push(
+                finding.label("not an expression").help("write what could stand in the parentheses of `select (…)`"),
+            );
         }
     }
 }

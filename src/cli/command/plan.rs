@@ -32,6 +32,7 @@ pub(crate) async fn run(args: &ReportArgs, project: &Project, output: &Output) -
     let slugs: Vec<String> = changes.changes.iter().map(Change::database_slug).collect();
     let runs = if slugs.is_empty() { BTreeMap::new() } else { run_counts(&mut session.connection, &slugs).await? };
     let plan = plan(changes, unmanaged, &runs, abilities);
+    session.note_unseen_triggers(output);
     let subject = session.subject();
     output.report(&match args.format {
         ReportFormat::Text => plan_text(&plan, &subject),

@@ -38,7 +38,10 @@ impl Schedule {
                 let minute = |day: u64| if day == 0 { minute_of_day(moment) } else { MINUTES_OF_DAY };
                 (0..HORIZON).find_map(|day| {
                     let date = moment.date_naive().checked_sub_days(Days::new(day))?;
-                    calendar.minutes_of(date)?.rfind(|candidate| *candidate <= minute(day)).and_then(|at| time(date, at))
+                    calendar
+                        .minutes_of(date)?
+                        .rfind(|candidate| *candidate <= minute(day))
+                        .and_then(|at| time(date, at))
                 })
             }
         }
@@ -60,8 +63,7 @@ impl Calendar {
         let by_day = has(self.days, date.day()) || is_last && has(self.days, 0);
         let weekday = date.weekday().num_days_from_sunday();
         let by_weekday = has(self.weekdays, weekday) || weekday == 0 && has(self.weekdays, 7);
-        let named =
-            if self.any_day || self.any_weekday { by_day && by_weekday } else { by_day || by_weekday };
+        let named = if self.any_day || self.any_weekday { by_day && by_weekday } else { by_day || by_weekday };
         has(self.months, date.month()) && named
     }
 }
@@ -111,7 +113,10 @@ mod tests {
             let parsed = parse(schedule).expect("a schedule");
             assert_eq!(parsed.next_after(at(after)), Some(at(next)), "{schedule} after {after}");
             assert_eq!(parsed.latest_until(at(next)), Some(at(next)), "{schedule} at {next}");
-            assert!(parsed.latest_until(at(after)).is_some_and(|latest| latest <= at(after)), "{schedule} until {after}");
+            assert!(
+                parsed.latest_until(at(after)).is_some_and(|latest| latest <= at(after)),
+                "{schedule} until {after}"
+            );
         }
         assert_eq!(parse("0 0 30 2 *").expect("a schedule").next_after(at("2026-01-01 00:00:00")), None);
         assert_eq!(parse("0 0 30 2 *").expect("a schedule").latest_until(at("2026-01-01 00:00:00")), None);
@@ -128,7 +133,10 @@ mod tests {
                 assert!(next > time);
                 let just_before = next - chrono::TimeDelta::milliseconds(1);
                 let latest = parsed.latest_until(just_before).expect("has fired");
-                assert!(latest <= time || latest < next && parsed.next_after(latest) == Some(next), "{schedule}: {next}");
+                assert!(
+                    latest <= time || latest < next && parsed.next_after(latest) == Some(next),
+                    "{schedule}: {next}"
+                );
                 assert_eq!(parsed.next_after(latest), Some(next), "{schedule}");
                 time = next;
             }

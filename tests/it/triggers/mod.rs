@@ -2,6 +2,7 @@
 
 mod cron;
 mod rights;
+mod schedule;
 mod table;
 
 use sqlx::PgConnection;

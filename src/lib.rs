@@ -22,6 +22,7 @@ pub mod diff;
 pub mod drift;
 pub mod engine;
 pub mod finding;
+pub mod intake;
 pub mod ledger;
 pub mod live;
 pub mod migration;

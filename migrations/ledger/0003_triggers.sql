@@ -2,7 +2,7 @@
 --
 --   triggers    one row a trigger in force: what the worker's scheduler and intake read
 --   firings     the planned times of schedules that the worker's scheduler has started a run for
---   taken       the events of queues that a run was started for
+--   taken       the events of queues that a run was started for, or none after many attempts
 --
 -- A flow version's triggers stand in its definition; in force are those of current versions. `sync_triggers` brings the
 -- database there, for the flows that a migration touches: a row here, and
@@ -63,6 +63,7 @@ create table if not exists flowsmith.taken (
   primary key (flow, name, event_id)
 );
 comment on table flowsmith.taken is 'events of queues that a run was started for; one row an event, so that none starts two';
+comment on column flowsmith.taken.run_id is 'null where it was given up: see flowsmith.events';
 comment on column flowsmith.taken.batch_id is 'PgQ''s batch; null for pgmq';
 create index if not exists taken_by_batch on flowsmith.taken (flow, name, batch_id);
 
@@ -499,6 +500,31 @@ begin
 end
 $$;
 
+-- What an event carries: JSON where it is JSON, else the text.
+create or replace function flowsmith.event_data(data text) returns jsonb
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+  return data::jsonb;
+exception when data_exception then
+  return to_jsonb(data);
+end
+$$;
+
+-- Records that an event of a queue starts no run, however often it is tried.
+create or replace function flowsmith.give_up_event(flow text, name text, event_id bigint, batch_id bigint, data jsonb, error text) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  perform flowsmith.trigger_in_force(flow, name, 'queue');
+  insert into flowsmith.taken (flow, name, event_id, batch_id)
+  values (give_up_event.flow, give_up_event.name, give_up_event.event_id, give_up_event.batch_id)
+  on conflict on constraint taken_pkey do nothing;
+  if found then
+    insert into flowsmith.events (kind, detail)
+    values ('trigger-failed', jsonb_build_object('flow', flow, 'trigger', name, 'event', event_id, 'data', data, 'error', error));
+  end if;
+end
+$$;
+
 -- An official engine may have another owner.
 do $$
 begin
@@ -506,6 +532,7 @@ begin
     alter function flowsmith.fire_schedule(text, text, timestamptz) security definer;
     alter function flowsmith.fire_row(text, text, jsonb) security definer;
     alter function flowsmith.take_event(text, text, bigint, bigint, jsonb) security definer;
+    alter function flowsmith.give_up_event(text, text, bigint, bigint, jsonb, text) security definer;
   end if;
 end
 $$;

@@ -1,6 +1,7 @@
 //! Triggers on real servers: what starts runs, what does not, who may, and what drift sees.
 
 mod cron;
+mod intake;
 mod rights;
 mod schedule;
 mod table;

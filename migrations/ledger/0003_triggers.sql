@@ -20,7 +20,9 @@
 -- flowsmith, and what a flow file says is never run with more rights than its deployer has. The functions see pg_catalog
 -- alone: everything else is to be named with its schema.
 --
--- Lock order: as version 1, then the tables that triggers are made on.
+-- Lock order: as version 1, then the tables that triggers are made on. Whoever changes a row holds its table before the run
+-- is started, so a migration that replaces the steps of one flow and makes the trigger of another can meet it in a
+-- deadlock; PostgreSQL ends one of the two, and nothing is half done.
 --
 -- SQLSTATE raised here besides those of version 1: FL005 a trigger that this database cannot have.
 --
@@ -370,28 +372,16 @@ $$;
 create or replace function flowsmith.sync_triggers(flows text[]) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
+  -- Functions whose table is gone have no trigger to be found by.
+  called text[] := array(
+    select flowsmith.trigger_name(r.flow, r.name) from flowsmith.triggers r
+    where r.flow = any (flows) and r.kind = 'table' and not exists (
+      select from flowsmith.meant_triggers(flows) m where m.flow = r.flow and m.name = r.name and m.kind = 'table'));
+  changed text[];
   t record;
   wrong text;
   unscheduled text;
 begin
-  -- A trigger goes with its function, which is ours where the table may not be.
-  for t in
-    select p.proname
-    from pg_catalog.pg_proc p
-    join pg_catalog.pg_namespace n on n.oid = p.pronamespace and n.nspname = 'flowsmith_triggers'
-    where exists (
-        select from flowsmith.held_table_triggers() h
-        join flowsmith.trigger_differences(flows) d on d.flow = h.flow and d.name = h.name
-        where h.function_id = p.oid)
-      or exists (
-        select from flowsmith.triggers r
-        where r.flow = any (flows) and r.kind = 'table' and p.proname = flowsmith.trigger_name(r.flow, r.name)
-          and exists (select from flowsmith.trigger_differences(flows) d where d.flow = r.flow and d.name = r.name))
-    order by 1
-  loop
-    execute format('drop function flowsmith_triggers.%I() cascade', t.proname);
-  end loop;
-
   delete from flowsmith.triggers r
   where r.flow = any (flows) and not exists (select from flowsmith.meant_triggers(flows) m where m.flow = r.flow and m.name = r.name);
   insert into flowsmith.triggers as r (flow, name, kind, definition)
@@ -400,6 +390,20 @@ begin
     set kind = excluded.kind, definition = excluded.definition, scheduled = r.scheduled and excluded.kind = 'cron',
         since = case when r.definition -> 'source' is distinct from excluded.definition -> 'source' then clock_timestamp() else r.since end
     where r.definition <> excluded.definition;
+
+  changed := array(select flowsmith.job_name(d.flow, d.name) from flowsmith.trigger_differences(flows) d);
+  called := called || array(select flowsmith.trigger_name(d.flow, d.name) from flowsmith.trigger_differences(flows) d);
+  -- A trigger goes with its function, which is ours where the table may not be.
+  for t in
+    select p.proname
+    from pg_catalog.pg_proc p
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace and n.nspname = 'flowsmith_triggers'
+    where p.proname = any (called)
+      or p.oid in (select h.function_id from flowsmith.held_table_triggers() h where flowsmith.job_name(h.flow, h.name) = any (changed))
+    order by 1
+  loop
+    execute format('drop function flowsmith_triggers.%I() cascade', t.proname);
+  end loop;
 
   for t in
     select m.flow, m.name, m.definition from flowsmith.meant_triggers(flows) m

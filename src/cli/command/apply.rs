@@ -93,9 +93,7 @@ pub(crate) async fn pending(
     };
     match apply(&place.target, shape, folder, settings, progress).await {
         Ok(applied) => {
-            if !applied.migrations.is_empty() {
-                note_unscheduled(&applied.unscheduled, has_pg_cron, output);
-            }
+            note_unscheduled(&applied.unscheduled, has_pg_cron, output);
             if applied.drift.blocks_apply() {
                 output.report(&drift_text(&applied.drift, &subject));
             }

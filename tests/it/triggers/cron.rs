@@ -151,6 +151,6 @@ async fn schedules_without_pg_cron_are_applied_and_told() {
         text(c, row).await.as_deref(),
         Some("order nightly cron f {\"input\": {\"source\": \"it's night\"}, \"schedule\": \"0 2 * * *\"}")
     );
-    // Nothing is said where nothing was applied.
+    // Said once, when it comes.
     assert!(!project.done(&["apply"]).stderr.contains("pg_cron"));
 }

@@ -264,7 +264,7 @@ async fn a_worker_has_the_rights_that_queues_need() {
     order(&project, "", "  - { name: imported, queue: \"pgmq:imports\" }");
     deploy(&project);
     let role = team.prefix.name(Role::Worker);
-    execute(&mut c, &format!("select pgmq.create('imports'); select pgmq.send('imports', '{{\"a\": 1}}')")).await;
+    execute(&mut c, r#"select pgmq.create('imports'); select pgmq.send('imports', '{"a": 1}')"#).await;
     execute(&mut c, &format!("grant select, insert, update, delete on pgmq.q_imports, pgmq.a_imports to {role}")).await;
     let mut worker = team.session(Role::Worker).await;
     let trigger = queue_triggers(&mut worker).await.unwrap().remove(0);

@@ -326,7 +326,7 @@ declare
 begin
   if table_id is null then
     raise exception 'flowsmith: trigger % of flow %: there is no table %', name, flow, table_name
-      using errcode = 'FL005', hint = 'Create the table first; its migration comes before this one.';
+      using errcode = 'FL005', hint = 'Create the table, and apply again.';
   end if;
   rows := format(
     '(select (null::%1$s).*) as new, (select (null::%1$s).*) as old, (select null::pg_catalog.text) as operation (tg_op)',

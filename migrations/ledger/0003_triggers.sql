@@ -143,7 +143,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   select c.oid
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  where array[n.nspname, c.relname]::text[] = parse_ident(table_name)
+  where c.relname = (parse_ident(table_name))[2]::name and n.nspname = (parse_ident(table_name))[1]::name
 $$;
 
 -- ─── What is there ──────────────────────────────────────────────────────────────────────────────────────────────────

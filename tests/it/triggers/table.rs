@@ -246,3 +246,31 @@ async fn a_pull_brings_recorded_triggers_into_the_files() {
     assert!(other.read("flows/order.yaml").contains("queue: \"pgmq:mails\""));
     assert_eq!(text(&mut c, "(select count(*) from flowsmith.triggers)").await.unwrap(), "4");
 }
+
+#[tokio::test]
+async fn an_official_engine_has_triggers_too() {
+    let database = crate::command::official().await;
+    let project = Project::on(&database);
+    let mut c = database.connect().await;
+    execute(&mut c, super::ORDERS).await;
+    order(&project, "", &format!("{PAID}\n  - {{ name: nightly, cron: \"@daily\", input: [1] }}"));
+    deploy(&project);
+    project.done(&["drift"]);
+    execute(&mut c, "insert into public.orders (id, status) values (1, 'paid')").await;
+    execute(&mut c, "select flowsmith.fire_schedule('order', 'nightly')").await;
+    assert_eq!(runs(&mut c).await, "order [1]\norder {\"plan\": null, \"order_id\": 1}");
+}
+
+#[tokio::test]
+async fn what_is_deleted_takes_its_triggers_along() {
+    let (_database, project, mut c) = with_orders().await;
+    order(&project, "", PAID);
+    deploy(&project);
+    std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
+    project.done(&["compile", "--delete", "order@1"]);
+    project.done(&["apply"]);
+    project.done(&["drift"]);
+    let left = "(select count(*) from pg_proc where pronamespace = 'flowsmith_triggers'::regnamespace)";
+    assert_eq!(text(&mut c, left).await.unwrap(), "0");
+    assert_eq!(text(&mut c, "(select count(*) from flowsmith.triggers)").await.unwrap(), "0");
+}

@@ -41,7 +41,7 @@ end
 {% for role in roles %}
 revoke all on all tables in schema pgflow, flowsmith from {{ role.name | identifier }};
 revoke all on all functions in schema pgflow, flowsmith from {{ role.name | identifier }};
-revoke all on schema pgflow, flowsmith from {{ role.name | identifier }};
+revoke all on schema pgflow, flowsmith, flowsmith_triggers from {{ role.name | identifier }};
 {%- for right in role.rights %}
 grant {{ right.privilege }} on {{ right.object }} to {{ role.name | identifier }};
 {%- endfor %}

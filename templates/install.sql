@@ -132,3 +132,20 @@ begin
   end if;
 end
 {{ outer }};
+
+-- ─── Schedules that were applied while there was no pg_cron: handed to it. No job is made anew that pg_cron had once.
+
+do {{ outer }}
+declare
+  flows text[];
+begin
+  if not has_function_privilege('flowsmith.sync_jobs(text[])', 'execute') then
+    return;
+  end if;
+  flows := array(select distinct t.flow from flowsmith.triggers t where t.kind = 'cron' and not t.scheduled);
+  if flows <> '{}' then
+    perform flowsmith.sync_jobs(flows);
+  end if;
+end
+{{ outer }};
+

@@ -1,13 +1,14 @@
 {#-
-  Everything that flowsmith compares, in one round trip: flows, steps, dependencies, the ledger. Each statement gives one
-  result set, in this order; src/live/introspect.rs reads them.
-  Fields: `conditions` (the engine has the columns of level 0.14), `ledger` (the flowsmith schema is there).
+  Everything that flowsmith compares, in one round trip: flows, steps, dependencies, the ledger, how triggers differ from
+  what is recorded, schedules that pg_cron does not run. Each statement gives one result set, in this order; src/live/introspect.rs reads them.
+  Fields: `conditions` (the engine has the columns of level 0.14), `ledger` (the flowsmith schema is there), `triggers`
+  (it has triggers, and the role may see them).
 -#}
 select f.flow_slug, f.opt_max_attempts, f.opt_base_delay, f.opt_timeout, q.queue_name is not null as has_queue,
 {%- if ledger %}
-  v.flow, v.version, v.state, (v.definition -> 'annotations')::text as annotations
+  v.flow, v.version, v.state, (v.definition -> 'annotations')::text as annotations, (v.definition -> 'triggers')::text as triggers
 {%- else %}
-  null::text as flow, null::int as version, null::text as state, null::text as annotations
+  null::text as flow, null::int as version, null::text as state, null::text as annotations, null::text as triggers
 {%- endif %}
 from pgflow.flows f
 left join pgmq.meta q on q.queue_name = f.flow_slug
@@ -30,4 +31,9 @@ select d.flow_slug, d.step_slug, d.dep_slug from pgflow.deps d;
 {% if ledger -%}
 select m.version, m.name, m.checksum, to_char(m.applied_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), m.applied_by
 from flowsmith.migrations m order by m.version;
+{%- endif %}
+{% if triggers %}
+select d.flow, d.name, d.difference, d.declared from flowsmith.trigger_differences() d order by d.flow, d.name, d.difference;
+
+select t.flow, t.name from flowsmith.triggers t where t.kind = 'cron' and not t.scheduled order by t.flow, t.name;
 {%- endif %}

@@ -17,7 +17,7 @@ declare
 {{ plan }}
 {{ plan_tag }};
 begin
-  if to_regprocedure('flowsmith.create_flows(jsonb)') is null then
+  if to_regprocedure({{ needs|literal }}) is null then
     raise exception 'the flowsmith schema is missing in this database, or too old' using errcode = 'FL001', hint = 'Run `flowsmith install` first.';
   end if;
   if not flowsmith.begin_migration({{ version|literal }}, {{ name|literal }}, plan) then
@@ -62,5 +62,11 @@ begin
 {%- endfor %}
 
   perform flowsmith.end_migration({{ version|literal }}, {{ name|literal }}, plan);
+{%- if triggers %}
+
+  -- What starts runs is that of each flow's current version from here on.
+  perform flowsmith.sync_triggers(array[
+    {%- for slug in triggers %}{{ slug|literal }}{% if not loop.last %}, {% endif %}{% endfor %}]);
+{%- endif %}
 end
 {{ body_tag }};

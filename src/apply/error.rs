@@ -68,6 +68,12 @@ impl ApplyError {
     pub fn help(&self) -> String {
         match self {
             Self::Database(error) => return error.help(),
+            Self::Migration { id, source } if source.failure() == Failure::Trigger => {
+                return format!(
+                    "{} To change the trigger, delete {id}.sql, run `flowsmith compile --rehash`, and compile again.",
+                    source.help()
+                );
+            }
             Self::Migration { id, source } if matches!(source.failure(), Failure::Guard | Failure::Mismatch) => {
                 return format!(
                     "{} First take this migration back: delete {id}.sql and run `flowsmith compile --rehash`.",

@@ -52,6 +52,8 @@ impl Default for ApplySettings {
 pub struct Applied {
     /// Ids of the migrations that ran, and how long each took.
     pub migrations: Vec<(String, Duration)>,
+    /// Schedules that came and that no pg_cron runs, as flow and trigger: a worker's scheduler has to.
+    pub unscheduled: Vec<(String, String)>,
     /// What still differs; empty but where drift was accepted.
     pub drift: Drift,
 }
@@ -97,6 +99,8 @@ pub async fn apply(
     }
     let after = live::read_snapshot(&mut connection, shape).await?;
     applied.drift = drift(folder, &after, &settings.ignore)?;
+    applied.unscheduled = after.unscheduled;
+    applied.unscheduled.retain(|schedule| !before.unscheduled.contains(schedule));
     connection.close().await.map_err(DatabaseError::from)?;
     if applied.drift.blocks_apply() && !settings.accept_drift {
         return Err(ApplyError::Drift(Box::new(applied.drift)));

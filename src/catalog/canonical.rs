@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 use sha2::{Digest, Sha256};
 
-use super::{Annotations, Flow, FlowId, FlowOptions, Step};
+use super::{Annotations, Flow, FlowId, FlowOptions, Step, Trigger};
 
 /// The form in which migrations and the ledger keep a flow. Absent keys mean defaults; `state` is not part of it, since
 /// a version's definition stays the same while it drains.
@@ -18,6 +18,8 @@ struct Definition {
     steps: Vec<Step>,
     #[serde(default, skip_serializing_if = "is_default_annotations")]
     annotations: Annotations,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    triggers: Vec<Trigger>,
 }
 
 fn is_default_options(options: &FlowOptions) -> bool {
@@ -41,6 +43,8 @@ impl Flow {
             steps: &'a [Step],
             #[serde(skip_serializing_if = "is_default_annotations")]
             annotations: &'a Annotations,
+            #[serde(skip_serializing_if = "<[Trigger]>::is_empty")]
+            triggers: &'a [Trigger],
         }
         let definition = Borrowed {
             flow: &self.id.slug,
@@ -48,6 +52,7 @@ impl Flow {
             options: self.options,
             steps: &self.steps,
             annotations: &self.annotations,
+            triggers: &self.triggers,
         };
         serde_json::to_string(&definition).expect("a definition has string keys only and no failing serializer")
     }
@@ -64,6 +69,7 @@ impl Flow {
             options: definition.options,
             steps: definition.steps,
             annotations: definition.annotations,
+            triggers: definition.triggers,
         })
     }
 

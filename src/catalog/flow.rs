@@ -6,6 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Trigger;
+
 /// What names a flow: its slug and its version.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowId {
@@ -74,6 +76,8 @@ pub struct Flow {
     pub steps: Vec<Step>,
     /// What is recorded but not held by the engine's tables.
     pub annotations: Annotations,
+    /// What starts runs of it while it is current, sorted by name.
+    pub triggers: Vec<Trigger>,
 }
 
 /// A flow's options, always concrete: an option that a file leaves out has the engine's default.

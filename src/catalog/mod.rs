@@ -6,11 +6,14 @@
 mod canonical;
 mod flow;
 mod ignore;
+mod trigger;
 
 pub use canonical::{canonical_json, digest, sha256_hex};
 pub use flow::{Annotations, FailureMode, Flow, FlowId, FlowOptions, State, Step, StepKind};
 
 pub use ignore::Ignore;
+pub(crate) use trigger::identifiers;
+pub use trigger::{Input, QueueKind, TableEvent, TableName, TableTrigger, Trigger, TriggerSource};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -22,14 +22,26 @@ pub enum Schedule {
     /// Every so many seconds.
     Seconds(u8),
     /// By the clock and the calendar.
-    Calendar {
-        /// Bit n = day n of the month; bit 0 = its last day.
-        days: u64,
-        /// Bit n = month n.
-        months: u64,
-        /// Whether the days of the week are left open, so that those of the month decide.
-        any_weekday: bool,
-    },
+    Calendar(Calendar),
+}
+
+/// A schedule by the clock and the calendar: what each of its fields names, as bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Calendar {
+    /// Bit n = minute n.
+    pub minutes: u64,
+    /// Bit n = hour n.
+    pub hours: u64,
+    /// Bit n = day n of the month; bit 0 = its last day.
+    pub days: u64,
+    /// Bit n = month n.
+    pub months: u64,
+    /// Bit n = n days after Sunday; 7 is Sunday too.
+    pub weekdays: u64,
+    /// Whether the days of the month are left open, so that those of the week decide.
+    pub any_day: bool,
+    /// Whether the days of the week are left open, so that those of the month decide.
+    pub any_weekday: bool,
 }
 
 impl Schedule {
@@ -39,8 +51,8 @@ impl Schedule {
         match *self {
             Self::Seconds(_) => true,
             // A list of weekdays adds to the days of the month, and every week has all weekdays.
-            Self::Calendar { any_weekday: false, .. } => true,
-            Self::Calendar { days, months, .. } => (1..=12).any(|month: usize| {
+            Self::Calendar(Calendar { any_weekday: false, .. }) => true,
+            Self::Calendar(Calendar { days, months, .. }) => (1..=12).any(|month: usize| {
                 let in_month = (1 << (LONGEST[month - 1] + 1)) - 1;
                 months & (1 << month) != 0 && days & in_month != 0
             }),
@@ -103,14 +115,20 @@ pub fn parse(text: &str) -> Result<Schedule, CronError> {
             field_count_help(parts.len()),
         );
     };
-    for (field, part) in FIELDS.iter().zip([minute, hour, day, month, weekday]) {
-        set(field, part)?;
-    }
-    Ok(Schedule::Calendar {
+    Ok(Schedule::Calendar(Calendar {
+        minutes: set(&FIELDS[0], minute)?,
+        hours: set(&FIELDS[1], hour)?,
         days: set(&FIELDS[2], day)?,
         months: set(&FIELDS[3], month)?,
+        weekdays: set(&FIELDS[4], weekday)?,
+        any_day: day.starts_with('*'),
         any_weekday: weekday.starts_with('*'),
-    })
+    }))
+}
+
+/// The same schedule in small letters with single spaces: one text for all ways to space it.
+pub fn normalized(text: &str) -> String {
+    text.split_ascii_whitespace().map(str::to_ascii_lowercase).collect::<Vec<_>>().join(" ")
 }
 
 fn field_count_help(count: usize) -> &'static str {

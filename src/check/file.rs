@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::rules::project::Named;
 use super::{CheckSettings, lower, rules};
 use crate::catalog::{Flow, FlowId};
-use crate::definition::{FlowFile, Trigger, decode, environment};
+use crate::definition::{FlowFile, decode, environment};
 use crate::finding::FieldPath;
 use crate::finding::{Code, Finding, Findings};
 use crate::source::{Node, Sources, parse};
@@ -29,8 +29,8 @@ pub(super) struct FileFlow {
     pub(super) document: usize,
     /// What names it, where it is named at all, so that others of the same name are seen even where this one is wrong.
     pub(super) id: Option<FlowId>,
-    /// Its catalog form and triggers, where it has no errors.
-    pub(super) lowered: Option<(Flow, Vec<Trigger>)>,
+    /// Its catalog form, where it has no errors.
+    pub(super) lowered: Option<Flow>,
 }
 
 impl FileResult {
@@ -94,11 +94,7 @@ fn document_flow(
     let id = file.flow.clone().zip(file.version).map(|(slug, version)| FlowId { slug, version });
     let is_clean = !findings.is_full() && !findings.since(base).iter().any(Finding::is_error);
     let lowered = match (&id, order) {
-        (Some(id), Some(order)) if is_clean => {
-            let mut file = file;
-            let triggers = std::mem::take(&mut file.triggers);
-            Some((lower::lower(file, id.clone(), &order), triggers))
-        }
+        (Some(id), Some(order)) if is_clean => Some(lower::lower(file, id.clone(), &order)),
         _ => None,
     };
     Some(FileFlow { document, id, lowered })

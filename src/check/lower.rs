@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::catalog::{Annotations, FailureMode, Flow, FlowId, FlowOptions, State, Step, StepKind, canonical_json};
-use crate::definition::{FlowFile, Handler, Request, StepDefinition};
+use super::cron;
+use crate::catalog::{
+    self, Annotations, FailureMode, Flow, FlowId, FlowOptions, Input, State, Step, StepKind, TableEvent, TableName,
+    TableTrigger, canonical_json,
+};
+use crate::definition::{self, FlowFile, Handler, Item, Request, StepDefinition, Trigger, TriggerSource};
 
 /// The flow in the catalog's form; `order` gives the places of its steps in database order.
 pub(super) fn lower(file: FlowFile, id: FlowId, order: &[usize]) -> Flow {
@@ -25,6 +29,8 @@ pub(super) fn lower(file: FlowFile, id: FlowId, order: &[usize]) -> Flow {
             self::step(step)
         })
         .collect();
+    let mut triggers: Vec<_> = file.triggers.into_iter().filter_map(trigger).collect();
+    triggers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Flow {
         id,
         state: State::Current,
@@ -42,6 +48,7 @@ pub(super) fn lower(file: FlowFile, id: FlowId, order: &[usize]) -> Flow {
             handlers,
             outputs,
         },
+        triggers,
     }
 }
 
@@ -63,6 +70,36 @@ fn step(step: StepDefinition) -> Step {
         when_unmet: step.when_unmet.unwrap_or(FailureMode::Skip),
         when_exhausted: step.when_exhausted.unwrap_or(FailureMode::Fail),
     }
+}
+
+/// None where the file has errors, and is not compiled.
+fn trigger(trigger: Trigger) -> Option<catalog::Trigger> {
+    let input_sql = trigger.input_sql.map(|sql| sql.trim().to_owned());
+    let value = canonical_json(trigger.input.unwrap_or_else(|| json!({})));
+    let source = match trigger.source? {
+        TriggerSource::Cron(schedule) => {
+            catalog::TriggerSource::Cron { schedule: cron::normalized(&schedule), input: value }
+        }
+        TriggerSource::Table { table, on, when } => catalog::TriggerSource::Table(TableTrigger {
+            table: TableName::parse(&table)?,
+            on: events(&on),
+            when: when.map(|sql| sql.trim().to_owned()),
+            input: input_sql.map_or(Input::Value(value), Input::Sql),
+            strict: trigger.strict,
+        }),
+        TriggerSource::Queue(text) => {
+            let (kind, queue) = definition::queue(&text).ok()?;
+            catalog::TriggerSource::Queue { kind, queue: queue.to_owned(), input_sql }
+        }
+    };
+    Some(catalog::Trigger { name: trigger.name?, description: trigger.description, source })
+}
+
+fn events(on: &[Item]) -> Vec<TableEvent> {
+    [TableEvent::Insert, TableEvent::Update, TableEvent::Delete]
+        .into_iter()
+        .filter(|event| on.iter().any(|item| item.text == event.as_str()))
+        .collect()
 }
 
 fn handler(handler: Handler) -> Value {

@@ -1,6 +1,7 @@
 //! From flow files to the desired [`Catalog`]: everything that can be known to be wrong without a database, all at once.
 
 pub mod cron;
+pub mod expression;
 mod file;
 mod lower;
 mod only;
@@ -17,7 +18,6 @@ use rayon::prelude::*;
 use self::file::FileResult;
 use self::rules::project;
 use crate::catalog::{Catalog, State};
-use crate::definition::Trigger;
 use crate::engine::Level;
 use crate::finding::Finding;
 use crate::source::Sources;
@@ -49,8 +49,6 @@ pub struct Checked {
     pub catalog: Catalog,
     /// By database slug: where each of them is defined.
     pub origins: BTreeMap<String, Origin>,
-    /// By database slug: what starts runs of it, where something does.
-    pub declared_triggers: BTreeMap<String, Vec<Trigger>>,
     /// Everything that is wrong, by file and document.
     pub findings: Vec<Finding>,
     /// How many files were looked at.
@@ -104,16 +102,13 @@ fn collect(results: Vec<FileResult>, mut findings: Vec<Finding>) -> Checked {
         findings.extend(result.findings);
         for flow in result.flows {
             let origin = Origin { file: result.file.clone(), document: flow.document };
-            let Some((lowered, triggers)) = flow.lowered else { continue };
+            let Some(lowered) = flow.lowered else { continue };
             if refused.contains(&(origin.file.clone(), origin.document)) {
                 continue;
             }
             let slug = lowered.id.database_slug();
             checked.steps += lowered.steps.len();
-            checked.triggers += triggers.len();
-            if !triggers.is_empty() {
-                checked.declared_triggers.insert(slug.clone(), triggers);
-            }
+            checked.triggers += lowered.triggers.len();
             checked.origins.insert(slug, origin);
             checked.catalog.insert(lowered);
         }

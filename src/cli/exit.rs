@@ -83,6 +83,7 @@ impl From<DatabaseError> for Failure {
 fn database_exit(error: &DatabaseError) -> Exit {
     match error.failure() {
         DatabaseFailure::Guard | DatabaseFailure::Mismatch => Exit::Refused,
+        DatabaseFailure::Trigger => Exit::Invalid,
         DatabaseFailure::Unreachable
         | DatabaseFailure::Refused
         | DatabaseFailure::NoDatabase

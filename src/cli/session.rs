@@ -117,7 +117,21 @@ impl Session {
 
     /// What there is to read.
     pub(crate) fn shape(&self) -> Result<LiveShape, Failure> {
-        Ok(LiveShape { conditions: self.level()?.has_conditions(), ledger: self.detection.has_flowsmith_schema })
+        Ok(LiveShape {
+            conditions: self.level()?.has_conditions(),
+            ledger: self.detection.has_flowsmith_schema,
+            triggers: self.detection.may_read_triggers == Some(true),
+        })
+    }
+
+    /// Says where this role may not see which triggers are in force, and so reports nothing about them.
+    pub(crate) fn note_unseen_triggers(&self, output: &Output) {
+        if self.detection.may_read_triggers == Some(false) {
+            let care = anstyle::AnsiColor::Yellow.on_default().bold();
+            output.message(&format!(
+                "{care}warning{care:#}: triggers were not looked at: this role may not call flowsmith.trigger_differences(text[]), or not read flowsmith.triggers"
+            ));
+        }
     }
 
     /// For the first line of a report.

@@ -37,6 +37,8 @@ pub enum Failure {
     Guard,
     /// The database does not hold what was meant (FL003).
     Mismatch,
+    /// A trigger that the database cannot have (FL005).
+    Trigger,
     /// Anything else that the server said.
     Sql,
 }
@@ -84,6 +86,7 @@ impl DatabaseError {
             Failure::Mismatch => "FS911",
             Failure::Sql => "FS912",
             Failure::Conflict => "FS926",
+            Failure::Trigger => "FS996",
         }
     }
 
@@ -104,6 +107,7 @@ impl DatabaseError {
             Failure::Cancelled => "give a longer --statement-timeout, or find out who cancelled it",
             Failure::Lost => "nothing is half done: run the command again",
             Failure::Engine => "run `flowsmith install`",
+            Failure::Trigger => "correct it in the flow file",
             Failure::Guard | Failure::Mismatch => "see what `flowsmith plan` says",
             Failure::Sql => "the server's own words say what is wrong; `flowsmith doctor` audits the database",
         }
@@ -139,6 +143,7 @@ fn from_server(error: &PgDatabaseError) -> DatabaseError {
         "FL001" => Failure::Engine,
         "FL002" | "FL004" => Failure::Guard,
         "FL003" => Failure::Mismatch,
+        "FL005" => Failure::Trigger,
         _ => Failure::Sql,
     };
     let detail = error.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();

@@ -85,6 +85,7 @@ fn trigger((index, node): (usize, &Node)) -> Trigger {
     Trigger {
         index,
         name: text(node, "name"),
+        description: text(node, "description"),
         source,
         input: json(node, "input"),
         input_sql: text(node, "input_sql"),

@@ -11,5 +11,5 @@ mod verify;
 pub(crate) mod words;
 
 pub use decode::decode;
-pub use model::{FlowFile, Handler, Item, Options, RUN, Request, StepDefinition, Trigger, TriggerSource};
+pub use model::{FlowFile, Handler, Item, Options, RUN, Request, StepDefinition, Trigger, TriggerSource, queue};
 pub use schema::json_schema;

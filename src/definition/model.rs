@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::catalog::FailureMode;
+use super::shape::MAX_FLOW_SLUG;
+use crate::catalog::{FailureMode, QueueKind};
 
 /// One document. What had the wrong shape is left out here and is a finding.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -133,6 +134,8 @@ pub struct Trigger {
     pub index: usize,
     /// Its name; none where it is missing or no text.
     pub name: Option<String>,
+    /// What it is for.
+    pub description: Option<String>,
     /// What it listens to; none where that is not said exactly once.
     pub source: Option<TriggerSource>,
     /// The run's input.
@@ -161,4 +164,28 @@ pub enum TriggerSource {
     },
     /// Events of a queue.
     Queue(String),
+}
+
+/// Reads `pgq:<name>` or `pgmq:<name>`.
+///
+/// # Errors
+/// In words, where it is neither, or the name is none that such a queue has.
+pub fn queue(text: &str) -> Result<(QueueKind, &str), String> {
+    let (kind, name) = match text.split_once(':') {
+        Some(("pgq", name)) => (QueueKind::Pgq, name),
+        Some(("pgmq", name)) => (QueueKind::Pgmq, name),
+        Some((kind, _)) => return Err(format!("`{kind}` is not a kind of queue that can start runs")),
+        None => return Err(format!("`{text}` does not say what kind of queue it is")),
+    };
+    let is_refused = |c: char| matches!(c, '\'' | '"' | ';' | '$') || c.is_control();
+    match kind {
+        _ if name.is_empty() || name.contains(char::is_whitespace) => {
+            Err("the queue's name is missing or has spaces in it".to_owned())
+        }
+        QueueKind::Pgmq if name.len() > MAX_FLOW_SLUG => {
+            Err(format!("the queue's name is longer than the {MAX_FLOW_SLUG} characters that pgmq allows"))
+        }
+        _ if name.contains(is_refused) => Err(format!("`{name}` is not the name of a queue")),
+        _ => Ok((kind, name)),
+    }
 }

@@ -272,7 +272,7 @@ const TRIGGER_FIELDS: &[Field] = &[
     required("name", Kind::Slug(MAX_FLOW_SLUG), "The trigger's name, unique in the flow."),
     field("cron", Kind::Text, "A schedule of pg_cron: five fields, `@daily` and the like, or `N seconds`."),
     field("table", Kind::Text, "A table, with its schema: every change listed under `on` starts a run."),
-    field("queue", Kind::Text, "A queue, as `pgq:<name>`: every event starts a run, exactly once."),
+    field("queue", Kind::Text, "A queue, as `pgq:<name>` or `pgmq:<name>`: every event starts a run, exactly once."),
     default("input", Kind::Json, "{}", "The run's input, for a schedule or a table."),
     default("on", Kind::List(&Kind::Word(TABLE_EVENTS)), "[\"insert\"]", "Which changes of the table start a run."),
     field("when", Kind::Text, "An SQL condition on `new` and `old`: only changes that meet it start a run."),

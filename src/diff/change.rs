@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::FlowDelta;
-use crate::catalog::{Catalog, Flow, FlowId};
+use crate::catalog::{Catalog, Flow, FlowId, State};
 
 /// How a change is applied, from harmless to dangerous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -112,23 +112,37 @@ pub struct ChangeSet {
 impl ChangeSet {
     /// Adds that the queues of these flows are made anew, by database slug; `kept` are the flows that stay.
     pub fn make_queues(&mut self, kept: &Catalog, without_queue: &BTreeSet<String>) {
-        let mut added = Vec::new();
         for flow in without_queue.iter().filter_map(|slug| kept.get(slug)) {
-            let slug = flow.id.database_slug();
-            match self.changes.binary_search_by_key(&slug, Change::database_slug).map(|place| &mut self.changes[place])
-            {
-                Ok(Change::Alter(alteration)) => alteration.deltas.push(FlowDelta::Queue),
-                // A new flow brings its queue.
-                Ok(Change::Create(_) | Change::Drop(_)) => {}
-                Err(_) => added.push(Change::Alter(Box::new(Alteration {
-                    from: flow.clone(),
-                    to: flow.clone(),
-                    deltas: vec![FlowDelta::Queue],
-                }))),
+            self.add(flow, FlowDelta::Queue);
+        }
+    }
+
+    /// Adds that the triggers of these flows are made anew, by the flow's slug; `kept` are the flow versions that stay.
+    pub fn make_triggers(&mut self, kept: &Catalog, flows: &BTreeSet<String>) {
+        for slug in flows {
+            // A flow without a current version has triggers to be rid of.
+            let newest = |flow: &&Arc<Flow>| (flow.state == State::Current, flow.id.version);
+            let versions = kept.iter().map(|(_, flow)| flow).filter(|flow| flow.id.slug == *slug);
+            if let Some(flow) = versions.max_by_key(newest) {
+                self.add(flow, FlowDelta::Triggers);
             }
         }
-        self.changes.append(&mut added);
-        self.changes.sort_by_key(Change::database_slug);
+    }
+
+    /// Adds a difference to what happens to a flow that stays; a new flow brings everything.
+    fn add(&mut self, flow: &Arc<Flow>, delta: FlowDelta) {
+        let slug = flow.id.database_slug();
+        match self.changes.binary_search_by_key(&slug, Change::database_slug) {
+            Ok(place) => {
+                if let Change::Alter(alteration) = &mut self.changes[place] {
+                    alteration.deltas.push(delta);
+                }
+            }
+            Err(place) => {
+                let alteration = Alteration { from: flow.clone(), to: flow.clone(), deltas: vec![delta] };
+                self.changes.insert(place, Change::Alter(Box::new(alteration)));
+            }
+        }
     }
 
     /// Whether there is nothing to do.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::Class;
-use crate::catalog::{Annotations, FailureMode, Flow, FlowId, State, Step, StepKind};
+use crate::catalog::{Annotations, FailureMode, Flow, FlowId, State, Step, StepKind, Trigger};
 
 /// A value before and after.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +46,15 @@ pub enum FlowDelta {
     Step(String, StepDelta),
     /// Its queue was lost and is made anew, empty. No difference of definitions: it comes from a look at a database.
     Queue,
+    /// A trigger that is new.
+    TriggerAdded(Trigger),
+    /// A trigger that is gone.
+    TriggerRemoved(Trigger),
+    /// A trigger that stays and changes.
+    Trigger(Box<Delta<Trigger>>),
+    /// Its triggers are not in force as recorded, and made anew. No difference of definitions: it comes from a look at a
+    /// database.
+    Triggers,
     /// What is recorded only.
     Annotations(Box<Delta<Annotations>>),
 }
@@ -55,7 +64,9 @@ impl FlowDelta {
     pub fn class(&self) -> Class {
         match self {
             Self::Annotations(_) => Class::Record,
-            Self::Id(_) | Self::Queue => Class::Safe,
+            Self::Trigger(delta) if delta.from.source == delta.to.source => Class::Record,
+            Self::Id(_) | Self::Queue | Self::Triggers | Self::TriggerAdded(_) => Class::Safe,
+            Self::Trigger(_) | Self::TriggerRemoved(_) => Class::Tune,
             Self::State(delta) if delta.to == State::Retired => Class::Retire,
             Self::State(_) => Class::Safe,
             Self::MaxAttempts(_) | Self::BaseDelay(_) | Self::Timeout(_) => Class::Tune,
@@ -80,7 +91,15 @@ impl FlowDelta {
                 flow.steps.sort_by_key(|step| place.get(step.slug.as_str()).copied());
             }
             Self::Step(slug, delta) => flow.steps.iter_mut().filter(|s| s.slug == *slug).for_each(|s| delta.apply(s)),
-            Self::Queue => {}
+            Self::TriggerAdded(trigger) => {
+                flow.triggers.push(trigger.clone());
+                flow.triggers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+            }
+            Self::TriggerRemoved(gone) => flow.triggers.retain(|trigger| trigger.name != gone.name),
+            Self::Trigger(delta) => {
+                flow.triggers.iter_mut().filter(|t| t.name == delta.from.name).for_each(|t| t.clone_from(&delta.to));
+            }
+            Self::Queue | Self::Triggers => {}
             Self::Annotations(delta) => flow.annotations = delta.to.clone(),
         }
     }

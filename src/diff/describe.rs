@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Alteration, Change, Delta, FlowDelta, StepDelta};
-use crate::catalog::{Annotations, Flow};
+use crate::catalog::{Annotations, Flow, Input, TableTrigger, Trigger, TriggerSource};
 
 impl Change {
     /// The sign in front of it: `+`, `~` or `-`.
@@ -18,8 +18,8 @@ impl Change {
     /// One line that says what happens.
     pub fn summary(&self) -> String {
         match self {
-            Self::Create(flow) if flow.id.version > 1 => format!("new version, {}", steps(flow)),
-            Self::Create(flow) => format!("new flow, {}", steps(flow)),
+            Self::Create(flow) if flow.id.version > 1 => format!("new version, {}", contents(flow)),
+            Self::Create(flow) => format!("new flow, {}", contents(flow)),
             Self::Alter(alteration) => alteration.summary(),
             Self::Drop(_) => "deleted with its queue and its runs".to_owned(),
         }
@@ -35,11 +35,11 @@ impl Alteration {
     }
 }
 
-fn steps(flow: &Flow) -> String {
-    match flow.steps.len() {
-        1 => "1 step".to_owned(),
-        count => format!("{count} steps"),
-    }
+/// `3 steps`, `3 steps, 1 trigger`.
+fn contents(flow: &Flow) -> String {
+    let count = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let steps = count(flow.steps.len(), "step");
+    if flow.triggers.is_empty() { steps } else { format!("{steps}, {}", count(flow.triggers.len(), "trigger")) }
 }
 
 impl fmt::Display for FlowDelta {
@@ -55,8 +55,55 @@ impl fmt::Display for FlowDelta {
             Self::StepsReordered(_) => write!(f, "steps in another order"),
             Self::Step(slug, delta) => write!(f, "step {slug}: {delta}"),
             Self::Queue => write!(f, "queue made anew"),
+            Self::TriggerAdded(trigger) => write!(f, "trigger {} added: {}", trigger.name, trigger.what()),
+            Self::TriggerRemoved(trigger) => write!(f, "trigger {} removed: {}", trigger.name, trigger.what()),
+            Self::Trigger(delta) => write!(f, "trigger {}: {}", delta.to.name, changed_trigger(delta)),
+            Self::Triggers => write!(f, "triggers made anew"),
             Self::Annotations(delta) => write!(f, "{} (recorded only)", changed_annotations(delta)),
         }
+    }
+}
+
+fn changed_trigger(delta: &Delta<Trigger>) -> String {
+    let (from, to) = (&delta.from, &delta.to);
+    if from.source == to.source {
+        return "description (recorded only)".to_owned();
+    }
+    let mut parts = Vec::new();
+    if from.what() != to.what() {
+        parts.push(format!("{} → {}", from.what(), to.what()));
+    }
+    parts.extend(match (&from.source, &to.source) {
+        (TriggerSource::Table(from), TriggerSource::Table(to)) => changed_table_trigger(from, to),
+        _ if input(from) != input(to) => vec![format!("input {} → {}", input(from), input(to))],
+        _ => Vec::new(),
+    });
+    parts.join("; ")
+}
+
+fn changed_table_trigger(from: &TableTrigger, to: &TableTrigger) -> Vec<String> {
+    let when = |trigger: &TableTrigger| trigger.when.clone().unwrap_or_else(|| "always".to_owned());
+    let input = |trigger: &TableTrigger| match &trigger.input {
+        Input::Value(value) => value.to_string(),
+        Input::Sql(sql) => sql.clone(),
+    };
+    let change = |name: &str, from: String, to: String| (from != to).then(|| format!("{name} {from} → {to}"));
+    [
+        change("when", when(from), when(to)),
+        change("input", input(from), input(to)),
+        change("strict", from.strict.to_string(), to.strict.to_string()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// What a schedule or a queue starts runs with.
+fn input(trigger: &Trigger) -> String {
+    match &trigger.source {
+        TriggerSource::Cron { input, .. } => input.to_string(),
+        TriggerSource::Queue { input_sql, .. } => input_sql.clone().unwrap_or_else(|| "the event's data".to_owned()),
+        TriggerSource::Table(_) => "the row's".to_owned(),
     }
 }
 

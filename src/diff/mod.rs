@@ -12,7 +12,7 @@ pub use delta::{Delta, FlowDelta, StepDelta};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, Flow, Step};
+use crate::catalog::{Catalog, Flow, Step, Trigger};
 
 /// What turns `from` into `to`, in the order of database slugs.
 pub fn diff(from: &Catalog, to: &Catalog) -> ChangeSet {
@@ -40,10 +40,26 @@ fn alteration(from: &Arc<Flow>, to: &Arc<Flow>) -> Alteration {
     if from.steps != to.steps {
         deltas.extend(step_deltas(&from.steps, &to.steps));
     }
+    deltas.extend(trigger_deltas(&from.triggers, &to.triggers));
     deltas.extend(
         Delta::between(&from.annotations, &to.annotations).map(|delta| FlowDelta::Annotations(Box::new(delta))),
     );
     Alteration { from: from.clone(), to: to.clone(), deltas }
+}
+
+fn trigger_deltas(from: &[Trigger], to: &[Trigger]) -> Vec<FlowDelta> {
+    let named = |triggers: &[Trigger], name: &str| triggers.iter().find(|trigger| trigger.name == name).cloned();
+    let removed = from.iter().filter(|trigger| named(to, &trigger.name).is_none());
+    let mut deltas: Vec<_> = removed.cloned().map(FlowDelta::TriggerRemoved).collect();
+    for trigger in to {
+        match named(from, &trigger.name) {
+            None => deltas.push(FlowDelta::TriggerAdded(trigger.clone())),
+            Some(held) => {
+                deltas.extend(Delta::between(&held, trigger).map(|delta| FlowDelta::Trigger(Box::new(delta))));
+            }
+        }
+    }
+    deltas
 }
 
 fn step_deltas(from: &[Step], to: &[Step]) -> Vec<FlowDelta> {

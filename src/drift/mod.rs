@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::catalog::{Catalog, Ignore, State};
 use crate::diff::{Change, diff};
 use crate::ledger::{MigrationState, Status};
-use crate::live::Live;
+use crate::live::{Live, TriggerDifference};
 use crate::migration::{Folder, ReplayError, replay};
 
 /// How a database differs from what was applied to it.
@@ -19,6 +19,8 @@ pub struct Drift {
     pub unmanaged: Vec<String>,
     /// Recorded flows whose queue is gone, by database slug.
     pub without_queue: BTreeSet<String>,
+    /// Triggers that are not in force as recorded, and those in force that nobody declares.
+    pub triggers: Vec<TriggerDifference>,
     /// Migrations whose file changed after they ran, or is gone, by id.
     pub migrations: Vec<(String, MigrationState)>,
 }
@@ -26,7 +28,7 @@ pub struct Drift {
 impl Drift {
     /// Whether the database is what was applied to it.
     pub fn is_empty(&self) -> bool {
-        !self.blocks_apply() && self.unmanaged.is_empty()
+        !self.blocks_apply() && self.unmanaged.is_empty() && self.triggers.is_empty()
     }
 
     /// What stands in the way of applying, a text each.
@@ -37,15 +39,19 @@ impl Drift {
 
     /// What is neither a change nor an unmanaged flow, a text each.
     pub fn findings(&self) -> Vec<String> {
+        let triggers = self.triggers.iter().map(ToString::to_string);
         let queues = self.without_queue.iter().map(|slug| format!("{slug} has lost its queue"));
         let migrations = self.migrations.iter().map(|(id, state)| format!("migration {id}: {}", state.as_str()));
-        queues.chain(migrations).collect()
+        queues.chain(triggers).chain(migrations).collect()
     }
 
-    /// Whether applying on top of it would build on something else than was recorded. A flow that flowsmith never made
-    /// does not stand in the way of those it made.
+    /// Whether applying on top of it would build on something else than was recorded. A flow or a trigger that flowsmith
+    /// never made does not stand in the way of those it made.
     pub fn blocks_apply(&self) -> bool {
-        !self.changes.is_empty() || !self.without_queue.is_empty() || !self.migrations.is_empty()
+        !self.changes.is_empty()
+            || !self.without_queue.is_empty()
+            || !self.migrations.is_empty()
+            || self.triggers.iter().any(|trigger| trigger.declared)
     }
 }
 
@@ -79,6 +85,7 @@ fn between(recorded: &Catalog, live: &Live, ignore: &Ignore, migrations: Vec<(St
         changes: diff(recorded, &held).changes,
         unmanaged,
         without_queue: live.without_queue.iter().filter(|slug| !is_stranger(slug)).cloned().collect(),
+        triggers: live.trigger_differences.clone(),
         migrations,
     }
 }

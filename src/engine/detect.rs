@@ -21,6 +21,8 @@ pub struct Detection {
     pub has_pg_cron: bool,
     /// Whether pg_cron has a job that recovers stalled tasks; none where there is no pg_cron or its jobs may not be read.
     pub has_cron_job: Option<bool>,
+    /// Whether this role may see which triggers are in force; none where the schema `flowsmith` is too old to have any.
+    pub may_read_triggers: Option<bool>,
     /// Whether the engine can recover stalled tasks.
     pub has_recovery: bool,
     /// The newest file of the schema `flowsmith` that the database says it has.
@@ -173,6 +175,7 @@ struct Answer {
     pgmq_headers: bool,
     pg_cron: bool,
     cron_job: Option<bool>,
+    triggers_readable: Option<bool>,
     ledger: Option<i32>,
     flowsmith_schema: bool,
     realtime_send: bool,
@@ -201,6 +204,7 @@ impl From<Answer> for Detection {
             pgmq,
             has_pg_cron: answer.pg_cron,
             has_cron_job: answer.cron_job,
+            may_read_triggers: answer.triggers_readable,
             has_recovery: answer.facts.contains("function requeue_stalled_tasks()"),
             ledger: answer.ledger,
             has_flowsmith_schema: answer.flowsmith_schema,

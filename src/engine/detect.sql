@@ -106,6 +106,14 @@ select jsonb_build_object(
   'pg_cron', exists (select from pg_catalog.pg_extension e where e.extname = 'pg_cron'),
   'cron_job', d.found -> 'cron_job',
   'flowsmith_schema', to_regnamespace('flowsmith') is not null,
+  -- None where there is no such function.
+  'triggers_readable', (
+    select has_function_privilege(p.oid, 'execute') and exists (
+      select from pg_catalog.pg_class c
+      where c.relnamespace = n.oid and c.relname = 'triggers' and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'))
+    from pg_catalog.pg_proc p
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'flowsmith' and p.proname = 'trigger_differences'),
   'realtime_send', exists (
     select from pg_catalog.pg_proc p
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace

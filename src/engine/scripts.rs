@@ -25,6 +25,17 @@ impl Script {
 pub const LEDGER: &[Script] = &[
     Script { version: 1, name: "0001_ledger.sql", sql: include_str!("../../migrations/ledger/0001_ledger.sql") },
     Script { version: 2, name: "0002_doors.sql", sql: include_str!("../../migrations/ledger/0002_doors.sql") },
+    Script {
+        version: 3,
+        name: "0003_triggers",
+        sql: concat!(
+            include_str!("../../migrations/ledger/0003_triggers/1_tables.sql"),
+            include_str!("../../migrations/ledger/0003_triggers/2_meant.sql"),
+            include_str!("../../migrations/ledger/0003_triggers/3_held.sql"),
+            include_str!("../../migrations/ledger/0003_triggers/4_sync.sql"),
+            include_str!("../../migrations/ledger/0003_triggers/5_starting.sql"),
+        ),
+    },
 ];
 
 /// The workflow engine, runs where there is none.

@@ -116,6 +116,8 @@ codes! {
     UnqualifiedTable = "FS605", Warning, "a table without its schema";
     InvalidQueue = "FS606", Error, "not a queue";
     DuplicateEvent = "FS607", Error, "an event listed twice";
+    InvalidExpression = "FS608", Error, "not one SQL expression";
+    NoEvents = "FS609", Error, "a table trigger without a change to listen to";
     EngineLevel = "FS701", Error, "a feature that the engine lacks";
 }
 

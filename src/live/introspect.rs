@@ -1,6 +1,7 @@
 //! Reading the live catalog.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 
 use futures_util::TryStreamExt as _;
 use minijinja::{Environment, UndefinedBehavior};
@@ -24,6 +25,40 @@ pub struct Live {
     pub ledger: Vec<LedgerEntry>,
     /// Database slugs of flows whose queue is gone.
     pub without_queue: BTreeSet<String>,
+    /// How the triggers in force differ from the recorded ones.
+    pub trigger_differences: Vec<TriggerDifference>,
+    /// Schedules that pg_cron does not run, as flow and name: a worker's scheduler does.
+    pub unscheduled: Vec<(String, String)>,
+}
+
+/// A way in which a trigger is not in force as it is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TriggerDifference {
+    /// The flow's slug.
+    pub flow: String,
+    /// The trigger's name.
+    pub trigger: String,
+    /// What differs, as the end of a sentence that begins with the trigger.
+    pub difference: String,
+    /// Whether a current flow version declares it; else it is there and nobody wants it.
+    pub declared: bool,
+}
+
+impl fmt::Display for TriggerDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: trigger {}: {}", self.flow, self.trigger, self.difference)
+    }
+}
+
+/// A job of pg_cron.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignJob {
+    /// Its name, or its number where it has none.
+    pub name: String,
+    /// When it runs.
+    pub schedule: String,
+    /// What it runs.
+    pub command: String,
 }
 
 /// Which tables and columns there are to read.
@@ -33,6 +68,8 @@ pub struct LiveShape {
     pub conditions: bool,
     /// The flowsmith schema.
     pub ledger: bool,
+    /// Version 3 of that schema or later, which has triggers, and a role that may see them.
+    pub triggers: bool,
 }
 
 /// Reads everything in one round trip and one snapshot. Writes nothing.
@@ -59,7 +96,7 @@ fn statements(shape: LiveShape) -> String {
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
     templates
         .render_str(include_str!("../../templates/introspect.sql"), minijinja::value::Serde(&shape))
-        .expect("both fields that the template reads are in the shape, as the tests render it")
+        .expect("the fields that the template reads are in the shape, as the tests render it")
 }
 
 async fn read_result_sets(
@@ -77,7 +114,9 @@ async fn read_result_sets(
                 0 => reader.flow(&row)?,
                 1 => reader.step(&row)?,
                 2 => reader.dependency(&row)?,
-                _ => reader.ledger_entry(&row)?,
+                3 => reader.ledger_entry(&row)?,
+                4 => reader.trigger_difference(&row)?,
+                _ => reader.live.unscheduled.push((row.try_get(0)?, row.try_get(1)?)),
             },
         }
     }
@@ -121,13 +160,19 @@ impl Reader {
                 .and_then(|value| serde_json::from_value(canonical_json(value)))
                 .map_err(|_| unreadable("annotations", text))?,
         };
+        let triggers = match row.try_get::<Option<&str>, _>(9)? {
+            None => Vec::new(),
+            Some(text) => serde_json::from_str(text)
+                .and_then(|value| serde_json::from_value(canonical_json(value)))
+                .map_err(|_| unreadable("trigger", text))?,
+        };
         let options =
             FlowOptions { max_attempts: row.try_get(1)?, base_delay: row.try_get(2)?, timeout: row.try_get(3)? };
         if !row.try_get::<bool, _>(4)? {
             self.live.without_queue.insert(database_slug.clone());
         }
         self.places.insert(database_slug, self.flows.len());
-        self.flows.push(Flow { id, state, options, steps: Vec::new(), annotations });
+        self.flows.push(Flow { id, state, options, steps: Vec::new(), annotations, triggers });
         Ok(())
     }
 
@@ -192,6 +237,16 @@ impl Reader {
         Ok(())
     }
 
+    fn trigger_difference(&mut self, row: &PgRow) -> Result<(), DatabaseError> {
+        self.live.trigger_differences.push(TriggerDifference {
+            flow: row.try_get(0)?,
+            trigger: row.try_get(1)?,
+            difference: row.try_get(2)?,
+            declared: row.try_get(3)?,
+        });
+        Ok(())
+    }
+
     fn finish(mut self) -> Live {
         for step in self.flows.iter_mut().flat_map(|flow| &mut flow.steps) {
             step.depends_on.sort_unstable();
@@ -204,6 +259,17 @@ impl Reader {
 pub(super) fn unreadable(what: &str, value: &str) -> DatabaseError {
     DatabaseError::new(Failure::Sql, format!("the database holds a {what} that flowsmith cannot read: {value}"))
         .with_hint("someone wrote to the tables directly, or the engine is newer than this flowsmith knows")
+}
+
+/// Jobs of pg_cron in this database that start flows and are none of flowsmith's. None where there is no pg_cron.
+///
+/// # Errors
+/// Where the role may not see them or the connection fails.
+pub async fn foreign_jobs(connection: &mut PgConnection) -> Result<Vec<ForeignJob>, DatabaseError> {
+    let rows = sqlx::raw_sql(include_str!("foreign_jobs.sql")).fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| Ok(ForeignJob { name: row.try_get(0)?, schedule: row.try_get(1)?, command: row.try_get(2)? }))
+        .collect()
 }
 
 /// Runs of one flow.

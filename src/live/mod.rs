@@ -3,5 +3,7 @@
 mod introspect;
 mod run;
 
-pub use introspect::{Live, LiveShape, RunCounts, read, read_snapshot, run_counts};
+pub use introspect::{
+    ForeignJob, Live, LiveShape, RunCounts, TriggerDifference, foreign_jobs, read, read_snapshot, run_counts,
+};
 pub use run::{RunId, RunStates, RunStatus, StepProgress, StepStatus, run_states};

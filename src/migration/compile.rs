@@ -27,6 +27,8 @@ pub struct CompileSettings {
     pub delete: Vec<FlowId>,
     /// Flows whose queue was lost and is to be made anew, by database slug.
     pub without_queue: BTreeSet<String>,
+    /// Flows whose triggers are not in force as recorded and are to be made anew, by slug.
+    pub triggers: BTreeSet<String>,
     /// Which file each database slug is from, for the header.
     pub files: BTreeMap<String, PathBuf>,
 }
@@ -122,6 +124,7 @@ pub fn compile(recorded: &Catalog, desired: Catalog, settings: &CompileSettings)
         return Err(CompileError::Renamed { from, to });
     }
     changes.make_queues(&target, &settings.without_queue);
+    changes.make_triggers(&target, &settings.triggers);
     let migrations = migrations(&changes, settings);
     Ok(Compiled { changes, migrations })
 }

@@ -1,6 +1,6 @@
 //! A change set as SQL, through `templates/migration.sql`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
@@ -39,6 +39,10 @@ struct MigrationContext<'a> {
     gone: Vec<GoneContext>,
     made: Vec<MadeContext<'a>>,
     tuned: Vec<TunedContext<'a>>,
+    /// The function that a database must have to run it.
+    needs: &'static str,
+    /// Slugs of the flows whose triggers it brings or takes away.
+    triggers: Vec<&'a str>,
 }
 
 /// A flow that is dropped, or whose steps are taken away to be made anew.
@@ -98,6 +102,8 @@ pub(super) fn render(version: Version, name: &str, changes: &[Change], files: &B
     let engine = if changes.iter().any(needs_conditions) { Level::V0_14 } else { Level::V0_7_2 };
     let plan = plan_json(engine, changes);
     let summary = summary(changes, files);
+    let triggers: Vec<&str> =
+        BTreeSet::from_iter(changes.iter().filter(|c| touches_triggers(c)).map(slug)).into_iter().collect();
     // What else a value could put into the body: definitions carry every string of the calls, `name` is a literal too.
     let texts = || [plan.as_str(), name].into_iter();
     let context = MigrationContext {
@@ -112,6 +118,8 @@ pub(super) fn render(version: Version, name: &str, changes: &[Change], files: &B
         gone: changes.iter().filter_map(gone).collect(),
         made: changes.iter().filter_map(made).collect(),
         tuned: changes.iter().filter_map(tuned).collect(),
+        needs: if triggers.is_empty() { "flowsmith.create_flows(jsonb)" } else { "flowsmith.sync_triggers(text[])" },
+        triggers,
         plan,
     };
     let content = TEMPLATES
@@ -129,6 +137,9 @@ fn summary(changes: &[Change], files: &BTreeMap<String, PathBuf>) -> Vec<String>
         match change {
             Change::Alter(alteration) if alteration.deltas.len() > 1 => {
                 lines.extend(alteration.deltas.iter().map(|delta| format!("    {delta}")));
+            }
+            Change::Create(flow) => {
+                lines.extend(flow.triggers.iter().map(|t| format!("    trigger {}: {}", t.name, t.what())))
             }
             _ => {}
         }
@@ -186,6 +197,21 @@ fn made(change: &Change) -> Option<MadeContext<'_>> {
         // `create_flow` makes a queue that is missing, whether or not the flow is there.
         steps: flow.steps.iter().filter(|_| anew).map(step_context).collect(),
     })
+}
+
+fn slug(change: &Change) -> &str {
+    &change.id().slug
+}
+
+/// Whether triggers come, go or change with it: what is in force is that of the current version.
+fn touches_triggers(change: &Change) -> bool {
+    match change {
+        Change::Create(flow) | Change::Drop(flow) => !flow.triggers.is_empty(),
+        Change::Alter(alteration) => {
+            let have_triggers = !alteration.from.triggers.is_empty() || !alteration.to.triggers.is_empty();
+            have_triggers || alteration.deltas.contains(&FlowDelta::Triggers)
+        }
+    }
 }
 
 fn tuned(change: &Change) -> Option<TunedContext<'_>> {

@@ -73,7 +73,7 @@ impl ReplayError {
 
 /// What one entry of a plan leaves behind.
 enum Outcome {
-    Put(Flow),
+    Put(Box<Flow>),
     State(FlowId, State),
     Drop(FlowId),
 }
@@ -141,7 +141,7 @@ fn replay_outcome(catalog: &mut Catalog, migration: &Migration, outcome: Outcome
     let unknown = |flow: FlowId| ReplayError::UnknownFlow { migration: migration.id(), flow };
     match outcome {
         Outcome::Put(flow) => {
-            catalog.insert(flow);
+            catalog.insert(*flow);
         }
         Outcome::State(id, state) => {
             catalog.get_mut(&id.database_slug()).ok_or_else(|| unknown(id))?.state = state;
@@ -181,7 +181,7 @@ fn outcome(migration: &Migration, entry: Entry<'_>) -> Result<Outcome, ReplayErr
         if entry.digest.ok_or_else(|| missing("digest"))? != digest(definition) {
             return Err(ReplayError::Digest { migration: migration.id(), flow: flow.id });
         }
-        return Ok(Outcome::Put(flow));
+        return Ok(Outcome::Put(Box::new(flow)));
     }
     let slug = entry.flow.ok_or_else(|| missing("flow"))?;
     let id = FlowId { slug, version: entry.version.ok_or_else(|| missing("version"))? };

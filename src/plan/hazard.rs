@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use crate::catalog::{State, Step};
+use super::Abilities;
+use crate::catalog::{State, Step, TableName, Trigger, TriggerSource};
 use crate::diff::{Change, Class, FlowDelta};
 use crate::live::RunCounts;
 
 /// Something to know before applying.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hazard {
     /// Steps would be replaced under runs that have copied them.
     ReplacedUnderRuns(RunCounts),
@@ -21,6 +22,12 @@ pub enum Hazard {
     TunedUnderRuns(RunCounts),
     /// Finished runs are deleted with the flow.
     HistoryDeleted(RunCounts),
+    /// A trigger is made on a table: whoever writes to it waits until the migration ends.
+    LocksTable(TableName),
+    /// Schedules that no pg_cron runs, by name.
+    NoPgCron(Vec<String>),
+    /// Triggers of which a failure fails the change of the table, by name.
+    Strict(Vec<String>),
 }
 
 impl Hazard {
@@ -38,6 +45,9 @@ impl Hazard {
             Self::Drains(_) => "drains",
             Self::TunedUnderRuns(_) => "tuned-under-runs",
             Self::HistoryDeleted(_) => "history-deleted",
+            Self::LocksTable(_) => "locks-table",
+            Self::NoPgCron(_) => "no-pg-cron",
+            Self::Strict(_) => "strict-trigger",
         }
     }
 }
@@ -62,6 +72,16 @@ impl fmt::Display for Hazard {
             Self::TunedUnderRuns(runs) => {
                 write!(f, "{} started: their next tasks use the new values", count(runs.started))
             }
+            Self::LocksTable(table) => write!(f, "who writes to {table} waits until the migration is committed"),
+            Self::NoPgCron(names) => write!(
+                f,
+                "no pg_cron in this database: {} {} only while a worker runs with --schedule",
+                names.join(", "),
+                if names.len() == 1 { "fires" } else { "fire" }
+            ),
+            Self::Strict(names) => {
+                write!(f, "strict: where {} cannot start a run, the change of the table fails", names.join(", "))
+            }
             Self::HistoryDeleted(runs) => write!(f, "{} deleted with it, outputs included", count(runs.total)),
         }
     }
@@ -72,9 +92,9 @@ fn count(runs: i64) -> String {
 }
 
 /// What this change meets.
-pub(super) fn hazards(change: &Change, runs: RunCounts, engine_has_conditions: bool) -> Vec<Hazard> {
+pub(super) fn hazards(change: &Change, runs: RunCounts, abilities: Abilities) -> Vec<Hazard> {
     let mut hazards = Vec::new();
-    if !engine_has_conditions && change.meant().is_some_and(|flow| flow.steps.iter().any(Step::needs_conditions)) {
+    if !abilities.conditions && change.meant().is_some_and(|flow| flow.steps.iter().any(Step::needs_conditions)) {
         hazards.push(Hazard::NoConditions);
     }
     match change {
@@ -87,7 +107,8 @@ pub(super) fn hazards(change: &Change, runs: RunCounts, engine_has_conditions: b
                 hazards.push(Hazard::ReplacedUnderRuns(runs));
             }
             let has = |wanted: fn(&FlowDelta) -> bool| alteration.deltas.iter().any(wanted);
-            if runs.started > 0 && has(|delta| delta.class() == Class::Tune) {
+            let is_option = |delta: &FlowDelta| delta.class() == Class::Tune && !is_trigger(delta);
+            if runs.started > 0 && has(is_option) {
                 hazards.push(Hazard::TunedUnderRuns(runs));
             }
             let steps_down = |delta: &FlowDelta| matches!(delta, FlowDelta::State(state) if matches!(state.to, State::Draining | State::Retired));
@@ -96,5 +117,34 @@ pub(super) fn hazards(change: &Change, runs: RunCounts, engine_has_conditions: b
             }
         }
     }
+    hazards.extend(trigger_hazards(change, abilities));
+    hazards
+}
+
+fn is_trigger(delta: &FlowDelta) -> bool {
+    matches!(delta, FlowDelta::Trigger(_) | FlowDelta::TriggerAdded(_) | FlowDelta::TriggerRemoved(_))
+}
+
+/// What the triggers meet that come into force with this change.
+fn trigger_hazards(change: &Change, abilities: Abilities) -> Vec<Hazard> {
+    let Some(flow) = change.meant().filter(|flow| flow.state == State::Current) else { return Vec::new() };
+    let is_new = |trigger: &&Trigger| match change {
+        Change::Alter(alteration) if alteration.from.state == State::Current => {
+            let same = |held: &Trigger| held.name == trigger.name && held.source == trigger.source;
+            !alteration.from.triggers.iter().any(same)
+        }
+        _ => true,
+    };
+    let coming: Vec<&Trigger> = flow.triggers.iter().filter(is_new).collect();
+    let names = |wanted: fn(&&&Trigger) -> bool| -> Vec<String> {
+        coming.iter().filter(wanted).map(|trigger| trigger.name.clone()).collect()
+    };
+    let mut tables: Vec<&TableName> = coming.iter().filter_map(|trigger| trigger.table()).collect();
+    tables.dedup();
+    let mut hazards: Vec<Hazard> = tables.into_iter().cloned().map(Hazard::LocksTable).collect();
+    let strict = names(|trigger| matches!(&trigger.source, TriggerSource::Table(table) if table.strict));
+    let schedules = names(|trigger| trigger.is_schedule());
+    hazards.extend(Some(strict).filter(|names| !names.is_empty()).map(Hazard::Strict));
+    hazards.extend(Some(schedules).filter(|names| !names.is_empty() && !abilities.pg_cron).map(Hazard::NoPgCron));
     hazards
 }

@@ -69,19 +69,28 @@ pub fn changes(
     (diff(&from, &target), unmanaged)
 }
 
-/// Adds to each change what it meets: runs by database slug, and whether the engine has conditions.
+/// What a database can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abilities {
+    /// Its engine has conditions and skip modes.
+    pub conditions: bool,
+    /// It has pg_cron.
+    pub pg_cron: bool,
+}
+
+/// Adds to each change what it meets: runs by database slug, and what the database can do.
 pub fn plan(
     changes: ChangeSet,
     unmanaged: Vec<String>,
     runs: &BTreeMap<String, RunCounts>,
-    engine_has_conditions: bool,
+    abilities: Abilities,
 ) -> Plan {
     let changes = changes
         .changes
         .into_iter()
         .map(|change| {
             let runs = runs.get(&change.database_slug()).copied().unwrap_or_default();
-            let hazards = hazard::hazards(&change, runs, engine_has_conditions);
+            let hazards = hazard::hazards(&change, runs, abilities);
             PlannedChange { change, runs, hazards }
         })
         .collect();

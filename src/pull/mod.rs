@@ -12,7 +12,7 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::catalog::{Annotations, FailureMode, Flow, FlowOptions, Step, StepKind};
+use crate::catalog::{Annotations, FailureMode, Flow, FlowOptions, Input, Step, StepKind, Trigger, TriggerSource};
 
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut templates = Environment::new();
@@ -46,6 +46,7 @@ struct FlowContext<'a> {
     input: &'a Option<Value>,
     defaults: Vec<EntryContext>,
     steps: Vec<StepContext>,
+    triggers: Vec<Vec<EntryContext>>,
 }
 
 #[derive(Serialize)]
@@ -72,6 +73,7 @@ pub fn flow_file(flow: &Flow) -> PulledFile {
         input: &flow.annotations.input,
         defaults: defaults(flow.options),
         steps: flow.steps.iter().map(|step| step_context(step, &flow.annotations)).collect(),
+        triggers: flow.triggers.iter().map(trigger_context).collect(),
     };
     let content = TEMPLATES
         .get_template("flow")
@@ -114,6 +116,36 @@ fn step_context(step: &Step, annotations: &Annotations) -> StepContext {
     entry("start_delay", step.start_delay.map(|value| value.to_string()));
     entry("output", annotations.outputs.get(&step.slug).map(json));
     StepContext { slug: yaml_slug(&step.slug), entries }
+}
+
+fn trigger_context(trigger: &Trigger) -> Vec<EntryContext> {
+    let mut entries = vec![EntryContext { key: "name", value: yaml_slug(&trigger.name) }];
+    let mut entry = |key, value: Option<String>| entries.extend(value.map(|value| EntryContext { key, value }));
+    // A JSON text is a YAML one.
+    let text = |text: &str| Value::from(text).to_string();
+    entry("description", trigger.description.as_deref().map(text));
+    match &trigger.source {
+        TriggerSource::Cron { schedule, input } => {
+            entry("cron", Some(text(schedule)));
+            entry("input", Some(input.to_string()));
+        }
+        TriggerSource::Table(table) => {
+            let on: Vec<&str> = table.on.iter().map(|event| event.as_str()).collect();
+            entry("table", Some(text(table.table.as_str())));
+            entry("on", Some(format!("[{}]", on.join(", "))));
+            entry("when", table.when.as_deref().map(text));
+            match &table.input {
+                Input::Value(value) => entry("input", Some(value.to_string())),
+                Input::Sql(sql) => entry("input_sql", Some(text(sql))),
+            }
+            entry("strict", table.strict.then(|| "true".to_owned()));
+        }
+        TriggerSource::Queue { kind, queue, input_sql } => {
+            entry("queue", Some(text(&format!("{}:{queue}", kind.as_str()))));
+            entry("input_sql", input_sql.as_deref().map(text));
+        }
+    }
+    entries
 }
 
 fn yaml_list(slugs: &[String]) -> String {

@@ -9,6 +9,7 @@ use super::changes::{ChangeJson, changes_text, counted, lines};
 use super::plan::{cell, json};
 use super::style::{BAD, BOLD, CARE, GOOD, paint};
 use crate::drift::Drift;
+use crate::live::TriggerDifference;
 
 /// For people.
 pub fn drift_text(drift: &Drift, subject: &Subject) -> String {
@@ -37,7 +38,16 @@ fn advice(drift: &Drift) -> &'static str {
         "To keep it, put it into the flow files and compile; to undo it, `flowsmith compile --from-live`.\n\
          Then `flowsmith apply --accept-drift`."
     } else {
-        "Adopt them with `flowsmith pull`, or list them under `ignore` in flowsmith.toml."
+        match (drift.unmanaged.is_empty(), drift.triggers.is_empty()) {
+            (_, true) => "Adopt them with `flowsmith pull`, or list them under `ignore` in flowsmith.toml.",
+            (true, _) => {
+                "Declare them in the flow files, or take them away: `flowsmith compile --from-live`, where their flow is recorded."
+            }
+            (false, false) => {
+                "Adopt the flows with `flowsmith pull`, or list them under `ignore` in flowsmith.toml.\n\
+                 Declare the triggers in the flow files, or take them away."
+            }
+        }
     }
 }
 
@@ -50,6 +60,7 @@ struct DriftJson<'a> {
     changes: Vec<ChangeJson>,
     unmanaged: &'a [String],
     without_queue: Vec<&'a str>,
+    triggers: &'a [TriggerDifference],
     migrations: Vec<MigrationJson<'a>>,
 }
 
@@ -69,6 +80,7 @@ pub fn drift_json(drift: &Drift, subject: &Subject) -> String {
         changes: drift.changes.iter().map(ChangeJson::from).collect(),
         unmanaged: &drift.unmanaged,
         without_queue: drift.without_queue.iter().map(String::as_str).collect(),
+        triggers: &drift.triggers,
         migrations: drift.migrations.iter().map(|(id, state)| MigrationJson { id, state: state.as_str() }).collect(),
     })
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use flowsmith::catalog::{
-    Annotations, Catalog, FailureMode, Flow, FlowId, FlowOptions, State, Step, StepKind, canonical_json,
+    Annotations, Catalog, FailureMode, Flow, FlowId, FlowOptions, Input, QueueKind, State, Step, StepKind, TableEvent,
+    TableName, TableTrigger, Trigger, TriggerSource, canonical_json,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -93,6 +94,46 @@ fn annotations() -> impl Strategy<Value = Annotations> {
     })
 }
 
+/// A text as SQL.
+fn literal(text: &str) -> String {
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+/// A trigger that any database with a flowsmith schema can have.
+fn trigger() -> impl Strategy<Value = TriggerSource> {
+    let input = || json_value().prop_map(canonical_json);
+    let sql = || hostile_text().prop_map(|text| format!("jsonb_build_array({})", literal(&text)));
+    let table = || prop_oneof![Just("flowsmith.migrations"), Just("flowsmith.firings")];
+    let schedule = || prop_oneof![Just("0 2 * * *"), Just("@daily"), Just("*/5 9-17 * jan-mar mon-fri")];
+    let on = prop::sample::subsequence(vec![TableEvent::Insert, TableEvent::Update, TableEvent::Delete], 1..=3);
+    let when = option::of(hostile_text().prop_map(|text| format!("{} = 'x' and new is null", literal(&text))));
+    prop_oneof![
+        (schedule(), input())
+            .prop_map(|(schedule, input)| TriggerSource::Cron { schedule: schedule.to_owned(), input }),
+        (any::<bool>(), option::of(sql())).prop_map(|(pgq, input_sql)| TriggerSource::Queue {
+            kind: if pgq { QueueKind::Pgq } else { QueueKind::Pgmq },
+            queue: "imports".to_owned(),
+            input_sql,
+        }),
+        (table(), on, when, prop_oneof![input().prop_map(Input::Value), sql().prop_map(Input::Sql)], any::<bool>())
+            .prop_map(|(table, on, when, input, strict)| TriggerSource::Table(TableTrigger {
+                table: TableName::parse(table).expect("a table"),
+                on,
+                // Never met: the migrations that are applied write to these tables.
+                when: Some(when.unwrap_or_else(|| "false".to_owned())),
+                input,
+                strict,
+            })),
+    ]
+}
+
+/// Triggers by name, few names.
+fn triggers() -> impl Strategy<Value = Vec<Trigger>> {
+    btree_map("[a-c]{1,2}|a[b-c]{44}", (option::weighted(0.3, hostile_text()), trigger()), 0..3).prop_map(|drawn| {
+        drawn.into_iter().map(|(name, (description, source))| Trigger { name, description, source }).collect()
+    })
+}
+
 /// A flow whose dependencies point backwards, as the database demands.
 pub(crate) fn flow(slug: String, version: u32) -> impl Strategy<Value = Flow> {
     let options = (1..5_i32, 1..5_i32, 50..70_i32).prop_map(|(max_attempts, base_delay, timeout)| FlowOptions {
@@ -100,20 +141,33 @@ pub(crate) fn flow(slug: String, version: u32) -> impl Strategy<Value = Flow> {
         base_delay,
         timeout,
     });
-    (options, btree_map(self::slug(), step(), 1..6), annotations()).prop_map(move |(options, drawn, annotations)| {
-        let mut steps: Vec<Step> = Vec::new();
-        for (slug, (mut step, deps)) in drawn {
-            let most = if step.kind == StepKind::Map { 1 } else { 3 };
-            let mut depends_on: Vec<String> =
-                deps.iter().take(most).filter(|_| !steps.is_empty()).map(|dep| dep.get(&steps).slug.clone()).collect();
-            depends_on.sort();
-            depends_on.dedup();
-            step.depends_on = depends_on;
-            step.slug = slug;
-            steps.push(step);
-        }
-        Flow { id: FlowId::new(slug.clone(), version), state: State::Current, options, steps, annotations }
-    })
+    (options, btree_map(self::slug(), step(), 1..6), annotations(), triggers()).prop_map(
+        move |(options, drawn, annotations, triggers)| {
+            let mut steps: Vec<Step> = Vec::new();
+            for (slug, (mut step, deps)) in drawn {
+                let most = if step.kind == StepKind::Map { 1 } else { 3 };
+                let mut depends_on: Vec<String> = deps
+                    .iter()
+                    .take(most)
+                    .filter(|_| !steps.is_empty())
+                    .map(|dep| dep.get(&steps).slug.clone())
+                    .collect();
+                depends_on.sort();
+                depends_on.dedup();
+                step.depends_on = depends_on;
+                step.slug = slug;
+                steps.push(step);
+            }
+            Flow {
+                id: FlowId::new(slug.clone(), version),
+                state: State::Current,
+                options,
+                steps,
+                annotations,
+                triggers,
+            }
+        },
+    )
 }
 
 /// A catalog as files give it: of each slug, the highest version is current.

@@ -4,6 +4,8 @@ use std::fs;
 use std::process::{Child, Command, Stdio};
 
 use flowsmith::database::{DatabaseError, Failure};
+use flowsmith::intake::{queue_triggers, take, tidy};
+use flowsmith::schedule::fire_due;
 use sqlx::ConnectOptions;
 
 use crate::command::{Project, official, ours};
@@ -244,6 +246,27 @@ async fn everything_works_behind_a_transaction_pooler() {
         project.done(command);
     }
     wait_until(&database, "2 = (select count(*) from flowsmith.migrations)").await;
+
+    // What a worker does for triggers, each transaction perhaps on another server connection.
+    project.write(
+        "flows/signup.yaml",
+        "flow: signup\nsteps: { ask: {} }\ntriggers:\n  - { name: daily, cron: \"@daily\" }\n  - { name: mail, queue: \"pgmq:mail\" }\n",
+    );
+    project.compile();
+    project.done(&["apply"]);
+    execute(
+        &mut database.connect().await,
+        "update flowsmith.triggers set since = since - interval '2 days'; select pgmq.create('mail'); select pgmq.send('mail', '{}')",
+    )
+    .await;
+    let c = &mut pooler.options().connect().await.unwrap();
+    let trigger = queue_triggers(c).await.unwrap().remove(0);
+    for started in [1, 0, 0] {
+        assert_eq!(fire_due(c).await.unwrap().fired.len(), started);
+        assert_eq!(take(c, &trigger).await.unwrap().started, started);
+        tidy(c).await.unwrap();
+    }
+    wait_until(&database, "2 = (select count(*) from pgflow.runs where flow_slug = 'signup')").await;
     wait_until(&database, "0 = (select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database()))").await;
 }
 

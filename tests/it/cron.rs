@@ -17,7 +17,7 @@ const JOB: &str =
     "(select string_agg(concat_ws(' | ', jobname, schedule, command, username, active), ', ') from cron.job)";
 
 /// A server with pg_cron, which has to be loaded at its start; none where this machine has no pg_cron.
-async fn server_with_cron(name: &str) -> Option<Server> {
+pub(crate) async fn server_with_cron(name: &str) -> Option<Server> {
     let folder = support::folder(name);
     let server = support::start(&folder);
     let c = &mut server.connect_options("postgres").connect().await.unwrap();

@@ -1,7 +1,9 @@
 //! Laws of the pure part: what holds for any catalog.
 
 use crate::catalogs::catalog;
+use chrono::{DateTime, TimeDelta};
 use flowsmith::catalog::{Catalog, Flow};
+use flowsmith::check::cron;
 use flowsmith::diff::diff;
 use flowsmith::migration::{CompileSettings, Migration, carry_over, compile, replay};
 use proptest::prelude::*;
@@ -13,12 +15,31 @@ fn settings(version: &str) -> CompileSettings {
         last: None,
         delete: Vec::new(),
         without_queue: Default::default(),
+        triggers: Default::default(),
         files: Default::default(),
     }
 }
 
 fn migrations(recorded: &Catalog, desired: Catalog, version: &str) -> Vec<Migration> {
     compile(recorded, desired, &settings(version)).expect("compiles").migrations
+}
+
+/// A field of a schedule: open, a step, a value, a range, a list.
+fn field(least: u8, most: u8) -> impl Strategy<Value = String> {
+    let value = least..=most;
+    prop_oneof![
+        3 => Just("*".to_owned()),
+        1 => (1..=most).prop_map(|step| format!("*/{step}")),
+        2 => value.clone().prop_map(|value| value.to_string()),
+        1 => (value.clone(), value.clone()).prop_map(|(a, b)| format!("{}-{}", a.min(b), a.max(b))),
+        1 => (value.clone(), value).prop_map(|(a, b)| format!("{a},{b}")),
+    ]
+}
+
+fn schedule() -> impl Strategy<Value = String> {
+    let day = prop_oneof![4 => field(1, 31), 1 => Just("$".to_owned())];
+    (field(0, 59), field(0, 23), day, field(1, 12), field(0, 7))
+        .prop_map(|(minute, hour, day, month, weekday)| format!("{minute} {hour} {day} {month} {weekday}"))
 }
 
 proptest! {
@@ -52,6 +73,19 @@ proptest! {
         let recorded = replay(&folder).expect("replays");
         prop_assert_eq!(&recorded, &wanted);
         prop_assert!(migrations(&recorded, b, "20260103000000").is_empty(), "compiling again finds nothing");
+    }
+
+    #[test]
+    fn a_schedule_has_a_next_time_where_it_fires_and_no_other(text in schedule(), second in 0..4_000_000_000_i64) {
+        let schedule = cron::parse(&text).expect("a schedule");
+        let moment = DateTime::from_timestamp(second, 0).expect("a time");
+        let next = schedule.next_after(moment);
+        prop_assert_eq!(next.is_some(), schedule.fires(), "{}", text);
+        if let Some(next) = next {
+            prop_assert!(next > moment);
+            prop_assert_eq!(schedule.latest_until(next), Some(next));
+            prop_assert!(schedule.latest_until(next - TimeDelta::seconds(1)).is_none_or(|latest| latest <= moment), "{}", text);
+        }
     }
 
     #[test]

@@ -58,5 +58,6 @@ mod safety;
 mod server;
 mod settings;
 mod support;
+mod triggers;
 mod up;
 mod worker;

@@ -100,6 +100,7 @@ fn compiled(held: &Catalog, checked: &Checked, version: &str, delete: &[FlowId])
         last: None,
         delete: delete.to_vec(),
         without_queue: Default::default(),
+        triggers: Default::default(),
         files: checked.origins.iter().map(|(slug, origin)| (slug.clone(), origin.file.clone())).collect(),
     };
     compile(held, checked.catalog.clone(), &settings).unwrap().migrations

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flowsmith::bench::{BenchReport, BenchSettings, Delivery, Protocol, Scenario, ScenarioReport, Summary, Usage};
-use flowsmith::catalog::{Annotations, Flow, FlowId, FlowOptions, State, Step};
+use flowsmith::catalog::{Annotations, Flow, FlowId, FlowOptions, State, Step, TableName};
 use flowsmith::diff::{Alteration, Change, Class, Delta, FlowDelta, StepDelta};
 use flowsmith::drift::Drift;
 use flowsmith::engine::doctor::{CheckStatus, DoctorCheck};
 use flowsmith::ledger::{LedgerEntry, MigrationState, MigrationStatus, Status};
-use flowsmith::live::RunCounts;
+use flowsmith::live::{RunCounts, TriggerDifference};
 use flowsmith::plan::{Hazard, Plan, PlannedChange};
 use flowsmith::report::{Subject, bench_json, doctor_json, drift_json, plan_json, status_json};
 use serde_json::Value;
@@ -28,6 +28,7 @@ fn flow() -> Arc<Flow> {
         options: FlowOptions::DEFAULT,
         steps: vec![Step::single("load")],
         annotations: Annotations::default(),
+        triggers: Vec::new(),
     })
 }
 
@@ -107,6 +108,9 @@ fn plans_fit_their_schema() {
         Hazard::Drains(runs),
         Hazard::TunedUnderRuns(runs),
         Hazard::HistoryDeleted(runs),
+        Hazard::LocksTable(TableName::parse("public.orders").unwrap()),
+        Hazard::NoPgCron(vec!["nightly".to_owned()]),
+        Hazard::Strict(vec!["paid".to_owned()]),
     ];
     let planned = |change| PlannedChange { change, runs, hazards: hazards.clone() };
     let full = Plan { changes: changes().into_iter().map(planned).collect(), unmanaged: vec!["by_hand".to_owned()] };
@@ -120,6 +124,12 @@ fn drifts_fit_their_schema() {
         changes: changes(),
         unmanaged: vec!["by_hand".to_owned()],
         without_queue: BTreeSet::from(["order".to_owned()]),
+        triggers: vec![TriggerDifference {
+            flow: "order".to_owned(),
+            trigger: "nightly".to_owned(),
+            difference: "its job is disabled".to_owned(),
+            declared: true,
+        }],
         migrations: vec![(id("a"), MigrationState::Edited), (id("b"), MigrationState::Missing)],
     };
     assert_fits("drift.v1.json", &[drift_json(&full, &subject()), drift_json(&Drift::default(), &subject())]);

@@ -39,7 +39,7 @@ impl Engine {
     }
 
     pub(crate) fn shape(self) -> LiveShape {
-        LiveShape { conditions: self == Self::Ours, ledger: true }
+        LiveShape { conditions: self == Self::Ours, ledger: true, triggers: true }
     }
 }
 
@@ -62,6 +62,11 @@ async fn dump(database: &Database) -> String {
         union all select to_jsonb(d) - 'created_at' || '{\"t\": \"dep\"}' from pgflow.deps d
         union all select jsonb_build_object('t', 'queue', 'name', q.queue_name) from pgmq.meta q
         union all select to_jsonb(v) - 'updated_at' || '{\"t\": \"version\"}' from flowsmith.flow_versions v
+        union all select to_jsonb(r) - 'since' || '{\"t\": \"trigger\"}' from flowsmith.triggers r
+        union all select jsonb_build_object('t', 'function', 'name', p.proname, 'body', p.prosrc, 'config', p.proconfig, 'definer', p.prosecdef)
+          from pg_proc p where p.pronamespace = 'flowsmith_triggers'::regnamespace
+        union all select jsonb_build_object('t', 'on table', 'trigger', pg_get_triggerdef(g.oid))
+          from pg_trigger g where g.tgname like 'flowsmith:%'
         union all select jsonb_build_object('t', 'migration', 'version', m.version, 'name', m.name) from flowsmith.migrations m
         union all select jsonb_build_object('t', 'event', 'id', e.id, 'kind', e.kind, 'detail', e.detail) from flowsmith.events e
       ) rows (row), lateral (select row::text) as text (line)";
@@ -185,6 +190,7 @@ async fn bring(database: &Database, engine: Engine, from: &Catalog, to: &Catalog
         last: None,
         delete: Vec::new(),
         without_queue: Default::default(),
+        triggers: Default::default(),
         files: Default::default(),
     };
     let migrations = compile(from, to.clone(), &settings).unwrap().migrations;
@@ -248,6 +254,7 @@ async fn more_flows_than_the_lock_table_holds_come_in_several_migrations() {
             options: Default::default(),
             steps: vec![flowsmith::catalog::Step::single("only")],
             annotations: Default::default(),
+            triggers: Default::default(),
         })
         .collect();
     let settings = CompileSettings {
@@ -256,6 +263,7 @@ async fn more_flows_than_the_lock_table_holds_come_in_several_migrations() {
         last: None,
         delete: Vec::new(),
         without_queue: Default::default(),
+        triggers: Default::default(),
         files: Default::default(),
     };
     let migrations = compile(&Catalog::new(), catalog.clone(), &settings).unwrap().migrations;
@@ -282,6 +290,7 @@ async fn a_flow_of_ten_thousand_steps_arrives() {
         options: Default::default(),
         steps: steps.collect(),
         annotations: Default::default(),
+        triggers: Default::default(),
     };
     let catalog: Catalog = [flow].into_iter().collect();
     let database = ours().await;

@@ -32,20 +32,20 @@ impl Team {
         team
     }
 
-    fn name(&self, of: &str) -> String {
+    pub(crate) fn name(&self, of: &str) -> String {
         format!("{}_{of}", self.database.options().get_database().unwrap())
     }
 
     /// Somebody's login.
-    fn login(&self, role: Role) -> String {
+    pub(crate) fn login(&self, role: Role) -> String {
         format!("{}_login", self.prefix.name(role))
     }
 
-    async fn connect(&self, login: &str) -> PgConnection {
+    pub(crate) async fn connect(&self, login: &str) -> PgConnection {
         self.database.options().username(login).connect().await.unwrap()
     }
 
-    async fn session(&self, role: Role) -> PgConnection {
+    pub(crate) async fn session(&self, role: Role) -> PgConnection {
         self.connect(&self.login(role)).await
     }
 
@@ -61,7 +61,7 @@ pub(crate) fn prefix(database: &Database) -> RolePrefix {
 }
 
 /// Fails for lack of a right, and for nothing else.
-async fn refused(connection: &mut PgConnection, sql: &str) {
+pub(crate) async fn refused(connection: &mut PgConnection, sql: &str) {
     let error = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.expect_err(sql);
     let error = error.into_database_error().unwrap().downcast::<PgDatabaseError>();
     assert_eq!(error.code(), "42501", "{sql}: {}", error.message());

@@ -7,13 +7,11 @@ use jsonschema::Validator;
 use serde_json::Value;
 
 use super::schemas;
-use crate::check::cron;
-use crate::definition::{FlowFile, Item, StepDefinition, Trigger, TriggerSource, words};
+use crate::catalog::{FlowId, QueueKind, identifiers};
+use crate::check::{cron, expression};
+use crate::definition::{self, FlowFile, Item, StepDefinition, Trigger, TriggerSource, words};
 use crate::finding::FieldPath;
 use crate::finding::{Code, Finding, Findings};
-
-/// The longest identifier of PostgreSQL.
-const MAX_IDENTIFIER: usize = 63;
 
 pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
     let expected = Expected::of(flow);
@@ -25,9 +23,10 @@ pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
                 self::table(table, path("table"), findings);
                 events(on, &path("on"), findings);
             }
-            Some(TriggerSource::Queue(queue)) => self::queue(queue, path("queue"), findings),
+            Some(TriggerSource::Queue(queue)) => self::queue(flow, queue, path("queue"), findings),
             None => continue,
         }
+        expressions(trigger, &path, findings);
         misplaced(trigger, &path, findings);
         input(&expected, trigger, &path, findings);
     }
@@ -51,9 +50,7 @@ fn table(table: &str, path: FieldPath, findings: &mut Findings) {
     match identifiers(table).as_deref() {
         Some([_schema, _table]) => {}
         Some([only]) => {
-            let message = format!(
-                "the table `{only}` is named without its schema, so which one it is depends on the search path"
-            );
+            let message = format!("the table `{only}` is named without its schema, and taken for `public.{only}`");
             findings.push(
                 Finding::new(Code::UnqualifiedTable, path, message)
                     .label("schema missing")
@@ -68,35 +65,11 @@ fn table(table: &str, path: FieldPath, findings: &mut Findings) {
     }
 }
 
-/// The parts of a dotted name as PostgreSQL reads it; none where it would not.
-fn identifiers(name: &str) -> Option<Vec<String>> {
-    let mut parts = Vec::new();
-    let mut rest = name;
-    loop {
-        let (part, after) = if let Some(quoted) = rest.strip_prefix('"') {
-            let end = quoted.find('"')?;
-            (quoted[..end].to_owned(), &quoted[end + 1..])
-        } else {
-            let end = rest.find('.').unwrap_or(rest.len());
-            let part = &rest[..end];
-            let starts_well = part.starts_with(|first: char| first.is_alphabetic() || first == '_');
-            if !starts_well || !part.chars().all(|each| each.is_alphanumeric() || each == '_' || each == '$') {
-                return None;
-            }
-            (part.to_lowercase(), &rest[end..])
-        };
-        if part.is_empty() || part.len() > MAX_IDENTIFIER {
-            return None;
-        }
-        parts.push(part);
-        match after.strip_prefix('.') {
-            Some(next) => rest = next,
-            None => return after.is_empty().then_some(parts),
-        }
-    }
-}
-
 fn events(on: &[Item], path: &FieldPath, findings: &mut Findings) {
+    if on.is_empty() {
+        let finding = Finding::new(Code::NoEvents, path.clone(), "no change of the table starts a run");
+        findings.push(finding.label("empty").help("list some of `insert`, `update`, `delete`, or remove the trigger"));
+    }
     for (position, event) in on.iter().enumerate() {
         if let Some(first) = on[..position].iter().find(|first| first.text == event.text) {
             let finding = Finding::new(
@@ -114,18 +87,43 @@ fn events(on: &[Item], path: &FieldPath, findings: &mut Findings) {
     }
 }
 
-fn queue(queue: &str, path: FieldPath, findings: &mut Findings) {
-    let problem = match queue.split_once(':') {
-        Some(("pgq", name)) if !name.is_empty() && !name.contains(char::is_whitespace) => return,
-        Some(("pgq", _)) => "the queue's name is missing or has spaces in it".to_owned(),
-        Some((kind, _)) => format!("`{kind}` is not a kind of queue that can start runs"),
-        None => format!("`{queue}` does not say what kind of queue it is"),
+fn queue(flow: &FlowFile, queue: &str, path: FieldPath, findings: &mut Findings) {
+    let problem = match definition::queue(queue) {
+        Err(problem) => problem,
+        Ok((QueueKind::Pgmq, name)) if is_own(flow, name) => {
+            format!("`{name}` is the queue of the flow itself, whose messages are its tasks")
+        }
+        Ok(_) => return,
     };
     findings.push(
         Finding::new(Code::InvalidQueue, path, problem)
             .label("not a queue")
-            .help("write `pgq:` and the name of a PgQ queue, such as `pgq:order_imports`"),
+            .help("write `pgq:` or `pgmq:` and the name of a queue, such as `pgq:order_imports`"),
     );
+}
+
+/// Whether a pgmq queue is the one that holds the flow's tasks; pgmq lower-cases names.
+fn is_own(flow: &FlowFile, queue: &str) -> bool {
+    let id = flow.flow.clone().zip(flow.version).map(|(slug, version)| FlowId::new(slug, version));
+    id.is_some_and(|id| id.database_slug().eq_ignore_ascii_case(queue))
+}
+
+fn expressions(trigger: &Trigger, path: &dyn Fn(&str) -> FieldPath, findings: &mut Findings) {
+    let when = match &trigger.source {
+        Some(TriggerSource::Table { when, .. }) => when.as_deref(),
+        _ => None,
+    };
+    for (key, text) in [("when", when), ("input_sql", trigger.input_sql.as_deref())] {
+        // That a text is empty is a finding of its shape.
+        let Some(text) = text.filter(|text| !text.is_empty()) else { continue };
+        if let Err(error) = expression::check(text) {
+            let finding =
+                Finding::new(Code::InvalidExpression, path(key), format!("`{key}` is not one SQL expression: {error}"));
+            findings.push(
+                finding.label("not an expression").help("write what could stand in the parentheses of `select (…)`"),
+            );
+        }
+    }
 }
 
 /// Keys that say something about another kind of trigger.
@@ -208,21 +206,6 @@ fn input(expected: &Expected<'_>, trigger: &Trigger, path: &dyn Fn(&str) -> Fiel
         findings.push(finding.help("change the trigger's `input`, or the schema"));
         if findings.is_full() {
             return;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::identifiers;
-
-    #[test]
-    fn names_of_tables_are_read_as_postgresql_reads_them() {
-        let parts = |name| identifiers(name).map(|parts| parts.join("|"));
-        assert_eq!(parts("public.Orders").as_deref(), Some("public|orders"));
-        assert_eq!(parts("\"My Shop\".\"Orders\"").as_deref(), Some("My Shop|Orders"));
-        for wrong in ["", ".", "a.", "a b", "a..b", "1a", "\"a", "a\"b", "a; drop table b", "\"\".a"] {
-            assert_eq!(parts(wrong), None, "{wrong}");
         }
     }
 }

@@ -34,6 +34,29 @@ pub(crate) fn say(id: &str, took: Duration, output: &Output) {
     output.message(&format!("Applied {id} in {}", time(took)));
 }
 
+/// Of how many schedules a note gives the names.
+const NAMED: usize = 8;
+
+/// Says which schedules nothing in the database runs.
+fn note_unscheduled(unscheduled: &[(String, String)], has_pg_cron: bool, output: &Output) {
+    if unscheduled.is_empty() {
+        return;
+    }
+    let care = anstyle::AnsiColor::Cyan.on_default().bold();
+    let why = if has_pg_cron { "flowsmith may not use the pg_cron that is" } else { "there is no pg_cron" };
+    let mut note = format!(
+        "{care}note{care:#}: {why} in this database, so these schedules fire only while a worker runs with --schedule:"
+    );
+    for (flow, trigger) in unscheduled.iter().take(NAMED) {
+        note.push_str(&format!("\n        {flow}: {trigger}"));
+    }
+    if let more @ 1.. = unscheduled.len().saturating_sub(NAMED) {
+        note.push_str(&format!("\n        and {more} more"));
+    }
+    note.push_str("\n      or hand them to pg_cron: `create extension pg_cron`, then `flowsmith install`");
+    output.message(&note);
+}
+
 /// `37 ms`, `1.2 s`.
 pub(crate) fn time(took: Duration) -> String {
     if took < Duration::from_secs(1) {
@@ -62,6 +85,7 @@ pub(crate) async fn pending(
         ));
     }
     let subject = session.subject();
+    let has_pg_cron = session.detection.has_pg_cron;
     drop(session);
     let progress = |progress: Progress<'_>| match progress {
         Progress::Running(id) => output.detail(&format!("Applying {id}")),
@@ -69,6 +93,7 @@ pub(crate) async fn pending(
     };
     match apply(&place.target, shape, folder, settings, progress).await {
         Ok(applied) => {
+            note_unscheduled(&applied.unscheduled, has_pg_cron, output);
             if applied.drift.blocks_apply() {
                 output.report(&drift_text(&applied.drift, &subject));
             }

@@ -1,9 +1,6 @@
 //! `flowsmith check`
 
-use std::collections::BTreeMap;
-
 use flowsmith::check::{Checked, check_files};
-use flowsmith::definition::Trigger;
 use flowsmith::report::findings::{self, Report};
 
 use crate::cli::args::{CheckArgs, CheckFormat};
@@ -60,28 +57,6 @@ pub(crate) fn accept(checked: Checked, project: &Project, output: &Output) -> Re
     }
     output.message(text.trim_end());
     Ok(checked)
-}
-
-/// Of how many flows a note names the triggers.
-const NAMED_FLOWS: usize = 8;
-
-/// Says which triggers are declared, since nothing applies them yet.
-pub(crate) fn note_triggers(declared: &BTreeMap<String, Vec<Trigger>>, output: &Output) {
-    let count: usize = declared.values().map(Vec::len).sum();
-    if count == 0 {
-        return;
-    }
-    let care = anstyle::AnsiColor::Cyan.on_default().bold();
-    let mut note =
-        format!("{care}note{care:#}: this release checks triggers and does not apply them; {count} start no runs:");
-    for (slug, triggers) in declared.iter().take(NAMED_FLOWS) {
-        let names: Vec<&str> = triggers.iter().filter_map(|trigger| trigger.name.as_deref()).collect();
-        note.push_str(&format!("\n        {slug}: {}", names.join(", ")));
-    }
-    if let more @ 1.. = declared.len().saturating_sub(NAMED_FLOWS) {
-        note.push_str(&format!("\n        and those of {more} more"));
-    }
-    output.message(&note);
 }
 
 /// A folder that is not there is a mistake, not an empty project: everything recorded would be retired.

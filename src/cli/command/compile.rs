@@ -25,7 +25,6 @@ pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) 
     }
     let mut folder = Folder::read(&project.migrations)?;
     let checked = check::or_refuse(project, output)?;
-    check::note_triggers(&checked.declared_triggers, output);
     let compiled = if args.from_live {
         let place = Place::find(project, output)?;
         let mut session = place.open().await?;
@@ -33,15 +32,17 @@ pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) 
         let live = read_snapshot(&mut session.connection, shape).await?;
         let (changes, _) = changes(&live, checked.catalog.clone(), &BTreeSet::new(), &project.ignore);
         let changed: BTreeSet<String> = changes.changes.iter().map(Change::database_slug).collect();
+        let triggers: BTreeSet<String> = live.trigger_differences.iter().map(|d| d.flow.clone()).collect();
         let touched = |slug: &str, flow: &Flow| {
-            changed.contains(slug) || live.without_queue.contains(slug) && flow.state != State::Unmanaged
+            let lacks = live.without_queue.contains(slug) || triggers.contains(&flow.id.slug);
+            changed.contains(slug) || lacks && flow.state != State::Unmanaged
         };
         let held = live.catalog.iter().filter(|(slug, flow)| touched(slug, flow)).map(|(_, flow)| flow.clone());
         let held: Catalog = held.collect();
-        compiled(&held, changes.apply(&held), &checked, &folder, &live.without_queue, args)?
+        compiled(&held, changes.apply(&held), &checked, &folder, (&live.without_queue, &triggers), args)?
     } else {
         let recorded = replay(folder.migrations())?;
-        compiled(&recorded, checked.catalog.clone(), &checked, &folder, &BTreeSet::new(), args)?
+        compiled(&recorded, checked.catalog.clone(), &checked, &folder, (&BTreeSet::new(), &BTreeSet::new()), args)?
     };
     if compiled.changes.is_empty() {
         output.message("Nothing to compile: the migrations are up to date.");
@@ -56,19 +57,20 @@ pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) 
     Ok(Exit::Done)
 }
 
-/// Compiles against a catalog.
+/// Compiles against a catalog; `remade` are the flows that get a queue anew, and those that get triggers anew.
 fn compiled(
     recorded: &Catalog,
     desired: Catalog,
     checked: &Checked,
     folder: &Folder,
-    without_queue: &BTreeSet<String>,
+    remade: (&BTreeSet<String>, &BTreeSet<String>),
     args: &CompileArgs,
 ) -> Result<Compiled, Failure> {
     let settings = CompileSettings {
         name: args.name.clone(),
         delete: args.delete.clone(),
-        without_queue: without_queue.clone(),
+        without_queue: remade.0.clone(),
+        triggers: remade.1.clone(),
         files: files(checked),
         ..settings(folder, args.timestamp)
     };
@@ -86,6 +88,7 @@ pub(crate) fn settings(folder: &Folder, timestamp: Option<Version>) -> CompileSe
         last,
         delete: Vec::new(),
         without_queue: BTreeSet::new(),
+        triggers: BTreeSet::new(),
         files: BTreeMap::new(),
     }
 }

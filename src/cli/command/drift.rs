@@ -21,6 +21,7 @@ pub(crate) async fn run(args: &ReportArgs, project: &Project, output: &Output) -
     let live = read_snapshot(&mut session.connection, shape).await?;
     let folder = reading.finish().await??;
     let drift = drift(&folder, &live, &project.ignore)?;
+    session.note_unseen_triggers(output);
     let subject = session.subject();
     output.report(&match args.format {
         ReportFormat::Text => drift_text(&drift, &subject),

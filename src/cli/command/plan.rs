@@ -6,11 +6,11 @@ use flowsmith::diff::Change;
 use flowsmith::ledger::Status;
 use flowsmith::live::{read_snapshot, run_counts};
 use flowsmith::migration::{Folder, deletions};
-use flowsmith::plan::{changes, plan};
+use flowsmith::plan::{Abilities, changes, plan};
 use flowsmith::report::{plan_html, plan_json, plan_markdown, plan_text};
 
 use crate::cli::args::{PlanArgs, PlanFormat};
-use crate::cli::command::check::{self, note_triggers};
+use crate::cli::command::check;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::project::Project;
@@ -28,9 +28,11 @@ pub(crate) async fn run(args: &PlanArgs, project: &Project, output: &Output) -> 
     let pending: BTreeSet<&str> = status.pending().into_iter().collect();
     let deletions = deletions(folder.migrations().iter().filter(|m| pending.contains(m.id().as_str())))?;
     let (changes, unmanaged) = changes(&live, checked.catalog, &deletions, &project.ignore);
+    let abilities = Abilities { conditions: shape.conditions, pg_cron: session.detection.has_pg_cron };
     let slugs: Vec<String> = changes.changes.iter().map(Change::database_slug).collect();
     let runs = if slugs.is_empty() { BTreeMap::new() } else { run_counts(&mut session.connection, &slugs).await? };
-    let plan = plan(changes, unmanaged, &runs, shape.conditions);
+    let plan = plan(changes, unmanaged, &runs, abilities);
+    session.note_unseen_triggers(output);
     let subject = session.subject();
     output.report(&match args.format {
         PlanFormat::Text => plan_text(&plan, &subject),
@@ -38,7 +40,6 @@ pub(crate) async fn run(args: &PlanArgs, project: &Project, output: &Output) -> 
         PlanFormat::Markdown => plan_markdown(&plan, &subject),
         PlanFormat::Html => plan_html(&plan, &subject),
     });
-    note_triggers(&checked.declared_triggers, output);
     Ok(if plan.is_refused() {
         Exit::Refused
     } else if plan.is_empty() {

@@ -6,8 +6,9 @@ use std::fs;
 use flowsmith::apply::ApplySettings;
 use flowsmith::catalog::{Catalog, Flow, State};
 use flowsmith::check::Checked;
+use flowsmith::database::Failure as DatabaseFailure;
 use flowsmith::ledger::Status;
-use flowsmith::live::read_snapshot;
+use flowsmith::live::{ForeignJob, foreign_jobs, read_snapshot};
 use flowsmith::migration::{Folder, compile, replay};
 use flowsmith::pull::{PulledFile, adopt, flow_file};
 
@@ -32,6 +33,8 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
         ));
     }
     let live = read_snapshot(&mut session.connection, shape).await?;
+    let jobs = if shape.triggers { foreign_jobs(&mut session.connection).await } else { Ok(Vec::new()) };
+    session.note_unseen_triggers(output);
     drop(session);
     let status = Status::new(folder.migrations(), &live.ledger);
     if !args.files_only && !status.pending().is_empty() {
@@ -51,12 +54,30 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
     let wanted = wanted(&checked, &adopted);
     refuse_second_files(&checked, &wanted, project)?;
     write(wanted.iter().map(|(_, flow)| flow_file(flow)).collect(), args, project, output)?;
+    match jobs {
+        Ok(jobs) => note_jobs(&jobs, output),
+        Err(error) if error.failure() == DatabaseFailure::Permission => {
+            output.message("Jobs of pg_cron were not looked at: this role may not call flowsmith.held_jobs().");
+        }
+        Err(error) => return Err(error.into()),
+    }
     if !args.files_only {
         record(adopted, &place, project, output).await?;
     }
     // What the database holds is adopted whatever it is; what can never work is said all the same.
     check::or_refuse(project, output)?;
     Ok(Exit::Done)
+}
+
+/// Says which jobs are left: one that starts a flow can become a trigger, but whether its command does nothing else is for
+/// people to say.
+fn note_jobs(jobs: &[ForeignJob], output: &Output) {
+    for job in jobs {
+        output.message(&format!(
+            "Left alone: pg_cron's job {} (`{}`: {}). To have it here, declare a trigger with that `cron:` and take the job away with cron.unschedule.",
+            job.name, job.schedule, job.command.trim()
+        ));
+    }
 }
 
 /// Writes the baseline and applies it: every call in it finds what it would make, its self-check proves that, and the
@@ -79,7 +100,9 @@ fn wanted(checked: &Checked, live: &Catalog) -> Catalog {
     live.iter()
         .filter(|(slug, flow)| {
             let retired = flow.state == State::Retired;
-            let same = held.get(slug).is_some_and(|held| held.steps == flow.steps && held.options == flow.options);
+            let same = held.get(slug).is_some_and(|held| {
+                held.steps == flow.steps && held.options == flow.options && held.triggers == flow.triggers
+            });
             !retired && !same
         })
         .map(|(_, flow)| flow.clone())

@@ -52,7 +52,6 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
     let state = if changed { "In sync now" } else { "In sync" };
     step(output, state, &format!("the database holds what the flow files say ({flows})"));
     output.report(&format!("\nConnect: {connect}\n"));
-    check::note_triggers(&checked.declared_triggers, output);
     Ok(Exit::Done)
 }
 

@@ -96,7 +96,7 @@ async fn compare(
     output: &Output,
 ) -> Result<(), Failure> {
     // A worker's role may not read the ledger, and need not.
-    let shape = LiveShape { ledger: false, ..session.shape()? };
+    let shape = LiveShape { ledger: false, triggers: false, ..session.shape()? };
     let live = read_snapshot(&mut session.connection, shape).await?;
     let differences = mismatches(flows, &live);
     if !differences.is_empty() && !args.accept_drift {

@@ -22,7 +22,7 @@ granted as (
   select a.grantee, n.nspname as schema, a.privilege_type as privilege, format('schema %I', n.nspname) as object
   from pg_catalog.pg_namespace n
   cross join lateral aclexplode(n.nspacl) a
-  where n.nspname in ('pgflow', 'flowsmith', 'pgmq', 'realtime')
+  where n.nspname in ('pgflow', 'flowsmith', 'flowsmith_triggers', 'pgmq', 'realtime')
   union all
   select a.grantee, n.nspname, a.privilege_type, format('table %I.%I', n.nspname, c.relname)
   from pg_catalog.pg_class c

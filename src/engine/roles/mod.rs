@@ -119,7 +119,7 @@ pub fn functions() -> Vec<&'static str> {
 /// Whether an object is flowsmith's own, so that who may do what there is its business.
 fn is_ours(object: &str) -> bool {
     let name = object.split_once(' ').map_or(object, |(_, name)| name);
-    ["pgflow", "flowsmith"].contains(&name.split('.').next().unwrap_or(name))
+    ["pgflow", "flowsmith", "flowsmith_triggers"].contains(&name.split('.').next().unwrap_or(name))
 }
 
 /// Everything that `install --grants` runs after the install script. Safe to run again.

@@ -129,6 +129,7 @@ fn flow(count: usize, sources: impl Fn(usize) -> Vec<usize>) -> Flow {
         state: State::Current,
         options: FlowOptions::DEFAULT,
         steps: (0..count).map(step).collect(),
+        triggers: Vec::new(),
         annotations: Annotations::default(),
     }
 }

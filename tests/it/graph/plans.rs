@@ -6,7 +6,7 @@ use flowsmith::catalog::{Catalog, Ignore};
 use flowsmith::diff::Change;
 use flowsmith::graph::{Graph, Mark, dot, mermaid};
 use flowsmith::live::{Live, RunCounts};
-use flowsmith::plan::{Plan, PlannedChange, changes, plan};
+use flowsmith::plan::{Abilities, Plan, PlannedChange, changes, plan};
 use flowsmith::report::{Subject, plan_html, plan_text};
 
 use super::{assert_golden, catalog, picture};
@@ -60,7 +60,7 @@ fn planned() -> Plan {
     let (changes, unmanaged) = changes(&live, catalog(AFTER), &["gone".to_owned()].into(), &Ignore::default());
     let runs = RunCounts { started: 2, total: 31 };
     let runs = [("order".to_owned(), runs), ("tuned".to_owned(), runs)].into();
-    plan(changes, unmanaged, &runs, true)
+    plan(changes, unmanaged, &runs, Abilities { conditions: true, pg_cron: true })
 }
 
 #[test]

@@ -71,6 +71,7 @@ async fn refuse_pending(folder: &Folder, operator: &mut Operator) -> Result<(), 
     let shape = flowsmith::live::LiveShape {
         conditions: operator.engine.level.has_conditions(),
         ledger: operator.engine.has_ledger,
+        triggers: false,
     };
     let live = read_snapshot(&mut operator.connection, shape).await?;
     let status = Status::new(folder.migrations(), &live.ledger);

@@ -1,0 +1,175 @@
+-- ─── Bringing the one to the other ──────────────────────────────────────────────────────────────────────────────────
+
+-- Gives pg_cron the jobs of these flows (null = of all), and takes away those that are meant no more. The jobs are its
+-- owner's, whoever applies: pg_cron shows everyone their own jobs only.
+create or replace function flowsmith.sync_jobs(flows text[] default null) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  has_scheduler constant boolean := flowsmith.has_scheduler();
+  job record;
+begin
+  if has_scheduler then
+    for job in
+      select j.job_id from flowsmith.held_jobs() j
+      where j.job like 'flowsmith:%:%' and (flows is null or split_part(j.job, ':', 2) = any (flows))
+        and not exists (
+          select from flowsmith.triggers t
+          where t.kind = 'cron' and flowsmith.job_name(t.flow, t.name) = j.job and j.active
+            and t.definition #>> '{source,cron,schedule}' = j.schedule and flowsmith.job_command(t.flow, t.name) = j.command)
+    loop
+      execute 'select cron.unschedule($1)' using job.job_id;
+    end loop;
+    for job in
+      select t.flow, t.name, t.definition #>> '{source,cron,schedule}' as schedule
+      from flowsmith.triggers t
+      where t.kind = 'cron' and (flows is null or t.flow = any (flows))
+        and not exists (select from flowsmith.held_jobs() j where j.job = flowsmith.job_name(t.flow, t.name))
+      order by t.flow, t.name
+    loop
+      begin
+        execute 'select cron.schedule($1, $2, $3)'
+          using flowsmith.job_name(job.flow, job.name), job.schedule, flowsmith.job_command(job.flow, job.name);
+      exception when invalid_parameter_value or raise_exception or internal_error or feature_not_supported then
+        raise exception 'flowsmith: trigger % of flow %: pg_cron refuses the schedule %: %', job.name, job.flow, job.schedule, sqlerrm
+          using errcode = 'FL005', hint = format('`N seconds` and `$` need pg_cron 1.5 or later; this is %s.',
+            (select e.extversion from pg_catalog.pg_extension e where e.extname = 'pg_cron'));
+      end;
+    end loop;
+  end if;
+  update flowsmith.triggers t set scheduled = has_scheduler
+  where t.kind = 'cron' and (flows is null or t.flow = any (flows)) and t.scheduled <> has_scheduler;
+end
+$$;
+
+-- Raises where `when` or `input_sql` is not an expression of the right type in this database.
+create or replace function flowsmith.check_expression(flow text, name text, key text, expression text, type text, rows text) returns void
+language plpgsql set search_path = pg_catalog, pg_temp set standard_conforming_strings = on as $$
+begin
+  execute format(e'select (\n%s\n)::pg_catalog.%I from %s limit 0', expression, type, rows);
+exception when others then
+  raise exception 'flowsmith: trigger % of flow %: `%` does not work here: %', name, flow, key, sqlerrm
+    using errcode = 'FL005', detail = expression,
+      hint = 'It is an SQL expression; tables and functions outside of pg_catalog are named with their schema.';
+end
+$$;
+
+-- Makes a table trigger and its function.
+create or replace function flowsmith.create_table_trigger(flow text, name text, definition jsonb) returns void
+language plpgsql set search_path = pg_catalog, pg_temp set standard_conforming_strings = on as $$
+declare
+  options    constant jsonb := definition #> '{source,table}';
+  table_name constant text := options ->> 'table';
+  table_id   constant oid := flowsmith.table_oid(options ->> 'table');
+  called     constant text := flowsmith.trigger_name(flow, name);
+  function_owner name;
+  rows text;
+begin
+  if table_id is null then
+    raise exception 'flowsmith: trigger % of flow %: there is no table %', name, flow, table_name
+      using errcode = 'FL005', hint = 'Create the table, and apply again.';
+  end if;
+  rows := format(
+    '(select (null::%1$s).*) as new, (select (null::%1$s).*) as old, (select null::pg_catalog.text) as operation (tg_op)',
+    (select format('%I.%I', n.nspname, c.relname) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = table_id));
+  if options ? 'when' then
+    perform flowsmith.check_expression(flow, name, 'when', options ->> 'when', 'bool', rows);
+  end if;
+  if options -> 'input' ? 'sql' then
+    perform flowsmith.check_expression(flow, name, 'input_sql', options #>> '{input,sql}', 'jsonb', rows);
+  end if;
+  execute format(
+    'create function flowsmith_triggers.%I() returns trigger language plpgsql security definer
+       set search_path = pg_catalog, pg_temp set standard_conforming_strings = on as %L',
+    called, flowsmith.trigger_body(flow, name, definition));
+  execute format('revoke all on function flowsmith_triggers.%I() from public', called);
+  function_owner := (
+    select r.rolname
+    from pg_catalog.pg_namespace n
+    cross join lateral aclexplode(n.nspacl) a
+    join pg_catalog.pg_roles r on r.oid = a.grantee
+    where n.nspname = 'flowsmith_triggers' and a.privilege_type = 'CREATE' and a.grantee <> n.nspowner
+      -- To give something to a role takes more than membership from version 16 on.
+      and pg_has_role(r.oid, case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end)
+    order by r.rolname limit 1);
+  execute format('create trigger %I after %s on %s for each row execute function flowsmith_triggers.%I(%L, %L)',
+    called, (select string_agg(e.event, ' or ') from jsonb_array_elements_text(options -> 'on') as e (event)), table_name,
+    called, flow, name);
+  if function_owner is not null then
+    execute format('alter function flowsmith_triggers.%I() owner to %I', called, function_owner);
+  end if;
+exception
+  when wrong_object_type or invalid_table_definition or invalid_object_definition or feature_not_supported then
+    raise exception 'flowsmith: trigger % of flow %: % cannot have it: %', name, flow, table_name, sqlerrm
+      using errcode = 'FL005', hint = 'Name a table; views and the engine''s own tables have no such triggers.';
+  when insufficient_privilege then
+    raise exception 'flowsmith: trigger % of flow % on %: %', name, flow, table_name, sqlerrm
+      using errcode = 'insufficient_privilege',
+        hint = format('Let the owner of the table `grant trigger on %s to %I`, and have `flowsmith install --grants` run for this version.', table_name, current_user);
+end
+$$;
+
+-- Brings the triggers in force for these flows to those of their current versions, and looks whether they are. What is as meant is not touched.
+create or replace function flowsmith.sync_triggers(flows text[]) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  -- Functions whose table is gone have no trigger to be found by.
+  called text[] := array(
+    select flowsmith.trigger_name(r.flow, r.name) from flowsmith.triggers r
+    where r.flow = any (flows) and r.kind = 'table' and not exists (
+      select from flowsmith.meant_triggers(flows) m where m.flow = r.flow and m.name = r.name and m.kind = 'table'));
+  changed text[];
+  t record;
+  wrong text;
+  unscheduled text;
+begin
+  delete from flowsmith.triggers r
+  where r.flow = any (flows) and not exists (select from flowsmith.meant_triggers(flows) m where m.flow = r.flow and m.name = r.name);
+  insert into flowsmith.triggers as r (flow, name, kind, definition)
+  select m.flow, m.name, m.kind, m.definition from flowsmith.meant_triggers(flows) m
+  on conflict on constraint triggers_pkey do update
+    set kind = excluded.kind, definition = excluded.definition, scheduled = r.scheduled and excluded.kind = 'cron',
+        since = case when r.definition -> 'source' is distinct from excluded.definition -> 'source' then clock_timestamp() else r.since end
+    where r.definition <> excluded.definition;
+
+  changed := array(select flowsmith.job_name(d.flow, d.name) from flowsmith.trigger_differences(flows) d);
+  called := called || array(select flowsmith.trigger_name(d.flow, d.name) from flowsmith.trigger_differences(flows) d);
+  -- A trigger goes with its function, which is ours where the table may not be.
+  for t in
+    select p.proname
+    from pg_catalog.pg_proc p
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace and n.nspname = 'flowsmith_triggers'
+    where p.proname = any (called)
+      or p.oid in (select h.function_id from flowsmith.held_table_triggers() h where flowsmith.job_name(h.flow, h.name) = any (changed))
+    order by 1
+  loop
+    execute format('drop function flowsmith_triggers.%I() cascade', t.proname);
+  end loop;
+
+  for t in
+    select m.flow, m.name, m.definition from flowsmith.meant_triggers(flows) m
+    where m.kind = 'table' and not exists (
+      select from flowsmith.held_table_triggers() h where h.flow = m.flow and h.name = m.name)
+    order by m.flow, m.name
+  loop
+    perform flowsmith.create_table_trigger(t.flow, t.name, t.definition);
+  end loop;
+
+  for t in select m.flow, m.name, m.definition from flowsmith.meant_triggers(flows) m where m.definition #> '{source,queue}' ? 'input_sql' loop
+    perform flowsmith.check_expression(t.flow, t.name, 'input_sql', t.definition #>> '{source,queue,input_sql}', 'jsonb',
+      '(select null::bigint as id, null::timestamptz as time, null::text as type, null::jsonb as data) as event');
+  end loop;
+
+  perform flowsmith.sync_jobs(flows);
+
+  select string_agg(format('%s: trigger %s: %s', d.flow, d.name, d.difference), e'\n' order by d.flow, d.name) into wrong
+  from flowsmith.trigger_differences(flows) d;
+  if wrong is not null then
+    raise exception e'flowsmith: the database does not have the triggers that are meant:\n%', wrong using errcode = 'FL003';
+  end if;
+  select string_agg(format('%s of %s', r.name, r.flow), ', ' order by r.flow, r.name) into unscheduled
+  from flowsmith.triggers r where r.flow = any (flows) and r.kind = 'cron' and not r.scheduled;
+  if unscheduled is not null then
+    raise notice 'flowsmith: no pg_cron here that this role may use, so these schedules fire only while a worker runs with --schedule: %', unscheduled;
+  end if;
+end
+$$;

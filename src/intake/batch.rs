@@ -1,0 +1,135 @@
+//! A batch of events, whatever queue it is from: a run for each.
+
+use std::time::Duration;
+
+use minijinja::{Environment, UndefinedBehavior};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use super::{MOST_ATTEMPTS, QueueTrigger, retry_delay};
+use crate::database::DatabaseError;
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// How many events it had.
+    pub events: usize,
+    /// How many runs were started: fewer where events had been taken before.
+    pub started: usize,
+    /// The events of which no run could be started.
+    pub failed: Vec<FailedEvent>,
+}
+
+/// An event that started no run.
+#[derive(Debug)]
+pub struct FailedEvent {
+    /// Its number in its queue.
+    pub id: i64,
+    /// Why not.
+    pub error: DatabaseError,
+    /// When it is tried again; none where it is given up.
+    pub retry_after: Option<Duration>,
+}
+
+/// An event as its queue gives it.
+#[derive(Debug, Clone)]
+pub(super) struct Event {
+    pub(super) id: i64,
+    /// As PostgreSQL writes it.
+    pub(super) time: String,
+    pub(super) kind: Option<String>,
+    pub(super) data: Option<String>,
+    /// How often it was tried before.
+    pub(super) attempts: u32,
+}
+
+/// Starts a run for each event: all in one statement, or, where that fails, one by one. Within the transaction that is
+/// open, which the caller ends; what to do about those that failed is the caller's too.
+pub(super) async fn start_runs(
+    connection: &mut PgConnection,
+    trigger: &QueueTrigger,
+    batch_id: Option<i64>,
+    events: &[Event],
+) -> Result<Batch, DatabaseError> {
+    let mut batch = Batch { events: events.len(), ..Batch::default() };
+    if events.is_empty() {
+        return Ok(batch);
+    }
+    match attempt(connection, trigger, batch_id, events).await? {
+        Ok(started) => batch.started = started,
+        Err(_) => {
+            for event in events {
+                match attempt(connection, trigger, batch_id, std::slice::from_ref(event)).await? {
+                    Ok(started) => batch.started += started,
+                    Err(error) => batch.failed.push(failed(connection, trigger, batch_id, event, error).await?),
+                }
+            }
+        }
+    }
+    Ok(batch)
+}
+
+/// In a savepoint: how many runs were started, or why none was.
+async fn attempt(
+    connection: &mut PgConnection,
+    trigger: &QueueTrigger,
+    batch_id: Option<i64>,
+    events: &[Event],
+) -> Result<Result<usize, DatabaseError>, DatabaseError> {
+    let mut savepoint = connection.begin().await?;
+    let runs: Result<Vec<Option<String>>, _> = sqlx::query_scalar(AssertSqlSafe(statement(trigger)))
+        .persistent(false)
+        .bind(&trigger.flow)
+        .bind(&trigger.name)
+        .bind(batch_id)
+        .bind(events.iter().map(|event| event.id).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.time.clone()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.kind.clone()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.data.clone()).collect::<Vec<_>>())
+        .fetch_all(&mut *savepoint)
+        .await;
+    match runs {
+        Ok(runs) => {
+            savepoint.commit().await?;
+            Ok(Ok(runs.into_iter().flatten().count()))
+        }
+        Err(error @ sqlx::Error::Database(_)) => {
+            savepoint.rollback().await?;
+            Ok(Err(error.into()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn statement(trigger: &QueueTrigger) -> String {
+    let mut templates = Environment::new();
+    templates.set_undefined_behavior(UndefinedBehavior::Strict);
+    let input = trigger.input_sql.as_deref().unwrap_or("event.data");
+    templates
+        .render_str(include_str!("take.sql"), minijinja::context! { input })
+        .expect("the template reads the input only")
+}
+
+/// Says when the event comes again; records it where it has come often enough.
+async fn failed(
+    connection: &mut PgConnection,
+    trigger: &QueueTrigger,
+    batch_id: Option<i64>,
+    event: &Event,
+    error: DatabaseError,
+) -> Result<FailedEvent, DatabaseError> {
+    let failures = event.attempts + 1;
+    let retry_after = (failures < MOST_ATTEMPTS).then(|| retry_delay(failures));
+    if retry_after.is_none() {
+        sqlx::query(include_str!("give_up.sql"))
+            .persistent(false)
+            .bind(&trigger.flow)
+            .bind(&trigger.name)
+            .bind(event.id)
+            .bind(batch_id)
+            .bind(event.data.as_deref())
+            .bind(error.to_string())
+            .execute(connection)
+            .await?;
+    }
+    Ok(FailedEvent { id: event.id, error, retry_after })
+}

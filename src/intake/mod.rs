@@ -1,0 +1,108 @@
+//! Events of queues that start runs: a worker calls [`take`] again and again, and each event starts one run.
+//!
+//! A batch is taken, its runs are started and the batch is finished in one transaction, with a row for each event: whoever
+//! dies when, an event has started its run and is gone from the queue, or neither. An event of which no run can be started
+//! goes back to its queue, by the queue's own means, and comes again later; after [`MOST_ATTEMPTS`] it is given up and
+//! recorded in `flowsmith.events`. The others of its batch are not held up.
+//!
+//! ```text
+//! PgQ    register → next_batch → get_batch_events → take → event_retry → finish_batch
+//! pgmq   read → take → set_vt → archive
+//! ```
+//!
+//! `input_sql` runs with the rights of the session, which sees the schema `pg_catalog` alone.
+
+mod batch;
+mod pgmq;
+mod pgq;
+
+use std::time::Duration;
+
+use sqlx::{PgConnection, Row as _};
+
+pub use batch::{Batch, FailedEvent};
+
+use crate::catalog::QueueKind;
+use crate::database::{DatabaseError, Failure};
+
+/// How often an event is tried before it is given up.
+pub const MOST_ATTEMPTS: u32 = 10;
+
+/// The most messages of pgmq that are taken at once; the size of a batch of PgQ is its ticker's business.
+const MOST_MESSAGES: i32 = 100;
+
+/// A trigger that takes events of a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueTrigger {
+    /// The flow's slug.
+    pub flow: String,
+    /// The trigger's name.
+    pub name: String,
+    /// Whose queue.
+    pub kind: QueueKind,
+    /// The queue's name.
+    pub queue: String,
+    /// Expression on `event` for the run's input; none = the event's data.
+    pub input_sql: Option<String>,
+}
+
+impl QueueTrigger {
+    /// The consumer that it is in PgQ.
+    pub fn consumer(&self) -> String {
+        format!("flowsmith:{}:{}", self.flow, self.name)
+    }
+}
+
+/// The triggers in force that take events of queues.
+///
+/// # Errors
+/// Where the connection fails or the role may not see them.
+pub async fn queue_triggers(connection: &mut PgConnection) -> Result<Vec<QueueTrigger>, DatabaseError> {
+    let rows = sqlx::raw_sql(include_str!("triggers.sql")).fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            let kind = match row.try_get("kind")? {
+                "pgq" => QueueKind::Pgq,
+                "pgmq" => QueueKind::Pgmq,
+                other => return Err(DatabaseError::new(Failure::Sql, format!("`{other}` is not a kind of queue"))),
+            };
+            Ok(QueueTrigger {
+                flow: row.try_get("flow")?,
+                name: row.try_get("name")?,
+                kind,
+                queue: row.try_get("queue")?,
+                input_sql: row.try_get("input_sql")?,
+            })
+        })
+        .collect()
+}
+
+/// Takes one batch of a trigger's queue, in a transaction of its own. One that had events is worth another call at once.
+/// The first call for a queue of PgQ registers the consumer, which sees the events from then on.
+///
+/// # Errors
+/// Where the queue is not there, the role may not use it, or the connection fails; nothing is taken then.
+pub async fn take(connection: &mut PgConnection, trigger: &QueueTrigger) -> Result<Batch, DatabaseError> {
+    match trigger.kind {
+        QueueKind::Pgq => pgq::take(connection, trigger).await,
+        QueueKind::Pgmq => pgmq::take(connection, trigger).await,
+    }
+}
+
+/// Takes leave of PgQ for triggers that are no more, since PgQ keeps every event that a registered consumer has not seen;
+/// and forgets events that were taken long ago. To be called now and then.
+///
+/// # Errors
+/// Where the connection fails or a right is missing.
+pub async fn tidy(connection: &mut PgConnection) -> Result<(), DatabaseError> {
+    pgq::unregister(connection).await?;
+    sqlx::raw_sql(include_str!("prune.sql")).execute(connection).await?;
+    Ok(())
+}
+
+/// How long an event that has failed so often stays away: 5 s, doubled each time, an hour at most.
+fn retry_delay(failures: u32) -> Duration {
+    const LONGEST: Duration = Duration::from_secs(3600);
+    let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
+    Duration::from_secs(5).saturating_mul(doubled).min(LONGEST)
+}

@@ -1,0 +1,156 @@
+//! Schedules, with pg_cron and without.
+
+use std::time::{Duration, Instant};
+
+use flowsmith::engine::install::{InputStyle, install};
+use sqlx::{ConnectOptions, PgConnection};
+
+use super::{deploy, order, runs};
+use crate::command::{Project, ours};
+use crate::cron::server_with_cron;
+use crate::engine_definitions::{execute, text};
+
+const JOBS: &str = "(select string_agg(concat_ws(' | ', jobname, schedule, command, active), ', ' order by jobname) from cron.job where jobname like 'flowsmith:%')";
+
+const NIGHTLY: &str = "  - { name: nightly, cron: \"0 2 * * *\", input: { source: \"it's night\" } }";
+
+/// Waits for pg_cron to start a run with this input.
+async fn fired(c: &mut PgConnection, input: &str) {
+    // It runs once a minute, at the full one.
+    let end = Instant::now() + Duration::from_secs(90);
+    while !runs(c).await.contains(input) {
+        let said = text(
+            c,
+            "(select string_agg(concat_ws(' ', command, status, return_message), ', ') from cron.job_run_details)",
+        )
+        .await;
+        assert!(Instant::now() < end, "pg_cron has not run the job: {said:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn pg_cron_fires_schedules_and_drift_sees_its_jobs() {
+    let Some(server) = server_with_cron("triggers-cron").await else { return };
+    let options = server.connect_options("postgres");
+    let c = &mut options.connect().await.unwrap();
+    execute(c, "create extension pg_cron").await;
+    install(&options, InputStyle::Separate).await.unwrap();
+    let project = Project::new().with("DATABASE_URL", &server.url("postgres"));
+    order(&project, "", "  - { name: often, cron: \"* * * * *\", input: { source: \"it's often\" } }");
+    let said = deploy(&project);
+    assert!(!said.contains("pg_cron"), "{said}");
+    let often = "flowsmith:order:often | * * * * * | select flowsmith.fire_schedule('order', 'often') | t";
+    assert_eq!(text(c, JOBS).await.as_deref(), Some(often));
+    project.done(&["drift"]);
+    project.done(&["plan"]);
+    fired(c, "it's often").await;
+
+    // A new version with the same schedule keeps the job; another input does too.
+    let job = text(c, "(select jobid from cron.job where jobname like 'flowsmith:%')").await;
+    order(&project, "version: 2", "  - { name: often, cron: \"*  * * * *\", input: { source: \"version 2\" } }");
+    deploy(&project);
+    assert_eq!(text(c, "(select jobid from cron.job where jobname like 'flowsmith:%')").await, job);
+    execute(c, "do $$ begin execute (select command from cron.job where jobname like 'flowsmith:%'); end $$").await;
+    assert!(runs(c).await.contains("order_v2 {\"source\": \"version 2\"}"));
+
+    order(&project, "version: 2", NIGHTLY);
+    let plan = project.ends(2, &["plan"]);
+    assert!(plan.contains("trigger often removed") && plan.contains("trigger nightly added: cron 0 2 * * *"), "{plan}");
+    deploy(&project);
+    let nightly = "flowsmith:order:nightly | 0 2 * * * | select flowsmith.fire_schedule('order', 'nightly') | t";
+    assert_eq!(text(c, JOBS).await.as_deref(), Some(nightly));
+    for (sql, words) in [
+        ("select cron.unschedule('flowsmith:order:nightly')", "its job is gone from pg_cron"),
+        (
+            "select cron.alter_job(jobid, schedule => '0 3 * * *') from cron.job where jobname like 'flowsmith:%'",
+            "its job runs at 0 3 * * *",
+        ),
+        (
+            "select cron.alter_job(jobid, command => 'select 1') from cron.job where jobname like 'flowsmith:%'",
+            "its job runs select 1",
+        ),
+        (
+            "select cron.alter_job(jobid, active => false) from cron.job where jobname like 'flowsmith:%'",
+            "its job is disabled",
+        ),
+    ] {
+        execute(c, sql).await;
+        let drift = project.ends(3, &["drift"]);
+        assert!(drift.contains(&format!("order: trigger nightly: {words}")), "{drift}");
+        assert!(project.ends(3, &["apply"]).contains("FS914"));
+        project.done(&["compile", "--from-live"]);
+        project.done(&["apply", "--accept-drift"]);
+        project.done(&["drift"]);
+        assert_eq!(text(c, JOBS).await.as_deref(), Some(nightly));
+    }
+
+    // A job of ours that nobody declares, and one of somebody else's that starts flows.
+    execute(c, "select cron.schedule('flowsmith:order:more', '0 4 * * *', 'select 1')").await;
+    execute(c, "select cron.schedule('by hand', '0 5 * * *', $$select pgflow.start_flow('order', '{}')$$)").await;
+    let drift = project.ends(3, &["drift"]);
+    assert!(drift.contains("order: trigger more: pg_cron has a job flowsmith:order:more"), "{drift}");
+    assert!(!drift.contains("by hand"), "{drift}");
+    let other = Project::new().with("DATABASE_URL", &server.url("postgres"));
+    let pulled = other.done(&["pull", "--files-only"]).both();
+    assert!(
+        pulled.contains("Left alone: pg_cron's job by hand (`0 5 * * *`: select pgflow.start_flow('order', '{}'))"),
+        "{pulled}"
+    );
+    project.done(&["compile", "--from-live"]);
+    project.done(&["apply"]);
+    assert_eq!(text(c, JOBS).await.as_deref(), Some(nightly));
+
+    // What this pg_cron does not know is refused as a whole, with what to do.
+    let knows_seconds = "(select string_to_array(split_part(extversion, '-', 1), '.')::int[] >= array[1, 5] from pg_extension where extname = 'pg_cron')";
+    if text(c, knows_seconds).await.as_deref() == Some("false") {
+        order(&project, "version: 2", "  - { name: nightly, cron: \"30 seconds\" }");
+        let migration = project.compile();
+        let refused = project.ends(4, &["apply"]);
+        assert!(refused.contains("FS996") && refused.contains("need pg_cron 1.5 or later; this is 1.4"), "{refused}");
+        std::fs::remove_file(project.path("migrations").join(migration)).unwrap();
+        project.done(&["compile", "--rehash"]);
+    }
+
+    // Gone with its flow, and with pg_cron itself.
+    execute(c, "drop extension pg_cron").await;
+    let drift = project.ends(3, &["drift"]);
+    assert!(drift.contains("order: trigger nightly: its job is gone from pg_cron"), "{drift}");
+    order(&project, "version: 2", NIGHTLY);
+    project.done(&["compile", "--from-live"]);
+    assert!(project.done(&["apply", "--accept-drift"]).both().contains("there is no pg_cron in this database"));
+    project.done(&["drift"]);
+    execute(c, "create extension pg_cron").await;
+    project.done(&["drift"]);
+    project.done(&["install"]);
+    assert_eq!(text(c, JOBS).await.as_deref(), Some(nightly));
+    project.done(&["drift"]);
+    std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
+    deploy(&project);
+    assert_eq!(text(c, JOBS).await, None);
+}
+
+#[tokio::test]
+async fn schedules_without_pg_cron_are_applied_and_told() {
+    let database = ours().await;
+    let project = Project::on(&database);
+    order(&project, "", NIGHTLY);
+    project.compile();
+    let plan = project.ends(2, &["plan"]);
+    assert!(
+        plan.contains("no pg_cron in this database: nightly fires only while a worker runs with --schedule"),
+        "{plan}"
+    );
+    let said = project.done(&["apply"]).stderr;
+    assert!(said.contains("there is no pg_cron in this database") && said.contains("order: nightly"), "{said}");
+    project.done(&["drift"]);
+    let c = &mut database.connect().await;
+    let row =
+        "(select concat_ws(' ', flow, name, kind, scheduled, definition #> '{source,cron}') from flowsmith.triggers)";
+    assert_eq!(
+        text(c, row).await.as_deref(),
+        Some("order nightly cron f {\"input\": {\"source\": \"it's night\"}, \"schedule\": \"0 2 * * *\"}")
+    );
+    // Said once, when it comes.
+    assert!(!project.done(&["apply"]).stderr.contains("pg_cron"));
+}

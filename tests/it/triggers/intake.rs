@@ -1,0 +1,274 @@
+//! Events of queues start runs, each one, whoever dies when.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use flowsmith::engine::roles::Role;
+use flowsmith::intake::{Batch, MOST_ATTEMPTS, QueueTrigger, queue_triggers, take, tidy};
+use sqlx::{Connection, PgConnection};
+
+use super::{deploy, order, runs};
+use crate::command::{Project, ours};
+use crate::engine_definitions::{execute, text};
+use crate::roles::Team;
+use crate::support::{Database, has_extension, left_out, server};
+
+const TICK: [&str; 2] = ["select pgq.force_tick('imports')", "select pgq.ticker('imports')"];
+
+/// A flow that takes from the queue `imports`, with this input; none where the server has no PgQ.
+async fn consuming(kind: &str, input_sql: &str) -> Option<(Database, Project, PgConnection, QueueTrigger)> {
+    let database = ours().await;
+    let mut c = database.connect().await;
+    if kind == "pgq" {
+        if !has_extension(&mut c, "pgq").await {
+            return None;
+        }
+        execute(&mut c, "create extension pgq").await;
+    }
+    let project = Project::on(&database);
+    order(&project, "", &format!("  - {{ name: imported, queue: \"{kind}:imports\", input_sql: \"{input_sql}\" }}"));
+    deploy(&project);
+    project.done(&["drift"]);
+    let trigger = queue_triggers(&mut c).await.unwrap().remove(0);
+    Some((database, project, c, trigger))
+}
+
+async fn consuming_pgq(input_sql: &str) -> Option<(Database, Project, PgConnection, QueueTrigger)> {
+    let (database, project, mut c, trigger) = consuming("pgq", input_sql).await?;
+    execute(&mut c, "select pgq.create_queue('imports')").await;
+    // Registers.
+    assert_eq!(take(&mut c, &trigger).await.unwrap().events, 0);
+    Some((database, project, c, trigger))
+}
+
+/// Ticks, so that what was inserted becomes a batch, and takes it.
+async fn tick_and_take(c: &mut PgConnection, trigger: &QueueTrigger) -> Batch {
+    for sql in TICK {
+        execute(c, sql).await;
+    }
+    // What was there before may be a batch of its own, without events.
+    for _ in 0..10 {
+        let batch = take(c, trigger).await.unwrap();
+        if batch.events > 0 {
+            return batch;
+        }
+    }
+    Batch::default()
+}
+
+/// As many runs as this, each of one event.
+async fn assert_each_started_once(c: &mut PgConnection, events: usize) {
+    let counts = "(select concat_ws(' ', (select count(*) from pgflow.runs), count(*), count(distinct run_id)) from flowsmith.taken)";
+    assert_eq!(text(c, counts).await.unwrap(), format!("{events} {events} {events}"));
+}
+
+/// A pgqd that ends with the test.
+struct Ticker(Child);
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        let _ = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
+#[tokio::test]
+async fn pgqd_ticks_and_every_event_starts_one_run() {
+    let input = "jsonb_build_array(event.type, event.data, event.id > 0, event.time <= now())";
+    let Some((database, _project, mut c, trigger)) = consuming_pgq(input).await else { return };
+    if Command::new("pgqd").arg("-V").stdout(Stdio::null()).status().is_err() {
+        return left_out("there is no pgqd on this machine");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("pgqd.ini");
+    let socket = server().connect_options("postgres").get_socket().unwrap().display().to_string();
+    let name = database.options().get_database().unwrap().to_owned();
+    let port = server().connect_options("postgres").get_port();
+    std::fs::write(
+        &config,
+        format!("[pgqd]\nbase_connstr = host={socket} port={port} user=postgres\ninitial_database = {name}\ndatabase_list = {name}\nlogfile = {0}/log\npidfile = {0}/pid\nticker_period = 0.1\ncheck_period = 1\n", folder.path().display()),
+    )
+    .unwrap();
+    let _pgqd = Ticker(Command::new("pgqd").arg(&config).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    execute(&mut c, "select pgq.set_queue_config('imports', 'ticker_max_lag', '0.1 seconds')").await;
+    for event in ["'order', '{\"id\": 1}'", "'order', 'no json'", "'other', null"] {
+        execute(&mut c, &format!("select pgq.insert_event('imports', {event})")).await;
+    }
+    let end = Instant::now() + Duration::from_secs(60);
+    let mut started = 0;
+    while started < 3 && Instant::now() < end {
+        started += take(&mut c, &trigger).await.unwrap().started;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(
+        runs(&mut c).await,
+        "order [\"order\", \"no json\", true, true]\norder [\"order\", {\"id\": 1}, true, true]\norder [\"other\", null, true, true]"
+    );
+    assert_each_started_once(&mut c, 3).await;
+}
+
+#[tokio::test]
+async fn an_event_starts_one_run_though_workers_die_and_batches_come_again() {
+    let Some((database, _project, mut c, trigger)) = consuming_pgq("event.data").await else { return };
+    execute(&mut c, "select pgq.insert_event('imports', 'n', n::text) from generate_series(1, 20) n").await;
+    for sql in TICK {
+        execute(&mut c, sql).await;
+    }
+    // One takes the batch and dies before its transaction ends; one that asks meanwhile gets nothing.
+    let mut dying = database.connect().await;
+    let mut transaction = dying.begin().await.unwrap();
+    let pid = text(&mut transaction, "pg_backend_pid()").await.unwrap();
+    let first = take(&mut transaction, &trigger).await.unwrap();
+    assert_eq!((first.events, first.started), (20, 20));
+    assert_eq!(take(&mut c, &trigger).await.unwrap().events, 0);
+    execute(&mut c, &format!("select pg_terminate_backend({pid})")).await;
+    let end = Instant::now() + Duration::from_secs(20);
+    while take(&mut c, &trigger).await.unwrap().events == 0 {
+        assert!(Instant::now() < end, "the batch is still held");
+    }
+    assert_each_started_once(&mut c, 20).await;
+
+    // Somebody puts the consumer back to the beginning.
+    let again = format!(
+        "select pgq.unregister_consumer('imports', '{0}'); select pgq.register_consumer_at('imports', '{0}', (select min(tick_id) from pgq.tick))",
+        trigger.consumer()
+    );
+    execute(&mut c, &again).await;
+    let batch = tick_and_take(&mut c, &trigger).await;
+    assert_eq!((batch.events, batch.started, batch.failed.len()), (20, 0, 0));
+    assert_each_started_once(&mut c, 20).await;
+}
+
+/// Several workers at one queue, until it is empty.
+async fn drained_by_four(database: &Database, trigger: &QueueTrigger, events: usize) -> usize {
+    let end = Instant::now() + Duration::from_secs(60);
+    let worker = async || {
+        let mut c = database.connect().await;
+        let mut started = 0;
+        while text(&mut c, "(select count(*) from flowsmith.taken)").await.unwrap() != events.to_string() {
+            assert!(Instant::now() < end, "not drained");
+            if trigger.kind == flowsmith::catalog::QueueKind::Pgq {
+                for sql in TICK {
+                    execute(&mut c, sql).await;
+                }
+            }
+            let batch = take(&mut c, trigger).await.unwrap();
+            assert!(batch.failed.is_empty(), "{batch:?}");
+            started += batch.started;
+        }
+        started
+    };
+    let (a, b, c, d) = tokio::join!(worker(), worker(), worker(), worker());
+    a + b + c + d
+}
+
+#[tokio::test]
+async fn many_workers_start_each_event_once() {
+    const EVENTS: usize = 300;
+    if let Some((database, _project, mut c, trigger)) = consuming_pgq("event.data").await {
+        execute(
+            &mut c,
+            &format!("select pgq.insert_event('imports', 'n', n::text) from generate_series(1, {EVENTS}) n"),
+        )
+        .await;
+        assert_eq!(drained_by_four(&database, &trigger, EVENTS).await, EVENTS);
+        assert_each_started_once(&mut c, EVENTS).await;
+    }
+    let (database, _project, mut c, trigger) = consuming("pgmq", "event.data").await.unwrap();
+    execute(&mut c, &format!("select pgmq.create('imports'); select pgmq.send('imports', to_jsonb(n)) from generate_series(1, {EVENTS}) n")).await;
+    assert_eq!(drained_by_four(&database, &trigger, EVENTS).await, EVENTS);
+    assert_each_started_once(&mut c, EVENTS).await;
+    let left = "(select concat_ws(' ', (select count(*) from pgmq.q_imports), (select count(*) from pgmq.a_imports)))";
+    assert_eq!(text(&mut c, left).await.unwrap(), format!("0 {EVENTS}"));
+}
+
+const PICKY: &str = "to_jsonb(1 / (event.data -> 'n')::int)";
+const GIVEN_UP: &str = "(select string_agg(concat_ws(' ', detail ->> 'flow', detail ->> 'trigger', detail ->> 'data', detail ->> 'error'), ', ') from flowsmith.events where kind = 'trigger-failed')";
+
+#[tokio::test]
+async fn an_event_of_pgq_that_starts_no_run_comes_again_and_is_given_up_in_the_end() {
+    let Some((_database, _project, mut c, trigger)) = consuming_pgq(PICKY).await else { return };
+    execute(
+        &mut c,
+        "select pgq.insert_event('imports', 'n', jsonb_build_object('n', n)::text) from generate_series(-1, 1) n",
+    )
+    .await;
+    for attempt in 1..=MOST_ATTEMPTS {
+        let batch = tick_and_take(&mut c, &trigger).await;
+        assert_eq!((batch.events, batch.started), if attempt == 1 { (3, 2) } else { (1, 0) }, "{attempt}");
+        let [failed] = batch.failed.as_slice() else { panic!("{batch:?}") };
+        assert!(failed.error.to_string().contains("division by zero"), "{}", failed.error);
+        assert_eq!(failed.retry_after.is_none(), attempt == MOST_ATTEMPTS, "{attempt}");
+        execute(
+            &mut c,
+            "update pgq.retry_queue set ev_retry_after = now() - interval '1 second'; select pgq.maint_retry_events()",
+        )
+        .await;
+    }
+    assert_eq!(tick_and_take(&mut c, &trigger).await.events, 0);
+    assert_eq!(text(&mut c, GIVEN_UP).await.unwrap(), "order imported {\"n\": 0} division by zero [SQLSTATE 22012]");
+    assert_eq!(text(&mut c, "(select count(*) from pgflow.runs)").await.unwrap(), "2");
+}
+
+#[tokio::test]
+async fn a_message_of_pgmq_that_starts_no_run_comes_again_and_is_given_up_in_the_end() {
+    let (_database, _project, mut c, trigger) = consuming("pgmq", PICKY).await.unwrap();
+    execute(&mut c, "select pgmq.create('imports'); select pgmq.send('imports', jsonb_build_object('n', n)) from generate_series(-1, 1) n").await;
+    for attempt in 1..=MOST_ATTEMPTS {
+        let batch = take(&mut c, &trigger).await.unwrap();
+        assert_eq!((batch.events, batch.started), if attempt == 1 { (3, 2) } else { (1, 0) }, "{attempt}");
+        let [failed] = batch.failed.as_slice() else { panic!("{batch:?}") };
+        assert_eq!(failed.retry_after.is_none(), attempt == MOST_ATTEMPTS, "{attempt}");
+        assert_eq!(take(&mut c, &trigger).await.unwrap().events, 0, "it stays away for a while");
+        execute(&mut c, "update pgmq.q_imports set vt = now() - interval '1 second'").await;
+    }
+    assert_eq!(take(&mut c, &trigger).await.unwrap().events, 0);
+    assert_eq!(text(&mut c, GIVEN_UP).await.unwrap(), "order imported {\"n\": 0} division by zero [SQLSTATE 22012]");
+    assert_eq!(text(&mut c, "(select count(*) from pgflow.runs)").await.unwrap(), "2");
+}
+
+#[tokio::test]
+async fn a_consumer_leaves_with_its_trigger() {
+    let Some((_database, project, mut c, trigger)) = consuming_pgq("event.data").await else { return };
+    execute(&mut c, "select pgq.register_consumer('imports', 'somebody else')").await;
+    let consumers = "(select string_agg(consumer_name, ', ' order by consumer_name) from pgq.get_consumer_info())";
+    tidy(&mut c).await.unwrap();
+    assert_eq!(text(&mut c, consumers).await.unwrap(), "flowsmith:order:imported, somebody else");
+    std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
+    deploy(&project);
+    assert!(take(&mut c, &trigger).await.is_ok_and(|batch| batch.events == 0));
+    tidy(&mut c).await.unwrap();
+    assert_eq!(text(&mut c, consumers).await.unwrap(), "somebody else");
+}
+
+#[tokio::test]
+async fn a_queue_that_is_not_there_is_an_error_that_says_so() {
+    let (_database, _project, mut c, trigger) = consuming("pgmq", "event.data").await.unwrap();
+    let error = take(&mut c, &trigger).await.unwrap_err();
+    assert!(error.to_string().contains("q_imports"), "{error}");
+    let pgq = QueueTrigger { kind: flowsmith::catalog::QueueKind::Pgq, ..trigger };
+    let error = take(&mut c, &pgq).await.unwrap_err();
+    assert!(error.to_string().contains("pgq") && error.help().contains("create extension pgq"), "{error}");
+    tidy(&mut c).await.unwrap();
+    if has_extension(&mut c, "pgq").await {
+        execute(&mut c, "create extension pgq").await;
+        let error = take(&mut c, &pgq).await.unwrap_err();
+        assert!(error.to_string().to_lowercase().contains("queue"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_worker_has_the_rights_that_queues_need() {
+    let team = Team::new().await;
+    let mut c = team.database.connect().await;
+    let project = team.project();
+    order(&project, "", "  - { name: imported, queue: \"pgmq:imports\" }");
+    deploy(&project);
+    let role = team.prefix.name(Role::Worker);
+    execute(&mut c, r#"select pgmq.create('imports'); select pgmq.send('imports', '{"a": 1}')"#).await;
+    execute(&mut c, &format!("grant select, insert, update, delete on pgmq.q_imports, pgmq.a_imports to {role}")).await;
+    let mut worker = team.session(Role::Worker).await;
+    let trigger = queue_triggers(&mut worker).await.unwrap().remove(0);
+    assert_eq!(take(&mut worker, &trigger).await.unwrap().started, 1);
+    tidy(&mut worker).await.unwrap();
+    assert_eq!(runs(&mut c).await, "order {\"a\": 1}");
+}

@@ -1,0 +1,276 @@
+//! Triggers on tables.
+
+use sqlx::{AssertSqlSafe, Executor};
+
+use super::{PAID, deploy, order, runs, with_orders};
+use crate::command::Project;
+use crate::engine_definitions::{execute, text};
+
+#[tokio::test]
+async fn changes_that_meet_the_condition_start_runs_of_the_current_version() {
+    let (_database, project, mut c) = with_orders().await;
+    order(&project, "", PAID);
+    deploy(&project);
+    execute(&mut c, "insert into public.orders (id, plan) values (1, 'basic'), (2, 'premium')").await;
+    execute(&mut c, "insert into public.orders (id, plan, status) values (3, 'basic', 'paid')").await;
+    assert_eq!(runs(&mut c).await, "order {\"plan\": \"basic\", \"order_id\": 3}");
+    execute(&mut c, "update public.orders set status = 'paid' where id = 1; update public.orders set plan = 'x'").await;
+    assert_eq!(text(&mut c, "(select count(*) from pgflow.runs)").await.unwrap(), "2");
+
+    // A new version needs no other function: it is the flow that is started, by its name.
+    let function = "(select string_agg(p.oid::text, ' ') from pg_proc p where p.pronamespace = 'flowsmith_triggers'::regnamespace)";
+    let before = text(&mut c, function).await.unwrap();
+    order(&project, "version: 2", PAID);
+    deploy(&project);
+    assert_eq!(text(&mut c, function).await.unwrap(), before);
+    execute(&mut c, "update public.orders set status = 'paid' where id = 2").await;
+    assert!(runs(&mut c).await.ends_with("order_v2 {\"plan\": \"x\", \"order_id\": 2}"));
+
+    // Retired: nothing is left of it.
+    std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
+    deploy(&project);
+    assert_eq!(text(&mut c, function).await, None);
+    assert_eq!(text(&mut c, "(select count(*) from flowsmith.triggers)").await.unwrap(), "0");
+    execute(&mut c, "insert into public.orders (id, status) values (4, 'paid')").await;
+    assert_eq!(text(&mut c, "(select count(*) from pgflow.runs)").await.unwrap(), "3");
+    project.done(&["drift"]);
+}
+
+#[tokio::test]
+async fn every_kind_of_change_can_be_listened_to() {
+    let (_database, project, mut c) = with_orders().await;
+    let triggers = "  - { name: any, table: orders, on: [delete, insert, update], input_sql: \"jsonb_build_array(tg_op, old.id, new.id)\" }
+  - { name: fixed, table: public.orders, on: [delete], input: [1, \"it's\"] }";
+    order(&project, "", triggers);
+    let said = deploy(&project);
+    assert!(!said.contains("pg_cron"), "{said}");
+    execute(&mut c, "insert into orders (id) values (1); update orders set id = 2; delete from orders").await;
+    assert_eq!(
+        runs(&mut c).await,
+        "order [\"DELETE\", 2, null]\norder [\"INSERT\", null, 1]\norder [\"UPDATE\", 1, 2]\norder [1, \"it's\"]"
+    );
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_be_started_breaks_a_statement_only_where_strict() {
+    let (_database, project, mut c) = with_orders().await;
+    let trigger = |strict: bool| {
+        format!(
+            "  - {{ name: broken, table: public.orders, input_sql: \"to_jsonb(1 / (new.id - 1))\", strict: {strict} }}"
+        )
+    };
+    order(&project, "", &trigger(false));
+    deploy(&project);
+    execute(&mut c, "insert into public.orders (id) values (1), (2)").await;
+    assert_eq!(runs(&mut c).await, "order 1");
+    assert_eq!(text(&mut c, "(select count(*) from public.orders)").await.unwrap(), "2");
+    let recorded = "(select string_agg(detail::text, ' ') from flowsmith.events where kind = 'trigger-failed')";
+    assert_eq!(
+        text(&mut c, recorded).await.unwrap(),
+        "{\"flow\": \"order\", \"error\": \"division by zero\", \"table\": \"public.orders\", \"trigger\": \"broken\", \"sqlstate\": \"22012\"}"
+    );
+    // Where flowsmith itself is gone, too.
+    execute(&mut c, "drop schema flowsmith cascade; insert into public.orders (id) values (3)").await;
+
+    let (_database, project, mut c) = with_orders().await;
+    order(&project, "", &trigger(true));
+    project.compile();
+    let plan = project.ends(2, &["plan"]);
+    assert!(plan.contains("strict: where broken cannot start a run, the change of the table fails"), "{plan}");
+    assert!(plan.contains("who writes to public.orders waits"), "{plan}");
+    project.done(&["apply"]);
+    let error = c.execute("insert into public.orders (id) values (1)").await.unwrap_err();
+    assert!(error.to_string().contains("division by zero"), "{error}");
+    execute(&mut c, "insert into public.orders (id) values (2)").await;
+    assert_eq!(runs(&mut c).await, "order 1");
+}
+
+#[tokio::test]
+async fn what_does_not_work_in_this_database_is_refused_as_a_whole() {
+    let (_database, project, mut c) = with_orders().await;
+    execute(&mut c, "create view public.open_orders as select * from public.orders").await;
+    let wrong = [
+        ("{ name: t, table: public.nowhere }", "there is no table public.nowhere"),
+        ("{ name: t, table: public.open_orders }", "public.open_orders cannot have it"),
+        (
+            "{ name: t, table: public.orders, when: new.state = 1 }",
+            "`when` does not work here: column new.state does not exist",
+        ),
+        (
+            "{ name: t, table: public.orders, when: new.plan < 1 }",
+            "`when` does not work here: operator does not exist: text < integer",
+        ),
+        ("{ name: t, table: public.orders, when: \"new.id = = 1\" }", "`when` does not work here: syntax error"),
+        ("{ name: t, table: public.orders, input_sql: new.id }", "`input_sql` does not work here: cannot cast"),
+        (
+            "{ name: t, table: public.orders, input_sql: shop.load(new.id) }",
+            "`input_sql` does not work here: schema \"shop\" does not exist",
+        ),
+        (
+            "{ name: t, queue: \"pgmq:q\", input_sql: event.payload }",
+            "`input_sql` does not work here: column event.payload does not exist",
+        ),
+    ];
+    for (trigger, words) in wrong {
+        order(&project, "", &format!("  - {trigger}"));
+        project.compile();
+        let said = project.ends(4, &["apply"]);
+        assert!(said.contains("FS996") && said.contains(words), "{words}: {said}");
+        assert_eq!(text(&mut c, "(select count(*) from pgflow.flows)").await.unwrap(), "0");
+        std::fs::remove_dir_all(project.path("migrations")).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn hostile_names_and_texts_stay_what_they_are() {
+    let (_database, project, mut c) = with_orders().await;
+    let table = r#""it's; $$ x"."Table %s \ $body$""#;
+    execute(
+        &mut c,
+        &format!(
+            r#"create schema "it's; $$ x"; create table {table} ("od'd;)" text);
+               create table public.sentinel as select 1 as alive"#
+        ),
+    )
+    .await;
+    let hostile = r"'; drop table public.sentinel; -- $body$ $$ \ %s";
+    let flow = serde_json::json!({
+        "flow": "a".repeat(47),
+        "steps": { "load": {} },
+        "triggers": [{
+            "name": "b".repeat(47),
+            "table": table,
+            "when": format!(r#"new."od'd;)" = '{}' -- the rest )"#, hostile.replace('\'', "''")),
+            "input_sql": r#"/* ( */ jsonb_build_object('text', new."od'd;)")"#,
+        }, { "name": "c".repeat(47), "table": table, "input": { "text": hostile } }],
+    });
+    project.write("flows/hostile.yaml", &flow.to_string());
+    deploy(&project);
+    project.done(&["drift"]);
+    let insert = format!("insert into {table} values ($1)");
+    sqlx::query(AssertSqlSafe(insert)).bind(hostile).execute(&mut c).await.unwrap();
+    let both =
+        format!("(select count(*) from pgflow.runs r where r.input ->> 'text' = '{}')", hostile.replace('\'', "''"));
+    assert_eq!(text(&mut c, &both).await.unwrap(), "2");
+    assert_eq!(text(&mut c, "(select alive from public.sentinel)").await.unwrap(), "1");
+    // Longer than PostgreSQL's names, and still each its own.
+    let names = "(select string_agg(length(tgname)::text, ' ') from pg_trigger where tgname like 'flowsmith:%')";
+    assert_eq!(text(&mut c, names).await.unwrap(), "63 63");
+}
+
+#[tokio::test]
+async fn drift_of_table_triggers_is_seen_and_undone() {
+    let function = "flowsmith_triggers.\"flowsmith:order:paid\"";
+    let body = "returns trigger language plpgsql security definer
+        set search_path = pg_catalog, pg_temp set standard_conforming_strings = on as 'begin return null; end'";
+    let kinds = [
+        (
+            "drop trigger \"flowsmith:order:paid\" on public.orders".to_owned(),
+            "its trigger on public.orders is gone",
+        ),
+        ("alter table public.orders disable trigger all".to_owned(), "its trigger on public.orders is disabled"),
+        (format!("drop function {function}() cascade"), "its trigger on public.orders is gone"),
+        (format!("create or replace function {function}() {body}"), "its function was changed by hand"),
+        (format!("alter function {function}() security invoker"), "its function was changed by hand"),
+        (format!("alter function {function}() reset search_path"), "its function was changed by hand"),
+        (
+            format!("create or replace trigger \"flowsmith:order:paid\" after delete on public.orders for each row execute function {function}('order', 'paid')"),
+            "its trigger on public.orders was made anew by hand",
+        ),
+        ("delete from flowsmith.triggers".to_owned(), "is not in force"),
+        (
+            "update flowsmith.triggers set definition = jsonb_set(definition, '{source,table,strict}', 'true')".to_owned(),
+            "another definition is in force",
+        ),
+        (
+            "alter table public.orders rename to old_orders; create table public.orders (like public.old_orders including all)".to_owned(),
+            "its trigger on public.orders is gone",
+        ),
+    ];
+    for (sql, words) in kinds {
+        let (_database, project, mut c) = with_orders().await;
+        order(&project, "", PAID);
+        deploy(&project);
+        execute(&mut c, &sql).await;
+        let said = project.ends(3, &["drift"]);
+        assert!(said.contains(&format!("order: trigger paid: {words}")), "{sql}: {said}");
+        assert!(project.ends(3, &["drift", "--format", "json"]).contains("\"trigger\": \"paid\""));
+        assert!(project.ends(3, &["drift", "--format", "markdown"]).contains(words));
+        assert!(project.ends(3, &["apply"]).contains("FS914"));
+        let compiled = project.done(&["compile", "--from-live"]);
+        assert!(compiled.stdout.contains("triggers made anew"), "{compiled}");
+        project.done(&["apply", "--accept-drift"]);
+        project.done(&["drift"]);
+        execute(&mut c, "insert into public.orders (id, status) values (1, 'paid')").await;
+        assert_eq!(text(&mut c, "(select count(*) from pgflow.runs)").await.unwrap(), "1", "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_trigger_of_ours_that_nobody_declares_is_seen_and_stands_in_no_ones_way() {
+    let (_database, project, mut c) = with_orders().await;
+    order(&project, "", PAID);
+    deploy(&project);
+    execute(
+        &mut c,
+        "create trigger second after delete on public.orders
+         for each row execute function flowsmith_triggers.\"flowsmith:order:paid\"('order', 'more')",
+    )
+    .await;
+    let said = project.ends(3, &["drift"]);
+    assert!(said.contains("order: trigger more: public.orders has a trigger second"), "{said}");
+    project.flow("another", "", "  a: {}");
+    deploy(&project);
+    project.done(&["compile", "--from-live"]);
+    project.done(&["apply"]);
+    project.done(&["drift"]);
+}
+
+#[tokio::test]
+async fn a_pull_brings_recorded_triggers_into_the_files() {
+    let (database, project, mut c) = with_orders().await;
+    let others = "  - { name: nightly, cron: \"@daily\", description: \"at night: #1\", input: { a: [1.5, null] } }
+  - { name: mails, queue: \"pgmq:mails\", input_sql: \"event.data -> 'x'\" }
+  - { name: gone, table: public.orders, on: [delete, update], strict: true }";
+    order(&project, "", &format!("{PAID}\n{others}"));
+    deploy(&project);
+    let other = Project::on(&database);
+    std::fs::create_dir(other.path("migrations")).unwrap();
+    for name in project.migrations().into_iter().chain(["flowsmith.sum".to_owned()]) {
+        std::fs::copy(project.path("migrations").join(&name), other.path("migrations").join(&name)).unwrap();
+    }
+    other.done(&["pull"]);
+    other.done(&["compile", "--check"]);
+    other.done(&["plan"]);
+    other.done(&["drift"]);
+    assert!(other.read("flows/order.yaml").contains("queue: \"pgmq:mails\""));
+    assert_eq!(text(&mut c, "(select count(*) from flowsmith.triggers)").await.unwrap(), "4");
+}
+
+#[tokio::test]
+async fn an_official_engine_has_triggers_too() {
+    let database = crate::command::official().await;
+    let project = Project::on(&database);
+    let mut c = database.connect().await;
+    execute(&mut c, super::ORDERS).await;
+    order(&project, "", &format!("{PAID}\n  - {{ name: nightly, cron: \"@daily\", input: [1] }}"));
+    deploy(&project);
+    project.done(&["drift"]);
+    execute(&mut c, "insert into public.orders (id, status) values (1, 'paid')").await;
+    execute(&mut c, "select flowsmith.fire_schedule('order', 'nightly')").await;
+    assert_eq!(runs(&mut c).await, "order [1]\norder {\"plan\": null, \"order_id\": 1}");
+}
+
+#[tokio::test]
+async fn what_is_deleted_takes_its_triggers_along() {
+    let (_database, project, mut c) = with_orders().await;
+    order(&project, "", PAID);
+    deploy(&project);
+    std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
+    project.done(&["compile", "--delete", "order@1"]);
+    project.done(&["apply"]);
+    project.done(&["drift"]);
+    let left = "(select count(*) from pg_proc where pronamespace = 'flowsmith_triggers'::regnamespace)";
+    assert_eq!(text(&mut c, left).await.unwrap(), "0");
+    assert_eq!(text(&mut c, "(select count(*) from flowsmith.triggers)").await.unwrap(), "0");
+}

@@ -37,4 +37,5 @@ pub mod report;
 pub mod schedule;
 pub mod server;
 pub mod source;
+pub mod starter;
 pub mod worker;

@@ -394,6 +394,9 @@ pub(crate) struct WorkerArgs {
     /// How long tasks may go on after SIGTERM [default: their timeout]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) patience: Option<Duration>,
+    /// Also start runs: schedules without pg_cron, events of queues
+    #[arg(long)]
+    pub(crate) schedule: bool,
     /// Name in pgflow.workers
     #[arg(long, default_value = "flowsmith")]
     pub(crate) name: String,

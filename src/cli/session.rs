@@ -81,7 +81,7 @@ fn ignore_in_git(folder: &Path) {
 pub(crate) struct Session {
     pub(crate) connection: PgConnection,
     pub(crate) detection: Detection,
-    database: String,
+    pub(crate) database: String,
 }
 
 impl Session {

@@ -6,8 +6,9 @@ use crate::catalog::{Catalog, Flow};
 use crate::diff::{Change, FlowDelta, diff};
 use crate::live::Live;
 
-/// How flows of the files differ from the database, a text each; what the engine does not hold, such as handlers, and flows that
-/// are not there at all, are left out: a worker finds out about these itself.
+/// How flows of the files differ from the database, a text each. Flows that are not there at all are left out: a worker finds
+/// out about these itself. So are handlers, which the engine does not hold, and triggers, which it does no work for and whose
+/// ledger its role may not read.
 pub fn mismatches(flows: &[Arc<Flow>], live: &Live) -> Vec<String> {
     let (mut meant, mut held) = (Catalog::new(), Catalog::new());
     for flow in flows {
@@ -20,7 +21,17 @@ pub fn mismatches(flows: &[Arc<Flow>], live: &Live) -> Vec<String> {
     for change in diff(&held, &meant).changes {
         let Change::Alter(alteration) = &change else { continue };
         for delta in &alteration.deltas {
-            if !matches!(delta, FlowDelta::Id(_) | FlowDelta::State(_) | FlowDelta::Annotations(_)) {
+            let is_elsewhere = matches!(
+                delta,
+                FlowDelta::Id(_)
+                    | FlowDelta::State(_)
+                    | FlowDelta::Annotations(_)
+                    | FlowDelta::TriggerAdded(_)
+                    | FlowDelta::TriggerRemoved(_)
+                    | FlowDelta::Trigger(_)
+                    | FlowDelta::Triggers
+            );
+            if !is_elsewhere {
                 texts.push(format!("{}: {delta}", alteration.to.id));
             }
         }

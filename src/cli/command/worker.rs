@@ -1,14 +1,16 @@
 //! `flowsmith worker`
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::pin::pin;
 use std::sync::Arc;
 
 use chrono::{SecondsFormat, Utc};
 use flowsmith::catalog::{Catalog, Flow};
 use flowsmith::live::{LiveShape, read_snapshot};
+use flowsmith::starter::{self, Starter};
 use flowsmith::worker::{Builder, Event, Worker, WorkerError, mismatches};
-use futures_util::future::select;
+use futures_util::future::{FutureExt as _, join, select};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::args::WorkerArgs;
@@ -23,17 +25,70 @@ pub(crate) async fn run(args: &WorkerArgs, project: &Project, output: &Output) -
     let place = Place::find(project, output)?;
     let mut session = place.open().await?;
     let checked = check::accept(checking.finish().await?, project, output)?;
-    let flows = choose(&checked.catalog, &args.names, output)?;
-    let builder = flows
-        .iter()
-        .try_fold(builder(args, output), |builder, flow| builder.declared(flow, &|name| std::env::var(name).ok()))?;
-    // Before the comparison: what is not there at all is said in a better way.
-    let worker = builder.connect(&place.target).await?;
+    let flows = choose(&checked.catalog, args, output)?;
+    let worker = if flows.is_empty() {
+        None
+    } else {
+        let builder = flows.iter().try_fold(builder(args, output), |builder, flow| {
+            builder.declared(flow, &|name| std::env::var(name).ok())
+        })?;
+        // Before the comparison: what is not there at all is said in a better way.
+        Some(builder.connect(&place.target).await?)
+    };
     compare(&mut session, &flows, args, output).await?;
+    let starter = if args.schedule { Some(starter(&session, &place, args, output).await?) } else { None };
     drop(session);
+
     let (stop, give_up) = signals()?;
-    worker.run_until(stop, give_up).await?;
+    let stop = stop.shared();
+    let (ended, end) = tokio::sync::oneshot::channel::<()>();
+    let working = async {
+        let worked = match worker {
+            Some(worker) => worker.run_until(stop.clone(), give_up).await,
+            None => {
+                stop.clone().await;
+                Ok(())
+            }
+        };
+        // A worker that somebody has deprecated ends without a signal, and the starter with it.
+        drop(ended);
+        worked
+    };
+    let starting = async {
+        if let Some(starter) = starter {
+            starter.run(async { _ = select(stop.clone(), end).await }).await;
+        }
+    };
+    join(working, starting).await.0?;
     Ok(Exit::Done)
+}
+
+/// What starts runs, connected.
+async fn starter(
+    session: &Session,
+    place: &Place,
+    args: &WorkerArgs,
+    output: &Output,
+) -> Result<Starter<impl Fn(&starter::Event) + use<>>, Failure> {
+    if session.detection.may_read_triggers.is_none() {
+        return Err(Failure::new(
+            Exit::Failed,
+            "FS997",
+            format!(
+                "{} cannot hold triggers: its schema flowsmith is missing or of an earlier version",
+                session.database
+            ),
+            "`flowsmith install` brings it up to date",
+        ));
+    }
+    let output = output.clone();
+    let observe = move |event: &starter::Event| output.log(&stamped(event));
+    Ok(Starter::connect(&place.target, args.poll_interval, observe).await?)
+}
+
+/// A line of the log.
+fn stamped(event: &impl Display) -> String {
+    format!("{} {event}", Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
 fn builder(args: &WorkerArgs, output: &Output) -> Builder {
@@ -49,7 +104,7 @@ fn builder(args: &WorkerArgs, output: &Output) -> Builder {
     }
     let output = output.clone();
     builder.observe(move |event| {
-        let line = format!("{} {event}", Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true));
+        let line = stamped(event);
         match event {
             Event::TaskBegan(_) | Event::TaskCompleted { .. } => output.log_detail(&line),
             _ => output.log(&line),
@@ -57,12 +112,12 @@ fn builder(args: &WorkerArgs, output: &Output) -> Builder {
     })
 }
 
-/// The flows that are named; without names, those that have handlers.
-fn choose(catalog: &Catalog, names: &[String], output: &Output) -> Result<Vec<Arc<Flow>>, Failure> {
-    if names.is_empty() {
+/// The flows that are named; without names, those that have handlers, which can be none where runs are to be started.
+fn choose(catalog: &Catalog, args: &WorkerArgs, output: &Output) -> Result<Vec<Arc<Flow>>, Failure> {
+    if args.names.is_empty() {
         let all = catalog.iter().map(|(_, flow)| flow);
         let (with, without): (Vec<_>, Vec<_>) = all.cloned().partition(|flow| !flow.annotations.handlers.is_empty());
-        if with.is_empty() {
+        if with.is_empty() && !args.schedule {
             let why = "no flow of the files declares a handler".to_owned();
             return Err(WorkerError::Nothing { why }.into());
         }
@@ -73,7 +128,7 @@ fn choose(catalog: &Catalog, names: &[String], output: &Output) -> Result<Vec<Ar
     }
     let mut chosen = Vec::new();
     let mut seen = BTreeSet::new();
-    for name in names {
+    for name in &args.names {
         let is_named = |slug: &str, flow: &Flow| slug == name || flow.id.slug == *name || flow.id.to_string() == *name;
         let found: Vec<_> = catalog.iter().filter(|(slug, flow)| is_named(slug, flow)).collect();
         if found.is_empty() {

@@ -18,17 +18,17 @@ const GATED: &str =
     r#"  a: { timeout: 60, handler: { exec: "echo $$ >> begun; while [ ! -e go ]; do sleep 0.02; done; cat" } }"#;
 
 /// A worker process and the file of its log, killed at the latest when it is dropped.
-struct Running(Child, PathBuf);
+pub(super) struct Running(Child, PathBuf);
 
 impl Running {
-    fn start(project: &Project, arguments: &[&str]) -> Self {
+    pub(super) fn start(project: &Project, arguments: &[&str]) -> Self {
         let log = project.path("log");
         let mut command = project.command(&[&["worker", "--verbose"], arguments].concat());
         Self(command.stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap(), log)
     }
 
     /// Waits until it has said something.
-    async fn says(&self, words: &str) {
+    pub(super) async fn says(&self, words: &str) {
         let deadline = Instant::now() + PATIENCE;
         while !fs::read_to_string(&self.1).unwrap().contains(words) {
             assert!(Instant::now() < deadline, "never said: {words}\n{}", fs::read_to_string(&self.1).unwrap());
@@ -36,12 +36,12 @@ impl Running {
         }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(super) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 
     /// Its exit code and what it said.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(super) fn end(mut self) -> (Option<i32>, String) {
         let status = self.0.wait().unwrap();
         (status.code(), fs::read_to_string(&self.1).unwrap())
     }

@@ -6,6 +6,7 @@ mod ending;
 mod functions;
 mod http_server;
 mod server_killed;
+mod starting;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

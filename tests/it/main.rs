@@ -44,6 +44,7 @@ mod migration_cases;
 mod model;
 mod official;
 mod pgmq_versions;
+mod pgq;
 mod plpgsql;
 mod program;
 mod properties;

@@ -4,7 +4,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{Connection, FromRow, PgConnection};
 
 use super::scratch::NAMES;
-use super::{CheckStatus, DoctorCheck, not_looked_at};
+use super::{CheckStatus, DoctorCheck, LIMITS, not_looked_at};
 use crate::database::DatabaseError;
 
 /// In seconds. pgqd looks at a queue each second, and a busy server makes it late.
@@ -60,6 +60,7 @@ where
     R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
 {
     let mut transaction = connection.begin().await?;
+    sqlx::raw_sql(LIMITS).execute(&mut *transaction).await?;
     let read = sqlx::query_as(sql).persistent(false).bind(NAMES).fetch_all(&mut *transaction).await;
     transaction.rollback().await?;
     Ok(read?)

@@ -15,6 +15,10 @@ use crate::database::{DatabaseError, Failure};
 
 const SELF_TEST: &str = "pgq self-test";
 
+/// For a transaction that waits for nobody for long.
+const LIMITS: &str =
+    "set local lock_timeout = '2s'; set local statement_timeout = '10s'; set local client_min_messages = error";
+
 /// What there is. A row of `detect.sql`.
 #[derive(FromRow)]
 struct Found {

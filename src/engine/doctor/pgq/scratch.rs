@@ -7,6 +7,7 @@
 use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::{Connection, FromRow, Transaction};
 
+use super::LIMITS;
 use crate::database::DatabaseError;
 
 /// The names of scratch queues: a backend's id, and which of its walks.
@@ -52,9 +53,7 @@ impl<'c> Scratch<'c> {
     /// A transaction that waits for nobody for long.
     pub(super) async fn begin(&mut self) -> Answer<Transaction<'_, Postgres>> {
         let mut transaction = self.connection.begin().await?;
-        let limits =
-            "set local statement_timeout = '10s'; set local lock_timeout = '3s'; set local client_min_messages = error";
-        sqlx::raw_sql(limits).execute(&mut *transaction).await?;
+        sqlx::raw_sql(LIMITS).execute(&mut *transaction).await?;
         Ok(transaction)
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sqlx::PgConnection;
 
 use super::scratch::{Batch, Scratch};
-use super::{DoctorCheck, SELF_TEST};
+use super::{DoctorCheck, SELF_TEST, not_looked_at};
 use crate::database::{DatabaseError, Failure};
 use crate::engine::doctor::CheckStatus;
 
@@ -73,7 +73,8 @@ pub(super) async fn walk(connection: &mut PgConnection) -> Result<Vec<DoctorChec
         if error.failure() == Failure::Lost {
             return Err(error);
         }
-        let advice = format!("run `select pgq.drop_queue('{}', true)`", queue.name);
+        let advice =
+            format!("the next `flowsmith doctor` drops it, or `select pgq.drop_queue('{}', true)`", queue.name);
         checks.push(DoctorCheck::found(
             CheckStatus::Failed,
             &format!("{SELF_TEST}: cleanup"),
@@ -85,13 +86,8 @@ pub(super) async fn walk(connection: &mut PgConnection) -> Result<Vec<DoctorChec
 }
 
 fn not_passed(name: &str, error: DatabaseError) -> Result<DoctorCheck, DatabaseError> {
-    match error.failure() {
-        Failure::Lost => Err(error),
-        Failure::Permission | Failure::Cancelled | Failure::LockTimeout => {
-            Ok(DoctorCheck::skipped(name, error.to_string()))
-        }
-        _ => Ok(failed(name, error.to_string())),
-    }
+    let lost = error.failure() == Failure::Lost;
+    not_looked_at(name, error).or_else(|error| if lost { Err(error) } else { Ok(failed(name, error.to_string())) })
 }
 
 fn failed(name: &str, what: String) -> DoctorCheck {

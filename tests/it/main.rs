@@ -45,6 +45,7 @@ mod model;
 mod official;
 mod operate;
 mod pgmq_versions;
+mod pgq;
 mod plpgsql;
 mod program;
 mod properties;

@@ -1,6 +1,7 @@
 //! Audits a database: is what it needs there, is it what it should be, and does it work.
 
 mod database;
+mod pgq;
 mod self_test;
 
 use serde::Deserialize;
@@ -49,7 +50,8 @@ impl DoctorCheck {
     }
 }
 
-/// Audits a database. Whatever the self-test makes is rolled back.
+/// Audits a database. Whatever the self-test of the engine makes is rolled back; that of PgQ, where the database has it,
+/// takes a queue of its own and drops it.
 ///
 /// # Errors
 /// Where the connection fails; everything else is a check.
@@ -70,5 +72,6 @@ pub async fn doctor(connection: &mut PgConnection) -> Result<Vec<DoctorCheck>, D
         checks.extend(self_test::self_test(connection).await?);
         checks.extend(self_test::recent_runs(connection).await?);
     }
+    checks.extend(pgq::pgq(connection).await?);
     Ok(checks)
 }

@@ -10,8 +10,9 @@ use sqlx::{Connection, PgConnection};
 use super::{deploy, order, runs};
 use crate::command::{Project, ours};
 use crate::engine_definitions::{execute, text};
+use crate::pgq::with_pgq;
 use crate::roles::Team;
-use crate::support::{Database, has_extension, left_out, server};
+use crate::support::{Database, left_out, server};
 
 const TICK: [&str; 2] = ["select pgq.force_tick('imports')", "select pgq.ticker('imports')"];
 
@@ -20,9 +21,8 @@ async fn consuming(kind: &str, input_sql: &str) -> Option<(Database, Project, Pg
     let database = ours().await;
     let mut c = database.connect().await;
     if kind == "pgq" {
-        if !has_extension(&mut c, "pgq").await {
-            return None;
-        }
+        // Its roles are the server's; two sessions that make them at once would meet.
+        with_pgq().await?;
         execute(&mut c, "create extension pgq").await;
     }
     let project = Project::on(&database);
@@ -249,7 +249,7 @@ async fn a_queue_that_is_not_there_is_an_error_that_says_so() {
     let error = take(&mut c, &pgq).await.unwrap_err();
     assert!(error.to_string().contains("pgq") && error.help().contains("create extension pgq"), "{error}");
     tidy(&mut c).await.unwrap();
-    if has_extension(&mut c, "pgq").await {
+    if with_pgq().await.is_some() {
         execute(&mut c, "create extension pgq").await;
         let error = take(&mut c, &pgq).await.unwrap_err();
         assert!(error.to_string().to_lowercase().contains("queue"), "{error}");

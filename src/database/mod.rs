@@ -2,12 +2,14 @@
 
 mod error;
 mod lock;
+mod pooler;
 mod statement;
 mod target;
 
 pub use error::{DatabaseError, Failure};
 pub use lock::Holder;
 pub(crate) use lock::{LOCK_KEY, Lock, take};
+pub(crate) use pooler::shares_backends;
 pub(crate) use statement::array;
 pub use statement::{Statement, Unclosed};
 pub use target::{Target, TargetError};

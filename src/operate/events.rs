@@ -5,19 +5,16 @@ use std::time::Duration;
 
 use minijinja::context;
 use serde::Deserialize;
-use sqlx::Row as _;
-use sqlx::postgres::{PgConnection, PgListener, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgConnection, PgListener, PgPoolOptions};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{OperateError, query};
-use crate::database::Target;
+use crate::database::{Target, shares_backends};
 
 /// The channel of the engine's events.
 const CHANNEL: &str = "pgflow_events";
 /// How long connecting to listen may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often to look for a pooler.
-const TURNS: u32 = 3;
 /// How often to look where nobody tells.
 const POLL: Duration = Duration::from_millis(500);
 /// How often to look all the same where somebody does: what is lost with a connection is seen then.
@@ -117,28 +114,6 @@ async fn listen(
         Ok(()) => Ok(Ok(listener)),
         Err(error) => Ok(Err(WhyPolling::Refused(error.to_string()))),
     }
-}
-
-/// Whether both connections lead to a pooler that gives each transaction any of its own. LISTEN would stay behind in one of
-/// them, and its notifications come to whoever is given that one next, who may break on them: so this is found out before.
-///
-/// Two connections without a pooler have two backends, and keep them. A pooler gives out the one that was used last, or
-/// the one that was not for longest; in a few turns either is seen.
-async fn shares_backends(listener: &mut PgListener, connection: &mut PgConnection) -> Result<bool, OperateError> {
-    let question = include_str!("backend.sql");
-    let pid = |row: PgRow| row.try_get::<i32, _>(0);
-    let own = sqlx::raw_sql(question).fetch_one(&mut *listener).await.and_then(pid)?;
-    for _ in 0..TURNS {
-        for _ in 0..2 {
-            if sqlx::raw_sql(question).fetch_one(&mut *connection).await.and_then(pid)? == own {
-                return Ok(true);
-            }
-        }
-        if sqlx::raw_sql(question).fetch_one(&mut *listener).await.and_then(pid)? != own {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Whether a notification is an event of this topic. Whatever else is sent on the channel is not.

@@ -11,7 +11,7 @@ use sqlx::postgres::{PgListener, PgPoolOptions};
 use super::event::Event;
 use super::link::is_lost;
 use super::shared::Shared;
-use crate::database::{DatabaseError, Failure};
+use crate::database::{DatabaseError, Failure, shares_backends};
 use crate::migration::quote::literal;
 
 /// How long a notification that was sent as a test may take.
@@ -80,7 +80,7 @@ pub(super) async fn listen(shared: Arc<Shared>, hearing: &Hearing, poll_interval
     }
 }
 
-/// Listens, and sends itself a notification; none where that does not come.
+/// Listens, and sends itself a notification; none where that does not come, or a pooler is seen to be between.
 async fn connect(shared: &Shared) -> Result<Option<PgListener>, DatabaseError> {
     // Only this worker's, so that nothing is left listening to events where a pooler gives the connection to others.
     let channel = format!("flowsmith_worker_{}", shared.worker_ids[0].replace('-', ""));
@@ -89,8 +89,11 @@ async fn connect(shared: &Shared) -> Result<Option<PgListener>, DatabaseError> {
     let mut listener = PgListener::connect_with(&pool.await?).await?;
     // It would connect again by itself, and nobody would look for what was missed.
     listener.eager_reconnect(false);
-    listener.listen(&channel).await?;
     let mut sender = shared.tools.origin.connect().await?;
+    if shares_backends(&mut listener, &mut sender).await? {
+        return Ok(None);
+    }
+    listener.listen(&channel).await?;
     let notify = format!("select pg_notify({}, '')", literal(&channel));
     if let Err(error) = sqlx::raw_sql(AssertSqlSafe(notify)).execute(&mut sender).await {
         // A pooler has given the sender the session that listens, and the notification came to the wrong one.

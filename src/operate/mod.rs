@@ -39,5 +39,6 @@ pub use show::{Depth, RunDetail, StepDetail, StepStatus, TaskDetail, TaskStatus,
 pub use stalled::{Stall, StallCause, find_stalled, requeue_stalled};
 pub use start::{StartInput, start_run};
 pub use stats::{Durations, FlowStats, StepStats, read_stats};
+pub(crate) use stats::{RunCounts, read_run_counts};
 pub use watch::{RunEvent, RunEventKind, events_between};
 pub use workers::{Worker, WorkerHealth, read_workers};

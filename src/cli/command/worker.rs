@@ -47,6 +47,9 @@ fn builder(args: &WorkerArgs, output: &Output) -> Builder {
     if let Some(patience) = args.patience {
         builder = builder.patience(patience);
     }
+    if let Some(address) = &args.metrics {
+        builder = builder.metrics(address);
+    }
     let output = output.clone();
     builder.observe(move |event| {
         let line = format!("{} {event}", Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true));

@@ -54,7 +54,7 @@ impl Contact {
     /// Seconds since 1970 of the last heartbeat that the database took; none before the first.
     pub(super) fn last_beat(&self) -> Option<f64> {
         let beat = Duration::from_millis(self.beat.load(Ordering::Relaxed));
-        (!beat.is_zero()).then(|| beat.as_secs_f64())
+        (!beat.is_zero()).then_some(beat.as_secs_f64())
     }
 
     /// Why it takes no tasks; none where it does.

@@ -31,6 +31,7 @@ pub use mend::{cancel_run, retry_run};
 pub use pause::{Paused, pause_flows, resume_flows};
 pub use payload::Payload;
 pub use prune::{PruneFilter, count_prunable, prune};
+pub(crate) use query::limited;
 pub use queues::{QueueDepth, read_queues};
 pub use retire::{OldVersion, read_old_versions, to_retire};
 pub use run_id::RunPrefix;

@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn a_metric_without_values_is_named_all_the_same() {
         let mut page = Page::default();
-        drop(page.metric(&UP));
+        page.metric(&UP);
         assert!(page.into_text().ends_with("\n# TYPE flowsmith_database_up gauge\n"));
     }
 

@@ -15,8 +15,8 @@ use crate::catalog::State;
 use crate::database::{DatabaseError, Failure, Target};
 use crate::engine::detect::{Detection, EngineState};
 use crate::operate::{
-    Engine, Flows, OperateError, QueueDepth, RunCounts, Stall, Worker, WorkerHealth, find_stalled, read_queues,
-    read_run_counts, read_workers,
+    Engine, Flows, OperateError, QueueDepth, RunCounts, Stall, Worker, WorkerHealth, find_stalled, limited,
+    read_queues, read_run_counts, read_workers,
 };
 
 /// How long an answer is good for, at least; and at least so many times as long as it took, so that the questions never make
@@ -24,11 +24,18 @@ use crate::operate::{
 const FRESH: Duration = Duration::from_secs(5);
 const REST: u32 = 10;
 
+/// How long an answer is good for at most, and for how long afterwards it is given where the next one is slow in coming.
+const LONGEST: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_secs(30);
+
 /// How long a request waits for the database. Prometheus itself waits 10 s unless it is told otherwise.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long the database may take. Nothing else is asked meanwhile, so that questions do not pile up in it.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// How long each of the questions may take in the server, which goes on with it though nobody listens any more.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
 
 /// Runs that ended longer ago than so many seconds are not recent.
 const RECENT: f64 = 300.0;
@@ -87,7 +94,8 @@ impl Sampler {
         Arc::new(Self { source, connection: Mutex::default(), last: watch::channel((None, false)).0 })
     }
 
-    /// An answer that is fresh; after three seconds without one, that the database does not answer.
+    /// An answer that is fresh; after three seconds without one, the one before, and where that is too old, that the database does
+    /// not answer.
     pub(super) async fn sample(self: &Arc<Self>) -> Arc<Sample> {
         let mut last = self.last.subscribe();
         let mut begins = false;
@@ -110,9 +118,14 @@ impl Sampler {
             });
         }
         let answered = last.wait_for(|(_, is_asking)| !is_asking);
-        let answered = tokio::time::timeout(PATIENCE, answered).await;
-        let sample = answered.ok().and_then(Result::ok).and_then(|last| last.0.clone());
-        sample.unwrap_or_else(|| Arc::new(Sample::away(&silence(PATIENCE).into())))
+        if let Ok(Ok(last)) = tokio::time::timeout(PATIENCE, answered).await
+            && let Some(sample) = &last.0
+        {
+            return Arc::clone(sample);
+        }
+        let before = self.last.borrow().0.clone();
+        let before = before.filter(|sample| sample.answer.is_ok() && Instant::now() < sample.fresh_until + GRACE);
+        before.unwrap_or_else(|| Arc::new(Sample::away(&silence(PATIENCE).into())))
     }
 
     async fn ask_in_time(&self) -> Sample {
@@ -122,11 +135,11 @@ impl Sampler {
             Err(_) => Err(silence(LIMIT).into()),
         };
         match answer {
-            Ok(answer) => Sample {
-                answer: Ok(answer),
-                at: seconds_since_1970(),
-                fresh_until: Instant::now() + FRESH.max(began.elapsed() * REST),
-            },
+            Ok(answer) => Sample { answer: Ok(answer), at: seconds_since_1970(), fresh_until: rested(began) },
+            // The server has worked on it for long, and would again.
+            Err(OperateError::Database(error)) if error.failure() == Failure::Cancelled => {
+                Sample { fresh_until: rested(began), ..Sample::away(&error.into()) }
+            }
             Err(error) => Sample::away(&error),
         }
     }
@@ -143,17 +156,22 @@ impl Sampler {
             Some(connection) => connection,
             None => self.source.target.connect().await?,
         };
-        let mut answer = Answer::read(&mut connection, engine).await;
+        let mut answer = limited(STATEMENT_LIMIT, Answer::read(&mut connection, engine)).await;
         if was_kept && matches!(&answer, Err(OperateError::Database(error)) if error.failure() == Failure::Lost) {
             // The server may have come back since.
             connection = self.source.target.connect().await?;
-            answer = Answer::read(&mut connection, engine).await;
+            answer = limited(STATEMENT_LIMIT, Answer::read(&mut connection, engine)).await;
         }
         if answer.is_ok() {
             *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
         }
         answer
     }
+}
+
+/// When a question may be asked again that was asked then.
+fn rested(began: Instant) -> Instant {
+    Instant::now() + (began.elapsed() * REST).clamp(FRESH, LONGEST)
 }
 
 fn silence(limit: Duration) -> DatabaseError {

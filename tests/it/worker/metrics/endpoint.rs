@@ -191,6 +191,9 @@ async fn a_database_that_does_not_answer_holds_up_no_request_and_is_asked_once()
     }
     let sessions = "(select count(*) from pg_stat_activity where datname = current_database() and application_name = 'flowsmith metrics')";
     assert_eq!(scene.text(sessions).await, "1");
+    // The server ends it by itself, also for a worker that has been killed meanwhile.
+    let limited = "(select query like '%set local statement_timeout = 10000;%' from pg_stat_activity where datname = current_database() and application_name = 'flowsmith metrics')";
+    assert_eq!(scene.text(limited).await, "true");
     execute(&mut scene.c, "rollback").await;
     let metrics = endpoint.until("flowsmith_database_up", Some(1.0)).await;
     assert!(!metrics.contains_key(&of("database_error", "code=\"FS902\"")));

@@ -308,6 +308,14 @@ pub(crate) struct ApplyArgs {
     pub(crate) statement_timeout: Duration,
 }
 
+/// A host and a port. Whether there is such a host shows when it is used.
+fn address(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
+        _ => Err("write a host and a port, such as 127.0.0.1:9187".to_owned()),
+    }
+}
+
 /// The same notation as in flow files, but never 0, which would mean "no limit" to PostgreSQL.
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -400,6 +408,9 @@ pub(crate) struct WorkerArgs {
     /// Name in pgflow.workers
     #[arg(long, default_value = "flowsmith")]
     pub(crate) name: String,
+    /// Serve /metrics, for Prometheus, and /healthz: 127.0.0.1:9187
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    pub(crate) metrics: Option<String>,
     /// Work although the files are not what the database holds
     #[arg(long)]
     pub(crate) accept_drift: bool,

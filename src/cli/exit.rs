@@ -200,7 +200,7 @@ impl From<WorkerError> for Failure {
             WorkerError::Mismatch { .. } => Exit::Drift,
             WorkerError::Steps { .. } | WorkerError::Handler { .. } | WorkerError::Nothing { .. } => Exit::Invalid,
             WorkerError::NoFlow { .. } => Exit::Pending,
-            WorkerError::Variables { .. } | WorkerError::Engine { .. } => Exit::Failed,
+            WorkerError::Variables { .. } | WorkerError::Engine { .. } | WorkerError::Metrics { .. } => Exit::Failed,
         };
         Self::new(exit, error.code(), error.to_string(), error.help())
     }

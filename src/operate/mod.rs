@@ -31,6 +31,7 @@ pub use mend::{cancel_run, retry_run};
 pub use pause::{Paused, pause_flows, resume_flows};
 pub use payload::Payload;
 pub use prune::{PruneFilter, count_prunable, prune};
+pub(crate) use query::limited;
 pub use queues::{QueueDepth, read_queues};
 pub use retire::{OldVersion, read_old_versions, to_retire};
 pub use run_id::RunPrefix;
@@ -39,5 +40,6 @@ pub use show::{Depth, RunDetail, StepDetail, StepStatus, TaskDetail, TaskStatus,
 pub use stalled::{Stall, StallCause, find_stalled, requeue_stalled};
 pub use start::{StartInput, start_run};
 pub use stats::{Durations, FlowStats, StepStats, read_stats};
+pub(crate) use stats::{RunCounts, read_run_counts};
 pub use watch::{RunEvent, RunEventKind, events_between};
 pub use workers::{Worker, WorkerHealth, read_workers};

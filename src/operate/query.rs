@@ -1,5 +1,8 @@
 //! From a template to rows: every query's way to the database.
 
+use std::future::Future;
+use std::time::Duration;
+
 use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::de::DeserializeOwned;
 use sqlx::postgres::PgConnection;
@@ -12,6 +15,17 @@ use crate::migration::quote::{identifier, literal};
 /// Times are written in UTC. Compiling a plan takes longer than these plans run. An index is taken wherever there is one:
 /// statistics may be from a time when few runs had ended.
 const SETTINGS: &str = "set local timezone = 'UTC';\nset local jit = off;\nset local enable_seqscan = off;";
+
+tokio::task_local! {
+    /// How long each statement may take.
+    static LIMIT: Duration;
+}
+
+/// Has each statement of these questions take no longer than so long; the server gives up then, also where the one who asked has
+/// gone.
+pub(crate) async fn limited<T>(limit: Duration, questions: impl Future<Output = T>) -> T {
+    LIMIT.scope(limit, questions).await
+}
 
 /// Answers a question, in one round trip and one snapshot. Writes nothing.
 pub(super) async fn read<T: DeserializeOwned>(
@@ -55,7 +69,10 @@ async fn rows<T: DeserializeOwned>(
 ) -> Result<Vec<T>, OperateError> {
     let query = render(template, context);
     // As plain text: a bound value would take two round trips, which a transaction pooler may send to different servers.
-    let text = format!("{begin};\n{SETTINGS}\nselect to_jsonb(answer)::text from (\n{query}\n) answer;\ncommit;");
+    let limit = LIMIT.try_with(|limit| format!("set local statement_timeout = {};\n", limit.as_millis()));
+    let limit = limit.unwrap_or_default();
+    let text =
+        format!("{begin};\n{limit}{SETTINGS}\nselect to_jsonb(answer)::text from (\n{query}\n) answer;\ncommit;");
     match sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(&mut *connection).await {
         Ok(rows) => rows
             .iter()

@@ -59,6 +59,27 @@ pub struct StepStats {
     pub durations: Option<Durations>,
 }
 
+/// A flow version's runs.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct RunCounts {
+    pub(crate) slug: String,
+    pub(crate) under_way: u64,
+    pub(crate) completed: u64,
+    pub(crate) failed: u64,
+    durations: Option<Durations>,
+}
+
+/// Counts runs of flow versions, by slug, that are under way or ended within so many seconds.
+pub(crate) async fn read_run_counts(
+    connection: &mut PgConnection,
+    engine: Engine,
+    slugs: Vec<String>,
+    since: f64,
+) -> Result<Vec<RunCounts>, OperateError> {
+    let context = context! { engine => engine.context(), slugs, since };
+    query::read(connection, include_str!("stats.sql"), &context).await
+}
+
 /// Counts runs of these flow versions that ended within so many seconds; `by_step` also their steps.
 ///
 /// # Errors
@@ -71,22 +92,14 @@ pub async fn read_stats(
     by_step: bool,
 ) -> Result<Vec<FlowStats>, OperateError> {
     #[derive(Deserialize)]
-    struct OfFlow {
-        slug: String,
-        under_way: u64,
-        completed: u64,
-        failed: u64,
-        durations: Option<Durations>,
-    }
-    #[derive(Deserialize)]
     struct OfStep {
         slug: String,
         stats: StepStats,
     }
     let queues: Vec<QueueDepth> = read_queues(connection, engine, flows).await?;
     let slugs: Vec<String> = flows.iter().map(|flow| flow.slug.clone()).collect();
-    let context = context! { engine => engine.context(), slugs, since };
-    let of_flows: Vec<OfFlow> = query::read(connection, include_str!("stats.sql"), &context).await?;
+    let context = context! { engine => engine.context(), slugs => &slugs, since };
+    let of_flows = read_run_counts(connection, engine, slugs, since).await?;
     let mut of_steps: Vec<OfStep> = match by_step {
         true => query::read(connection, include_str!("step_stats.sql"), &context).await?,
         false => Vec::new(),

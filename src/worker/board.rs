@@ -129,6 +129,11 @@ impl Board {
         in_hand
     }
 
+    /// How many tasks may be in the hands of handlers.
+    pub(super) fn concurrency(&self) -> usize {
+        self.bounds.concurrency
+    }
+
     /// Grows with every task that is taken.
     pub(super) fn activity(&self) -> u64 {
         self.state().activity

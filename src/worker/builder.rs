@@ -10,11 +10,13 @@ use serde::de::DeserializeOwned;
 use sqlx::postgres::PgConnection;
 
 use super::board::{Board, Bounds};
+use super::contact::Contact;
 use super::engine::Engine;
 use super::error::WorkerError;
 use super::event::Event;
 use super::handler::{Context, Function, Handle, HandlerError};
 use super::link::Origin;
+use super::metrics::{self, Endpoint, Source};
 use super::shared::{Observer, Shared, Tools};
 use super::task::{Flow, Step, StepFacts};
 use super::{Plan, Worker};
@@ -32,6 +34,7 @@ pub struct Builder {
     poll_interval: Duration,
     patience: Option<Duration>,
     observer: Observer,
+    metrics: Option<String>,
 }
 
 /// A flow with what is to do its steps.
@@ -52,6 +55,7 @@ impl Builder {
             poll_interval: Duration::from_secs(3),
             patience: None,
             observer: Arc::new(|_| {}),
+            metrics: None,
         }
     }
 
@@ -134,6 +138,13 @@ impl Builder {
         self
     }
 
+    /// Serves `/metrics`, for Prometheus, and `/healthz` at this host and port, while it works: `127.0.0.1:9187`. Port 0 takes any
+    /// that is free, and [`Event::ServesMetrics`] says which. Whoever reaches it may read: names of flows and steps, and figures.
+    pub fn metrics(mut self, address: impl Into<String>) -> Self {
+        self.metrics = Some(address.into());
+        self
+    }
+
     pub(super) fn handler(mut self, step: String, handler: Arc<dyn Handle>) -> Self {
         self.last().handlers.push((step, handler));
         self
@@ -148,11 +159,15 @@ impl Builder {
     ///
     /// # Errors
     /// Where the database cannot be reached, its engine cannot run flows, a flow is not there, or its steps are not those that
-    /// have handlers.
+    /// have handlers; where metrics cannot be served at their address.
     pub async fn connect(self, target: &Target) -> Result<Worker, WorkerError> {
         if self.flows.is_empty() {
             return Err(WorkerError::Nothing { why: "no flow is named".to_owned() });
         }
+        let listener = match &self.metrics {
+            Some(address) => Some(metrics::bind(address).await?),
+            None => None,
+        };
         let origin = Origin::new(target);
         let mut connection = origin.connect().await?;
         let detection = detect(&mut connection).await.map_err(|error| match error {
@@ -173,16 +188,26 @@ impl Builder {
             patience: self.patience,
             recovers: engine.recovers && detection.has_cron_job != Some(true),
         };
+        let (metrics, observer) = match listener {
+            Some(listener) => {
+                let source = Source::of(target, &detection);
+                let endpoint = Endpoint::new(listener, source, &flows);
+                let observer = endpoint.counting(self.observer);
+                (Some(endpoint), observer)
+            }
+            None => (None, self.observer),
+        };
         let board = Board::new(flows.len(), self.bounds);
         let shared = Shared {
-            tools: Arc::new(Tools::new(origin, engine, self.observer, self.sql_connections)),
+            tools: Arc::new(Tools::new(origin, engine, observer, self.sql_connections)),
             name: self.name,
             flows,
             worker_ids: Vec::new(),
             board,
+            contact: Contact::default(),
             abandon: tokio::sync::watch::channel(false).0,
         };
-        Ok(Worker { shared, plan, connection })
+        Ok(Worker { shared, plan, connection, metrics })
     }
 }
 

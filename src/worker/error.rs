@@ -56,6 +56,14 @@ pub enum WorkerError {
         /// Why not.
         why: String,
     },
+    /// Metrics cannot be served where they were asked for.
+    #[error("cannot serve metrics at {address}: {why}")]
+    Metrics {
+        /// Host and port.
+        address: String,
+        /// What the system says.
+        why: String,
+    },
 }
 
 impl From<sqlx::Error> for WorkerError {
@@ -76,6 +84,7 @@ impl WorkerError {
             Self::Engine { .. } => "FS985",
             Self::Nothing { .. } => "FS986",
             Self::Handler { .. } => "FS987",
+            Self::Metrics { .. } => "FS988",
         }
     }
 
@@ -94,6 +103,7 @@ impl WorkerError {
             Self::Engine { .. } => "run `flowsmith install`, which upgrades flowsmith's engine",
             Self::Nothing { .. } => "declare a `handler` for each step of a flow, or name a flow that has them",
             Self::Handler { .. } => "correct the handler in the flow file",
+            Self::Metrics { .. } => "name another port, or end the program that has this one; port 0 takes any that is free",
         }
         .to_owned()
     }

@@ -1,6 +1,7 @@
 //! What a worker tells whoever runs it, as it happens.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// What a worker tells whoever runs it. `Display` gives a line for a log.
@@ -13,6 +14,11 @@ pub enum Event {
         flows: Vec<String>,
         /// Whether it talks to the engine in batches, or one by one as to an official engine.
         batches: bool,
+    },
+    /// It serves metrics.
+    ServesMetrics {
+        /// Where.
+        address: SocketAddr,
     },
     /// Notifications wake it.
     Listening,
@@ -131,6 +137,7 @@ impl fmt::Display for Event {
                 let how = if *batches { "in batches" } else { "one task a call: the engine has no batches" };
                 write!(f, "works on {}, {how}", flows.join(", "))
             }
+            Self::ServesMetrics { address } => write!(f, "serves metrics at http://{address}/metrics"),
             Self::Listening => write!(f, "notifications wake it"),
             Self::Polling { why, every } => {
                 write!(f, "polls, at the latest every {} s: {why}", every.as_secs_f64())

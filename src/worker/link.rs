@@ -39,11 +39,13 @@ pub(super) fn is_lost(error: &DatabaseError) -> bool {
 pub(super) struct Link<'s> {
     shared: &'s Shared,
     connection: Option<PgConnection>,
+    /// Whether the next connection comes in place of one that was lost.
+    was_lost: bool,
 }
 
 impl<'s> Link<'s> {
     pub(super) fn new(shared: &'s Shared, connection: Option<PgConnection>) -> Self {
-        Self { shared, connection }
+        Self { shared, connection, was_lost: false }
     }
 
     /// The connection, made anew as often as it takes. None where the worker is told to leave everything and the first attempt
@@ -54,11 +56,13 @@ impl<'s> Link<'s> {
             match self.shared.tools.origin.connect().await {
                 Ok(connection) => {
                     self.connection = Some(connection);
+                    self.shared.contact.connect(std::mem::take(&mut self.was_lost));
                     if pause > FIRST {
                         self.shared.tell(&Event::Reconnected);
                     }
                 }
                 Err(error) => {
+                    self.shared.contact.lose();
                     if *self.shared.abandon.borrow() {
                         return None;
                     }
@@ -77,6 +81,8 @@ impl<'s> Link<'s> {
         if lost {
             self.shared.tell(&Event::Disconnected { error: error.to_string(), again_in: Duration::ZERO });
             self.connection = None;
+            self.was_lost = true;
+            self.shared.contact.lose();
         }
         lost
     }

@@ -27,12 +27,14 @@
 //!    ├─ lanes        a connection each: take tasks, tell what came of them (lane; calls in engine, SQL in sql/)
 //!    ├─ handlers     one tokio task each, within their timeout            (shared::attend)
 //!    ├─ listener     notifications say which flow may have tasks           (listen)
-//!    └─ pulse        heartbeat, looks, recovery of stalled tasks           (pulse)
+//!    ├─ pulse        heartbeat, looks, recovery of stalled tasks           (pulse)
+//!    └─ endpoint     metrics, where they are asked for                     (metrics)
 //!         all of them around one board: what there is to do                (board)
 //! ```
 
 mod board;
 mod builder;
+mod contact;
 mod declared;
 mod engine;
 mod error;
@@ -42,6 +44,7 @@ mod handler;
 mod lane;
 mod link;
 mod listen;
+mod metrics;
 mod pulse;
 mod shared;
 mod task;
@@ -51,6 +54,7 @@ pub use error::WorkerError;
 pub use event::{Event, TaskName};
 pub use gate::mismatches;
 pub use handler::{Context, HandlerError};
+pub use metrics::{METRICS, Metric, MetricKind};
 
 use std::future::Future;
 use std::pin::pin;
@@ -62,6 +66,7 @@ use sqlx::postgres::PgConnection;
 
 use lane::lane;
 use listen::Hearing;
+use metrics::Endpoint;
 use pulse::Pulse;
 use shared::Shared;
 
@@ -70,6 +75,7 @@ pub struct Worker {
     shared: Shared,
     plan: Plan,
     connection: PgConnection,
+    metrics: Option<Endpoint>,
 }
 
 /// How it works.
@@ -107,7 +113,7 @@ impl Worker {
         stop: impl Future<Output = ()>,
         give_up: impl Future<Output = ()>,
     ) -> Result<(), WorkerError> {
-        let Self { mut shared, plan, mut connection } = self;
+        let Self { mut shared, plan, mut connection, metrics } = self;
         let flows: Vec<&str> = shared.flows.iter().map(|flow| flow.slug.as_str()).collect();
         let mut ids = shared.tools.engine.register(&mut connection, &shared.name, &flows).await?;
         shared.worker_ids = flows.iter().map(|flow| ids.remove(*flow).unwrap_or_default()).collect();
@@ -118,7 +124,7 @@ impl Worker {
             shared.tell(&Event::NoRecovery);
         }
 
-        let hearing = Hearing::default();
+        let hearing = Arc::new(Hearing::default());
         let mut connections = Some(connection);
         let lanes = (0..plan.connections).map(|_| lane(Arc::clone(&shared), connections.take()));
         let working = join_all(lanes);
@@ -127,12 +133,17 @@ impl Worker {
             listen::listen(Arc::clone(&shared), &hearing, plan.poll_interval).await;
             std::future::pending::<()>().await;
         };
+        let serving = async {
+            if let Some(metrics) = metrics {
+                metrics.serve(&shared, &hearing).await;
+            }
+        };
         let pulse = Pulse::new(Arc::clone(&shared), plan.poll_interval, plan.recovers).run(&hearing);
         // Lanes end when the ending has told them to, and everything is reported.
-        let around = futures_util::future::join3(ending, listening, pulse);
+        let around = futures_util::future::join4(ending, listening, serving, pulse);
         match select(pin!(working), pin!(around)).await {
             Either::Left(_) => {}
-            Either::Right((never, _)) => match never.2 {},
+            Either::Right((never, _)) => match never.3 {},
         }
         sign_off(&shared).await;
         Ok(())
@@ -147,6 +158,7 @@ async fn end(
     patience: Option<Duration>,
 ) {
     select(pin!(stop), pin!(closed(shared))).await;
+    shared.contact.drain();
     let running = shared.board.drain();
     shared.tell(&Event::Draining { running });
     let patience = async {

@@ -113,6 +113,7 @@ impl Pulse {
                 .collect();
             let Some(connection) = link.get().await else { return Ok(()) };
             let news = shared.tools.engine.beat(connection, &shared.name, &ids).await?;
+            shared.contact.beat();
             self.hear(&news, hearing);
         } else if self.next_look <= now {
             self.next_look = now + BEAT;

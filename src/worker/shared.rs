@@ -12,6 +12,7 @@ use sqlx::postgres::PgConnection;
 use tokio::sync::{Semaphore, watch};
 
 use super::board::Board;
+use super::contact::Contact;
 use super::engine::Engine;
 use super::event::{Event, TaskName};
 use super::handler::{Context, HandlerError, Outcome};
@@ -74,6 +75,7 @@ pub(super) struct Shared {
     /// The worker's row for each flow.
     pub(super) worker_ids: Vec<String>,
     pub(super) board: Board,
+    pub(super) contact: Contact,
     /// Turns true when handlers are to be dropped where they are.
     pub(super) abandon: watch::Sender<bool>,
 }

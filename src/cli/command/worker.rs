@@ -102,6 +102,9 @@ fn builder(args: &WorkerArgs, output: &Output) -> Builder {
     if let Some(patience) = args.patience {
         builder = builder.patience(patience);
     }
+    if let Some(address) = &args.metrics {
+        builder = builder.metrics(address);
+    }
     let output = output.clone();
     builder.observe(move |event| {
         let line = stamped(event);

@@ -242,3 +242,37 @@ async fn behind_a_transaction_pooler_it_polls_and_says_so() {
     assert!(!said.contains("prepared statement") && !said.contains("connection lost"), "{said}");
     scene.assert_sound().await;
 }
+
+#[tokio::test]
+async fn it_serves_metrics_where_it_is_told_to_and_refuses_where_it_cannot() {
+    let (mut scene, project) = applied(ours().await, "  a: { handler: { sql: \"select 1\" } }").await;
+    let name = scene.text("current_database()").await;
+    let prefix = format!("m_{name}");
+    project.done(&["install", "--grants", "--role-prefix", &prefix]);
+    execute(&mut scene.c, &format!("create role {prefix}_login login; grant {prefix}_worker to {prefix}_login")).await;
+    let url = scene.database.url().replace("user=postgres", &format!("user={prefix}_login"));
+    let worker = Running::start(&project, &["--database", &url, "--metrics", "127.0.0.1:0"]);
+    worker.says("/metrics").await;
+    let said = fs::read_to_string(&worker.1).unwrap();
+    let (_, address) = said.split_once("serves metrics at http://").unwrap();
+    let (address, _) = address.split_once("/metrics").unwrap();
+    let run = scene.start("f", "{}").await;
+    assert_eq!(scene.end_of(&run).await.0, "completed");
+    let page = super::metrics::read(address, "/metrics").await;
+    // The rights of a worker are enough for everything.
+    assert!(page.contains("\nflowsmith_database_up 1\n"), "{page}");
+    assert!(page.contains("\nflowsmith_runs_ended_recently{flow=\"f\",outcome=\"completed\"} 1\n"), "{page}");
+    let taken = project.ends(1, &["worker", "--metrics", address]);
+    assert!(
+        taken.contains(&format!("error[FS988]: cannot serve metrics at {address}: ")) && taken.contains("  = help: "),
+        "{taken}"
+    );
+    for wrong in ["9187", ":9187", "localhost", "localhost:99999"] {
+        let usage = project.ends(64, &["worker", "--metrics", wrong]);
+        assert!(usage.contains("write a host and a port, such as 127.0.0.1:9187"), "{usage}");
+    }
+    assert_eq!(scene.text("(select count(*) from pgflow.workers)").await, "1");
+    worker.signal(Signal::TERM);
+    assert_eq!(worker.end().0, Some(0));
+    execute(&mut scene.c, &format!("drop role {prefix}_login")).await;
+}

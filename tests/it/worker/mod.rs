@@ -5,6 +5,7 @@ mod declared;
 mod ending;
 mod functions;
 mod http_server;
+mod metrics;
 mod server_killed;
 mod starting;
 

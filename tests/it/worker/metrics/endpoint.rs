@@ -1,0 +1,287 @@
+//! What the endpoint answers: figures that are true, within a bounded time, whatever happens to the database.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use flowsmith::engine::install::{InputStyle, install};
+use flowsmith::worker::{Event, HandlerError, Worker, WorkerError};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use sqlx::ConnectOptions as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, oneshot};
+
+use super::{Endpoint, echo};
+use crate::command::{official, official_old, ours};
+use crate::engine_definitions::execute;
+use crate::server::postmaster;
+use crate::support;
+use crate::worker::{Events, PATIENCE, Scene};
+
+/// A flow of which `a` waits, and `b` fails once and for all after one retry.
+const FLOW: &str = "select pgflow.create_flow('f', max_attempts => 2, base_delay => 0);
+     select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b', '{a}')";
+
+/// A server of its own: what is committed outlives its end.
+fn options(server: &flowsmith::server::Server) -> sqlx::postgres::PgConnectOptions {
+    server.connect_options("metrics").options([("synchronous_commit", "on")])
+}
+
+/// A value of a flow's metric.
+fn of(metric: &str, labels: &str) -> String {
+    format!("flowsmith_{metric}{{{labels}}}")
+}
+
+#[tokio::test]
+async fn what_a_worker_does_is_counted_and_what_the_database_holds_is_told_on_every_engine() {
+    for database in [ours().await, official().await, official_old().await] {
+        let mut scene = Scene::on(database, FLOW).await;
+        let gate = Arc::new(Semaphore::new(0));
+        let waits = {
+            let gate = Arc::clone(&gate);
+            move |_: Value, _| {
+                let gate = Arc::clone(&gate);
+                async move {
+                    gate.acquire().await.unwrap().forget();
+                    Ok(1)
+                }
+            }
+        };
+        let fails = |_: Value, _| async move { Err::<(), _>(HandlerError::retry("no")) };
+        let builder = scene.builder().concurrency(1).metrics("127.0.0.1:0");
+        let worker = scene.work(builder.flow("f").step("a", waits).step("b", fails)).await;
+        let endpoint = Endpoint::of(&scene.events).await;
+        // Every series is there before anything has happened, so that rates begin with what happens first.
+        let metrics = endpoint.metrics().await;
+        for outcome in ["completed", "failed", "late"] {
+            let labels = format!("flow=\"f\",step=\"b\",outcome=\"{outcome}\"");
+            assert_eq!(metrics[&of("worker_tasks_total", &labels)], 0.0);
+        }
+        assert_eq!(metrics["flowsmith_worker_concurrency"], 1.0);
+        assert_eq!(metrics["flowsmith_database_up"], 1.0);
+
+        for _ in 0..3 {
+            scene.start("f", "{}").await;
+        }
+        endpoint.until(&of("worker_tasks_in_flight", "flow=\"f\",step=\"a\""), Some(1.0)).await;
+        let metrics = endpoint.until(&of("queue_tasks_in_flight", "flow=\"f\""), Some(1.0)).await;
+        assert_eq!(metrics[&of("runs_under_way", "flow=\"f\"")], 3.0);
+        assert_eq!(metrics[&of("queue_messages", "flow=\"f\"")], 3.0);
+        assert_eq!(metrics[&of("queue_waiting_messages", "flow=\"f\"")], 2.0);
+        assert!(metrics[&of("queue_lag_seconds", "flow=\"f\"")] > 0.0);
+        assert_eq!(metrics[&of("workers_alive", "flow=\"f\"")], 1.0);
+        assert_eq!(metrics[&of("tasks_stalled", "flow=\"f\",step=\"\"")], 0.0);
+
+        gate.add_permits(3);
+        let failed = of("worker_tasks_total", "flow=\"f\",step=\"b\",outcome=\"failed\"");
+        let metrics = endpoint.until(&failed, Some(3.0)).await;
+        assert_eq!(metrics[&of("worker_tasks_total", "flow=\"f\",step=\"a\",outcome=\"completed\"")], 3.0);
+        assert_eq!(metrics[&of("worker_task_retries_total", "flow=\"f\",step=\"b\"")], 3.0);
+        assert_eq!(metrics[&of("worker_task_duration_seconds_count", "flow=\"f\",step=\"a\"")], 3.0);
+        assert_eq!(metrics[&of("worker_task_duration_seconds_count", "flow=\"f\",step=\"b\"")], 6.0);
+        assert_eq!(metrics[&of("worker_task_duration_seconds_bucket", "flow=\"f\",step=\"b\",le=\"+Inf\"")], 6.0);
+        assert!(metrics[&of("worker_task_duration_seconds_sum", "flow=\"f\",step=\"a\"")] > 0.0);
+        let beat = scene.text("(select extract(epoch from max(last_heartbeat_at))::text from pgflow.workers)").await;
+        let told = endpoint.metrics().await["flowsmith_worker_last_heartbeat_timestamp_seconds"];
+        assert!((told - beat.parse::<f64>().unwrap()).abs() < 10.0, "{told} {beat}");
+        let metrics = endpoint.until(&of("runs_under_way", "flow=\"f\""), Some(0.0)).await;
+        assert_eq!(metrics[&of("runs_ended_recently", "flow=\"f\",outcome=\"failed\"")], 3.0);
+        assert_eq!(metrics[&of("queue_waiting_messages", "flow=\"f\"")], 0.0);
+        worker.stop().await;
+        assert!(TcpStream::connect(endpoint.0).await.is_err(), "the endpoint outlives its worker");
+    }
+}
+
+#[tokio::test]
+async fn stalled_tasks_silent_workers_and_paused_flows_are_told() {
+    let scene = Scene::with(
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a');
+         select pgflow.create_flow('old'); select pgflow.add_step('old', 'x'); select pgflow.start_flow('old', '{}');
+         update pgflow.step_tasks set queued_at = now() - interval '5 minutes';
+         update pgmq.q_old set vt = now() - interval '5 minutes';
+         insert into pgflow.workers (worker_id, queue_name, function_name, last_heartbeat_at)
+         values (gen_random_uuid(), 'old', 'gone', now() - interval '10 minutes');
+         select pgflow.pause_flow('f')",
+    )
+    .await;
+    let worker = scene.work(scene.builder().metrics("127.0.0.1:0").flow("f").step("a", echo)).await;
+    let endpoint = Endpoint::of(&scene.events).await;
+    let metrics = endpoint.metrics().await;
+    assert_eq!(metrics[&of("tasks_stalled", "flow=\"old\",step=\"x\"")], 1.0);
+    assert_eq!(metrics[&of("workers_silent", "flow=\"old\"")], 1.0);
+    assert_eq!(metrics[&of("workers_alive", "flow=\"old\"")], 0.0);
+    assert_eq!(metrics[&of("flow_paused", "flow=\"f\"")], 1.0);
+    assert_eq!(metrics[&of("flow_paused", "flow=\"old\"")], 0.0);
+    assert!(metrics[&of("queue_lag_seconds", "flow=\"old\"")] >= 300.0);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn only_reading_two_pages_is_answered() {
+    let mut scene = Scene::with(FLOW).await;
+    let builder = scene.builder().metrics("127.0.0.1:0").flow("f").step("a", echo).step("b", echo);
+    let worker = scene.work(builder).await;
+    let endpoint = Endpoint::of(&scene.events).await;
+    scene.until("(select count(*) = 1 from pgflow.workers)").await;
+    let metrics = endpoint.get("/metrics?x=1").await;
+    assert_eq!(metrics.status, 200);
+    assert!(metrics.head.contains("content-type: text/plain; version=0.0.4"), "{}", metrics.head);
+    let health = endpoint.get("/healthz").await;
+    assert_eq!((health.status, health.body.as_str()), (200, "ok\n"));
+    for path in ["/", "/metrics/", "/..%2f", "/healthz2"] {
+        assert_eq!(endpoint.get(path).await.status, 404, "{path}");
+    }
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "BREW"] {
+        let answer = endpoint.ask(format!("{method} /metrics HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await;
+        assert!(answer.status == 405 && answer.head.contains("allow: get, head"), "{method}: {}", answer.head);
+    }
+    let head = endpoint.ask(b"HEAD /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    let long = format!("GET /metrics HTTP/1.1\r\nx: {}\r\n\r\n", "a".repeat(9000));
+    assert_eq!(endpoint.ask(long.as_bytes()).await.status, 431);
+    let many = format!("GET /metrics HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(65));
+    assert_eq!(endpoint.ask(many.as_bytes()).await.status, 431);
+    assert_eq!(endpoint.ask(b"\x16\x03\x01 this is no HTTP\r\n\r\n").await.status, 400);
+    // A client that never ends its question is left alone, and holds up nobody meanwhile.
+    let began = Instant::now();
+    let (slow, other) = tokio::join!(endpoint.ask(b"GET /metrics HTTP/1.1\r\nhost"), async {
+        let answer = endpoint.get("/metrics").await;
+        (answer.status, began.elapsed())
+    });
+    assert!(slow.status == 0 || slow.status == 408, "{}", slow.head);
+    assert!(other.0 == 200 && other.1 < began.elapsed(), "{other:?}");
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn many_who_ask_are_one_question_to_the_database() {
+    let mut scene = Scene::with(FLOW).await;
+    let builder = scene.builder().metrics("127.0.0.1:0").flow("f").step("a", echo).step("b", echo);
+    let worker = scene.work(builder).await;
+    let endpoint = Endpoint::of(&scene.events).await;
+    let asked = futures_util::future::join_all((0..50).map(|_| endpoint.metrics())).await;
+    let sampled: Vec<f64> =
+        asked.iter().map(|metrics| metrics["flowsmith_database_sample_timestamp_seconds"]).collect();
+    // More than one only where asking took longer than an answer is kept.
+    let mut different = sampled.clone();
+    different.dedup();
+    assert!(different.len() <= 2, "{different:?}");
+    let sessions = "(select count(*) from pg_stat_activity where datname = current_database() and application_name = 'flowsmith metrics')";
+    assert_eq!(scene.text(sessions).await, "1");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_answer_holds_up_no_request_and_is_asked_once() {
+    let mut scene = Scene::with(FLOW).await;
+    let builder = scene.builder().metrics("127.0.0.1:0").flow("f").step("a", echo).step("b", echo);
+    let worker = scene.work(builder).await;
+    let endpoint = Endpoint::of(&scene.events).await;
+    scene.until("(select count(*) = 1 from pgflow.workers)").await;
+    execute(&mut scene.c, "begin; lock table pgmq.q_f in access exclusive mode").await;
+    let began = Instant::now();
+    let answers = futures_util::future::join_all((0..5).map(|_| endpoint.metrics())).await;
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+    for metrics in answers {
+        assert_eq!(metrics["flowsmith_database_up"], 0.0);
+        assert_eq!(metrics[&of("database_error", "code=\"FS902\"")], 1.0);
+        assert!(!metrics.contains_key(&of("runs_under_way", "flow=\"f\"")), "{metrics:#?}");
+        assert_eq!(metrics[&of("worker_tasks_total", "flow=\"f\",step=\"a\",outcome=\"completed\"")], 0.0);
+    }
+    let sessions = "(select count(*) from pg_stat_activity where datname = current_database() and application_name = 'flowsmith metrics')";
+    assert_eq!(scene.text(sessions).await, "1");
+    // The server ends it by itself, also for a worker that has been killed meanwhile.
+    let limited = "(select query like '%set local statement_timeout = 10000;%' from pg_stat_activity where datname = current_database() and application_name = 'flowsmith metrics')";
+    assert_eq!(scene.text(limited).await, "true");
+    execute(&mut scene.c, "rollback").await;
+    let metrics = endpoint.until("flowsmith_database_up", Some(1.0)).await;
+    assert!(!metrics.contains_key(&of("database_error", "code=\"FS902\"")));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn health_follows_the_database_and_the_end_of_the_worker() {
+    let folder = support::folder("killed_under_metrics");
+    let mut server = support::start(&folder);
+    server.ensure_database("metrics").await.unwrap();
+    install(&options(&server), InputStyle::Separate).await.unwrap();
+    let mut c = options(&server).connect().await.unwrap();
+    execute(&mut c, FLOW).await;
+    // Where the worker finds whichever server runs.
+    let socket = folder.with_extension("socket");
+    let point = |server: &flowsmith::server::Server| {
+        let _ = std::fs::remove_file(&socket);
+        std::os::unix::fs::symlink(options(server).get_socket().unwrap(), &socket).unwrap();
+    };
+    point(&server);
+    let events = Events::default();
+    let (gate, begun) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let waits = {
+        let (gate, begun) = (Arc::clone(&gate), Arc::clone(&begun));
+        move |_: Value, _| {
+            let (gate, begun) = (Arc::clone(&gate), Arc::clone(&begun));
+            async move {
+                begun.add_permits(1);
+                gate.acquire().await.unwrap().forget();
+                Ok(1)
+            }
+        }
+    };
+    let heard = events.clone();
+    let builder = Worker::builder().observe(move |event| heard.0.lock().unwrap().push(event.clone()));
+    let target = flowsmith::database::Target::new(options(&server).socket(&socket));
+    let builder = builder.metrics("127.0.0.1:0").flow("f").step("a", waits).step("b", echo);
+    let worker = builder.connect(&target).await.unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let working = tokio::spawn(worker.run(async move { stopped.await.unwrap_or(()) }));
+    let endpoint = Endpoint::of(&events).await;
+    endpoint.until("flowsmith_worker_polling", Some(1.0)).await;
+    assert_eq!(endpoint.get("/healthz").await.status, 200);
+
+    kill_process(Pid::from_raw(postmaster(&folder)).unwrap(), Signal::KILL).unwrap();
+    let lost = endpoint.until_health(503).await;
+    assert!(lost.body.contains("lost the database"), "{}", lost.body);
+    let metrics = endpoint.until("flowsmith_database_up", Some(0.0)).await;
+    let codes: Vec<&String> = metrics.keys().filter(|key| key.starts_with("flowsmith_database_error{")).collect();
+    assert!(codes.len() == 1 && codes[0].contains("code=\"FS90"), "{codes:?}");
+    assert_eq!(endpoint.metrics().await["flowsmith_worker_polling"], 0.0);
+
+    let again = folder.clone();
+    let killed = server;
+    server = tokio::task::spawn_blocking(move || support::start(&again)).await.unwrap();
+    point(&server);
+    endpoint.until_health(200).await;
+    let metrics = endpoint.until("flowsmith_database_up", Some(1.0)).await;
+    assert!(metrics["flowsmith_worker_reconnects_total"] >= 1.0, "{metrics:#?}");
+    assert!(metrics["flowsmith_worker_connections_lost_total"] >= 1.0, "{metrics:#?}");
+
+    // While it drains it says so, until the last task is done.
+    let mut c = options(&server).connect().await.unwrap();
+    execute(&mut c, "select pgflow.start_flow('f', '{}')").await;
+    tokio::time::timeout(PATIENCE, begun.acquire()).await.unwrap().unwrap().forget();
+    stop.send(()).unwrap();
+    events.wait(|event| matches!(event, Event::Draining { .. })).await;
+    let draining = endpoint.get("/healthz").await;
+    assert!(draining.status == 503 && draining.body.contains("drains"), "{} {}", draining.status, draining.body);
+    assert_eq!(endpoint.metrics().await["flowsmith_worker_polling"], 0.0);
+    gate.add_permits(1);
+    tokio::time::timeout(PATIENCE, working).await.unwrap().unwrap().unwrap();
+    drop((server, killed));
+}
+
+#[tokio::test]
+async fn an_address_that_somebody_else_has_is_an_error_before_anything_is_written() {
+    let mut scene = Scene::with(FLOW).await;
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (address, why) in [(address.as_str(), "in use"), ("192.0.2.1:9187", "assign"), ("no.such.invalid:1", "lookup")]
+    {
+        let builder = scene.builder().metrics(address).flow("f").step("a", echo).step("b", echo);
+        let refused = builder.connect(&scene.target()).await.err().expect("an error");
+        assert!(matches!(refused, WorkerError::Metrics { .. }) && refused.code() == "FS988", "{refused}");
+        let words = refused.to_string();
+        assert!(words.starts_with(&format!("cannot serve metrics at {address}: ")) && words.contains(why), "{words}");
+    }
+    assert_eq!(scene.text("(select count(*) from pgflow.workers)").await, "0");
+}

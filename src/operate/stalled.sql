@@ -72,7 +72,8 @@ stuck as (
   union all
   select null, 'nothing-under-way', extract(epoch from clock.now - run.started_at)::float8, run.run_id, null, null, null, null
   from run cross join clock
-  where not exists (select from task t where t.run_id = run.run_id) and run.started_at < clock.now - make_interval(secs => {{ at_least }})
+  -- Not as an anti-join, which goes through all tasks for each run where statistics say that there are few.
+  where run.run_id not in (select t.run_id from task t) and run.started_at < clock.now - make_interval(secs => {{ at_least }})
 )
 select {{ slug | literal }} as slug, '' as flow, 1 as version, s.step, s.cause, count(*) as tasks, max(s.seconds) as seconds,
   min(s.moves_in_seconds) as moves_in_seconds,

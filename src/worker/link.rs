@@ -1,6 +1,6 @@
 //! A connection that comes back after it was lost.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnection;
 
@@ -41,17 +41,24 @@ pub(super) struct Link<'s> {
     connection: Option<PgConnection>,
     /// Whether the next connection comes in place of one that was lost.
     was_lost: bool,
+    /// When that was, and how long to wait before it is made anew: a pooler whose server is away lets everybody connect, and
+    /// refuses the first query.
+    lost_at: Option<Instant>,
+    pause: Duration,
 }
 
 impl<'s> Link<'s> {
     pub(super) fn new(shared: &'s Shared, connection: Option<PgConnection>) -> Self {
-        Self { shared, connection, was_lost: false }
+        Self { shared, connection, was_lost: false, lost_at: None, pause: Duration::ZERO }
     }
 
     /// The connection, made anew as often as it takes. None where the worker is told to leave everything and the first attempt
     /// fails.
     pub(super) async fn get(&mut self) -> Option<&mut PgConnection> {
         let mut pause = FIRST;
+        if self.connection.is_none() && !*self.shared.abandon.borrow() {
+            tokio::time::sleep(self.pause).await;
+        }
         while self.connection.is_none() {
             match self.shared.tools.origin.connect().await {
                 Ok(connection) => {
@@ -79,7 +86,10 @@ impl<'s> Link<'s> {
     pub(super) fn was_lost_by(&mut self, error: &DatabaseError) -> bool {
         let lost = is_lost(error);
         if lost {
-            self.shared.tell(&Event::Disconnected { error: error.to_string(), again_in: Duration::ZERO });
+            let again = self.lost_at.is_some_and(|lost_at| lost_at.elapsed() < self.pause + LONGEST);
+            self.pause = if again { (self.pause * 2).clamp(FIRST, LONGEST) } else { Duration::ZERO };
+            self.lost_at = Some(Instant::now());
+            self.shared.tell(&Event::Disconnected { error: error.to_string(), again_in: self.pause });
             self.connection = None;
             self.was_lost = true;
             self.shared.contact.lose();

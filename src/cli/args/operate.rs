@@ -78,9 +78,11 @@ impl StatusFilter {
 pub(crate) fn age(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
-        "" | "s" => 1,
+        "s" => 1,
         "m" => 60,
         "h" => 3_600,
+        // Of what is to be deleted, 30 would mean days to most.
+        "" => return Err("write a unit too, such as 12h or 30d".to_owned()),
         "d" => 86_400,
         "w" => 604_800,
         other => return Err(format!("unknown unit `{other}`: use s, m, h, d or w")),

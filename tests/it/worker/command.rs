@@ -73,6 +73,7 @@ async fn sigterm_lets_a_running_program_finish() {
     scene.start("f", "7").await;
     scene.until(STARTED).await;
     worker.signal(Signal::TERM);
+    worker.says("takes no more tasks; 1 in hand").await;
     scene.start("f", "8").await;
     fs::write(project.path("go"), "").unwrap();
     let (code, said) = worker.end();

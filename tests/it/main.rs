@@ -47,6 +47,7 @@ mod operate;
 mod pgmq_versions;
 mod pgq;
 mod plpgsql;
+mod pooler;
 mod program;
 mod properties;
 mod pull;

@@ -1,58 +1,19 @@
 //! `flowsmith worker`, as its users and whoever ends processes see it.
 
-use std::fs::{self, File};
-use std::path::PathBuf;
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::fs;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-use super::{PATIENCE, Scene};
+use super::Scene;
+use super::process::Running;
 use crate::command::{Project, official, ours};
-use crate::connections::Pooler;
 use crate::engine_definitions::execute;
+use crate::pooler::Pooler;
 use crate::support::Database;
 
 /// A flow whose program says that it has begun, and ends when it may.
 const GATED: &str =
     r#"  a: { timeout: 60, handler: { exec: "echo $$ >> begun; while [ ! -e go ]; do sleep 0.02; done; cat" } }"#;
-
-/// A worker process and the file of its log, killed at the latest when it is dropped.
-pub(super) struct Running(Child, PathBuf);
-
-impl Running {
-    pub(super) fn start(project: &Project, arguments: &[&str]) -> Self {
-        let log = project.path("log");
-        let mut command = project.command(&[&["worker", "--verbose"], arguments].concat());
-        Self(command.stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap(), log)
-    }
-
-    /// Waits until it has said something.
-    pub(super) async fn says(&self, words: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        while !fs::read_to_string(&self.1).unwrap().contains(words) {
-            assert!(Instant::now() < deadline, "never said: {words}\n{}", fs::read_to_string(&self.1).unwrap());
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    pub(super) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.0), signal).unwrap();
-    }
-
-    /// Its exit code and what it said.
-    pub(super) fn end(mut self) -> (Option<i32>, String) {
-        let status = self.0.wait().unwrap();
-        (status.code(), fs::read_to_string(&self.1).unwrap())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A project whose flow `f` has been applied.
 async fn applied(database: Database, steps: &str) -> (Scene, Project) {
@@ -254,7 +215,7 @@ async fn it_serves_metrics_where_it_is_told_to_and_refuses_where_it_cannot() {
     let url = scene.database.url().replace("user=postgres", &format!("user={prefix}_login"));
     let worker = Running::start(&project, &["--database", &url, "--metrics", "127.0.0.1:0"]);
     worker.says("/metrics").await;
-    let said = fs::read_to_string(&worker.1).unwrap();
+    let said = worker.said();
     let (_, address) = said.split_once("serves metrics at http://").unwrap();
     let (address, _) = address.split_once("/metrics").unwrap();
     let run = scene.start("f", "{}").await;

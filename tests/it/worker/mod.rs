@@ -6,6 +6,9 @@ mod ending;
 mod functions;
 mod http_server;
 mod metrics;
+mod process;
+mod proof;
+mod restartable;
 mod server_killed;
 mod starting;
 

@@ -22,6 +22,11 @@ pub(super) struct Crew {
     refused: usize,
 }
 
+/// Whether it has registered, and so loses the database with patience.
+fn has_begun(process: &Running) -> bool {
+    process.said().contains(" works on ")
+}
+
 struct Member {
     /// In `pgflow.workers`.
     name: String,
@@ -72,9 +77,8 @@ impl Crew {
         for member in 0..self.members.len() {
             let Some(status) = self.members[member].process.ended() else { continue };
             let &Member { ref name, is_pooled, ref process } = &self.members[member];
-            let said = process.said();
-            let has_begun = said.contains(" works on ");
-            assert!(status.code() == Some(1) && !has_begun, "worker {name} has ended with {status}: {said}");
+            let (said, code) = (process.said(), status.code());
+            assert!(code == Some(1) && !has_begun(process), "worker {name} has ended with {status}: {said}");
             self.members[member] = self.hire(stage, is_pooled);
             self.refused += 1;
         }
@@ -86,8 +90,14 @@ impl Crew {
         pooled.map(|member| member.process.said().matches("connection lost").count()).sum::<usize>() + self.refused
     }
 
-    /// Has all of them end, in order.
-    pub(super) async fn dismiss(&mut self) {
+    /// Has all of them end, in order, once all of them work.
+    pub(super) async fn dismiss(&mut self, stage: &Stage) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.members.iter().all(|member| has_begun(&member.process)) {
+            assert!(Instant::now() < deadline, "not all of them begin\n{}", self.last_words());
+            self.supervise(stage);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         for member in &self.members {
             member.process.signal(Signal::TERM);
         }

@@ -79,7 +79,7 @@ async fn every_run_completes_and_every_query_is_done_once_whoever_is_killed() {
     join(start_runs(&doors, size), strike(&mut stage, &mut crew, &blows)).await;
     until_completed(&stage, &mut crew, size.runs).await;
     let took = began.elapsed();
-    crew.dismiss().await;
+    crew.dismiss(&stage).await;
 
     let tally = Tally::take(&stage).await;
     assert_kept(&stage, &tally).await;

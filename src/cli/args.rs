@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use flowsmith::catalog::FlowId;
 use flowsmith::engine::roles::RolePrefix;
-use flowsmith::live::RunId;
 use flowsmith::migration::Version;
+use flowsmith::operate::RunPrefix;
 
 /// Flows as code for PostgreSQL
 #[derive(Debug, Parser)]
@@ -229,9 +229,9 @@ pub(crate) struct GraphArgs {
     /// Flow: order, its highest version; order@1; not needed with --run
     #[arg(value_name = "FLOW", required_unless_present = "run")]
     pub(crate) flow: Option<String>,
-    /// svg (the default), mermaid, dot, html
-    #[arg(long, value_name = "FORMAT", default_value = "svg", hide_default_value = true, hide_possible_values = true)]
-    pub(crate) format: GraphFormat,
+    /// svg, mermaid, dot, html [default: by the ending of --output, else svg]
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
+    pub(crate) format: Option<GraphFormat>,
     /// files (the default), migrations, live: whose definition
     #[arg(
         long,
@@ -242,10 +242,10 @@ pub(crate) struct GraphArgs {
         conflicts_with = "run"
     )]
     pub(crate) from: GraphSide,
-    /// Draw how this run stands, from the live database
-    #[arg(long, value_name = "ID")]
-    pub(crate) run: Option<RunId>,
-    /// Write to this file instead of stdout
+    /// Draw how this run stands: its id, or the beginning of it
+    #[arg(long, value_name = "RUN")]
+    pub(crate) run: Option<RunPrefix>,
+    /// Write to this file instead of stdout: .svg, .html, .mmd, .dot
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }

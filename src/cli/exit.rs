@@ -31,6 +31,8 @@ pub(crate) enum Exit {
     Refused = 5,
     /// The command line is wrong.
     Usage = 64,
+    /// Ctrl-C: the command has stopped looking, and what it looked at goes on.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {
@@ -186,8 +188,8 @@ impl From<ServerError> for Failure {
 impl From<GraphError> for Failure {
     fn from(error: GraphError) -> Self {
         let exit = match &error {
-            GraphError::UnknownFlow { .. } | GraphError::OtherFlow { .. } => Exit::Usage,
-            GraphError::UnknownRun(_) => Exit::Failed,
+            GraphError::NoFlow(_) => Exit::Failed,
+            GraphError::OtherFlow { .. } => Exit::Usage,
         };
         Self::new(exit, error.code(), error.to_string(), error.help())
     }
@@ -223,7 +225,7 @@ impl From<OperateError> for Failure {
         let exit = match &error {
             OperateError::Database(error) => database_exit(error),
             OperateError::Answer(_)
-            | OperateError::NoFlow { .. }
+            | OperateError::NoFlow(_)
             | OperateError::NoRun(_)
             | OperateError::StartUnknown(_)
             | OperateError::NeedsOperations { .. }

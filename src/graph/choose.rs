@@ -3,35 +3,19 @@
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, Flow};
-use crate::definition::words::nearest;
-use crate::live::{RunId, RunStates};
-
-/// Flows that an error names.
-const NAMED_FLOWS: usize = 8;
+use crate::live::{RunStates, UnknownFlow};
 
 /// Why there is no picture: what was asked for is not there.
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError {
     /// No flow has the name.
-    #[error("there is no flow `{name}` in {place}")]
-    UnknownFlow {
-        /// As it was given.
-        name: String,
-        /// Where it was looked for.
-        place: &'static str,
-        /// The one that may be meant.
-        closest: Option<String>,
-        /// Some of those there are.
-        known: Vec<String>,
-    },
-    /// No run has the id.
-    #[error("there is no run {0} in the database")]
-    UnknownRun(RunId),
+    #[error(transparent)]
+    NoFlow(#[from] UnknownFlow),
     /// The run and the flow do not go together.
     #[error("the run {run} is one of the flow {of}, not of {named}")]
     OtherFlow {
         /// The run.
-        run: RunId,
+        run: String,
         /// Its flow.
         of: String,
         /// The flow that was named.
@@ -43,8 +27,7 @@ impl GraphError {
     /// The stable code, with a page in the documentation.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::UnknownFlow { .. } => "FS991",
-            Self::UnknownRun(_) => "FS992",
+            Self::NoFlow(_) => UnknownFlow::CODE,
             Self::OtherFlow { .. } => "FS993",
         }
     }
@@ -52,10 +35,7 @@ impl GraphError {
     /// What to do about it.
     pub fn help(&self) -> String {
         match self {
-            Self::UnknownFlow { closest: Some(closest), .. } => format!("did you mean `{closest}`?"),
-            Self::UnknownFlow { known, .. } if known.is_empty() => "there is none at all".to_owned(),
-            Self::UnknownFlow { known, .. } => format!("there is {}", known.join(", ")),
-            Self::UnknownRun(_) => "check the id and the database; pruned runs are gone".to_owned(),
+            Self::NoFlow(unknown) => unknown.help(),
             Self::OtherFlow { .. } => "leave the flow out: a run knows its own".to_owned(),
         }
     }
@@ -72,14 +52,7 @@ pub fn choose<'a>(catalog: &'a Catalog, name: &str, place: &'static str) -> Resu
     if let Some(flow) = highest.or_else(|| catalog.get(name)).or_else(exact) {
         return Ok(flow);
     }
-    let names: Vec<String> = flows().map(|flow| flow.id.to_string()).collect();
-    let slugs = flows().map(|flow| flow.id.slug.as_str()).chain(names.iter().map(String::as_str));
-    let closest = nearest(name, slugs).map(str::to_owned);
-    let mut known: Vec<String> = names.iter().take(NAMED_FLOWS).cloned().collect();
-    if let more @ 1.. = names.len().saturating_sub(NAMED_FLOWS) {
-        known.push(format!("and {more} more"));
-    }
-    Err(GraphError::UnknownFlow { name: name.to_owned(), place, closest, known })
+    Err(UnknownFlow::new(name, place, flows().map(|flow| (flow.id.slug.as_str(), flow.id.version))).into())
 }
 
 /// The flow of a run; `named` is the flow that was asked for with it, if one was.
@@ -91,11 +64,10 @@ pub fn choose_of_run<'a>(
     run: &RunStates,
     named: Option<&str>,
 ) -> Result<&'a Arc<Flow>, GraphError> {
-    const PLACE: &str = "the database";
-    let flow = choose(catalog, &run.database_slug, PLACE)?;
+    let flow = choose(catalog, &run.database_slug, UnknownFlow::DATABASE)?;
     let Some(named) = named else { return Ok(flow) };
     // The plain slug stands for whichever version the run is of.
-    if flow.id.slug == named || choose(catalog, named, PLACE)?.id == flow.id {
+    if flow.id.slug == named || choose(catalog, named, UnknownFlow::DATABASE)?.id == flow.id {
         return Ok(flow);
     }
     Err(GraphError::OtherFlow { run: run.run_id.clone(), of: flow.id.to_string(), named: named.to_owned() })

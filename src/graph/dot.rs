@@ -58,10 +58,13 @@ fn colours(node: &Node) -> Option<&'static str> {
         Mark::Same => {}
     }
     Some(match node.status? {
-        StepStatus::Created => "fillcolor=\"#ffffff\", color=\"#aab4c2\", style=\"rounded,filled,dotted\"",
+        StepStatus::Created | StepStatus::NotRun => {
+            "fillcolor=\"#ffffff\", color=\"#aab4c2\", style=\"rounded,filled,dotted\""
+        }
         StepStatus::Started => "fillcolor=\"#edf3ff\", color=\"#1d4ed8\", penwidth=2",
         StepStatus::Completed => "fillcolor=\"#eefaf1\", color=\"#15803d\"",
         StepStatus::Failed => "fillcolor=\"#fff0ef\", color=\"#c01c1c\", penwidth=3",
+        StepStatus::CutOff => "fillcolor=\"#fff8e8\", color=\"#a85a05\", style=\"rounded,filled,dashed\"",
         StepStatus::Skipped => "fillcolor=\"#f1f3f5\", color=\"#98a2b0\", style=\"rounded,filled,dashed\"",
     })
 }

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
+use super::words::status_class;
 use super::{Graph, Mark, Node, words};
-use crate::live::StepStatus;
 
 /// Classes of steps. Text stays readable on each in light and dark themes, since they set it too.
-const CLASSES: [(&str, &str); 8] = [
+const CLASSES: [(&str, &str); 9] = [
     ("added", "fill:#eefaf1,stroke:#15803d,stroke-width:2px,color:#1f2733"),
     ("removed", "fill:#fff0ef,stroke:#c01c1c,stroke-width:2px,stroke-dasharray:3 3,color:#1f2733"),
     ("changed", "fill:#fff8e8,stroke:#a85a05,stroke-width:2px,color:#1f2733"),
@@ -14,6 +14,7 @@ const CLASSES: [(&str, &str); 8] = [
     ("started", "fill:#edf3ff,stroke:#1d4ed8,stroke-width:2px,color:#1f2733"),
     ("completed", "fill:#eefaf1,stroke:#15803d,color:#1f2733"),
     ("failed", "fill:#fff0ef,stroke:#c01c1c,stroke-width:3px,color:#1f2733"),
+    ("cut", "fill:#fff8e8,stroke:#a85a05,stroke-dasharray:9 4,color:#1f2733"),
     ("skipped", "fill:#f1f3f5,stroke:#98a2b0,stroke-dasharray:9 4,color:#55606f"),
 ];
 
@@ -49,7 +50,7 @@ pub fn mermaid(graph: &Graph) -> String {
 
 fn class(node: &Node) -> Option<&'static str> {
     match (node.mark, node.status) {
-        (Mark::Same, status) => status.map(StepStatus::as_str),
+        (Mark::Same, status) => status.map(status_class),
         (mark, _) => Some(mark.as_str()),
     }
 }

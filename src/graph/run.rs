@@ -14,7 +14,9 @@ impl Graph {
             match run.steps.get(&node.slug) {
                 Some(step) => {
                     node.status = Some(step.status);
-                    let tasks = step.tasks.filter(|tasks| *tasks > 1 && step.status != StepStatus::Created);
+                    let tasks = step
+                        .tasks
+                        .filter(|tasks| *tasks > 1 && !matches!(step.status, StepStatus::Created | StepStatus::NotRun));
                     node.progress = tasks.map(|tasks| (step.completed, tasks));
                     node.rows.splice(0..0, rows(step));
                     node.notes.extend(notes(step));
@@ -31,14 +33,14 @@ fn fact(run: &RunStates) -> String {
     let took = elapsed(run.seconds);
     let how = match run.status {
         RunStatus::Started => format!("started {took} ago"),
-        RunStatus::Completed | RunStatus::Failed => format!("{} after {took}", run.status.as_str()),
+        status => format!("{status} after {took}"),
     };
-    let done = run.steps.values().filter(|step| step.status.is_terminal()).count();
+    let done = run.steps.values().filter(|step| step.status.is_done()).count();
     format!("{how}, {done} of {} steps done", run.steps.len())
 }
 
 fn rows(step: &StepProgress) -> Vec<Row> {
-    let mut text = step.status.as_str().to_owned();
+    let mut text = step.status.to_string();
     match step.status {
         StepStatus::Created => {
             let steps = if step.remaining_deps == 1 { "step" } else { "steps" };
@@ -49,7 +51,8 @@ fn rows(step: &StepProgress) -> Vec<Row> {
                 text.push_str(&format!(": {}", reason.replace('_', " ")));
             }
         }
-        StepStatus::Started | StepStatus::Completed | StepStatus::Failed => {
+        StepStatus::NotRun => {}
+        StepStatus::Started | StepStatus::Completed | StepStatus::Failed | StepStatus::CutOff => {
             match step.tasks {
                 Some(0) => text.push_str(", no tasks"),
                 Some(tasks @ 2..) if step.status == StepStatus::Completed => text.push_str(&format!(", {tasks} tasks")),
@@ -58,6 +61,7 @@ fn rows(step: &StepProgress) -> Vec<Row> {
             }
             match step.seconds.map(elapsed) {
                 Some(took) if step.status == StepStatus::Started => text.push_str(&format!(", {took}")),
+                Some(took) if step.status == StepStatus::CutOff => text.push_str(&format!(" after {took}")),
                 Some(took) => text.push_str(&format!(" in {took}")),
                 None => {}
             }
@@ -76,7 +80,9 @@ fn rows(step: &StepProgress) -> Vec<Row> {
 
 fn notes(step: &StepProgress) -> Vec<String> {
     let StepProgress { queued, running, completed, failed, .. } = step;
-    let counted = [("queued", queued), ("started", running), ("completed", completed), ("failed", failed)];
+    let over = step.status.is_terminal();
+    let (waiting, in_hand) = if over { ("not run", "cut off") } else { ("queued", "started") };
+    let counted = [(waiting, queued), (in_hand, running), ("completed", completed), ("failed", failed)];
     let counted: Vec<_> =
         counted.iter().filter(|(_, count)| **count > 0).map(|(word, count)| format!("{count} {word}")).collect();
     if counted.is_empty() { Vec::new() } else { vec![format!("tasks: {}", counted.join(", "))] }

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use crate::live::StepStatus;
+
 /// Seconds in the notation of flow files, in the largest unit that leaves a whole number: `90s`, `5m`, `3d`.
 pub(super) fn duration(seconds: i32) -> String {
     let units = [(24 * 60 * 60, 'd'), (60 * 60, 'h'), (60, 'm')];
@@ -28,6 +30,15 @@ pub(super) fn elapsed(seconds: f64) -> String {
         60..3_600 => format!("{} min {} s", whole / 60, whole % 60),
         3_600..86_400 => format!("{} h {} min", whole / 3_600, whole % 3_600 / 60),
         _ => format!("{} d {} h", whole / 86_400, whole % 86_400 / 3_600),
+    }
+}
+
+/// The class of a step in style sheets: what has not run looks like what has not begun.
+pub(super) fn status_class(status: StepStatus) -> &'static str {
+    match status {
+        StepStatus::NotRun => StepStatus::Created.as_str(),
+        StepStatus::CutOff => "cut",
+        status => status.as_str(),
     }
 }
 

@@ -2,8 +2,12 @@
 
 mod introspect;
 mod run;
+mod status;
+mod unknown_flow;
 
 pub use introspect::{
     ForeignJob, Live, LiveShape, RunCounts, TriggerDifference, foreign_jobs, read, read_snapshot, run_counts,
 };
-pub use run::{RunId, RunStates, RunStatus, StepProgress, StepStatus, run_states};
+pub use run::{RunStates, StepProgress, run_states};
+pub use status::{RunStatus, StepStatus, TaskStatus};
+pub use unknown_flow::UnknownFlow;

@@ -1,7 +1,6 @@
 //! How a run stands.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::str::FromStr;
 
 use futures_util::TryStreamExt as _;
@@ -9,40 +8,16 @@ use minijinja::{Environment, UndefinedBehavior};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Either, Row as _};
 
-use super::LiveShape;
 use super::introspect::unreadable;
+use super::{LiveShape, RunStatus, StepStatus};
 use crate::database::DatabaseError;
 use crate::migration::quote::literal;
-
-/// The id of a run, a UUID in lower case.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RunId(String);
-
-impl FromStr for RunId {
-    type Err = String;
-
-    /// Reads the form that PostgreSQL prints, in either case.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let groups: Vec<&str> = text.split('-').collect();
-        let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
-        if lengths == [8, 4, 4, 4, 12] && groups.concat().bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Ok(Self(text.to_ascii_lowercase()));
-        }
-        Err("a run is named by its whole id, such as 7d0e2c7e-3c3c-4a9f-9d4e-0c1f2a3b4c5d".to_owned())
-    }
-}
-
-impl fmt::Display for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// A run and its steps at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunStates {
     /// Which run.
-    pub run_id: RunId,
+    pub run_id: String,
     /// Of which flow.
     pub database_slug: String,
     /// How it stands.
@@ -51,28 +26,6 @@ pub struct RunStates {
     pub seconds: f64,
     /// Its steps by slug.
     pub steps: BTreeMap<String, StepProgress>,
-}
-
-/// How a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunStatus {
-    /// It goes on.
-    Started,
-    /// It ended well.
-    Completed,
-    /// A step failed, or it was cancelled.
-    Failed,
-}
-
-impl RunStatus {
-    /// The word in `pgflow.runs.status`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Started => "started",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-        }
-    }
 }
 
 /// How a step of a run stands.
@@ -102,46 +55,13 @@ pub struct StepProgress {
     pub seconds: Option<f64>,
 }
 
-/// The state of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StepStatus {
-    /// It waits for others.
-    Created,
-    /// It has tasks.
-    Started,
-    /// All its tasks are done.
-    Completed,
-    /// A task failed for good, or a condition was not met.
-    Failed,
-    /// It does not take part.
-    Skipped,
-}
-
-impl StepStatus {
-    /// The word in `pgflow.step_states.status`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Started => "started",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-        }
-    }
-
-    /// Whether nothing more becomes of it.
-    pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Skipped)
-    }
-}
-
 /// Reads how a run stands, in one round trip and one snapshot; none where there is no such run. Writes nothing.
 ///
 /// # Errors
 /// Where the server refuses or the connection fails.
 pub async fn run_states(
     connection: &mut PgConnection,
-    run_id: &RunId,
+    run_id: &str,
     shape: LiveShape,
 ) -> Result<Option<RunStates>, DatabaseError> {
     let mut templates = Environment::new();
@@ -150,7 +70,7 @@ pub async fn run_states(
     let statements = templates
         .render_str(
             include_str!("../../templates/run_states.sql"),
-            minijinja::context! { run => run_id.to_string(), conditions => shape.conditions },
+            minijinja::context! { run => run_id, conditions => shape.conditions },
         )
         .expect("the template reads these two only");
     // As plain text: a bound value would take two round trips, which a transaction pooler may send to different servers.
@@ -170,20 +90,19 @@ pub async fn run_states(
     Ok(run)
 }
 
-fn read_run(row: &PgRow, run_id: &RunId) -> Result<RunStates, DatabaseError> {
-    let status = match row.try_get(1)? {
-        "started" => RunStatus::Started,
-        "completed" => RunStatus::Completed,
-        "failed" => RunStatus::Failed,
-        other => return Err(unreadable("status of a run", other)),
-    };
+fn read_run(row: &PgRow, run_id: &str) -> Result<RunStates, DatabaseError> {
     Ok(RunStates {
-        run_id: run_id.clone(),
+        run_id: run_id.to_owned(),
         database_slug: row.try_get(0)?,
-        status,
+        status: status(row, 1, "status of a run")?,
         seconds: row.try_get(2)?,
         steps: BTreeMap::new(),
     })
+}
+
+fn status<T: FromStr>(row: &PgRow, column: usize, what: &str) -> Result<T, DatabaseError> {
+    let word: &str = row.try_get(column)?;
+    word.parse().map_err(|_| unreadable(what, word))
 }
 
 fn step(row: &PgRow) -> Result<StepProgress, DatabaseError> {
@@ -193,14 +112,7 @@ fn step(row: &PgRow) -> Result<StepProgress, DatabaseError> {
     };
     let tasks: Option<i32> = row.try_get("initial_tasks")?;
     Ok(StepProgress {
-        status: match row.try_get("status")? {
-            "created" => StepStatus::Created,
-            "started" => StepStatus::Started,
-            "completed" => StepStatus::Completed,
-            "failed" => StepStatus::Failed,
-            "skipped" => StepStatus::Skipped,
-            other => return Err(unreadable("status of a step", other)),
-        },
+        status: status(row, 1, "status of a step")?,
         remaining_deps: row.try_get("remaining_deps")?,
         tasks: tasks.and_then(|tasks| u64::try_from(tasks).ok()),
         queued: count("queued")?,
@@ -212,18 +124,4 @@ fn step(row: &PgRow) -> Result<StepProgress, DatabaseError> {
         skip_reason: row.try_get("skip_reason")?,
         seconds: row.try_get("seconds")?,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::RunId;
-
-    #[test]
-    fn a_run_id_is_a_whole_uuid() {
-        let id = "7D0E2C7E-3c3c-4a9f-9d4e-0c1f2a3b4c5d";
-        assert_eq!(id.parse::<RunId>().map(|id| id.to_string()), Ok(id.to_lowercase()));
-        for wrong in ["", "7d0e", "7d0e2c7e-3c3c-4a9f-9d4e-0c1f2a3b4c5g", "' or true --", &id.replace('-', "")] {
-            assert!(wrong.parse::<RunId>().is_err(), "{wrong}");
-        }
-    }
 }

@@ -1,24 +1,27 @@
 {#- Calls a function that returns a run: starts one, by the flow's name where this is its current version, else by slug;
-    cancels one; takes one up again. The columns of `RunSummary`, and what the run was before. -#}
-select r.run_id, r.flow_slug as slug, r.flow_slug as flow, 1 as version, r.status, r.started_at,
-  coalesce(r.completed_at, r.failed_at) as ended_at,
-  extract(epoch from coalesce(r.completed_at, r.failed_at, clock_timestamp()) - r.started_at)::float8 as seconds,
-  r.remaining_steps, (select count(*) from pgflow.step_states s where s.run_id = r.run_id) as steps,
-  null as failure
+    cancels one; takes one up again. Gives no rows: a statement does not see what the functions in it have done. The run's id,
+    and what it was before, are kept for `called.sql`, the next statement of the transaction. -#}
+select
+from (
+  select set_config('flowsmith.run_id', r.run_id::text, true) as run_id
 {% if what == "start" %}
 {% if by_name %}
-from flowsmith.start_flow({{ flow | literal }}, {{ input | literal }}::jsonb
+  from flowsmith.start_flow({{ flow | literal }}, {{ input | literal }}::jsonb
 {% else %}
-from pgflow.start_flow({{ slug | literal }}, {{ input | literal }}::jsonb
+  from pgflow.start_flow({{ slug | literal }}, {{ input | literal }}::jsonb
 {% endif %}
 {% if run_id %}
-, {{ run_id | literal }}::uuid
+  , {{ run_id | literal }}::uuid
 {% endif %}
-) r
-{% elif what == "cancel" %}
-, (select b.status from pgflow.runs b where b.run_id = {{ run_id | literal }}::uuid) as was
-from pgflow.cancel_run({{ run_id | literal }}::uuid{% if reason is not none %}, {{ reason | literal }}{% endif %}) r
+  ) r
 {% else %}
-, (select b.status from pgflow.runs b where b.run_id = {{ run_id | literal }}::uuid) as was
-from pgflow.retry_run({{ run_id | literal }}::uuid) r
+  , set_config('flowsmith.run_was', (select b.status from pgflow.runs b where b.run_id = {{ run_id | literal }}::uuid), true) as was
+{% if what == "cancel" %}
+  from pgflow.cancel_run({{ run_id | literal }}::uuid{% if reason is not none %}, {{ reason | literal }}{% endif %}) r
+{% else %}
+  from pgflow.retry_run({{ run_id | literal }}::uuid) r
 {% endif %}
+{% endif %}
+  offset 0
+) call
+where call.run_id is null

@@ -5,7 +5,8 @@ use crate::database::DatabaseError;
 use crate::engine::Level;
 use crate::engine::detect::EngineKind;
 
-use super::{RunPrefix, RunStatus};
+use super::RunPrefix;
+use crate::live::{RunStatus, UnknownFlow};
 
 /// Why an operator's command could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -17,13 +18,8 @@ pub enum OperateError {
     #[error("a query gave an unexpected answer, which is a defect of flowsmith: {0}")]
     Answer(#[from] serde_json::Error),
     /// There is no such flow.
-    #[error("the database has no flow `{name}`")]
-    NoFlow {
-        /// What was asked for.
-        name: String,
-        /// What was probably meant.
-        help: String,
-    },
+    #[error(transparent)]
+    NoFlow(#[from] UnknownFlow),
     /// The flow is there, and no version of it is to be started.
     #[error("flow `{flow}` has no current version: {}", states(versions))]
     NotCurrent {
@@ -105,6 +101,7 @@ fn is(status: RunStatus) -> &'static str {
         RunStatus::Started => "is under way",
         RunStatus::Completed => "has completed",
         RunStatus::Failed => "has failed",
+        RunStatus::Cancelled => "was cancelled",
     }
 }
 
@@ -120,7 +117,7 @@ impl OperateError {
         match self {
             Self::Database(error) => error.code(),
             Self::Answer(_) => "FS920",
-            Self::NoFlow { .. } => "FS961",
+            Self::NoFlow(_) => UnknownFlow::CODE,
             Self::NotCurrent { .. } => "FS962",
             Self::Input(_) => "FS963",
             Self::InputRefused { .. } => "FS964",
@@ -139,7 +136,7 @@ impl OperateError {
         match self {
             Self::Database(error) => error.help(),
             Self::Answer(_) => "please report it, with the command line".to_owned(),
-            Self::NoFlow { help, .. } => help.clone(),
+            Self::NoFlow(unknown) => unknown.help(),
             Self::NotCurrent { versions, .. } => match versions.last() {
                 Some((id, _)) => format!("to start an old version all the same, name it: `flowsmith start {id}`"),
                 None => "`flowsmith apply` brings the flows of your migrations".to_owned(),

@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnection;
 
 use super::{Engine, OperateError, query};
 use crate::catalog::State;
-use crate::definition::words::suggest;
+use crate::live::UnknownFlow;
 
 /// A flow version of the database.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -114,18 +114,7 @@ impl Flows {
     }
 
     fn unknown(&self, name: &str) -> OperateError {
-        let mut names: Vec<&str> = self.versions.iter().map(|version| version.flow.as_str()).collect();
-        names.dedup();
-        let (flow, version) = name.split_once('@').unwrap_or((name, ""));
-        let versions: Vec<String> =
-            self.versions.iter().filter(|version| version.flow == flow).map(FlowVersion::id).collect();
-        let help = if names.is_empty() {
-            "the database has no flow; `flowsmith apply` brings those of your migrations".to_owned()
-        } else if versions.is_empty() || version.is_empty() {
-            suggest(flow, names.into_iter())
-        } else {
-            suggest(name, versions.iter().map(String::as_str))
-        };
-        OperateError::NoFlow { name: name.to_owned(), help }
+        let known = self.versions.iter().map(|version| (version.flow.as_str(), version.version));
+        UnknownFlow::new(name, UnknownFlow::DATABASE, known).into()
     }
 }

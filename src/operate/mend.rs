@@ -4,7 +4,8 @@ use minijinja::context;
 use serde::Deserialize;
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, Flows, OperateError, RunStatus, RunSummary, query};
+use super::{Engine, Flows, OperateError, RunFailure, RunSummary, query};
+use crate::live::RunStatus;
 
 /// What the call gave, and what the run was before it.
 #[derive(Deserialize)]
@@ -19,6 +20,8 @@ struct Mended {
     seconds: f64,
     steps: u32,
     remaining_steps: u32,
+    failure: Option<RunFailure>,
+    /// As the engine calls it, whatever failed it.
     was: RunStatus,
 }
 
@@ -36,9 +39,8 @@ pub async fn cancel_run(
     engine.needs_operations("cancelling a run")?;
     let context = context! { engine => engine.context(), what => "cancel", run_id, reason };
     let run = call(connection, engine, include_str!("note_cancelled.sql"), run_id, &context).await?;
-    if run.was != RunStatus::Started || run.status != RunStatus::Failed {
-        let status = if run.was == RunStatus::Started { run.status } else { run.was };
-        return Err(OperateError::WrongStatus { run_id: run.run_id, status, done: "cancelled" });
+    if run.was != RunStatus::Started || run.status != RunStatus::Cancelled {
+        return Err(OperateError::WrongStatus { run_id: run.run_id, status: run.status, done: "cancelled" });
     }
     Ok(summary(run, flows))
 }
@@ -70,12 +72,9 @@ async fn call(
     run_id: &str,
     context: &minijinja::Value,
 ) -> Result<Mended, OperateError> {
-    let call = include_str!("call.sql");
-    let mut mended: Vec<Mended> = if engine.has_ledger {
-        query::write_noted(connection, note, call, context).await?
-    } else {
-        query::write(connection, call, context).await?
-    };
+    let before = [note, include_str!("call.sql")];
+    let before = if engine.has_ledger { &before[..] } else { &before[1..] };
+    let mut mended: Vec<Mended> = query::write_after(connection, before, include_str!("called.sql"), context).await?;
     // It was there when its id was looked up; since then somebody has pruned it.
     mended.pop().ok_or_else(|| OperateError::NoRun(run_id.parse().expect("an id that the database gave")))
 }
@@ -94,6 +93,6 @@ fn summary(run: Mended, flows: &Flows) -> RunSummary {
         seconds: run.seconds,
         steps: run.steps,
         remaining_steps: run.remaining_steps,
-        failure: None,
+        failure: run.failure,
     }
 }

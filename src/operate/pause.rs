@@ -62,7 +62,7 @@ async fn set(
     let context = context! { slugs, is_paused };
     let call = include_str!("pause.sql");
     let answers: Vec<Answer> = if engine.has_ledger {
-        query::write_noted(connection, include_str!("note_paused.sql"), call, &context).await?
+        query::write_after(connection, &[include_str!("note_paused.sql")], call, &context).await?
     } else {
         query::write(connection, call, &context).await?
     };

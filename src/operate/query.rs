@@ -16,6 +16,10 @@ use crate::migration::quote::{identifier, literal};
 /// statistics may be from a time when few runs had ended.
 const SETTINGS: &str = "set local timezone = 'UTC';\nset local jit = off;\nset local enable_seqscan = off;";
 
+/// What several questions have in common.
+const PARTS: [(&str, &str); 2] =
+    [("run_summary.sql", include_str!("run_summary.sql")), ("in_hand.sql", include_str!("in_hand.sql"))];
+
 tokio::task_local! {
     /// How long each statement may take.
     static LIMIT: Duration;
@@ -33,7 +37,7 @@ pub(super) async fn read<T: DeserializeOwned>(
     template: &str,
     context: &Value,
 ) -> Result<Vec<T>, OperateError> {
-    rows(connection, "begin isolation level repeatable read, read only", template, context).await
+    rows(connection, "begin isolation level repeatable read, read only", &[], template, context).await
 }
 
 /// Changes something, in a transaction of its own.
@@ -42,17 +46,17 @@ pub(super) async fn write<T: DeserializeOwned>(
     template: &str,
     context: &Value,
 ) -> Result<Vec<T>, OperateError> {
-    rows(connection, "begin", template, context).await
+    rows(connection, "begin", &[], template, context).await
 }
 
-/// The same, which `note`, a template of a statement that goes before it, keeps in `flowsmith.events`.
-pub(super) async fn write_noted<T: DeserializeOwned>(
+/// The same, with statements that go before it and give no rows, such as notes in `flowsmith.events`.
+pub(super) async fn write_after<T: DeserializeOwned>(
     connection: &mut PgConnection,
-    note: &str,
+    before: &[&str],
     template: &str,
     context: &Value,
 ) -> Result<Vec<T>, OperateError> {
-    rows(connection, &format!("begin;\n{}", render(note, context)), template, context).await
+    rows(connection, "begin", before, template, context).await
 }
 
 /// A statement that gives no rows.
@@ -64,15 +68,18 @@ pub(super) async fn note(connection: &mut PgConnection, note: &str, context: &Va
 async fn rows<T: DeserializeOwned>(
     connection: &mut PgConnection,
     begin: &str,
+    before: &[&str],
     template: &str,
     context: &Value,
 ) -> Result<Vec<T>, OperateError> {
+    let before: String = before.iter().map(|statement| render(statement, context) + ";\n").collect();
     let query = render(template, context);
     // As plain text: a bound value would take two round trips, which a transaction pooler may send to different servers.
     let limit = LIMIT.try_with(|limit| format!("set local statement_timeout = {};\n", limit.as_millis()));
     let limit = limit.unwrap_or_default();
-    let text =
-        format!("{begin};\n{limit}{SETTINGS}\nselect to_jsonb(answer)::text from (\n{query}\n) answer;\ncommit;");
+    let text = format!(
+        "{begin};\n{limit}{SETTINGS}\n{before}select to_jsonb(answer)::text from (\n{query}\n) answer;\ncommit;"
+    );
     match sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(&mut *connection).await {
         Ok(rows) => rows
             .iter()
@@ -99,6 +106,9 @@ fn render(template: &str, context: &Value) -> String {
         format!("array[{}]::text[]", texts.iter().map(|text| literal(text)).collect::<Vec<_>>().join(", "))
     });
     templates.add_filter("payload", payload);
+    for (name, text) in PARTS {
+        templates.add_template(name, text).expect("a template of flowsmith's own");
+    }
     templates
         .render_str(template, context)
         .unwrap_or_else(|error| panic!("a template of flowsmith's own and its context do not fit: {error:#}"))

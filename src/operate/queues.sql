@@ -1,18 +1,6 @@
-{#- What is in each queue. A queue holds unfinished tasks only, so it is counted; tasks in hand are found by an index that
-    holds no other. Of failed runs, tasks may be left in it; they are in nobody's hands any more. -#}
-with in_hand as materialized (
-  select t.flow_slug, count(*) as tasks
-  from (
-    select t.flow_slug, t.run_id from pgflow.step_tasks t
-    where t.status = 'started' and t.started_at is not null
-{% if engine.conditions %}
-      and t.completed_at is null and t.failed_at is null and t.permanently_stalled_at is null
-{% endif %}
-    offset 0) t
-  cross join lateral (select r.status from pgflow.runs r where r.run_id = t.run_id offset 0) r
-  where r.status = 'started'
-  group by t.flow_slug
-),
+{#- What is in each queue. A queue holds unfinished tasks only, so it is counted. -#}
+{% set by = "flow_slug" %}
+with {% include "in_hand.sql" %},
 alive as materialized (
   select w.queue_name, count(*) as workers from pgflow.workers w
   where w.deprecated_at is null {% if engine.conditions %}and w.stopped_at is null{% endif %}

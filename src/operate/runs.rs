@@ -7,35 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
 use super::{Engine, Flows, OperateError, query};
-
-/// How far a run has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RunStatus {
-    /// Under way.
-    Started,
-    /// Every step is done.
-    Completed,
-    /// A step has failed, or somebody has cancelled it.
-    Failed,
-}
-
-impl RunStatus {
-    /// The word in `pgflow.runs.status`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Started => "started",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-impl fmt::Display for RunStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+use crate::live::RunStatus;
 
 /// A run in a list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -71,6 +43,12 @@ pub struct RunFailure {
     pub step: String,
     /// What its handler said.
     pub error: Option<String>,
+}
+
+impl fmt::Display for RunFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "step {}: {}", self.step, self.error.as_deref().unwrap_or("no error was given"))
+    }
 }
 
 /// Which runs to list.

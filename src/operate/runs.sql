@@ -1,9 +1,12 @@
 {#- The runs to which something happened last. Each branch reads an index that flowsmith's engine has: runs under way by
     flow; runs by their end, newest first, a window of them; and only where too few of those suit, the runs of each flow
-    that is asked for. An official engine has no index of ends, and reads its runs once. -#}
+    that is asked for. An official engine has no index of ends, and reads its runs once.
+    Those that were cancelled have failed, and no step of theirs has. -#}
 {% set suits %}
 r.flow_slug = any ({{ slugs | texts }})
-{%- if status %} and r.status = {{ status | literal }}{% endif %}
+{%- if status %} and r.status = {{ ("failed" if status == "cancelled" else status) | literal }}{% endif %}
+{%- if status in ["failed", "cancelled"] %} and {% if status == "cancelled" %}not {% endif %}exists (
+      select from pgflow.step_states s where s.run_id = r.run_id and s.status = 'failed' offset 0){% endif %}
 {% endset %}
 {% set recent %}
 {% if since %} and coalesce(r.completed_at, r.failed_at) >= statement_timestamp() - make_interval(secs => {{ since }}){% endif %}
@@ -44,16 +47,5 @@ chosen as (
   union all select * from far
   order by changed_at desc limit {{ limit }}
 )
-select r.run_id, r.flow_slug as slug, r.flow_slug as flow, 1 as version, r.status, r.started_at,
-  coalesce(r.completed_at, r.failed_at) as ended_at,
-  extract(epoch from coalesce(r.completed_at, r.failed_at, clock_timestamp()) - r.started_at)::float8 as seconds,
-  r.remaining_steps, states.steps, failed.failure
-from (select * from chosen offset 0) c
-cross join lateral (select * from pgflow.runs x where x.run_id = c.run_id offset 0) r
-cross join lateral (select count(*) as steps from pgflow.step_states s where s.run_id = c.run_id offset 0) states
-left join lateral (
-  select jsonb_build_object('step', s.step_slug, 'error', s.error_message) as failure
-  from pgflow.step_states s
-  where s.run_id = c.run_id and s.status = 'failed' and r.status = 'failed'
-  order by s.failed_at limit 1) failed on true
+{% include "run_summary.sql" %}
 order by c.changed_at desc, c.run_id

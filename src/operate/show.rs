@@ -1,79 +1,17 @@
 //! Looking at one run: its steps, their tasks, inputs and outputs.
 
-use std::fmt;
-
 use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, Flows, OperateError, Payload, RunStatus, query};
+use super::{Engine, Flows, OperateError, Payload, RunFailure, RunSummary, query};
 use crate::database::Failure;
+use crate::live::{RunStatus, StepStatus, TaskStatus};
 
 /// How many characters of an input or output are fetched for a look.
 const GLANCE: u32 = 2_000;
 /// How many tasks of a step are fetched for a look: those that say most about it.
 const NOTABLE_TASKS: u32 = 10;
-
-/// How far a step has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum StepStatus {
-    /// It waits for steps that it depends on.
-    Created,
-    /// Its tasks are queued or under way.
-    Started,
-    /// Every task is done.
-    Completed,
-    /// A task has failed for good, or its condition was not met.
-    Failed,
-    /// It was left out.
-    Skipped,
-}
-
-impl StepStatus {
-    /// The word in `pgflow.step_states.status`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Started => "started",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-        }
-    }
-}
-
-impl fmt::Display for StepStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// How far a task has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TaskStatus {
-    /// It waits for a worker.
-    Queued,
-    /// A worker has it.
-    Started,
-    /// Done.
-    Completed,
-    /// Its attempts are used up.
-    Failed,
-}
-
-impl TaskStatus {
-    /// The word in `pgflow.step_tasks.status`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Started => "started",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-        }
-    }
-}
 
 /// A run with its steps.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -102,6 +40,29 @@ pub struct RunDetail {
     pub output: Option<Payload>,
     /// In the order of their definition: each after those that it depends on.
     pub steps: Vec<StepDetail>,
+}
+
+impl RunDetail {
+    /// The run as lists have it.
+    pub fn summary(&self) -> RunSummary {
+        let failed = self.steps.iter().filter(|step| step.status == StepStatus::Failed);
+        RunSummary {
+            run_id: self.run_id.clone(),
+            flow: self.flow.clone(),
+            version: self.version,
+            slug: self.slug.clone(),
+            status: self.status,
+            started_at: self.started_at.clone(),
+            ended_at: self.ended_at.clone(),
+            seconds: self.seconds,
+            steps: u32::try_from(self.steps.len()).unwrap_or(u32::MAX),
+            remaining_steps: u32::try_from(self.steps.iter().filter(|step| !step.status.is_done()).count())
+                .unwrap_or(u32::MAX),
+            failure: failed
+                .min_by(|a, b| a.ended_at.cmp(&b.ended_at))
+                .map(|step| RunFailure { step: step.step.clone(), error: step.error.clone() }),
+        }
+    }
 }
 
 /// A step of a run.
@@ -135,6 +96,8 @@ pub struct StepDetail {
     pub completed: u32,
     /// How many have failed for good.
     pub failed: u32,
+    /// How many the end of the run, or of the step, has left unfinished.
+    pub unfinished: u32,
     /// The most attempts that one of them has taken.
     pub attempts: u32,
     /// How many attempts each has; 0 where the role may not read definitions.

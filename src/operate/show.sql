@@ -1,9 +1,11 @@
 {#- A run with its steps in the order of their definition. `cut`: how many characters of inputs and outputs, none = all.
     `max_tasks`: how many tasks of each step, none = all. `sees`: what
-    the role may read. Everything is found by the run's id. -#}
-with run as materialized (select * from pgflow.runs r where r.run_id = {{ run_id | literal }}::uuid),
+    the role may read. Everything is found by the run's id, and timed by one clock: that of the server, until the run's end. What
+    the end of the run, or of the step, has left unfinished was cut off where it had been tried, else not run. -#}
+with clock as materialized (select clock_timestamp() as now),
+run as materialized (select r.*, coalesce(r.completed_at, r.failed_at, clock.now) as last_moment from clock cross join pgflow.runs r where r.run_id = {{ run_id | literal }}::uuid),
 state as materialized (
-  select s.step_slug, s.status,
+  select s.step_slug, s.status, run.status = 'started' and s.status in ('created', 'started') as is_live,
 {% if sees.definitions %}
     d.step_index, d.step_type, d.deps_count, coalesce(d.opt_max_attempts, f.opt_max_attempts) as max_attempts,
     array(select x.dep_slug from pgflow.deps x where x.flow_slug = s.flow_slug and x.step_slug = s.step_slug order by x.dep_slug) as depends_on,
@@ -44,9 +46,11 @@ given as (
   from run cross join state s
   where {{ payloads and not cut and sees.definitions }} and s.status in ('started', 'completed', 'failed') and s.started_at is not null
 )
-select run.run_id, run.flow_slug as slug, run.flow_slug as flow, 1 as version, run.status, run.started_at,
+select run.run_id, run.flow_slug as slug, run.flow_slug as flow, 1 as version,
+  case when run.status = 'failed' and not exists (select from state s where s.status = 'failed') then 'cancelled' else run.status end as status,
+  run.started_at,
   coalesce(run.completed_at, run.failed_at) as ended_at,
-  extract(epoch from coalesce(run.completed_at, run.failed_at, clock_timestamp()) - run.started_at)::float8 as seconds,
+  extract(epoch from run.last_moment - run.started_at)::float8 as seconds,
 {% if sees.events %}
   case when run.status = 'failed' then (
     select coalesce(e.detail ->> 'reason', '') from flowsmith.events e
@@ -59,24 +63,32 @@ select run.run_id, run.flow_slug as slug, run.flow_slug as flow, 1 as version, r
 from run cross join lateral (
   select coalesce(jsonb_agg(to_jsonb(x) - 'step_index' order by x.step_index), '[]') as list
   from (
-    select s.step_index, s.step_slug as step, s.step_type as kind, s.depends_on, s.status, s.skip_reason, s.error_message as error,
+    select s.step_index, s.step_slug as step, s.step_type as kind, s.depends_on,
+      case when s.is_live or s.status not in ('created', 'started') then s.status
+        when t.attempts > 0 then 'cut-off' else 'not-run' end as status,
+      s.skip_reason, s.error_message as error,
       s.started_at, s.ended_at,
-      extract(epoch from coalesce(s.ended_at, case when run.status = 'started' then clock_timestamp() else run.failed_at end) - s.started_at)::float8 as seconds,
-      s.initial_tasks as tasks, t.queued, t.started, t.completed, t.failed, t.attempts, s.max_attempts,
+      extract(epoch from coalesce(s.ended_at, run.last_moment) - s.started_at)::float8 as seconds,
+      s.initial_tasks as tasks, t.queued, t.started, t.completed, t.failed, t.unfinished, t.attempts, s.max_attempts,
       {{ 'g.input' | payload(payloads, cut) }} as input, {{ 's.output' | payload(payloads, cut) }} as output, list.tasks as task_list
     from state s
     left join given g using (step_slug)
     cross join lateral (
-      select count(*) filter (where k.status = 'queued') as queued, count(*) filter (where k.status = 'started') as started,
+      select count(*) filter (where k.status = 'queued' and s.is_live) as queued,
+        count(*) filter (where k.status = 'started' and s.is_live) as started,
+        count(*) filter (where k.status in ('queued', 'started') and not s.is_live) as unfinished,
         count(*) filter (where k.status = 'completed') as completed, count(*) filter (where k.status = 'failed') as failed,
         coalesce(max(k.attempts_count), 0) as attempts
       from pgflow.step_tasks k where k.run_id = run.run_id and k.step_slug = s.step_slug offset 0) t
     cross join lateral (
       select coalesce(jsonb_agg(to_jsonb(n) order by n.index), '[]') as tasks
       from (
-        select k.task_index as index, k.status, k.attempts_count as attempts, k.error_message as error, k.last_worker_id as worker_id,
+        select k.task_index as index,
+          case when s.is_live or k.status not in ('queued', 'started') then k.status
+            when k.attempts_count > 0 then 'cut-off' else 'not-run' end as status,
+          k.attempts_count as attempts, k.error_message as error, k.last_worker_id as worker_id,
           k.queued_at, k.started_at, coalesce(k.completed_at, k.failed_at) as ended_at,
-          extract(epoch from coalesce(k.completed_at, k.failed_at, clock_timestamp()) - k.started_at)::float8 as seconds,
+          extract(epoch from coalesce(k.completed_at, k.failed_at, s.ended_at, run.last_moment) - k.started_at)::float8 as seconds,
           {{ 'k.output' | payload(payloads, cut) }} as output
         from pgflow.step_tasks k
         where k.run_id = run.run_id and k.step_slug = s.step_slug

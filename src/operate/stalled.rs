@@ -4,8 +4,9 @@ use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
-use super::workers::SILENT_AFTER;
-use super::{Engine, FlowVersion, OperateError, query};
+use super::workers::{SILENT_AFTER, WorkerHealth};
+use super::{Engine, FlowVersion, OperateError, query, start_worker};
+use crate::catalog::State;
 
 /// Why tasks do not move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,6 +49,8 @@ pub struct Stall {
     pub flow: String,
     /// The flow's version.
     pub version: u32,
+    /// Where the version stands in its life.
+    pub state: State,
     /// The step; none where no step of a run is under way.
     pub step: Option<String>,
     /// Why.
@@ -70,6 +73,8 @@ pub struct Stall {
     pub workers: u32,
     /// How long ago a worker of the queue was heard of, in seconds; none where none ever was.
     pub heartbeat_seconds: Option<f64>,
+    /// What became of that worker, where none is alive; none where none ever was.
+    pub last_worker: Option<WorkerHealth>,
 }
 
 impl Stall {
@@ -87,7 +92,7 @@ impl Stall {
             "docs/operating.md says how to send it anew on this engine".to_owned()
         };
         match self.cause {
-            StallCause::NoWorker => format!("start a worker for the queue {slug}"),
+            StallCause::NoWorker => start_worker(flow, *version, slug, self.state),
             StallCause::Busy => {
                 "start more workers, or let them do more at once; `flowsmith queues` shows the backlog".to_owned()
             }
@@ -97,7 +102,10 @@ impl Stall {
             }
             StallCause::Delayed | StallCause::Retrying => "nothing to do".to_owned(),
             StallCause::MessageHidden => match self.message_id {
-                Some(id) => format!("wait; or, where nobody works on it: select pgmq.set_vt('{slug}', {id}, 0)"),
+                Some(id) if self.tasks == 1 => {
+                    format!("wait; or, where nobody works on it: select pgmq.set_vt('{slug}', {id}, 0)")
+                }
+                Some(id) => format!("wait; or, where nobody works on them, for each: select pgmq.set_vt('{slug}', {id}, 0)"),
                 None => "wait".to_owned(),
             },
             StallCause::MessageMissing | StallCause::GivenUp => anew,
@@ -105,7 +113,7 @@ impl Stall {
                 "`flowsmith drift` says more; `flowsmith compile --from-live` makes it anew".to_owned()
             }
             StallCause::TimedOut if engine.has_conditions() => {
-                "`flowsmith stalled --requeue`; for good, pg_cron and `flowsmith install`, or a worker that does it"
+                "`flowsmith stalled --requeue`; a running `flowsmith worker` does it every 15 seconds, or pg_cron's job (`flowsmith install` makes it)"
                     .to_owned()
             }
             StallCause::TimedOut => format!(
@@ -157,6 +165,7 @@ pub async fn find_stalled(
         for stall in &mut found {
             stall.flow.clone_from(&flow.flow);
             stall.version = flow.version;
+            stall.state = flow.state;
         }
         stalls.extend(found);
     }

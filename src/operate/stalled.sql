@@ -4,7 +4,9 @@ with clock as materialized (select clock_timestamp() as now),
 alive as materialized (
   select count(*) filter (where w.deprecated_at is null {% if engine.conditions %}and w.stopped_at is null{% endif %}
       and w.last_heartbeat_at > clock.now - make_interval(secs => {{ silent_after }})) as workers,
-    extract(epoch from clock.now - max(w.last_heartbeat_at))::float8 as heartbeat_seconds
+    extract(epoch from clock.now - max(w.last_heartbeat_at))::float8 as heartbeat_seconds,
+    (array_agg(case {% if engine.conditions %}when w.stopped_at is not null then 'stopped' {% endif %}when w.deprecated_at is not null then 'deprecated'
+      when w.worker_id is not null then 'silent' end order by w.last_heartbeat_at desc nulls last))[1] as last_worker
   from clock left join pgflow.workers w on w.queue_name = {{ slug | literal }}
   group by clock.now
 ),
@@ -75,12 +77,13 @@ stuck as (
   -- Not as an anti-join, which goes through all tasks for each run where statistics say that there are few.
   where run.run_id not in (select t.run_id from task t) and run.started_at < clock.now - make_interval(secs => {{ at_least }})
 )
-select {{ slug | literal }} as slug, '' as flow, 1 as version, s.step, s.cause, count(*) as tasks, max(s.seconds) as seconds,
+select {{ slug | literal }} as slug, '' as flow, 1 as version, 'unmanaged' as state, s.step, s.cause, count(*) as tasks, max(s.seconds) as seconds,
   min(s.moves_in_seconds) as moves_in_seconds,
   (array_agg(s.run_id order by s.seconds desc, s.run_id))[1] as run_id,
   (array_agg(s.task_index order by s.seconds desc, s.run_id))[1] as task_index,
   (array_agg(s.message_id order by s.seconds desc, s.run_id))[1] as message_id,
-  min(s.timeout) as timeout, min(alive.workers) as workers, min(alive.heartbeat_seconds) as heartbeat_seconds
+  min(s.timeout) as timeout, min(alive.workers) as workers, min(alive.heartbeat_seconds) as heartbeat_seconds,
+  min(alive.last_worker) as last_worker
 from stuck s cross join alive
 group by s.step, s.cause
-order by 7 desc
+order by 8 desc

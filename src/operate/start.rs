@@ -70,7 +70,8 @@ pub async fn start_run(
         input => input.text.as_str(),
         run_id => run_id.as_deref(),
     };
-    let started: Result<Vec<RunSummary>, _> = query::write(connection, include_str!("call.sql"), &context).await;
+    let started: Result<Vec<RunSummary>, _> =
+        query::write_after(connection, &[include_str!("call.sql")], include_str!("called.sql"), &context).await;
     match started {
         Ok(mut runs) => {
             let mut run = runs.pop().ok_or_else(|| unanswered("start_flow"))?;

@@ -30,8 +30,10 @@ pub struct FlowStats {
     pub under_way: u64,
     /// How many have completed in that time.
     pub completed: u64,
-    /// How many have failed in that time, or were cancelled.
+    /// How many have failed in that time.
     pub failed: u64,
+    /// How many were cancelled in that time.
+    pub cancelled: u64,
     /// How long those took that completed; none where none did.
     pub durations: Option<Durations>,
     /// How many messages a worker could take now.
@@ -66,6 +68,7 @@ pub(crate) struct RunCounts {
     pub(crate) under_way: u64,
     pub(crate) completed: u64,
     pub(crate) failed: u64,
+    pub(crate) cancelled: u64,
     durations: Option<Durations>,
 }
 
@@ -113,6 +116,7 @@ pub async fn read_stats(
                 under_way: found.map_or(0, |found| found.under_way),
                 completed: found.map_or(0, |found| found.completed),
                 failed: found.map_or(0, |found| found.failed),
+                cancelled: found.map_or(0, |found| found.cancelled),
                 durations: found.and_then(|found| found.durations),
                 steps: steps.collect(),
                 slug: queue.slug,

@@ -1,18 +1,22 @@
-{#- Runs that ended within some time, by flow version, by the index of ends; and those under way, by flow. -#}
+{#- Runs that ended within some time, by flow version, by the index of ends; and those under way, by flow.
+    One that has failed without a failed step was cancelled. -#}
 with ended as materialized (
-  select r.flow_slug, r.status, extract(epoch from coalesce(r.completed_at, r.failed_at) - r.started_at)::float8 as seconds
+  select r.flow_slug, case when r.status = 'failed' and not exists (
+      select from pgflow.step_states s where s.run_id = r.run_id and s.status = 'failed' offset 0) then 'cancelled' else r.status end as status,
+    extract(epoch from coalesce(r.completed_at, r.failed_at) - r.started_at)::float8 as seconds
   from (
-    select r.flow_slug, r.status, r.started_at, r.completed_at, r.failed_at from pgflow.runs r
+    select r.run_id, r.flow_slug, r.status, r.started_at, r.completed_at, r.failed_at from pgflow.runs r
     where coalesce(r.completed_at, r.failed_at) >= statement_timestamp() - make_interval(secs => {{ since }})
       and (r.completed_at is not null or r.failed_at is not null) offset 0) r
   where r.flow_slug = any ({{ slugs | texts }})
 ),
 counted as (
   select e.flow_slug, count(*) filter (where e.status = 'completed') as completed, count(*) filter (where e.status = 'failed') as failed,
+    count(*) filter (where e.status = 'cancelled') as cancelled,
     percentile_cont(array[0.5, 0.95, 1]) within group (order by e.seconds) filter (where e.status = 'completed') as percentiles
   from ended e group by e.flow_slug
 )
-select s.slug, w.under_way, coalesce(c.completed, 0) as completed, coalesce(c.failed, 0) as failed,
+select s.slug, w.under_way, coalesce(c.completed, 0) as completed, coalesce(c.failed, 0) as failed, coalesce(c.cancelled, 0) as cancelled,
   case when c.percentiles is not null then
     jsonb_build_object('p50', c.percentiles[1], 'p95', c.percentiles[2], 'max', c.percentiles[3]) end as durations
 from unnest({{ slugs | texts }}) s (slug)

@@ -4,7 +4,8 @@
 
 use serde::Serialize;
 
-use super::{RunDetail, RunStatus, StepDetail, StepStatus};
+use super::{RunDetail, StepDetail};
+use crate::live::{RunStatus, StepStatus, TaskStatus};
 
 /// What has happened to a run or a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -15,9 +16,12 @@ pub enum RunEventKind {
     /// Every step is done.
     #[serde(rename = "run:completed")]
     RunCompleted,
-    /// The run has failed, or was cancelled.
+    /// A step has failed, and the run with it.
     #[serde(rename = "run:failed")]
     RunFailed,
+    /// Somebody has ended the run.
+    #[serde(rename = "run:cancelled")]
+    RunCancelled,
     /// The step's tasks were queued.
     #[serde(rename = "step:started")]
     StepStarted,
@@ -45,6 +49,7 @@ impl RunEventKind {
             Self::RunStarted | Self::StepStarted => "started",
             Self::RunCompleted | Self::StepCompleted => "completed",
             Self::RunFailed | Self::StepFailed => "failed",
+            Self::RunCancelled => "cancelled",
             Self::StepProgress => "progress",
             Self::StepRetrying => "retrying",
             Self::StepSkipped => "skipped",
@@ -77,8 +82,10 @@ pub struct RunEvent {
 pub fn events_between(before: Option<&RunDetail>, after: &RunDetail) -> Vec<RunEvent> {
     let mut events = Vec::new();
     let was = before.map(|run| run.status);
-    if was.is_none() || was == Some(RunStatus::Failed) && after.status != RunStatus::Failed {
-        events.push(of_run(RunEventKind::RunStarted, after, was.is_none().then(|| after.started_at.clone())));
+    // It starts before its steps do, also where it is taken up again, which the tables keep no time of.
+    let mut started = Vec::new();
+    if was.is_none_or(|was| was.has_failed() && !after.status.has_failed()) {
+        started.push(of_run(RunEventKind::RunStarted, after, was.is_none().then(|| after.started_at.clone())));
     }
     for step in &after.steps {
         let earlier = before.and_then(|run| run.steps.iter().find(|earlier| earlier.step == step.step));
@@ -86,9 +93,14 @@ pub fn events_between(before: Option<&RunDetail>, after: &RunDetail) -> Vec<RunE
     }
     // Those without a time have just happened. Steps of one moment stay in the order of their definition.
     events.sort_by(|a, b| (a.at.is_none(), &a.at).cmp(&(b.at.is_none(), &b.at)));
-    if after.status != RunStatus::Started && was != Some(after.status) {
-        let kind =
-            if after.status == RunStatus::Completed { RunEventKind::RunCompleted } else { RunEventKind::RunFailed };
+    events.splice(0..0, started);
+    let ended = match after.status {
+        RunStatus::Started => None,
+        RunStatus::Completed => Some(RunEventKind::RunCompleted),
+        RunStatus::Failed => Some(RunEventKind::RunFailed),
+        RunStatus::Cancelled => Some(RunEventKind::RunCancelled),
+    };
+    if let Some(kind) = ended.filter(|_| was != Some(after.status)) {
         events.push(of_run(kind, after, after.ended_at.clone()));
     }
     events
@@ -104,7 +116,7 @@ fn of_run(event: RunEventKind, run: &RunDetail, at: Option<String>) -> RunEvent 
         completed_tasks: None,
         tasks: None,
         attempts: None,
-        reason: run.failure_reason().filter(|_| event == RunEventKind::RunFailed),
+        reason: run.failure_reason().filter(|_| has_ended),
     }
 }
 
@@ -137,7 +149,8 @@ fn of_step(before: Option<&StepDetail>, after: &StepDetail, events: &mut Vec<Run
         }
     } else if was != Some(after.status) || has_begun {
         let kind = match after.status {
-            StepStatus::Created | StepStatus::Started => return,
+            // What is left unfinished ends with the run, which is told.
+            StepStatus::Created | StepStatus::Started | StepStatus::NotRun | StepStatus::CutOff => return,
             StepStatus::Completed => RunEventKind::StepCompleted,
             StepStatus::Failed => RunEventKind::StepFailed,
             StepStatus::Skipped => RunEventKind::StepSkipped,
@@ -154,27 +167,21 @@ fn of_step(before: Option<&StepDetail>, after: &StepDetail, events: &mut Vec<Run
 /// The most attempts of one task that have failed already: one that is under way has not.
 fn failed_attempts(step: &StepDetail) -> u32 {
     let of_task = |task: &super::TaskDetail| match task.status {
-        super::TaskStatus::Queued => task.attempts,
-        super::TaskStatus::Started | super::TaskStatus::Completed => task.attempts.saturating_sub(1),
-        super::TaskStatus::Failed => 0,
+        TaskStatus::Queued => task.attempts,
+        TaskStatus::Started | TaskStatus::Completed => task.attempts.saturating_sub(1),
+        TaskStatus::Failed | TaskStatus::NotRun | TaskStatus::CutOff => 0,
     };
     step.task_list.iter().filter(|task| task.error.is_some()).map(of_task).max().unwrap_or(0)
 }
 
 impl RunDetail {
-    /// Why it failed, in words; none where it has not.
+    /// Why it has not completed: the step that failed and its error, or why somebody has cancelled it; none where it has
+    /// completed or goes on, or where nobody knows.
     pub fn failure_reason(&self) -> Option<String> {
-        if self.status != RunStatus::Failed {
-            return None;
+        match self.status {
+            RunStatus::Started | RunStatus::Completed => None,
+            RunStatus::Failed => self.summary().failure.map(|failure| failure.to_string()),
+            RunStatus::Cancelled => self.cancelled.clone().filter(|reason| !reason.is_empty()),
         }
-        if let Some(step) = self.steps.iter().find(|step| step.status == StepStatus::Failed) {
-            let error = step.error.as_deref().unwrap_or("no error was given");
-            return Some(format!("step {}: {error}", step.step));
-        }
-        Some(match self.cancelled.as_deref() {
-            None => "it was cancelled".to_owned(),
-            Some("") => "it was cancelled without a reason".to_owned(),
-            Some(reason) => format!("it was cancelled: {reason}"),
-        })
     }
 }

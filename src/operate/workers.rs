@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
 use super::{Engine, OperateError, query};
+use crate::catalog::State;
 
 /// A worker that has not been heard of for so many seconds is silent. pgflow's workers are heard of every 5.
 pub(super) const SILENT_AFTER: u32 = 30;
@@ -54,6 +55,18 @@ pub struct Worker {
     pub silent_seconds: f64,
     /// How many tasks it has in hand.
     pub in_flight: u64,
+}
+
+/// How to have the tasks of a flow version done, where nobody does them: what to start.
+pub fn start_worker(flow: &str, version: u32, slug: &str, state: State) -> String {
+    match state {
+        State::Current => format!("start one: `flowsmith worker {flow}`, or your own for the queue {slug}"),
+        State::Draining | State::Retired => format!(
+            "it is an old version, which drains: run a worker with the flow files that had it, as git keeps them; there, \
+             `flowsmith worker {flow}@{version}`"
+        ),
+        State::Unmanaged => format!("start a worker for the queue {slug}"),
+    }
 }
 
 /// Lists workers, those heard of last first. `all`: also those that have stopped, or been silent for a day.

@@ -1,18 +1,6 @@
-{#- Workers with their health and the tasks that they have in hand, which an index finds that holds no others. Of
-    failed runs, tasks may be left in it. -#}
-with in_hand as materialized (
-  select t.last_worker_id, count(*) as tasks
-  from (
-    select t.last_worker_id, t.run_id from pgflow.step_tasks t
-    where t.status = 'started' and t.started_at is not null
-{% if engine.conditions %}
-      and t.completed_at is null and t.failed_at is null and t.permanently_stalled_at is null
-{% endif %}
-    offset 0) t
-  cross join lateral (select r.status from pgflow.runs r where r.run_id = t.run_id offset 0) r
-  where r.status = 'started'
-  group by t.last_worker_id
-)
+{#- Workers with their health and the tasks that they have in hand. -#}
+{% set by = "last_worker_id" %}
+with {% include "in_hand.sql" %}
 select w.worker_id, w.queue_name as queue, w.function_name as function, w.started_at, w.last_heartbeat_at,
   extract(epoch from clock_timestamp() - w.last_heartbeat_at)::float8 as silent_seconds,
   coalesce(h.tasks, 0) as in_flight,

@@ -17,7 +17,7 @@ struct Page<'a> {
 #[derive(Serialize)]
 struct StepLine<'a> {
     slug: &'a str,
-    status: &'static str,
+    status: String,
     lines: Vec<&'a str>,
 }
 
@@ -25,7 +25,7 @@ struct StepLine<'a> {
 pub fn graph_html(graph: &Graph) -> String {
     let steps = graph.nodes.iter().map(|node| StepLine {
         slug: &node.slug,
-        status: node.status.map_or("not in this run", |status| status.as_str()),
+        status: node.status.map_or_else(|| "not in this run".to_owned(), |status| status.to_string()),
         lines: node.rows.iter().map(|row| row.text.as_str()).chain(node.notes.iter().map(String::as_str)).collect(),
     });
     let context = Page {

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
-use flowsmith::operate::{RunPrefix, RunStatus};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use flowsmith::live::RunStatus;
+use flowsmith::operate::RunPrefix;
 
 use super::StatusFormat;
 
@@ -14,7 +16,7 @@ pub(crate) struct StartArgs {
     /// JSON, or @FILE, or - for standard input
     #[arg(long, short, value_name = "JSON", default_value = "{}", allow_hyphen_values = true)]
     pub(crate) input: String,
-    /// Id for the run, a UUID: a second start with it is refused
+    /// Id for the run, a UUID: a second start with it is refused, FS967
     #[arg(long, value_name = "UUID", value_parser = whole_id)]
     pub(crate) run_id: Option<RunPrefix>,
     /// Follow the run to its end; exit with 1 where it fails
@@ -37,14 +39,14 @@ fn whole_id(text: &str) -> Result<RunPrefix, String> {
 pub(crate) struct RunsArgs {
     /// Only runs of this flow, or of one version, as order@2
     pub(crate) flow: Option<String>,
-    /// Only runs that are: started, completed, failed
-    #[arg(long, value_name = "STATUS", hide_possible_values = true)]
-    pub(crate) status: Option<StatusFilter>,
-    /// Only failed runs, the same as --status failed
+    /// Only runs that are: started, completed, failed, cancelled
+    #[arg(long, value_name = "STATUS", hide_possible_values = true, value_parser = status())]
+    pub(crate) status: Option<RunStatus>,
+    /// Only failed runs, with their errors: as --status failed
     #[arg(long, conflicts_with = "status")]
     pub(crate) failed: bool,
     /// Only runs under way, or ended in this time, as 90s, 1h, 7d
-    #[arg(long, value_name = "TIME", value_parser = age)]
+    #[arg(long, value_name = "TIME", value_parser = age, allow_hyphen_values = true)]
     pub(crate) since: Option<Duration>,
     /// At most so many
     #[arg(long, short = 'n', value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -57,25 +59,17 @@ pub(crate) struct RunsArgs {
     pub(crate) format: StatusFormat,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum StatusFilter {
-    Started,
-    Completed,
-    Failed,
-}
-
-impl StatusFilter {
-    pub(crate) fn as_status(self) -> RunStatus {
-        match self {
-            Self::Started => RunStatus::Started,
-            Self::Completed => RunStatus::Completed,
-            Self::Failed => RunStatus::Failed,
-        }
-    }
+/// A status, one of those that help and completions name.
+fn status() -> impl TypedValueParser<Value = RunStatus> {
+    PossibleValuesParser::new(RunStatus::ALL.iter().map(|status| status.as_str()))
+        .try_map(|word| word.parse::<RunStatus>())
 }
 
 /// The notation of flow files and days.
 pub(crate) fn age(text: &str) -> Result<Duration, String> {
+    if text.starts_with('-') {
+        return Err("a time that lies ahead has not come yet: write it without the minus, such as 1d".to_owned());
+    }
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
         "s" => 1,
@@ -145,7 +139,7 @@ pub(crate) struct StalledArgs {
     /// Only of this flow, or of one version, as order@2
     pub(crate) flow: Option<String>,
     /// Only what has not moved for this long, as 90s, 1h
-    #[arg(long = "for", value_name = "TIME", default_value = "1m", value_parser = age)]
+    #[arg(long = "for", value_name = "TIME", default_value = "1m", value_parser = age, allow_hyphen_values = true)]
     pub(crate) at_least: Duration,
     /// Queue again first what has been started for longer than its timeout
     #[arg(long)]
@@ -199,7 +193,7 @@ pub(crate) struct PruneArgs {
     /// Only runs of this flow, or of one version, as order@2
     pub(crate) flow: Option<String>,
     /// Runs that ended longer ago than this, as 12h, 30d
-    #[arg(long, value_name = "TIME", value_parser = age)]
+    #[arg(long, value_name = "TIME", value_parser = age, allow_hyphen_values = true)]
     pub(crate) older_than: Duration,
     /// Do not ask
     #[arg(long, short)]
@@ -214,7 +208,7 @@ pub(crate) struct StatsArgs {
     /// Only this flow, or one version, as order@2; also its steps
     pub(crate) flow: Option<String>,
     /// Runs that ended in this time, as 90s, 1h, 7d
-    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = age)]
+    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = age, allow_hyphen_values = true)]
     pub(crate) since: Duration,
     /// text (the default), json
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]

@@ -4,9 +4,10 @@ use std::fs;
 use std::sync::Arc;
 
 use flowsmith::catalog::Flow;
-use flowsmith::graph::{Graph, GraphError, Style, choose, choose_of_run, dot, mermaid, svg};
-use flowsmith::live::{RunId, read_snapshot, run_states};
+use flowsmith::graph::{Graph, Style, choose, choose_of_run, dot, mermaid, svg};
+use flowsmith::live::{UnknownFlow, read_snapshot, run_states};
 use flowsmith::migration::{Folder, replay};
+use flowsmith::operate::{OperateError, RunPrefix};
 use flowsmith::report::findings::{self, Report};
 use flowsmith::report::graph_html;
 
@@ -18,6 +19,8 @@ use crate::cli::project::Project;
 use crate::cli::session::Place;
 
 pub(crate) async fn run(args: &GraphArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
+    // Before anything is read that would take time.
+    let format = format(args)?;
     let graph = match (&args.run, &args.flow) {
         (Some(run), flow) => of_run(run, flow.as_deref(), project, output).await?,
         (None, Some(flow)) => {
@@ -26,7 +29,7 @@ pub(crate) async fn run(args: &GraphArgs, project: &Project, output: &Output) ->
         }
         (None, None) => return Err(Failure::usage("no flow is named", "name one: flowsmith graph FLOW")),
     };
-    let text = match args.format {
+    let text = match format {
         GraphFormat::Svg => svg(&graph, Style { id: "flow", alone: true }),
         GraphFormat::Mermaid => mermaid(&graph),
         GraphFormat::Dot => dot(&graph),
@@ -37,6 +40,45 @@ pub(crate) async fn run(args: &GraphArgs, project: &Project, output: &Output) ->
         Some(path) => fs::write(path, text).map_err(|error| Failure::io("write", path, &error))?,
     }
     Ok(Exit::Done)
+}
+
+/// The format that is wanted: the one that is named, else that of the file's ending.
+fn format(args: &GraphArgs) -> Result<GraphFormat, Failure> {
+    let Some(path) = &args.output else { return Ok(args.format.unwrap_or(GraphFormat::Svg)) };
+    let Some(ending) = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()) else {
+        return Ok(args.format.unwrap_or(GraphFormat::Svg));
+    };
+    let of_ending = match ending.as_str() {
+        "svg" => Some(GraphFormat::Svg),
+        "html" | "htm" => Some(GraphFormat::Html),
+        "mmd" | "mermaid" => Some(GraphFormat::Mermaid),
+        "dot" | "gv" => Some(GraphFormat::Dot),
+        _ => None,
+    };
+    let refused = |message: String, help: &str| Err(Failure::new(Exit::Usage, "FS994", message, help));
+    match (args.format, of_ending) {
+        (Some(asked), Some(of_ending)) if asked != of_ending => refused(
+            format!("{} would hold {}, which its ending denies", path.display(), word(asked)),
+            "leave --format out, or give the file another ending",
+        ),
+        (Some(asked), _) => Ok(asked),
+        (None, Some(of_ending)) => Ok(of_ending),
+        (None, None) => refused(
+            format!("no format has the ending .{ending}"),
+            "write to .svg, .html, .mmd or .dot, or name --format; Graphviz makes others: \
+             flowsmith graph FLOW --format dot | dot -Tpng > flow.png",
+        ),
+    }
+}
+
+/// As people call it.
+fn word(format: GraphFormat) -> &'static str {
+    match format {
+        GraphFormat::Svg => "SVG",
+        GraphFormat::Mermaid => "Mermaid",
+        GraphFormat::Dot => "DOT",
+        GraphFormat::Html => "HTML",
+    }
 }
 
 /// The flow that is named, on one of the three sides.
@@ -68,18 +110,20 @@ async fn definition(name: &str, side: GraphSide, project: &Project, output: &Out
             let mut session = place.open().await?;
             let shape = session.shape()?;
             let live = read_snapshot(&mut session.connection, shape).await?;
-            Ok(choose(&live.catalog, name, "the database")?.clone())
+            Ok(choose(&live.catalog, name, UnknownFlow::DATABASE)?.clone())
         }
     }
 }
 
 /// A run, with the definition that the database has.
-async fn of_run(run: &RunId, flow: Option<&str>, project: &Project, output: &Output) -> Result<Graph, Failure> {
+async fn of_run(run: &RunPrefix, flow: Option<&str>, project: &Project, output: &Output) -> Result<Graph, Failure> {
     let place = Place::find(project, output)?;
     let mut session = place.open().await?;
     let shape = session.shape()?;
-    let states = run_states(&mut session.connection, run, shape).await?;
-    let states = states.ok_or_else(|| GraphError::UnknownRun(run.clone()))?;
+    let run_id = run.resolve(&mut session.connection).await?;
+    let states = run_states(&mut session.connection, &run_id, shape).await?;
+    // Pruned since its id was looked up.
+    let states = states.ok_or_else(|| OperateError::NoRun(run.clone()))?;
     let live = read_snapshot(&mut session.connection, shape).await?;
     Ok(Graph::of_run(choose_of_run(&live.catalog, &states, flow)?, &states))
 }

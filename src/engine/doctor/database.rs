@@ -195,7 +195,10 @@ pub(super) fn recovery(database: &Detection) -> DoctorCheck {
         return DoctorCheck::skipped(NAME, "this level has none: a task whose worker is gone stays started");
     }
     if !database.has_pg_cron {
-        return DoctorCheck::ok(NAME, "no pg_cron: let a worker call pgflow.requeue_stalled_tasks() every 15 seconds");
+        return DoctorCheck::ok(
+            NAME,
+            "no pg_cron: each running `flowsmith worker` does it, every 15 seconds; while none runs, nobody does",
+        );
     }
     match database.has_cron_job {
         Some(true) => DoctorCheck::ok(NAME, "pg_cron has the job pgflow_requeue_stalled_tasks"),

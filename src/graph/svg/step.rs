@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::text::{BOLD, escaped, mono_width, name_lines, shortened, text_lines, width};
 use super::{icons, number};
 use crate::graph::layout::{Point, Rect, Size};
-use crate::graph::words::cut;
+use crate::graph::words::{cut, status_class};
 use crate::graph::{Icon, Mark, Node, Row};
 
 const NAME_SIZE: f64 = 13.0;
@@ -71,7 +71,7 @@ impl<'g> Drawn<'g> {
         let mut classes = vec!["step"];
         classes.extend(node.is_conditional.then_some("conditional"));
         classes.extend((node.mark != Mark::Same).then(|| node.mark.as_str()));
-        classes.extend(node.status.map(|status| status.as_str()));
+        classes.extend(node.status.map(status_class));
         let _ = writeln!(
             svg,
             "<g class=\"{}\" transform=\"translate({} {})\">\n<title>{}</title>",

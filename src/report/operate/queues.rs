@@ -26,8 +26,10 @@ pub fn queues_text(queues: &[QueueDepth], subject: &Subject) -> String {
     let in_flight: u64 = queues.iter().map(|queue| queue.in_flight).sum();
     let _ = writeln!(
         text,
-        "\n{}: {waiting} messages wait, {in_flight} tasks are in flight.",
-        counted(queues.len(), "queue")
+        "\n{}: {} waiting, {} in flight.",
+        counted(queues.len(), "queue"),
+        counted(usize::try_from(waiting).unwrap_or(usize::MAX), "message"),
+        counted(usize::try_from(in_flight).unwrap_or(usize::MAX), "task")
     );
     text
 }

@@ -10,7 +10,8 @@ use super::super::plan::json;
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::runs::of_run;
 use super::words::{duration, line, payload, time};
-use crate::operate::{Payload, RunDetail, RunSummary, StepDetail, StepStatus, TaskDetail, TaskStatus};
+use crate::live::{StepStatus, TaskStatus};
+use crate::operate::{Payload, RunDetail, RunSummary, StepDetail, TaskDetail};
 
 /// Longest line of an input, output or error where not everything was asked for.
 const MOST: usize = 100;
@@ -35,7 +36,7 @@ pub fn run_text(run: &RunDetail, is_full: bool) -> String {
         let _ = writeln!(
             text,
             "  {} {}",
-            paint(BAD, "failed:"),
+            paint(of_run(run.status), format!("{}:", run.status)),
             line(&reason, if is_full { usize::MAX } else { 2 * MOST })
         );
     }
@@ -98,9 +99,7 @@ impl View<'_> {
             let of = if step.max_attempts > 0 { format!(" of {}", step.max_attempts) } else { String::new() };
             parts.push(paint(CARE, format!("attempt {}{of}", step.attempts)));
         }
-        if step.status == StepStatus::Started {
-            parts.extend(under_way(step));
-        }
+        parts.extend(unfinished(step));
         if let Some(reason) = &step.skip_reason {
             parts.push(paint(DIM, reason));
         }
@@ -133,8 +132,10 @@ impl View<'_> {
             TaskStatus::Queued | TaskStatus::Started => CARE,
             TaskStatus::Completed => GOOD,
             TaskStatus::Failed => BAD,
+            TaskStatus::NotRun => DIM,
+            TaskStatus::CutOff => CARE,
         };
-        let mut parts = vec![format!("task {}", task.index), paint(style, task.status.as_str())];
+        let mut parts = vec![format!("task {}", task.index), paint(style, task.status)];
         if let Some(seconds) = task.seconds {
             parts.push(duration(seconds));
         }
@@ -170,9 +171,14 @@ impl View<'_> {
     }
 }
 
-/// What the tasks of a started step do.
-fn under_way(step: &StepDetail) -> Option<String> {
-    let counts = [(step.queued, "queued"), (step.started, "in hand"), (step.failed, "failed")];
+/// What those of its tasks do that are not done.
+fn unfinished(step: &StepDetail) -> Option<String> {
+    if !matches!(step.status, StepStatus::Started | StepStatus::CutOff) {
+        return None;
+    }
+    let unfinished = if step.kind == "map" { step.unfinished } else { 0 };
+    let counts =
+        [(step.queued, "queued"), (step.started, "in hand"), (step.failed, "failed"), (unfinished, "not finished")];
     let words: Vec<String> =
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     (!words.is_empty()).then(|| words.join(", "))
@@ -185,23 +191,48 @@ fn of_step(status: StepStatus) -> (&'static str, Style) {
         StepStatus::Completed => ("✔", GOOD),
         StepStatus::Failed => ("✘", BAD),
         StepStatus::Skipped => ("⤼", DIM),
+        StepStatus::NotRun => ("○", DIM),
+        StepStatus::CutOff => ("✂", CARE),
     }
 }
 
 #[derive(Serialize)]
-struct RunJson<'a, T> {
+struct ShowJson<'a> {
     version: u32,
     database: &'a str,
     engine: &'a str,
-    run: &'a T,
+    run: &'a RunDetail,
+}
+
+#[derive(Serialize)]
+struct RunJson<'a> {
+    version: u32,
+    database: &'a str,
+    engine: &'a str,
+    run: &'a RunSummary,
+    output: Option<&'a Payload>,
+    error: Option<String>,
 }
 
 /// A run with its steps, for machines: `schema/show.v1.json`.
 pub fn run_json(run: &RunDetail, subject: &Subject) -> String {
-    json(&RunJson { version: 1, database: &subject.database, engine: &subject.engine, run })
+    json(&ShowJson { version: 1, database: &subject.database, engine: &subject.engine, run })
 }
 
 /// A run that was just started or changed, for machines: `schema/run.v1.json`.
 pub fn started_json(run: &RunSummary, subject: &Subject) -> String {
-    json(&RunJson { version: 1, database: &subject.database, engine: &subject.engine, run })
+    let error = run.failure.as_ref().map(ToString::to_string);
+    json(&RunJson { version: 1, database: &subject.database, engine: &subject.engine, run, output: None, error })
+}
+
+/// A run that was waited for, for machines: `schema/run.v1.json`.
+pub fn ended_json(run: &RunDetail, subject: &Subject) -> String {
+    json(&RunJson {
+        version: 1,
+        database: &subject.database,
+        engine: &subject.engine,
+        run: &run.summary(),
+        output: run.output.as_ref(),
+        error: run.failure_reason(),
+    })
 }

@@ -11,7 +11,8 @@ use super::super::plan::json;
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::table::{Cell, table};
 use super::words::{duration, line, time};
-use crate::operate::{RunList, RunStatus, RunSummary};
+use crate::live::RunStatus;
+use crate::operate::{RunFailure, RunList, RunSummary};
 
 /// Longest error in a list.
 const MAX_ERROR: usize = 80;
@@ -31,13 +32,11 @@ pub fn runs_text(list: &RunList, subject: &Subject) -> String {
 }
 
 fn row(run: &RunSummary) -> Vec<Cell> {
-    let failure = match (&run.failure, run.status) {
-        (Some(failure), _) => {
-            let error = failure.error.as_deref().unwrap_or("no error was given");
-            line(&format!("{}: {error}", failure.step), MAX_ERROR)
+    let failure = match &run.failure {
+        Some(RunFailure { step, error }) => {
+            line(&format!("{step}: {}", error.as_deref().unwrap_or("no error was given")), MAX_ERROR)
         }
-        (None, RunStatus::Failed) => "cancelled".to_owned(),
-        (None, _) => String::new(),
+        None => String::new(),
     };
     vec![
         run.run_id.clone().into(),
@@ -55,6 +54,7 @@ pub(super) fn of_run(status: RunStatus) -> Style {
         RunStatus::Started => CARE,
         RunStatus::Completed => GOOD,
         RunStatus::Failed => BAD,
+        RunStatus::Cancelled => DIM,
     }
 }
 

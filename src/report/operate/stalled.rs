@@ -9,7 +9,7 @@ use super::super::changes::counted;
 use super::super::plan::json;
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::words::duration;
-use crate::operate::{Engine, Stall, StallCause};
+use crate::operate::{Engine, Stall, StallCause, WorkerHealth};
 
 /// For people.
 pub fn stalled_text(stalls: &[Stall], engine: Engine, subject: &Subject) -> String {
@@ -39,7 +39,12 @@ pub fn stalled_text(stalls: &[Stall], engine: Engine, subject: &Subject) -> Stri
         let _ = writeln!(text, "      {} {}", paint(DIM, "fix:"), stall.fix(engine));
     }
     let meant = stalls.iter().filter(|stall| stall.is_meant()).count();
-    let note = if meant > 0 { format!(", {meant} of them meant") } else { String::new() };
+    let note = match (meant, stalls.len()) {
+        (0, _) => "",
+        (meant, all) if meant == all => ", where nothing need be done",
+        (1, _) => "; 1 of them needs nothing to be done",
+        _ => "; those with a dot need nothing to be done",
+    };
     let _ = writeln!(text, "\n{}{note}.", counted(stalls.len(), "finding"));
     text
 }
@@ -47,27 +52,42 @@ pub fn stalled_text(stalls: &[Stall], engine: Engine, subject: &Subject) -> Stri
 /// The cause in words.
 fn why(stall: &Stall) -> String {
     let in_time = stall.moves_in_seconds.map(|seconds| format!(", next in {}", duration(seconds))).unwrap_or_default();
-    let heard = match stall.heartbeat_seconds {
-        Some(seconds) => format!("the last heartbeat was {} ago", duration(seconds)),
-        None => "none ever was".to_owned(),
-    };
+    let (its, it) = if stall.tasks == 1 { ("its", "it") } else { ("their", "them") };
+    let messages = if stall.tasks == 1 { "its message is" } else { "their messages are" };
     match stall.cause {
-        StallCause::NoWorker => format!("no worker of the queue {} is alive; {heard}", stall.slug),
-        StallCause::Busy => format!("{} alive, and not come to them yet", counted(stall.workers as usize, "worker")),
+        StallCause::NoWorker => format!("no worker of the queue {} is alive; {}", stall.slug, last_worker(stall)),
+        StallCause::Busy if stall.workers == 1 => format!("1 worker is alive, and has not come to {it} yet"),
+        StallCause::Busy => format!("{} workers are alive, and none has come to {it} yet", stall.workers),
         StallCause::Paused => "the flow is paused".to_owned(),
         StallCause::Parked => "put away by a pause, which is over".to_owned(),
-        StallCause::Delayed => format!("its start delay{in_time}"),
-        StallCause::Retrying => format!("an attempt has failed{in_time}"),
-        StallCause::MessageHidden => format!("its message was read, and the task not started{in_time}"),
-        StallCause::MessageMissing => "its message is not in the queue".to_owned(),
+        StallCause::Delayed => format!("{its} start delay is not over{in_time}"),
+        StallCause::Retrying => format!("an attempt has failed, the next is later{in_time}"),
+        StallCause::MessageHidden => {
+            format!("{messages} hidden: somebody has read {it} and not started the work; to be seen again{in_time}")
+        }
+        StallCause::MessageMissing => format!("{messages} not in the queue"),
         StallCause::QueueMissing => format!("there is no queue {}", stall.slug),
         StallCause::TimedOut => {
             let timeout = stall.timeout.map(|timeout| duration(f64::from(timeout))).unwrap_or_default();
-            format!("its timeout of {timeout} is over, and nobody has queued it again")
+            format!("{its} timeout of {timeout} is over, and nobody has queued {it} again")
         }
-        StallCause::GivenUp => "queued again three times after its timeout, and given up".to_owned(),
-        StallCause::WorkerGone => "the worker that has it is silent or has stopped".to_owned(),
-        StallCause::NothingUnderWay => "no task of it is queued or started".to_owned(),
+        StallCause::GivenUp => "queued again three times after a timeout, and given up".to_owned(),
+        StallCause::WorkerGone => format!("the worker that has {it} has stopped, or is silent"),
+        StallCause::NothingUnderWay if stall.tasks == 1 => "no task of it is queued or started".to_owned(),
+        StallCause::NothingUnderWay => "no tasks of them are queued or started".to_owned(),
+    }
+}
+
+/// What became of the worker that was there last.
+fn last_worker(stall: &Stall) -> String {
+    let (Some(health), Some(seconds)) = (stall.last_worker, stall.heartbeat_seconds) else {
+        return "there has never been one".to_owned();
+    };
+    let ago = duration(seconds);
+    match health {
+        WorkerHealth::Stopped => format!("the last one has stopped, {ago} ago"),
+        WorkerHealth::Deprecated => format!("the last one is to take no more tasks (deprecated), heard of {ago} ago"),
+        WorkerHealth::Silent | WorkerHealth::Alive => format!("the last one was heard of {ago} ago"),
     }
 }
 

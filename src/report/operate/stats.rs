@@ -19,7 +19,19 @@ pub fn stats_text(flows: &[FlowStats], seconds: f64, subject: &Subject) -> Strin
         text.push_str("None: the database has no flow.\n");
         return text;
     }
-    let head = ["FLOW", "UNDER WAY", "COMPLETED", "FAILED", "P50", "P95", "MAX", "WAITING", "LONGEST", "IN FLIGHT"];
+    let head = [
+        "FLOW",
+        "UNDER WAY",
+        "COMPLETED",
+        "FAILED",
+        "CANCELLED",
+        "P50",
+        "P95",
+        "MAX",
+        "WAITING",
+        "LONGEST",
+        "IN FLIGHT",
+    ];
     let rows: Vec<_> = flows.iter().map(row).collect();
     text.push_str(&table(&head, &rows));
     for flow in flows.iter().filter(|flow| !flow.steps.is_empty()) {
@@ -49,6 +61,7 @@ fn row(flow: &FlowStats) -> Vec<Cell> {
         Cell::number(flow.under_way),
         Cell::number(flow.completed),
         failed(flow.failed),
+        Cell::number(flow.cancelled),
     ];
     row.extend(durations(flow.durations));
     let style = if flow.waiting > 0 { CARE } else { DIM };

@@ -13,7 +13,7 @@ const MOST: usize = 160;
 pub fn event_text(event: &RunEvent) -> String {
     let style = match event.event {
         RunEventKind::RunStarted | RunEventKind::StepStarted => DIM,
-        RunEventKind::StepProgress | RunEventKind::StepRetrying => CARE,
+        RunEventKind::StepProgress | RunEventKind::StepRetrying | RunEventKind::RunCancelled => CARE,
         RunEventKind::RunCompleted | RunEventKind::StepCompleted => GOOD,
         RunEventKind::RunFailed | RunEventKind::StepFailed => BAD,
         RunEventKind::StepSkipped => DIM,

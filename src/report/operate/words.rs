@@ -18,6 +18,11 @@ pub(super) fn duration(seconds: f64) -> String {
     }
 }
 
+/// For how long nothing was heard of workers; of those that were silent for a day, nothing is known any more.
+pub fn silence(seconds: Option<f64>) -> String {
+    seconds.map_or_else(|| "in the last day".to_owned(), |seconds| format!("for {}", duration(seconds)))
+}
+
 /// `2026-11-21 09:47:42`, in UTC as the database has told it.
 pub(super) fn time(rfc3339: &str) -> String {
     rfc3339.chars().take(19).map(|c| if c == 'T' { ' ' } else { c }).collect()

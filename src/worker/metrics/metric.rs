@@ -56,7 +56,7 @@ metrics! {
     RETRIES Counter "flowsmith_worker_task_retries_total" ["flow" "step"] "Attempts that failed and are tried again.";
     DURATION Histogram "flowsmith_worker_task_duration_seconds" ["flow" "step"] "How long handlers took for attempts that completed or failed.";
     HANDED_BACK Counter "flowsmith_worker_tasks_handed_back_total" ["flow"] "Tasks that went back to the queue.";
-    RECOVERED Counter "flowsmith_worker_tasks_recovered_total" [] "Tasks of silent workers that this worker has queued again.";
+    RECOVERED Counter "flowsmith_worker_tasks_recovered_total" [] "Tasks started for longer than their timeout and 30 s that this worker has queued again.";
     LOST Counter "flowsmith_worker_connections_lost_total" [] "Connections to the database that were lost, and attempts to connect that failed.";
     RECONNECTS Counter "flowsmith_worker_reconnects_total" [] "Connections made in place of lost ones.";
     REFUSED Counter "flowsmith_worker_refusals_total" [] "Calls that the database refused.";
@@ -64,7 +64,7 @@ metrics! {
     ERROR Gauge "flowsmith_database_error" ["code"] "1 with the code of the error where the database has not answered.";
     SAMPLED Gauge "flowsmith_database_sample_timestamp_seconds" [] "When the database answered, seconds since 1970; answers are kept for 5 s and more.";
     RUNS Gauge "flowsmith_runs_under_way" ["flow"] "Runs that have started and not ended.";
-    ENDED Gauge "flowsmith_runs_ended_recently" ["flow" "outcome"] "Runs that completed or failed in the last 5 minutes.";
+    ENDED Gauge "flowsmith_runs_ended_recently" ["flow" "outcome"] "Runs that completed, failed or were cancelled in the last 5 minutes.";
     MESSAGES Gauge "flowsmith_queue_messages" ["flow"] "Messages in the queue: tasks that wait, come later or are in flight.";
     WAITING Gauge "flowsmith_queue_waiting_messages" ["flow"] "Messages that a worker could take now: the queue's depth.";
     DELAYED Gauge "flowsmith_queue_delayed_messages" ["flow"] "Messages that come later: before the next attempt, after a start delay, at the end of a pause.";

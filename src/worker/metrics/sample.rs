@@ -233,6 +233,7 @@ impl Answer {
         for runs in &self.runs {
             ended.value(&[&runs.slug, "completed"], runs.completed as f64);
             ended.value(&[&runs.slug, "failed"], runs.failed as f64);
+            ended.value(&[&runs.slug, "cancelled"], runs.cancelled as f64);
         }
         type Figure = fn(&QueueDepth) -> f64;
         let figures: [(&'static _, Figure); 7] = [

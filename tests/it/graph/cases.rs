@@ -78,7 +78,7 @@ pub(super) fn run() -> RunStates {
         // `mail` is missing: it came into the flow after the run had started.
     ];
     RunStates {
-        run_id: "7d0e2c7e-3c3c-4a9f-9d4e-0c1f2a3b4c5d".parse().unwrap(),
+        run_id: "7d0e2c7e-3c3c-4a9f-9d4e-0c1f2a3b4c5d".to_owned(),
         database_slug: "everything_v3".to_owned(),
         status: RunStatus::Started,
         seconds: 7_300.0,

@@ -68,7 +68,9 @@ async fn the_window_of_recent_runs_does_not_hide_older_ones() {
                select gen_random_uuid(), 'order_v2', 'completed', '{{}}', now() - interval '1 h', now() - n * interval '1 ms' from generate_series(1, 5100) n;
              insert into pgflow.runs (run_id, flow_slug, status, input, started_at, failed_at) values
                ('{RUN}', 'order', 'failed', '{{}}', now() - interval '3 d', now() - interval '2 d'),
-               ('{OTHER}', 'order_v2', 'failed', '{{}}', now() - interval '4 d', now() - interval '3 d')"
+               ('{OTHER}', 'order_v2', 'failed', '{{}}', now() - interval '4 d', now() - interval '3 d');
+             insert into pgflow.step_states (flow_slug, run_id, step_slug, status, initial_tasks, remaining_tasks, created_at, started_at, failed_at)
+               select flow_slug, run_id, 'load', 'failed', 1, 1, started_at, started_at, failed_at from pgflow.runs where status = 'failed'"
         ),
     )
     .await;
@@ -163,7 +165,9 @@ async fn stats_tell_how_long_runs_and_steps_took() {
            select md5(n::text)::uuid, 'order', 'completed', '{}', now() - interval '1 h', now() - interval '1 h' + n * interval '1 s' from generate_series(1, 100) n;
          insert into pgflow.step_states (flow_slug, run_id, step_slug, status, remaining_tasks, initial_tasks, created_at, started_at, completed_at)
            select flow_slug, run_id, 'load', 'completed', 0, 1, started_at, started_at, completed_at from pgflow.runs;
-         insert into pgflow.runs (flow_slug, status, input, started_at, failed_at) values ('order', 'failed', '{}', now() - interval '2 h', now() - interval '90 min')",
+         insert into pgflow.runs (flow_slug, status, input, started_at, failed_at) values ('order', 'failed', '{}', now() - interval '2 h', now() - interval '90 min');
+         insert into pgflow.step_states (flow_slug, run_id, step_slug, status, initial_tasks, remaining_tasks, created_at, started_at, failed_at)
+           select flow_slug, run_id, 'load', 'failed', 1, 1, started_at, started_at, failed_at from pgflow.runs where status = 'failed'",
     )
     .await;
     start(&project, RUN);

@@ -1,5 +1,7 @@
 //! `retry`, `cancel`, `pause`, `resume`, `prune`: they change what they say, and ask before they take away.
 
+use serde_json::Value;
+
 use super::{OTHER, RUN, complete, fail, json, refused, shop, start, take};
 use crate::engine_runtime::{rows, run, value};
 
@@ -13,10 +15,14 @@ async fn a_cancelled_run_is_kept_with_its_reason_and_can_be_taken_up() {
     refused(&project, 5, "FS971", &["Cancel run", "order@2?", "--yes"], &["cancel", "0f8"]);
     assert_eq!(value(&mut c, "select status from pgflow.runs").await, "started");
     let cancelled = json(&project, "run", &["cancel", "0f8", "--yes", "--reason", "ordered \"twice\", it's"]);
-    assert_eq!(cancelled["run"]["status"], "failed");
+    assert_eq!((&cancelled["run"]["status"], &cancelled["run"]["failure"]), (&"cancelled".into(), &Value::Null));
+    let list = |filter: &str| json(&project, "runs", &["runs", "--status", filter])["runs"].as_array().unwrap().len();
+    assert_eq!((list("cancelled"), list("failed")), (1, 0));
+    let stats = json(&project, "stats", &["stats", "order@2"]);
+    assert_eq!((&stats["flows"][0]["cancelled"], &stats["flows"][0]["failed"]), (&1.into(), &0.into()));
     let shown = project.done(&["show", RUN]).stdout;
-    assert!(shown.contains("failed: it was cancelled: ordered \"twice\", it's"), "{shown}");
-    refused(&project, 5, "FS970", &["has failed, so it cannot be cancelled"], &["cancel", RUN, "--yes"]);
+    assert!(shown.contains("cancelled: ordered \"twice\", it's"), "{shown}");
+    refused(&project, 5, "FS970", &["was cancelled, so it cannot be cancelled"], &["cancel", RUN, "--yes"]);
 
     let retried = json(&project, "run", &["retry", RUN]);
     assert_eq!((&retried["run"]["status"], &retried["run"]["remaining_steps"]), (&"started".into(), &3.into()));
@@ -51,7 +57,9 @@ async fn a_retried_run_goes_on_from_where_it_failed() {
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(ended.status.code(), Some(0), "{said}");
-    assert!(said.contains("2 of 3 steps are still to be done") && said.contains("run  completed"), "{said}");
+    assert!(said.contains("2 of 3 steps still to be done") && said.contains("run  completed"), "{said}");
+    let events = said.lines().filter(|line| line.contains("  ")).collect::<Vec<_>>();
+    assert!(events[0].ends_with("run  started") && !said.contains("load"), "what was before is not told again: {said}");
     refused(&project, 5, "FS970", &["has completed, so it cannot be retried"], &["retry", RUN]);
 }
 

@@ -35,7 +35,15 @@ async fn an_old_version_is_deleted_with_its_runs_once_it_is_drained() {
     assert_eq!(version["is_drained"], false);
     refused(&project, 5, "FS974", &["order@1 has 1 run under way and 1 message"], &["retire", "order@1", "--yes"]);
     let late = project.run(&["retire", "order", "--yes", "--wait", "--timeout", "100ms"]);
-    assert!(late.code == 5 && late.stderr.contains("Waiting: order@1"), "{late}");
+    assert!(
+        late.code == 5
+            && late.stderr.contains("Waiting until nothing of order@1 is left to do")
+            && late.stderr.contains("0s  order@1 has 1 run under way and 1 message, and no worker is alive")
+            && late
+                .stderr
+                .contains("with the flow files that had it, as git keeps them; there, `flowsmith worker order@1`"),
+        "{late}"
+    );
 
     take(&mut c, "order").await;
     complete(&mut c, RUN, "load", 0, "1").await;

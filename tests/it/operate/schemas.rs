@@ -6,7 +6,7 @@ use flowsmith::engine::detect::EngineKind;
 use flowsmith::operate::{Engine, OldVersion, RunDetail, RunEvent, RunList, RunSummary, Stall, Worker};
 use flowsmith::report::Subject;
 use flowsmith::report::operate::{
-    event_json, old_versions_json, run_json, runs_json, stalled_json, started_json, workers_json,
+    ended_json, event_json, old_versions_json, run_json, runs_json, stalled_json, started_json, workers_json,
 };
 use serde_json::{Value, from_value, json};
 
@@ -35,7 +35,7 @@ fn detail(kind: &str, step: &str, task: &str) -> RunDetail {
         "step": "load", "kind": kind, "depends_on": ["a"], "status": step, "attempts": 1, "max_attempts": 3,
         "input": value, "output": value, "task_list": [task], "tasks": 1,
     });
-    for name in ["queued", "started", "completed", "failed"] {
+    for name in ["queued", "started", "completed", "failed", "unfinished"] {
         of_step[name] = 0.into();
     }
     from_value(json!({
@@ -47,8 +47,10 @@ fn detail(kind: &str, step: &str, task: &str) -> RunDetail {
 
 #[test]
 fn runs_fit_their_schemas() {
-    let runs = ["started", "completed", "failed"].map(summary);
-    assert_fits("run.v1.json", &runs.clone().map(|run| started_json(&run, &subject())));
+    let runs = ["started", "completed", "failed", "cancelled"].map(summary);
+    let mut documents = runs.clone().map(|run| started_json(&run, &subject())).to_vec();
+    documents.push(ended_json(&detail("map", "created", "queued"), &subject()));
+    assert_fits("run.v1.json", &documents);
     let lists = [RunList { runs: runs.to_vec(), is_cut: true }, RunList::default()];
     assert_fits("runs.v1.json", &lists.map(|list| runs_json(&list, &subject())));
     let mut details = vec![detail("map", "created", "queued"), detail("single", "started", "started")];
@@ -56,8 +58,10 @@ fn runs_fit_their_schemas() {
         detail("map", "completed", "completed"),
         detail("map", "failed", "failed"),
         detail("map", "skipped", "failed"),
+        detail("map", "not-run", "not-run"),
+        detail("map", "cut-off", "cut-off"),
     ]);
-    for (run, status) in details.iter_mut().zip(["completed", "failed"]) {
+    for (run, status) in details.iter_mut().zip(["completed", "failed", "cancelled"]) {
         run.status = from_value(json!(status)).unwrap();
     }
     assert_fits("show.v1.json", &details.iter().map(|run| run_json(run, &subject())).collect::<Vec<_>>());
@@ -66,14 +70,15 @@ fn runs_fit_their_schemas() {
 #[test]
 fn events_fit_their_schema() {
     use flowsmith::operate::RunEventKind::{
-        RunCompleted, RunFailed, RunStarted, StepCompleted, StepFailed, StepProgress, StepRetrying, StepSkipped,
-        StepStarted,
+        RunCancelled, RunCompleted, RunFailed, RunStarted, StepCompleted, StepFailed, StepProgress, StepRetrying,
+        StepSkipped, StepStarted,
     };
     let run = detail("map", "started", "started");
     let kinds = [
         RunStarted,
         RunCompleted,
         RunFailed,
+        RunCancelled,
         StepStarted,
         StepProgress,
         StepRetrying,
@@ -126,9 +131,9 @@ fn workers_and_stalls_fit_their_schemas() {
     assert_fits("workers.v1.json", &[workers_json(&workers, &subject())]);
     let stall = |cause: &str| -> Stall {
         from_value(json!({
-            "slug": "order_v2", "flow": "order", "version": 2, "step": "load", "cause": cause, "tasks": 2, "seconds": 90.0,
+            "slug": "order_v2", "flow": "order", "version": 2, "state": "draining", "step": "load", "cause": cause, "tasks": 2, "seconds": 90.0,
             "moves_in_seconds": 3.0, "run_id": super::RUN, "task_index": 0, "message_id": 7, "timeout": 60, "workers": 1,
-            "heartbeat_seconds": 3.0,
+            "heartbeat_seconds": 3.0, "last_worker": "silent",
         }))
         .unwrap()
     };

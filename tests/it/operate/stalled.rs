@@ -25,16 +25,20 @@ async fn a_queued_task_waits_for_a_worker_or_for_the_flow() {
     start(&project, RUN);
     let found = finding(&project);
     assert_eq!((&found["cause"], &found["step"], &found["run_id"]), (&"no-worker".into(), &"load".into(), &RUN.into()));
-    assert!(found["detail"].as_str().unwrap().contains("none ever was"), "{found}");
-    assert!(found["fix"].as_str().unwrap().contains("queue order_v2"), "{found}");
+    assert!(found["detail"].as_str().unwrap().contains("there has never been one"), "{found}");
+    assert!(
+        found["fix"].as_str().unwrap().contains("flowsmith worker order`, or your own for the queue order_v2"),
+        "{found}"
+    );
     // It has not waited for a minute yet.
     assert!(json(&project, "stalled", &["stalled"])["stalled"].as_array().unwrap().is_empty());
     beat(&mut c, "order_v2").await;
     assert_eq!(cause(&project), "busy");
     run(&mut c, "update pgflow.workers set deprecated_at = now()").await;
     assert_eq!(cause(&project), "no-worker");
+    assert!(finding(&project)["detail"].as_str().unwrap().contains("is to take no more tasks"));
     run(&mut c, "update pgflow.workers set deprecated_at = null, last_heartbeat_at = now() - interval '3 h'").await;
-    assert!(finding(&project)["detail"].as_str().unwrap().contains("the last heartbeat was 3h ago"));
+    assert!(finding(&project)["detail"].as_str().unwrap().contains("the last one was heard of 3h ago"));
 
     project.done(&["pause", "order"]);
     assert_eq!(
@@ -97,7 +101,7 @@ async fn a_delayed_task_is_meant() {
     start(&project, RUN);
     let found = finding(&project);
     assert_eq!((&found["cause"], &found["is_meant"]), (&"delayed".into(), &true.into()));
-    assert!(project.done(&["stalled", "--for", "0s"]).stdout.contains("its start delay, next in 1h"));
+    assert!(project.done(&["stalled", "--for", "0s"]).stdout.contains("its start delay is not over, next in 1h"));
 }
 
 #[tokio::test]
@@ -115,7 +119,7 @@ async fn a_started_task_has_timed_out_or_lost_its_worker() {
         let said = project.done(&["stalled", "--requeue"]).stderr;
         let requeued = value(&mut c, "select requeued_count from pgflow.step_tasks").await;
         if time <= 3 {
-            assert!(said.contains("Queued again, of all flows: 1"), "{said}");
+            assert!(said.contains("Queued 1 task again, of all flows"), "{said}");
             assert_eq!(requeued, time.to_string());
             assert_eq!(cause(&project), "no-worker");
             take(&mut c, "order_v2").await;

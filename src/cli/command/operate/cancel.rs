@@ -1,6 +1,7 @@
 //! `flowsmith cancel`
 
-use flowsmith::operate::{Depth, OperateError, RunStatus, cancel_run, read_run};
+use flowsmith::live::RunStatus;
+use flowsmith::operate::{Depth, OperateError, cancel_run, read_run};
 use flowsmith::report::operate::started_json;
 
 use super::confirm::confirm;

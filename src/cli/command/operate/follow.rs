@@ -1,9 +1,17 @@
 //! Following a run to its end.
 
+use std::future::{Future, pending};
+use std::pin::pin;
 use std::time::Duration;
 
-use flowsmith::operate::{Depth, Flows, OperateError, RunDetail, RunStatus, Wakeups, events_between, read_run};
-use flowsmith::report::operate::{event_json, event_text};
+use flowsmith::catalog::State;
+use flowsmith::live::RunStatus;
+use flowsmith::operate::{
+    Depth, Flows, OperateError, RunDetail, RunSummary, Wakeups, WorkerHealth, events_between, read_run, read_workers,
+    start_worker,
+};
+use flowsmith::report::operate::{ended_json, event_json, event_text, silence};
+use futures_util::future::{Either, select};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::operator::{Operator, is_lost};
@@ -19,27 +27,74 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(crate) struct Follow<'a> {
     pub(crate) run_id: &'a str,
     pub(crate) timeout: Option<Duration>,
-    /// Whether events are messages, on stderr, and not the report.
-    pub(crate) as_messages: bool,
-    pub(crate) format: StatusFormat,
+    /// How it stood when it was looked at last: what has happened since is told.
+    pub(crate) before: Option<RunDetail>,
+    pub(crate) tells: Tells,
+}
+
+/// Where events go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tells {
+    /// They are the report.
+    Events(StatusFormat),
+    /// They are messages, on stderr. In JSON, the report is how the run stands in the end.
+    End(StatusFormat),
 }
 
 /// Tells what happens to a run until it has ended.
 pub(crate) async fn follow(operator: &mut Operator, follow: &Follow<'_>, output: &Output) -> Result<Exit, Failure> {
-    let until_end = to_the_end(operator, follow, output);
-    let Some(timeout) = follow.timeout else { return until_end.await };
-    match timeout_at(Instant::now() + timeout, until_end).await {
-        Ok(result) => result,
-        Err(_) => Err(Failure::new(
+    let result = interruptible(within(follow, to_the_end(operator, follow, output))).await;
+    if result.is_none() {
+        output.message(&format!(
+            "\nRun {0} goes on: `flowsmith watch {0}` follows it, `flowsmith cancel {0}` ends it",
+            follow.run_id
+        ));
+    }
+    if follow.tells == Tells::End(StatusFormat::Json) {
+        let reported = report_end(operator, follow, output).await;
+        // The first failure says more.
+        return result.unwrap_or(Ok(Exit::Interrupted)).and_then(|exit| reported.map(|()| exit));
+    }
+    result.unwrap_or(Ok(Exit::Interrupted))
+}
+
+/// What comes of a future; none where Ctrl-C comes before it.
+async fn interruptible<T>(future: impl Future<Output = T>) -> Option<T> {
+    let interrupt = async {
+        // Where signals cannot be heard, Ctrl-C ends the program as ever.
+        if tokio::signal::ctrl_c().await.is_err() {
+            pending::<()>().await;
+        }
+    };
+    match select(pin!(future), pin!(interrupt)).await {
+        Either::Left((result, _)) => Some(result),
+        Either::Right(_) => None,
+    }
+}
+
+async fn within(follow: &Follow<'_>, end: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let Some(timeout) = follow.timeout else { return end.await };
+    timeout_at(Instant::now() + timeout, end).await.unwrap_or_else(|_| {
+        Err(Failure::new(
             Exit::Failed,
             "FS975",
-            format!("run {} has not ended in time; it goes on", follow.run_id),
+            format!("run {} has not ended within {timeout:?}; it goes on", follow.run_id),
             format!(
-                "follow it further with `flowsmith watch {}`; `flowsmith stalled` says what holds tasks up",
+                "follow it further with `flowsmith watch {0}`, end it with `flowsmith cancel {0}`; `flowsmith stalled` \
+                 says what holds tasks up",
                 follow.run_id
             ),
-        )),
-    }
+        ))
+    })
+}
+
+async fn report_end(operator: &mut Operator, follow: &Follow<'_>, output: &Output) -> Result<(), Failure> {
+    // The connection may have been left in the middle of a question.
+    operator.reconnect().await?;
+    let flows = operator.flows_if_allowed().await?;
+    let run = read_run(&mut operator.connection, operator.engine, &flows, follow.run_id, Depth::Full).await?;
+    output.report(&ended_json(&run, &operator.subject));
+    Ok(())
 }
 
 async fn to_the_end(operator: &mut Operator, follow: &Follow<'_>, output: &Output) -> Result<Exit, Failure> {
@@ -51,7 +106,7 @@ async fn to_the_end(operator: &mut Operator, follow: &Follow<'_>, output: &Outpu
             begun => break begun?,
         }
     };
-    let mut before: Option<RunDetail> = None;
+    let mut before = follow.before.clone();
     loop {
         let read = read_run(&mut operator.connection, operator.engine, &flows, follow.run_id, Depth::States).await;
         let run = match read {
@@ -61,18 +116,20 @@ async fn to_the_end(operator: &mut Operator, follow: &Follow<'_>, output: &Outpu
             }
             run => run?,
         };
-        hope = None;
+        if hope.take().is_some() {
+            output.message("note: connected again");
+        }
         for event in events_between(before.as_ref(), &run) {
-            let text = match follow.format {
-                StatusFormat::Text => event_text(&event),
-                StatusFormat::Json => event_json(&run, &event),
-            };
-            if follow.as_messages { output.message(text.trim_end()) } else { output.report(&text) }
+            match follow.tells {
+                Tells::Events(StatusFormat::Text) => output.report(&event_text(&event)),
+                Tells::Events(StatusFormat::Json) => output.report(&event_json(&run, &event)),
+                Tells::End(_) => output.message(event_text(&event).trim_end()),
+            }
         }
         match run.status {
             RunStatus::Started => wakeups.next().await,
             RunStatus::Completed => return Ok(Exit::Done),
-            RunStatus::Failed => return Err(failed(&run)),
+            RunStatus::Failed | RunStatus::Cancelled => return Err(failed(&run)),
         }
         before = Some(run);
     }
@@ -93,7 +150,7 @@ async fn begin(
 }
 
 /// Makes a new connection after this error, for as long as there is hope.
-async fn reconnect(
+pub(crate) async fn reconnect(
     operator: &mut Operator,
     mut error: OperateError,
     hope: &mut Option<Instant>,
@@ -114,12 +171,34 @@ async fn reconnect(
 }
 
 fn failed(run: &RunDetail) -> Failure {
-    let reason = run.failure_reason().unwrap_or_default();
-    let help = format!("`flowsmith show {0}` says more; once it is mended, `flowsmith retry {0}`", run.run_id);
+    let reason = run.failure_reason().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let how = if run.status == RunStatus::Cancelled { "was cancelled" } else { "has failed" };
+    let mended = if run.status == RunStatus::Cancelled { "to take it up again" } else { "once it is mended" };
     Failure::new(
         Exit::Failed,
         "FS969",
-        format!("run {} of {}@{} has failed: {reason}", run.run_id, run.flow, run.version),
-        help,
+        format!("run {} of {}@{} {how}{reason}", run.run_id, run.flow, run.version),
+        format!("`flowsmith show {0}` says more; {mended}, `flowsmith retry {0}`", run.run_id),
     )
+}
+
+/// Says where nobody is there to do what is waited for.
+pub(crate) async fn note_no_worker(operator: &mut Operator, run: &RunSummary, state: State, output: &Output) {
+    if run.status.is_terminal() {
+        return;
+    }
+    let queues = Some(vec![run.slug.clone()]);
+    // A role that starts runs need not be allowed to see workers: it is told nothing of them.
+    let Ok(workers) = read_workers(&mut operator.connection, operator.engine, queues, false).await else { return };
+    if workers.iter().any(|worker| worker.health == WorkerHealth::Alive) {
+        return;
+    }
+    let heard = workers.iter().map(|worker| worker.silent_seconds).min_by(f64::total_cmp);
+    output.message(&format!(
+        "note: no worker of {}@{} has given a sign of life {}; {}",
+        run.flow,
+        run.version,
+        silence(heard),
+        start_worker(&run.flow, run.version, &run.slug, state)
+    ));
 }

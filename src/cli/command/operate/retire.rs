@@ -7,13 +7,14 @@ use flowsmith::catalog::{Catalog, FlowId};
 use flowsmith::ledger::Status;
 use flowsmith::live::read_snapshot;
 use flowsmith::migration::{CompileError, CompileSettings, Folder, compile, replay};
-use flowsmith::operate::{OldVersion, PruneFilter, prune, read_old_versions, to_retire};
+use flowsmith::operate::{OldVersion, OperateError, PruneFilter, prune, read_old_versions, start_worker, to_retire};
 use flowsmith::report::counted;
 use flowsmith::report::operate::{old_versions_json, old_versions_text};
 use tokio::time::{Instant, sleep};
 
 use super::confirm::confirm;
-use super::operator::Operator;
+use super::follow::reconnect;
+use super::operator::{Operator, is_lost};
 use crate::cli::args::StatusFormat;
 use crate::cli::args::operate::RetireArgs;
 use crate::cli::command::{apply, check, compile as compile_command};
@@ -23,6 +24,8 @@ use crate::cli::project::Project;
 
 /// How often `--wait` looks.
 const INTERVAL: Duration = Duration::from_secs(2);
+/// How often it says what it waits for, where that stays the same.
+const REMINDER: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(args: &RetireArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     let mut operator = Operator::open(project, output).await?;
@@ -50,8 +53,7 @@ pub(crate) async fn run(args: &RetireArgs, project: &Project, output: &Output) -
         prune(&mut operator.connection, operator.engine, &filter, progress).await?;
     }
     delete(&ids, &recorded, folder, &operator, project, output).await?;
-    let flows = operator.flows().await?;
-    let left = read_old_versions(&mut operator.connection, operator.engine, &flows).await?;
+    let left = old_versions(&mut operator).await?;
     if args.format == StatusFormat::Json {
         let deleted: Vec<String> = ids.iter().map(ToString::to_string).collect();
         report(args, &left, &deleted, &operator, output);
@@ -108,10 +110,17 @@ async fn drained(
     output: &Output,
 ) -> Result<Vec<OldVersion>, Failure> {
     let began = Instant::now();
-    let mut told = None;
+    let (mut told, mut told_at) = (None, began);
+    let mut hope = None;
     loop {
-        let flows = operator.flows().await?;
-        let mut versions = read_old_versions(&mut operator.connection, operator.engine, &flows).await?;
+        let mut versions = match old_versions(operator).await {
+            Err(error) if args.wait && is_lost(&error) => {
+                reconnect(operator, error, &mut hope, output).await?;
+                continue;
+            }
+            versions => versions?,
+        };
+        hope = None;
         versions.retain(|version| ids.contains(&version.id()));
         let busy: Vec<String> = versions.iter().filter(|version| !version.is_drained).map(what_is_left).collect();
         if busy.is_empty() {
@@ -123,13 +132,23 @@ async fn drained(
                 Exit::Refused,
                 "FS974",
                 format!("not drained: {busy}"),
-                "--wait waits until it is; `flowsmith runs` lists the runs, `flowsmith stalled` says what holds them up, \
-                 `flowsmith cancel` ends one",
+                "--wait waits until it is. Old versions need a worker with the flow files that had them, as git keeps them; \
+                 `flowsmith runs` lists the runs, `flowsmith stalled` says what holds them up, `flowsmith cancel` ends one",
             ));
         }
-        if told.as_ref() != Some(&busy) {
-            output.message(&format!("Waiting: {busy}"));
-            told = Some(busy);
+        if told.is_none() {
+            output.message(&format!(
+                "Waiting until nothing of {} is left to do: no run under way, no message",
+                list(ids)
+            ));
+            for version in versions.iter().filter(|version| version.workers == 0 && !version.is_drained) {
+                let OldVersion { flow, version, slug, state, .. } = version;
+                output.message(&format!("note: {flow}@{version}: {}", start_worker(flow, *version, slug, *state)));
+            }
+        }
+        if told.as_ref() != Some(&busy) || told_at.elapsed() >= REMINDER {
+            output.message(&format!("{:>5}s  {busy}", began.elapsed().as_secs()));
+            (told, told_at) = (Some(busy), Instant::now());
         }
         sleep(INTERVAL).await;
     }
@@ -138,7 +157,13 @@ async fn drained(
 fn what_is_left(version: &OldVersion) -> String {
     let runs = counted(usize::try_from(version.under_way).unwrap_or(usize::MAX), "run");
     let messages = counted(usize::try_from(version.messages.unwrap_or(0)).unwrap_or(usize::MAX), "message");
-    format!("{} has {runs} under way and {messages}", version.id())
+    let workers = if version.workers == 0 { ", and no worker is alive" } else { "" };
+    format!("{} has {runs} under way and {messages}{workers}", version.id())
+}
+
+async fn old_versions(operator: &mut Operator) -> Result<Vec<OldVersion>, OperateError> {
+    let flows = operator.flows().await?;
+    read_old_versions(&mut operator.connection, operator.engine, &flows).await
 }
 
 /// Writes the migration that deletes them, and applies it: so the folder, the ledger and the database say the same.

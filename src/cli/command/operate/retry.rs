@@ -1,9 +1,11 @@
 //! `flowsmith retry`
 
-use flowsmith::operate::retry_run;
+use flowsmith::catalog::State;
+use flowsmith::operate::{Depth, read_run, retry_run};
+use flowsmith::report::counted;
 use flowsmith::report::operate::started_json;
 
-use super::follow::{Follow, follow};
+use super::follow::{Follow, Tells, follow, note_no_worker};
 use super::operator::Operator;
 use crate::cli::args::StatusFormat;
 use crate::cli::args::operate::RetryArgs;
@@ -15,17 +17,24 @@ pub(crate) async fn run(args: &RetryArgs, project: &Project, output: &Output) ->
     let mut operator = Operator::open(project, output).await?;
     let flows = operator.flows().await?;
     let run_id = args.run.resolve(&mut operator.connection).await?;
+    let before = read_run(&mut operator.connection, operator.engine, &flows, &run_id, Depth::States).await?;
     let run = retry_run(&mut operator.connection, operator.engine, &flows, &run_id).await?;
     output.message(&format!(
-        "Took up run {run_id} of {}@{}: {} of {} steps are still to be done",
-        run.flow, run.version, run.remaining_steps, run.steps
+        "Took up run {run_id} of {}@{}: {} of {} still to be done",
+        run.flow,
+        run.version,
+        run.remaining_steps,
+        counted(run.steps as usize, "step")
     ));
-    if args.format == StatusFormat::Json {
+    if args.format == StatusFormat::Json && !args.wait {
         output.report(&started_json(&run, &operator.subject));
     }
     if !args.wait {
         return Ok(Exit::Done);
     }
-    let settings = Follow { run_id: &run_id, timeout: args.timeout, as_messages: true, format: StatusFormat::Text };
+    let state = flows.by_slug(&run.slug).map_or(State::Unmanaged, |flow| flow.state);
+    note_no_worker(&mut operator, &run, state, output).await;
+    let tells = Tells::End(args.format);
+    let settings = Follow { run_id: &run_id, timeout: args.timeout, before: Some(before), tells };
     follow(&mut operator, &settings, output).await
 }

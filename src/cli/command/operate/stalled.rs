@@ -1,6 +1,7 @@
 //! `flowsmith stalled`
 
 use flowsmith::operate::{find_stalled, requeue_stalled};
+use flowsmith::report::counted;
 use flowsmith::report::operate::{stalled_json, stalled_text};
 
 use super::operator::{Operator, named};
@@ -16,7 +17,8 @@ pub(crate) async fn run(args: &StalledArgs, project: &Project, output: &Output) 
     let flows = named(&flows, args.flow.as_deref())?;
     if args.requeue {
         let tasks = requeue_stalled(&mut operator.connection, operator.engine).await?;
-        output.message(&format!("Queued again, of all flows: {tasks}"));
+        let tasks = counted(usize::try_from(tasks).unwrap_or(usize::MAX), "task");
+        output.message(&format!("Queued {tasks} again, of all flows"));
     }
     let at_least = args.at_least.as_secs_f64();
     let stalls = find_stalled(&mut operator.connection, operator.engine, &flows, at_least).await?;

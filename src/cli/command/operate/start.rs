@@ -1,6 +1,6 @@
 //! `flowsmith start`
 
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 
 use flowsmith::catalog::State;
@@ -8,7 +8,7 @@ use flowsmith::database::Failure as DatabaseFailure;
 use flowsmith::operate::{FlowVersion, OperateError, StartInput, start_run};
 use flowsmith::report::operate::started_json;
 
-use super::follow::{Follow, follow};
+use super::follow::{Follow, Tells, follow, note_no_worker};
 use super::operator::Operator;
 use crate::cli::args::StatusFormat;
 use crate::cli::args::operate::StartArgs;
@@ -17,7 +17,7 @@ use crate::cli::output::Output;
 use crate::cli::project::Project;
 
 pub(crate) async fn run(args: &StartArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
-    let input = StartInput::parse(&input(&args.input)?)?;
+    let input = StartInput::parse(&input(&args.input, output)?)?;
     let mut operator = Operator::open(project, output).await?;
     let flow = match operator.flows().await {
         Ok(flows) => flows.to_start(&args.flow)?.clone(),
@@ -45,23 +45,28 @@ pub(crate) async fn run(args: &StartArgs, project: &Project, output: &Output) ->
             flow.state.as_str()
         ));
     }
-    // What a script reads: on stdout the id, or the report, and nothing else.
-    output.report(&match args.format {
-        StatusFormat::Text => format!("{}\n", started.run_id),
-        StatusFormat::Json => started_json(&started, &operator.subject),
-    });
+    // What a script reads: on stdout the id, or one report, and nothing else.
+    match args.format {
+        StatusFormat::Text => output.report(&format!("{}\n", started.run_id)),
+        StatusFormat::Json if args.wait => {}
+        StatusFormat::Json => output.report(&started_json(&started, &operator.subject)),
+    }
     if !args.wait {
         output.detail(&format!("Started a run of {}; see `flowsmith show {}`", flow.id(), started.run_id));
         return Ok(Exit::Done);
     }
-    let follow_settings =
-        Follow { run_id: &started.run_id, timeout: args.timeout, as_messages: true, format: StatusFormat::Text };
-    follow(&mut operator, &follow_settings, output).await
+    note_no_worker(&mut operator, &started, flow.state, output).await;
+    let settings =
+        Follow { run_id: &started.run_id, timeout: args.timeout, before: None, tells: Tells::End(args.format) };
+    follow(&mut operator, &settings, output).await
 }
 
 /// The text that `--input` names.
-fn input(given: &str) -> Result<String, Failure> {
+fn input(given: &str, output: &Output) -> Result<String, Failure> {
     if given == "-" {
+        if std::io::stdin().is_terminal() {
+            output.message("Reading the input from the terminal, as JSON; end it with Ctrl-D");
+        }
         let mut text = String::new();
         std::io::stdin()
             .read_to_string(&mut text)

@@ -1,6 +1,6 @@
 //! `flowsmith watch`
 
-use super::follow::{Follow, follow};
+use super::follow::{Follow, Tells, follow};
 use super::operator::Operator;
 use crate::cli::args::operate::WatchArgs;
 use crate::cli::exit::{Exit, Failure};
@@ -10,6 +10,7 @@ use crate::cli::project::Project;
 pub(crate) async fn run(args: &WatchArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     let mut operator = Operator::open(project, output).await?;
     let run_id = args.run.resolve(&mut operator.connection).await?;
-    let settings = Follow { run_id: &run_id, timeout: args.timeout, as_messages: false, format: args.format };
+    let tells = Tells::Events(args.format);
+    let settings = Follow { run_id: &run_id, timeout: args.timeout, before: None, tells };
     follow(&mut operator, &settings, output).await
 }

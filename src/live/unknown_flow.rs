@@ -1,0 +1,66 @@
+//! A flow that was named and is not there: one answer, whoever is asked.
+
+use crate::definition::words::suggest;
+
+/// No flow has the name that was given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no flow `{name}` in {place}")]
+pub struct UnknownFlow {
+    /// As it was given.
+    name: String,
+    /// Where it was looked for.
+    place: &'static str,
+    /// What was probably meant.
+    help: String,
+}
+
+impl UnknownFlow {
+    /// The stable code, with a page in the documentation.
+    pub const CODE: &str = "FS961";
+    /// Where most commands look.
+    pub const DATABASE: &str = "the database";
+
+    /// `known`: the flow versions that there are, each as its flow's name and its version.
+    pub fn new<'a>(name: &str, place: &'static str, known: impl Iterator<Item = (&'a str, u32)>) -> Self {
+        let known: Vec<(&str, u32)> = known.collect();
+        let (flow, version) = name.split_once('@').unwrap_or((name, ""));
+        let versions: Vec<String> =
+            known.iter().filter(|(of, _)| *of == flow).map(|(of, version)| format!("{of}@{version}")).collect();
+        let help = if known.is_empty() {
+            match place {
+                Self::DATABASE => "it has none; `flowsmith apply` brings those of your migrations".to_owned(),
+                _ => "there is none at all".to_owned(),
+            }
+        } else if versions.is_empty() || version.is_empty() {
+            let mut names: Vec<&str> = known.iter().map(|(of, _)| *of).collect();
+            names.sort_unstable();
+            names.dedup();
+            suggest(flow, names.into_iter())
+        } else {
+            suggest(name, versions.iter().map(String::as_str))
+        };
+        Self { name: name.to_owned(), place, help }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> String {
+        self.help.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_says_what_was_probably_meant() {
+        let known = [("order", 1), ("order", 2), ("signup", 1)];
+        let help = |name| UnknownFlow::new(name, UnknownFlow::DATABASE, known.into_iter()).help();
+        assert_eq!(help("ordr"), "did you mean `order`?");
+        assert_eq!(help("order@7"), "did you mean `order@1`?");
+        assert_eq!(help("zzz"), "write one of `order` or `signup`");
+        let none = UnknownFlow::new("order", UnknownFlow::DATABASE, std::iter::empty());
+        assert_eq!(none.to_string(), "there is no flow `order` in the database");
+        assert!(none.help().contains("flowsmith apply"));
+    }
+}

@@ -59,6 +59,7 @@ mod roles_install;
 mod safety;
 mod server;
 mod settings;
+mod sql_tokens;
 mod support;
 mod triggers;
 mod up;

@@ -41,7 +41,7 @@ fn sql(step: &StepDefinition, query: &str, findings: &mut Findings) {
         let help =
             "write one query; what takes several goes into a function in the database: `select shop.load(:input)`";
         findings.push(not_a_query(message, help));
-    } else if statement.statements() == 1 && !VERBS.contains(&statement.verb().as_str()) {
+    } else if statement.statements() == 1 && !VERBS.contains(&statement.verb()) {
         let message = format!("the handler of the step `{}` is no query that gives a value", step.slug);
         findings.push(not_a_query(message, "write `select …`, or `insert`, `update` or `delete` with `returning …`"));
     }

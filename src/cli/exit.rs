@@ -31,6 +31,8 @@ pub(crate) enum Exit {
     Refused = 5,
     /// The command line is wrong.
     Usage = 64,
+    /// Nobody read to the end what a command wrote that only reads: what a shell says of a program killed by SIGPIPE.
+    Unread = 141,
 }
 
 impl From<Exit> for ExitCode {
@@ -141,7 +143,11 @@ impl From<CompileError> for Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::new(Exit::Failed, error.code(), error.to_string(), error.help())
+        let exit = match &error {
+            ConfigError::Io { .. } | ConfigError::Invalid { .. } => Exit::Failed,
+            ConfigError::UnknownEnvironment { .. } => Exit::Usage,
+        };
+        Self::new(exit, error.code(), error.to_string(), error.help())
     }
 }
 

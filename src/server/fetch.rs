@@ -7,10 +7,12 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::ServerError;
+use rustix::process::Signal;
+
 use super::account::Account;
 use super::cache::Staging;
 use super::find::{Binaries, Origin};
+use super::{ServerError, process};
 use crate::catalog::sha256_hex;
 
 /// The major version that is fetched.
@@ -169,16 +171,18 @@ impl Client<'_> {
     ) -> Result<(), ServerError> {
         let complaints = self.folder.join("complaints.log");
         let stderr = File::create(&complaints).map_err(ServerError::io("make", &complaints))?;
-        let spawned = Command::new(self.words[0])
+        let mut command = Command::new(self.words[0]);
+        command
             .args(&self.words[1..])
             .args(options)
             .args(operands)
             .current_dir(self.folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn();
-        let mut child = match spawned {
+            .stderr(stderr);
+        // One that outlived this process would go on writing into a folder that the next one deletes.
+        process::end_with_owner(&mut command, Signal::KILL);
+        let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(failed("not installed".into())),
             Err(error) => return Err(failed(error.to_string())),

@@ -63,7 +63,7 @@ fn step(output: &Output, what: &str, detail: &str) {
 
 /// The database that was named, or the embedded one, and how to connect to it.
 async fn place(project: &Project, output: &Output) -> Result<(Place, String), Failure> {
-    if project.database.is_some() {
+    if project.database()?.is_some() {
         let place = Place::find(project, output)?;
         let connect = place.target.to_string();
         step(output, "Database", &connect);

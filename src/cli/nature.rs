@@ -100,6 +100,7 @@ impl Command {
             Self::Prune(args) => args.format.form(),
             Self::Retire(args) => args.format.form(),
             Self::Stats(args) => args.format.form(),
+            Self::Up(args) if args.url => Form::Document,
             Self::Init(_)
             | Self::Up(_)
             | Self::Down

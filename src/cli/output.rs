@@ -55,6 +55,14 @@ impl Output {
         }
     }
 
+    /// What belongs to a report for people; a message where stdout holds something else.
+    pub(crate) fn aside(&self, text: &str) {
+        match self.form {
+            Form::Text => self.report(text),
+            Form::Json | Form::Document => self.complain(text.trim_end()),
+        }
+    }
+
     fn not_written(&self, error: &io::Error) {
         let is_closed = error.kind() == io::ErrorKind::BrokenPipe;
         if self.effect == Effect::Reads {

@@ -36,7 +36,7 @@ fn code(text: &str) -> Value {
     let escaped = escaped(text);
     let parts: Vec<&str> = escaped.split('`').collect();
     // A backtick without its other one is part of what is quoted.
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return Value::from_safe_string(escaped);
     }
     let mark =

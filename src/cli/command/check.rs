@@ -51,9 +51,8 @@ pub(crate) fn accept(checked: Checked, project: &Project, output: &Output) -> Re
     let text = findings::text(&report, true);
     if checked.has_errors() {
         match output.form() {
-            Form::Text => output.report(&text),
             Form::Json => output.report(&findings::json(&report)),
-            Form::Document => output.complain(text.trim_end()),
+            Form::Text | Form::Document => output.aside(&text),
         }
         return Err(Failure {
             exit: Exit::Invalid,

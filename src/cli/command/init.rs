@@ -33,7 +33,8 @@ pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, Failure> {
         }
     }
     output.message(
-        "\nNext: `flowsmith up` brings it to life on an embedded PostgreSQL.\n\
+        "\nNext: `flowsmith up` brings it to life on an embedded PostgreSQL, `flowsmith worker` does its tasks, and in\n\
+         another terminal `flowsmith start welcome -i '{\"name\": \"Ada\"}' --wait` runs it.\n\
          `git config core.hooksPath .githooks` turns the pre-commit hook on.",
     );
     Ok(Exit::Done)

@@ -317,6 +317,42 @@ mod tests {
         fs::write(answer, error.to_string()).unwrap();
     }
 
+    /// As by Ctrl-C, the end of a terminal, or a kill.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_fetch_that_is_killed_takes_its_client_along_and_is_swept() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (client, note) = (folder.path().join("pip3"), folder.path().join("pid"));
+        fs::write(
+            &client,
+            format!("#!/bin/sh\necho $$ > {0}.new\n/bin/mv {0}.new {0}\nexec /bin/sleep 600\n", note.display()),
+        )
+        .unwrap();
+        fs::set_permissions(&client, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut fetching = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "server::fetch::tests::try_to_fetch", "--ignored"])
+            .env("FLOWSMITH_TEST_REASON", folder.path().join("reason"))
+            .env("PATH", folder.path())
+            .env("TMPDIR", folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let pid = process::poll(std::time::Duration::from_secs(60), || fs::read_to_string(&note).ok()).unwrap();
+        fetching.kill().unwrap();
+        fetching.wait().unwrap();
+        // A process that has ended runs no program, whether or not somebody has taken note of it.
+        let program = format!("/proc/{}/exe", pid.trim());
+        let ended = || fs::read_link(&program).is_err().then_some(());
+        assert!(process::poll(std::time::Duration::from_secs(60), ended).is_some(), "the client goes on");
+        let caches =
+            || fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
+        let cache = caches().next().unwrap();
+        assert_eq!(fs::read_dir(&cache).unwrap().count(), 1, "what was left");
+        drop(Staging::new(&cache).unwrap());
+        assert_eq!(fs::read_dir(&cache).unwrap().count(), 0);
+    }
+
     fn in_child(env: &[(&str, &str)]) -> String {
         let folder = tempfile::tempdir().unwrap();
         let reason = folder.path().join("reason");

@@ -4,6 +4,7 @@ mod args;
 mod background;
 mod command;
 mod exit;
+mod fold;
 mod nature;
 mod output;
 mod project;

@@ -101,6 +101,9 @@ impl Command {
             Self::Retire(args) => args.format.form(),
             Self::Stats(args) => args.format.form(),
             Self::Up(args) if args.url => Form::Document,
+            Self::Install(args) if args.print => Form::Document,
+            Self::Schema => Form::Json,
+            Self::Completions { .. } => Form::Document,
             Self::Init(_)
             | Self::Up(_)
             | Self::Down
@@ -109,9 +112,7 @@ impl Command {
             | Self::Pull(_)
             | Self::Install(_)
             | Self::Worker(_)
-            | Self::Explain { .. }
-            | Self::Schema
-            | Self::Completions { .. } => Form::Text,
+            | Self::Explain { .. } => Form::Text,
         }
     }
 }

@@ -4,7 +4,9 @@
 //! that are killed by SIGPIPE. One that changes something goes on to its end, and says by its exit code how that was.
 //! Nobody reading messages stops nothing.
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,6 +14,7 @@ use anstream::{AutoStream, ColorChoice};
 
 use super::args::{Cli, Color};
 use super::exit::{Exit, Failure};
+use super::fold::fold;
 use super::nature::{Effect, Form};
 
 /// The two streams, and how much is said on them.
@@ -50,6 +53,13 @@ impl Output {
 
     /// What was asked for.
     pub(crate) fn report(&self, text: &str) {
+        match self.form {
+            Form::Text => self.print(&folded(io::stdout(), text)),
+            Form::Json | Form::Document => self.print(text),
+        }
+    }
+
+    fn print(&self, text: &str) {
         if let Err(error) = write(AutoStream::new(io::stdout(), self.choice), text) {
             self.not_written(&error);
         }
@@ -97,8 +107,9 @@ impl Output {
         // To the corner, without breaking lines that are too long; what a longer report has left is cleared, line by line,
         // so that nothing flickers.
         control("\u{1b}[?7l\u{1b}[H");
+        let text = fold(text, usize::from(size.ws_col));
         for line in text.lines().take(usize::from(size.ws_row).saturating_sub(1)) {
-            self.report(line);
+            self.print(line);
             control("\u{1b}[K\n");
         }
         control("\u{1b}[J\u{1b}[?7h");
@@ -119,7 +130,7 @@ impl Output {
     /// A question, which is asked also where quiet.
     pub(crate) fn ask(&self, text: &str) {
         // Whoever stops reading messages stops nothing.
-        let _ = write(AutoStream::new(io::stderr(), self.choice), text);
+        let _ = write(AutoStream::new(io::stderr(), self.choice), &folded(io::stderr(), text));
     }
 
     /// What only the curious want to know.
@@ -141,6 +152,14 @@ impl Output {
             text.push_str(&format!("  = more: flowsmith explain {code}\n"));
         }
         self.ask(&text);
+    }
+}
+
+/// The text as it is to be read where it goes.
+fn folded(stream: impl AsFd, text: &str) -> Cow<'_, str> {
+    match rustix::termios::tcgetwinsize(stream) {
+        Ok(size) if size.ws_col > 0 => fold(text, usize::from(size.ws_col)).into(),
+        _ => text.into(),
     }
 }
 

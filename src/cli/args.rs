@@ -23,7 +23,8 @@ pub(crate) struct Cli {
 
 const AFTER_HELP: &str = "Settings come from flowsmith.toml, then the environment, then flags.\n\
 Exit codes: 0 in sync, done · 1 could not do it · 2 changes pending · 3 drift ·\n\
-            4 invalid definitions · 5 refused by a safety guard · 64 usage.";
+            4 invalid definitions · 5 refused by a safety guard · 64 usage ·\n\
+            141 nobody read the report.";
 
 /// What every command takes. Each fits on one line of 80 columns, since each command's help shows them all.
 #[derive(Debug, Args)]
@@ -377,6 +378,9 @@ pub(crate) struct UpArgs {
     /// Write no migration; fail where one is needed
     #[arg(long)]
     pub(crate) no_compile: bool,
+    /// Print only the embedded database's URL, as for psql
+    #[arg(long)]
+    pub(crate) url: bool,
 }
 
 #[derive(Debug, Args)]

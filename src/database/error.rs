@@ -122,6 +122,7 @@ impl From<sqlx::Error> for DatabaseError {
             sqlx::Error::Io(source) => Self::new(Failure::Lost, format!("the connection failed: {source}")),
             sqlx::Error::Tls(source) => Self::new(Failure::Unreachable, format!("TLS failed: {source}")),
             sqlx::Error::Protocol(reason) => Self::new(Failure::Lost, format!("the connection failed: {reason}")),
+            sqlx::Error::PoolTimedOut => Self::new(Failure::Unreachable, "the server has not answered in time"),
             other => Self::new(Failure::Sql, other.to_string()),
         }
     }

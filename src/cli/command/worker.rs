@@ -82,7 +82,7 @@ async fn starter(
         ));
     }
     let output = output.clone();
-    let observe = move |event: &starter::Event| output.log(&stamped(event));
+    let observe = move |event: &starter::Event| output.message(&stamped(event));
     Ok(Starter::connect(&place.target, args.poll_interval, observe).await?)
 }
 
@@ -109,8 +109,8 @@ fn builder(args: &WorkerArgs, output: &Output) -> Builder {
     builder.observe(move |event| {
         let line = stamped(event);
         match event {
-            Event::TaskBegan(_) | Event::TaskCompleted { .. } => output.log_detail(&line),
-            _ => output.log(&line),
+            Event::TaskBegan(_) | Event::TaskCompleted { .. } => output.detail(&line),
+            _ => output.message(&line),
         }
     })
 }

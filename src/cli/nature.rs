@@ -1,6 +1,6 @@
 //! What each command is by nature: whether it only reads, and what stdout holds.
 
-use super::args::{CheckFormat, Command, GraphFormat, PlanFormat, ReportFormat, StatusFormat};
+use super::args::{CheckFormat, Command, PlanFormat, ReportFormat, StatusFormat};
 
 /// What a command does to the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,9 +81,7 @@ impl Command {
                 ReportFormat::Json => Form::Json,
                 ReportFormat::Markdown => Form::Document,
             },
-            Self::Graph(args) => match args.format {
-                GraphFormat::Svg | GraphFormat::Mermaid | GraphFormat::Dot | GraphFormat::Html => Form::Document,
-            },
+            Self::Graph(_) => Form::Document,
             Self::Status(args) => args.format.form(),
             Self::Doctor(args) => args.format.form(),
             Self::Bench(args) => args.format.form(),

@@ -71,6 +71,9 @@ impl Display for Event {
                 }
             }
             Self::Refused { what, error } => write!(f, "{what}: {error}"),
+            Self::Disconnected { error, again_in } if again_in.is_zero() => {
+                write!(f, "connection lost: {error}; connects again")
+            }
             Self::Disconnected { error, again_in } => {
                 write!(f, "connection lost: {error}; connects again in {:.1} s", again_in.as_secs_f32())
             }

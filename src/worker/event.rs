@@ -74,6 +74,23 @@ pub enum Event {
         /// The step.
         step: String,
     },
+    /// A flow's queue is gone: somebody has dropped it.
+    QueueGone {
+        /// The flow's slug in the database.
+        flow: String,
+    },
+    /// A queue that was gone is there again.
+    QueueBack {
+        /// The flow's slug in the database.
+        flow: String,
+    },
+    /// Runs of an older version of a flow are under way, which this worker does not have, and no other worker works on it.
+    OlderRuns {
+        /// The version, as `order@1`.
+        version: String,
+        /// How many runs.
+        runs: i64,
+    },
     /// Tasks of workers that have gone silent were queued again.
     Recovered {
         /// How many.
@@ -160,16 +177,36 @@ impl fmt::Display for Event {
             Self::UnknownStep { flow, step } => {
                 write!(f, "{flow} has a step `{step}` that this worker does not know: its task went back to the queue")
             }
+            Self::QueueGone { flow } => write!(
+                f,
+                "error[FS989]: {flow}: its queue is gone, so nobody can take its tasks: `flowsmith compile --from-live` and \
+                 `flowsmith apply --accept-drift` make it anew"
+            ),
+            Self::QueueBack { flow } => write!(f, "{flow}: its queue is there again"),
+            Self::OlderRuns { version, runs } => {
+                let runs = if *runs == 1 { "1 run is".to_owned() } else { format!("{runs} runs are") };
+                write!(
+                    f,
+                    "{version}: {runs} under way, and no worker has this version: start one with the file as it was then, \
+                     and keep it until `flowsmith retire {version} --wait` says that nothing is left to do"
+                )
+            }
             Self::Recovered { tasks: 1 } => write!(f, "1 stalled task queued again"),
             Self::Recovered { tasks } => write!(f, "{tasks} stalled tasks queued again"),
-            Self::Disconnected { error, again_in } if again_in.is_zero() => write!(f, "connection lost: {error}"),
+            Self::Disconnected { error, again_in } if again_in.is_zero() => {
+                write!(f, "connection lost: {error}; connects again")
+            }
             Self::Disconnected { error, again_in } => {
-                write!(f, "connection lost, again in {} ms: {error}", again_in.as_millis())
+                write!(f, "connection lost: {error}; connects again in {:.1} s", again_in.as_secs_f32())
             }
             Self::Reconnected => write!(f, "connected again"),
             Self::Refused { what, error } => write!(f, "{what}: {error}"),
-            Self::Deprecated { flow } => write!(f, "{flow}: this worker is deprecated, and takes no more of its tasks"),
-            Self::Draining { running } => write!(f, "takes no more tasks; {running} in hand"),
+            Self::Deprecated { flow } => write!(f, "{flow}: this worker was deprecated in the database, and takes no more of its tasks"),
+            Self::Draining { running: 0 } => write!(f, "ends: takes no more tasks, and has none in hand"),
+            Self::Draining { running } => {
+                let tasks = if *running == 1 { "the task".to_owned() } else { format!("the {running} tasks") };
+                write!(f, "ends: takes no more tasks, and finishes {tasks} in hand")
+            }
         }
     }
 }

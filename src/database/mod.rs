@@ -12,7 +12,7 @@ pub use error::{DatabaseError, Failure};
 pub(crate) use listener::listener;
 pub use lock::Holder;
 pub(crate) use lock::{LOCK_KEY, Lock, take};
-pub(crate) use pauses::Pauses;
+pub use pauses::Pauses;
 pub(crate) use pooler::shares_backends;
 pub(crate) use statement::array;
 pub use statement::{Statement, Unclosed};

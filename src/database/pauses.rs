@@ -11,7 +11,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// A pooler whose server is away lets everybody connect and refuses the first query, so that also losses that follow each other
 /// quickly have growing pauses between them.
 #[derive(Debug, Default)]
-pub(crate) struct Pauses {
+pub struct Pauses {
     /// When a connection was last lost, and how long after it another was to be made.
     lost_at: Option<Instant>,
     after_loss: Duration,
@@ -21,7 +21,7 @@ pub(crate) struct Pauses {
 
 impl Pauses {
     /// A connection was lost: the pause before another one is made, none after the first loss for a while.
-    pub(crate) fn lost(&mut self) -> Duration {
+    pub fn lost(&mut self) -> Duration {
         self.lost_at(Instant::now())
     }
 
@@ -34,13 +34,13 @@ impl Pauses {
     }
 
     /// An attempt to connect has failed: the pause before the next one.
-    pub(crate) fn failed(&mut self) -> Duration {
+    pub fn failed(&mut self) -> Duration {
         self.after_failure = longer(self.after_failure);
         self.after_failure
     }
 
     /// There is a connection; whether attempts had failed before.
-    pub(crate) fn connected(&mut self) -> bool {
+    pub fn connected(&mut self) -> bool {
         !std::mem::take(&mut self.after_failure).is_zero()
     }
 }

@@ -8,6 +8,8 @@ mod http_server;
 mod metrics;
 mod server_killed;
 mod starting;
+mod waiting;
+mod warnings;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -179,9 +179,8 @@ impl<O: Fn(&Event)> Starter<O> {
     async fn reconnect(&mut self, error: &DatabaseError) {
         self.connection = None;
         let mut pause = self.pauses.lost();
-        let mut error = error.to_string();
+        (self.observe)(&Event::Disconnected { error: error.to_string(), again_in: pause });
         loop {
-            (self.observe)(&Event::Disconnected { error, again_in: pause });
             tokio::time::sleep(pause).await;
             match self.target.connect().await {
                 Ok(connection) => {
@@ -190,9 +189,9 @@ impl<O: Fn(&Event)> Starter<O> {
                     (self.observe)(&Event::Reconnected);
                     return;
                 }
-                Err(failed) => {
-                    error = failed.to_string();
+                Err(error) => {
                     pause = self.pauses.failed();
+                    (self.observe)(&Event::NotConnected { error: error.to_string(), again_in: pause });
                 }
             }
         }

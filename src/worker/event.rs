@@ -103,6 +103,13 @@ pub enum Event {
         /// The pause before the next attempt.
         again_in: Duration,
     },
+    /// An attempt to connect has failed; it tries again.
+    NotConnected {
+        /// Why.
+        error: String,
+        /// The pause before the next attempt.
+        again_in: Duration,
+    },
     /// A lost connection is there again.
     Reconnected,
     /// The database refused a call; the worker goes on.
@@ -121,6 +128,8 @@ pub enum Event {
     Draining {
         /// How many are in hand.
         running: usize,
+        /// Results of handlers that the database has not been told of.
+        untold: usize,
     },
 }
 
@@ -144,6 +153,19 @@ impl fmt::Display for TaskName {
             write!(f, "[{}]", self.task_index)?;
         }
         write!(f, " run {}", self.run_id)
+    }
+}
+
+impl Event {
+    /// The stable code of what somebody has to put right, with a page in the documentation.
+    pub fn code(&self) -> Option<&'static str> {
+        matches!(self, Self::QueueGone { .. }).then_some("FS989")
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> Option<&'static str> {
+        let help = "`flowsmith compile --from-live` and `flowsmith apply --accept-drift` make it anew";
+        matches!(self, Self::QueueGone { .. }).then_some(help)
     }
 }
 
@@ -177,11 +199,7 @@ impl fmt::Display for Event {
             Self::UnknownStep { flow, step } => {
                 write!(f, "{flow} has a step `{step}` that this worker does not know: its task went back to the queue")
             }
-            Self::QueueGone { flow } => write!(
-                f,
-                "error[FS989]: {flow}: its queue is gone, so nobody can take its tasks: `flowsmith compile --from-live` and \
-                 `flowsmith apply --accept-drift` make it anew"
-            ),
+            Self::QueueGone { flow } => write!(f, "{flow}: its queue is gone, so nobody can take its tasks"),
             Self::QueueBack { flow } => write!(f, "{flow}: its queue is there again"),
             Self::OlderRuns { version, runs } => {
                 let runs = if *runs == 1 { "1 run is".to_owned() } else { format!("{runs} runs are") };
@@ -199,13 +217,26 @@ impl fmt::Display for Event {
             Self::Disconnected { error, again_in } => {
                 write!(f, "connection lost: {error}; connects again in {:.1} s", again_in.as_secs_f32())
             }
+            Self::NotConnected { error, again_in } => {
+                write!(f, "{error}; tries again in {:.1} s", again_in.as_secs_f32())
+            }
             Self::Reconnected => write!(f, "connected again"),
             Self::Refused { what, error } => write!(f, "{what}: {error}"),
-            Self::Deprecated { flow } => write!(f, "{flow}: this worker was deprecated in the database, and takes no more of its tasks"),
-            Self::Draining { running: 0 } => write!(f, "ends: takes no more tasks, and has none in hand"),
-            Self::Draining { running } => {
-                let tasks = if *running == 1 { "the task".to_owned() } else { format!("the {running} tasks") };
-                write!(f, "ends: takes no more tasks, and finishes {tasks} in hand")
+            Self::Deprecated { flow } => {
+                write!(f, "{flow}: this worker was deprecated in the database, and takes no more of its tasks")
+            }
+            Self::Draining { running, untold } => {
+                write!(f, "ends: takes no more tasks, ")?;
+                match running {
+                    0 => write!(f, "has none in hand")?,
+                    1 => write!(f, "finishes the one in hand")?,
+                    _ => write!(f, "finishes the {running} in hand")?,
+                }
+                match untold {
+                    0 => Ok(()),
+                    1 => write!(f, "; the database is yet to be told of one that has ended"),
+                    _ => write!(f, "; the database is yet to be told of {untold} that have ended"),
+                }
             }
         }
     }

@@ -63,7 +63,7 @@ impl<'s> Link<'s> {
                         return None;
                     }
                     self.pause = self.pauses.failed();
-                    self.shared.tell(&Event::Disconnected { error: error.to_string(), again_in: self.pause });
+                    self.shared.tell(&Event::NotConnected { error: error.to_string(), again_in: self.pause });
                 }
             }
         }

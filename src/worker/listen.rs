@@ -47,7 +47,7 @@ pub(super) async fn listen(shared: Arc<Shared>, hearing: &Hearing, poll_interval
     }
     let mut pauses = Pauses::default();
     loop {
-        let (error, pause) = match connect(&shared).await {
+        let event = match connect(&shared).await {
             Ok(Some(mut listener)) => {
                 pauses.connected();
                 hearing.0.store(true, Ordering::Relaxed);
@@ -56,21 +56,23 @@ pub(super) async fn listen(shared: Arc<Shared>, hearing: &Hearing, poll_interval
                 (0..shared.flows.len()).for_each(|flow| shared.board.want(flow));
                 let error = hear(&shared, &mut listener).await;
                 hearing.0.store(false, Ordering::Relaxed);
-                (error, pauses.lost())
+                Event::Disconnected { error: error.to_string(), again_in: pauses.lost() }
             }
             Ok(None) => {
                 let why = "notifications do not come through, as behind a pooler in transaction mode";
                 return polling(why.to_owned());
             }
-            Err(error) => (error, pauses.failed()),
+            Err(error) if error.is_lost() => {
+                Event::NotConnected { error: error.to_string(), again_in: pauses.failed() }
+            }
+            Err(error) => return polling(format!("the database refuses to be listened to: {error}")),
         };
-        if !error.is_lost() {
-            return polling(format!("the database refuses to be listened to: {error}"));
-        }
-        shared.tell(&Event::Disconnected { error: error.to_string(), again_in: pause });
+        shared.tell(&event);
         // Somebody has to look meanwhile.
         shared.board.look.notify_one();
-        tokio::time::sleep(pause).await;
+        if let Event::Disconnected { again_in, .. } | Event::NotConnected { again_in, .. } = event {
+            tokio::time::sleep(again_in).await;
+        }
     }
 }
 

@@ -160,8 +160,8 @@ async fn end(
 ) {
     select(pin!(stop), pin!(closed(shared))).await;
     shared.contact.drain();
-    let running = shared.board.drain();
-    shared.tell(&Event::Draining { running });
+    let (running, untold) = shared.board.drain();
+    shared.tell(&Event::Draining { running, untold });
     let patience = async {
         match patience {
             Some(patience) => tokio::time::sleep(patience).await,

@@ -77,7 +77,10 @@ impl Pulse {
             if let Err(error) = self.tick(&mut link, now, hearing).await
                 && !link.was_lost_by(&error)
             {
-                shared.tell(&Event::Refused { what: "cannot write the heartbeat and look at the queues".to_owned(), error: error.to_string() });
+                shared.tell(&Event::Refused {
+                    what: "cannot write the heartbeat and look at the queues".to_owned(),
+                    error: error.to_string(),
+                });
             }
             let asked = shared.board.look.notified();
             let until = self.next().max(now + SHORTEST);

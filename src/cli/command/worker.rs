@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use chrono::{SecondsFormat, Utc};
@@ -157,11 +157,30 @@ fn builder(args: &WorkerArgs, output: &Output) -> Builder {
         builder = builder.metrics(address);
     }
     let output = output.clone();
+    // Several connections try again, and one line says it for all of them.
+    let said_until = Mutex::new(Instant::now());
     builder.observe(move |event| {
         let line = stamped(event);
         match event {
+            Event::NotConnected { again_in, .. } => {
+                let mut until = said_until.lock().unwrap_or_else(PoisonError::into_inner);
+                let now = Instant::now();
+                if *until <= now {
+                    *until = now + *again_in;
+                    output.log(&line);
+                } else {
+                    output.log_detail(&line);
+                }
+            }
             Event::TaskBegan(_) | Event::TaskCompleted { .. } => output.log_detail(&line),
-            _ => output.log(&line),
+            _ => match (event.code(), event.help()) {
+                (Some(code), Some(help)) => {
+                    output.log(&stamped(&format!("error[{code}]: {event}")));
+                    output.log(&stamped(&format!("  = help: {help}")));
+                    output.log(&stamped(&format!("  = more: flowsmith explain {code}")));
+                }
+                _ => output.log(&line),
+            },
         }
     })
 }

@@ -78,12 +78,12 @@ async fn sigterm_lets_a_running_program_finish() {
     scene.start("f", "7").await;
     scene.until(STARTED).await;
     worker.signal(Signal::TERM);
-    worker.says("takes no more tasks, and finishes the task in hand").await;
+    worker.says("takes no more tasks, finishes the one in hand").await;
     scene.start("f", "8").await;
     fs::write(project.path("go"), "").unwrap();
     let (code, said) = worker.end();
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("takes no more tasks, and finishes the task in hand"), "{said}");
+    assert!(said.contains("takes no more tasks, finishes the one in hand"), "{said}");
     let tasks =
         "(select string_agg(status || coalesce(output #>> '{}', ''), ' ' order by queued_at) from pgflow.step_tasks)";
     assert_eq!(scene.text(tasks).await, "completed7 queued");
@@ -194,7 +194,8 @@ async fn what_it_cannot_work_on_is_said_with_a_code_and_a_way_out() {
     assert!(half.contains("error[FS983]: half: step b has no handler") && half.contains("  = help: "), "{half}");
     let unknown = project.ends(64, &["worker", "hafl"]);
     assert!(
-        unknown.contains("error[FS991]: there is no flow `hafl` in the flow files") && unknown.contains("did you mean `half`?"),
+        unknown.contains("error[FS991]: there is no flow `hafl` in the flow files")
+            && unknown.contains("did you mean `half`?"),
         "{unknown}"
     );
     project.flow(

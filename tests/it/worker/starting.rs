@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::{PATIENCE, Scene};
 use super::command::Running;
+use super::{PATIENCE, Scene};
 use crate::command::{Project, ours};
 use crate::engine_definitions::execute;
 

@@ -2,8 +2,8 @@
 
 use rustix::process::Signal;
 
-use super::command::Running;
 use super::Scene;
+use super::command::Running;
 use crate::command::{Project, official, ours};
 use crate::engine_definitions::execute;
 
@@ -102,5 +102,5 @@ async fn a_queue_that_is_dropped_is_told_of_once_and_keeps_nothing_else_from_wor
     worker.signal(Signal::TERM);
     let (code, said) = worker.end();
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.matches("FS989").count() == 1 && !said.contains("does not exist"), "{said}");
+    assert!(said.matches("error[FS989]").count() == 1 && !said.contains("does not exist"), "{said}");
 }

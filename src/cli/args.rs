@@ -334,6 +334,11 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The same, or 0.
+fn duration_or_zero(text: &str) -> Result<Duration, String> {
+    if matches!(text, "0" | "0s") { Ok(Duration::ZERO) } else { duration(text) }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct PullArgs {
     /// Replace flow files that differ
@@ -406,6 +411,9 @@ pub(crate) struct WorkerArgs {
     /// How long tasks may go on after SIGTERM [default: their timeout]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) patience: Option<Duration>,
+    /// How long to wait at the start for a server that is away
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration_or_zero)]
+    pub(crate) wait_for_server: Duration,
     /// Also start runs: schedules without pg_cron, events of queues
     #[arg(long)]
     pub(crate) schedule: bool,

@@ -2,6 +2,7 @@
 
 mod error;
 mod lock;
+mod pauses;
 mod pooler;
 pub(crate) mod sql_token;
 mod statement;
@@ -11,6 +12,7 @@ mod unclosed;
 pub use error::{DatabaseError, Failure};
 pub use lock::Holder;
 pub(crate) use lock::{LOCK_KEY, Lock, take};
+pub use pauses::Pauses;
 pub(crate) use pooler::shares_backends;
 pub use statement::Statement;
 pub(crate) use statement::array;

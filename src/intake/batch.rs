@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::{MOST_ATTEMPTS, QueueTrigger, retry_delay};
 use crate::database::DatabaseError;
+use crate::operate::{DeclaredInput, InputCheck, OperateError};
 
 /// What became of a batch.
 #[derive(Debug, Default)]
@@ -25,7 +26,7 @@ pub struct FailedEvent {
     /// Its number in its queue.
     pub id: i64,
     /// Why not.
-    pub error: DatabaseError,
+    pub error: OperateError,
     /// When it is tried again; none where it is given up.
     pub retry_after: Option<Duration>,
 }
@@ -54,11 +55,13 @@ pub(super) async fn start_runs(
     if events.is_empty() {
         return Ok(batch);
     }
-    match attempt(connection, trigger, batch_id, events).await? {
+    let check = trigger.input.as_ref().map(DeclaredInput::check);
+    let check = check.as_ref();
+    match attempt(connection, trigger, check, batch_id, events).await? {
         Ok(started) => batch.started = started,
         Err(_) => {
             for event in events {
-                match attempt(connection, trigger, batch_id, std::slice::from_ref(event)).await? {
+                match attempt(connection, trigger, check, batch_id, std::slice::from_ref(event)).await? {
                     Ok(started) => batch.started += started,
                     Err(error) => batch.failed.push(failed(connection, trigger, batch_id, event, error).await?),
                 }
@@ -72,40 +75,68 @@ pub(super) async fn start_runs(
 async fn attempt(
     connection: &mut PgConnection,
     trigger: &QueueTrigger,
+    check: Option<&InputCheck>,
     batch_id: Option<i64>,
     events: &[Event],
-) -> Result<Result<usize, DatabaseError>, DatabaseError> {
+) -> Result<Result<usize, OperateError>, DatabaseError> {
     let mut savepoint = connection.begin().await?;
-    let runs: Result<Vec<Option<String>>, _> = sqlx::query_scalar(AssertSqlSafe(statement(trigger)))
+    match start(&mut savepoint, trigger, check, batch_id, events).await {
+        Ok(started) => {
+            savepoint.commit().await?;
+            Ok(Ok(started))
+        }
+        Err(OperateError::Database(error)) if error.is_lost() => Err(error),
+        Err(error) => {
+            savepoint.rollback().await?;
+            Ok(Err(error))
+        }
+    }
+}
+
+/// The inputs are made first, since they are held against what the flow declares, and only once, since an expression may give
+/// another one the next time.
+async fn start(
+    connection: &mut PgConnection,
+    trigger: &QueueTrigger,
+    check: Option<&InputCheck>,
+    batch_id: Option<i64>,
+    events: &[Event],
+) -> Result<usize, OperateError> {
+    let inputs: Vec<(i64, Option<String>)> = sqlx::query_as(AssertSqlSafe(inputs(trigger)))
         .persistent(false)
         .bind(&trigger.flow)
         .bind(&trigger.name)
-        .bind(batch_id)
         .bind(events.iter().map(|event| event.id).collect::<Vec<_>>())
         .bind(events.iter().map(|event| event.time.clone()).collect::<Vec<_>>())
         .bind(events.iter().map(|event| event.kind.clone()).collect::<Vec<_>>())
         .bind(events.iter().map(|event| event.data.clone()).collect::<Vec<_>>())
-        .fetch_all(&mut *savepoint)
-        .await;
-    match runs {
-        Ok(runs) => {
-            savepoint.commit().await?;
-            Ok(Ok(runs.into_iter().flatten().count()))
+        .fetch_all(&mut *connection)
+        .await?;
+    if let Some(check) = check {
+        // That there is no input at all is refused by the engine.
+        for input in inputs.iter().filter_map(|(_, input)| input.as_deref()) {
+            check.hold(&serde_json::from_str(input)?)?;
         }
-        Err(error @ sqlx::Error::Database(_)) => {
-            savepoint.rollback().await?;
-            Ok(Err(error.into()))
-        }
-        Err(error) => Err(error.into()),
     }
+    let (ids, inputs): (Vec<i64>, Vec<Option<String>>) = inputs.into_iter().unzip();
+    let runs: Vec<Option<String>> = sqlx::query_scalar(include_str!("take.sql"))
+        .persistent(false)
+        .bind(&trigger.flow)
+        .bind(&trigger.name)
+        .bind(batch_id)
+        .bind(ids)
+        .bind(inputs)
+        .fetch_all(connection)
+        .await?;
+    Ok(runs.into_iter().flatten().count())
 }
 
-fn statement(trigger: &QueueTrigger) -> String {
+fn inputs(trigger: &QueueTrigger) -> String {
     let mut templates = Environment::new();
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
     let input = trigger.input_sql.as_deref().unwrap_or("event.data");
     templates
-        .render_str(include_str!("take.sql"), minijinja::context! { input })
+        .render_str(include_str!("inputs.sql"), minijinja::context! { input })
         .expect("the template reads the input only")
 }
 
@@ -115,7 +146,7 @@ async fn failed(
     trigger: &QueueTrigger,
     batch_id: Option<i64>,
     event: &Event,
-    error: DatabaseError,
+    error: OperateError,
 ) -> Result<FailedEvent, DatabaseError> {
     let failures = event.attempts + 1;
     let retry_after = (failures < MOST_ATTEMPTS).then(|| retry_delay(failures));

@@ -47,6 +47,13 @@ pub enum Event {
         /// After what pause.
         again_in: Duration,
     },
+    /// An attempt to connect has failed; it tries again.
+    NotConnected {
+        /// Why.
+        error: String,
+        /// The pause before the next attempt.
+        again_in: Duration,
+    },
     /// The connection is back.
     Reconnected,
 }
@@ -71,8 +78,14 @@ impl Display for Event {
                 }
             }
             Self::Refused { what, error } => write!(f, "{what}: {error}"),
+            Self::Disconnected { error, again_in } if again_in.is_zero() => {
+                write!(f, "connection lost: {error}; connects again")
+            }
             Self::Disconnected { error, again_in } => {
                 write!(f, "connection lost: {error}; connects again in {:.1} s", again_in.as_secs_f32())
+            }
+            Self::NotConnected { error, again_in } => {
+                write!(f, "{error}; tries again in {:.1} s", again_in.as_secs_f32())
             }
             Self::Reconnected => write!(f, "connected again"),
         }

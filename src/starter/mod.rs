@@ -14,7 +14,7 @@ use sqlx::PgConnection;
 
 pub use event::Event;
 
-use crate::database::{DatabaseError, Failure, Target};
+use crate::database::{DatabaseError, Failure, Pauses, Target};
 use crate::intake::{QueueTrigger, queue_triggers, take, tidy};
 use crate::schedule::fire_due;
 
@@ -22,10 +22,8 @@ use crate::schedule::fire_due;
 const LIST_EVERY: Duration = Duration::from_secs(10);
 /// Between two farewells to queues that no trigger takes from any more.
 const TIDY_EVERY: Duration = Duration::from_secs(600);
-/// After something that was refused, and the longest pause before the connection is made anew.
+/// After something that was refused.
 const AFTER_REFUSAL: Duration = Duration::from_secs(10);
-/// Before the connection is made anew for the first time; doubled each time.
-const RECONNECT: Duration = Duration::from_millis(100);
 /// Batches of one queue in a row, before others have their turn.
 const IN_A_ROW: usize = 20;
 
@@ -41,6 +39,7 @@ pub struct Starter<O> {
     poll_interval: Duration,
     observe: O,
     connection: Option<PgConnection>,
+    pauses: Pauses,
     sources: Vec<Source>,
     list_due: Instant,
     fire_due: Instant,
@@ -62,6 +61,7 @@ impl<O: Fn(&Event)> Starter<O> {
             poll_interval,
             observe,
             connection: Some(connection),
+            pauses: Pauses::default(),
             sources: Vec::new(),
             list_due: now,
             fire_due: now,
@@ -79,7 +79,7 @@ impl<O: Fn(&Event)> Starter<O> {
         loop {
             let pause = match self.round().await {
                 Ok(pause) => pause,
-                Err(error) if is_lost(&error) => match select(stop.as_mut(), pin!(self.reconnect(&error))).await {
+                Err(error) if error.is_lost() => match select(stop.as_mut(), pin!(self.reconnect(&error))).await {
                     Either::Left(_) => return,
                     Either::Right(_) => Duration::ZERO,
                 },
@@ -154,7 +154,7 @@ impl<O: Fn(&Event)> Starter<O> {
         for _ in 0..IN_A_ROW {
             let batch = match take(self.connection()?, &trigger).await {
                 Ok(batch) => batch,
-                Err(error) if is_lost(&error) => return Err(error),
+                Err(error) if error.is_lost() => return Err(error),
                 Err(error) => {
                     self.sources[at].due = Instant::now() + AFTER_REFUSAL;
                     let what = format!("{name}: cannot take from the queue {}", trigger.queue);
@@ -178,20 +178,22 @@ impl<O: Fn(&Event)> Starter<O> {
 
     async fn reconnect(&mut self, error: &DatabaseError) {
         self.connection = None;
-        let mut pause = RECONNECT;
-        let mut error = error.to_string();
+        let mut pause = self.pauses.lost();
+        (self.observe)(&Event::Disconnected { error: error.to_string(), again_in: pause });
         loop {
-            (self.observe)(&Event::Disconnected { error, again_in: pause });
             tokio::time::sleep(pause).await;
             match self.target.connect().await {
                 Ok(connection) => {
                     self.connection = Some(connection);
+                    self.pauses.connected();
                     (self.observe)(&Event::Reconnected);
                     return;
                 }
-                Err(failed) => error = failed.to_string(),
+                Err(error) => {
+                    pause = self.pauses.failed();
+                    (self.observe)(&Event::NotConnected { error: error.to_string(), again_in: pause });
+                }
             }
-            pause = (pause * 2).min(AFTER_REFUSAL);
         }
     }
 
@@ -202,8 +204,4 @@ impl<O: Fn(&Event)> Starter<O> {
     fn queues(&self) -> Vec<String> {
         self.sources.iter().map(|source| format!("{}:{}", source.trigger.kind.as_str(), source.trigger.queue)).collect()
     }
-}
-
-fn is_lost(error: &DatabaseError) -> bool {
-    matches!(error.failure(), Failure::Lost | Failure::Unreachable)
 }

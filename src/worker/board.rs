@@ -117,16 +117,16 @@ impl Board {
     }
 
     /// Begins no more tasks: those that wait go back, and lanes end when all that has begun is reported. Says how many
-    /// handlers are at work.
-    pub(super) fn drain(&self) -> usize {
+    /// handlers are at work, and of how many that have ended the database has not been told.
+    pub(super) fn drain(&self) -> (usize, usize) {
         let mut state = self.state();
         state.is_draining = true;
         let waiting = std::mem::take(&mut state.waiting);
+        let (in_hand, untold) = (state.in_hand, state.known.len().saturating_sub(state.in_hand + waiting.len()));
         state.finished.extend(waiting.into_iter().map(|task| task.back(0)));
-        let in_hand = state.in_hand;
         drop(state);
         self.lanes.notify_one();
-        in_hand
+        (in_hand, untold)
     }
 
     /// How many tasks may be in the hands of handlers.

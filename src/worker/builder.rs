@@ -20,14 +20,17 @@ use super::metrics::{self, Endpoint, Source};
 use super::shared::{Observer, Shared, Tools};
 use super::task::{Flow, Step, StepFacts};
 use super::{Plan, Worker};
-use crate::database::Target;
-use crate::engine::detect::{DetectError, detect};
+use crate::catalog::FlowId;
+use crate::database::{DatabaseError, Failure, Target};
+use crate::engine::detect::{DetectError, EngineState, detect};
 
 /// Puts a worker together.
 #[must_use]
 pub struct Builder {
     name: String,
     flows: Vec<Declared>,
+    /// What flow files call those of its flows that they declare.
+    ids: Vec<FlowId>,
     bounds: Bounds,
     connections: usize,
     sql_connections: usize,
@@ -49,6 +52,7 @@ impl Builder {
         Self {
             name: "flowsmith".to_owned(),
             flows: Vec::new(),
+            ids: Vec::new(),
             bounds: Bounds { concurrency: 50, batch: 20 },
             connections: 2,
             sql_connections: 5,
@@ -150,6 +154,12 @@ impl Builder {
         self
     }
 
+    /// Says what the flow that was named last is called in its file.
+    pub(super) fn known_as(mut self, id: FlowId) -> Self {
+        self.ids.push(id);
+        self
+    }
+
     #[expect(clippy::expect_used, reason = "a mistake of the program, found at its first start")]
     fn last(&mut self) -> &mut Declared {
         self.flows.last_mut().expect("`flow` comes before its steps")
@@ -176,6 +186,9 @@ impl Builder {
                 WorkerError::Engine { lacks: format!("a catalog that can be read ({error})") }
             }
         })?;
+        if matches!(detection.engine, EngineState::Missing) {
+            return Err(DatabaseError::new(Failure::Engine, format!("{target} has no workflow engine")).into());
+        }
         let engine = Engine::of(&mut connection).await?;
         if !engine.lacks.is_empty() {
             return Err(WorkerError::Engine { lacks: engine.lacks });
@@ -202,6 +215,7 @@ impl Builder {
             tools: Arc::new(Tools::new(origin, engine, observer, self.sql_connections)),
             name: self.name,
             flows,
+            older: older(&self.ids),
             worker_ids: Vec::new(),
             board,
             contact: Contact::default(),
@@ -209,6 +223,18 @@ impl Builder {
         };
         Ok(Worker { shared, plan, connection, metrics })
     }
+}
+
+/// The versions older than these that are not among them.
+fn older(ids: &[FlowId]) -> Vec<FlowId> {
+    let mut older: Vec<FlowId> = ids
+        .iter()
+        .flat_map(|id| (1..id.version).map(|version| FlowId::new(id.slug.clone(), version)))
+        .filter(|version| !ids.contains(version))
+        .collect();
+    older.sort();
+    older.dedup();
+    older
 }
 
 /// Holds flows against the database.

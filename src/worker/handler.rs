@@ -24,6 +24,8 @@ pub struct Context {
     pub run_id: String,
     /// Its place in the array of a map, from 0; 0 for a single step.
     pub task_index: i32,
+    /// Which attempt at the task it is, from 1. One that was handed back before it began does not count.
+    pub attempt: u32,
     /// How long the task may take; the handler is dropped then.
     pub timeout: Duration,
     /// The worker's row in `pgflow.workers`.
@@ -37,6 +39,12 @@ impl Context {
         let Self { flow, step, run_id, task_index, .. } = self;
         let (flow, step, run_id) = (flow.clone(), step.clone(), run_id.clone());
         TaskName { flow, step, run_id, task_index: *task_index }
+    }
+
+    /// The same for each attempt at the task and for no other task, `run/step/index`: whoever gets it with what is asked of them
+    /// can tell a repetition, which a task that is done at least once needs.
+    pub fn idempotency_key(&self) -> String {
+        format!("{}/{}/{}", self.run_id, self.step, self.task_index)
     }
 
     /// Tells whoever runs the worker a line about the task, as for a log.

@@ -17,6 +17,9 @@ use crate::database::DatabaseError;
 /// How long a flow is left alone after its queue could not be read.
 const REST: Duration = Duration::from_secs(5);
 
+/// Bytes of outputs that one call tells at most, unless one is longer: PostgreSQL takes no statement of a gigabyte.
+const BYTES: usize = 16 << 20;
+
 /// Works until the board has nothing more.
 pub(super) async fn lane(shared: Arc<Shared>, connection: Option<PgConnection>) {
     let mut link = Link::new(&shared, connection);
@@ -50,8 +53,11 @@ async fn poll(shared: &Arc<Shared>, link: &mut Link<'_>, flow: usize, quantity: 
         }
         Err(error) => {
             if !link.was_lost_by(&error) {
-                let what = format!("cannot take tasks of {slug}");
-                shared.tell(&Event::Refused { what, error: error.to_string() });
+                // That a queue is gone is told by the pulse, once.
+                if !(error.is_undefined_table() && is_gone(shared, link, slug).await) {
+                    let what = format!("cannot take tasks of {slug}");
+                    shared.tell(&Event::Refused { what, error: error.to_string() });
+                }
                 shared.board.rest(flow, REST);
             } else {
                 // The server may have handed out tasks, and nobody has heard of it.
@@ -62,14 +68,20 @@ async fn poll(shared: &Arc<Shared>, link: &mut Link<'_>, flow: usize, quantity: 
     }
 }
 
+/// Whether a flow's queue is not there.
+async fn is_gone(shared: &Shared, link: &mut Link<'_>, slug: &str) -> bool {
+    let Some(connection) = link.get().await else { return false };
+    shared.tools.engine.gone(connection, &[slug]).await.is_ok_and(|gone| !gone.is_empty())
+}
+
 /// The tasks, and those of steps that nobody here knows.
 fn tasks(shared: &Shared, flow: usize, handed: Vec<Handed>) -> (Vec<Task>, Vec<TaskId>) {
     let taken = Instant::now();
     let (mut tasks, mut strange) = (Vec::with_capacity(handed.len()), Vec::new());
-    for Handed { run_id, step_slug, task_index, input } in handed {
+    for Handed { run_id, step_slug, task_index, input, attempt } in handed {
         let id = TaskId { run_id, step_slug, task_index };
         match shared.flows[flow].step(&id.step_slug) {
-            Some(step) => tasks.push(Task { flow, step: Arc::clone(step), id, input, taken }),
+            Some(step) => tasks.push(Task { flow, step: Arc::clone(step), id, input, attempt, taken }),
             None => {
                 let (flow, step) = (shared.flows[flow].slug.clone(), id.step_slug.clone());
                 shared.tell(&Event::UnknownStep { flow, step });
@@ -98,7 +110,7 @@ async fn report(shared: &Shared, link: &mut Link<'_>, finished: Vec<Finished>) {
             End::Back { begun, delay } => back.entry((one.flow, begun, delay)).or_default().push(one.id),
         }
     }
-    if !outputs.is_empty() {
+    for outputs in calls(outputs) {
         failures.extend(complete(shared, link, outputs).await);
     }
     for (one, error) in failures {
@@ -107,6 +119,20 @@ async fn report(shared: &Shared, link: &mut Link<'_>, finished: Vec<Finished>) {
     for ((flow, begun, delay), ids) in back {
         hand_back(shared, link, flow, &ids, (begun, delay)).await;
     }
+}
+
+/// As many outputs a call as it can well hold.
+fn calls(outputs: Vec<(Finished, String)>) -> Vec<Vec<(Finished, String)>> {
+    let (mut calls, mut bytes) = (Vec::new(), usize::MAX);
+    for (one, output) in outputs {
+        bytes = bytes.saturating_add(output.len());
+        if bytes > BYTES {
+            calls.push(Vec::new());
+            bytes = output.len();
+        }
+        calls.last_mut().expect("one was begun").push((one, output));
+    }
+    calls
 }
 
 fn told_completed(shared: &Shared, one: &Finished) {

@@ -27,7 +27,7 @@
 //!    ├─ lanes        a connection each: take tasks, tell what came of them (lane; calls in engine, SQL in sql/)
 //!    ├─ handlers     one tokio task each, within their timeout            (shared::attend)
 //!    ├─ listener     notifications say which flow may have tasks           (listen)
-//!    ├─ pulse        heartbeat, looks, recovery of stalled tasks           (pulse)
+//!    ├─ pulse        heartbeat, looks, recovery of stalled tasks           (pulse; what changes seldom in rounds)
 //!    └─ endpoint     metrics, where they are asked for                     (metrics)
 //!         all of them around one board: what there is to do                (board)
 //! ```
@@ -46,6 +46,7 @@ mod link;
 mod listen;
 mod metrics;
 mod pulse;
+mod rounds;
 mod shared;
 mod task;
 
@@ -159,8 +160,8 @@ async fn end(
 ) {
     select(pin!(stop), pin!(closed(shared))).await;
     shared.contact.drain();
-    let running = shared.board.drain();
-    shared.tell(&Event::Draining { running });
+    let (running, untold) = shared.board.drain();
+    shared.tell(&Event::Draining { running, untold });
     let patience = async {
         match patience {
             Some(patience) => tokio::time::sleep(patience).await,

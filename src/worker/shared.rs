@@ -18,6 +18,7 @@ use super::event::{Event, TaskName};
 use super::handler::{Context, HandlerError, Outcome};
 use super::link::Origin;
 use super::task::{End, Finished, Flow, Task, TaskId};
+use crate::catalog::FlowId;
 use crate::database::DatabaseError;
 
 /// Told of everything that happens.
@@ -72,6 +73,8 @@ pub(super) struct Shared {
     /// In `pgflow.workers.function_name`.
     pub(super) name: String,
     pub(super) flows: Vec<Flow>,
+    /// Versions older than those that it works on.
+    pub(super) older: Vec<FlowId>,
     /// The worker's row for each flow.
     pub(super) worker_ids: Vec<String>,
     pub(super) board: Board,
@@ -122,6 +125,7 @@ async fn work(shared: &Shared, task: &mut Task) -> End {
         step: task.id.step_slug.clone(),
         run_id: task.id.run_id.clone(),
         task_index: task.id.task_index,
+        attempt: task.attempt,
         timeout,
         worker_id: shared.worker_ids[task.flow].clone(),
         tools: Arc::clone(&shared.tools),

@@ -71,6 +71,8 @@ pub(super) struct Handed {
     pub(super) step_slug: String,
     pub(super) task_index: i32,
     pub(super) input: String,
+    /// Which attempt it is, from 1.
+    pub(super) attempt: u32,
 }
 
 /// What names a task.
@@ -88,6 +90,8 @@ pub(super) struct Task {
     pub(super) step: Arc<Step>,
     pub(super) id: TaskId,
     pub(super) input: String,
+    /// Which attempt it is, from 1.
+    pub(super) attempt: u32,
     /// When it was taken from the queue.
     pub(super) taken: Instant,
 }

@@ -1,3 +1,6 @@
+-- Inputs are not held against the schema that a flow's file declares: PostgreSQL has no JSON Schema. `check` does it for those that
+-- are written in the file, workers for events of queues.
+
 -- ─── Starting runs ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 -- The definition of a trigger in force; raises where it is not.

@@ -5,7 +5,7 @@ use crate::definition::{FlowFile, Handler, Request, StepDefinition, reference, w
 use crate::finding::{Code, FieldPath, Finding, Findings};
 
 /// What a query may refer to.
-const PARAMETERS: [&str; 2] = ["input", "run_id"];
+const PARAMETERS: [&str; 4] = ["input", "run_id", "task_index", "attempt"];
 
 /// What gives a value, or could.
 const VERBS: [&str; 9] = ["select", "with", "values", "table", "insert", "update", "delete", "merge", "call"];

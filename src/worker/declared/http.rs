@@ -56,9 +56,19 @@ impl Handle for Http {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         // The same for each attempt, so that the other side can tell a repetition.
-        let key = format!("{}/{}/{}", context.run_id, context.step, context.task_index);
-        if let Ok(key) = HeaderValue::from_str(&key) {
-            headers.insert(HeaderName::from_static("idempotency-key"), key);
+        let about = [
+            ("idempotency-key", context.idempotency_key()),
+            ("flowsmith-flow", context.flow),
+            ("flowsmith-step", context.step),
+            ("flowsmith-run-id", context.run_id),
+            ("flowsmith-task-index", context.task_index.to_string()),
+            ("flowsmith-attempt", context.attempt.to_string()),
+        ];
+        for (name, value) in about {
+            // Slugs and numbers are nothing that a header could not have.
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
         }
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());

@@ -23,7 +23,7 @@ impl Builder {
     /// Where a handler refers to a variable that is not set, or cannot be made.
     pub fn declared(self, flow: &Flow, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, WorkerError> {
         let slug = flow.id.database_slug();
-        let mut builder = self.flow(&slug);
+        let mut builder = self.flow(&slug).known_as(flow.id.clone());
         let mut unset = Vec::new();
         for (step, declared) in &flow.annotations.handlers {
             let mut look_up = |name: &str| {

@@ -8,7 +8,6 @@ use sqlx::{AssertSqlSafe, Row as _, TypeInfo as _, ValueRef as _};
 
 use super::super::engine::{BEGIN, fill_one};
 use super::super::handler::{Context, Handle, HandlerError, Outcome};
-use super::super::link::is_lost;
 use super::super::task::TaskId;
 use crate::database::{DatabaseError, Statement};
 use crate::migration::quote::literal;
@@ -43,6 +42,8 @@ impl Handle for Sql {
         let sql = self.0.fill(&[
             ("input", &format!("{}::pg_catalog.jsonb", literal(&input))),
             ("run_id", &format!("{}::pg_catalog.uuid", literal(&context.run_id))),
+            ("task_index", &context.task_index.to_string()),
+            ("attempt", &context.attempt.to_string()),
         ]);
         run(sql, context).boxed()
     }
@@ -57,7 +58,7 @@ async fn run(sql: String, context: Context) -> Outcome {
         Err(error) => return not_begun(error),
     };
     let mut begun = begin(&mut connection, &context).await;
-    if matches!(&begun, Err(error) if is_lost(error)) {
+    if matches!(&begun, Err(error) if error.is_lost()) {
         // It may have been lost long ago, since when nobody has used it.
         context.tools.forget_connections();
         connection = match context.tools.connection().await {
@@ -68,7 +69,7 @@ async fn run(sql: String, context: Context) -> Outcome {
     }
     // Where this is dropped, the connection goes with it, and the server undoes what was done on it.
     let worked = match begun {
-        Err(error) if is_lost(&error) => return not_begun(error),
+        Err(error) if error.is_lost() => return not_begun(error),
         Err(error) => Err(Broken::Database(error)),
         Ok(false) => rows(&mut connection, "rollback".to_owned()).await.map(|_| Done::Gone),
         Ok(true) => work(&mut connection, sql, &context).await,
@@ -86,7 +87,7 @@ async fn run(sql: String, context: Context) -> Outcome {
             context.tools.give_back(connection);
             Outcome::Gone
         }
-        Err(Broken::Database(error)) if is_lost(&error) => {
+        Err(Broken::Database(error)) if error.is_lost() => {
             // It may have been committed or not; whoever gives the task back finds out.
             context.tools.forget_connections();
             Outcome::Unknown { error: error.to_string(), begun: true }

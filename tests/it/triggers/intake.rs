@@ -227,6 +227,51 @@ async fn a_message_of_pgmq_that_starts_no_run_comes_again_and_is_given_up_in_the
 }
 
 #[tokio::test]
+async fn an_event_whose_input_the_flow_does_not_declare_comes_again_and_is_given_up_in_the_end() {
+    let schema = "input: { type: object, required: [id], properties: { id: { type: integer } } }";
+    for kind in ["pgmq", "pgq"] {
+        let Some((_database, project, mut c, _)) = consuming(kind, "event.data").await else { continue };
+        let declared = |trigger: &str| order(&project, schema, trigger);
+        declared(&format!("  - {{ name: imported, queue: \"{kind}:imports\" }}"));
+        deploy(&project);
+        let trigger = queue_triggers(&mut c).await.unwrap().remove(0);
+        let next = async |c: &mut PgConnection| match kind {
+            "pgq" => tick_and_take(c, &trigger).await,
+            _ => take(c, &trigger).await.unwrap(),
+        };
+        let (send, again) = match kind {
+            "pgq" => {
+                execute(&mut c, "select pgq.create_queue('imports')").await;
+                take(&mut c, &trigger).await.unwrap();
+                (
+                    "select pgq.insert_event('imports', 'n', d) from unnest(array['{\"id\": 1}', '{\"id\": \"x\"}', '{\"id\": 2}']) d",
+                    "update pgq.retry_queue set ev_retry_after = now() - interval '1 second'; select pgq.maint_retry_events()",
+                )
+            }
+            _ => {
+                execute(&mut c, "select pgmq.create('imports')").await;
+                (
+                    "select pgmq.send('imports', d::jsonb) from unnest(array['{\"id\": 1}', '{\"id\": \"x\"}', '{\"id\": 2}']) d",
+                    "update pgmq.q_imports set vt = now() - interval '1 second'",
+                )
+            }
+        };
+        execute(&mut c, send).await;
+        let reason = "flow order@1 does not take this input: /id: \"x\" is not of type \"integer\"";
+        for attempt in 1..=MOST_ATTEMPTS {
+            let batch = next(&mut c).await;
+            assert_eq!((batch.events, batch.started), if attempt == 1 { (3, 2) } else { (1, 0) }, "{kind} {attempt}");
+            let [failed] = batch.failed.as_slice() else { panic!("{batch:?}") };
+            assert_eq!((failed.error.code(), failed.error.to_string().as_str()), ("FS964", reason));
+            execute(&mut c, again).await;
+        }
+        assert_eq!(next(&mut c).await.events, 0);
+        assert_eq!(text(&mut c, GIVEN_UP).await.unwrap(), format!("order imported {{\"id\": \"x\"}} {reason}"));
+        assert_eq!(runs(&mut c).await, "order {\"id\": 1}\norder {\"id\": 2}");
+    }
+}
+
+#[tokio::test]
 async fn a_consumer_leaves_with_its_trigger() {
     let Some((_database, project, mut c, trigger)) = consuming_pgq("event.data").await else { return };
     execute(&mut c, "select pgq.register_consumer('imports', 'somebody else')").await;

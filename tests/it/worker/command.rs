@@ -34,12 +34,12 @@ async fn sigterm_lets_a_running_program_finish() {
     scene.start("f", "7").await;
     scene.until(STARTED).await;
     worker.signal(Signal::TERM);
-    worker.says("takes no more tasks; 1 in hand").await;
+    worker.says("takes no more tasks, finishes the one in hand").await;
     scene.start("f", "8").await;
     fs::write(project.path("go"), "").unwrap();
     let (code, said) = worker.end();
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("takes no more tasks; 1 in hand"), "{said}");
+    assert!(said.contains("takes no more tasks, finishes the one in hand"), "{said}");
     let tasks =
         "(select string_agg(status || coalesce(output #>> '{}', ''), ' ' order by queued_at) from pgflow.step_tasks)";
     assert_eq!(scene.text(tasks).await, "completed7 queued");
@@ -149,7 +149,11 @@ async fn what_it_cannot_work_on_is_said_with_a_code_and_a_way_out() {
     let half = project.ends(4, &["worker", "half"]);
     assert!(half.contains("error[FS983]: half: step b has no handler") && half.contains("  = help: "), "{half}");
     let unknown = project.ends(64, &["worker", "hafl"]);
-    assert!(unknown.contains("no flow `hafl`") && unknown.contains("half@1, plain@1"), "{unknown}");
+    assert!(
+        unknown.contains("error[FS961]: there is no flow `hafl` in the flow files")
+            && unknown.contains("did you mean `half`?"),
+        "{unknown}"
+    );
     project.flow(
         "secret",
         "",
@@ -157,6 +161,49 @@ async fn what_it_cannot_work_on_is_said_with_a_code_and_a_way_out() {
     );
     let unset = project.ends(1, &["worker", "secret"]);
     assert!(unset.contains("error[FS984]: secret, step a: the variable NO_SUCH is not set"), "{unset}");
+}
+
+#[tokio::test]
+async fn a_database_without_an_engine_is_one_error_for_everybody() {
+    let database = Database::create().await;
+    let project = Project::on(&database);
+    project.flow("f", "", "  a: { handler: { exec: [\"true\"] } }");
+    for command in [&["worker"][..], &["worker", "--schedule"], &["runs"]] {
+        let missing = project.ends(1, command);
+        assert!(missing.contains("error[FS909]") && missing.contains("has no workflow engine"), "{missing}");
+    }
+}
+
+#[tokio::test]
+async fn files_with_errors_are_in_the_way_only_of_those_who_want_them() {
+    let (mut scene, project) = applied(ours().await, "  a: { handler: { sql: \"select 1\" } }").await;
+    project.write("flows/broken.yaml", "flow: broken\nsteps:\n  a: { depends_on: [nobody] }\n");
+    for wanted in [&["worker"][..], &["worker", "broken"], &["worker", "f", "broken"]] {
+        let refused = project.ends(4, wanted);
+        assert!(refused.contains("FS301") && refused.contains("the flow files have errors"), "{refused}");
+    }
+    let worker = Running::start(&project, &["f"]);
+    let run = scene.start("f", "{}").await;
+    assert_eq!(scene.end_of(&run).await.0, "completed");
+    worker.signal(Signal::TERM);
+    let (code, said) = worker.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("FS301") && said.contains("files with errors are left out"), "{said}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn programs_end_with_a_worker_that_is_killed() {
+    let (mut scene, project) = applied(ours().await, GATED).await;
+    let worker = Running::start(&project, &[]);
+    scene.start("f", "7").await;
+    scene.until(STARTED).await;
+    while !project.path("begun").exists() || project.read("begun").is_empty() {
+        tokio::task::yield_now().await;
+    }
+    worker.signal(Signal::KILL);
+    assert_eq!(worker.end().0, None);
+    super::declared::until_dead(&[project.read("begun").trim().parse().unwrap()]).await;
 }
 
 #[tokio::test]

@@ -62,6 +62,33 @@ async fn a_program_gets_the_input_and_gives_the_output() {
 }
 
 #[tokio::test]
+async fn handlers_know_their_attempt_and_what_is_the_same_for_all_of_them() {
+    let server = HttpServer::start().await;
+    let steps = r#"  exec: { handler: { exec: "echo $FLOWSMITH_ATTEMPT $FLOWSMITH_IDEMPOTENCY_KEY >&2; [ $FLOWSMITH_ATTEMPT = 2 ] && echo 1" } }
+  sql: { handler: { sql: "select array[1 / (:attempt - 1), :task_index]" } }
+  http: { handler: { http: "${env:BASE}/echo" } }"#;
+    for database in [ours().await, official().await] {
+        let (mut scene, file) = applied(database, steps).await;
+        let worker = scene.work(declared(scene.builder(), &file, &[("BASE", &server.base())])).await;
+        let run = scene.start("f", "{}").await;
+        let (status, output) = scene.end_of(&run).await;
+        assert_eq!((status.as_str(), &output["exec"], &output["sql"]), ("completed", &json!(1), &json!([1, 0])));
+        for attempt in [1, 2] {
+            let expected = format!("{attempt} {run}/exec/0");
+            let said = |event: &Event| matches!(event, Event::TaskSaid { line, .. } if *line == expected);
+            assert_eq!(scene.events.count(said), 1, "{expected}");
+        }
+        let headers = &output["http"]["headers"];
+        assert_eq!(headers["idempotency-key"], format!("{run}/http/0"));
+        assert_eq!(
+            (&headers["flowsmith-attempt"], &headers["flowsmith-run-id"], &headers["flowsmith-step"]),
+            (&json!("1"), &json!(run), &json!("http"))
+        );
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_program_that_fails_is_told_of_and_run_again() {
     let (mut scene, file) = applied(
         ours().await,

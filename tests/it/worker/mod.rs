@@ -11,6 +11,8 @@ mod proof;
 mod restartable;
 mod server_killed;
 mod starting;
+mod waiting;
+mod warnings;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

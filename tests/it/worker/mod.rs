@@ -6,6 +6,7 @@ mod ending;
 mod functions;
 mod http_server;
 mod metrics;
+mod queries;
 mod server_killed;
 mod starting;
 

@@ -33,7 +33,6 @@ pub struct Builder {
     ids: Vec<FlowId>,
     bounds: Bounds,
     connections: usize,
-    sql_connections: usize,
     poll_interval: Duration,
     patience: Option<Duration>,
     observer: Observer,
@@ -53,9 +52,8 @@ impl Builder {
             name: "flowsmith".to_owned(),
             flows: Vec::new(),
             ids: Vec::new(),
-            bounds: Bounds { concurrency: 50, batch: 20 },
+            bounds: Bounds { concurrency: 50, batch: 20, sql: 5 },
             connections: 2,
-            sql_connections: 5,
             poll_interval: Duration::from_secs(3),
             patience: None,
             observer: Arc::new(|_| {}),
@@ -117,9 +115,10 @@ impl Builder {
         self
     }
 
-    /// Connections on which `sql` handlers run, and so how many of them at once: 5 unless it is given.
+    /// Connections on which `sql` handlers run, and so how many of them at once: 5 unless it is given. Their tasks wait for one
+    /// unbegun: neither their timeouts nor their attempts are used up.
     pub fn sql_connections(mut self, connections: usize) -> Self {
-        self.sql_connections = connections.max(1);
+        self.bounds.sql = connections.max(1);
         self
     }
 
@@ -212,7 +211,7 @@ impl Builder {
         };
         let board = Board::new(flows.len(), self.bounds);
         let shared = Shared {
-            tools: Arc::new(Tools::new(origin, engine, observer, self.sql_connections)),
+            tools: Arc::new(Tools::new(origin, engine, observer)),
             name: self.name,
             flows,
             older: older(&self.ids),

@@ -48,6 +48,7 @@ statements! {
     COMPLETE_ONE = "complete_one.sql";
     FAIL = "fail.sql";
     FAIL_FINALLY = "fail_finally.sql";
+    STATUS = "status.sql";
     HAND_BACK = "hand_back.sql";
     ORPHANS = "orphans.sql";
     RECOVER = "recover.sql";
@@ -277,6 +278,16 @@ impl Engine {
         // Of a script, the rows of all its statements come.
         let status = rows.iter().find_map(|row| row.try_get::<String, _>("status").ok());
         Ok(status.map(|status| status == "queued"))
+    }
+
+    /// Whether a task is completed.
+    pub(super) async fn is_completed(
+        &self,
+        connection: &mut PgConnection,
+        task: &TaskId,
+    ) -> Result<bool, DatabaseError> {
+        let rows = rows(connection, fill_one(&STATUS, task, &[])).await?;
+        Ok(rows.iter().any(|row| is(row, "completed")))
     }
 
     /// Gives tasks of a flow back to its queue; how many of them were still this worker's.

@@ -66,6 +66,11 @@ impl HandlerError {
         Self { message: message.into(), is_final: false }
     }
 
+    /// It has taken longer than it may.
+    pub(super) fn timed_out(timeout: Duration) -> Self {
+        Self::retry(format!("timed out after {} s", timeout.as_secs()))
+    }
+
     /// The task fails at once: trying again would give the same.
     pub fn last(message: impl Into<String>) -> Self {
         Self { message: message.into(), is_final: true }
@@ -102,19 +107,32 @@ pub(super) enum Outcome {
     Gone,
     /// With an error.
     Failed(HandlerError),
-    /// Nobody can tell: the connection was lost. If it is still this worker's, it goes back.
-    Unknown {
-        /// Why it was lost.
-        error: String,
-        /// Whether anything was done, so that the attempt counts.
-        begun: bool,
-    },
+    /// Nobody can tell: the connection was lost, for this reason. If the task is still this worker's, nothing was committed and
+    /// the attempt has failed.
+    Lost(String),
+    /// It could not begin, since no connection could be had: it goes back as if nobody had taken it.
+    Unbegun(Unreached),
+}
+
+/// No connection could be had.
+#[derive(Debug)]
+pub(super) struct Unreached {
+    /// Why, where that is news.
+    pub(super) error: Option<String>,
+    /// How long not to try again.
+    pub(super) pause: Duration,
 }
 
 /// What does a step's tasks.
 pub(super) trait Handle: Send + Sync {
     /// Does one; the input is JSON. Dropped where it takes too long.
     fn handle(&self, input: String, context: Context) -> BoxFuture<'static, Outcome>;
+
+    /// Whether each task needs one of the connections for `sql` handlers. Such tasks begin where there is room for them, and see
+    /// to their timeouts themselves, from when they have a connection.
+    fn needs_connection(&self) -> bool {
+        false
+    }
 }
 
 /// An async function as a handler.

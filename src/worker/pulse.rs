@@ -26,6 +26,9 @@ const ANSWER: Duration = Duration::from_secs(15);
 /// Between recoveries, as pg_cron's job has it.
 const RECOVERY: Duration = Duration::from_secs(15);
 
+/// How many recoveries in a row may be left out.
+const POSTPONED: u32 = 8;
+
 /// Between looks at what changes seldom.
 const ROUND: Duration = Duration::from_secs(30);
 
@@ -44,6 +47,7 @@ pub(super) struct Pulse {
     next_look: Instant,
     next_recovery: Instant,
     next_round: Instant,
+    postponed: u32,
     rounds: Rounds,
     /// The time between looks, which grows while nothing happens.
     pause: Duration,
@@ -62,6 +66,7 @@ impl Pulse {
             next_look: now,
             next_recovery: now,
             next_round: now,
+            postponed: 0,
             rounds: Rounds::default(),
             pause: SHORTEST,
             activity: 0,
@@ -143,6 +148,11 @@ impl Pulse {
         }
         if self.recovers && self.next_recovery <= now {
             self.next_recovery = now + RECOVERY;
+            // What this worker has done itself is not to be done again because it takes long to tell.
+            self.postponed = if shared.board.has_much_to_report() { self.postponed + 1 } else { 0 };
+            if (1..=POSTPONED).contains(&self.postponed) {
+                return Ok(());
+            }
             let Some(connection) = link.get().await else { return Ok(()) };
             let tasks = shared.tools.engine.recover(connection).await?;
             if tasks > 0 {

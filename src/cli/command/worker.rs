@@ -84,7 +84,7 @@ async fn patiently(
                     pause.as_secs_f32(),
                     left.as_secs_f32()
                 );
-                output.log(&stamped(&line));
+                output.message(&stamped(&line));
                 tokio::time::sleep(pause).await;
             }
             result => return result,
@@ -167,19 +167,19 @@ fn builder(args: &WorkerArgs, output: &Output) -> Builder {
                 let now = Instant::now();
                 if *until <= now {
                     *until = now + *again_in;
-                    output.log(&line);
+                    output.message(&line);
                 } else {
-                    output.log_detail(&line);
+                    output.detail(&line);
                 }
             }
-            Event::TaskBegan(_) | Event::TaskCompleted { .. } => output.log_detail(&line),
+            Event::TaskBegan(_) | Event::TaskCompleted { .. } => output.detail(&line),
             _ => match (event.code(), event.help()) {
                 (Some(code), Some(help)) => {
-                    output.log(&stamped(&format!("error[{code}]: {event}")));
-                    output.log(&stamped(&format!("  = help: {help}")));
-                    output.log(&stamped(&format!("  = more: flowsmith explain {code}")));
+                    output.message(&stamped(&format!("error[{code}]: {event}")));
+                    output.message(&stamped(&format!("  = help: {help}")));
+                    output.message(&stamped(&format!("  = more: flowsmith explain {code}")));
                 }
-                _ => output.log(&line),
+                _ => output.message(&line),
             },
         }
     })
@@ -196,7 +196,7 @@ fn accept(checked: Checked, args: &WorkerArgs, project: &Project, output: &Outpu
     }
     let text = findings::text(&findings::Report::new(&checked, &project.sources()), true);
     output.message(text.trim_end());
-    output.log(&stamped(&"the flows of files with errors are left out, and none of them was named"));
+    output.message(&stamped(&"the flows of files with errors are left out, and none of them was named"));
     Ok(checked.catalog)
 }
 
@@ -214,7 +214,7 @@ fn choose(catalog: Catalog, args: &WorkerArgs, output: &Output) -> Result<Vec<Ar
             return Err(WorkerError::Nothing { why }.into());
         }
         for flow in without {
-            output.log(&stamped(&format!("{}: left to other workers, it declares no handler", flow.id)));
+            output.message(&stamped(&format!("{}: left to other workers, it declares no handler", flow.id)));
         }
         return Ok(with);
     }
@@ -247,7 +247,7 @@ async fn compare(
         return Err(WorkerError::Mismatch { differences }.into());
     }
     for difference in differences {
-        output.log(&stamped(&format!("accepted: {difference}")));
+        output.message(&stamped(&format!("accepted: {difference}")));
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::engine_definitions::execute;
 use crate::support::{Database, is_alive};
 
 /// A database in which the flow `f` of these steps is applied, and its file.
-async fn applied(database: Database, steps: &str) -> (Scene, String) {
+pub(super) async fn applied(database: Database, steps: &str) -> (Scene, String) {
     let project = Project::on(&database);
     project.flow("f", "defaults: { max_attempts: 2, base_delay: 0 }", steps);
     project.compile();
@@ -35,7 +35,7 @@ pub(super) fn declared(builder: Builder, file: &str, variables: &[(&str, &str)])
 }
 
 /// The errors of the tasks, step by step.
-const ERRORS: &str =
+pub(super) const ERRORS: &str =
     "(select jsonb_object_agg(step_slug, to_jsonb(attempts_count) || to_jsonb(error_message)) from pgflow.step_tasks)";
 
 #[tokio::test]
@@ -210,6 +210,29 @@ async fn answers_4xx_are_final_and_5xx_and_broken_connections_are_not() {
 }
 
 #[tokio::test]
+async fn errors_do_not_quote_a_secret_that_the_other_side_repeats() {
+    let server = HttpServer::start().await;
+    let step = |path: &str| {
+        format!(
+            "  {path}: {{ max_attempts: 1, when_exhausted: skip, handler: {{ http: {{ url: \"${{env:BASE}}/{}?key=${{env:KEY}}\", headers: {{ Authorization: \"${{env:TOKEN}}\" }} }} }} }}",
+            path.replace('_', "-")
+        )
+    };
+    let steps = [step("leak_302"), step("leak_500")].join("\n");
+    let (mut scene, file) = applied(ours().await, &steps).await;
+    let variables = [("BASE", &*server.base()), ("KEY", "keyS3cret"), ("TOKEN", "tokenS3cret")];
+    let worker = scene.work(declared(scene.builder(), &file, &variables)).await;
+    let run = scene.start("f", "{}").await;
+    assert_eq!(scene.end_of(&run).await.0, "completed");
+    worker.stop().await;
+    let errors: Value = serde_json::from_str(&scene.text(ERRORS).await).unwrap();
+    assert!(!errors.to_string().contains("S3c"), "{errors}");
+    let redirected = "POST ${env:BASE}/leak-302?key=${env:KEY} answered 302 Found to https://x.test/${env:TOKEN}?…, which is not followed: write that address";
+    assert_eq!(errors["leak_302"][1], redirected);
+    assert!(errors["leak_500"][1].as_str().unwrap().contains("answered 500"), "{errors}");
+}
+
+#[tokio::test]
 async fn a_variable_that_is_not_set_is_named_and_no_value_is_ever_told() {
     let steps = r#"  a: { handler: { http: { url: "${env:BASE}", headers: { A: "${env:TOKEN}" } } } }"#;
     let file = format!("flow: f\nsteps:\n{steps}\n");
@@ -289,7 +312,7 @@ async fn what_a_query_did_is_undone_where_its_task_is_not_completed() {
     let errors: Value = serde_json::from_str(&scene.text(ERRORS).await).unwrap();
     assert_eq!(errors["error"], json!([2, "division by zero [SQLSTATE 22012]"]));
     assert_eq!(errors["rows"][0], 1);
-    assert!(errors["rows"][1].as_str().unwrap().starts_with("the query gave 3 rows of 1 columns"), "{errors}");
+    assert!(errors["rows"][1].as_str().unwrap().starts_with("the query gave more than one row"), "{errors}");
     assert_eq!(errors["slow"][0], 1);
     scene.until("(select count(*) = 0 from pg_stat_activity where query like '%pg_sleep(1000)%' and pid <> pg_backend_pid() and state = 'active')").await;
 }

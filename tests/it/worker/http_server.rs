@@ -72,11 +72,20 @@ async fn serve(stream: TcpStream, asked: Arc<AtomicUsize>, calls: Calls) {
         }
         let body = String::from_utf8(body).unwrap();
         let path = line.split(' ').nth(1).unwrap().trim_start_matches('/').to_owned();
+        let leak;
         let (status, extra, answer) = match path.split('?').next().unwrap() {
             "echo" => (200, "", json!({ "line": line.trim(), "headers": headers, "body": body }).to_string()),
             "empty" => (204, "", String::new()),
             "prose" => (200, "", "all fine".to_owned()),
             "302" => (302, "location: /echo\r\n", String::new()),
+            // With what the request had.
+            "leak-302" => {
+                let authorization = headers["authorization"].as_str().unwrap();
+                let query = path.split_once('?').unwrap().1;
+                leak = format!("location: https://u:{authorization}@x.test/{authorization}?{query}\r\n");
+                (302, leak.as_str(), String::new())
+            }
+            "leak-500" => (500, "", format!("{}{}", "x".repeat(480), json!({ "headers": headers, "path": path }))),
             "once-500" if asked.fetch_add(1, Ordering::Relaxed) > 0 => (200, "", "\"now\"".to_owned()),
             "once-500" => (500, "", String::new()),
             "cut" => return,

@@ -8,6 +8,7 @@ mod http_server;
 mod metrics;
 mod process;
 mod proof;
+mod queries;
 mod restartable;
 mod server_killed;
 mod starting;

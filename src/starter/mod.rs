@@ -165,6 +165,9 @@ impl<O: Fn(&Event)> Starter<O> {
             if batch.started > 0 {
                 (self.observe)(&Event::Took { trigger: name.clone(), started: batch.started });
             }
+            if batch.known > 0 {
+                (self.observe)(&Event::Known { trigger: name.clone(), events: batch.known });
+            }
             for event in batch.failed {
                 (self.observe)(&Event::EventFailed { trigger: name.clone(), event });
             }

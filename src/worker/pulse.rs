@@ -26,6 +26,9 @@ const ANSWER: Duration = Duration::from_secs(15);
 /// Between recoveries, as pg_cron's job has it.
 const RECOVERY: Duration = Duration::from_secs(15);
 
+/// After what was cut off could not be cleared up.
+const CLEARING: Duration = Duration::from_secs(5);
+
 /// Between looks at what changes seldom.
 const ROUND: Duration = Duration::from_secs(30);
 
@@ -43,6 +46,7 @@ pub(super) struct Pulse {
     next_beat: Instant,
     next_look: Instant,
     next_recovery: Instant,
+    next_clearing: Instant,
     next_round: Instant,
     rounds: Rounds,
     /// The time between looks, which grows while nothing happens.
@@ -61,6 +65,7 @@ impl Pulse {
             next_beat: now,
             next_look: now,
             next_recovery: now,
+            next_clearing: now,
             next_round: now,
             rounds: Rounds::default(),
             pause: SHORTEST,
@@ -77,7 +82,10 @@ impl Pulse {
             if let Err(error) = self.tick(&mut link, now, hearing).await
                 && !link.was_lost_by(&error)
             {
-                shared.tell(&Event::Refused { what: "cannot write the heartbeat and look at the queues".to_owned(), error: error.to_string() });
+                shared.tell(&Event::Refused {
+                    what: "cannot write the heartbeat and look at the queues".to_owned(),
+                    error: error.to_string(),
+                });
             }
             let asked = shared.board.look.notified();
             let until = self.next().max(now + SHORTEST);
@@ -105,9 +113,6 @@ impl Pulse {
             }
             !is_due
         });
-        for flow in shared.board.suspects() {
-            self.clear_up(link, flow).await?;
-        }
         if self.next_beat <= now {
             // Before the call: a failure must not lead to another call at once.
             self.next_beat = now + BEAT;
@@ -137,6 +142,14 @@ impl Pulse {
                     Err(error) => self.miss(link, error).await?,
                 }
             }
+        }
+        if self.next_clearing <= now {
+            // Before the calls, as above.
+            self.next_clearing = now + CLEARING;
+            for flow in shared.board.suspects() {
+                self.clear_up(link, flow).await?;
+            }
+            self.next_clearing = now;
         }
         if self.recovers && self.next_recovery <= now {
             self.next_recovery = now + RECOVERY;

@@ -186,8 +186,11 @@ pub(crate) fn identifiers(name: &str) -> Option<Vec<String>> {
         } else {
             let end = rest.find('.').unwrap_or(rest.len());
             let part = &rest[..end];
-            let starts_well = part.starts_with(|first: char| first.is_alphabetic() || !first.is_ascii() || first == '_');
-            if !starts_well || !part.chars().all(|each| each.is_alphanumeric() || !each.is_ascii() || each == '_' || each == '$') {
+            let starts_well =
+                part.starts_with(|first: char| first.is_alphabetic() || !first.is_ascii() || first == '_');
+            if !starts_well
+                || !part.chars().all(|each| each.is_alphanumeric() || !each.is_ascii() || each == '_' || each == '$')
+            {
                 return None;
             }
             // Where characters have several bytes, PostgreSQL folds ASCII alone.

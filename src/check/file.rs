@@ -39,10 +39,9 @@ impl FileResult {
     /// The flows that have a name.
     pub(super) fn names(&self) -> impl Iterator<Item = Named<'_>> {
         let named = |flow: &'_ FileFlow| flow.id.is_some();
-        self.flows
-            .iter()
-            .filter(move |flow| named(flow))
-            .filter_map(|flow| Some(Named { id: flow.id.as_ref()?, file: &self.file, document: flow.document, queues: &flow.queues }))
+        self.flows.iter().filter(move |flow| named(flow)).filter_map(|flow| {
+            Some(Named { id: flow.id.as_ref()?, file: &self.file, document: flow.document, queues: &flow.queues })
+        })
     }
 }
 

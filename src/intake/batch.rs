@@ -84,17 +84,17 @@ pub(super) async fn start_runs(
     let check = source.trigger.input.as_ref().map(DeclaredInput::check);
     let check = check.as_ref();
     for events in events.chunks(PORTION) {
-    match attempt(connection, source, check, events).await? {
-        Ok(started) => batch.started += started,
-        Err(_) => {
-            for event in events {
-                match attempt(connection, source, check, std::slice::from_ref(event)).await? {
-                    Ok(started) => batch.started += started,
-                    Err(error) => batch.failed.push(failed(connection, source, event, error).await?),
+        match attempt(connection, source, check, events).await? {
+            Ok(started) => batch.started += started,
+            Err(_) => {
+                for event in events {
+                    match attempt(connection, source, check, std::slice::from_ref(event)).await? {
+                        Ok(started) => batch.started += started,
+                        Err(error) => batch.failed.push(failed(connection, source, event, error).await?),
+                    }
                 }
             }
         }
-    }
     }
     batch.known = batch.events - batch.started - batch.failed.len();
     Ok(batch)

@@ -18,8 +18,8 @@ mod pgq;
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::Row as _;
+use sqlx::postgres::{PgConnection, PgRow};
 
 pub use batch::{Batch, FailedEvent};
 

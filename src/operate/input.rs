@@ -48,10 +48,6 @@ impl InputCheck {
                 place => format!("{place}: {error}"),
             })
             .collect();
-        if reasons.is_empty() {
-            Ok(())
-        } else {
-            Err(OperateError::InputRefused { flow: self.flow.clone(), reasons })
-        }
+        if reasons.is_empty() { Ok(()) } else { Err(OperateError::InputRefused { flow: self.flow.clone(), reasons }) }
     }
 }

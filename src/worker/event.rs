@@ -201,7 +201,9 @@ impl fmt::Display for Event {
             }
             Self::Reconnected => write!(f, "connected again"),
             Self::Refused { what, error } => write!(f, "{what}: {error}"),
-            Self::Deprecated { flow } => write!(f, "{flow}: this worker was deprecated in the database, and takes no more of its tasks"),
+            Self::Deprecated { flow } => {
+                write!(f, "{flow}: this worker was deprecated in the database, and takes no more of its tasks")
+            }
             Self::Draining { running: 0 } => write!(f, "ends: takes no more tasks, and has none in hand"),
             Self::Draining { running } => {
                 let tasks = if *running == 1 { "the task".to_owned() } else { format!("the {running} tasks") };

@@ -38,7 +38,8 @@ pub(in crate::check) fn check<'a>(flows: impl Iterator<Item = Named<'a>>) -> Vec
     }
     for flow in takers {
         for (trigger, queue) in flow.queues {
-            findings.extend(first_of.get(&queue.to_ascii_lowercase()).map(|owner| eater(flow, *owner, *trigger, queue)));
+            findings
+                .extend(first_of.get(&queue.to_ascii_lowercase()).map(|owner| eater(flow, *owner, *trigger, queue)));
         }
     }
     findings

@@ -275,7 +275,8 @@ async fn a_worker_has_the_rights_that_queues_need() {
 
 /// Five messages in a queue that is made for them.
 async fn fill(c: &mut PgConnection, queue: &str) {
-    let sql = format!("select pgmq.create('{queue}'); select pgmq.send('{queue}', to_jsonb(n)) from generate_series(1, 5) n");
+    let sql =
+        format!("select pgmq.create('{queue}'); select pgmq.send('{queue}', to_jsonb(n)) from generate_series(1, 5) n");
     execute(c, &sql).await;
 }
 

@@ -26,6 +26,13 @@ pub enum Event {
         /// How many runs.
         started: usize,
     },
+    /// Events of a queue were there before: they had started their runs, or been given up, and start none.
+    Known {
+        /// The trigger, as `flow:name`.
+        trigger: String,
+        /// How many events.
+        events: usize,
+    },
     /// An event of a queue started no run.
     EventFailed {
         /// The trigger, as `flow:name`.
@@ -70,6 +77,9 @@ impl Display for Event {
                 write!(f, "{flow}:{trigger}: no run started: {error}")
             }
             Self::Took { trigger, started } => write!(f, "{trigger}: {started} runs started"),
+            Self::Known { trigger, events } => {
+                write!(f, "{trigger}: {events} events had started their runs, or been given up, before, and start none")
+            }
             Self::EventFailed { trigger, event } => {
                 write!(f, "{trigger}: event {} started no run: {}; ", event.id, event.error)?;
                 match event.retry_after {

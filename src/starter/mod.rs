@@ -27,6 +27,15 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(10);
 /// Batches of one queue in a row, before others have their turn.
 const IN_A_ROW: usize = 20;
 
+/// How long the database may take to say which triggers there are, and to start what is due; the connection counts as lost then.
+const ANSWER: Duration = Duration::from_secs(30);
+
+async fn within<T>(call: impl Future<Output = Result<T, DatabaseError>>) -> Result<T, DatabaseError> {
+    let unanswered =
+        || DatabaseError::new(Failure::Lost, format!("the database gave no answer within {} s", ANSWER.as_secs()));
+    tokio::time::timeout(ANSWER, call).await.unwrap_or_else(|_| Err(unanswered()))
+}
+
 /// A queue and when to look at it next.
 struct Source {
     trigger: QueueTrigger,
@@ -74,7 +83,16 @@ impl<O: Fn(&Event)> Starter<O> {
 
     /// Starts runs until `stop` is ready; what has been begun is finished first. A connection that is lost is made anew, however
     /// long that takes.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) {
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        self.run_until(stop, std::future::pending()).await;
+    }
+
+    /// The same; once `give_up` is ready, what has been begun is dropped where it is, and the server undoes it.
+    pub async fn run_until(self, stop: impl Future<Output = ()>, give_up: impl Future<Output = ()>) {
+        select(pin!(self.work(stop)), pin!(give_up)).await;
+    }
+
+    async fn work(mut self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         loop {
             let pause = match self.round().await {
@@ -126,7 +144,7 @@ impl<O: Fn(&Event)> Starter<O> {
     async fn list(&mut self) -> Result<(), DatabaseError> {
         let now = Instant::now();
         self.list_due = now + LIST_EVERY;
-        let triggers = queue_triggers(self.connection()?).await?;
+        let triggers = within(queue_triggers(self.connection()?)).await?;
         let due = |trigger: &QueueTrigger| {
             self.sources.iter().find(|source| source.trigger == *trigger).map_or(now, |source| source.due)
         };
@@ -134,8 +152,18 @@ impl<O: Fn(&Event)> Starter<O> {
         Ok(())
     }
 
+    /// Schedules that are refused do not keep queues from their turn.
     async fn fire(&mut self) -> Result<(), DatabaseError> {
-        let tick = fire_due(self.connection()?).await?;
+        self.fire_due = Instant::now() + AFTER_REFUSAL;
+        let tick = match within(fire_due(self.connection()?)).await {
+            Ok(tick) => tick,
+            Err(error) if error.is_lost() => return Err(error),
+            Err(error) => {
+                let what = "cannot see to schedules".to_owned();
+                (self.observe)(&Event::Refused { what, error: error.to_string() });
+                return Ok(());
+            }
+        };
         self.fire_due = Instant::now() + tick.pause;
         for firing in tick.fired {
             (self.observe)(&Event::Fired(firing));
@@ -164,6 +192,9 @@ impl<O: Fn(&Event)> Starter<O> {
             };
             if batch.started > 0 {
                 (self.observe)(&Event::Took { trigger: name.clone(), started: batch.started });
+            }
+            if batch.known > 0 {
+                (self.observe)(&Event::Known { trigger: name.clone(), events: batch.known });
             }
             for event in batch.failed {
                 (self.observe)(&Event::EventFailed { trigger: name.clone(), event });

@@ -68,7 +68,7 @@ pub(super) struct News {
 
 /// The shortest time after which a call that has had no answer is given up, and the connection with it: a network that
 /// swallows everything does not say so.
-const CALL: Duration = Duration::from_secs(60);
+const CALL: Duration = Duration::from_secs(30);
 
 /// As many bytes of a statement as the slowest network takes in a second.
 const BYTES_A_SECOND: usize = 256 << 10;

@@ -29,6 +29,9 @@ const RECOVERY: Duration = Duration::from_secs(15);
 /// How many recoveries in a row may be left out.
 const POSTPONED: u32 = 8;
 
+/// After what was cut off could not be cleared up.
+const CLEARING: Duration = Duration::from_secs(5);
+
 /// Between looks at what changes seldom.
 const ROUND: Duration = Duration::from_secs(30);
 
@@ -46,6 +49,7 @@ pub(super) struct Pulse {
     next_beat: Instant,
     next_look: Instant,
     next_recovery: Instant,
+    next_clearing: Instant,
     next_round: Instant,
     postponed: u32,
     rounds: Rounds,
@@ -65,6 +69,7 @@ impl Pulse {
             next_beat: now,
             next_look: now,
             next_recovery: now,
+            next_clearing: now,
             next_round: now,
             postponed: 0,
             rounds: Rounds::default(),
@@ -113,9 +118,6 @@ impl Pulse {
             }
             !is_due
         });
-        for flow in shared.board.suspects() {
-            self.clear_up(link, flow).await?;
-        }
         if self.next_beat <= now {
             // Before the call: a failure must not lead to another call at once.
             self.next_beat = now + BEAT;
@@ -145,6 +147,14 @@ impl Pulse {
                     Err(error) => self.miss(link, error).await?,
                 }
             }
+        }
+        if self.next_clearing <= now {
+            // Before the calls, as above.
+            self.next_clearing = now + CLEARING;
+            for flow in shared.board.suspects() {
+                self.clear_up(link, flow).await?;
+            }
+            self.next_clearing = now;
         }
         if self.recovers && self.next_recovery <= now {
             self.next_recovery = now + RECOVERY;

@@ -13,7 +13,7 @@ use flowsmith::database::Pauses;
 use flowsmith::finding::{Code, Finding};
 use flowsmith::graph;
 use flowsmith::live::{LiveShape, read_snapshot};
-use flowsmith::report::findings;
+use flowsmith::report::findings::{self, visible};
 use flowsmith::starter::{self, Starter};
 use flowsmith::worker::{Builder, Event, Worker, WorkerError, mismatches};
 use futures_util::future::{FutureExt as _, join, select};
@@ -33,11 +33,11 @@ pub(crate) async fn run(args: &WorkerArgs, project: &Project, output: &Output) -
     let Ready { worker, starter } = patiently(&place, &flows, args, output).await?;
 
     let (stop, give_up) = signals()?;
-    let stop = stop.shared();
+    let (stop, give_up) = (stop.shared(), give_up.shared());
     let (ended, end) = tokio::sync::oneshot::channel::<()>();
     let working = async {
         let worked = match worker {
-            Some(worker) => worker.run_until(stop.clone(), give_up).await,
+            Some(worker) => worker.run_until(stop.clone(), give_up.clone()).await,
             None => {
                 stop.clone().await;
                 Ok(())
@@ -49,7 +49,7 @@ pub(crate) async fn run(args: &WorkerArgs, project: &Project, output: &Output) -
     };
     let starting = async {
         if let Some(starter) = starter {
-            starter.run(async { _ = select(stop.clone(), end).await }).await;
+            starter.run_until(async { _ = select(stop.clone(), end).await }, give_up.clone()).await;
         }
     };
     join(working, starting).await.0?;
@@ -137,8 +137,10 @@ async fn starter(
     Ok(Starter::connect(&place.target, args.poll_interval, observe).await?)
 }
 
-/// A line of the log.
+/// A line of the log, and no more than one: whatever programs and servers say, nothing in it ends the line, moves the cursor or
+/// reverses the direction of writing.
 fn stamped(event: &impl Display) -> String {
+    let event = visible(&event.to_string());
     format!("{} {event}", Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 

@@ -285,3 +285,53 @@ async fn it_serves_metrics_where_it_is_told_to_and_refuses_where_it_cannot() {
     assert_eq!(worker.end().0, Some(0));
     execute(&mut scene.c, &format!("drop role {prefix}_login")).await;
 }
+
+/// Sessions of workers that are stopped, until this is dropped.
+struct Silent(Vec<Pid>);
+
+impl Silent {
+    async fn all(scene: &mut Scene) -> Self {
+        let sessions = "(select string_agg(pid::text, ' ') from pg_stat_activity
+                          where application_name in ('flowsmith worker', 'flowsmith starter') and datname = current_database())";
+        let pids = scene.text(sessions).await;
+        let pids: Vec<Pid> = pids.split(' ').map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap()).collect();
+        pids.iter().for_each(|pid| kill_process(*pid, Signal::STOP).unwrap());
+        Self(pids)
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|pid| drop(kill_process(*pid, Signal::CONT)));
+    }
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_also_where_the_server_is_silent() {
+    let (mut scene, project) = applied(ours().await, GATED).await;
+    let worker = Running::start(&project, &["--connections", "1", "--schedule"]);
+    scene.until("(select count(*) = 1 from pgflow.workers)").await;
+    scene.start("f", "7").await;
+    scene.until(STARTED).await;
+    let _silent = Silent::all(&mut scene).await;
+    worker.signal(Signal::TERM);
+    worker.says("takes no more tasks").await;
+    worker.signal(Signal::TERM);
+    worker.says("ends without having told the database").await;
+    let (code, said) = worker.end();
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[tokio::test]
+async fn what_programs_say_forges_no_lines_of_the_log() {
+    let forging = r#"  a: { handler: { exec: "printf 'one\\r2026-01-01 forged\\033[2K\\n' >&2; cat" } }"#;
+    let (mut scene, project) = applied(ours().await, forging).await;
+    let worker = Running::start(&project, &[]);
+    scene.start("f", "7").await;
+    worker.says("forged").await;
+    worker.signal(Signal::TERM);
+    let (code, said) = worker.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("one\\u{d}2026-01-01 forged"), "{said}");
+    assert!(!said.contains(['\r', '\u{1b}']), "{said}");
+}

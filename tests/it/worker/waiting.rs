@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use sqlx::ConnectOptions as _;
 
 use super::PATIENCE;
-use super::command::Running;
+use super::process::Running;
 use crate::command::Project;
 use crate::server::postmaster;
 use crate::support;

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 
 use super::Scene;
-use super::command::Running;
+use super::process::Running;
 use crate::command::{Project, official, ours};
 use crate::engine_definitions::execute;
 

@@ -302,7 +302,7 @@ impl Silent {
 
 impl Drop for Silent {
     fn drop(&mut self) {
-        self.0.iter().for_each(|pid| drop(kill_process(*pid, Signal::CONT)));
+        self.0.iter().for_each(|pid| kill_process(*pid, Signal::CONT).unwrap_or_default());
     }
 }
 

@@ -94,15 +94,15 @@ pub fn workers_text(workers: &[Worker], subject: &Subject) -> String {
             vec![
                 worker.worker_id.clone().into(),
                 worker.queue.clone().into(),
-                worker.function.clone().into(),
                 Cell::styled(style, worker.health.as_str()),
                 Cell::from(format!("{} ago", duration(worker.silent_seconds))),
-                time(&worker.started_at).into(),
                 Cell::number(worker.in_flight),
+                time(&worker.started_at).into(),
+                worker.function.clone().into(),
             ]
         })
         .collect();
-    let head = ["WORKER", "QUEUE", "FUNCTION", "HEALTH", "HEARTBEAT", "STARTED (UTC)", "IN FLIGHT"];
+    let head = ["WORKER", "QUEUE", "HEALTH", "HEARTBEAT", "IN FLIGHT", "STARTED (UTC)", "FUNCTION"];
     text.push_str(&table(&head, &rows));
     let count = |health| workers.iter().filter(|worker| worker.health == health).count();
     let _ = writeln!(

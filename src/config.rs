@@ -1,12 +1,13 @@
 //! `flowsmith.toml`: where a project keeps its things.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::definition::words;
 use crate::engine::Level;
 
 /// The file's name.
@@ -73,6 +74,16 @@ pub enum ConfigError {
         /// What and where.
         reason: String,
     },
+    /// An environment was asked for that the settings do not have.
+    #[error("there is no environment `{name}` in {CONFIG_FILE}")]
+    UnknownEnvironment {
+        /// What was asked for.
+        name: String,
+        /// What may have been meant: the environments of the settings, else those that flow files have overrides for.
+        known: BTreeSet<String>,
+        /// Whether the settings have environments.
+        is_configured: bool,
+    },
 }
 
 impl ConfigError {
@@ -81,15 +92,30 @@ impl ConfigError {
         match self {
             Self::Io { .. } => "FS821",
             Self::Invalid { .. } => "FS822",
+            Self::UnknownEnvironment { .. } => "FS830",
         }
     }
 
     /// What to do about it.
-    pub fn help(&self) -> &'static str {
+    pub fn help(&self) -> String {
         match self {
-            Self::Io { .. } => "check that the path is right and that you may read it",
+            Self::Io { .. } => "check that the path is right and that you may read it".to_owned(),
             Self::Invalid { .. } => {
-                "keys are flows, migrations, engine, ignore and [environments.NAME] database_url_env"
+                "keys are flows, migrations, engine, ignore and [environments.NAME] database_url_env".to_owned()
+            }
+            Self::UnknownEnvironment { name, known, is_configured } => {
+                let known = || known.iter().map(String::as_str);
+                let add = |name: &str| {
+                    format!("[environments.{name}] with database_url_env = \"VARIABLE\", which holds its database URL")
+                };
+                match words::nearest(name, known().filter(|known| *known != name)) {
+                    Some(near) if *is_configured => format!("did you mean `{near}`? Or add {}", add(name)),
+                    Some(near) => format!("did you mean `{near}`? Add {}", add(near)),
+                    None if *is_configured => {
+                        format!("it has {}; or add {}", words::quoted_list(known(), "and"), add(name))
+                    }
+                    None => format!("add {}", add(name)),
+                }
             }
         }
     }

@@ -108,6 +108,27 @@ pub async fn apply(
     Ok(applied)
 }
 
+/// Looks whether [`apply`] would go ahead: whether folder and ledger fit, the role may, and nothing has drifted. Writes
+/// nothing; gives the ids of what is pending.
+///
+/// # Errors
+/// Those of [`apply`] that come before a migration runs.
+pub async fn check(
+    connection: &mut PgConnection,
+    shape: LiveShape,
+    folder: &Folder,
+    settings: &ApplySettings,
+) -> Result<Vec<String>, ApplyError> {
+    let live = live::read_snapshot(connection, shape).await?;
+    let pending = pending(folder, &live.ledger, settings)?.into_iter().map(Migration::id).collect();
+    let drift = drift(folder, &live, &settings.ignore)?;
+    if drift.blocks_apply() && !settings.accept_drift {
+        return Err(ApplyError::Drift(Box::new(drift)));
+    }
+    sqlx::raw_sql(include_str!("may_apply.sql")).execute(connection).await.map_err(DatabaseError::from)?;
+    Ok(pending)
+}
+
 /// The migrations to run, in order.
 fn pending<'a>(
     folder: &'a Folder,

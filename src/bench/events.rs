@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgListener};
 use tokio::task::JoinHandle;
 
 use super::BenchError;
-use crate::database::{DatabaseError, Failure};
+use crate::database::{DatabaseError, Failure, Target};
 
 /// Longest wait for events after everything is processed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -55,8 +55,7 @@ pub(super) struct Events {
 
 impl Events {
     pub(super) async fn listen(options: PgConnectOptions) -> Result<Self, BenchError> {
-        let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await?;
-        let mut listener = PgListener::connect_with(&pool).await?;
+        let mut listener = Target::new(options).listener().await?;
         listener.listen("pgflow_events").await?;
         let arrivals = Arc::new(Mutex::new(Vec::new()));
         let listening = tokio::spawn(keep(listener, Arc::clone(&arrivals)));

@@ -186,11 +186,15 @@ pub(crate) fn identifiers(name: &str) -> Option<Vec<String>> {
         } else {
             let end = rest.find('.').unwrap_or(rest.len());
             let part = &rest[..end];
-            let starts_well = part.starts_with(|first: char| first.is_alphabetic() || first == '_');
-            if !starts_well || !part.chars().all(|each| each.is_alphanumeric() || each == '_' || each == '$') {
+            let starts_well =
+                part.starts_with(|first: char| first.is_alphabetic() || !first.is_ascii() || first == '_');
+            if !starts_well
+                || !part.chars().all(|each| each.is_alphanumeric() || !each.is_ascii() || each == '_' || each == '$')
+            {
                 return None;
             }
-            (part.to_lowercase(), &rest[end..])
+            // Where characters have several bytes, PostgreSQL folds ASCII alone.
+            (part.to_ascii_lowercase(), &rest[end..])
         };
         if part.is_empty() || part.len() > MAX_IDENTIFIER {
             return None;
@@ -238,6 +242,7 @@ mod tests {
     fn names_of_tables_are_read_as_postgresql_reads_them() {
         let parts = |name| identifiers(name).map(|parts| parts.join("|"));
         assert_eq!(parts("public.Orders").as_deref(), Some("public|orders"));
+        assert_eq!(parts("public.ÄPFEL").as_deref(), Some("public|Äpfel"));
         assert_eq!(parts("\"My Shop\".\"Orders\"").as_deref(), Some("My Shop|Orders"));
         for wrong in ["", ".", "a.", "a b", "a..b", "1a", "\"a", "a\"b", "a; drop table b", "\"\".a"] {
             assert_eq!(parts(wrong), None, "{wrong}");

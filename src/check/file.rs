@@ -31,16 +31,17 @@ pub(super) struct FileFlow {
     pub(super) id: Option<FlowId>,
     /// Its catalog form, where it has no errors.
     pub(super) lowered: Option<Flow>,
+    /// The queues of pgmq that its triggers name, with the triggers' places.
+    pub(super) queues: Vec<(usize, String)>,
 }
 
 impl FileResult {
     /// The flows that have a name.
     pub(super) fn names(&self) -> impl Iterator<Item = Named<'_>> {
         let named = |flow: &'_ FileFlow| flow.id.is_some();
-        self.flows
-            .iter()
-            .filter(move |flow| named(flow))
-            .filter_map(|flow| Some(Named { id: flow.id.as_ref()?, file: &self.file, document: flow.document }))
+        self.flows.iter().filter(move |flow| named(flow)).filter_map(|flow| {
+            Some(Named { id: flow.id.as_ref()?, file: &self.file, document: flow.document, queues: &flow.queues })
+        })
     }
 }
 
@@ -93,11 +94,12 @@ fn document_flow(
     let (file, order) = chosen;
     let id = file.flow.clone().zip(file.version).map(|(slug, version)| FlowId { slug, version });
     let is_clean = !findings.is_full() && !findings.since(base).iter().any(Finding::is_error);
+    let queues = rules::pgmq_queues(&file);
     let lowered = match (&id, order) {
         (Some(id), Some(order)) if is_clean => Some(lower::lower(file, id.clone(), &order)),
         _ => None,
     };
-    Some(FileFlow { document, id, lowered })
+    Some(FileFlow { document, id, lowered, queues })
 }
 
 fn too_many_environments(number: usize) -> Finding {

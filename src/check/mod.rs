@@ -57,6 +57,8 @@ pub struct Checked {
     pub steps: usize,
     /// How many triggers they have.
     pub triggers: usize,
+    /// The environments that files looked at have overrides for.
+    pub environments: BTreeSet<String>,
 }
 
 impl Checked {
@@ -99,6 +101,7 @@ fn collect(results: Vec<FileResult>, mut findings: Vec<Finding>) -> Checked {
         .collect();
     let mut checked = Checked { files: results.len(), ..Checked::default() };
     for result in results {
+        checked.environments.extend(result.environments);
         findings.extend(result.findings);
         for flow in result.flows {
             let origin = Origin { file: result.file.clone(), document: flow.document };

@@ -18,8 +18,10 @@ pub fn check_files(only: &[PathBuf], sources: &Sources, settings: &CheckSettings
     let only: BTreeSet<_> = only.iter().cloned().collect();
     let (files, mut findings) = sources.discover();
     let results: Vec<_> = only.par_iter().map(|name| file::check(sources, name, settings)).collect();
-    let wanted: HashSet<_> =
-        results.iter().flat_map(FileResult::names).map(|named| folded(&named.id.slug, named.id.version)).collect();
+    let names = || results.iter().flat_map(FileResult::names);
+    // Also the flows whose queue one of these may name.
+    let queues = names().flat_map(|named| named.queues).map(|(_, queue)| queue.to_ascii_lowercase());
+    let wanted: HashSet<_> = names().map(|named| folded(&named.id.slug, named.id.version)).chain(queues).collect();
     // Whatever a quick look cannot tell for sure, and whatever may collide, is read in full.
     let others: Vec<_> = files
         .par_iter()

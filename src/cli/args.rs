@@ -23,7 +23,8 @@ pub(crate) struct Cli {
 
 const AFTER_HELP: &str = "Settings come from flowsmith.toml, then the environment, then flags.\n\
 Exit codes: 0 in sync, done · 1 could not do it · 2 changes pending · 3 drift ·\n\
-            4 invalid definitions · 5 refused by a safety guard · 64 usage.";
+            4 invalid definitions · 5 refused by a safety guard · 64 usage ·\n\
+            141 nobody read the report.";
 
 /// What every command takes. Each fits on one line of 80 columns, since each command's help shows them all.
 #[derive(Debug, Args)]
@@ -333,6 +334,11 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The same, or 0.
+fn duration_or_zero(text: &str) -> Result<Duration, String> {
+    if matches!(text, "0" | "0s") { Ok(Duration::ZERO) } else { duration(text) }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct PullArgs {
     /// Replace flow files that differ
@@ -377,6 +383,9 @@ pub(crate) struct UpArgs {
     /// Write no migration; fail where one is needed
     #[arg(long)]
     pub(crate) no_compile: bool,
+    /// Print only the embedded database's URL, as for psql
+    #[arg(long)]
+    pub(crate) url: bool,
 }
 
 #[derive(Debug, Args)]
@@ -402,6 +411,9 @@ pub(crate) struct WorkerArgs {
     /// How long tasks may go on after SIGTERM [default: their timeout]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) patience: Option<Duration>,
+    /// How long to wait at the start for a server that is away
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = duration_or_zero)]
+    pub(crate) wait_for_server: Duration,
     /// Also start runs: schedules without pg_cron, events of queues
     #[arg(long)]
     pub(crate) schedule: bool,

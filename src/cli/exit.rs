@@ -33,6 +33,8 @@ pub(crate) enum Exit {
     Usage = 64,
     /// Ctrl-C: the command has stopped looking, and what it looked at goes on.
     Interrupted = 130,
+    /// Nobody read to the end what a command wrote that only reads: what a shell says of a program killed by SIGPIPE.
+    Unread = 141,
 }
 
 impl From<Exit> for ExitCode {
@@ -143,7 +145,11 @@ impl From<CompileError> for Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::new(Exit::Failed, error.code(), error.to_string(), error.help())
+        let exit = match &error {
+            ConfigError::Io { .. } | ConfigError::Invalid { .. } => Exit::Failed,
+            ConfigError::UnknownEnvironment { .. } => Exit::Usage,
+        };
+        Self::new(exit, error.code(), error.to_string(), error.help())
     }
 }
 

@@ -4,6 +4,8 @@ mod args;
 mod background;
 mod command;
 mod exit;
+mod fold;
+mod nature;
 mod output;
 mod project;
 mod session;
@@ -26,11 +28,12 @@ pub(crate) fn main() -> ExitCode {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
             return match error.print() {
                 Ok(()) => exit.into(),
-                Err(_) => Exit::Failed.into(),
+                Err(_) if exit == Exit::Done => Exit::Unread.into(),
+                Err(_) => exit.into(),
             };
         }
     };
-    let output = Output::new(&cli.global);
+    let output = Output::new(&cli);
     match run(&cli, &output) {
         Ok(exit) => exit.into(),
         Err(failure) => {

@@ -1,11 +1,21 @@
 //! Where words go: reports to stdout, messages to stderr; colours only where they are wanted.
+//!
+//! Whoever reads may go away (`flowsmith status | head -1`). A command that only reads then ends, quietly, as other programs do
+//! that are killed by SIGPIPE. One that changes something goes on to its end, and says by its exit code how that was.
+//! Nobody reading messages stops nothing.
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::{AutoStream, ColorChoice};
 
-use super::args::{Color, Global};
-use super::exit::Failure;
+use super::args::{Cli, Color};
+use super::exit::{Exit, Failure};
+use super::fold::fold;
+use super::nature::{Effect, Form};
 
 /// The two streams, and how much is said on them.
 #[derive(Clone)]
@@ -13,21 +23,74 @@ pub(crate) struct Output {
     quiet: bool,
     verbose: bool,
     choice: ColorChoice,
+    form: Form,
+    effect: Effect,
+    /// Whether it is known, and has been said, that stdout takes nothing.
+    is_unread: Arc<AtomicBool>,
 }
 
 impl Output {
-    pub(crate) fn new(global: &Global) -> Self {
-        let choice = match global.color {
+    pub(crate) fn new(cli: &Cli) -> Self {
+        let choice = match cli.global.color {
             Color::Auto => ColorChoice::Auto,
             Color::Always => ColorChoice::AlwaysAnsi,
             Color::Never => ColorChoice::Never,
         };
-        Self { quiet: global.quiet, verbose: global.verbose, choice }
+        Self {
+            quiet: cli.global.quiet,
+            verbose: cli.global.verbose,
+            choice,
+            form: cli.command.form(),
+            effect: cli.command.effect(),
+            is_unread: Arc::default(),
+        }
+    }
+
+    /// What stdout is to hold.
+    pub(crate) fn form(&self) -> Form {
+        self.form
     }
 
     /// What was asked for.
     pub(crate) fn report(&self, text: &str) {
-        write_or_end(AutoStream::new(io::stdout(), self.choice), text);
+        match self.form {
+            Form::Text => self.print(&folded(io::stdout(), text)),
+            Form::Json | Form::Document => self.print(text),
+        }
+    }
+
+    fn print(&self, text: &str) {
+        if let Err(error) = write(AutoStream::new(io::stdout(), self.choice), text) {
+            self.not_written(&error);
+        }
+    }
+
+    /// What belongs to a report for people; a message where stdout holds something else.
+    pub(crate) fn aside(&self, text: &str) {
+        match self.form {
+            Form::Text => self.report(text),
+            Form::Json | Form::Document => self.complain(text.trim_end()),
+        }
+    }
+
+    fn not_written(&self, error: &io::Error) {
+        let is_closed = error.kind() == io::ErrorKind::BrokenPipe;
+        if self.effect == Effect::Reads {
+            if is_closed {
+                std::process::exit(i32::from(Exit::Unread as u8));
+            }
+            let message = format!("the report cannot be written: {error}");
+            self.failure(&Failure::new(
+                Exit::Failed,
+                "FS801",
+                message,
+                "make room where stdout goes, and run this again",
+            ));
+            std::process::exit(i32::from(Exit::Failed as u8));
+        }
+        if !self.is_unread.swap(true, Ordering::Relaxed) && !is_closed {
+            self.complain(&format!("warning: what goes to stdout is lost: {error}; the work goes on"));
+        }
     }
 
     /// A report in place of the one before it, where there is a screen; as much of it as fits.
@@ -36,12 +99,17 @@ impl Output {
             return self.report(&format!("{text}\n"));
         };
         // Not through the stream that strips colours where none are wanted: it would strip these too.
-        let control = |sequence: &str| write_or_end(AutoStream::always_ansi(io::stdout()), sequence);
+        let control = |sequence: &str| {
+            if let Err(error) = write(AutoStream::always_ansi(io::stdout()), sequence) {
+                self.not_written(&error);
+            }
+        };
         // To the corner, without breaking lines that are too long; what a longer report has left is cleared, line by line,
         // so that nothing flickers.
         control("\u{1b}[?7l\u{1b}[H");
+        let text = fold(text, usize::from(size.ws_col));
         for line in text.lines().take(usize::from(size.ws_row).saturating_sub(1)) {
-            self.report(line);
+            self.print(line);
             control("\u{1b}[K\n");
         }
         control("\u{1b}[J\u{1b}[?7h");
@@ -50,33 +118,25 @@ impl Output {
     /// What happens meanwhile.
     pub(crate) fn message(&self, text: &str) {
         if !self.quiet {
-            write_or_end(AutoStream::new(io::stderr(), self.choice), &format!("{text}\n"));
+            self.complain(text);
         }
+    }
+
+    /// What is wrong; said also where quiet.
+    pub(crate) fn complain(&self, text: &str) {
+        self.ask(&format!("{text}\n"));
     }
 
     /// A question, which is asked also where quiet.
     pub(crate) fn ask(&self, text: &str) {
-        write_or_end(AutoStream::new(io::stderr(), self.choice), text);
+        // Whoever stops reading messages stops nothing.
+        let _ = write(AutoStream::new(io::stderr(), self.choice), &folded(io::stderr(), text));
     }
 
     /// What only the curious want to know.
     pub(crate) fn detail(&self, text: &str) {
         if self.verbose {
             self.message(text);
-        }
-    }
-
-    /// What happens in a command that goes on for long: whoever stops reading does not stop it.
-    pub(crate) fn log(&self, line: &str) {
-        if !self.quiet {
-            let _ = writeln!(AutoStream::new(io::stderr(), self.choice), "{line}");
-        }
-    }
-
-    /// The same for the curious.
-    pub(crate) fn log_detail(&self, line: &str) {
-        if self.verbose {
-            self.log(line);
         }
     }
 
@@ -91,16 +151,22 @@ impl Output {
         if let Some(code) = failure.code {
             text.push_str(&format!("  = more: flowsmith explain {code}\n"));
         }
-        write_or_end(AutoStream::new(io::stderr(), self.choice), &text);
+        self.ask(&text);
     }
 }
 
-/// A reader that has gone away (`flowsmith plan | head -1`) wants no more, which is no failure of ours.
-fn write_or_end<S: anstream::stream::RawStream + anstream::stream::AsLockedWrite>(
+/// The text as it is to be read where it goes.
+fn folded(stream: impl AsFd, text: &str) -> Cow<'_, str> {
+    match rustix::termios::tcgetwinsize(stream) {
+        Ok(size) if size.ws_col > 0 => fold(text, usize::from(size.ws_col)).into(),
+        _ => text.into(),
+    }
+}
+
+fn write<S: anstream::stream::RawStream + anstream::stream::AsLockedWrite>(
     mut stream: AutoStream<S>,
     text: &str,
-) {
-    if stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).is_err() {
-        std::process::exit(i32::from(super::exit::Exit::Failed as u8));
-    }
+) -> io::Result<()> {
+    stream.write_all(text.as_bytes())?;
+    stream.flush()
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use flowsmith::catalog::Ignore;
 use flowsmith::check::{CheckSettings, Checked, check};
-use flowsmith::config::Config;
+use flowsmith::config::{Config, ConfigError};
 use flowsmith::engine::Level;
 use flowsmith::source::Sources;
 
@@ -22,7 +22,7 @@ pub(crate) struct Project {
     /// Whether `flowsmith.toml` has it.
     environment_is_known: bool,
     /// The database URL, if any is given.
-    pub(crate) database: Option<String>,
+    database: Option<String>,
     pub(crate) ignore: Ignore,
     pub(crate) postgres_bin: Option<PathBuf>,
 }
@@ -45,6 +45,18 @@ impl Project {
             ignore: Ignore::new(config.ignore),
             postgres_bin: global.postgres_bin.clone(),
         })
+    }
+
+    /// The database URL, if any is given. Without a URL as a flag, an environment's is what the settings say, and an
+    /// environment that they do not have has none: whatever `DATABASE_URL` names, or the embedded server, is not meant.
+    pub(crate) fn database(&self) -> Result<Option<&str>, Failure> {
+        match &self.environment {
+            Some(name) if self.database.is_none() && !self.environment_is_known => {
+                let known = self.check().environments;
+                Err(ConfigError::UnknownEnvironment { name: name.clone(), known, is_configured: false }.into())
+            }
+            _ => Ok(self.database.as_deref()),
+        }
     }
 
     /// Checks every flow file.
@@ -70,19 +82,16 @@ impl Project {
     }
 }
 
-/// Whether the environment asked for is in the settings. One that is not, where others are, is a slip of the pen, and
-/// must not end up in whatever `DATABASE_URL` names.
+/// Whether the environment asked for is in the settings. One that is not, where others are, is a slip of the pen. Where there
+/// are none, flow files may have overrides for it, which can be checked and compiled.
 fn known_environment(global: &Global, config: &Config) -> Result<bool, Failure> {
     let Some(name) = &global.environment else { return Ok(false) };
     let known = config.environments.contains_key(name);
     if known || config.environments.is_empty() {
         return Ok(known);
     }
-    let names: Vec<&str> = config.environments.keys().map(String::as_str).collect();
-    Err(Failure::usage(
-        format!("there is no environment `{name}` in flowsmith.toml"),
-        format!("it has {}; or add [environments.{name}]", names.join(", ")),
-    ))
+    let known = config.environments.keys().cloned().collect();
+    Err(ConfigError::UnknownEnvironment { name: name.clone(), known, is_configured: true }.into())
 }
 
 /// A URL given as a flag wins; then the variable of the environment asked for, since `--env production` must not meet
@@ -92,7 +101,8 @@ fn database(global: &Global, config: &Config) -> Result<Option<String>, Failure>
         return Ok(global.database.clone());
     }
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    if let Some(environment) = global.environment.as_ref().and_then(|name| config.environments.get(name)) {
+    if let Some(environment) = global.environment.as_ref() {
+        let Some(environment) = config.environments.get(environment) else { return Ok(None) };
         let name = &environment.database_url_env;
         return variable(name).map(Some).ok_or_else(|| {
             Failure::new(

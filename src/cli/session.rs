@@ -27,7 +27,7 @@ pub(crate) struct Place {
 impl Place {
     /// The database that was named, else the embedded one that `up` has made.
     pub(crate) fn find(project: &Project, output: &Output) -> Result<Self, Failure> {
-        if let Some(url) = &project.database {
+        if let Some(url) = project.database()? {
             return Ok(Self { target: url.parse()?, _server: None });
         }
         if !project.server_folder().exists() {

@@ -66,6 +66,16 @@ impl DatabaseError {
         self.state.as_deref() == Some("23505")
     }
 
+    /// Whether a table is not there.
+    pub fn is_undefined_table(&self) -> bool {
+        self.state.as_deref() == Some("42P01")
+    }
+
+    /// Whether the connection is what failed, so that another one may do better.
+    pub fn is_lost(&self) -> bool {
+        matches!(self.failure, Failure::Lost | Failure::Unreachable)
+    }
+
     /// What it means.
     pub fn failure(&self) -> Failure {
         self.failure
@@ -122,6 +132,7 @@ impl From<sqlx::Error> for DatabaseError {
             sqlx::Error::Io(source) => Self::new(Failure::Lost, format!("the connection failed: {source}")),
             sqlx::Error::Tls(source) => Self::new(Failure::Unreachable, format!("TLS failed: {source}")),
             sqlx::Error::Protocol(reason) => Self::new(Failure::Lost, format!("the connection failed: {reason}")),
+            sqlx::Error::PoolTimedOut => Self::new(Failure::Unreachable, "the server has not answered in time"),
             other => Self::new(Failure::Sql, other.to_string()),
         }
     }

@@ -2,14 +2,19 @@
 
 mod error;
 mod lock;
+mod pauses;
 mod pooler;
+pub(crate) mod sql_token;
 mod statement;
 mod target;
+mod unclosed;
 
 pub use error::{DatabaseError, Failure};
 pub use lock::Holder;
 pub(crate) use lock::{LOCK_KEY, Lock, take};
+pub use pauses::Pauses;
 pub(crate) use pooler::shares_backends;
+pub use statement::Statement;
 pub(crate) use statement::array;
-pub use statement::{Statement, Unclosed};
 pub use target::{Target, TargetError};
+pub use unclosed::Unclosed;

@@ -3,8 +3,8 @@
 //! For queries that must work in one round trip behind a transaction pooler: a prepared statement needs two, and the second
 //! may meet another server. Literals are read the same whatever the session's settings are.
 
-use std::fmt;
-
+use super::Unclosed;
+use super::sql_token::{Kind, Token, is_part_of_word, is_space, tokens};
 use crate::migration::quote;
 
 /// One SQL statement, or a script of several, with named parameters.
@@ -12,6 +12,7 @@ use crate::migration::quote;
 pub struct Statement {
     pieces: Vec<Piece>,
     statements: usize,
+    verb: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,42 +21,24 @@ enum Piece {
     Parameter(String),
 }
 
-/// Why a text is no SQL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unclosed {
-    /// A text in single quotes has no end.
-    Text,
-    /// A name in double quotes has no end.
-    Name,
-    /// A text in dollar quotes has no end.
-    Dollar,
-    /// A comment has no end.
-    Comment,
-}
-
-impl fmt::Display for Unclosed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Text => "a text in single quotes has no end",
-            Self::Name => "a name in double quotes has no end",
-            Self::Dollar => "a text in dollar quotes has no end",
-            Self::Comment => "a comment has no end",
-        })
-    }
-}
-
 impl Statement {
     /// Finds the parameters. What is in quotes is left as it is; comments are left out, so that text can be added behind.
     ///
     /// # Errors
     /// Where quotes or a comment have no end.
     pub fn parse(sql: &str) -> Result<Self, Unclosed> {
-        let mut reader = Reader { rest: sql, text: String::new(), pieces: Vec::new(), statements: 0, begun: false };
-        reader.read()?;
-        if !reader.text.trim_end().is_empty() {
-            reader.pieces.push(Piece::Text(reader.text.trim_end().to_owned()));
+        let mut reader = Reader::default();
+        let mut tokens = tokens(sql).peekable();
+        while let Some(token) = tokens.next() {
+            let token = token?;
+            let is_word = |next: &Result<Token<'_>, _>| next.is_ok_and(|next| next.kind == Kind::Word);
+            let name = if reader.may_begin_parameter(token) { tokens.next_if(is_word) } else { None };
+            match name {
+                Some(name) => reader.parameter(name?.text),
+                None => reader.token(token),
+            }
         }
-        Ok(Self { pieces: reader.pieces, statements: reader.statements })
+        Ok(reader.statement())
     }
 
     /// How many statements there are.
@@ -71,11 +54,9 @@ impl Statement {
         })
     }
 
-    /// The first word, in lower case.
-    pub fn verb(&self) -> String {
-        let Some(Piece::Text(text)) = self.pieces.first() else { return String::new() };
-        let word = text.trim_start_matches(|c: char| c.is_whitespace() || c == '(');
-        word.chars().take_while(|c| c.is_ascii_alphabetic()).collect::<String>().to_lowercase()
+    /// The first word, in lower case; empty where something else comes first.
+    pub fn verb(&self) -> &str {
+        &self.verb
     }
 
     /// The SQL with its parameters written in; those without a value stay as they are.
@@ -86,7 +67,13 @@ impl Statement {
             match piece {
                 Piece::Text(text) => sql.push_str(text),
                 Piece::Parameter(name) => match value(name) {
-                    Some(value) => sql.push_str(value),
+                    Some(value) => {
+                        // `select:input` is two tokens, which a value must not make one of.
+                        if sql.ends_with(|c| is_part_of_word(c) || matches!(c, '\'' | '"' | '&')) {
+                            sql.push(' ');
+                        }
+                        sql.push_str(value);
+                    }
                     None => sql.extend([":", name]),
                 },
             }
@@ -101,123 +88,81 @@ pub(crate) fn array<T: AsRef<str>>(items: impl IntoIterator<Item = T>, of: &str)
     format!("array[{}]::{of}[]", items.join(", "))
 }
 
+#[derive(Default)]
 struct Reader<'s> {
-    rest: &'s str,
     text: String,
     pieces: Vec<Piece>,
     statements: usize,
+    verb: Option<String>,
     /// Whether the present statement has anything in it.
     begun: bool,
+    /// The parentheses and brackets that are open.
+    open: Vec<&'s str>,
+    last: Option<Token<'s>>,
+    /// Whether the last token but blanks and comments is a text, which could go on behind them.
+    behind_text: bool,
 }
 
-impl Reader<'_> {
-    fn read(&mut self) -> Result<(), Unclosed> {
-        while let Some(next) = self.rest.chars().next() {
-            if next == '-' && self.rest.starts_with("--") {
-                self.rest = self.rest.split_once('\n').map_or("", |(_, rest)| rest);
-                self.text.push(' ');
-            } else if next == '/' && self.rest.starts_with("/*") {
-                self.comment()?;
-            } else if next == ':' {
-                self.colon();
-            } else if next == ';' {
-                self.begun = false;
-                self.take(1);
-            } else {
-                if !self.begun && !next.is_whitespace() {
-                    (self.begun, self.statements) = (true, self.statements + 1);
+impl<'s> Reader<'s> {
+    /// A colon does, but for that of a slice: `a[1:n]`, `a[low:high]`. None follows an operand directly within brackets.
+    fn may_begin_parameter(&self, token: Token<'_>) -> bool {
+        let is_operand = |last: Token<'_>| match last.kind {
+            Kind::Symbol => matches!(last.text, ")" | "]"),
+            Kind::Space | Kind::Comment => false,
+            Kind::Text | Kind::QuotedName | Kind::Word | Kind::Number | Kind::Parameter => true,
+        };
+        let is_slice = self.open.last() == Some(&"[") && self.last.is_some_and(is_operand);
+        token.kind == Kind::Symbol && token.text == ":" && !is_slice
+    }
+
+    fn token(&mut self, token: Token<'s>) {
+        self.last = Some(token);
+        match (token.kind, token.text) {
+            (Kind::Space, _) => self.text.push_str(token.text),
+            // Between two texts a blank could make them one.
+            (Kind::Comment, _) => self.text.push_str(if self.behind_text { "/**/" } else { " " }),
+            (Kind::Symbol, ";") => {
+                (self.begun, self.behind_text) = (false, false);
+                self.text.push(';');
+            }
+            _ => {
+                self.begin();
+                self.behind_text = token.kind == Kind::Text;
+                match (token.kind, token.text) {
+                    (Kind::Symbol, "(" | "[") => self.open.push(token.text),
+                    (Kind::Symbol, ")" | "]") => _ = self.open.pop(),
+                    _ => {}
                 }
-                match next {
-                    '\'' => self.quoted('\'', self.is_escaped(), Unclosed::Text)?,
-                    '"' => self.quoted('"', false, Unclosed::Name)?,
-                    '$' => self.dollar()?,
-                    _ => self.word(),
+                if self.verb.is_none() && token.text != "(" {
+                    let word = Some(token).filter(|token| token.kind == Kind::Word);
+                    self.verb = Some(word.map(|word| word.text.to_lowercase()).unwrap_or_default());
                 }
+                self.text.push_str(token.text);
             }
         }
-        Ok(())
     }
 
-    fn take(&mut self, length: usize) {
-        let (taken, rest) = self.rest.split_at(length);
-        self.text.push_str(taken);
-        self.rest = rest;
-    }
-
-    /// A name, number or keyword as a whole, so that a `$` within is none of a quote; else one character.
-    fn word(&mut self) {
-        let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
-        let length: usize = self.rest.chars().take_while(|c| is_part(*c)).map(char::len_utf8).sum();
-        let one = self.rest.chars().next().map_or(0, char::len_utf8);
-        self.take(length.max(one));
-    }
-
-    /// Whether a quote here begins a text with backslashes.
-    fn is_escaped(&self) -> bool {
-        let mut before = self.text.chars().rev();
-        matches!(before.next(), Some('e' | 'E')) && !before.next().is_some_and(|c| c.is_alphanumeric() || c == '_')
-    }
-
-    fn quoted(&mut self, quote: char, escapes: bool, unclosed: Unclosed) -> Result<(), Unclosed> {
-        let mut chars = self.rest.char_indices().skip(1);
-        while let Some((at, c)) = chars.next() {
-            if escapes && c == '\\' {
-                chars.next();
-            } else if c == quote {
-                // A doubled quote is one quote within: it is read as the end and a new beginning.
-                self.take(at + 1);
-                return Ok(());
-            }
-        }
-        Err(unclosed)
-    }
-
-    fn dollar(&mut self) -> Result<(), Unclosed> {
-        let tag = self.rest[1..].split('$').next().unwrap_or_default();
-        let is_tag = tag.chars().all(|c| c.is_alphanumeric() || c == '_') && !tag.starts_with(|c: char| c.is_numeric());
-        if !is_tag || !self.rest[1 + tag.len()..].starts_with('$') {
-            self.take(1);
-            return Ok(());
-        }
-        let fence = &self.rest[..tag.len() + 2];
-        let end = self.rest[fence.len()..].find(fence).ok_or(Unclosed::Dollar)?;
-        self.take(end + 2 * (tag.len() + 2));
-        Ok(())
-    }
-
-    /// Comments nest.
-    fn comment(&mut self) -> Result<(), Unclosed> {
-        let mut depth = 0;
-        let mut at = 0;
-        while let Some(rest) = self.rest.get(at..).filter(|rest| !rest.is_empty()) {
-            if rest.starts_with("/*") {
-                (depth, at) = (depth + 1, at + 2);
-            } else if rest.starts_with("*/") {
-                (depth, at) = (depth - 1, at + 2);
-                if depth == 0 {
-                    self.rest = &self.rest[at..];
-                    self.text.push(' ');
-                    return Ok(());
-                }
-            } else {
-                at += rest.chars().next().map_or(1, char::len_utf8);
-            }
-        }
-        Err(Unclosed::Comment)
-    }
-
-    /// A parameter, a cast (`::`), or a colon.
-    fn colon(&mut self) {
-        if self.rest.starts_with("::") {
-            return self.take(2);
-        }
-        let name: String = self.rest[1..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
-            return self.take(1);
-        }
-        self.rest = &self.rest[1 + name.len()..];
+    fn parameter(&mut self, name: &'s str) {
+        self.begin();
+        self.verb.get_or_insert_default();
+        self.last = Some(Token { kind: Kind::Word, text: name });
+        self.behind_text = false;
         self.pieces.push(Piece::Text(std::mem::take(&mut self.text)));
-        self.pieces.push(Piece::Parameter(name));
+        self.pieces.push(Piece::Parameter(name.to_owned()));
+    }
+
+    fn begin(&mut self) {
+        if !self.begun {
+            (self.begun, self.statements) = (true, self.statements + 1);
+        }
+    }
+
+    fn statement(mut self) -> Statement {
+        let rest = self.text.trim_end_matches(is_space);
+        if !rest.is_empty() {
+            self.pieces.push(Piece::Text(rest.to_owned()));
+        }
+        Statement { pieces: self.pieces, statements: self.statements, verb: self.verb.unwrap_or_default() }
     }
 }
 
@@ -241,10 +186,21 @@ mod tests {
             ("select 'it''s :input' || :input", "select 'it''s :input' || X"),
             (r"select E'\':input', :input", r"select E'\':input', X"),
             (r"select '\', :input", r"select '\', X"),
-            ("select 1 -- :input\n, :input", "select 1  , X"),
+            ("select 1 -- :input\n, :input", "select 1  \n, X"),
             ("select 1 /* :input /* :input */ */ + :input", "select 1   + X"),
             ("select a[1:2], b := 1, :other", "select a[1:2], b := 1, :other"),
             ("select a$b$c, :input", "select a$b$c, X"),
+            (r"select E'it''s \' :input \'', :input", r"select E'it''s \' :input \'', X"),
+            ("select E'a' -- b\n'\\' :input', :input", "select E'a' -- b\n'\\' :input', X"),
+            ("select 1 --\r+ :input", "select 1  \r+ X"),
+            ("select $€$ ' :input $€$, :input", "select $€$ ' :input $€$, X"),
+            (
+                "select array[:input], a[1:input], a[b:input], a[f(:input):input]",
+                "select array[X], a[1:input], a[b:input], a[f(X):input]",
+            ),
+            ("select array[case when :input then :input end]", "select array[case when X then X end]"),
+            ("select:input, e:input", "select X, e X"),
+            ("select 'a' /* b */\n'c'", "select 'a' /**/\n'c'"),
         ] {
             assert_eq!(filled(sql), expected, "{sql}");
         }
@@ -256,10 +212,12 @@ mod tests {
             ("", 0, ""),
             ("select 1", 1, "select"),
             ("-- why\n (Select ';');  -- end", 1, "select"),
+            (":input", 1, ""),
+            ("\u{a0}select 1", 1, "\u{a0}select"),
             ("insert into t values (1); commit", 2, "insert"),
         ] {
             let statement = Statement::parse(sql).expect("SQL");
-            assert_eq!((statement.statements(), statement.verb().as_str()), (count, verb), "{sql}");
+            assert_eq!((statement.statements(), statement.verb()), (count, verb), "{sql}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::{DatabaseError, Failure};
@@ -70,6 +70,31 @@ impl Target {
                 format!("cannot connect to {self}: no answer within {} s", CONNECT_TIMEOUT.as_secs()),
             )),
         }
+    }
+}
+
+impl Target {
+    /// A pool of one connection, for what takes nothing else. It has connected once: a pool by itself would try a server that
+    /// refuses for as long as it may, and then say only that this took too long.
+    ///
+    /// # Errors
+    /// As [`Target::connect`].
+    pub(crate) async fn pool_of_one(&self) -> Result<PgPool, DatabaseError> {
+        // One that cannot be closed in order is closed all the same.
+        let _ = self.connect().await?.close().await;
+        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
+        pool.connect_with(self.options.clone())
+            .await
+            .map_err(|error| DatabaseError::connecting(self.to_string(), error))
+    }
+
+    /// A connection that listens for notifications.
+    ///
+    /// # Errors
+    /// As [`Target::connect`].
+    pub async fn listener(&self) -> Result<PgListener, DatabaseError> {
+        let pool = self.pool_of_one().await?;
+        PgListener::connect_with(&pool).await.map_err(|error| DatabaseError::connecting(self.to_string(), error))
     }
 }
 

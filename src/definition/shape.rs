@@ -227,7 +227,7 @@ pub static HANDLER: Object = Object {
         field(
             "sql",
             Kind::Text,
-            "A query whose one value is the output; `:input` is the task's input, `:run_id` its run. It and the task's completion are one transaction.",
+            "A query whose one value is the output; `:input` is the task's input, `:run_id` its run, `:task_index` its place in a map, `:attempt` which attempt it is. It and the task's completion are one transaction.",
         ),
         field(
             "exec",

@@ -2,12 +2,12 @@
 //!
 //! A batch is taken, its runs are started and the batch is finished in one transaction, with a row for each event: whoever
 //! dies when, an event has started its run and is gone from the queue, or neither. An event of which no run can be started
-//! goes back to its queue, by the queue's own means, and comes again later; after [`MOST_ATTEMPTS`] it is given up and
+//! (because its input is none that the flow's file declares, or for any other reason) goes back to its queue, by the queue's own means, and comes again later; after [`MOST_ATTEMPTS`] it is given up and
 //! recorded in `flowsmith.events`. The others of its batch are not held up.
 //!
 //! ```text
-//! PgQ    register → next_batch → get_batch_events → take → event_retry → finish_batch
-//! pgmq   read → take → set_vt → archive
+//! PgQ    register → next_batch → get_batch_events → inputs → take → event_retry → finish_batch
+//! pgmq   read → inputs → take → set_vt → archive
 //! ```
 //!
 //! `input_sql` runs with the rights of the session, which sees the schema `pg_catalog` alone.
@@ -18,12 +18,14 @@ mod pgq;
 
 use std::time::Duration;
 
-use sqlx::{PgConnection, Row as _};
+use sqlx::Row as _;
+use sqlx::postgres::{PgConnection, PgRow};
 
 pub use batch::{Batch, FailedEvent};
 
 use crate::catalog::QueueKind;
 use crate::database::{DatabaseError, Failure};
+use crate::operate::DeclaredInput;
 
 /// How often an event is tried before it is given up.
 pub const MOST_ATTEMPTS: u32 = 10;
@@ -44,6 +46,8 @@ pub struct QueueTrigger {
     pub queue: String,
     /// Expression on `event` for the run's input; none = the event's data.
     pub input_sql: Option<String>,
+    /// What the flow's file says about its input; none where it says nothing.
+    pub input: Option<DeclaredInput>,
 }
 
 impl QueueTrigger {
@@ -72,9 +76,17 @@ pub async fn queue_triggers(connection: &mut PgConnection) -> Result<Vec<QueueTr
                 kind,
                 queue: row.try_get("queue")?,
                 input_sql: row.try_get("input_sql")?,
+                input: declared(row)?,
             })
         })
         .collect()
+}
+
+fn declared(row: &PgRow) -> Result<Option<DeclaredInput>, DatabaseError> {
+    let (flow, schema): (Option<String>, Option<String>) = (row.try_get("version")?, row.try_get("schema")?);
+    let (Some(flow), Some(schema)) = (flow, schema) else { return Ok(None) };
+    let unreadable = |error| DatabaseError::new(Failure::Sql, format!("the schema of {flow} cannot be read: {error}"));
+    Ok(Some(DeclaredInput { schema: serde_json::from_str(&schema).map_err(unreadable)?, flow }))
 }
 
 /// Takes one batch of a trigger's queue, in a transaction of its own. One that had events is worth another call at once.

@@ -2,7 +2,7 @@
 
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use super::batch::{self, Batch, Event};
+use super::batch::{self, Batch, Event, Source};
 use super::{MOST_MESSAGES, QueueTrigger};
 use crate::database::DatabaseError;
 
@@ -34,7 +34,13 @@ pub(super) async fn take(connection: &mut PgConnection, trigger: &QueueTrigger) 
             })
         })
         .collect::<Result<_, DatabaseError>>()?;
-    let batch = batch::start_runs(&mut transaction, trigger, None, &events).await?;
+    if events.is_empty() {
+        transaction.commit().await?;
+        return Ok(Batch::default());
+    }
+    let queue = batch::queue_key(&mut transaction, trigger).await?;
+    let source = Source { trigger, queue: &queue, batch_id: None };
+    let batch = batch::start_runs(&mut transaction, source, &events).await?;
     let mut done: Vec<i64> = events.iter().map(|event| event.id).collect();
     for failed in &batch.failed {
         let Some(delay) = failed.retry_after else { continue };

@@ -3,7 +3,7 @@
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 use super::QueueTrigger;
-use super::batch::{self, Batch, Event};
+use super::batch::{self, Batch, Event, Source};
 use crate::database::DatabaseError;
 
 /// Takes the next batch, if there is one and nobody else is at it.
@@ -41,7 +41,9 @@ pub(super) async fn take(connection: &mut PgConnection, trigger: &QueueTrigger) 
         return Ok(Batch::default());
     };
     let events = events(&mut transaction, batch_id).await?;
-    let batch = batch::start_runs(&mut transaction, trigger, Some(batch_id), &events).await?;
+    let queue = batch::queue_key(&mut transaction, trigger).await?;
+    let source = Source { trigger, queue: &queue, batch_id: Some(batch_id) };
+    let batch = batch::start_runs(&mut transaction, source, &events).await?;
     for failed in &batch.failed {
         let Some(delay) = failed.retry_after else { continue };
         sqlx::query("select pgq.event_retry($1, $2, $3::integer)")

@@ -1,6 +1,6 @@
 {#- Calls a function that returns a run: starts one, by the flow's name where this is its current version, else by slug;
-    cancels one; takes one up again. Gives no rows: a statement does not see what the functions in it have done. The run's id,
-    and what it was before, are kept for `called.sql`, the next statement of the transaction. -#}
+    cancels one; takes one up again. Gives no rows: a statement does not see what the functions in it have done. The run's id
+    is kept for the next statements of the transaction. -#}
 select
 from (
   select set_config('flowsmith.run_id', r.run_id::text, true) as run_id
@@ -15,7 +15,6 @@ from (
 {% endif %}
   ) r
 {% else %}
-  , set_config('flowsmith.run_was', (select b.status from pgflow.runs b where b.run_id = {{ run_id | literal }}::uuid), true) as was
 {% if what == "cancel" %}
   from pgflow.cancel_run({{ run_id | literal }}::uuid{% if reason is not none %}, {{ reason | literal }}{% endif %}) r
 {% else %}

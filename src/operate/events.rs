@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use minijinja::context;
 use serde::Deserialize;
-use sqlx::postgres::{PgConnection, PgListener, PgPoolOptions};
+use sqlx::postgres::{PgConnection, PgListener};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{OperateError, query};
@@ -13,8 +13,6 @@ use crate::database::{Target, shares_backends};
 
 /// The channel of the engine's events.
 const CHANNEL: &str = "pgflow_events";
-/// How long connecting to listen may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How often to look where nobody tells.
 const POLL: Duration = Duration::from_millis(500);
 /// How often to look all the same where somebody does: what is lost with a connection is seen then.
@@ -101,9 +99,7 @@ async fn listen(
     if ability.is_off {
         return Ok(Err(WhyPolling::SwitchedOff));
     }
-    let pool =
-        PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(target.options().clone());
-    let mut listener = match PgListener::connect_with(&pool).await {
+    let mut listener = match target.listener().await {
         Ok(listener) => listener,
         Err(error) => return Ok(Err(WhyPolling::Refused(error.to_string()))),
     };

@@ -4,25 +4,14 @@ use minijinja::context;
 use serde::Deserialize;
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, Flows, OperateError, RunFailure, RunSummary, query};
-use crate::live::RunStatus;
+use super::{Engine, Flows, OperateError, RunSummary, query};
 
-/// What the call gave, and what the run was before it.
+/// What the call gave, and whether the call did that: the run may have ended, or been retried, in the moment before.
 #[derive(Deserialize)]
 struct Mended {
-    run_id: String,
-    slug: String,
-    flow: String,
-    version: u32,
-    status: RunStatus,
-    started_at: String,
-    ended_at: Option<String>,
-    seconds: f64,
-    steps: u32,
-    remaining_steps: u32,
-    failure: Option<RunFailure>,
-    /// As the engine calls it, whatever failed it.
-    was: RunStatus,
+    #[serde(flatten)]
+    run: RunSummary,
+    has_changed: bool,
 }
 
 /// Ends a run that is under way: it has failed then, its tasks are not started any more, and `retry_run` can take it up.
@@ -38,11 +27,12 @@ pub async fn cancel_run(
 ) -> Result<RunSummary, OperateError> {
     engine.needs_operations("cancelling a run")?;
     let context = context! { engine => engine.context(), what => "cancel", run_id, reason };
-    let run = call(connection, engine, include_str!("note_cancelled.sql"), run_id, &context).await?;
-    if run.was != RunStatus::Started || run.status != RunStatus::Cancelled {
+    let Mended { run, has_changed } =
+        call(connection, engine, include_str!("note_cancelled.sql"), run_id, &context).await?;
+    if !has_changed {
         return Err(OperateError::WrongStatus { run_id: run.run_id, status: run.status, done: "cancelled" });
     }
-    Ok(summary(run, flows))
+    Ok(named(run, flows))
 }
 
 /// Takes a failed run up again: its failed steps and those that were under way, with all their attempts; what has completed
@@ -58,11 +48,12 @@ pub async fn retry_run(
 ) -> Result<RunSummary, OperateError> {
     engine.needs_operations("retrying a run")?;
     let context = context! { engine => engine.context(), what => "retry", run_id };
-    let run = call(connection, engine, include_str!("note_retried.sql"), run_id, &context).await?;
-    if run.was != RunStatus::Failed {
-        return Err(OperateError::WrongStatus { run_id: run.run_id, status: run.was, done: "retried" });
+    let Mended { run, has_changed } =
+        call(connection, engine, include_str!("note_retried.sql"), run_id, &context).await?;
+    if !has_changed {
+        return Err(OperateError::WrongStatus { run_id: run.run_id, status: run.status, done: "retried" });
     }
-    Ok(summary(run, flows))
+    Ok(named(run, flows))
 }
 
 async fn call(
@@ -72,27 +63,17 @@ async fn call(
     run_id: &str,
     context: &minijinja::Value,
 ) -> Result<Mended, OperateError> {
-    let before = [note, include_str!("call.sql")];
-    let before = if engine.has_ledger { &before[..] } else { &before[1..] };
+    let before = [include_str!("call.sql"), note];
+    let before = if engine.has_ledger { &before[..] } else { &before[..1] };
     let mut mended: Vec<Mended> = query::write_after(connection, before, include_str!("called.sql"), context).await?;
     // It was there when its id was looked up; since then somebody has pruned it.
     mended.pop().ok_or_else(|| OperateError::NoRun(run_id.parse().expect("an id that the database gave")))
 }
 
-fn summary(run: Mended, flows: &Flows) -> RunSummary {
-    let (flow, version) =
-        flows.by_slug(&run.slug).map_or((run.flow, run.version), |flow| (flow.flow.clone(), flow.version));
-    RunSummary {
-        run_id: run.run_id,
-        flow,
-        version,
-        slug: run.slug,
-        status: run.status,
-        started_at: run.started_at,
-        ended_at: run.ended_at,
-        seconds: run.seconds,
-        steps: run.steps,
-        remaining_steps: run.remaining_steps,
-        failure: run.failure,
+fn named(mut run: RunSummary, flows: &Flows) -> RunSummary {
+    if let Some(flow) = flows.by_slug(&run.slug) {
+        run.flow.clone_from(&flow.flow);
+        run.version = flow.version;
     }
+    run
 }

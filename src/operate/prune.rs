@@ -62,7 +62,11 @@ pub async fn prune(
         while left > 0 {
             let batch = left.min(BATCH);
             let context = context! { older_than => filter.older_than, slug => slug.as_deref(), batch };
-            let counts: Vec<Count> = query::write(connection, include_str!("prune.sql"), &context).await?;
+            // Each batch with its note: what is deleted is on record, wherever this is cut off.
+            let before = [include_str!("prune.sql"), include_str!("note_pruned.sql")];
+            let before = if engine.has_ledger { &before[..] } else { &before[..1] };
+            let counts: Vec<Count> =
+                query::write_after(connection, before, include_str!("pruned.sql"), &context).await?;
             let runs = counts.first().map_or(0, |count| count.runs);
             gone += runs;
             // Fewer than asked for: somebody else prunes, or retries.
@@ -71,10 +75,6 @@ pub async fn prune(
                 progress(gone);
             }
         }
-    }
-    if engine.has_ledger && gone > 0 {
-        let context = context! { older_than => filter.older_than, slugs => filter.slugs.clone(), runs => gone };
-        query::note(connection, include_str!("note_pruned.sql"), &context).await?;
     }
     Ok(gone)
 }

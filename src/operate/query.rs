@@ -59,12 +59,6 @@ pub(super) async fn write_after<T: DeserializeOwned>(
     rows(connection, "begin", before, template, context).await
 }
 
-/// A statement that gives no rows.
-pub(super) async fn note(connection: &mut PgConnection, note: &str, context: &Value) -> Result<(), OperateError> {
-    sqlx::raw_sql(AssertSqlSafe(render(note, context))).execute(connection).await?;
-    Ok(())
-}
-
 async fn rows<T: DeserializeOwned>(
     connection: &mut PgConnection,
     begin: &str,

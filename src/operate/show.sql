@@ -54,7 +54,7 @@ select run.run_id, run.flow_slug as slug, run.flow_slug as flow, 1 as version,
 {% if sees.events %}
   case when run.status = 'failed' then (
     select coalesce(e.detail ->> 'reason', '') from flowsmith.events e
-    where e.kind = 'run-cancelled' and e.detail ->> 'run_id' = run.run_id::text and e.happened_at >= run.failed_at - interval '1 minute'
+    where e.kind = 'run-cancelled' and e.detail ->> 'run_id' = run.run_id::text and (e.detail ->> 'failed_at')::timestamptz = run.failed_at
     order by e.id desc limit 1) end as cancelled,
 {% else %}
   null as cancelled,

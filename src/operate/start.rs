@@ -4,11 +4,8 @@ use minijinja::context;
 use serde_json::Value;
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, FlowVersion, OperateError, RunPrefix, RunSummary, query};
+use super::{DeclaredInput, Engine, FlowVersion, OperateError, RunPrefix, RunSummary, query};
 use crate::database::Failure;
-
-/// How many things that are wrong with an input are told.
-const MAX_REASONS: usize = 5;
 
 /// The input of a run: a JSON text, kept as it was written.
 #[derive(Debug, Clone)]
@@ -33,18 +30,7 @@ impl StartInput {
     /// Where the schema refuses it.
     pub fn check(&self, flow: &FlowVersion) -> Result<(), OperateError> {
         let Some(schema) = &flow.input else { return Ok(()) };
-        // One that cannot be compiled was refused by `check`; whoever recorded it otherwise gets no answer from it.
-        let draft = jsonschema::Draft::Draft202012;
-        let Ok(validator) = jsonschema::options().with_draft(draft).build(schema) else { return Ok(()) };
-        let reasons: Vec<String> = validator
-            .iter_errors(&self.value)
-            .take(MAX_REASONS)
-            .map(|error| match error.instance_path().as_str() {
-                "" => error.to_string(),
-                place => format!("{place}: {error}"),
-            })
-            .collect();
-        if reasons.is_empty() { Ok(()) } else { Err(OperateError::InputRefused { flow: flow.id(), reasons }) }
+        DeclaredInput { flow: flow.id(), schema: schema.clone() }.check().hold(&self.value)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use serde::Serialize;
 
 use crate::graph::{STYLE, escaped};
@@ -17,6 +17,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
         Some(text) => out.write_str(&escaped(text)).map_err(Into::into),
         None => minijinja::escape_formatter(out, state, value),
     });
+    templates.add_filter("code", code);
     for (name, text) in [
         ("page.html", include_str!("../../templates/html/page.html")),
         ("graph.html", include_str!("../../templates/html/graph.html")),
@@ -30,10 +31,35 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     templates
 });
 
+/// A sentence whose `code` stands between backticks, as terminals and Markdown show it.
+fn code(text: &str) -> Value {
+    let escaped = escaped(text);
+    let parts: Vec<&str> = escaped.split('`').collect();
+    // A backtick without its other one is part of what is quoted.
+    if parts.len().is_multiple_of(2) {
+        return Value::from_safe_string(escaped);
+    }
+    let mark =
+        |(at, part): (usize, &&str)| if at % 2 == 1 { format!("<code>{part}</code>") } else { (*part).to_owned() };
+    Value::from_safe_string(parts.iter().enumerate().map(mark).collect())
+}
+
 /// A page from its template.
 pub(super) fn render(template: &str, context: &impl Serialize) -> String {
     TEMPLATES
         .get_template(template)
         .and_then(|template| template.render(Serde(context)))
         .expect("each template reads fields that its context has, as the tests render them")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::code;
+
+    #[test]
+    fn what_stands_between_backticks_is_code_and_escaped() {
+        let shown = |text| code(text).to_string();
+        assert_eq!(shown("raise `version:` in `a<b`"), "raise <code>version:</code> in <code>a&lt;b</code>");
+        assert_eq!(shown("one ` alone & left"), "one ` alone &amp; left");
+    }
 }

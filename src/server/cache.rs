@@ -73,7 +73,8 @@ fn sweep(cache: &Path) -> Result<(), ServerError> {
         let name = entry.file_name();
         let owner = name.to_str().and_then(|name| name.strip_prefix("staging-")?.split('-').next()?.parse().ok());
         if owner.is_some_and(|pid| !process::is_alive(pid)) {
-            fs::remove_dir_all(entry.path()).map_err(ServerError::io("delete", entry.path()))?;
+            // What cannot be deleted now, as another user's, is in nobody's way.
+            let _ = fs::remove_dir_all(entry.path());
         }
     }
     Ok(())

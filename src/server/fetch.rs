@@ -7,10 +7,12 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::ServerError;
+use rustix::process::Signal;
+
 use super::account::Account;
 use super::cache::Staging;
 use super::find::{Binaries, Origin};
+use super::{ServerError, process};
 use crate::catalog::sha256_hex;
 
 /// The major version that is fetched.
@@ -169,16 +171,18 @@ impl Client<'_> {
     ) -> Result<(), ServerError> {
         let complaints = self.folder.join("complaints.log");
         let stderr = File::create(&complaints).map_err(ServerError::io("make", &complaints))?;
-        let spawned = Command::new(self.words[0])
+        let mut command = Command::new(self.words[0]);
+        command
             .args(&self.words[1..])
             .args(options)
             .args(operands)
             .current_dir(self.folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn();
-        let mut child = match spawned {
+            .stderr(stderr);
+        // One that outlived this process would go on writing into a folder that the next one deletes.
+        process::end_with_owner(&mut command, Signal::KILL);
+        let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(failed("not installed".into())),
             Err(error) => return Err(failed(error.to_string())),
@@ -311,6 +315,42 @@ mod tests {
         assert!(matches!(error, ServerError::Fetch { .. }), "{error}");
         assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 0);
         fs::write(answer, error.to_string()).unwrap();
+    }
+
+    /// As by Ctrl-C, the end of a terminal, or a kill.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_fetch_that_is_killed_takes_its_client_along_and_is_swept() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (client, note) = (folder.path().join("pip3"), folder.path().join("pid"));
+        fs::write(
+            &client,
+            format!("#!/bin/sh\necho $$ > {0}.new\n/bin/mv {0}.new {0}\nexec /bin/sleep 600\n", note.display()),
+        )
+        .unwrap();
+        fs::set_permissions(&client, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut fetching = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "server::fetch::tests::try_to_fetch", "--ignored"])
+            .env("FLOWSMITH_TEST_REASON", folder.path().join("reason"))
+            .env("PATH", folder.path())
+            .env("TMPDIR", folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let pid = process::poll(std::time::Duration::from_secs(60), || fs::read_to_string(&note).ok()).unwrap();
+        fetching.kill().unwrap();
+        fetching.wait().unwrap();
+        // A process that has ended runs no program, whether or not somebody has taken note of it.
+        let program = format!("/proc/{}/exe", pid.trim());
+        let ended = || fs::read_link(&program).is_err().then_some(());
+        assert!(process::poll(std::time::Duration::from_secs(60), ended).is_some(), "the client goes on");
+        let caches =
+            || fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
+        let cache = caches().next().unwrap();
+        assert_eq!(fs::read_dir(&cache).unwrap().count(), 1, "what was left");
+        drop(Staging::new(&cache).unwrap());
+        assert_eq!(fs::read_dir(&cache).unwrap().count(), 0);
     }
 
     fn in_child(env: &[(&str, &str)]) -> String {

@@ -33,6 +33,7 @@ use account::Account;
 pub use error::{Looked, ServerError};
 pub use find::{Binaries, MINIMUM_MAJOR, Origin, Version};
 pub use launch::{Durability, Lifetime, Server};
+pub(crate) use process::end_with_owner;
 
 /// The environment variable that names a folder with `postgres` and `initdb`.
 pub const BINARIES_VARIABLE: &str = "FLOWSMITH_POSTGRES_BIN";

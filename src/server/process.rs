@@ -119,7 +119,7 @@ impl Drop for Process {
     unsafe_code,
     reason = "only code between fork and exec can ask for the signal; it makes two system calls and allocates nothing"
 )]
-pub(super) fn end_with_owner(command: &mut Command, signal: Signal) {
+pub(crate) fn end_with_owner(command: &mut Command, signal: Signal) {
     let owner = Pid::from_raw(std::process::id().cast_signed());
     let ask = move || {
         rustix::process::set_parent_process_death_signal(Some(signal))?;
@@ -131,7 +131,7 @@ pub(super) fn end_with_owner(command: &mut Command, signal: Signal) {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn end_with_owner(_command: &mut Command, _signal: Signal) {}
+pub(crate) fn end_with_owner(_command: &mut Command, _signal: Signal) {}
 
 /// Asks a server that is nobody's child here to shut down in order, and waits for its end.
 ///

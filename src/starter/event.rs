@@ -26,6 +26,13 @@ pub enum Event {
         /// How many runs.
         started: usize,
     },
+    /// Events of a queue were there before: they had started their runs, or been given up, and start none.
+    Known {
+        /// The trigger, as `flow:name`.
+        trigger: String,
+        /// How many events.
+        events: usize,
+    },
     /// An event of a queue started no run.
     EventFailed {
         /// The trigger, as `flow:name`.
@@ -47,6 +54,13 @@ pub enum Event {
         /// After what pause.
         again_in: Duration,
     },
+    /// An attempt to connect has failed; it tries again.
+    NotConnected {
+        /// Why.
+        error: String,
+        /// The pause before the next attempt.
+        again_in: Duration,
+    },
     /// The connection is back.
     Reconnected,
 }
@@ -63,6 +77,9 @@ impl Display for Event {
                 write!(f, "{flow}:{trigger}: no run started: {error}")
             }
             Self::Took { trigger, started } => write!(f, "{trigger}: {started} runs started"),
+            Self::Known { trigger, events } => {
+                write!(f, "{trigger}: {events} events had started their runs, or been given up, before, and start none")
+            }
             Self::EventFailed { trigger, event } => {
                 write!(f, "{trigger}: event {} started no run: {}; ", event.id, event.error)?;
                 match event.retry_after {
@@ -71,8 +88,14 @@ impl Display for Event {
                 }
             }
             Self::Refused { what, error } => write!(f, "{what}: {error}"),
+            Self::Disconnected { error, again_in } if again_in.is_zero() => {
+                write!(f, "connection lost: {error}; connects again")
+            }
             Self::Disconnected { error, again_in } => {
                 write!(f, "connection lost: {error}; connects again in {:.1} s", again_in.as_secs_f32())
+            }
+            Self::NotConnected { error, again_in } => {
+                write!(f, "{error}; tries again in {:.1} s", again_in.as_secs_f32())
             }
             Self::Reconnected => write!(f, "connected again"),
         }

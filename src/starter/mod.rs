@@ -14,7 +14,7 @@ use sqlx::PgConnection;
 
 pub use event::Event;
 
-use crate::database::{DatabaseError, Failure, Target};
+use crate::database::{DatabaseError, Failure, Pauses, Target};
 use crate::intake::{QueueTrigger, queue_triggers, take, tidy};
 use crate::schedule::fire_due;
 
@@ -22,12 +22,19 @@ use crate::schedule::fire_due;
 const LIST_EVERY: Duration = Duration::from_secs(10);
 /// Between two farewells to queues that no trigger takes from any more.
 const TIDY_EVERY: Duration = Duration::from_secs(600);
-/// After something that was refused, and the longest pause before the connection is made anew.
+/// After something that was refused.
 const AFTER_REFUSAL: Duration = Duration::from_secs(10);
-/// Before the connection is made anew for the first time; doubled each time.
-const RECONNECT: Duration = Duration::from_millis(100);
 /// Batches of one queue in a row, before others have their turn.
 const IN_A_ROW: usize = 20;
+
+/// How long the database may take to say which triggers there are, and to start what is due; the connection counts as lost then.
+const ANSWER: Duration = Duration::from_secs(30);
+
+async fn within<T>(call: impl Future<Output = Result<T, DatabaseError>>) -> Result<T, DatabaseError> {
+    let unanswered =
+        || DatabaseError::new(Failure::Lost, format!("the database gave no answer within {} s", ANSWER.as_secs()));
+    tokio::time::timeout(ANSWER, call).await.unwrap_or_else(|_| Err(unanswered()))
+}
 
 /// A queue and when to look at it next.
 struct Source {
@@ -41,6 +48,7 @@ pub struct Starter<O> {
     poll_interval: Duration,
     observe: O,
     connection: Option<PgConnection>,
+    pauses: Pauses,
     sources: Vec<Source>,
     list_due: Instant,
     fire_due: Instant,
@@ -62,6 +70,7 @@ impl<O: Fn(&Event)> Starter<O> {
             poll_interval,
             observe,
             connection: Some(connection),
+            pauses: Pauses::default(),
             sources: Vec::new(),
             list_due: now,
             fire_due: now,
@@ -74,12 +83,21 @@ impl<O: Fn(&Event)> Starter<O> {
 
     /// Starts runs until `stop` is ready; what has been begun is finished first. A connection that is lost is made anew, however
     /// long that takes.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) {
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        self.run_until(stop, std::future::pending()).await;
+    }
+
+    /// The same; once `give_up` is ready, what has been begun is dropped where it is, and the server undoes it.
+    pub async fn run_until(self, stop: impl Future<Output = ()>, give_up: impl Future<Output = ()>) {
+        select(pin!(self.work(stop)), pin!(give_up)).await;
+    }
+
+    async fn work(mut self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         loop {
             let pause = match self.round().await {
                 Ok(pause) => pause,
-                Err(error) if is_lost(&error) => match select(stop.as_mut(), pin!(self.reconnect(&error))).await {
+                Err(error) if error.is_lost() => match select(stop.as_mut(), pin!(self.reconnect(&error))).await {
                     Either::Left(_) => return,
                     Either::Right(_) => Duration::ZERO,
                 },
@@ -126,7 +144,7 @@ impl<O: Fn(&Event)> Starter<O> {
     async fn list(&mut self) -> Result<(), DatabaseError> {
         let now = Instant::now();
         self.list_due = now + LIST_EVERY;
-        let triggers = queue_triggers(self.connection()?).await?;
+        let triggers = within(queue_triggers(self.connection()?)).await?;
         let due = |trigger: &QueueTrigger| {
             self.sources.iter().find(|source| source.trigger == *trigger).map_or(now, |source| source.due)
         };
@@ -134,8 +152,18 @@ impl<O: Fn(&Event)> Starter<O> {
         Ok(())
     }
 
+    /// Schedules that are refused do not keep queues from their turn.
     async fn fire(&mut self) -> Result<(), DatabaseError> {
-        let tick = fire_due(self.connection()?).await?;
+        self.fire_due = Instant::now() + AFTER_REFUSAL;
+        let tick = match within(fire_due(self.connection()?)).await {
+            Ok(tick) => tick,
+            Err(error) if error.is_lost() => return Err(error),
+            Err(error) => {
+                let what = "cannot see to schedules".to_owned();
+                (self.observe)(&Event::Refused { what, error: error.to_string() });
+                return Ok(());
+            }
+        };
         self.fire_due = Instant::now() + tick.pause;
         for firing in tick.fired {
             (self.observe)(&Event::Fired(firing));
@@ -154,7 +182,7 @@ impl<O: Fn(&Event)> Starter<O> {
         for _ in 0..IN_A_ROW {
             let batch = match take(self.connection()?, &trigger).await {
                 Ok(batch) => batch,
-                Err(error) if is_lost(&error) => return Err(error),
+                Err(error) if error.is_lost() => return Err(error),
                 Err(error) => {
                     self.sources[at].due = Instant::now() + AFTER_REFUSAL;
                     let what = format!("{name}: cannot take from the queue {}", trigger.queue);
@@ -164,6 +192,9 @@ impl<O: Fn(&Event)> Starter<O> {
             };
             if batch.started > 0 {
                 (self.observe)(&Event::Took { trigger: name.clone(), started: batch.started });
+            }
+            if batch.known > 0 {
+                (self.observe)(&Event::Known { trigger: name.clone(), events: batch.known });
             }
             for event in batch.failed {
                 (self.observe)(&Event::EventFailed { trigger: name.clone(), event });
@@ -178,20 +209,22 @@ impl<O: Fn(&Event)> Starter<O> {
 
     async fn reconnect(&mut self, error: &DatabaseError) {
         self.connection = None;
-        let mut pause = RECONNECT;
-        let mut error = error.to_string();
+        let mut pause = self.pauses.lost();
+        (self.observe)(&Event::Disconnected { error: error.to_string(), again_in: pause });
         loop {
-            (self.observe)(&Event::Disconnected { error, again_in: pause });
             tokio::time::sleep(pause).await;
             match self.target.connect().await {
                 Ok(connection) => {
                     self.connection = Some(connection);
+                    self.pauses.connected();
                     (self.observe)(&Event::Reconnected);
                     return;
                 }
-                Err(failed) => error = failed.to_string(),
+                Err(error) => {
+                    pause = self.pauses.failed();
+                    (self.observe)(&Event::NotConnected { error: error.to_string(), again_in: pause });
+                }
             }
-            pause = (pause * 2).min(AFTER_REFUSAL);
         }
     }
 
@@ -202,8 +235,4 @@ impl<O: Fn(&Event)> Starter<O> {
     fn queues(&self) -> Vec<String> {
         self.sources.iter().map(|source| format!("{}:{}", source.trigger.kind.as_str(), source.trigger.queue)).collect()
     }
-}
-
-fn is_lost(error: &DatabaseError) -> bool {
-    matches!(error.failure(), Failure::Lost | Failure::Unreachable)
 }

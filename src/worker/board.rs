@@ -15,8 +15,10 @@ use tokio::sync::Notify;
 
 use super::task::{Finished, Task, TaskId};
 
-/// Tasks that one call reports at most.
+/// Tasks that one call reports at most, and bytes of their outputs unless one is longer: what a report holds is in memory
+/// several times until the database has taken it, which is to be soon enough that none of its tasks counts as stalled.
 const REPORTS: usize = 100;
+const BYTES: usize = 8 << 20;
 
 /// How long a task may wait here for others of its step: much less than the 30 s after which the engine thinks it stalled.
 const WAIT: Duration = Duration::from_secs(10);
@@ -28,6 +30,8 @@ pub(super) struct Bounds {
     pub(super) concurrency: usize,
     /// Tasks that one call takes.
     pub(super) batch: usize,
+    /// Tasks in the hands of `sql` handlers, each of which needs a connection.
+    pub(super) sql: usize,
 }
 
 /// What a lane is to do next.
@@ -52,14 +56,18 @@ pub(super) struct Board {
 struct State {
     queues: Vec<Queue>,
     finished: VecDeque<Finished>,
-    /// Tasks of steps with a limit of their own, which is reached.
+    /// Tasks of steps with a limit, which is reached: of their own, or of connections.
     waiting: VecDeque<Task>,
     /// Tasks in the hands of handlers; each step counts its own.
     in_hand: usize,
+    /// Those of them that need a connection.
+    sql_in_hand: usize,
     /// Room that polls under way may fill.
     reserved: usize,
     /// Lanes that report.
     reporting: usize,
+    /// Bytes of outputs that the database has not been told of.
+    unreported: usize,
     /// Tasks that were handed out to this worker and that the database has not been told of.
     known: HashSet<TaskId>,
     /// The flow that was polled last.
@@ -79,6 +87,8 @@ struct Queue {
     not_before: Option<Instant>,
     /// Polls under way.
     polls: usize,
+    /// What the last poll came to; none before the first.
+    was_refused: Option<bool>,
     /// A poll was cut off: the database may have handed out tasks that nobody here knows.
     is_suspect: bool,
 }
@@ -110,6 +120,18 @@ impl Board {
         self.state().queues.iter().any(|queue| !queue.is_closed)
     }
 
+    /// The database has refused a poll of a flow, or has taken one.
+    pub(super) fn answered(&self, flow: usize, is_refusal: bool) {
+        self.state().queues[flow].was_refused = Some(is_refusal);
+    }
+
+    /// Whether the last poll of every flow that was polled was refused.
+    pub(super) fn is_refused(&self) -> bool {
+        let state = self.state();
+        let mut answers = state.queues.iter().filter_map(|queue| queue.was_refused).peekable();
+        answers.peek().is_some() && answers.all(|was_refused| was_refused)
+    }
+
     /// Leaves a flow alone for a while.
     pub(super) fn rest(&self, flow: usize, pause: Duration) {
         self.state().queues[flow].not_before = Some(Instant::now() + pause);
@@ -117,16 +139,16 @@ impl Board {
     }
 
     /// Begins no more tasks: those that wait go back, and lanes end when all that has begun is reported. Says how many
-    /// handlers are at work.
-    pub(super) fn drain(&self) -> usize {
+    /// handlers are at work, and of how many that have ended the database has not been told.
+    pub(super) fn drain(&self) -> (usize, usize) {
         let mut state = self.state();
         state.is_draining = true;
         let waiting = std::mem::take(&mut state.waiting);
+        let (in_hand, untold) = (state.in_hand, state.known.len().saturating_sub(state.in_hand + waiting.len()));
         state.finished.extend(waiting.into_iter().map(|task| task.back(0)));
-        let in_hand = state.in_hand;
         drop(state);
         self.lanes.notify_one();
-        in_hand
+        (in_hand, untold)
     }
 
     /// How many tasks may be in the hands of handlers.
@@ -192,7 +214,12 @@ impl Board {
         if state.finished.is_empty() {
             return None;
         }
-        let count = state.finished.len().min(REPORTS);
+        let mut bytes = 0_usize;
+        let fits = |one: &&Finished| {
+            bytes = bytes.saturating_add(one.bytes());
+            bytes <= BYTES
+        };
+        let count = state.finished.iter().take(REPORTS).take_while(fits).count().max(1);
         state.reporting += 1;
         Some(Job::Report(state.finished.drain(..count).collect()))
     }
@@ -205,7 +232,8 @@ impl Board {
         let flows = state.queues.len();
         let flow = (1..=flows).map(|next| (state.last + next) % flows).find(|flow| {
             let queue = &state.queues[*flow];
-            queue.is_wanted && !queue.is_closed && !queue.is_suspect && queue.not_before.is_none()
+            let is_open = queue.is_wanted && !queue.is_closed && !queue.is_suspect && queue.not_before.is_none();
+            is_open && state.waiting_for_connections(*flow) * 2 < self.bounds.concurrency.max(1)
         })?;
         let quantity = room.min(self.bounds.batch);
         state.last = flow;
@@ -230,7 +258,7 @@ impl Board {
             state.known.insert(task.id.clone());
             if state.is_draining || state.queues[flow].is_closed {
                 state.finished.push_back(task.back(0));
-            } else if !task.step.has_reached_limit() {
+            } else if !state.must_wait(&task, self.bounds) {
                 state.begin(&task);
                 begin.push(task);
             } else if state.waiting.len() < self.bounds.concurrency {
@@ -253,8 +281,9 @@ impl Board {
     pub(super) fn finish(&self, finished: Finished) -> Option<Task> {
         let mut state = self.state();
         state.end(&finished);
+        state.unreported += finished.bytes();
         state.finished.push_back(finished);
-        let next = state.waiting.iter().position(|task| !task.step.has_reached_limit());
+        let next = state.waiting.iter().position(|task| !state.must_wait(task, self.bounds));
         let next = next.filter(|_| state.in_hand < self.bounds.concurrency).and_then(|at| state.waiting.remove(at));
         if let Some(task) = &next {
             state.begin(task);
@@ -270,14 +299,20 @@ impl Board {
     }
 
     /// A lane has told the database.
-    pub(super) fn reported(&self, ids: &[TaskId]) {
+    pub(super) fn reported(&self, ids: &[TaskId], bytes: usize) {
         let mut state = self.state();
         state.reporting -= 1;
+        state.unreported -= bytes;
         for id in ids {
             state.known.remove(id);
         }
         drop(state);
         self.lanes.notify_one();
+    }
+
+    /// Whether so much waits to be told that it takes long, and that done tasks may look as if nobody worked on them.
+    pub(super) fn has_much_to_report(&self) -> bool {
+        self.state().unreported > BYTES
     }
 
     /// A poll of this flow was cut off. It is not polled until that is cleared up.
@@ -317,13 +352,74 @@ impl State {
             && self.waiting.is_empty()
     }
 
+    /// Whether a task can not begin yet.
+    fn must_wait(&self, task: &Task, bounds: Bounds) -> bool {
+        task.step.has_reached_limit() || (task.step.needs_connection && self.sql_in_hand >= bounds.sql)
+    }
+
+    /// How many tasks of a flow wait that need connections: where there are many, more are better left in the queue.
+    fn waiting_for_connections(&self, flow: usize) -> usize {
+        self.waiting.iter().filter(|task| task.flow == flow && task.step.needs_connection).count()
+    }
+
     fn begin(&mut self, task: &Task) {
         self.in_hand += 1;
+        self.sql_in_hand += usize::from(task.step.needs_connection);
         task.step.running.fetch_add(1, Ordering::Relaxed);
     }
 
     fn end(&mut self, finished: &Finished) {
         self.in_hand -= 1;
+        self.sql_in_hand -= usize::from(finished.step.needs_connection);
         finished.step.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::handler::{Function, HandlerError, Outcome};
+    use super::super::task::{End, Step, StepFacts};
+    use super::*;
+
+    /// Tasks with outputs of so many MiB each, done and not reported.
+    fn board(sizes: &[usize]) -> Board {
+        let board = Board::new(1, Bounds { concurrency: 50, batch: 50, sql: 5 });
+        let echo = Function::new(|input: serde_json::Value, _| async move { Ok::<_, HandlerError>(input) });
+        let facts = StepFacts { timeout: 1, has_dependents: false, is_delayed: false };
+        let step = Arc::new(Step::new("a".to_owned(), Arc::new(echo), None, facts));
+        let id = |task_index| TaskId { run_id: String::new(), step_slug: "a".to_owned(), task_index };
+        board.want(0);
+        let (Some(Job::Poll { flow, quantity }), _) = board.take() else { panic!("nothing to poll") };
+        let tasks = (0..).zip(sizes).map(|(index, _)| Task {
+            flow,
+            step: Arc::clone(&step),
+            id: id(index),
+            input: String::new(),
+            attempt: 1,
+            taken: Instant::now(),
+        });
+        board.polled(flow, quantity, tasks.collect(), false);
+        for (index, size) in (0..).zip(sizes) {
+            let end = End::Outcome(Outcome::Output("1".repeat(size << 20)));
+            board.finish(Finished { flow, step: Arc::clone(&step), id: id(index), end, took: Duration::ZERO });
+        }
+        board
+    }
+
+    #[test]
+    fn a_report_has_no_more_than_8_mib_unless_one_output_is_longer() {
+        let board = board(&[3, 3, 3, 20, 1, 1]);
+        let mut reports = Vec::new();
+        assert!(board.has_much_to_report());
+        while let (Some(Job::Report(finished)), _) = board.take() {
+            let sizes: Vec<usize> = finished.iter().map(|one| one.bytes() >> 20).collect();
+            let ids: Vec<TaskId> = finished.into_iter().map(|one| one.id).collect();
+            board.reported(&ids, sizes.iter().sum::<usize>() << 20);
+            reports.push(sizes);
+        }
+        assert_eq!(reports, [vec![3, 3], vec![3], vec![20], vec![1, 1]]);
+        assert!(!board.has_much_to_report());
     }
 }

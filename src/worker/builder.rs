@@ -20,17 +20,19 @@ use super::metrics::{self, Endpoint, Source};
 use super::shared::{Observer, Shared, Tools};
 use super::task::{Flow, Step, StepFacts};
 use super::{Plan, Worker};
-use crate::database::Target;
-use crate::engine::detect::{DetectError, detect};
+use crate::catalog::FlowId;
+use crate::database::{DatabaseError, Failure, Target};
+use crate::engine::detect::{DetectError, EngineState, detect};
 
 /// Puts a worker together.
 #[must_use]
 pub struct Builder {
     name: String,
     flows: Vec<Declared>,
+    /// What flow files call those of its flows that they declare.
+    ids: Vec<FlowId>,
     bounds: Bounds,
     connections: usize,
-    sql_connections: usize,
     poll_interval: Duration,
     patience: Option<Duration>,
     observer: Observer,
@@ -49,9 +51,9 @@ impl Builder {
         Self {
             name: "flowsmith".to_owned(),
             flows: Vec::new(),
-            bounds: Bounds { concurrency: 50, batch: 20 },
+            ids: Vec::new(),
+            bounds: Bounds { concurrency: 50, batch: 20, sql: 5 },
             connections: 2,
-            sql_connections: 5,
             poll_interval: Duration::from_secs(3),
             patience: None,
             observer: Arc::new(|_| {}),
@@ -113,9 +115,10 @@ impl Builder {
         self
     }
 
-    /// Connections on which `sql` handlers run, and so how many of them at once: 5 unless it is given.
+    /// Connections on which `sql` handlers run, and so how many of them at once: 5 unless it is given. Their tasks wait for one
+    /// unbegun: neither their timeouts nor their attempts are used up.
     pub fn sql_connections(mut self, connections: usize) -> Self {
-        self.sql_connections = connections.max(1);
+        self.bounds.sql = connections.max(1);
         self
     }
 
@@ -150,6 +153,12 @@ impl Builder {
         self
     }
 
+    /// Says what the flow that was named last is called in its file.
+    pub(super) fn known_as(mut self, id: FlowId) -> Self {
+        self.ids.push(id);
+        self
+    }
+
     #[expect(clippy::expect_used, reason = "a mistake of the program, found at its first start")]
     fn last(&mut self) -> &mut Declared {
         self.flows.last_mut().expect("`flow` comes before its steps")
@@ -176,6 +185,9 @@ impl Builder {
                 WorkerError::Engine { lacks: format!("a catalog that can be read ({error})") }
             }
         })?;
+        if matches!(detection.engine, EngineState::Missing) {
+            return Err(DatabaseError::new(Failure::Engine, format!("{target} has no workflow engine")).into());
+        }
         let engine = Engine::of(&mut connection).await?;
         if !engine.lacks.is_empty() {
             return Err(WorkerError::Engine { lacks: engine.lacks });
@@ -199,9 +211,10 @@ impl Builder {
         };
         let board = Board::new(flows.len(), self.bounds);
         let shared = Shared {
-            tools: Arc::new(Tools::new(origin, engine, observer, self.sql_connections)),
+            tools: Arc::new(Tools::new(origin, engine, observer)),
             name: self.name,
             flows,
+            older: older(&self.ids),
             worker_ids: Vec::new(),
             board,
             contact: Contact::default(),
@@ -209,6 +222,18 @@ impl Builder {
         };
         Ok(Worker { shared, plan, connection, metrics })
     }
+}
+
+/// The versions older than these that are not among them.
+fn older(ids: &[FlowId]) -> Vec<FlowId> {
+    let mut older: Vec<FlowId> = ids
+        .iter()
+        .flat_map(|id| (1..id.version).map(|version| FlowId::new(id.slug.clone(), version)))
+        .filter(|version| !ids.contains(version))
+        .collect();
+    older.sort();
+    older.dedup();
+    older
 }
 
 /// Holds flows against the database.

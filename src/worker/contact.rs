@@ -22,6 +22,8 @@ pub(super) struct Contact {
 pub(super) enum Idle {
     Draining,
     Lost,
+    /// The database answers, and refuses to hand out tasks.
+    Refused,
 }
 
 impl Contact {

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::handler::HandlerError;
 use super::task::{Handed, StepFacts, TaskId};
-use crate::database::{DatabaseError, Statement, array};
+use crate::database::{DatabaseError, Failure, Statement, array};
 use crate::migration::quote::{identifier, literal};
 
 /// What the engine can do, and how to talk to it.
@@ -47,10 +48,13 @@ statements! {
     COMPLETE_ONE = "complete_one.sql";
     FAIL = "fail.sql";
     FAIL_FINALLY = "fail_finally.sql";
+    STATUS = "status.sql";
     HAND_BACK = "hand_back.sql";
     ORPHANS = "orphans.sql";
     RECOVER = "recover.sql";
     BEGIN = "begin.sql";
+    OLDER = "older.sql";
+    GONE = "gone.sql";
 }
 
 /// What a heartbeat or a look says of a queue.
@@ -62,8 +66,25 @@ pub(super) struct News {
     pub(super) is_deprecated: bool,
 }
 
+/// The shortest time after which a call that has had no answer is given up, and the connection with it: a network that
+/// swallows everything does not say so.
+const CALL: Duration = Duration::from_secs(30);
+
+/// As many bytes of a statement as the slowest network takes in a second.
+const BYTES_A_SECOND: usize = 256 << 10;
+
 async fn rows(connection: &mut PgConnection, sql: String) -> Result<Vec<PgRow>, DatabaseError> {
-    Ok(sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await?)
+    let patience = CALL + Duration::from_secs((sql.len() / BYTES_A_SECOND) as u64);
+    let call = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection);
+    match tokio::time::timeout(patience, call).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(unanswered(patience)),
+    }
+}
+
+/// The failure of a call that got no answer in this time.
+pub(super) fn unanswered(patience: Duration) -> DatabaseError {
+    DatabaseError::new(Failure::Lost, format!("the database gave no answer within {} s", patience.as_secs()))
 }
 
 impl Engine {
@@ -116,19 +137,20 @@ impl Engine {
         rows(connection, sql).await?.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     }
 
-    /// Writes the heartbeat, in the same round trip as a look.
+    /// Writes the heartbeat, in the same round trip as a look at these queues.
     pub(super) async fn beat(
         &self,
         connection: &mut PgConnection,
         name: &str,
         flows: &[(&str, &str)],
+        queues: &[&str],
     ) -> Result<Vec<News>, DatabaseError> {
         let beat = BEAT.fill(&[
             ("name", &literal(name)),
             ("ids", &array(flows.iter().map(|(_, id)| id), "uuid")),
             ("queues", &array(flows.iter().map(|(flow, _)| flow), "text")),
         ]);
-        let look = look(flows.iter().map(|(flow, _)| *flow));
+        let look = look(queues.iter().copied());
         let mut news: Vec<News> = Vec::new();
         for row in rows(connection, format!("{beat};\n{look}")).await? {
             if row.len() == 3 {
@@ -143,6 +165,33 @@ impl Engine {
     /// When each queue has its next message.
     pub(super) async fn look(&self, connection: &mut PgConnection, flows: &[&str]) -> Result<Vec<News>, DatabaseError> {
         rows(connection, look(flows.iter().copied())).await?.iter().map(heard).collect()
+    }
+
+    /// Those of the flows whose queue is not there.
+    pub(super) async fn gone(
+        &self,
+        connection: &mut PgConnection,
+        flows: &[&str],
+    ) -> Result<Vec<String>, DatabaseError> {
+        let sql = GONE.fill(&[("flows", &array(flows, "text"))]);
+        rows(connection, sql).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    /// Of these flows, those with runs under way that no worker works on: how many runs.
+    pub(super) async fn left_alone(
+        &self,
+        connection: &mut PgConnection,
+        flows: &[String],
+    ) -> Result<BTreeMap<String, i64>, DatabaseError> {
+        let not_stopped = if self.notes_ends { "and w.stopped_at is null" } else { "" };
+        let sql = OLDER.fill(&[("flows", &array(flows, "text")), ("not_stopped", not_stopped)]);
+        let mut alone = BTreeMap::new();
+        for row in rows(connection, sql).await? {
+            if row.try_get::<i64, _>(2)? == 0 {
+                alone.insert(row.try_get(0)?, row.try_get(1)?);
+            }
+        }
+        Ok(alone)
     }
 
     /// Takes up to so many tasks of a flow.
@@ -231,6 +280,16 @@ impl Engine {
         Ok(status.map(|status| status == "queued"))
     }
 
+    /// Whether a task is completed.
+    pub(super) async fn is_completed(
+        &self,
+        connection: &mut PgConnection,
+        task: &TaskId,
+    ) -> Result<bool, DatabaseError> {
+        let rows = rows(connection, fill_one(&STATUS, task, &[])).await?;
+        Ok(rows.iter().any(|row| is(row, "completed")))
+    }
+
     /// Gives tasks of a flow back to its queue; how many of them were still this worker's.
     pub(super) async fn hand_back(
         &self,
@@ -308,7 +367,14 @@ fn handed(row: &PgRow) -> Result<Handed, DatabaseError> {
         (Some(input), _) => input,
         (None, _) => "null".to_owned(),
     };
-    Ok(Handed { run_id: row.try_get(0)?, step_slug: row.try_get(1)?, task_index: row.try_get(2)?, input })
+    let attempt: Option<i32> = row.try_get(6)?;
+    Ok(Handed {
+        run_id: row.try_get(0)?,
+        step_slug: row.try_get(1)?,
+        task_index: row.try_get(2)?,
+        input,
+        attempt: attempt.unwrap_or(1).unsigned_abs(),
+    })
 }
 
 fn task_id(row: &PgRow) -> Result<TaskId, sqlx::Error> {

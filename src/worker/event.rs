@@ -74,6 +74,23 @@ pub enum Event {
         /// The step.
         step: String,
     },
+    /// A flow's queue is gone: somebody has dropped it.
+    QueueGone {
+        /// The flow's slug in the database.
+        flow: String,
+    },
+    /// A queue that was gone is there again.
+    QueueBack {
+        /// The flow's slug in the database.
+        flow: String,
+    },
+    /// Runs of an older version of a flow are under way, which this worker does not have, and no other worker works on it.
+    OlderRuns {
+        /// The version, as `order@1`.
+        version: String,
+        /// How many runs.
+        runs: i64,
+    },
     /// Tasks of workers that have gone silent were queued again.
     Recovered {
         /// How many.
@@ -81,6 +98,13 @@ pub enum Event {
     },
     /// A connection was lost; it connects again.
     Disconnected {
+        /// Why.
+        error: String,
+        /// The pause before the next attempt.
+        again_in: Duration,
+    },
+    /// An attempt to connect has failed; it tries again.
+    NotConnected {
         /// Why.
         error: String,
         /// The pause before the next attempt.
@@ -104,6 +128,8 @@ pub enum Event {
     Draining {
         /// How many are in hand.
         running: usize,
+        /// Results of handlers that the database has not been told of.
+        untold: usize,
     },
 }
 
@@ -127,6 +153,19 @@ impl fmt::Display for TaskName {
             write!(f, "[{}]", self.task_index)?;
         }
         write!(f, " run {}", self.run_id)
+    }
+}
+
+impl Event {
+    /// The stable code of what somebody has to put right, with a page in the documentation.
+    pub fn code(&self) -> Option<&'static str> {
+        matches!(self, Self::QueueGone { .. }).then_some("FS989")
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> Option<&'static str> {
+        let help = "`flowsmith compile --from-live` and `flowsmith apply --accept-drift` make it anew";
+        matches!(self, Self::QueueGone { .. }).then_some(help)
     }
 }
 
@@ -160,16 +199,45 @@ impl fmt::Display for Event {
             Self::UnknownStep { flow, step } => {
                 write!(f, "{flow} has a step `{step}` that this worker does not know: its task went back to the queue")
             }
+            Self::QueueGone { flow } => write!(f, "{flow}: its queue is gone, so nobody can take its tasks"),
+            Self::QueueBack { flow } => write!(f, "{flow}: its queue is there again"),
+            Self::OlderRuns { version, runs } => {
+                let runs = if *runs == 1 { "1 run is".to_owned() } else { format!("{runs} runs are") };
+                write!(
+                    f,
+                    "{version}: {runs} under way, and no worker has this version: start one with the file as it was then, \
+                     and keep it until `flowsmith retire {version} --wait` says that nothing is left to do"
+                )
+            }
             Self::Recovered { tasks: 1 } => write!(f, "1 stalled task queued again"),
             Self::Recovered { tasks } => write!(f, "{tasks} stalled tasks queued again"),
-            Self::Disconnected { error, again_in } if again_in.is_zero() => write!(f, "connection lost: {error}"),
+            Self::Disconnected { error, again_in } if again_in.is_zero() => {
+                write!(f, "connection lost: {error}; connects again")
+            }
             Self::Disconnected { error, again_in } => {
-                write!(f, "connection lost, again in {} ms: {error}", again_in.as_millis())
+                write!(f, "connection lost: {error}; connects again in {:.1} s", again_in.as_secs_f32())
+            }
+            Self::NotConnected { error, again_in } => {
+                write!(f, "{error}; tries again in {:.1} s", again_in.as_secs_f32())
             }
             Self::Reconnected => write!(f, "connected again"),
             Self::Refused { what, error } => write!(f, "{what}: {error}"),
-            Self::Deprecated { flow } => write!(f, "{flow}: this worker is deprecated, and takes no more of its tasks"),
-            Self::Draining { running } => write!(f, "takes no more tasks; {running} in hand"),
+            Self::Deprecated { flow } => {
+                write!(f, "{flow}: this worker was deprecated in the database, and takes no more of its tasks")
+            }
+            Self::Draining { running, untold } => {
+                write!(f, "ends: takes no more tasks, ")?;
+                match running {
+                    0 => write!(f, "has none in hand")?,
+                    1 => write!(f, "finishes the one in hand")?,
+                    _ => write!(f, "finishes the {running} in hand")?,
+                }
+                match untold {
+                    0 => Ok(()),
+                    1 => write!(f, "; the database is yet to be told of one that has ended"),
+                    _ => write!(f, "; the database is yet to be told of {untold} that have ended"),
+                }
+            }
         }
     }
 }

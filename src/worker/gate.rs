@@ -37,6 +37,8 @@ pub fn mismatches(flows: &[Arc<Flow>], live: &Live) -> Vec<String> {
         }
     }
     let lost = flows.iter().map(|flow| flow.id.database_slug()).filter(|slug| live.without_queue.contains(slug));
-    texts.extend(lost.map(|slug| format!("{slug} has lost its queue")));
+    texts.extend(
+        lost.map(|slug| format!("{slug} has lost its queue, which `flowsmith compile --from-live` makes anew")),
+    );
     texts
 }

@@ -24,6 +24,8 @@ pub struct Context {
     pub run_id: String,
     /// Its place in the array of a map, from 0; 0 for a single step.
     pub task_index: i32,
+    /// Which attempt at the task it is, from 1. One that was handed back before it began does not count.
+    pub attempt: u32,
     /// How long the task may take; the handler is dropped then.
     pub timeout: Duration,
     /// The worker's row in `pgflow.workers`.
@@ -37,6 +39,12 @@ impl Context {
         let Self { flow, step, run_id, task_index, .. } = self;
         let (flow, step, run_id) = (flow.clone(), step.clone(), run_id.clone());
         TaskName { flow, step, run_id, task_index: *task_index }
+    }
+
+    /// The same for each attempt at the task and for no other task, `run/step/index`: whoever gets it with what is asked of them
+    /// can tell a repetition, which a task that is done at least once needs.
+    pub fn idempotency_key(&self) -> String {
+        format!("{}/{}/{}", self.run_id, self.step, self.task_index)
     }
 
     /// Tells whoever runs the worker a line about the task, as for a log.
@@ -56,6 +64,11 @@ impl HandlerError {
     /// The task is tried again while its step has attempts left.
     pub fn retry(message: impl Into<String>) -> Self {
         Self { message: message.into(), is_final: false }
+    }
+
+    /// It has taken longer than it may.
+    pub(super) fn timed_out(timeout: Duration) -> Self {
+        Self::retry(format!("timed out after {} s", timeout.as_secs()))
     }
 
     /// The task fails at once: trying again would give the same.
@@ -94,19 +107,32 @@ pub(super) enum Outcome {
     Gone,
     /// With an error.
     Failed(HandlerError),
-    /// Nobody can tell: the connection was lost. If it is still this worker's, it goes back.
-    Unknown {
-        /// Why it was lost.
-        error: String,
-        /// Whether anything was done, so that the attempt counts.
-        begun: bool,
-    },
+    /// Nobody can tell: the connection was lost, for this reason. If the task is still this worker's, nothing was committed and
+    /// the attempt has failed.
+    Lost(String),
+    /// It could not begin, since no connection could be had: it goes back as if nobody had taken it.
+    Unbegun(Unreached),
+}
+
+/// No connection could be had.
+#[derive(Debug)]
+pub(super) struct Unreached {
+    /// Why, where that is news.
+    pub(super) error: Option<String>,
+    /// How long not to try again.
+    pub(super) pause: Duration,
 }
 
 /// What does a step's tasks.
 pub(super) trait Handle: Send + Sync {
     /// Does one; the input is JSON. Dropped where it takes too long.
     fn handle(&self, input: String, context: Context) -> BoxFuture<'static, Outcome>;
+
+    /// Whether each task needs one of the connections for `sql` handlers. Such tasks begin where there is room for them, and see
+    /// to their timeouts themselves, from when they have a connection.
+    fn needs_connection(&self) -> bool {
+        false
+    }
 }
 
 /// An async function as a handler.

@@ -8,14 +8,20 @@ use sqlx::postgres::PgConnection;
 
 use super::board::Job;
 use super::event::Event;
-use super::handler::{HandlerError, Outcome};
+use super::handler::{HandlerError, Outcome, Unreached};
 use super::link::Link;
 use super::shared::{Shared, attend};
 use super::task::{End, Finished, Handed, Task, TaskId};
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, Failure, Pauses};
 
 /// How long a flow is left alone after its queue could not be read.
 const REST: Duration = Duration::from_secs(5);
+
+/// Bytes of outputs that one call tells at most, unless one is longer: PostgreSQL takes no statement of a gigabyte.
+const BYTES: usize = 16 << 20;
+
+/// How often one task's completion may be cancelled, as for taking too long, before the attempt counts as failed.
+const CANCELLED: u32 = 5;
 
 /// Works until the board has nothing more.
 pub(super) async fn lane(shared: Arc<Shared>, connection: Option<PgConnection>) {
@@ -25,8 +31,9 @@ pub(super) async fn lane(shared: Arc<Shared>, connection: Option<PgConnection>) 
             Job::Poll { flow, quantity } => poll(&shared, &mut link, flow, quantity).await,
             Job::Report(finished) => {
                 let ids: Vec<TaskId> = finished.iter().map(|one| one.id.clone()).collect();
+                let bytes = finished.iter().map(Finished::bytes).sum();
                 report(&shared, &mut link, finished).await;
-                shared.board.reported(&ids);
+                shared.board.reported(&ids, bytes);
             }
         }
     }
@@ -38,6 +45,7 @@ async fn poll(shared: &Arc<Shared>, link: &mut Link<'_>, flow: usize, quantity: 
     let slug = &shared.flows[flow].slug;
     match shared.tools.engine.poll(connection, slug, &shared.worker_ids[flow], quantity).await {
         Ok(handed) => {
+            shared.board.answered(flow, false);
             let (tasks, strange) = tasks(shared, flow, handed);
             for task in shared.board.polled(flow, quantity, tasks, false) {
                 tokio::spawn(attend(Arc::clone(shared), task));
@@ -50,8 +58,12 @@ async fn poll(shared: &Arc<Shared>, link: &mut Link<'_>, flow: usize, quantity: 
         }
         Err(error) => {
             if !link.was_lost_by(&error) {
-                let what = format!("cannot take tasks of {slug}");
-                shared.tell(&Event::Refused { what, error: error.to_string() });
+                // That a queue is gone is told by the pulse, once.
+                if !(error.is_undefined_table() && is_gone(shared, link, slug).await) {
+                    shared.board.answered(flow, true);
+                    let what = format!("cannot take tasks of {slug}");
+                    shared.tell(&Event::Refused { what, error: error.to_string() });
+                }
                 shared.board.rest(flow, REST);
             } else {
                 // The server may have handed out tasks, and nobody has heard of it.
@@ -62,14 +74,20 @@ async fn poll(shared: &Arc<Shared>, link: &mut Link<'_>, flow: usize, quantity: 
     }
 }
 
+/// Whether a flow's queue is not there.
+async fn is_gone(shared: &Shared, link: &mut Link<'_>, slug: &str) -> bool {
+    let Some(connection) = link.get().await else { return false };
+    shared.tools.engine.gone(connection, &[slug]).await.is_ok_and(|gone| !gone.is_empty())
+}
+
 /// The tasks, and those of steps that nobody here knows.
 fn tasks(shared: &Shared, flow: usize, handed: Vec<Handed>) -> (Vec<Task>, Vec<TaskId>) {
     let taken = Instant::now();
     let (mut tasks, mut strange) = (Vec::with_capacity(handed.len()), Vec::new());
-    for Handed { run_id, step_slug, task_index, input } in handed {
+    for Handed { run_id, step_slug, task_index, input, attempt } in handed {
         let id = TaskId { run_id, step_slug, task_index };
         match shared.flows[flow].step(&id.step_slug) {
-            Some(step) => tasks.push(Task { flow, step: Arc::clone(step), id, input, taken }),
+            Some(step) => tasks.push(Task { flow, step: Arc::clone(step), id, input, attempt, taken }),
             None => {
                 let (flow, step) = (shared.flows[flow].slug.clone(), id.step_slug.clone());
                 shared.tell(&Event::UnknownStep { flow, step });
@@ -83,7 +101,7 @@ fn tasks(shared: &Shared, flow: usize, handed: Vec<Handed>) -> (Vec<Task>, Vec<T
 /// Tells the database what came of tasks, again and again until it has heard.
 async fn report(shared: &Shared, link: &mut Link<'_>, finished: Vec<Finished>) {
     let mut outputs = Vec::new();
-    let mut failures = Vec::new();
+    let (mut failures, mut lost) = (Vec::new(), Vec::new());
     let mut back: BTreeMap<(usize, bool, u32), Vec<TaskId>> = BTreeMap::new();
     for mut one in finished {
         match std::mem::replace(&mut one.end, End::Outcome(Outcome::Gone)) {
@@ -91,22 +109,52 @@ async fn report(shared: &Shared, link: &mut Link<'_>, finished: Vec<Finished>) {
             End::Outcome(Outcome::Failed(error)) => failures.push((one, error)),
             End::Outcome(Outcome::Completed) => told_completed(shared, &one),
             End::Outcome(Outcome::Gone) => shared.tell(&Event::TaskLate(shared.task_name(one.flow, &one.id))),
-            End::Outcome(Outcome::Unknown { error, begun }) => {
-                shared.tell(&Event::Disconnected { error, again_in: Duration::ZERO });
-                back.entry((one.flow, begun, 0)).or_default().push(one.id);
+            End::Outcome(Outcome::Lost(error)) => {
+                shared.tell(&Event::Disconnected { error: error.clone(), again_in: Duration::ZERO });
+                lost.push((one, HandlerError::retry(format!("the query has lost its connection: {error}"))));
+            }
+            End::Outcome(Outcome::Unbegun(Unreached { error, pause })) => {
+                if let Some(error) = error {
+                    shared.tell(&Event::Disconnected { error, again_in: pause });
+                }
+                // Whole seconds, as the queue has them.
+                let delay = u32::try_from(pause.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+                back.entry((one.flow, false, delay)).or_default().push(one.id);
             }
             End::Back { begun, delay } => back.entry((one.flow, begun, delay)).or_default().push(one.id),
         }
     }
-    if !outputs.is_empty() {
+    for outputs in calls(outputs) {
         failures.extend(complete(shared, link, outputs).await);
     }
     for (one, error) in failures {
-        fail(shared, link, &one, &error).await;
+        if !fail(shared, link, &one, &error).await {
+            shared.tell(&Event::TaskLate(shared.task_name(one.flow, &one.id)));
+        }
+    }
+    for (one, error) in lost {
+        // Where its transaction was committed, the task is not to be failed any more.
+        if !fail(shared, link, &one, &error).await {
+            find_out(shared, link, &one).await;
+        }
     }
     for ((flow, begun, delay), ids) in back {
         hand_back(shared, link, flow, &ids, (begun, delay)).await;
     }
+}
+
+/// As many outputs a call as it can well hold.
+fn calls(outputs: Vec<(Finished, String)>) -> Vec<Vec<(Finished, String)>> {
+    let (mut calls, mut bytes) = (Vec::new(), usize::MAX);
+    for (one, output) in outputs {
+        bytes = bytes.saturating_add(output.len());
+        if bytes > BYTES {
+            calls.push(Vec::new());
+            bytes = output.len();
+        }
+        calls.last_mut().expect("one was begun").push((one, output));
+    }
+    calls
 }
 
 fn told_completed(shared: &Shared, one: &Finished) {
@@ -132,14 +180,14 @@ async fn complete(
         None => return Vec::new(),
     };
     if let [_] = outputs.as_slice() {
-        let failed = |(one, _)| (one, HandlerError::last(format!("the output was refused: {refused}")));
+        let failed = |(one, _)| (one, refusal(&refused));
         return outputs.into_iter().map(failed).collect();
     }
     let mut failures = Vec::new();
     for (one, output) in outputs {
         match call_complete(shared, link, &[(&one.id, &output)]).await {
             Some(Ok(completed)) => told_all(shared, std::iter::once(&one), &completed),
-            Some(Err(error)) => failures.push((one, HandlerError::last(format!("the output was refused: {error}")))),
+            Some(Err(error)) => failures.push((one, refusal(&error))),
             None => {}
         }
     }
@@ -156,15 +204,32 @@ fn told_all<'f>(shared: &Shared, finished: impl Iterator<Item = &'f Finished>, c
     }
 }
 
-/// None where the worker is told to leave everything.
+/// None where the worker is told to leave everything. What may do better later is tried again, with growing pauses: a batch twice,
+/// since fewer tasks may not take too long, and one task for as long as somebody holds what it needs.
 async fn call_complete(
     shared: &Shared,
     link: &mut Link<'_>,
     outputs: &[(&TaskId, &str)],
 ) -> Option<Result<HashSet<TaskId>, DatabaseError>> {
+    let mut patience = Patience::default();
     loop {
         match shared.tools.engine.complete(link.get().await?, outputs).await {
-            Err(error) if link.was_lost_by(&error) || is_passing(&error) => {}
+            Err(error) if link.was_lost_by(&error) => {}
+            Err(error) if is_passing(&error) => {
+                let what = match outputs {
+                    [(task, _)] => format!("cannot complete {} of run {}", task.step_slug, task.run_id),
+                    _ => format!("cannot complete {} tasks", outputs.len()),
+                };
+                shared.tell(&Event::Refused { what, error: error.to_string() });
+                let refusals = patience.refusals;
+                let is_own_time = error.failure() == Failure::Cancelled;
+                if (outputs.len() > 1 && refusals > 0) || (is_own_time && refusals >= CANCELLED) {
+                    return Some(Err(error));
+                }
+                if !patience.wait(shared).await {
+                    return None;
+                }
+            }
             other => return Some(other),
         }
     }
@@ -172,28 +237,69 @@ async fn call_complete(
 
 /// Whether the same call may succeed right afterwards.
 fn is_passing(error: &DatabaseError) -> bool {
-    use crate::database::Failure::{Cancelled, Conflict, LockTimeout};
-    matches!(error.failure(), Conflict | LockTimeout | Cancelled)
+    matches!(error.failure(), Failure::Conflict | Failure::LockTimeout | Failure::Cancelled)
 }
 
-async fn fail(shared: &Shared, link: &mut Link<'_>, one: &Finished, error: &HandlerError) {
+/// Pauses between refusals of the same call.
+#[derive(Default)]
+struct Patience {
+    pauses: Pauses,
+    refusals: u32,
+}
+
+impl Patience {
+    /// Waits before the next attempt; whether there is to be one.
+    async fn wait(&mut self, shared: &Shared) -> bool {
+        self.refusals += 1;
+        if *shared.abandon.borrow() {
+            return false;
+        }
+        tokio::time::sleep(self.pauses.failed()).await;
+        true
+    }
+}
+
+/// What the failure of an attempt is whose output was refused: final, unless it may be taken later.
+fn refusal(error: &DatabaseError) -> HandlerError {
+    let message = format!("the output was refused: {error}");
+    if is_passing(error) { HandlerError::retry(message) } else { HandlerError::last(message) }
+}
+
+/// Whether the task was still this worker's, as far as anybody can tell.
+async fn fail(shared: &Shared, link: &mut Link<'_>, one: &Finished, error: &HandlerError) -> bool {
     let task = shared.task_name(one.flow, &one.id);
+    let mut patience = Patience::default();
     loop {
-        let Some(connection) = link.get().await else { return };
+        let Some(connection) = link.get().await else { return true };
         match shared.tools.engine.fail(connection, &shared.worker_ids[one.flow], &one.id, error).await {
             Ok(Some(retries)) => {
                 let message = error.message.clone();
                 shared.tell(&Event::TaskFailed { task, took: one.took, message, retries });
                 // When it is tried again, or what goes on without it, is known to the queue.
                 shared.board.look.notify_one();
-                return;
+                return true;
             }
-            Ok(None) => return shared.tell(&Event::TaskLate(task)),
-            Err(refusal) if link.was_lost_by(&refusal) || is_passing(&refusal) => {}
+            Ok(None) => return false,
+            Err(refusal) if link.was_lost_by(&refusal) => {}
             Err(refusal) => {
-                let what = format!("cannot fail {task}");
-                return shared.tell(&Event::Refused { what, error: refusal.to_string() });
+                let is_passing = is_passing(&refusal);
+                shared.tell(&Event::Refused { what: format!("cannot fail {task}"), error: refusal.to_string() });
+                if !(is_passing && patience.wait(shared).await) {
+                    return true;
+                }
             }
+        }
+    }
+}
+
+/// Tells what became of a task whose transaction was cut off and that is not this worker's any more.
+async fn find_out(shared: &Shared, link: &mut Link<'_>, one: &Finished) {
+    loop {
+        let Some(connection) = link.get().await else { return };
+        match shared.tools.engine.is_completed(connection, &one.id).await {
+            Ok(true) => return told_completed(shared, one),
+            Err(error) if link.was_lost_by(&error) => {}
+            Ok(false) | Err(_) => return shared.tell(&Event::TaskLate(shared.task_name(one.flow, &one.id))),
         }
     }
 }
@@ -206,6 +312,7 @@ pub(super) async fn hand_back(
     (begun, delay): (bool, u32),
 ) {
     let slug = &shared.flows[flow].slug;
+    let mut patience = Patience::default();
     loop {
         let Some(connection) = link.get().await else { return };
         let of = (slug.as_str(), shared.worker_ids[flow].as_str());
@@ -215,10 +322,14 @@ pub(super) async fn hand_back(
                 shared.board.look.notify_one();
                 return shared.tell(&Event::HandedBack { flow: slug.clone(), tasks });
             }
-            Err(error) if link.was_lost_by(&error) || is_passing(&error) => {}
+            Err(error) if link.was_lost_by(&error) => {}
             Err(error) => {
+                let is_passing = is_passing(&error);
                 let what = format!("cannot hand back tasks of {slug}");
-                return shared.tell(&Event::Refused { what, error: error.to_string() });
+                shared.tell(&Event::Refused { what, error: error.to_string() });
+                if !(is_passing && patience.wait(shared).await) {
+                    return;
+                }
             }
         }
     }

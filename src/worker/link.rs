@@ -1,16 +1,12 @@
 //! A connection that comes back after it was lost.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::postgres::PgConnection;
 
 use super::event::Event;
 use super::shared::Shared;
-use crate::database::{DatabaseError, Failure, Target};
-
-/// Pauses between attempts to connect: the first, and the longest.
-const FIRST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(10);
+use crate::database::{DatabaseError, Pauses, Target};
 
 /// Where a worker's connections go.
 #[derive(Debug, Clone)]
@@ -30,41 +26,34 @@ impl Origin {
     }
 }
 
-/// Whether the connection is what failed, so that another one may do better.
-pub(super) fn is_lost(error: &DatabaseError) -> bool {
-    matches!(error.failure(), Failure::Lost | Failure::Unreachable)
-}
-
 /// A connection that comes back after it was lost.
 pub(super) struct Link<'s> {
     shared: &'s Shared,
     connection: Option<PgConnection>,
     /// Whether the next connection comes in place of one that was lost.
     was_lost: bool,
-    /// When that was, and how long to wait before it is made anew: a pooler whose server is away lets everybody connect, and
-    /// refuses the first query.
-    lost_at: Option<Instant>,
+    pauses: Pauses,
+    /// How long to wait before it is made anew.
     pause: Duration,
 }
 
 impl<'s> Link<'s> {
     pub(super) fn new(shared: &'s Shared, connection: Option<PgConnection>) -> Self {
-        Self { shared, connection, was_lost: false, lost_at: None, pause: Duration::ZERO }
+        Self { shared, connection, was_lost: false, pauses: Pauses::default(), pause: Duration::ZERO }
     }
 
     /// The connection, made anew as often as it takes. None where the worker is told to leave everything and the first attempt
     /// fails.
     pub(super) async fn get(&mut self) -> Option<&mut PgConnection> {
-        let mut pause = FIRST;
-        if self.connection.is_none() && !*self.shared.abandon.borrow() {
-            tokio::time::sleep(self.pause).await;
-        }
         while self.connection.is_none() {
+            if !*self.shared.abandon.borrow() {
+                tokio::time::sleep(self.pause).await;
+            }
             match self.shared.tools.origin.connect().await {
                 Ok(connection) => {
                     self.connection = Some(connection);
                     self.shared.contact.connect(std::mem::take(&mut self.was_lost));
-                    if pause > FIRST {
+                    if self.pauses.connected() {
                         self.shared.tell(&Event::Reconnected);
                     }
                 }
@@ -73,9 +62,8 @@ impl<'s> Link<'s> {
                     if *self.shared.abandon.borrow() {
                         return None;
                     }
-                    self.shared.tell(&Event::Disconnected { error: error.to_string(), again_in: pause });
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST);
+                    self.pause = self.pauses.failed();
+                    self.shared.tell(&Event::NotConnected { error: error.to_string(), again_in: self.pause });
                 }
             }
         }
@@ -84,11 +72,9 @@ impl<'s> Link<'s> {
 
     /// After a failure: whether the connection was lost, and is to be made anew. A call that was refused leaves nothing behind.
     pub(super) fn was_lost_by(&mut self, error: &DatabaseError) -> bool {
-        let lost = is_lost(error);
+        let lost = error.is_lost();
         if lost {
-            let again = self.lost_at.is_some_and(|lost_at| lost_at.elapsed() < self.pause + LONGEST);
-            self.pause = if again { (self.pause * 2).clamp(FIRST, LONGEST) } else { Duration::ZERO };
-            self.lost_at = Some(Instant::now());
+            self.pause = self.pauses.lost();
             self.shared.tell(&Event::Disconnected { error: error.to_string(), again_in: self.pause });
             self.connection = None;
             self.was_lost = true;

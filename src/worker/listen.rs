@@ -6,20 +6,15 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use sqlx::AssertSqlSafe;
-use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::postgres::PgListener;
 
 use super::event::Event;
-use super::link::is_lost;
 use super::shared::Shared;
-use crate::database::{DatabaseError, Failure, shares_backends};
+use crate::database::{DatabaseError, Failure, Pauses, shares_backends};
 use crate::migration::quote::literal;
 
 /// How long a notification that was sent as a test may take.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Pauses between attempts to connect: the first, and the longest.
-const FIRST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(10);
 
 /// Whether notifications come.
 #[derive(Debug, Default)]
@@ -50,33 +45,34 @@ pub(super) async fn listen(shared: Arc<Shared>, hearing: &Hearing, poll_interval
     if let Some(why) = &shared.tools.engine.silent {
         return polling(why.clone());
     }
-    let mut pause = FIRST;
+    let mut pauses = Pauses::default();
     loop {
-        let error = match connect(&shared).await {
+        let event = match connect(&shared).await {
             Ok(Some(mut listener)) => {
-                pause = FIRST;
+                pauses.connected();
                 hearing.0.store(true, Ordering::Relaxed);
                 shared.tell(&Event::Listening);
                 // What has come before.
                 (0..shared.flows.len()).for_each(|flow| shared.board.want(flow));
                 let error = hear(&shared, &mut listener).await;
                 hearing.0.store(false, Ordering::Relaxed);
-                error
+                Event::Disconnected { error: error.to_string(), again_in: pauses.lost() }
             }
             Ok(None) => {
                 let why = "notifications do not come through, as behind a pooler in transaction mode";
                 return polling(why.to_owned());
             }
-            Err(error) => error,
+            Err(error) if error.is_lost() => {
+                Event::NotConnected { error: error.to_string(), again_in: pauses.failed() }
+            }
+            Err(error) => return polling(format!("the database refuses to be listened to: {error}")),
         };
-        if !is_lost(&error) {
-            return polling(format!("the database refuses to be listened to: {error}"));
-        }
-        shared.tell(&Event::Disconnected { error: error.to_string(), again_in: pause });
+        shared.tell(&event);
         // Somebody has to look meanwhile.
         shared.board.look.notify_one();
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST);
+        if let Event::Disconnected { again_in, .. } | Event::NotConnected { again_in, .. } = event {
+            tokio::time::sleep(again_in).await;
+        }
     }
 }
 
@@ -84,12 +80,10 @@ pub(super) async fn listen(shared: Arc<Shared>, hearing: &Hearing, poll_interval
 async fn connect(shared: &Shared) -> Result<Option<PgListener>, DatabaseError> {
     // Only this worker's, so that nothing is left listening to events where a pooler gives the connection to others.
     let channel = format!("flowsmith_worker_{}", shared.worker_ids[0].replace('-', ""));
-    let options = shared.tools.origin.target().options().clone();
-    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(10)).connect_with(options);
-    let mut listener = PgListener::connect_with(&pool.await?).await?;
+    let mut sender = shared.tools.origin.connect().await?;
+    let mut listener = shared.tools.origin.target().listener().await?;
     // It would connect again by itself, and nobody would look for what was missed.
     listener.eager_reconnect(false);
-    let mut sender = shared.tools.origin.connect().await?;
     if shares_backends(&mut listener, &mut sender).await? {
         return Ok(None);
     }

@@ -27,7 +27,7 @@
 //!    ├─ lanes        a connection each: take tasks, tell what came of them (lane; calls in engine, SQL in sql/)
 //!    ├─ handlers     one tokio task each, within their timeout            (shared::attend)
 //!    ├─ listener     notifications say which flow may have tasks           (listen)
-//!    ├─ pulse        heartbeat, looks, recovery of stalled tasks           (pulse)
+//!    ├─ pulse        heartbeat, looks, recovery of stalled tasks           (pulse; what changes seldom in rounds)
 //!    └─ endpoint     metrics, where they are asked for                     (metrics)
 //!         all of them around one board: what there is to do                (board)
 //! ```
@@ -46,6 +46,7 @@ mod link;
 mod listen;
 mod metrics;
 mod pulse;
+mod rounds;
 mod shared;
 mod task;
 
@@ -61,9 +62,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{Either, join_all, select};
+use futures_util::future::{Either, FutureExt as _, join_all, select};
 use sqlx::postgres::PgConnection;
 
+use engine::unanswered;
 use lane::lane;
 use listen::Hearing;
 use metrics::Endpoint;
@@ -77,6 +79,10 @@ pub struct Worker {
     connection: PgConnection,
     metrics: Option<Endpoint>,
 }
+
+/// How long a worker that is told to leave everything takes to give its tasks back and to note its end. What it does not get done
+/// is the engine's to recover.
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// How it works.
 struct Plan {
@@ -104,7 +110,8 @@ impl Worker {
         self.run_until(stop, std::future::pending()).await
     }
 
-    /// The same; once `give_up` is ready too, tasks in hand are dropped where they are and go back to the queue.
+    /// The same; once `give_up` is ready too, tasks in hand are dropped where they are and go back to the queue. Where the
+    /// database does not take them within ten seconds, it ends all the same.
     ///
     /// # Errors
     /// Where it cannot register.
@@ -115,7 +122,13 @@ impl Worker {
     ) -> Result<(), WorkerError> {
         let Self { mut shared, plan, mut connection, metrics } = self;
         let flows: Vec<&str> = shared.flows.iter().map(|flow| flow.slug.as_str()).collect();
-        let mut ids = shared.tools.engine.register(&mut connection, &shared.name, &flows).await?;
+        let mut stop = pin!(stop);
+        let registering = shared.tools.engine.register(&mut connection, &shared.name, &flows);
+        let mut ids = match select(pin!(registering), stop.as_mut()).await {
+            Either::Left((ids, _)) => ids?,
+            // It works on nothing yet; where its rows are there, their heartbeats end.
+            Either::Right(_) => return Ok(()),
+        };
         shared.worker_ids = flows.iter().map(|flow| ids.remove(*flow).unwrap_or_default()).collect();
         let shared = Arc::new(shared);
         let flows = shared.flows.iter().map(|flow| flow.slug.clone()).collect();
@@ -128,7 +141,7 @@ impl Worker {
         let mut connections = Some(connection);
         let lanes = (0..plan.connections).map(|_| lane(Arc::clone(&shared), connections.take()));
         let working = join_all(lanes);
-        let ending = end(&shared, stop, give_up, plan.patience);
+        let ending = end(&shared, stop, give_up, plan.patience).shared();
         let listening = async {
             listen::listen(Arc::clone(&shared), &hearing, plan.poll_interval).await;
             std::future::pending::<()>().await;
@@ -140,12 +153,23 @@ impl Worker {
         };
         let pulse = Pulse::new(Arc::clone(&shared), plan.poll_interval, plan.recovers).run(&hearing);
         // Lanes end when the ending has told them to, and everything is reported.
-        let around = futures_util::future::join4(ending, listening, serving, pulse);
-        match select(pin!(working), pin!(around)).await {
-            Either::Left(_) => {}
-            Either::Right((never, _)) => match never.3 {},
+        let around = futures_util::future::join4(ending.clone(), listening, serving, pulse);
+        let leaving = async {
+            match select(pin!(working), pin!(around)).await {
+                Either::Left(_) => {}
+                Either::Right((never, _)) => match never.3 {},
+            }
+            sign_off(&shared).await;
+        };
+        // Whatever it waits for: a server or a network that is silent must not keep it.
+        let left = async {
+            ending.clone().await;
+            tokio::time::sleep(FAREWELL).await;
+        };
+        if let Either::Right(_) = select(pin!(leaving), pin!(left)).await {
+            let what = "ends without having told the database".to_owned();
+            shared.tell(&Event::Refused { what, error: unanswered(FAREWELL).to_string() });
         }
-        sign_off(&shared).await;
         Ok(())
     }
 }
@@ -159,8 +183,8 @@ async fn end(
 ) {
     select(pin!(stop), pin!(closed(shared))).await;
     shared.contact.drain();
-    let running = shared.board.drain();
-    shared.tell(&Event::Draining { running });
+    let (running, untold) = shared.board.drain();
+    shared.tell(&Event::Draining { running, untold });
     let patience = async {
         match patience {
             Some(patience) => tokio::time::sleep(patience).await,

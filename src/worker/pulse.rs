@@ -8,22 +8,32 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::select;
 
-use super::engine::News;
+use super::engine::{News, unanswered};
 use super::event::Event;
 use super::lane::hand_back;
 use super::link::Link;
 use super::listen::Hearing;
+use super::rounds::Rounds;
 use super::shared::Shared;
 use crate::database::DatabaseError;
 
 /// Between heartbeats.
 const BEAT: Duration = Duration::from_secs(5);
 
+/// How long the database may take for a heartbeat or a look: a worker that is silent for 30 s is thought to be dead.
+const ANSWER: Duration = Duration::from_secs(15);
+
 /// Between recoveries, as pg_cron's job has it.
 const RECOVERY: Duration = Duration::from_secs(15);
 
-/// Between looks at the options of steps, which can be tuned.
-const TUNING: Duration = Duration::from_secs(30);
+/// How many recoveries in a row may be left out.
+const POSTPONED: u32 = 8;
+
+/// After what was cut off could not be cleared up.
+const CLEARING: Duration = Duration::from_secs(5);
+
+/// Between looks at what changes seldom.
+const ROUND: Duration = Duration::from_secs(30);
 
 /// The shortest time between two looks.
 const SHORTEST: Duration = Duration::from_millis(50);
@@ -39,7 +49,10 @@ pub(super) struct Pulse {
     next_beat: Instant,
     next_look: Instant,
     next_recovery: Instant,
-    next_tuning: Instant,
+    next_clearing: Instant,
+    next_round: Instant,
+    postponed: u32,
+    rounds: Rounds,
     /// The time between looks, which grows while nothing happens.
     pause: Duration,
     activity: u64,
@@ -56,7 +69,10 @@ impl Pulse {
             next_beat: now,
             next_look: now,
             next_recovery: now,
-            next_tuning: now + TUNING,
+            next_clearing: now,
+            next_round: now,
+            postponed: 0,
+            rounds: Rounds::default(),
             pause: SHORTEST,
             activity: 0,
         }
@@ -71,7 +87,10 @@ impl Pulse {
             if let Err(error) = self.tick(&mut link, now, hearing).await
                 && !link.was_lost_by(&error)
             {
-                shared.tell(&Event::Refused { what: "heartbeat".to_owned(), error: error.to_string() });
+                shared.tell(&Event::Refused {
+                    what: "cannot write the heartbeat and look at the queues".to_owned(),
+                    error: error.to_string(),
+                });
             }
             let asked = shared.board.look.notified();
             let until = self.next().max(now + SHORTEST);
@@ -99,9 +118,6 @@ impl Pulse {
             }
             !is_due
         });
-        for flow in shared.board.suspects() {
-            self.clear_up(link, flow).await?;
-        }
         if self.next_beat <= now {
             // Before the call: a failure must not lead to another call at once.
             self.next_beat = now + BEAT;
@@ -111,19 +127,42 @@ impl Pulse {
                 .zip(&shared.worker_ids)
                 .map(|(flow, id)| (flow.slug.as_str(), id.as_str()))
                 .collect();
+            self.rounds.look_for_queues(&shared, link).await?;
+            let queues = self.rounds.queues(&shared);
             let Some(connection) = link.get().await else { return Ok(()) };
-            let news = shared.tools.engine.beat(connection, &shared.name, &ids).await?;
-            shared.contact.beat();
-            self.hear(&news, hearing);
+            match within(ANSWER, shared.tools.engine.beat(connection, &shared.name, &ids, &queues)).await {
+                Ok(news) => {
+                    shared.contact.beat();
+                    self.hear(&news, hearing);
+                }
+                Err(error) => self.miss(link, error).await?,
+            }
         } else if self.next_look <= now {
             self.next_look = now + BEAT;
-            let flows: Vec<&str> = shared.flows.iter().map(|flow| flow.slug.as_str()).collect();
-            let Some(connection) = link.get().await else { return Ok(()) };
-            let news = shared.tools.engine.look(connection, &flows).await?;
-            self.hear(&news, hearing);
+            let queues = self.rounds.queues(&shared);
+            if !queues.is_empty() {
+                let Some(connection) = link.get().await else { return Ok(()) };
+                match within(ANSWER, shared.tools.engine.look(connection, &queues)).await {
+                    Ok(news) => self.hear(&news, hearing),
+                    Err(error) => self.miss(link, error).await?,
+                }
+            }
+        }
+        if self.next_clearing <= now {
+            // Before the calls, as above.
+            self.next_clearing = now + CLEARING;
+            for flow in shared.board.suspects() {
+                self.clear_up(link, flow).await?;
+            }
+            self.next_clearing = now;
         }
         if self.recovers && self.next_recovery <= now {
             self.next_recovery = now + RECOVERY;
+            // What this worker has done itself is not to be done again because it takes long to tell.
+            self.postponed = if shared.board.has_much_to_report() { self.postponed + 1 } else { 0 };
+            if (1..=POSTPONED).contains(&self.postponed) {
+                return Ok(());
+            }
             let Some(connection) = link.get().await else { return Ok(()) };
             let tasks = shared.tools.engine.recover(connection).await?;
             if tasks > 0 {
@@ -131,11 +170,21 @@ impl Pulse {
                 self.next_look = now;
             }
         }
-        if self.next_tuning <= now {
-            self.next_tuning = now + TUNING;
-            self.tune(link).await?;
+        if self.next_round <= now {
+            self.next_round = now + ROUND;
+            self.rounds.go(&shared, link).await?;
         }
         Ok(())
+    }
+
+    /// A heartbeat or a look has failed. Where that is because a queue is gone, the others are looked at, and the heart beats, at
+    /// once.
+    async fn miss(&mut self, link: &mut Link<'_>, error: DatabaseError) -> Result<(), DatabaseError> {
+        if error.is_undefined_table() && self.rounds.miss_queues(&self.shared, link).await? {
+            self.next_beat = Instant::now();
+            return Ok(());
+        }
+        Err(error)
     }
 
     /// Plans what the queues say.
@@ -176,20 +225,11 @@ impl Pulse {
         shared.board.clear(flow);
         Ok(())
     }
+}
 
-    /// Reads the options of steps anew.
-    async fn tune(&self, link: &mut Link<'_>) -> Result<(), DatabaseError> {
-        let shared = &self.shared;
-        let flows: Vec<&str> = shared.flows.iter().map(|flow| flow.slug.as_str()).collect();
-        let Some(connection) = link.get().await else { return Ok(()) };
-        let found = shared.tools.engine.flows(connection, &flows).await?;
-        for flow in &shared.flows {
-            for (slug, facts) in found.get(&flow.slug).into_iter().flatten() {
-                if let Some(step) = flow.step(slug) {
-                    step.tune(*facts);
-                }
-            }
-        }
-        Ok(())
-    }
+async fn within<T>(
+    patience: Duration,
+    call: impl Future<Output = Result<T, DatabaseError>>,
+) -> Result<T, DatabaseError> {
+    tokio::time::timeout(patience, call).await.unwrap_or_else(|_| Err(unanswered(patience)))
 }

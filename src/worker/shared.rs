@@ -3,22 +3,23 @@
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
 use sqlx::postgres::PgConnection;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::board::Board;
-use super::contact::Contact;
+use super::contact::{Contact, Idle};
 use super::engine::Engine;
 use super::event::{Event, TaskName};
-use super::handler::{Context, HandlerError, Outcome};
+use super::handler::{Context, HandlerError, Outcome, Unreached};
 use super::link::Origin;
 use super::task::{End, Finished, Flow, Task, TaskId};
-use crate::database::DatabaseError;
+use crate::catalog::FlowId;
+use crate::database::Pauses;
 
 /// Told of everything that happens.
 pub(super) type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
@@ -28,35 +29,74 @@ pub(super) struct Tools {
     pub(super) origin: Origin,
     pub(super) engine: Engine,
     pub(super) observer: Observer,
-    /// Connections that `sql` handlers have used and others may use again.
-    idle: Mutex<Vec<PgConnection>>,
-    /// How many of them there may be.
-    pub(super) sql_connections: Semaphore,
+    pool: Mutex<Pool>,
+}
+
+/// The connections of `sql` handlers. The board sees to it that not too many are used at once.
+#[derive(Default)]
+struct Pool {
+    /// Those that nobody uses now.
+    idle: Vec<PgConnection>,
+    pauses: Pauses,
+    /// Until when nobody is to try to make one, after an attempt has failed.
+    closed_until: Option<Instant>,
 }
 
 impl Tools {
-    pub(super) fn new(origin: Origin, engine: Engine, observer: Observer, sql_connections: usize) -> Self {
-        let sql_connections = Semaphore::new(sql_connections);
-        Self { origin, engine, observer, idle: Mutex::default(), sql_connections }
+    pub(super) fn new(origin: Origin, engine: Engine, observer: Observer) -> Self {
+        Self { origin, engine, observer, pool: Mutex::default() }
     }
 
-    /// A connection on which no transaction is open.
-    pub(super) async fn connection(&self) -> Result<PgConnection, DatabaseError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection on which no transaction is open; whether somebody has used it before.
+    pub(super) async fn connection(&self) -> Result<(PgConnection, bool), Unreached> {
+        let (idle, rest) = {
+            let mut pool = self.pool();
+            let now = Instant::now();
+            let rest = pool.closed_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+            (pool.idle.pop(), rest)
+        };
         match idle {
-            Some(connection) => Ok(connection),
-            None => self.origin.connect().await,
+            Some(connection) => Ok((connection, true)),
+            None if !rest.is_zero() => Err(Unreached { error: None, pause: rest }),
+            None => match self.origin.connect().await {
+                Ok(connection) => Ok((connection, false)),
+                Err(error) => Err(self.unreached(error.to_string())),
+            },
         }
     }
 
-    /// For others to use: only where no transaction is open on it.
+    /// A connection could not be had: nobody is to try for a while, each time for longer.
+    pub(super) fn unreached(&self, error: String) -> Unreached {
+        let mut pool = self.pool();
+        let now = Instant::now();
+        let until = match pool.closed_until.filter(|until| *until > now) {
+            // Several that fail at once are one failure.
+            Some(until) => until,
+            None => now + pool.pauses.failed(),
+        };
+        pool.closed_until = Some(until);
+        Unreached { error: Some(error), pause: until - now }
+    }
+
+    /// A new connection works.
+    pub(super) fn reached(&self) {
+        let mut pool = self.pool();
+        pool.pauses.connected();
+        pool.closed_until = None;
+    }
+
+    /// For others to use: only where no transaction is open on it, and nothing is left of the session that it was.
     pub(super) fn give_back(&self, connection: PgConnection) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        self.pool().idle.push(connection);
     }
 
     /// After one was lost the others are too, as a rule.
     pub(super) fn forget_connections(&self) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.pool().idle.clear();
     }
 }
 
@@ -72,6 +112,8 @@ pub(super) struct Shared {
     /// In `pgflow.workers.function_name`.
     pub(super) name: String,
     pub(super) flows: Vec<Flow>,
+    /// Versions older than those that it works on.
+    pub(super) older: Vec<FlowId>,
     /// The worker's row for each flow.
     pub(super) worker_ids: Vec<String>,
     pub(super) board: Board,
@@ -83,6 +125,11 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn tell(&self, event: &Event) {
         (self.tools.observer)(event);
+    }
+
+    /// Why it takes no tasks; none where it does.
+    pub(super) fn idle(&self) -> Option<Idle> {
+        self.contact.idle().or_else(|| self.board.is_refused().then_some(Idle::Refused))
     }
 
     pub(super) fn task_name(&self, flow: usize, id: &TaskId) -> TaskName {
@@ -122,20 +169,19 @@ async fn work(shared: &Shared, task: &mut Task) -> End {
         step: task.id.step_slug.clone(),
         run_id: task.id.run_id.clone(),
         task_index: task.id.task_index,
+        attempt: task.attempt,
         timeout,
         worker_id: shared.worker_ids[task.flow].clone(),
         tools: Arc::clone(&shared.tools),
     };
     let input = std::mem::take(&mut task.input);
     let handler = Arc::clone(&task.step.handler);
+    let patience = if task.step.needs_connection { Duration::MAX } else { timeout };
     let handling = async move { handler.handle(input, context).await };
-    let handling = AssertUnwindSafe(tokio::time::timeout(timeout, handling)).catch_unwind();
+    let handling = AssertUnwindSafe(tokio::time::timeout(patience, handling)).catch_unwind();
     match select(pin!(handling), pin!(shared.abandoned())).await {
         Either::Left((Ok(Ok(outcome)), _)) => End::Outcome(outcome),
-        Either::Left((Ok(Err(_)), _)) => {
-            let message = format!("timed out after {} s", timeout.as_secs());
-            End::Outcome(Outcome::Failed(HandlerError::retry(message)))
-        }
+        Either::Left((Ok(Err(_)), _)) => End::Outcome(Outcome::Failed(HandlerError::timed_out(timeout))),
         Either::Left((Err(panic), _)) => {
             let words = panic.downcast_ref::<&str>().map(ToString::to_string);
             let words = words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();

@@ -25,6 +25,8 @@ pub(super) struct Step {
     pub(super) handler: Arc<dyn Handle>,
     /// How many of its tasks may be done at once; none = as many as the worker does.
     pub(super) limit: Option<usize>,
+    /// Whether its tasks need connections of their own.
+    pub(super) needs_connection: bool,
     /// Seconds that a task may take; it can be tuned while the worker runs.
     timeout: AtomicU32,
     pub(super) has_dependents: bool,
@@ -38,7 +40,17 @@ impl Step {
     pub(super) fn new(slug: String, handler: Arc<dyn Handle>, limit: Option<usize>, facts: StepFacts) -> Self {
         let StepFacts { timeout, has_dependents, is_delayed } = facts;
         let (timeout, is_delayed) = (timeout.into(), is_delayed.into());
-        Self { slug, handler, limit, timeout, has_dependents, is_delayed, running: AtomicUsize::new(0) }
+        let needs_connection = handler.needs_connection();
+        Self {
+            slug,
+            handler,
+            limit,
+            needs_connection,
+            timeout,
+            has_dependents,
+            is_delayed,
+            running: AtomicUsize::new(0),
+        }
     }
 
     pub(super) fn has_reached_limit(&self) -> bool {
@@ -71,6 +83,8 @@ pub(super) struct Handed {
     pub(super) step_slug: String,
     pub(super) task_index: i32,
     pub(super) input: String,
+    /// Which attempt it is, from 1.
+    pub(super) attempt: u32,
 }
 
 /// What names a task.
@@ -88,6 +102,8 @@ pub(super) struct Task {
     pub(super) step: Arc<Step>,
     pub(super) id: TaskId,
     pub(super) input: String,
+    /// Which attempt it is, from 1.
+    pub(super) attempt: u32,
     /// When it was taken from the queue.
     pub(super) taken: Instant,
 }
@@ -100,6 +116,16 @@ pub(super) struct Finished {
     pub(super) end: End,
     /// How long its handler took.
     pub(super) took: Duration,
+}
+
+impl Finished {
+    /// Bytes of its output.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.end {
+            End::Outcome(Outcome::Output(output)) => output.len(),
+            _ => 0,
+        }
+    }
 }
 
 /// What the database is to be told of a task.

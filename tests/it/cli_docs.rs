@@ -24,7 +24,7 @@ fn assert_committed(name: &str, generated: &str) {
 }
 
 /// Every command, as the help lists them.
-fn commands(program: &Program) -> Vec<String> {
+pub(crate) fn commands(program: &Program) -> Vec<String> {
     let help = program.run(&["--help"]).stdout;
     let (_, rest) = help.split_once("Commands:\n").expect("a list of commands");
     let (list, _) = rest.split_once("\n\n").expect("an end of the list");

@@ -1,8 +1,5 @@
 //! Databases that cannot be worked with: each is told apart, says what to do, and no output ever holds a password.
 
-use std::fs;
-use std::process::{Child, Command, Stdio};
-
 use flowsmith::database::{DatabaseError, Failure};
 use flowsmith::intake::{queue_triggers, take, tidy};
 use flowsmith::schedule::fire_due;
@@ -10,8 +7,9 @@ use sqlx::ConnectOptions;
 
 use crate::command::{Project, official, ours};
 use crate::engine_definitions::{execute, text};
+use crate::pooler::Pooler;
 use crate::safety::wait_until;
-use crate::support::{self, Database, left_out};
+use crate::support::{self, Database};
 
 const PASSWORD: &str = "hunter2-Zq";
 
@@ -73,7 +71,7 @@ async fn a_password_that_is_refused() {
     execute(&mut c, "create role app login password 'the right one'").await;
     execute(&mut c, "create database shop owner app").await;
     let hba = text(&mut c, "current_setting('hba_file')").await.unwrap();
-    fs::write(hba, "local all postgres trust\nlocal all all scram-sha-256\n").unwrap();
+    std::fs::write(hba, "local all postgres trust\nlocal all all scram-sha-256\n").unwrap();
     execute(&mut c, "select pg_reload_conf()").await;
     let url = |password: &str| server.url("shop").replace("user=postgres", &format!("user=app&password={password}"));
     // The reload is on its way until a wrong password is refused.
@@ -157,62 +155,6 @@ async fn an_engine_of_another_level_than_a_flow_needs() {
     assert!(refused.contains("FS909") && refused.contains("which this engine does not have"), "{refused}");
     let refused = project.ends(4, &["compile", "--engine", "0.8.1"]);
     assert!(refused.contains("0.8.1"), "{refused}");
-}
-
-/// A pooler in transaction mode in front of the shared server, stopped when dropped.
-pub(crate) struct Pooler {
-    process: Child,
-    pub(crate) url: String,
-}
-
-impl Drop for Pooler {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Pooler {
-    /// None where the machine has no `pgbouncer`; `FLOWSMITH_TEST_PGBOUNCER` names one that is not on the path.
-    pub(crate) async fn start(database: &Database, name: &str) -> Option<Self> {
-        let program = std::env::var("FLOWSMITH_TEST_PGBOUNCER").unwrap_or("pgbouncer".to_owned());
-        if Command::new(&program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
-            left_out("there is no pgbouncer on this machine");
-            return None;
-        }
-        let folder = support::folder(name);
-        fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
-        let name = text(&mut database.connect().await, "current_database()").await.unwrap();
-        let socket = text(&mut database.connect().await, "current_setting('unix_socket_directories')").await.unwrap();
-        let settings = format!(
-            "[databases]\n{name} = host={socket} port=5432 user=postgres\n[pgbouncer]\npool_mode = transaction\n\
-             auth_type = any\nunix_socket_dir = {folder}\nlisten_port = 6543\nlogfile = {folder}/log\ndefault_pool_size = 3\n\
-             server_round_robin = 1\nserver_reset_query_always = 0\n",
-            folder = folder.display()
-        );
-        let file = folder.join("pgbouncer.ini");
-        fs::write(&file, settings).unwrap();
-        let mut command = Command::new(&program);
-        if rustix::process::geteuid().is_root() {
-            // It refuses root; only the server's own user may enter the folder of its socket.
-            let owner = Command::new("stat").args(["-c", "%U", &socket]).output().unwrap();
-            command.args(["-u", String::from_utf8(owner.stdout).unwrap().trim()]);
-        }
-        let process = command.arg(file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let url = format!("postgresql:///{name}?host={}&port=6543&user=postgres", folder.display());
-        let pooler = Self { process, url };
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
-        while let Err(error) = pooler.options().connect().await {
-            let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
-            assert!(std::time::Instant::now() < end, "{error}: {}", log());
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-        Some(pooler)
-    }
-
-    pub(crate) fn options(&self) -> sqlx::postgres::PgConnectOptions {
-        self.url.parse::<sqlx::postgres::PgConnectOptions>().unwrap().extra_float_digits(None)
-    }
 }
 
 #[tokio::test]

@@ -23,9 +23,18 @@ use crate::support;
 
 const WORKERS: usize = 4;
 
-/// What a cut connection or a killed server may end a call with, SQLSTATE first. No other error is borne.
-const CUT: &[&str] =
-    &["57P01 ", "57P02 ", "57P03 ", "error communicating", "error occurred", "expected to read", "encountered"];
+/// What a cut connection, a killed server or a pooler that is cut off may end a call with, SQLSTATE first. No other error is
+/// borne.
+const CUT: &[&str] = &[
+    "57P01 ",
+    "57P02 ",
+    "57P03 ",
+    "08P01 ",
+    "error communicating",
+    "error occurred",
+    "expected to read",
+    "encountered",
+];
 
 /// Everybody's view of the server and of what is going on.
 struct Scene {
@@ -84,8 +93,12 @@ fn options(server: &Server) -> PgConnectOptions {
     server.connect_options("load").options([("synchronous_commit", "on")])
 }
 
+pub(crate) fn is_cut(error: &str) -> bool {
+    CUT.iter().any(|expected| error.starts_with(expected))
+}
+
 fn assert_cut(error: &str) {
-    assert!(CUT.iter().any(|expected| error.starts_with(expected)), "{error}");
+    assert!(is_cut(error), "{error}");
 }
 
 /// Works, with a new connection where one was cut; breaks off some calls itself, by closing the socket under them.

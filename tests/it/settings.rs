@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use crate::cli_docs::commands;
+use crate::command::Outcome;
+use crate::connecting::{self, ways_to_connect};
 use crate::program::Program;
 
 #[test]
@@ -21,4 +24,46 @@ fn an_environment_never_meets_the_database_of_an_exported_database_url() {
         let output = program.shell(&line);
         assert!(output.stderr.contains(&format!("localhost:1/{database}:")), "{output:?}");
     }
+}
+
+/// What is refused for an environment that the settings do not have, with this in `flowsmith.toml`, if there is one.
+fn refused(settings: Option<&str>, arguments: &[&str]) -> Outcome {
+    // A database that would take what it is sent, if it were met.
+    let project = connecting::project().with("DATABASE_URL", "postgres://127.0.0.1:1/elsewhere");
+    if let Some(settings) = settings {
+        project.write("flowsmith.toml", settings);
+    }
+    project.write("flows/b.yaml", "flow: b\nsteps: { a: {} }\nenvironments: { production: { description: B } }\n");
+    project.run(arguments)
+}
+
+#[test]
+fn a_mistyped_environment_is_refused_with_and_without_settings() {
+    for settings in [None, Some("flows = \"flows\"\n"), Some("[environments.production]\ndatabase_url_env = \"X\"\n")] {
+        for command in commands(&Program::in_folder(".")) {
+            for way in ways_to_connect(&command) {
+                let outcome = refused(settings, &[way, &["--env", "prodction"][..]].concat());
+                // Findings of the files may come first; the database is never met.
+                assert!(matches!(outcome.code, 64 | 4), "{way:?}: {outcome}");
+                assert!(!outcome.both().contains("cannot connect"), "{way:?}: {outcome}");
+                assert!(outcome.both().contains("did you mean `production`?"), "{way:?}: {outcome}");
+                assert!(outcome.both().contains("environment `prodction`"), "{way:?}: {outcome}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_environment_that_only_flow_files_know_has_a_database_where_one_is_named() {
+    let outcome = refused(None, &["plan", "--env", "production"]);
+    assert!(outcome.stderr.contains("help: add [environments.production] with database_url_env = "), "{outcome}");
+    let url = "postgres://127.0.0.1:1/named";
+    let outcome = refused(None, &["plan", "--env", "production", "--database", url]);
+    assert!(outcome.stderr.contains("cannot connect to ") && outcome.stderr.contains("/named"), "{outcome}");
+    assert_eq!(refused(None, &["check", "--env", "production"]).code, 0);
+    let outcome = refused(
+        Some("[environments.production]\ndatabase_url_env = \"DATABASE_URL\"\n"),
+        &["status", "--env", "production"],
+    );
+    assert!(outcome.stderr.contains("/elsewhere"), "{outcome}");
 }

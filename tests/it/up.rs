@@ -1,6 +1,9 @@
 //! `up` on an embedded server: from an empty folder to a database that is in sync, and again.
 
-use std::time::Instant;
+use std::io::Read as _;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::command::{Outcome, Project};
 use crate::support;
@@ -73,6 +76,52 @@ fn from_nothing_to_in_sync_and_again() {
     let third = project.done(&["up"]);
     assert_eq!(psql(&connect_url(&third), "select count(*) from flowsmith.migrations"), "2");
     project.done(&["down"]);
+}
+
+/// Starts `up`, and interrupts it as Ctrl-C does once it has come so far.
+fn interrupted(project: &Project, has_come_so_far: impl Fn(&str) -> bool) {
+    let mut up = project.command(&["up"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let (mut stdout, said) = (up.stdout.take().unwrap(), Arc::new(Mutex::new(String::new())));
+    let reading = std::thread::spawn({
+        let said = Arc::clone(&said);
+        move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length @ 1..) = stdout.read(&mut buffer) {
+                said.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..length]));
+            }
+        }
+    });
+    let end = Instant::now() + Duration::from_secs(60);
+    // One that was faster than the reader has come so far too.
+    while !has_come_so_far(&said.lock().unwrap()) && up.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < end, "{}", said.lock().unwrap());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let _ = rustix::process::kill_process(rustix::process::Pid::from_child(&up), rustix::process::Signal::INT);
+    up.wait().unwrap();
+    reading.join().unwrap();
+}
+
+#[test]
+fn what_was_interrupted_does_not_stand_in_the_way_of_the_next() {
+    let embedded = embedded();
+    let project = &embedded.0;
+    project.done(&["init"]);
+    interrupted(project, |said| said.contains("Checked"));
+    interrupted(project, |_| project.path(".flowsmith/postgres/data.new").exists());
+    // In the middle of the start of the server; of the install; of the apply.
+    interrupted(project, |_| project.path(".flowsmith/postgres/data/postmaster.pid").exists());
+    interrupted(project, |said| said.contains("PostgreSQL  "));
+    interrupted(project, |said| said.contains("Engine"));
+    let up = project.done(&["up"]);
+    assert!(up.stdout.contains("  the database holds what the flow files say (1 flow)"), "{up}");
+    assert!(project.done(&["status"]).stdout.contains("1 migration, 0 pending"));
+    let url = project.done(&["up", "--url"]);
+    assert!(url.stdout.starts_with("postgresql:///flowsmith?host=") && url.stdout.lines().count() == 1, "{url}");
+    assert!(url.stderr.contains("In sync"), "{url}");
+    project.done(&["down"]);
+    let refused = project.ends(64, &["up", "--url", "--database", "postgres://127.0.0.1:1/x"]);
+    assert!(refused.contains("--url is about the embedded database"), "{refused}");
 }
 
 #[test]

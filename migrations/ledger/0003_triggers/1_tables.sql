@@ -58,13 +58,15 @@ comment on table flowsmith.firings is 'firings of schedules that the worker''s s
 create table if not exists flowsmith.taken (
   flow text not null,
   name text not null,
+  queue text not null,
   event_id bigint not null,
   batch_id bigint,
   taken_at timestamptz not null default clock_timestamp(),
   run_id uuid,
-  primary key (flow, name, event_id)
+  primary key (flow, name, queue, event_id)
 );
 comment on table flowsmith.taken is 'events of queues that a run was started for; one row an event, so that none starts two';
+comment on column flowsmith.taken.queue is 'kind, name and the oid of its table: numbers begin anew in another queue, and in one that is made anew';
 comment on column flowsmith.taken.run_id is 'null where it was given up: see flowsmith.events';
 comment on column flowsmith.taken.batch_id is 'PgQ''s batch; null for pgmq';
 create index if not exists taken_by_batch on flowsmith.taken (flow, name, batch_id);

@@ -121,6 +121,7 @@ declare
   t record;
   wrong text;
   unscheduled text;
+  eater record;
 begin
   delete from flowsmith.triggers r
   where r.flow = any (flows) and not exists (select from flowsmith.meant_triggers(flows) m where m.flow = r.flow and m.name = r.name);
@@ -130,6 +131,17 @@ begin
     set kind = excluded.kind, definition = excluded.definition, scheduled = r.scheduled and excluded.kind = 'cron',
         since = case when r.definition -> 'source' is distinct from excluded.definition -> 'source' then clock_timestamp() else r.since end
     where r.definition <> excluded.definition;
+
+  -- Names of pgmq's queues know no case. Also where the one whose tasks they are comes later than the trigger.
+  select r.flow, r.name, f.flow_slug into eater
+  from flowsmith.triggers r
+  join pgflow.flows f on lower(f.flow_slug) = lower(r.definition #>> '{source,queue,queue}')
+  where r.kind = 'queue' and r.definition #>> '{source,queue,kind}' = 'pgmq'
+  order by r.flow, r.name limit 1;
+  if found then
+    raise exception 'flowsmith: trigger % of flow %: the queue of pgmq that it names holds the tasks of the flow %', eater.name, eater.flow, eater.flow_slug
+      using errcode = 'FL005', hint = 'Name a queue that is no flow''s: a trigger would take the tasks from their workers.';
+  end if;
 
   changed := array(select flowsmith.job_name(d.flow, d.name) from flowsmith.trigger_differences(flows) d);
   called := called || array(select flowsmith.trigger_name(d.flow, d.name) from flowsmith.trigger_differences(flows) d);

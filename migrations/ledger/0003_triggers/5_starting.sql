@@ -1,3 +1,6 @@
+-- Inputs are not held against the schema that a flow's file declares: PostgreSQL has no JSON Schema. `check` does it for those that
+-- are written in the file, workers for events of queues.
+
 -- ─── Starting runs ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 -- The definition of a trigger in force; raises where it is not.
@@ -47,23 +50,24 @@ begin
 end
 $$;
 
--- Starts the run of an event of a queue, once; null where that was done already. To be called in the transaction that
+-- Starts the run of an event of a queue, once; null where that was done already. `queue` tells this queue from every other,
+-- also from one that had its name before. To be called in the transaction that
 -- takes the event from its queue, or before it: the row here tells that the run is started.
-create or replace function flowsmith.take_event(flow text, name text, event_id bigint, batch_id bigint, input jsonb) returns uuid
+create or replace function flowsmith.take_event(flow text, name text, queue text, event_id bigint, batch_id bigint, input jsonb) returns uuid
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   started uuid;
 begin
   perform flowsmith.trigger_in_force(flow, name, 'queue');
-  insert into flowsmith.taken (flow, name, event_id, batch_id)
-  values (take_event.flow, take_event.name, take_event.event_id, take_event.batch_id)
+  insert into flowsmith.taken (flow, name, queue, event_id, batch_id)
+  values (take_event.flow, take_event.name, take_event.queue, take_event.event_id, take_event.batch_id)
   on conflict on constraint taken_pkey do nothing;
   if not found then
     return null;
   end if;
   started := (select r.run_id from flowsmith.start_flow(take_event.flow, take_event.input) r);
   update flowsmith.taken t set run_id = started
-  where t.flow = take_event.flow and t.name = take_event.name and t.event_id = take_event.event_id;
+  where t.flow = take_event.flow and t.name = take_event.name and t.queue = take_event.queue and t.event_id = take_event.event_id;
   return started;
 end
 $$;
@@ -79,16 +83,16 @@ end
 $$;
 
 -- Records that an event of a queue starts no run, however often it is tried.
-create or replace function flowsmith.give_up_event(flow text, name text, event_id bigint, batch_id bigint, data jsonb, error text) returns void
+create or replace function flowsmith.give_up_event(flow text, name text, queue text, event_id bigint, batch_id bigint, data jsonb, error text) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   perform flowsmith.trigger_in_force(flow, name, 'queue');
-  insert into flowsmith.taken (flow, name, event_id, batch_id)
-  values (give_up_event.flow, give_up_event.name, give_up_event.event_id, give_up_event.batch_id)
+  insert into flowsmith.taken (flow, name, queue, event_id, batch_id)
+  values (give_up_event.flow, give_up_event.name, give_up_event.queue, give_up_event.event_id, give_up_event.batch_id)
   on conflict on constraint taken_pkey do nothing;
   if found then
     insert into flowsmith.events (kind, detail)
-    values ('trigger-failed', jsonb_build_object('flow', flow, 'trigger', name, 'event', event_id, 'data', data, 'error', error));
+    values ('trigger-failed', jsonb_build_object('flow', flow, 'trigger', name, 'queue', queue, 'event', event_id, 'data', data, 'error', error));
   end if;
 end
 $$;
@@ -99,8 +103,8 @@ begin
   if pg_catalog.to_regclass('flowsmith.engine') is not null then
     alter function flowsmith.fire_schedule(text, text, timestamptz) security definer;
     alter function flowsmith.fire_row(text, text, jsonb) security definer;
-    alter function flowsmith.take_event(text, text, bigint, bigint, jsonb) security definer;
-    alter function flowsmith.give_up_event(text, text, bigint, bigint, jsonb, text) security definer;
+    alter function flowsmith.take_event(text, text, text, bigint, bigint, jsonb) security definer;
+    alter function flowsmith.give_up_event(text, text, text, bigint, bigint, jsonb, text) security definer;
   end if;
 end
 $$;

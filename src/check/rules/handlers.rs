@@ -5,7 +5,7 @@ use crate::definition::{FlowFile, Handler, Request, StepDefinition, reference, w
 use crate::finding::{Code, FieldPath, Finding, Findings};
 
 /// What a query may refer to.
-const PARAMETERS: [&str; 2] = ["input", "run_id"];
+const PARAMETERS: [&str; 4] = ["input", "run_id", "task_index", "attempt"];
 
 /// What gives a value, or could.
 const VERBS: [&str; 9] = ["select", "with", "values", "table", "insert", "update", "delete", "merge", "call"];
@@ -41,7 +41,7 @@ fn sql(step: &StepDefinition, query: &str, findings: &mut Findings) {
         let help =
             "write one query; what takes several goes into a function in the database: `select shop.load(:input)`";
         findings.push(not_a_query(message, help));
-    } else if statement.statements() == 1 && !VERBS.contains(&statement.verb().as_str()) {
+    } else if statement.statements() == 1 && !VERBS.contains(&statement.verb()) {
         let message = format!("the handler of the step `{}` is no query that gives a value", step.slug);
         findings.push(not_a_query(message, "write `select …`, or `insert`, `update` or `delete` with `returning …`"));
     }

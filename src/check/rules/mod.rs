@@ -11,6 +11,8 @@ pub(super) mod project;
 mod schemas;
 mod triggers;
 
+pub(super) use triggers::pgmq_queues;
+
 use super::CheckSettings;
 use super::order::StepGraph;
 use crate::definition::{FlowFile, StepDefinition};

@@ -14,13 +14,17 @@ pub(in crate::check) struct Named<'a> {
     pub(in crate::check) id: &'a FlowId,
     pub(in crate::check) file: &'a Path,
     pub(in crate::check) document: usize,
+    /// The queues of pgmq that its triggers name, with the triggers' places.
+    pub(in crate::check) queues: &'a [(usize, String)],
 }
 
 /// Compares names of flows, given in the order of files and documents: the later of two is the one that is wrong.
 pub(in crate::check) fn check<'a>(flows: impl Iterator<Item = Named<'a>>) -> Vec<Finding> {
+    let mut takers = Vec::new();
     let mut first_of: HashMap<String, Named<'a>> = HashMap::new();
     let mut findings = Vec::new();
     for flow in flows {
+        takers.extend((!flow.queues.is_empty()).then_some(flow));
         let in_database = flow.id.database_slug();
         // The database folds the case of a queue's name, so that one letter's case makes no difference there.
         match first_of.entry(in_database.to_ascii_lowercase()) {
@@ -32,7 +36,26 @@ pub(in crate::check) fn check<'a>(flows: impl Iterator<Item = Named<'a>>) -> Vec
             }
         }
     }
+    for flow in takers {
+        for (trigger, queue) in flow.queues {
+            findings
+                .extend(first_of.get(&queue.to_ascii_lowercase()).map(|owner| eater(flow, *owner, *trigger, queue)));
+        }
+    }
     findings
+}
+
+/// A trigger that would take the tasks of another flow from its workers.
+fn eater(flow: Named<'_>, owner: Named<'_>, trigger: usize, queue: &str) -> Finding {
+    let path = FieldPath::root().key("triggers").index(trigger).key("queue");
+    let message = format!("`{queue}` is the queue of {}, whose messages are its tasks", owner.id);
+    let mut finding = Finding::new(Code::InvalidQueue, path, message)
+        .label("would take them from its workers")
+        .help("name a queue that is no flow's, such as `pgmq:order_imports`")
+        .related_in(owner.file, owner.document, FieldPath::root().key("flow"), "this flow");
+    flow.file.clone_into(&mut finding.file);
+    finding.document = flow.document;
+    finding
 }
 
 fn collision(flow: Named<'_>, first: Named<'_>, in_database: &str) -> Finding {

@@ -102,6 +102,19 @@ fn queue(flow: &FlowFile, queue: &str, path: FieldPath, findings: &mut Findings)
     );
 }
 
+/// The queues of pgmq that its triggers name, but for its own, with the triggers' places: that none holds the tasks of another
+/// flow is seen where all of them are.
+pub(in crate::check) fn pgmq_queues(flow: &FlowFile) -> Vec<(usize, String)> {
+    let named = flow.triggers.iter().filter_map(|trigger| match &trigger.source {
+        Some(TriggerSource::Queue(text)) => match definition::queue(text) {
+            Ok((QueueKind::Pgmq, name)) if !is_own(flow, name) => Some((trigger.index, name.to_owned())),
+            _ => None,
+        },
+        _ => None,
+    });
+    named.collect()
+}
+
 /// Whether a pgmq queue is the one that holds the flow's tasks; pgmq lower-cases names.
 fn is_own(flow: &FlowFile, queue: &str) -> bool {
     let id = flow.flow.clone().zip(flow.version).map(|(slug, version)| FlowId::new(slug, version));

@@ -95,13 +95,13 @@ pub(crate) async fn pending(
         Ok(applied) => {
             note_unscheduled(&applied.unscheduled, has_pg_cron, output);
             if applied.drift.blocks_apply() {
-                output.report(&drift_text(&applied.drift, &subject));
+                output.aside(&drift_text(&applied.drift, &subject));
             }
             Ok(applied)
         }
         Err(error) => {
             if let ApplyError::Drift(drift) = &error {
-                output.report(&drift_text(drift, &subject));
+                output.aside(&drift_text(drift, &subject));
             }
             Err(error.into())
         }

@@ -6,6 +6,7 @@ use flowsmith::report::findings::{self, Report};
 use crate::cli::args::{CheckArgs, CheckFormat};
 use crate::cli::background::Background;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::nature::Form;
 use crate::cli::output::Output;
 use crate::cli::project::Project;
 
@@ -27,7 +28,8 @@ pub(crate) fn run(args: &CheckArgs, project: &Project, output: &Output) -> Resul
     Ok(if refused { Exit::Invalid } else { Exit::Done })
 }
 
-/// Checks every flow file for a command that needs them all to be right. Findings go to stdout, warnings to stderr.
+/// Checks every flow file for a command that needs them all to be right. Findings go to
+/// stdout, in the form that is asked for, or to stderr where that form has no room for them; warnings to stderr.
 pub(crate) fn or_refuse(project: &Project, output: &Output) -> Result<Checked, Failure> {
     require_flows(project)?;
     accept(project.check(), project, output)
@@ -45,14 +47,18 @@ pub(crate) fn accept(checked: Checked, project: &Project, output: &Output) -> Re
     if checked.findings.is_empty() {
         return Ok(checked);
     }
-    let text = findings::text(&Report::new(&checked, &project.sources()), true);
+    let report = Report::new(&checked, &project.sources());
+    let text = findings::text(&report, true);
     if checked.has_errors() {
-        output.report(&text);
+        match output.form() {
+            Form::Json => output.report(&findings::json(&report)),
+            Form::Text | Form::Document => output.aside(&text),
+        }
         return Err(Failure {
             exit: Exit::Invalid,
             code: None,
             message: "the flow files have errors".to_owned(),
-            help: Some("each finding above says what to write instead".to_owned()),
+            help: Some("each finding says what to write instead".to_owned()),
         });
     }
     output.message(text.trim_end());

@@ -90,7 +90,7 @@ async fn definition(name: &str, side: GraphSide, project: &Project, output: &Out
                 Ok(flow) => Ok(flow.clone()),
                 // It may be among those with errors, which are told on stderr: stdout is for the picture.
                 Err(_) if checked.has_errors() => {
-                    output.message(findings::text(&Report::new(&checked, &project.sources()), true).trim_end());
+                    output.complain(findings::text(&Report::new(&checked, &project.sources()), true).trim_end());
                     Err(Failure {
                         exit: Exit::Invalid,
                         code: None,

@@ -27,13 +27,18 @@ pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, Failure> {
             fs::create_dir_all(folder).map_err(|error| Failure::io("create", folder, &error))?;
         }
         let written = write_new(&path, content).map_err(|error| Failure::io("write", &path, &error))?;
-        output.message(&format!("{} {}", if written { "Wrote" } else { "Kept " }, path.display()));
+        output.message(&format!(
+            "{} {}",
+            if written { "Wrote" } else { "Kept " },
+            path.strip_prefix(".").unwrap_or(&path).display()
+        ));
         if written && name == HOOK {
             make_executable(&path).map_err(|error| Failure::io("make executable", &path, &error))?;
         }
     }
     output.message(
-        "\nNext: `flowsmith up` brings it to life on an embedded PostgreSQL.\n\
+        "\nNext: `flowsmith up` brings it to life on an embedded PostgreSQL, `flowsmith worker` does its tasks, and in\n\
+         another terminal `flowsmith start welcome -i '{\"name\": \"Ada\"}' --wait` runs it.\n\
          `git config core.hooksPath .githooks` turns the pre-commit hook on.",
     );
     Ok(Exit::Done)

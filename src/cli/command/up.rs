@@ -14,20 +14,23 @@ use crate::cli::project::Project;
 use crate::cli::session::{self, Place};
 
 pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
+    if args.url && project.database()?.is_some() {
+        return Err(Failure::usage(
+            "--url is about the embedded database, and another one is given",
+            "leave --url out",
+        ));
+    }
+    let step = |what: &str, detail: &str| step(output, args.url, what, detail);
     let checked = check::or_refuse(project, output)?;
     let flows = counted(checked.catalog.len(), "flow");
-    step(
-        output,
-        "Checked",
-        &format!("{flows} with {} in {}", counted(checked.steps, "step"), counted(checked.files, "file")),
-    );
+    step("Checked", &format!("{flows} with {} in {}", counted(checked.steps, "step"), counted(checked.files, "file")));
 
     let mut folder = Folder::read(&project.migrations)?;
     let mut settings = compile_command::settings(&folder, None);
     settings.files = compile_command::files(&checked);
     let compiled = compile(&replay(folder.migrations())?, checked.catalog, &settings)?;
     if compiled.changes.is_empty() {
-        step(output, "Compiled", "nothing new, the migrations are up to date");
+        step("Compiled", "nothing new, the migrations are up to date");
     } else if args.no_compile {
         return Err(Failure::new(
             Exit::Pending,
@@ -38,42 +41,55 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
     } else {
         let names: Vec<String> = compiled.migrations.iter().map(flowsmith::migration::Migration::file_name).collect();
         folder.add(compiled.migrations)?;
-        step(output, "Compiled", &names.join(", "));
+        step("Compiled", &names.join(", "));
     }
 
-    let (place, connect) = place(project, output).await?;
+    let (place, connect) = place(project, step, output).await?;
     let report = install(place.target.options(), InputStyle::default()).await?;
-    step(output, "Engine", &install_command::words(&report));
+    step("Engine", &install_command::words(&report));
 
     let apply_settings = ApplySettings { ignore: project.ignore.clone(), ..ApplySettings::default() };
-    let say = |id: &str, took| step(output, "Applied", &format!("{id} in {}", apply::time(took)));
+    let say = |id: &str, took| step("Applied", &format!("{id} in {}", apply::time(took)));
     let applied = apply::pending(&place, &folder, &apply_settings, output, say).await?;
     let changed = !applied.migrations.is_empty() || !matches!(report.engine, EngineAction::UpToDate(_));
     let state = if changed { "In sync now" } else { "In sync" };
-    step(output, state, &format!("the database holds what the flow files say ({flows})"));
-    output.report(&format!("\nConnect: {connect}\n"));
+    step(state, &format!("the database holds what the flow files say ({flows})"));
+    output.report(&match connect {
+        Connect::Given(target) => format!("\nConnect: {target}\n"),
+        Connect::Embedded(url) if args.url => format!("{url}\n"),
+        Connect::Embedded(url) => format!("\nConnect: psql '{url}'\nStop it: flowsmith down\n"),
+    });
     Ok(Exit::Done)
 }
 
-/// One line of the report.
-fn step(output: &Output, what: &str, detail: &str) {
+/// One line of the report; a message where the report is something else.
+fn step(output: &Output, as_message: bool, what: &str, detail: &str) {
     let good = anstyle::AnsiColor::Green.on_default().bold();
-    output.report(&format!("{good}{what:>11}{good:#}  {detail}\n"));
+    let line = format!("{good}{what:>11}{good:#}  {detail}");
+    if as_message { output.message(&line) } else { output.report(&format!("{line}\n")) }
+}
+
+/// How to connect.
+enum Connect {
+    /// As was given; shown without its password.
+    Given(String),
+    /// By this URL.
+    Embedded(String),
 }
 
 /// The database that was named, or the embedded one, and how to connect to it.
-async fn place(project: &Project, output: &Output) -> Result<(Place, String), Failure> {
-    if project.database.is_some() {
+async fn place(project: &Project, step: impl Fn(&str, &str), output: &Output) -> Result<(Place, Connect), Failure> {
+    if project.database()?.is_some() {
         let place = Place::find(project, output)?;
-        let connect = place.target.to_string();
-        step(output, "Database", &connect);
-        return Ok((place, connect));
+        let target = place.target.to_string();
+        step("Database", &target);
+        return Ok((place, Connect::Given(target)));
     }
     let server = session::start(project, Lifetime::Detached, output)?;
     server.ensure_database(session::EMBEDDED_DATABASE).await?;
     let how = if server.started_here() { "started" } else { "running" };
-    step(output, "PostgreSQL", &format!("{how}, data in {}", server.folder().display()));
-    let connect = format!("psql '{}'\nStop it: flowsmith down", server.url(session::EMBEDDED_DATABASE));
+    step("PostgreSQL", &format!("{how}, data in {}", server.folder().display()));
+    let connect = Connect::Embedded(server.url(session::EMBEDDED_DATABASE));
     Ok((Place::embedded(server), connect))
 }
 

@@ -3,11 +3,17 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use chrono::{SecondsFormat, Utc};
 use flowsmith::catalog::{Catalog, Flow};
+use flowsmith::check::Checked;
+use flowsmith::database::Pauses;
+use flowsmith::finding::{Code, Finding};
+use flowsmith::graph;
 use flowsmith::live::{LiveShape, read_snapshot};
+use flowsmith::report::findings::{self, visible};
 use flowsmith::starter::{self, Starter};
 use flowsmith::worker::{Builder, Event, Worker, WorkerError, mismatches};
 use futures_util::future::{FutureExt as _, join, select};
@@ -21,30 +27,17 @@ use crate::cli::project::Project;
 use crate::cli::session::{Place, Session};
 
 pub(crate) async fn run(args: &WorkerArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
-    let checking = check::start(project)?;
     let place = Place::find(project, output)?;
-    let mut session = place.open().await?;
-    let checked = check::accept(checking.finish().await?, project, output)?;
-    let flows = choose(&checked.catalog, args, output)?;
-    let worker = if flows.is_empty() {
-        None
-    } else {
-        let builder = flows.iter().try_fold(builder(args, output), |builder, flow| {
-            builder.declared(flow, &|name| std::env::var(name).ok())
-        })?;
-        // Before the comparison: what is not there at all is said in a better way.
-        Some(builder.connect(&place.target).await?)
-    };
-    compare(&mut session, &flows, args, output).await?;
-    let starter = if args.schedule { Some(starter(&session, &place, args, output).await?) } else { None };
-    drop(session);
+    let checked = check::start(project)?.finish().await?;
+    let flows = choose(accept(checked, args, project, output)?, args, output)?;
+    let Ready { worker, starter } = patiently(&place, &flows, args, output).await?;
 
     let (stop, give_up) = signals()?;
-    let stop = stop.shared();
+    let (stop, give_up) = (stop.shared(), give_up.shared());
     let (ended, end) = tokio::sync::oneshot::channel::<()>();
     let working = async {
         let worked = match worker {
-            Some(worker) => worker.run_until(stop.clone(), give_up).await,
+            Some(worker) => worker.run_until(stop.clone(), give_up.clone()).await,
             None => {
                 stop.clone().await;
                 Ok(())
@@ -56,11 +49,69 @@ pub(crate) async fn run(args: &WorkerArgs, project: &Project, output: &Output) -
     };
     let starting = async {
         if let Some(starter) = starter {
-            starter.run(async { _ = select(stop.clone(), end).await }).await;
+            starter.run_until(async { _ = select(stop.clone(), end).await }, give_up.clone()).await;
         }
     };
     join(working, starting).await.0?;
     Ok(Exit::Done)
+}
+
+/// What is to run, held against its database.
+struct Ready<S> {
+    worker: Option<Worker>,
+    starter: Option<S>,
+}
+
+/// Makes it ready, again and again while the server is away, as after a restart of the machine that both are on. Anything else
+/// that is wrong ends it at once.
+async fn patiently(
+    place: &Place,
+    flows: &[Arc<Flow>],
+    args: &WorkerArgs,
+    output: &Output,
+) -> Result<Ready<Starter<impl Fn(&starter::Event) + use<>>>, Failure> {
+    let until = Instant::now() + args.wait_for_server;
+    let mut pauses = Pauses::default();
+    loop {
+        match ready(place, flows, args, output).await {
+            // No server there, or none that answers yet.
+            Err(failure) if matches!(failure.code, Some("FS902" | "FS908")) && Instant::now() < until => {
+                let left = until.saturating_duration_since(Instant::now());
+                let pause = pauses.failed().min(left);
+                let line = format!(
+                    "{}; tries again in {:.1} s, for {:.0} s more",
+                    failure.message,
+                    pause.as_secs_f32(),
+                    left.as_secs_f32()
+                );
+                output.message(&stamped(&line));
+                tokio::time::sleep(pause).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn ready(
+    place: &Place,
+    flows: &[Arc<Flow>],
+    args: &WorkerArgs,
+    output: &Output,
+) -> Result<Ready<Starter<impl Fn(&starter::Event) + use<>>>, Failure> {
+    let mut session = place.open().await?;
+    session.level()?;
+    let worker = if flows.is_empty() {
+        None
+    } else {
+        let builder = flows.iter().try_fold(builder(args, output), |builder, flow| {
+            builder.declared(flow, &|name| std::env::var(name).ok())
+        })?;
+        // Before the comparison: what is not there at all is said in a better way.
+        Some(builder.connect(&place.target).await?)
+    };
+    compare(&mut session, flows, args, output).await?;
+    let starter = if args.schedule { Some(starter(&session, place, args, output).await?) } else { None };
+    Ok(Ready { worker, starter })
 }
 
 /// What starts runs, connected.
@@ -82,12 +133,14 @@ async fn starter(
         ));
     }
     let output = output.clone();
-    let observe = move |event: &starter::Event| output.log(&stamped(event));
+    let observe = move |event: &starter::Event| output.message(&stamped(event));
     Ok(Starter::connect(&place.target, args.poll_interval, observe).await?)
 }
 
-/// A line of the log.
+/// A line of the log, and no more than one: whatever programs and servers say, nothing in it ends the line, moves the cursor or
+/// reverses the direction of writing.
 fn stamped(event: &impl Display) -> String {
+    let event = visible(&event.to_string());
     format!("{} {event}", Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
@@ -106,17 +159,55 @@ fn builder(args: &WorkerArgs, output: &Output) -> Builder {
         builder = builder.metrics(address);
     }
     let output = output.clone();
+    // Several connections try again, and one line says it for all of them.
+    let said_until = Mutex::new(Instant::now());
     builder.observe(move |event| {
         let line = stamped(event);
         match event {
-            Event::TaskBegan(_) | Event::TaskCompleted { .. } => output.log_detail(&line),
-            _ => output.log(&line),
+            Event::NotConnected { again_in, .. } => {
+                let mut until = said_until.lock().unwrap_or_else(PoisonError::into_inner);
+                let now = Instant::now();
+                if *until <= now {
+                    *until = now + *again_in;
+                    output.message(&line);
+                } else {
+                    output.detail(&line);
+                }
+            }
+            Event::TaskBegan(_) | Event::TaskCompleted { .. } => output.detail(&line),
+            _ => match (event.code(), event.help()) {
+                (Some(code), Some(help)) => {
+                    output.message(&stamped(&format!("error[{code}]: {event}")));
+                    output.message(&stamped(&format!("  = help: {help}")));
+                    output.message(&stamped(&format!("  = more: flowsmith explain {code}")));
+                }
+                _ => output.message(&line),
+            },
         }
     })
 }
 
+/// Files with errors are in the way of everything, unless flows are named and all of them are in other files.
+fn accept(checked: Checked, args: &WorkerArgs, project: &Project, output: &Output) -> Result<Catalog, Failure> {
+    let is_about_a_file = |finding: &Finding| finding.code != Code::UnknownEnvironment;
+    let are_elsewhere = !args.names.is_empty()
+        && checked.findings.iter().filter(|finding| finding.is_error()).all(is_about_a_file)
+        && args.names.iter().all(|name| checked.catalog.iter().any(|(slug, flow)| is_named(name, slug, flow)));
+    if !(checked.has_errors() && are_elsewhere) {
+        return check::accept(checked, project, output).map(|checked| checked.catalog);
+    }
+    let text = findings::text(&findings::Report::new(&checked, &project.sources()), true);
+    output.message(text.trim_end());
+    output.message(&stamped(&"the flows of files with errors are left out, and none of them was named"));
+    Ok(checked.catalog)
+}
+
+fn is_named(name: &str, slug: &str, flow: &Flow) -> bool {
+    slug == name || flow.id.slug == name || flow.id.to_string() == name
+}
+
 /// The flows that are named; without names, those that have handlers, which can be none where runs are to be started.
-fn choose(catalog: &Catalog, args: &WorkerArgs, output: &Output) -> Result<Vec<Arc<Flow>>, Failure> {
+fn choose(catalog: Catalog, args: &WorkerArgs, output: &Output) -> Result<Vec<Arc<Flow>>, Failure> {
     if args.names.is_empty() {
         let all = catalog.iter().map(|(_, flow)| flow);
         let (with, without): (Vec<_>, Vec<_>) = all.cloned().partition(|flow| !flow.annotations.handlers.is_empty());
@@ -125,19 +216,16 @@ fn choose(catalog: &Catalog, args: &WorkerArgs, output: &Output) -> Result<Vec<A
             return Err(WorkerError::Nothing { why }.into());
         }
         for flow in without {
-            output.message(&format!("{}: left to other workers, it declares no handler", flow.id));
+            output.message(&stamped(&format!("{}: left to other workers, it declares no handler", flow.id)));
         }
         return Ok(with);
     }
     let mut chosen = Vec::new();
     let mut seen = BTreeSet::new();
     for name in &args.names {
-        let is_named = |slug: &str, flow: &Flow| slug == name || flow.id.slug == *name || flow.id.to_string() == *name;
-        let found: Vec<_> = catalog.iter().filter(|(slug, flow)| is_named(slug, flow)).collect();
+        let found: Vec<_> = catalog.iter().filter(|(slug, flow)| is_named(name, slug, flow)).collect();
         if found.is_empty() {
-            let known: Vec<String> = catalog.iter().map(|(_, flow)| flow.id.to_string()).collect();
-            let message = format!("the flow files have no flow `{name}`");
-            return Err(Failure::usage(message, format!("they have {}", known.join(", "))));
+            graph::choose(&catalog, name, "the flow files")?;
         }
         chosen.extend(
             found.into_iter().filter(|(slug, _)| seen.insert((*slug).to_owned())).map(|(_, flow)| Arc::clone(flow)),
@@ -161,7 +249,7 @@ async fn compare(
         return Err(WorkerError::Mismatch { differences }.into());
     }
     for difference in differences {
-        output.message(&format!("accepted: {difference}"));
+        output.message(&stamped(&format!("accepted: {difference}")));
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ mod script;
 
 use std::time::Instant;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 pub use error::InstallError;
@@ -117,30 +117,21 @@ async fn connect_and_install(
     script: String,
     only_ours: bool,
 ) -> Result<InstallReport, InstallError> {
-    // pgmq's installer takes a pool.
-    let pool =
-        PgPoolOptions::new().max_connections(1).connect_with(Target::new(options.clone()).options().clone()).await?;
-    let report = install_on(&pool, script, only_ours).await;
-    pool.close().await;
-    report
-}
-
-async fn install_on(pool: &PgPool, script: String, only_ours: bool) -> Result<InstallReport, InstallError> {
-    let before = {
-        let mut connection = pool.acquire().await?;
-        let before = detect(&mut connection).await?;
-        refuse(&before)?;
-        if only_ours && matches!(before.engine, EngineState::Present { kind: EngineKind::Official, .. }) {
-            return Err(InstallError::ForeignEngine);
-        }
-        if lacks_something(&before) {
-            require_create(&mut connection).await?;
-        }
-        before
+    let target = Target::new(options.clone());
+    let mut connection = target.connect().await?;
+    let before = detect(&mut connection).await?;
+    refuse(&before)?;
+    if only_ours && matches!(before.engine, EngineState::Present { kind: EngineKind::Official, .. }) {
+        return Err(InstallError::ForeignEngine);
+    }
+    if lacks_something(&before) {
+        require_create(&mut connection).await?;
+    }
+    let pgmq = match before.pgmq {
+        PgmqState::Missing => bring_pgmq(&target, &mut connection).await?,
+        _ => PgmqAction::Kept,
     };
-    let pgmq = if before.pgmq == PgmqState::Missing { bring_pgmq(pool).await? } else { PgmqAction::Kept };
 
-    let mut connection = pool.acquire().await?;
     let mut transaction = connection.begin().await?;
     sqlx::raw_sql(include_str!("limits.sql")).execute(&mut *transaction).await?;
     let asked = Instant::now();
@@ -201,8 +192,7 @@ async fn require_create(connection: &mut PgConnection) -> Result<(), InstallErro
 }
 
 /// The extension where the server has it and the role may, else plain SQL.
-async fn bring_pgmq(pool: &PgPool) -> Result<PgmqAction, InstallError> {
-    let mut connection = pool.acquire().await?;
+async fn bring_pgmq(target: &Target, connection: &mut PgConnection) -> Result<PgmqAction, InstallError> {
     let available = sqlx::raw_sql("select from pg_available_extensions where name = 'pgmq'")
         .fetch_optional(&mut *connection)
         .await?
@@ -215,8 +205,11 @@ async fn bring_pgmq(pool: &PgPool) -> Result<PgmqAction, InstallError> {
             Err(error) => return Err(error.into()),
         }
     }
-    drop(connection);
-    pgmq::install::install_sql_from_embedded(pool).await?;
+    // Its installer takes a pool.
+    let pool = target.pool_of_one().await?;
+    let installed = pgmq::install::install_sql_from_embedded(&pool).await;
+    pool.close().await;
+    installed?;
     Ok(if available { PgmqAction::InstalledSqlForLackOfRights } else { PgmqAction::InstalledSql })
 }
 

@@ -61,7 +61,7 @@ impl Report {
 }
 
 /// Text from a file in which nothing moves a cursor, colours a terminal or reverses the direction of writing.
-fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     text.chars()
         .flat_map(|each| {
             let acts = each.is_control() || matches!(each, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');

@@ -1,8 +1,8 @@
 //! `exec` handlers: a program of this machine. The input comes on its standard input, the output is what it prints, and what
 //! it says on its standard error goes to whoever runs the worker.
 //!
-//! It runs in a process group of its own, which is killed when the program ends, takes too long, or the worker gives up. A
-//! worker that is itself killed cannot do that.
+//! It runs in a process group of its own, which is killed when the program ends, takes too long, or the worker gives up. Of a
+//! worker that is itself killed, Linux kills the programs, but not what they have started in turn.
 
 use std::process::Stdio;
 
@@ -12,8 +12,10 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde::de::IgnoredAny;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::super::handler::{Context, Handle, HandlerError, Outcome};
+use super::super::handler::{self, Context, HandlerError, Outcome};
+use crate::server::end_with_owner;
 
 /// The longest output, in bytes.
 const LONGEST: u64 = 64 << 20;
@@ -30,13 +32,19 @@ pub(in super::super) struct Exec {
     pub(in super::super) arguments: Vec<String>,
 }
 
-impl Handle for Exec {
+impl handler::Handle for Exec {
     fn handle(&self, input: String, context: Context) -> BoxFuture<'static, Outcome> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).process_group(0).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.env("FLOWSMITH_FLOW", &context.flow).env("FLOWSMITH_STEP", &context.step);
         command.env("FLOWSMITH_RUN_ID", &context.run_id).env("FLOWSMITH_TASK_INDEX", context.task_index.to_string());
+        command.env("FLOWSMITH_ATTEMPT", context.attempt.to_string());
+        command.env("FLOWSMITH_IDEMPOTENCY_KEY", context.idempotency_key());
+        // Whoever spawns it is who must live on, and the threads of another runtime come and go.
+        if matches!(Handle::current().runtime_flavor(), RuntimeFlavor::CurrentThread) {
+            end_with_owner(command.as_std_mut(), Signal::KILL);
+        }
         run(self.program.clone(), command, input, context)
             .map(|ended| ended.map_or_else(Outcome::Failed, Outcome::Output))
             .boxed()

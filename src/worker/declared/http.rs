@@ -1,7 +1,7 @@
 //! `http` handlers: the input is sent as JSON, the answer's body is the output. Proxies are not used and redirections not
 //! followed: the address is the one that was meant.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -14,11 +14,16 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde::de::IgnoredAny;
+use url::Url;
 
 use super::super::handler::{Context, Handle, HandlerError, Outcome};
+use super::secrets::Secrets;
 
 /// The longest answer, in bytes.
 const LONGEST: usize = 64 << 20;
+
+/// Bytes of an answer that an error may come from.
+const QUOTABLE: usize = 64 << 10;
 
 /// Whose connections are kept for the next request.
 type Keeper = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
@@ -41,6 +46,8 @@ pub(in super::super) struct Http {
     pub(in super::super) headers: HeaderMap,
     /// How the request is called in errors: as it is written in the file, without what comes from the environment.
     pub(in super::super) name: String,
+    /// What errors must not quote, though the other side says it.
+    pub(super) secrets: Arc<Secrets>,
 }
 
 impl Handle for Http {
@@ -56,19 +63,35 @@ impl Handle for Http {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         // The same for each attempt, so that the other side can tell a repetition.
-        let key = format!("{}/{}/{}", context.run_id, context.step, context.task_index);
-        if let Ok(key) = HeaderValue::from_str(&key) {
-            headers.insert(HeaderName::from_static("idempotency-key"), key);
+        let about = [
+            ("idempotency-key", context.idempotency_key()),
+            ("flowsmith-flow", context.flow),
+            ("flowsmith-step", context.step),
+            ("flowsmith-run-id", context.run_id),
+            ("flowsmith-task-index", context.task_index.to_string()),
+            ("flowsmith-attempt", context.attempt.to_string()),
+        ];
+        for (name, value) in about {
+            // Slugs and numbers are nothing that a header could not have.
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
         }
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
         }
-        let name = self.name.clone();
-        ask(name, request).map(|answer| answer.map_or_else(Outcome::Failed, Outcome::Output)).boxed()
+        let (name, secrets) = (self.name.clone(), Arc::clone(&self.secrets));
+        async move {
+            match ask(name, request, &secrets).await {
+                Ok(output) => Outcome::Output(output),
+                Err(error) => Outcome::Failed(HandlerError { message: secrets.blot(&error.message), ..error }),
+            }
+        }
+        .boxed()
     }
 }
 
-async fn ask(name: String, request: Request<Full<Bytes>>) -> Result<String, HandlerError> {
+async fn ask(name: String, request: Request<Full<Bytes>>, secrets: &Secrets) -> Result<String, HandlerError> {
     let answer =
         CLIENT.request(request).await.map_err(|error| HandlerError::retry(format!("{name}: {}", chain(&error))))?;
     let (head, body) = answer.into_parts();
@@ -87,17 +110,47 @@ async fn ask(name: String, request: Request<Full<Bytes>>) -> Result<String, Hand
             HandlerError::last(format!(
                 "{name} answered {} with a body that is no JSON: {error}: {}",
                 head.status,
-                super::excerpt(&body)
+                excerpt(&body, secrets)
             ))
         });
     }
     let said = match head.headers.get(LOCATION).and_then(|to| to.to_str().ok()) {
-        Some(to) if head.status.is_redirection() => format!(" to {to}, which is not followed: write that address"),
+        Some(to) if head.status.is_redirection() => {
+            format!(" to {}, which is not followed: write that address", place(to))
+        }
         _ if body.is_empty() => String::new(),
-        _ => format!(": {}", super::excerpt(&body)),
+        _ => format!(": {}", excerpt(&body, secrets)),
     };
     let message = format!("{name} answered {}{said}", head.status);
     Err(if is_passing(head.status) { HandlerError::retry(message) } else { HandlerError::last(message) })
+}
+
+/// An address without what may be secret in it: user, password, query and fragment.
+fn place(address: &str) -> String {
+    let end = address.find(['?', '#']).unwrap_or(address.len());
+    let cut = if end < address.len() { "?…" } else { "" };
+    let place = match Url::parse(address) {
+        Ok(url) if url.has_host() => {
+            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+        }
+        Ok(url) => format!("{}:…", url.scheme()),
+        // A path, or a host without a scheme.
+        Err(_) => match address[..end].strip_prefix("//") {
+            Some(rest) => {
+                let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+                format!("//{}{path}", host.rsplit('@').next().unwrap_or_default())
+            }
+            None => address[..end].to_owned(),
+        },
+    };
+    format!("{place}{cut}")
+}
+
+/// The beginning of an answer. Blotted out before it is cut, so that no beginning of a secret is left.
+fn excerpt(body: &[u8], secrets: &Secrets) -> String {
+    let beginning = String::from_utf8_lossy(&body[..body.len().min(QUOTABLE)]);
+    super::excerpt(secrets.blot(&beginning).as_bytes())
 }
 
 /// Whether the same request may do better later. Two of the 4xx say just that: the request took too long to come, and there
@@ -123,4 +176,22 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_address_only_scheme_host_and_path_are_quoted() {
+        for (address, quoted) in [
+            ("https://u:s3cret@x.test:8443/cb/a?code=s3cret#s3cret", "https://x.test:8443/cb/a?…"),
+            ("https://x.test/cb", "https://x.test/cb"),
+            ("/cb?token=s3cret", "/cb?…"),
+            ("//u:s3cret@x.test/cb#s3cret", "//x.test/cb?…"),
+            ("mailto:s3cret", "mailto:…"),
+        ] {
+            assert_eq!(place(address), quoted);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 mod exec;
 mod http;
+mod secrets;
 mod sql;
 
 use std::sync::Arc;
@@ -23,7 +24,7 @@ impl Builder {
     /// Where a handler refers to a variable that is not set, or cannot be made.
     pub fn declared(self, flow: &Flow, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, WorkerError> {
         let slug = flow.id.database_slug();
-        let mut builder = self.flow(&slug);
+        let mut builder = self.flow(&slug).known_as(flow.id.clone());
         let mut unset = Vec::new();
         for (step, declared) in &flow.annotations.handlers {
             let mut look_up = |name: &str| {
@@ -79,6 +80,12 @@ fn http(
     variable: &mut dyn FnMut(&str) -> String,
 ) -> Result<Arc<dyn Handle>, String> {
     let name = format!("{method} {url}");
+    let mut secrets = secrets::Secrets::default();
+    let variable = &mut |name: &str| {
+        let value = variable(name);
+        secrets.add(name, &value);
+        value
+    };
     let address = reference::resolve(url, variable);
     // All of them before anything is made of them, so that every variable that is not set is found.
     let headers: Vec<(&String, String)> = headers
@@ -99,7 +106,7 @@ fn http(
         value.set_sensitive(true);
         map.insert(key, value);
     }
-    Ok(Arc::new(http::Http { method, uri, headers: map, name }))
+    Ok(Arc::new(http::Http { method, uri, headers: map, name, secrets: Arc::new(secrets) }))
 }
 
 /// The beginning of what somebody else has written, for an error.

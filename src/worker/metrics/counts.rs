@@ -84,7 +84,7 @@ impl Counts {
                 *counted.handed_back.entry(flow.clone()).or_default() += *tasks as u64;
             }
             Event::Recovered { tasks } => counted.recovered += tasks.unsigned_abs(),
-            Event::Disconnected { .. } => counted.lost += 1,
+            Event::Disconnected { .. } | Event::NotConnected { .. } => counted.lost += 1,
             Event::Refused { .. } => counted.refused += 1,
             _ => {}
         }

@@ -47,7 +47,7 @@ macro_rules! metrics {
 
 metrics! {
     START Gauge "flowsmith_worker_start_time_seconds" [] "When this worker began, seconds since 1970.";
-    POLLING Gauge "flowsmith_worker_polling" [] "1 while this worker takes tasks, 0 while it drains or has lost the database; as /healthz.";
+    POLLING Gauge "flowsmith_worker_polling" [] "1 while this worker takes tasks, 0 while it drains, has lost the database or is refused tasks; as /healthz.";
     LISTENING Gauge "flowsmith_worker_listening" [] "1 while notifications wake this worker, 0 while it polls.";
     HEARTBEAT Gauge "flowsmith_worker_last_heartbeat_timestamp_seconds" [] "When the database last took this worker's heartbeat, seconds since 1970; 0 before the first.";
     CONCURRENCY Gauge "flowsmith_worker_concurrency" [] "How many tasks this worker does at once at most.";

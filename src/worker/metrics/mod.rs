@@ -84,10 +84,11 @@ impl Endpoint {
                         sample.write(&mut page);
                         Some(Answer::Metrics(page.into_text()))
                     }
-                    "/healthz" => Some(match shared.contact.idle() {
+                    "/healthz" => Some(match shared.idle() {
                         None => Answer::Well,
                         Some(Idle::Draining) => Answer::Unwell("it drains: it ends when the tasks in hand are done\n"),
                         Some(Idle::Lost) => Answer::Unwell("it has lost the database, and connects again\n"),
+                        Some(Idle::Refused) => Answer::Unwell("the database hands out no tasks: the log says why\n"),
                     }),
                     _ => None,
                 }
@@ -100,7 +101,7 @@ impl Endpoint {
 /// What a worker is doing now.
 fn write_state(shared: &Shared, hearing: &Hearing, page: &mut Page) {
     let contact = &shared.contact;
-    page.value(&POLLING, if contact.idle().is_none() { 1.0 } else { 0.0 });
+    page.value(&POLLING, if shared.idle().is_none() { 1.0 } else { 0.0 });
     page.value(&LISTENING, if hearing.is_listening() { 1.0 } else { 0.0 });
     page.value(&HEARTBEAT, contact.last_beat().unwrap_or_default());
     page.value(&CONCURRENCY, shared.board.concurrency() as f64);

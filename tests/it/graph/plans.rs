@@ -82,6 +82,7 @@ fn the_page_has_the_words_of_the_text_and_each_class() {
     let plan = planned();
     let page = plan_html(&plan, &subject());
     let unescaped = page.replace("&#39;", "'").replace("&quot;", "\"").replace("&lt;", "<").replace("&amp;", "&");
+    let unescaped = unescaped.replace("<code>", "`").replace("</code>", "`");
     let mut lines = 0;
     let text = anstream::adapter::strip_str(&plan_text(&plan, &subject())).to_string();
     for line in text.lines().skip(2).map(str::trim).filter(|line| !line.is_empty()) {
@@ -94,6 +95,7 @@ fn the_page_has_the_words_of_the_text_and_each_class() {
         lines += 1;
     }
     assert!(lines > 10, "{text}");
+    assert!(page.contains("raise <code>version:</code> in its file"));
     for class in ["record", "safe", "tune", "replace", "drop"] {
         assert!(page.contains(&format!(">{class}</span>")), "{class}");
     }

@@ -118,5 +118,81 @@ async fn pruning_deletes_what_has_been_over_for_long_and_nothing_else() {
     );
     assert_eq!(rows(&mut c, "select flow_slug from pgflow.runs order by 1").await, ["order", "order_v2"]);
     assert_eq!(value(&mut c, "select count(*) from pgmq.a_order_v2").await, "0");
-    assert_eq!(rows(&mut c, EVENTS).await[1..], ["runs-pruned 1", "runs-pruned 2500"]);
+    assert_eq!(
+        rows(&mut c, EVENTS).await[1..],
+        ["runs-pruned 1", "runs-pruned 1000", "runs-pruned 1000", "runs-pruned 500"]
+    );
+}
+
+/// Waits until so many sessions of ours wait for a lock.
+async fn blocked(c: &mut sqlx::PgConnection, sessions: usize) {
+    let waiting = "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'flowsmith' and wait_event_type = 'Lock'";
+    while value(c, waiting).await != sessions.to_string() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_ends_by_itself_meanwhile_was_not_cancelled() {
+    let (database, project, mut c) = shop().await;
+    start(&project, RUN);
+    take(&mut c, "order_v2").await;
+    run(&mut c, "update pgflow.steps set opt_max_attempts = 1").await;
+    let mut worker = database.connect().await;
+    run(&mut worker, "begin").await;
+    fail(&mut worker, RUN, "load", 0, "no paper").await;
+    let cancel = project.start(&["cancel", RUN, "--yes"]);
+    blocked(&mut c, 1).await;
+    run(&mut worker, "commit").await;
+    let ended = cancel.wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.code() == Some(5) && said.contains("FS970") && said.contains("has failed"), "{said}");
+    assert_eq!(rows(&mut c, EVENTS).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn of_two_retries_at_once_one_says_that_the_run_is_under_way() {
+    let (database, project, mut c) = shop().await;
+    start(&project, RUN);
+    project.done(&["cancel", RUN, "--yes"]);
+    let mut holder = database.connect().await;
+    run(&mut holder, &format!("begin; select from pgflow.runs where run_id = '{RUN}' for update")).await;
+    let both = [project.start(&["retry", RUN]), project.start(&["retry", RUN])];
+    blocked(&mut c, 2).await;
+    run(&mut holder, "commit").await;
+    let mut codes: Vec<_> = both.map(|child| child.wait_with_output().unwrap().status.code()).into();
+    codes.sort_unstable();
+    assert_eq!(codes, [Some(0), Some(5)]);
+    assert_eq!(rows(&mut c, EVENTS).await, [format!("run-cancelled {RUN}"), format!("run-retried {RUN}")]);
+}
+
+#[tokio::test]
+async fn a_run_that_fails_after_a_retry_is_not_said_to_be_cancelled() {
+    let (_database, project, mut c) = shop().await;
+    start(&project, RUN);
+    project.done(&["cancel", RUN, "--yes", "--reason", "twice"]);
+    assert_eq!(json(&project, "show", &["show", RUN])["run"]["cancelled"], "twice");
+    project.done(&["retry", RUN]);
+    take(&mut c, "order_v2").await;
+    run(&mut c, "update pgflow.steps set opt_max_attempts = 1").await;
+    fail(&mut c, RUN, "load", 0, "no paper").await;
+    assert_eq!(json(&project, "show", &["show", RUN])["run"]["cancelled"], Value::Null);
+}
+
+#[tokio::test]
+async fn what_a_cut_off_prune_has_deleted_is_on_record() {
+    let (_database, project, mut c) = shop().await;
+    // The second batch meets what it cannot delete.
+    run(
+        &mut c,
+        "insert into pgflow.runs (flow_slug, status, input, started_at, completed_at)
+           select 'order', 'completed', '{}', now() - interval '9 d', now() - interval '8 d' from generate_series(1, 1500);
+         create function refuse() returns trigger language plpgsql as
+           $$ begin if (select count(*) from pgflow.runs) < 100 then raise exception 'cut off'; end if; return null; end $$;
+         create trigger refuse after delete on pgflow.runs for each statement execute function refuse()",
+    )
+    .await;
+    assert_eq!(project.run(&["prune", "--older-than", "1d", "--yes"]).code, 1);
+    assert_eq!(value(&mut c, "select count(*) from pgflow.runs").await, "500");
+    assert_eq!(rows(&mut c, EVENTS).await, ["runs-pruned 1000"]);
 }

@@ -97,3 +97,36 @@ async fn it_works_on_an_official_engine() {
     project.done(&["retire", "order", "--yes"]);
     is_gone(&project, &mut database.connect().await).await;
 }
+
+#[tokio::test]
+async fn nothing_is_deleted_where_the_migration_would_be_refused_and_an_interrupted_one_goes_on() {
+    let (_database, project, mut c) = shop().await;
+    project.flow("other", "", "  ask: {}");
+    project.compile();
+    project.done(&["apply"]);
+    project.done(&["start", "order@1", "--run-id", RUN]);
+    take(&mut c, "order").await;
+    complete(&mut c, RUN, "load", 0, "1").await;
+    let files = || std::fs::read_dir(project.path("migrations")).unwrap().count();
+    let there = files();
+    run(&mut c, "update pgflow.flows set opt_timeout = 77 where flow_slug = 'other'").await;
+    let drifted = project.run(&["retire", "order@1", "--yes"]);
+    assert!(drifted.code == 3 && drifted.stderr.contains("FS914"), "{drifted}");
+    assert_eq!((value(&mut c, "select count(*) from pgflow.runs").await.as_str(), files()), ("1", there));
+    run(&mut c, "update pgflow.flows set opt_timeout = 60 where flow_slug = 'other'").await;
+
+    // The migration is written, and fails: the next one goes on with it.
+    run(
+        &mut c,
+        "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'not now'; end $$;
+         create trigger refuse before delete on pgflow.flows for each row execute function refuse()",
+    )
+    .await;
+    assert_eq!(project.run(&["retire", "order@1", "--yes"]).code, 1);
+    assert_eq!(files(), there + 1);
+    run(&mut c, "drop trigger refuse on pgflow.flows").await;
+    project.done(&["retire", "order@1", "--yes"]);
+    assert_eq!(files(), there + 1);
+    assert_eq!(value(&mut c, "to_regclass('pgmq.q_order')").await, "∅");
+    project.done(&["drift"]);
+}

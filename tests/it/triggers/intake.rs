@@ -227,6 +227,51 @@ async fn a_message_of_pgmq_that_starts_no_run_comes_again_and_is_given_up_in_the
 }
 
 #[tokio::test]
+async fn an_event_whose_input_the_flow_does_not_declare_comes_again_and_is_given_up_in_the_end() {
+    let schema = "input: { type: object, required: [id], properties: { id: { type: integer } } }";
+    for kind in ["pgmq", "pgq"] {
+        let Some((_database, project, mut c, _)) = consuming(kind, "event.data").await else { continue };
+        let declared = |trigger: &str| order(&project, schema, trigger);
+        declared(&format!("  - {{ name: imported, queue: \"{kind}:imports\" }}"));
+        deploy(&project);
+        let trigger = queue_triggers(&mut c).await.unwrap().remove(0);
+        let next = async |c: &mut PgConnection| match kind {
+            "pgq" => tick_and_take(c, &trigger).await,
+            _ => take(c, &trigger).await.unwrap(),
+        };
+        let (send, again) = match kind {
+            "pgq" => {
+                execute(&mut c, "select pgq.create_queue('imports')").await;
+                take(&mut c, &trigger).await.unwrap();
+                (
+                    "select pgq.insert_event('imports', 'n', d) from unnest(array['{\"id\": 1}', '{\"id\": \"x\"}', '{\"id\": 2}']) d",
+                    "update pgq.retry_queue set ev_retry_after = now() - interval '1 second'; select pgq.maint_retry_events()",
+                )
+            }
+            _ => {
+                execute(&mut c, "select pgmq.create('imports')").await;
+                (
+                    "select pgmq.send('imports', d::jsonb) from unnest(array['{\"id\": 1}', '{\"id\": \"x\"}', '{\"id\": 2}']) d",
+                    "update pgmq.q_imports set vt = now() - interval '1 second'",
+                )
+            }
+        };
+        execute(&mut c, send).await;
+        let reason = "flow order@1 does not take this input: /id: \"x\" is not of type \"integer\"";
+        for attempt in 1..=MOST_ATTEMPTS {
+            let batch = next(&mut c).await;
+            assert_eq!((batch.events, batch.started), if attempt == 1 { (3, 2) } else { (1, 0) }, "{kind} {attempt}");
+            let [failed] = batch.failed.as_slice() else { panic!("{batch:?}") };
+            assert_eq!((failed.error.code(), failed.error.to_string().as_str()), ("FS964", reason));
+            execute(&mut c, again).await;
+        }
+        assert_eq!(next(&mut c).await.events, 0);
+        assert_eq!(text(&mut c, GIVEN_UP).await.unwrap(), format!("order imported {{\"id\": \"x\"}} {reason}"));
+        assert_eq!(runs(&mut c).await, "order {\"id\": 1}\norder {\"id\": 2}");
+    }
+}
+
+#[tokio::test]
 async fn a_consumer_leaves_with_its_trigger() {
     let Some((_database, project, mut c, trigger)) = consuming_pgq("event.data").await else { return };
     execute(&mut c, "select pgq.register_consumer('imports', 'somebody else')").await;
@@ -271,4 +316,72 @@ async fn a_worker_has_the_rights_that_queues_need() {
     assert_eq!(take(&mut worker, &trigger).await.unwrap().started, 1);
     tidy(&mut worker).await.unwrap();
     assert_eq!(runs(&mut c).await, "order {\"a\": 1}");
+}
+
+/// Five messages in a queue that is made for them.
+async fn fill(c: &mut PgConnection, queue: &str) {
+    let sql =
+        format!("select pgmq.create('{queue}'); select pgmq.send('{queue}', to_jsonb(n)) from generate_series(1, 5) n");
+    execute(c, &sql).await;
+}
+
+#[tokio::test]
+async fn numbers_of_events_begin_anew_in_another_queue_and_in_one_that_is_made_anew() {
+    let (_database, project, mut c, trigger) = consuming("pgmq", "event.data").await.unwrap();
+    fill(&mut c, "imports").await;
+    assert_eq!(take(&mut c, &trigger).await.unwrap().started, 5);
+    execute(&mut c, "select pgmq.drop_queue('imports')").await;
+    fill(&mut c, "imports").await;
+    assert_eq!(take(&mut c, &trigger).await.unwrap().started, 5, "the same name");
+
+    order(&project, "", "  - { name: imported, queue: \"pgmq:Others\", input_sql: event.data }");
+    deploy(&project);
+    let trigger = queue_triggers(&mut c).await.unwrap().remove(0);
+    fill(&mut c, "others").await;
+    assert_eq!(take(&mut c, &trigger).await.unwrap().started, 5, "another name");
+    assert_each_started_once(&mut c, 15).await;
+
+    // What comes again in the same queue starts nothing, which is said.
+    execute(&mut c, "delete from pgmq.a_others where msg_id = 3; insert into pgmq.q_others (msg_id, vt, message) overriding system value select 3, now(), '3'").await;
+    let batch = take(&mut c, &trigger).await.unwrap();
+    assert_eq!((batch.events, batch.started, batch.known), (1, 0, 1));
+    assert_each_started_once(&mut c, 15).await;
+}
+
+#[tokio::test]
+async fn so_they_do_in_a_queue_of_pgq_that_is_made_anew() {
+    let Some((_database, _project, mut c, trigger)) = consuming_pgq("event.data").await else { return };
+    for _ in 0..2 {
+        let sql = "select pgq.insert_event('imports', 'n', n::text) from generate_series(1, 5) n";
+        execute(&mut c, sql).await;
+        assert_eq!(tick_and_take(&mut c, &trigger).await.started, 5);
+        execute(&mut c, "select pgq.drop_queue('imports', true); select pgq.create_queue('imports')").await;
+        take(&mut c, &trigger).await.unwrap();
+    }
+    assert_each_started_once(&mut c, 10).await;
+}
+
+#[tokio::test]
+async fn a_batch_of_any_size_is_taken_in_portions() {
+    let Some((_database, _project, mut c, trigger)) = consuming_pgq("to_jsonb(1 / (event.data)::int)").await else {
+        return;
+    };
+    // One that starts no run: only its portion is taken one by one.
+    let sql = "select pgq.insert_event('imports', 'n', n::text) from generate_series(-600, 600) n";
+    execute(&mut c, sql).await;
+    let batch = tick_and_take(&mut c, &trigger).await;
+    assert_eq!((batch.events, batch.started, batch.known, batch.failed.len()), (1201, 1200, 0, 1));
+    assert_each_started_once(&mut c, 1200).await;
+}
+
+#[tokio::test]
+async fn no_trigger_takes_the_tasks_of_another_flow() {
+    let (_database, project, mut c, _trigger) = consuming("pgmq", "event.data").await.unwrap();
+    // One that no file of this project knows.
+    execute(&mut c, "select pgflow.create_flow('Victim'); select pgflow.add_step('Victim', 'a')").await;
+    order(&project, "", "  - { name: imported, queue: \"pgmq:VICTIM\" }");
+    project.compile();
+    let refused = project.ends(4, &["apply"]);
+    assert!(refused.contains("FS996") && refused.contains("holds the tasks of the flow Victim"), "{refused}");
+    assert!(queue_triggers(&mut c).await.unwrap().iter().all(|trigger| trigger.queue == "imports"));
 }

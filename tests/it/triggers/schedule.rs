@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use flowsmith::database::Target;
 use flowsmith::engine::roles::Role;
 use flowsmith::schedule::{LONGEST_PAUSE, fire_due};
+use flowsmith::starter::{Event, Starter};
 use futures_util::future::join_all;
 use sqlx::{Connection, PgConnection};
 
@@ -145,4 +147,28 @@ async fn a_worker_has_the_rights_that_schedules_need() {
     let mut worker = team.session(Role::Worker).await;
     assert_eq!(fire_due(&mut worker).await.unwrap().fired.len(), 1);
     assert_eq!(text(&mut c, "(select count(*) from flowsmith.firings)").await.unwrap(), "1");
+}
+
+#[tokio::test]
+async fn schedules_that_are_refused_keep_no_queue_from_its_turn() {
+    let (database, project, mut c) = scheduled("@hourly").await;
+    order(&project, "", "  - { name: imported, queue: \"pgmq:imports\" }");
+    deploy(&project);
+    execute(&mut c, "alter table flowsmith.firings rename to firings_gone; select pgmq.create('imports'); select pgmq.send('imports', '7')").await;
+    let (refusals, refused) = std::sync::mpsc::channel();
+    let observe = move |event: &Event| {
+        if let Event::Refused { what, .. } = event {
+            let _ = refusals.send(what.clone());
+        }
+    };
+    let starter = Starter::connect(&Target::new(database.options()), Duration::from_millis(50), observe).await.unwrap();
+    let started = async {
+        let end = Instant::now() + Duration::from_secs(60);
+        while runs(&mut c).await != "order 7" {
+            assert!(Instant::now() < end, "the queue has no turn");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    starter.run(started).await;
+    assert_eq!(refused.try_recv().unwrap(), "cannot see to schedules");
 }

@@ -1,58 +1,19 @@
 //! `flowsmith worker`, as its users and whoever ends processes see it.
 
-use std::fs::{self, File};
-use std::path::PathBuf;
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{PATIENCE, Scene};
+use super::Scene;
+use super::process::Running;
 use crate::command::{Project, official, ours};
-use crate::connections::Pooler;
 use crate::engine_definitions::execute;
+use crate::pooler::Pooler;
 use crate::support::Database;
 
 /// A flow whose program says that it has begun, and ends when it may.
 const GATED: &str =
     r#"  a: { timeout: 60, handler: { exec: "echo $$ >> begun; while [ ! -e go ]; do sleep 0.02; done; cat" } }"#;
-
-/// A worker process and the file of its log, killed at the latest when it is dropped.
-pub(super) struct Running(Child, PathBuf);
-
-impl Running {
-    pub(super) fn start(project: &Project, arguments: &[&str]) -> Self {
-        let log = project.path("log");
-        let mut command = project.command(&[&["worker", "--verbose"], arguments].concat());
-        Self(command.stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap(), log)
-    }
-
-    /// Waits until it has said something.
-    pub(super) async fn says(&self, words: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        while !fs::read_to_string(&self.1).unwrap().contains(words) {
-            assert!(Instant::now() < deadline, "never said: {words}\n{}", fs::read_to_string(&self.1).unwrap());
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    pub(super) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.0), signal).unwrap();
-    }
-
-    /// Its exit code and what it said.
-    pub(super) fn end(mut self) -> (Option<i32>, String) {
-        let status = self.0.wait().unwrap();
-        (status.code(), fs::read_to_string(&self.1).unwrap())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A project whose flow `f` has been applied.
 async fn applied(database: Database, steps: &str) -> (Scene, Project) {
@@ -73,12 +34,12 @@ async fn sigterm_lets_a_running_program_finish() {
     scene.start("f", "7").await;
     scene.until(STARTED).await;
     worker.signal(Signal::TERM);
-    worker.says("takes no more tasks; 1 in hand").await;
+    worker.says("takes no more tasks, finishes the one in hand").await;
     scene.start("f", "8").await;
     fs::write(project.path("go"), "").unwrap();
     let (code, said) = worker.end();
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("takes no more tasks; 1 in hand"), "{said}");
+    assert!(said.contains("takes no more tasks, finishes the one in hand"), "{said}");
     let tasks =
         "(select string_agg(status || coalesce(output #>> '{}', ''), ' ' order by queued_at) from pgflow.step_tasks)";
     assert_eq!(scene.text(tasks).await, "completed7 queued");
@@ -188,7 +149,11 @@ async fn what_it_cannot_work_on_is_said_with_a_code_and_a_way_out() {
     let half = project.ends(4, &["worker", "half"]);
     assert!(half.contains("error[FS983]: half: step b has no handler") && half.contains("  = help: "), "{half}");
     let unknown = project.ends(64, &["worker", "hafl"]);
-    assert!(unknown.contains("no flow `hafl`") && unknown.contains("half@1, plain@1"), "{unknown}");
+    assert!(
+        unknown.contains("error[FS961]: there is no flow `hafl` in the flow files")
+            && unknown.contains("did you mean `half`?"),
+        "{unknown}"
+    );
     project.flow(
         "secret",
         "",
@@ -196,6 +161,49 @@ async fn what_it_cannot_work_on_is_said_with_a_code_and_a_way_out() {
     );
     let unset = project.ends(1, &["worker", "secret"]);
     assert!(unset.contains("error[FS984]: secret, step a: the variable NO_SUCH is not set"), "{unset}");
+}
+
+#[tokio::test]
+async fn a_database_without_an_engine_is_one_error_for_everybody() {
+    let database = Database::create().await;
+    let project = Project::on(&database);
+    project.flow("f", "", "  a: { handler: { exec: [\"true\"] } }");
+    for command in [&["worker"][..], &["worker", "--schedule"], &["runs"]] {
+        let missing = project.ends(1, command);
+        assert!(missing.contains("error[FS909]") && missing.contains("has no workflow engine"), "{missing}");
+    }
+}
+
+#[tokio::test]
+async fn files_with_errors_are_in_the_way_only_of_those_who_want_them() {
+    let (mut scene, project) = applied(ours().await, "  a: { handler: { sql: \"select 1\" } }").await;
+    project.write("flows/broken.yaml", "flow: broken\nsteps:\n  a: { depends_on: [nobody] }\n");
+    for wanted in [&["worker"][..], &["worker", "broken"], &["worker", "f", "broken"]] {
+        let refused = project.ends(4, wanted);
+        assert!(refused.contains("FS301") && refused.contains("the flow files have errors"), "{refused}");
+    }
+    let worker = Running::start(&project, &["f"]);
+    let run = scene.start("f", "{}").await;
+    assert_eq!(scene.end_of(&run).await.0, "completed");
+    worker.signal(Signal::TERM);
+    let (code, said) = worker.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("FS301") && said.contains("files with errors are left out"), "{said}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn programs_end_with_a_worker_that_is_killed() {
+    let (mut scene, project) = applied(ours().await, GATED).await;
+    let worker = Running::start(&project, &[]);
+    scene.start("f", "7").await;
+    scene.until(STARTED).await;
+    while !project.path("begun").exists() || project.read("begun").is_empty() {
+        tokio::task::yield_now().await;
+    }
+    worker.signal(Signal::KILL);
+    assert_eq!(worker.end().0, None);
+    super::declared::until_dead(&[project.read("begun").trim().parse().unwrap()]).await;
 }
 
 #[tokio::test]
@@ -254,7 +262,7 @@ async fn it_serves_metrics_where_it_is_told_to_and_refuses_where_it_cannot() {
     let url = scene.database.url().replace("user=postgres", &format!("user={prefix}_login"));
     let worker = Running::start(&project, &["--database", &url, "--metrics", "127.0.0.1:0"]);
     worker.says("/metrics").await;
-    let said = fs::read_to_string(&worker.1).unwrap();
+    let said = worker.said();
     let (_, address) = said.split_once("serves metrics at http://").unwrap();
     let (address, _) = address.split_once("/metrics").unwrap();
     let run = scene.start("f", "{}").await;
@@ -276,4 +284,54 @@ async fn it_serves_metrics_where_it_is_told_to_and_refuses_where_it_cannot() {
     worker.signal(Signal::TERM);
     assert_eq!(worker.end().0, Some(0));
     execute(&mut scene.c, &format!("drop role {prefix}_login")).await;
+}
+
+/// Sessions of workers that are stopped, until this is dropped.
+struct Silent(Vec<Pid>);
+
+impl Silent {
+    async fn all(scene: &mut Scene) -> Self {
+        let sessions = "(select string_agg(pid::text, ' ') from pg_stat_activity
+                          where application_name in ('flowsmith worker', 'flowsmith starter') and datname = current_database())";
+        let pids = scene.text(sessions).await;
+        let pids: Vec<Pid> = pids.split(' ').map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap()).collect();
+        pids.iter().for_each(|pid| kill_process(*pid, Signal::STOP).unwrap());
+        Self(pids)
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|pid| drop(kill_process(*pid, Signal::CONT)));
+    }
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_also_where_the_server_is_silent() {
+    let (mut scene, project) = applied(ours().await, GATED).await;
+    let worker = Running::start(&project, &["--connections", "1", "--schedule"]);
+    scene.until("(select count(*) = 1 from pgflow.workers)").await;
+    scene.start("f", "7").await;
+    scene.until(STARTED).await;
+    let _silent = Silent::all(&mut scene).await;
+    worker.signal(Signal::TERM);
+    worker.says("takes no more tasks").await;
+    worker.signal(Signal::TERM);
+    worker.says("ends without having told the database").await;
+    let (code, said) = worker.end();
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[tokio::test]
+async fn what_programs_say_forges_no_lines_of_the_log() {
+    let forging = r#"  a: { handler: { exec: "printf 'one\\r2026-01-01 forged\\033[2K\\n' >&2; cat" } }"#;
+    let (mut scene, project) = applied(ours().await, forging).await;
+    let worker = Running::start(&project, &[]);
+    scene.start("f", "7").await;
+    worker.says("forged").await;
+    worker.signal(Signal::TERM);
+    let (code, said) = worker.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("one\\u{d}2026-01-01 forged"), "{said}");
+    assert!(!said.contains(['\r', '\u{1b}']), "{said}");
 }

@@ -16,7 +16,7 @@ use crate::engine_definitions::execute;
 use crate::support::{Database, is_alive};
 
 /// A database in which the flow `f` of these steps is applied, and its file.
-async fn applied(database: Database, steps: &str) -> (Scene, String) {
+pub(super) async fn applied(database: Database, steps: &str) -> (Scene, String) {
     let project = Project::on(&database);
     project.flow("f", "defaults: { max_attempts: 2, base_delay: 0 }", steps);
     project.compile();
@@ -35,7 +35,7 @@ pub(super) fn declared(builder: Builder, file: &str, variables: &[(&str, &str)])
 }
 
 /// The errors of the tasks, step by step.
-const ERRORS: &str =
+pub(super) const ERRORS: &str =
     "(select jsonb_object_agg(step_slug, to_jsonb(attempts_count) || to_jsonb(error_message)) from pgflow.step_tasks)";
 
 #[tokio::test]
@@ -59,6 +59,33 @@ async fn a_program_gets_the_input_and_gives_the_output() {
     let said = |expected: &'static str| move |event: &Event| matches!(event, Event::TaskSaid { task, line } if task.step == "echo" && line == expected);
     assert!(scene.events.find(said("one")).is_some() && scene.events.find(said("two")).is_some());
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn handlers_know_their_attempt_and_what_is_the_same_for_all_of_them() {
+    let server = HttpServer::start().await;
+    let steps = r#"  exec: { handler: { exec: "echo $FLOWSMITH_ATTEMPT $FLOWSMITH_IDEMPOTENCY_KEY >&2; [ $FLOWSMITH_ATTEMPT = 2 ] && echo 1" } }
+  sql: { handler: { sql: "select array[1 / (:attempt - 1), :task_index]" } }
+  http: { handler: { http: "${env:BASE}/echo" } }"#;
+    for database in [ours().await, official().await] {
+        let (mut scene, file) = applied(database, steps).await;
+        let worker = scene.work(declared(scene.builder(), &file, &[("BASE", &server.base())])).await;
+        let run = scene.start("f", "{}").await;
+        let (status, output) = scene.end_of(&run).await;
+        assert_eq!((status.as_str(), &output["exec"], &output["sql"]), ("completed", &json!(1), &json!([1, 0])));
+        for attempt in [1, 2] {
+            let expected = format!("{attempt} {run}/exec/0");
+            let said = |event: &Event| matches!(event, Event::TaskSaid { line, .. } if *line == expected);
+            assert_eq!(scene.events.count(said), 1, "{expected}");
+        }
+        let headers = &output["http"]["headers"];
+        assert_eq!(headers["idempotency-key"], format!("{run}/http/0"));
+        assert_eq!(
+            (&headers["flowsmith-attempt"], &headers["flowsmith-run-id"], &headers["flowsmith-step"]),
+            (&json!("1"), &json!(run), &json!("http"))
+        );
+        worker.stop().await;
+    }
 }
 
 #[tokio::test]
@@ -183,6 +210,29 @@ async fn answers_4xx_are_final_and_5xx_and_broken_connections_are_not() {
 }
 
 #[tokio::test]
+async fn errors_do_not_quote_a_secret_that_the_other_side_repeats() {
+    let server = HttpServer::start().await;
+    let step = |path: &str| {
+        format!(
+            "  {path}: {{ max_attempts: 1, when_exhausted: skip, handler: {{ http: {{ url: \"${{env:BASE}}/{}?key=${{env:KEY}}\", headers: {{ Authorization: \"${{env:TOKEN}}\" }} }} }} }}",
+            path.replace('_', "-")
+        )
+    };
+    let steps = [step("leak_302"), step("leak_500")].join("\n");
+    let (mut scene, file) = applied(ours().await, &steps).await;
+    let variables = [("BASE", &*server.base()), ("KEY", "keyS3cret"), ("TOKEN", "tokenS3cret")];
+    let worker = scene.work(declared(scene.builder(), &file, &variables)).await;
+    let run = scene.start("f", "{}").await;
+    assert_eq!(scene.end_of(&run).await.0, "completed");
+    worker.stop().await;
+    let errors: Value = serde_json::from_str(&scene.text(ERRORS).await).unwrap();
+    assert!(!errors.to_string().contains("S3c"), "{errors}");
+    let redirected = "POST ${env:BASE}/leak-302?key=${env:KEY} answered 302 Found to https://x.test/${env:TOKEN}?…, which is not followed: write that address";
+    assert_eq!(errors["leak_302"][1], redirected);
+    assert!(errors["leak_500"][1].as_str().unwrap().contains("answered 500"), "{errors}");
+}
+
+#[tokio::test]
 async fn a_variable_that_is_not_set_is_named_and_no_value_is_ever_told() {
     let steps = r#"  a: { handler: { http: { url: "${env:BASE}", headers: { A: "${env:TOKEN}" } } } }"#;
     let file = format!("flow: f\nsteps:\n{steps}\n");
@@ -262,7 +312,7 @@ async fn what_a_query_did_is_undone_where_its_task_is_not_completed() {
     let errors: Value = serde_json::from_str(&scene.text(ERRORS).await).unwrap();
     assert_eq!(errors["error"], json!([2, "division by zero [SQLSTATE 22012]"]));
     assert_eq!(errors["rows"][0], 1);
-    assert!(errors["rows"][1].as_str().unwrap().starts_with("the query gave 3 rows of 1 columns"), "{errors}");
+    assert!(errors["rows"][1].as_str().unwrap().starts_with("the query gave more than one row"), "{errors}");
     assert_eq!(errors["slow"][0], 1);
     scene.until("(select count(*) = 0 from pg_stat_activity where query like '%pg_sleep(1000)%' and pid <> pg_backend_pid() and state = 'active')").await;
 }

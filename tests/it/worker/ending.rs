@@ -39,7 +39,7 @@ async fn it_finishes_what_runs_and_hands_back_what_has_not_begun() {
     let ended = worker.begin_to_stop();
     assert_eq!(
         scene.events.wait(|event| matches!(event, Event::Draining { .. })).await,
-        Event::Draining { running: 2 }
+        Event::Draining { running: 2, untold: 0 }
     );
     // Those that it has not begun are there for others, as if it had never had them.
     let back = "(select count(*) = 3 from pgflow.step_tasks where status = 'queued' and attempts_count = 0 and started_at is null)";

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::Scene;
 use crate::command::{official, official_old, ours};
+use crate::engine_definitions::execute;
 
 const ORDER: &str = "select pgflow.create_flow('order'); select pgflow.add_step('order', 'load');
      select pgflow.add_step('order', 'reserve', '{load}', step_type => 'map');
@@ -264,6 +265,10 @@ async fn what_cannot_be_worked_on_is_refused_at_the_start() {
     let empty = crate::support::Database::create().await;
     let target = flowsmith::database::Target::new(empty.options());
     let error = builder().flow("order").connect(&target).await.err().unwrap();
+    assert_eq!(error.code(), "FS909", "{error}");
+    let mut scene = scene;
+    execute(&mut scene.c, "alter function pgflow.fail_task(uuid, text, integer, text) rename to fail_no_task").await;
+    let error = scene.builder().flow("order").connect(&scene.target()).await.err().unwrap();
     assert!(matches!(error, WorkerError::Engine { .. }), "{error}");
     assert_eq!(error.code(), "FS985");
 }

@@ -6,8 +6,14 @@ mod ending;
 mod functions;
 mod http_server;
 mod metrics;
+mod process;
+mod proof;
+mod queries;
+mod restartable;
 mod server_killed;
 mod starting;
+mod waiting;
+mod warnings;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -1,21 +1,16 @@
 //! The server is killed again and again under a worker: what `sql` handlers do is done exactly once, and every run ends.
 
-use std::fs;
-use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
 use flowsmith::database::Target;
 use flowsmith::engine::install::{InputStyle, install};
-use flowsmith::server::Server;
 use flowsmith::worker::Worker;
-use rustix::process::{Pid, Signal, kill_process};
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Row as _};
 
 use super::PATIENCE;
 use super::declared::declared;
-use crate::server::postmaster;
-use crate::support;
+use super::restartable::Restartable;
 
 /// Every query that is committed leaves a row here.
 const DEFINITIONS: &str = "create table done (run_id uuid not null, step text not null, place integer);
@@ -32,43 +27,17 @@ steps:
 
 const RUNS: usize = 120;
 
-fn options(server: &Server) -> PgConnectOptions {
-    server.connect_options("load").options([("synchronous_commit", "on")])
-}
-
-async fn connect(server: &Server) -> PgConnection {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match options(server).connect().await {
-            Ok(connection) => return connection,
-            Err(error) => assert!(Instant::now() < deadline, "{error}"),
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 async fn value(connection: &mut PgConnection, sql: &str) -> Result<String, sqlx::Error> {
     sqlx::raw_sql(AssertSqlSafe(format!("select ({sql})::text"))).fetch_one(connection).await?.try_get(0)
 }
 
 #[tokio::test]
 async fn queries_are_done_exactly_once_though_the_server_is_killed() {
-    let folder = support::folder("killed_under_a_worker");
-    let mut server = support::start(&folder);
-    server.ensure_database("load").await.unwrap();
-    install(&options(&server), InputStyle::Separate).await.unwrap();
-    let mut c = connect(&server).await;
+    let mut server = Restartable::start("killed_under_a_worker").await;
+    install(&server.options(), InputStyle::Separate).await.unwrap();
+    let mut c = server.connect().await;
     sqlx::raw_sql(DEFINITIONS).execute(&mut c).await.unwrap();
-    // Where the worker finds whichever server runs.
-    let socket = folder.with_extension("socket");
-    let point = |server: &Server| {
-        let _ = fs::remove_file(&socket);
-        symlink(options(server).get_socket().unwrap(), &socket).unwrap();
-    };
-    point(&server);
-    let target = Target::new(options(&server).socket(&socket));
-    // A server that is dropped takes its folder along.
-    let mut killed = Vec::new();
+    let target = Target::new(server.options());
     let worker = declared(Worker::builder().connections(2).concurrency(8).batch(4), FILE, &[]);
     let worker = worker.connect(&target).await.unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel();
@@ -85,15 +54,9 @@ async fn queries_are_done_exactly_once_though_the_server_is_killed() {
             assert!(Instant::now() < deadline, "the worker gets nothing done");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        kill_process(Pid::from_raw(postmaster(&folder)).unwrap(), Signal::KILL).unwrap();
-        while options(&server).connect().await.is_ok() {
-            assert!(Instant::now() < deadline);
-        }
-        let again = folder.clone();
-        killed.push(server);
-        server = tokio::task::spawn_blocking(move || support::start(&again)).await.unwrap();
-        point(&server);
-        c = connect(&server).await;
+        server.kill().await;
+        server.restart().await;
+        c = server.connect().await;
     }
 
     // What a poll had handed out in the moment of a kill is stalled at worst: time passes for it.

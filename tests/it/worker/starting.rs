@@ -1,9 +1,11 @@
 //! `flowsmith worker --schedule`: runs that triggers start, beside the tasks or without any.
 
+use std::time::{Duration, Instant};
+
 use rustix::process::Signal;
 
-use super::Scene;
-use super::command::Running;
+use super::process::Running;
+use super::{PATIENCE, Scene};
 use crate::command::{Project, ours};
 use crate::engine_definitions::execute;
 
@@ -49,6 +51,22 @@ async fn schedules_and_queues_start_runs_where_no_task_is_done_and_through_a_cut
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("f:imported: ") && said.contains("connection lost"), "{said}");
     assert_eq!(scene.text("(select count(*) from pgflow.workers)").await, "0", "it does no tasks");
+}
+
+#[tokio::test]
+async fn losses_that_follow_each_other_have_growing_pauses_between_them() {
+    let (mut scene, project) = triggered("{}").await;
+    let worker = Running::start(&project, &["--schedule", "--poll-interval", "50ms"]);
+    worker.says("runs schedules").await;
+    let cut = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'flowsmith starter' \
+               and datname = current_database()";
+    let deadline = Instant::now() + PATIENCE;
+    while !worker.said().contains("connects again in 0.8 s") {
+        assert!(Instant::now() < deadline, "{}", worker.said());
+        execute(&mut scene.c, cut).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(worker.said().contains("connects again in 0.4 s"), "{}", worker.said());
 }
 
 #[tokio::test]

@@ -58,8 +58,7 @@ impl Operator {
 
 /// Whether another connection may help.
 pub(crate) fn is_lost(error: &OperateError) -> bool {
-    matches!(error, OperateError::Database(error)
-        if matches!(error.failure(), DatabaseFailure::Lost | DatabaseFailure::Unreachable))
+    matches!(error, OperateError::Database(error) if error.is_lost())
 }
 
 /// The flow versions that a name means; all of them where none is given.

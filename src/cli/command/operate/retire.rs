@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use flowsmith::apply::ApplySettings;
+use flowsmith::apply::{self as applying, ApplyError, ApplySettings};
 use flowsmith::catalog::{Catalog, FlowId};
-use flowsmith::ledger::Status;
-use flowsmith::live::read_snapshot;
-use flowsmith::migration::{CompileError, CompileSettings, Folder, compile, replay};
+use flowsmith::migration::{CompileError, CompileSettings, Compiled, Folder, Migration, compile, replay};
 use flowsmith::operate::{OldVersion, OperateError, PruneFilter, prune, read_old_versions, start_worker, to_retire};
-use flowsmith::report::counted;
 use flowsmith::report::operate::{old_versions_json, old_versions_text};
+use flowsmith::report::{counted, drift_text};
 use tokio::time::{Instant, sleep};
 
 use super::confirm::confirm;
@@ -36,10 +34,14 @@ pub(crate) async fn run(args: &RetireArgs, project: &Project, output: &Output) -
         report(args, &versions, &[], &operator, output);
         return Ok(Exit::Done);
     }
-    let folder = Folder::read(&project.migrations)?;
-    let recorded = replay(folder.migrations())?;
-    refuse_pending(&folder, &mut operator).await?;
+    let mut folder = Folder::read(&project.migrations)?;
+    // Before anything is taken away: what would keep the migration from running.
+    let pending = check_apply(&folder, &operator, project, output).await?;
+    let (applied, own) = folder.migrations().split_at(folder.migrations().len() - pending.len().min(1));
+    let recorded = replay(applied)?;
     refuse_wanted(&ids, &recorded, project, output)?;
+    refuse_pending(&pending, &ids, &recorded, applied, own, &folder)?;
+    let is_written = !own.is_empty();
     let versions = drained(&ids, args, &mut operator, output).await?;
     let ended: u64 = versions.iter().map(|version| version.ended).sum();
     let runs = counted(usize::try_from(ended).unwrap_or(usize::MAX), "run");
@@ -52,7 +54,13 @@ pub(crate) async fn run(args: &RetireArgs, project: &Project, output: &Output) -
         let progress = |gone: u64| output.message(&format!("Deleted {gone} of {runs}"));
         prune(&mut operator.connection, operator.engine, &filter, progress).await?;
     }
-    delete(&ids, &recorded, folder, &operator, project, output).await?;
+    if !is_written {
+        let settings = CompileSettings { delete: ids.clone(), ..compile_command::settings(&folder, None) };
+        compile_command::write(deletion(&ids, &recorded, &settings)?, &mut folder, output)?;
+    }
+    let settings = ApplySettings { ignore: project.ignore.clone(), ..ApplySettings::default() };
+    apply::pending(&operator.place, &folder, &settings, output, |id, took| apply::say(id, took, output)).await?;
+    output.message(&format!("Deleted {}; commit the migration", list(&ids)));
     let left = old_versions(&mut operator).await?;
     if args.format == StatusFormat::Json {
         let deleted: Vec<String> = ids.iter().map(ToString::to_string).collect();
@@ -68,22 +76,51 @@ fn report(args: &RetireArgs, versions: &[OldVersion], deleted: &[String], operat
     });
 }
 
-/// What is to be applied is the deletion, and nothing that happened to lie there.
-async fn refuse_pending(folder: &Folder, operator: &mut Operator) -> Result<(), Failure> {
-    let shape = flowsmith::live::LiveShape {
-        conditions: operator.engine.level.has_conditions(),
-        ledger: operator.engine.has_ledger,
-        triggers: false,
+/// What is pending, where nothing would keep it, and the deletion, from being applied.
+async fn check_apply(
+    folder: &Folder,
+    operator: &Operator,
+    project: &Project,
+    output: &Output,
+) -> Result<Vec<String>, Failure> {
+    let mut session = operator.place.open().await?;
+    let shape = session.shape()?;
+    let settings = ApplySettings { ignore: project.ignore.clone(), ..ApplySettings::default() };
+    let checked = applying::check(&mut session.connection, shape, folder, &settings).await;
+    if let Err(ApplyError::Drift(drift)) = &checked {
+        output.report(&drift_text(drift, &operator.subject));
+    }
+    Ok(checked?)
+}
+
+/// What is to be applied is the deletion, and nothing that happened to lie there; it may lie there already, where an earlier
+/// `retire` was interrupted.
+fn refuse_pending(
+    pending: &[String],
+    ids: &[FlowId],
+    recorded: &Catalog,
+    applied: &[Migration],
+    own: &[Migration],
+    folder: &Folder,
+) -> Result<(), Failure> {
+    let is_own = match own {
+        [] => true,
+        [only] if pending == [only.id()] => {
+            let settings = compile_command::settings(folder, Some(only.version));
+            let last = applied.last().map(|migration| migration.version);
+            let settings = CompileSettings { delete: ids.to_vec(), last, ..settings };
+            let written = deletion(ids, recorded, &settings)?;
+            written.migrations.iter().map(|migration| &migration.content).eq([&only.content])
+        }
+        _ => false,
     };
-    let live = read_snapshot(&mut operator.connection, shape).await?;
-    let status = Status::new(folder.migrations(), &live.ledger);
-    if status.pending().is_empty() {
+    if is_own {
         return Ok(());
     }
     Err(Failure::new(
         Exit::Refused,
         "FS976",
-        format!("migrations are pending here: {}", status.pending().join(", ")),
+        format!("migrations are pending here: {}", pending.join(", ")),
         "apply them first, or take them back: delete the files and run `flowsmith compile --rehash`",
     ))
 }
@@ -166,25 +203,13 @@ async fn old_versions(operator: &mut Operator) -> Result<Vec<OldVersion>, Operat
     read_old_versions(&mut operator.connection, operator.engine, &flows).await
 }
 
-/// Writes the migration that deletes them, and applies it: so the folder, the ledger and the database say the same.
-async fn delete(
-    ids: &[FlowId],
-    recorded: &Catalog,
-    mut folder: Folder,
-    operator: &Operator,
-    project: &Project,
-    output: &Output,
-) -> Result<(), Failure> {
+/// The migration that deletes them: so the folder, the ledger and the database say the same.
+fn deletion(ids: &[FlowId], recorded: &Catalog, settings: &CompileSettings) -> Result<Compiled, Failure> {
     let mut desired = recorded.clone();
     for id in ids {
         desired.remove(&id.database_slug());
     }
-    let settings = CompileSettings { delete: ids.to_vec(), ..compile_command::settings(&folder, None) };
-    compile_command::write(compile(recorded, desired, &settings)?, &mut folder, output)?;
-    let apply_settings = ApplySettings { ignore: project.ignore.clone(), ..ApplySettings::default() };
-    apply::pending(&operator.place, &folder, &apply_settings, output, |id, took| apply::say(id, took, output)).await?;
-    output.message(&format!("Deleted {}; commit the migration", list(ids)));
-    Ok(())
+    Ok(compile(recorded, desired, settings)?)
 }
 
 fn list(ids: &[FlowId]) -> String {

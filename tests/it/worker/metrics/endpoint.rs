@@ -285,3 +285,21 @@ async fn an_address_that_somebody_else_has_is_an_error_before_anything_is_writte
     }
     assert_eq!(scene.text("(select count(*) from pgflow.workers)").await, "0");
 }
+
+#[tokio::test]
+async fn a_worker_that_is_refused_all_tasks_is_not_well() {
+    let mut scene = Scene::with(FLOW).await;
+    let builder = scene.builder().metrics("127.0.0.1:0").flow("f").step("a", echo).step("b", echo);
+    let worker = scene.work(builder).await;
+    let endpoint = Endpoint::of(&scene.events).await;
+    endpoint.until_health(200).await;
+    execute(&mut scene.c, "alter function pgflow.poll_tasks(text, uuid, integer) rename to poll_tasks_of_old").await;
+    scene.start("f", "{}").await;
+    let refused = endpoint.until_health(503).await;
+    assert_eq!(refused.body, "the database hands out no tasks: the log says why\n");
+    assert_eq!(endpoint.metrics().await["flowsmith_worker_polling"], 0.0);
+    execute(&mut scene.c, "alter function pgflow.poll_tasks_of_old(text, uuid, integer) rename to poll_tasks").await;
+    endpoint.until_health(200).await;
+    assert_eq!(endpoint.metrics().await["flowsmith_worker_polling"], 1.0);
+    worker.stop().await;
+}

@@ -1,0 +1,112 @@
+//! A server that is killed and comes back at the same address.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use flowsmith::server::Server;
+use rustix::process::{Pid, Signal, kill_process};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::PATIENCE;
+use crate::server::postmaster;
+use crate::support;
+
+/// A server with the database `load`, in which a commit that was acknowledged has left the server.
+pub(super) struct Restartable {
+    folder: PathBuf,
+    /// Leads to the socket's folder of whichever server runs.
+    socket: PathBuf,
+    server: Server,
+    /// One that is dropped takes its folder along.
+    killed: Vec<Server>,
+}
+
+impl Restartable {
+    /// The database.
+    pub(super) const DATABASE: &str = "load";
+
+    pub(super) async fn start(name: &str) -> Self {
+        let folder = support::folder(name);
+        let server = support::start(&folder);
+        server.ensure_database(Self::DATABASE).await.unwrap();
+        let socket = folder.with_extension("socket");
+        let it = Self { folder, socket, server, killed: Vec::new() };
+        it.point();
+        let durable = format!("alter database {} set synchronous_commit = on", Self::DATABASE);
+        sqlx::raw_sql(sqlx::AssertSqlSafe(durable)).execute(&mut it.connect().await).await.unwrap();
+        it
+    }
+
+    /// The folder in which its socket is.
+    pub(super) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// How sqlx connects to it.
+    pub(super) fn options(&self) -> PgConnectOptions {
+        self.server.connect_options(Self::DATABASE).socket(&self.socket)
+    }
+
+    /// How the command line connects to it.
+    pub(super) fn url(&self) -> String {
+        format!("postgresql:///{}?host={}&port=5432&user=postgres", Self::DATABASE, self.socket.display())
+    }
+
+    /// A connection, as soon as there is one to be had.
+    pub(super) async fn connect(&self) -> PgConnection {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.options().connect().await {
+                Ok(connection) => return connection,
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Kills it and all its backends; nobody answers afterwards.
+    pub(super) async fn kill(&self) {
+        let server = postmaster(&self.folder);
+        let family = children(server);
+        for pid in std::iter::once(server).chain(family) {
+            // Some end by themselves meanwhile.
+            let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while let Ok(connection) = self.options().connect().await {
+            drop(connection.close().await);
+            assert!(Instant::now() < deadline, "the server outlives its process");
+        }
+    }
+
+    /// Starts it again, after it was killed.
+    pub(super) async fn restart(&mut self) {
+        let folder = self.folder.clone();
+        let server = tokio::task::spawn_blocking(move || support::start(&folder)).await.unwrap();
+        assert!(server.started_here());
+        self.killed.push(std::mem::replace(&mut self.server, server));
+        self.point();
+    }
+
+    fn point(&self) {
+        let _ = fs::remove_file(&self.socket);
+        let options = self.server.connect_options(Self::DATABASE);
+        symlink(options.get_socket().unwrap(), &self.socket).unwrap();
+    }
+}
+
+/// The processes that a process has started and that run.
+fn children(parent: i32) -> Vec<i32> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| {
+        // The name stands in brackets and may have any character; the parent is the second field after it.
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+        fields.split_whitespace().nth(1) == Some(&parent.to_string())
+    })
+    .collect()
+}

@@ -112,9 +112,9 @@ impl StepStatus {
         !matches!(self, Self::Created | Self::Started)
     }
 
-    /// Whether it is one that the run had to do and that is done: completed, failed or skipped.
+    /// Whether the run has no more to do about it, as `remaining_steps` counts.
     pub fn is_done(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Skipped)
+        matches!(self, Self::Completed | Self::Skipped)
     }
 }
 

@@ -57,7 +57,7 @@ mod tests {
         let known = [("order", 1), ("order", 2), ("signup", 1)];
         let help = |name| UnknownFlow::new(name, UnknownFlow::DATABASE, known.into_iter()).help();
         assert_eq!(help("ordr"), "did you mean `order`?");
-        assert_eq!(help("order@7"), "did you mean `order@1`?");
+        assert_eq!(help("order@7"), "did you mean `order@2`?");
         assert_eq!(help("zzz"), "write one of `order` or `signup`");
         let none = UnknownFlow::new("order", UnknownFlow::DATABASE, std::iter::empty());
         assert_eq!(none.to_string(), "there is no flow `order` in the database");

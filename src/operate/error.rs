@@ -6,6 +6,7 @@ use crate::engine::Level;
 use crate::engine::detect::EngineKind;
 
 use super::RunPrefix;
+use super::stalled::QUEUE_ANEW;
 use crate::live::{RunStatus, UnknownFlow};
 
 /// Why an operator's command could not be done.
@@ -134,6 +135,10 @@ impl OperateError {
     /// What to do about it.
     pub fn help(&self) -> String {
         match self {
+            // Whatever the language of the server's words.
+            Self::Database(error) if error.to_string().contains("pgmq.q_") && error.to_string().contains("42P01") => {
+                format!("the flow has lost its queue: {QUEUE_ANEW}")
+            }
             Self::Database(error) => error.help(),
             Self::Answer(_) => "please report it, with the command line".to_owned(),
             Self::NoFlow(unknown) => unknown.help(),

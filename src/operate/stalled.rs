@@ -77,6 +77,9 @@ pub struct Stall {
     pub last_worker: Option<WorkerHealth>,
 }
 
+/// What to do where a flow's queue is gone.
+pub(super) const QUEUE_ANEW: &str = "`flowsmith drift` says more; `flowsmith compile --from-live`, then `flowsmith apply --accept-drift`, makes it anew";
+
 impl Stall {
     /// Whether nobody need do anything.
     pub fn is_meant(&self) -> bool {
@@ -110,7 +113,7 @@ impl Stall {
             },
             StallCause::MessageMissing | StallCause::GivenUp => anew,
             StallCause::QueueMissing => {
-                "`flowsmith drift` says more; `flowsmith compile --from-live` makes it anew".to_owned()
+                QUEUE_ANEW.to_owned()
             }
             StallCause::TimedOut if engine.has_conditions() => {
                 "`flowsmith stalled --requeue`; a running `flowsmith worker` does it every 15 seconds, or pg_cron's job (`flowsmith install` makes it)"

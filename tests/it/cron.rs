@@ -119,6 +119,9 @@ async fn a_database_without_pg_cron_needs_no_job() {
     let found = recovery(&mut database.connect().await).await;
     assert_eq!(
         (found.status, found.detail.as_str()),
-        (CheckStatus::Ok, "no pg_cron: let a worker call pgflow.requeue_stalled_tasks() every 15 seconds")
+        (
+            CheckStatus::Ok,
+            "no pg_cron: each running `flowsmith worker` does it, every 15 seconds; while none runs, nobody does"
+        )
     );
 }

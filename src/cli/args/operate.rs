@@ -22,7 +22,7 @@ pub(crate) struct StartArgs {
     /// Follow the run to its end; exit with 1 where it fails
     #[arg(long, short)]
     pub(crate) wait: bool,
-    /// Longest time to follow it [default: no limit]
+    /// With --wait: give up after this, with FS975 and exit 1; it goes on
     #[arg(long, value_name = "TIME", requires = "wait", value_parser = super::duration)]
     pub(crate) timeout: Option<Duration>,
     /// text (the default), json
@@ -156,7 +156,7 @@ pub(crate) struct RetryArgs {
     /// Follow the run to its end; exit with 1 where it fails
     #[arg(long, short)]
     pub(crate) wait: bool,
-    /// Longest time to follow it [default: no limit]
+    /// With --wait: give up after this, with FS975 and exit 1; it goes on
     #[arg(long, value_name = "TIME", requires = "wait", value_parser = super::duration)]
     pub(crate) timeout: Option<Duration>,
     /// text (the default), json

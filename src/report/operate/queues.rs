@@ -31,17 +31,24 @@ pub fn queues_text(queues: &[QueueDepth], subject: &Subject) -> String {
         counted(usize::try_from(waiting).unwrap_or(usize::MAX), "message"),
         counted(usize::try_from(in_flight).unwrap_or(usize::MAX), "task")
     );
+    if queues.iter().any(|queue| note(queue).is_some()) {
+        text.push_str("`flowsmith stalled` says for each note what to do.\n");
+    }
     text
+}
+
+/// What is wrong with a queue, or meant and easily forgotten.
+fn note(queue: &QueueDepth) -> Option<Cell> {
+    Some(match queue {
+        QueueDepth { messages: None, .. } => Cell::styled(BAD, "the queue is gone"),
+        QueueDepth { is_paused: true, .. } => Cell::styled(CARE, "paused"),
+        QueueDepth { workers: 0, waiting: 1.., .. } => Cell::styled(BAD, "no worker is alive"),
+        _ => return None,
+    })
 }
 
 fn row(queue: &QueueDepth) -> Vec<Cell> {
     let seconds = |seconds: Option<f64>| seconds.map(duration).unwrap_or_default();
-    let note = match queue {
-        QueueDepth { messages: None, .. } => Cell::styled(BAD, "the queue is gone"),
-        QueueDepth { is_paused: true, .. } => Cell::styled(CARE, "paused"),
-        QueueDepth { workers: 0, waiting: 1.., .. } => Cell::styled(BAD, "no worker is alive"),
-        _ => Cell::from(""),
-    };
     vec![
         queue.slug.clone().into(),
         Cell::number(queue.messages.map_or_else(|| "-".to_owned(), |messages| messages.to_string())),
@@ -51,7 +58,7 @@ fn row(queue: &QueueDepth) -> Vec<Cell> {
         Cell::number(queue.in_flight),
         Cell::number(seconds(queue.oldest_seconds)),
         Cell::number(queue.workers),
-        note,
+        note(queue).unwrap_or_else(|| Cell::from("")),
     ]
 }
 
@@ -87,15 +94,15 @@ pub fn workers_text(workers: &[Worker], subject: &Subject) -> String {
             vec![
                 worker.worker_id.clone().into(),
                 worker.queue.clone().into(),
-                worker.function.clone().into(),
                 Cell::styled(style, worker.health.as_str()),
                 Cell::from(format!("{} ago", duration(worker.silent_seconds))),
-                time(&worker.started_at).into(),
                 Cell::number(worker.in_flight),
+                time(&worker.started_at).into(),
+                worker.function.clone().into(),
             ]
         })
         .collect();
-    let head = ["WORKER", "QUEUE", "FUNCTION", "HEALTH", "HEARTBEAT", "STARTED (UTC)", "IN FLIGHT"];
+    let head = ["WORKER", "QUEUE", "HEALTH", "HEARTBEAT", "IN FLIGHT", "STARTED (UTC)", "FUNCTION"];
     text.push_str(&table(&head, &rows));
     let count = |health| workers.iter().filter(|worker| worker.health == health).count();
     let _ = writeln!(

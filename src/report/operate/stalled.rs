@@ -63,7 +63,8 @@ fn why(stall: &Stall) -> String {
         StallCause::Delayed => format!("{its} start delay is not over{in_time}"),
         StallCause::Retrying => format!("an attempt has failed, the next is later{in_time}"),
         StallCause::MessageHidden => {
-            format!("{messages} hidden: somebody has read {it} and not started the work; to be seen again{in_time}")
+            let seen = in_time.replace(", next in", "; seen again in");
+            format!("{messages} hidden: somebody has read {it} and not started the work{seen}")
         }
         StallCause::MessageMissing => format!("{messages} not in the queue"),
         StallCause::QueueMissing => format!("there is no queue {}", stall.slug),

@@ -104,7 +104,7 @@ fn the_picture_of_a_run_says_how_each_step_stands() {
         "failed in 1.2 s",
         "waits for 2 steps",
         "not in this run",
-        "started 2 h 1 min ago, 4 of 7 steps done",
+        "started 2 h 1 min ago, 3 of 7 steps done",
     ];
     for words in said {
         assert!(page.contains(words), "{words}");

@@ -1,9 +1,12 @@
 //! `runs`, `show`, `queues`, `workers`, `stats`: what they show is what is there.
 
+use std::time::Duration;
+
 use serde_json::Value;
+use sqlx::PgConnection;
 
 use super::{OTHER, RUN, complete, fail, json, refused, shop, start, take};
-use crate::engine_runtime::run;
+use crate::engine_runtime::{run, value};
 
 fn ids(report: &Value) -> Vec<&str> {
     report["runs"].as_array().unwrap().iter().map(|run| run["run_id"].as_str().unwrap()).collect()
@@ -34,6 +37,8 @@ async fn runs_are_listed_by_what_happened_last() {
     let cut = json(&project, "runs", &["runs", "-n", "1"]);
     assert_eq!((ids(&cut).len(), &cut["is_cut"]), (1, &true.into()));
     assert_eq!(project.run(&["runs", "--watch", "--format", "json"]).code, 64);
+    let ahead = project.run(&["prune", "--older-than", "-1d"]);
+    assert!(ahead.code == 64 && ahead.stderr.contains("without the minus"), "{ahead}");
 }
 
 #[tokio::test]
@@ -111,6 +116,67 @@ async fn a_run_is_shown_with_its_steps_inputs_and_outputs() {
     assert!(text.contains("└─ ▶ each  started  1/2 tasks") && text.contains("1 in hand"), "{text}");
     assert!(text.contains("└─ ○ ship  created  also after load"), "{text}");
     assert!(project.done(&["show", RUN, "--full"]).stdout.contains(&"x".repeat(5_000)));
+}
+
+/// What the end of a run has left behind is not shown as going on, and its clock has stopped.
+#[tokio::test]
+async fn what_a_run_has_left_unfinished_is_shown_as_cut_off_or_not_run() {
+    let (_database, project, mut c) = shop().await;
+    start(&project, RUN);
+    take(&mut c, "order_v2").await;
+    complete(&mut c, RUN, "load", 0, "[1, 2, 3]").await;
+    run(&mut c, "select pgflow.start_tasks('order_v2', array(select msg_id from pgmq.read('order_v2', 60, 1)), worker_id) from pgflow.workers").await;
+    project.done(&["cancel", RUN, "--yes"]);
+    run(&mut c, "update pgflow.runs set started_at = started_at - interval '1 h', failed_at = failed_at - interval '1 min';
+        update pgflow.step_tasks set started_at = started_at - interval '10 min', queued_at = queued_at - interval '1 h' where status = 'started';
+        update pgflow.step_states set started_at = started_at - interval '10 min', created_at = created_at - interval '1 h' where status = 'started'").await;
+    let shown = json(&project, "show", &["show", RUN]);
+    let [each, ship] = [&shown["run"]["steps"][1], &shown["run"]["steps"][2]];
+    assert_eq!((&each["status"], &ship["status"]), (&"cut-off".into(), &"not-run".into()));
+    let counts = ["queued", "started", "unfinished"].map(|name| each[name].as_u64().unwrap());
+    assert_eq!(counts, [0, 0, 3]);
+    let tasks: Vec<_> =
+        each["task_list"].as_array().unwrap().iter().map(|task| task["status"].as_str().unwrap()).collect();
+    assert_eq!(tasks, ["cut-off", "not-run", "not-run"]);
+    for seconds in [&each["seconds"], &each["task_list"][0]["seconds"]] {
+        assert!((530.0..=545.0).contains(&seconds.as_f64().unwrap()), "until the run ended: {seconds}");
+    }
+    let text = project.done(&["show", RUN]).stdout;
+    assert!(text.contains("✂ each  cut off  0/3 tasks  9m") && text.contains("3 not finished"), "{text}");
+    assert!(text.contains("○ ship  not run"), "{text}");
+    let dot = project.done(&["graph", "--run", &RUN[..4], "--format", "dot"]).stdout;
+    assert!(dot.contains("cut off, 0 of 3 tasks after 9 min") && dot.contains("not run"), "{dot}");
+}
+
+/// Polls until the answer is neither 0 nor this.
+async fn until(c: &mut PgConnection, question: &str, not: &str) -> String {
+    let answer = async {
+        loop {
+            let answer = value(c, question).await;
+            if answer != "0" && answer != not {
+                return answer;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), answer).await.expect("an answer within a minute")
+}
+
+/// The server ends the connection, as one that restarts does.
+#[tokio::test]
+async fn the_live_list_says_that_it_is_cut_off_and_connects_again() {
+    let (_database, project, mut c) = shop().await;
+    let mut child = project.start(&["runs", "--watch"]);
+    // It has looked once, and waits to look again.
+    let looked =
+        "select coalesce(max(pid), 0) from pg_stat_activity where datname = current_database() and state = 'idle'
+        and application_name = 'flowsmith' and query like '%under_way as materialized%'";
+    let first = until(&mut c, looked, "").await;
+    run(&mut c, &format!("select pg_terminate_backend({first})")).await;
+    until(&mut c, looked, &first).await;
+    child.kill().unwrap();
+    let printed = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    assert!(printed.contains("Not connected, trying again in 2s; what follows is"), "{printed}");
 }
 
 #[tokio::test]

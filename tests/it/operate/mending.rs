@@ -16,6 +16,7 @@ async fn a_cancelled_run_is_kept_with_its_reason_and_can_be_taken_up() {
     assert_eq!(value(&mut c, "select status from pgflow.runs").await, "started");
     let cancelled = json(&project, "run", &["cancel", "0f8", "--yes", "--reason", "ordered \"twice\", it's"]);
     assert_eq!((&cancelled["run"]["status"], &cancelled["run"]["failure"]), (&"cancelled".into(), &Value::Null));
+    assert_eq!(cancelled["error"], "ordered \"twice\", it's");
     let list = |filter: &str| json(&project, "runs", &["runs", "--status", filter])["runs"].as_array().unwrap().len();
     assert_eq!((list("cancelled"), list("failed")), (1, 0));
     let stats = json(&project, "stats", &["stats", "order@2"]);

@@ -92,6 +92,8 @@ async fn a_queued_task_waits_for_its_time_or_has_lost_its_message() {
     assert_eq!(cause(&project), "busy");
     run(&mut c, "drop table pgmq.q_order_v2").await;
     assert_eq!(cause(&project), "queue-missing");
+    let lost = project.ends(1, &["start", "order@2", "-i", r#"{"id": 7}"#]);
+    assert!(lost.contains("has lost its queue") && lost.contains("compile --from-live"), "{lost}");
 }
 
 #[tokio::test]

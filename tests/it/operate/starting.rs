@@ -4,8 +4,9 @@ use std::io::Write as _;
 use std::process::Stdio;
 
 use flowsmith::engine::roles::{Role, RolePrefix};
+use serde_json::Value;
 
-use super::{OTHER, RUN, complete, json, refused, shop, start, take};
+use super::{OTHER, RUN, complete, fail, fits, json, refused, shop, start, take};
 use crate::engine_runtime::{run, value};
 
 #[tokio::test]
@@ -100,6 +101,66 @@ async fn waiting_ends_with_the_run() {
     let late = project.run(&["start", "order@1", "--wait", "--timeout", "300ms"]);
     assert_eq!(late.code, 1, "{late}");
     assert!(late.stderr.contains("FS975") && late.stdout.len() == 37, "{late}");
+}
+
+#[tokio::test]
+async fn waiting_in_json_reports_the_end_and_nothing_else() {
+    let (_database, project, mut c) = shop().await;
+    let begun = json(&project, "run", &["start", "order", "-i", r#"{"id": 7}"#]);
+    assert_eq!((&begun["run"]["steps"], &begun["run"]["remaining_steps"]), (&3.into(), &3.into()));
+    let child = project.start(&["start", "order@1", "--run-id", RUN, "--wait", "--format", "json"]);
+    while value(&mut c, "select count(*) from pgmq.q_order").await != "1" {
+        tokio::task::yield_now().await;
+    }
+    take(&mut c, "order").await;
+    complete(&mut c, RUN, "load", 0, "[1]").await;
+    let ended = fits("run", &String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap());
+    assert_eq!((&ended["run"]["status"], &ended["output"]["load"]), (&"completed".into(), &serde_json::json!([1])));
+    assert_eq!((&ended["run"]["remaining_steps"], &ended["error"]), (&0.into(), &Value::Null));
+
+    run(&mut c, "update pgflow.flows set opt_max_attempts = 1").await;
+    let child = project.start(&["start", "order@1", "--run-id", OTHER, "--wait", "--format", "json"]);
+    while value(&mut c, "select count(*) from pgmq.q_order").await != "1" {
+        tokio::task::yield_now().await;
+    }
+    take(&mut c, "order").await;
+    fail(&mut c, OTHER, "load", 0, "out of paper").await;
+    let output = child.wait_with_output().unwrap();
+    let ended = fits("run", &String::from_utf8(output.stdout).unwrap());
+    assert_eq!((output.status.code(), &ended["run"]["status"]), (Some(1), &"failed".into()));
+    assert_eq!((&ended["error"], &ended["output"]), (&"step load: out of paper".into(), &Value::Null));
+
+    let late = project.run(&["start", "order@1", "--wait", "--timeout", "300ms", "--format", "json"]);
+    assert_eq!((late.code, &fits("run", &late.stdout)["run"]["status"]), (1, &"started".into()), "{late}");
+}
+
+#[tokio::test]
+async fn whoever_waits_is_told_that_no_worker_is_there_and_may_stop_waiting() {
+    let (_database, project, mut c) = shop().await;
+    let child = project.start(&["start", "order", "-i", r#"{"id": 7}"#, "--run-id", RUN, "--wait"]);
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    // It listens, and so hears Ctrl-C.
+    let listens = "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'flowsmith' and query ~ '(?i)^listen'";
+    while value(&mut c, listens).await == "0" {
+        tokio::task::yield_now().await;
+    }
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(130), "{said}");
+    for words in [
+        "no worker of order@2 has given a sign of life in the last day; start one: `flowsmith worker order`".to_owned(),
+        format!("Run {RUN} goes on: `flowsmith watch {RUN}` follows it, `flowsmith cancel {RUN}` ends it"),
+    ] {
+        assert!(said.contains(&words), "{words}: {said}");
+    }
+    assert_eq!(value(&mut c, "select status from pgflow.runs").await, "started");
+    take(&mut c, "order_v2").await;
+    run(&mut c, "update pgflow.workers set last_heartbeat_at = now() - interval '2 h', deprecated_at = now()").await;
+    let late = project.run(&["start", "order@1", "--wait", "--timeout", "300ms"]).stderr;
+    assert!(late.contains("with the flow files that had it") && late.contains("FS975"), "{late}");
+    let late = project.run(&["start", "order@2", "-i", r#"{"id": 7}"#, "--wait", "--timeout", "300ms"]).stderr;
+    assert!(late.contains("has given a sign of life for 2h;") && late.contains("within 300ms"), "{late}");
 }
 
 /// The answer to a start is lost: it may have been committed, so nothing is started again on a guess.

@@ -2,7 +2,7 @@
 
 use flowsmith::live::RunStatus;
 use flowsmith::operate::{Depth, OperateError, cancel_run, read_run};
-use flowsmith::report::operate::started_json;
+use flowsmith::report::operate::ended_json;
 
 use super::confirm::confirm;
 use super::operator::Operator;
@@ -27,7 +27,8 @@ pub(crate) async fn run(args: &CancelArgs, project: &Project, output: &Output) -
     let run = cancel_run(&mut operator.connection, operator.engine, &flows, &run_id, reason).await?;
     output.message(&format!("Cancelled run {run_id} of {}@{}", run.flow, run.version));
     if args.format == StatusFormat::Json {
-        output.report(&started_json(&run, &operator.subject));
+        let ended = read_run(&mut operator.connection, operator.engine, &flows, &run_id, Depth::Full).await?;
+        output.report(&ended_json(&ended, &operator.subject));
     }
     Ok(Exit::Done)
 }

@@ -46,17 +46,19 @@ pub(crate) async fn run(args: &RunsArgs, project: &Project, output: &Output) -> 
 async fn next(args: &RunsArgs, operator: &mut Operator, last: &str, output: &Output) -> Result<String, Failure> {
     let began = Instant::now();
     let mut pause = INTERVAL;
-    let say =
-        |what: &str| output.screen(&format!("{what}; what follows is {}s old\n\n{last}", began.elapsed().as_secs()));
+    // Short lines first: a screen cuts long ones off.
+    let say = |what: &str, why: &str| {
+        output.screen(&format!("{what}; what follows is {}s old.\n{why}\n\n{last}", began.elapsed().as_secs()));
+    };
     loop {
-        let error = match answered(look(args, operator), |waited| say(&format!("No answer for {waited}s"))).await {
+        let error = match answered(look(args, operator), |waited| say(&format!("No answer for {waited}s"), "")).await {
             Err(error) if is_lost(&error) => error,
             result => return Ok(result?),
         };
         let mut why = error.to_string();
         // What is left of a connection that does not answer would be waited for again.
         loop {
-            say(&format!("{why}; connecting again in {}s", pause.as_secs()));
+            say(&format!("Not connected, trying again in {}s", pause.as_secs()), &why);
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
             match operator.reconnect().await {

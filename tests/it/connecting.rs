@@ -25,7 +25,8 @@ pub(crate) fn ways_to_connect(command: &str) -> &'static [&'static [&'static str
         "compile" => &[&["compile", "--from-live"]],
         "graph" => &[&["graph", "order", "--from", "live"], &["graph", "--run", RUN]],
         "install" => &[&["install"], &["install", "--grants"]],
-        "worker" => &[&["worker"], &["worker", "--schedule"]],
+        // A worker waits for a server that is away unless told not to.
+        "worker" => &[&["worker", "--wait-for-server", "0s"], &["worker", "--schedule", "--wait-for-server", "0s"]],
         "start" => &[&["start", "order"], &["start", "order", "--wait"]],
         "runs" => &[&["runs"], &["runs", "--watch"]],
         "retire" => &[&["retire"], &["retire", "order@1", "--yes"]],

@@ -148,7 +148,7 @@ async fn what_it_cannot_work_on_is_said_with_a_code_and_a_way_out() {
     project.done(&["apply"]);
     let half = project.ends(4, &["worker", "half"]);
     assert!(half.contains("error[FS983]: half: step b has no handler") && half.contains("  = help: "), "{half}");
-    let unknown = project.ends(64, &["worker", "hafl"]);
+    let unknown = project.ends(1, &["worker", "hafl"]);
     assert!(
         unknown.contains("error[FS961]: there is no flow `hafl` in the flow files")
             && unknown.contains("did you mean `half`?"),

@@ -21,8 +21,8 @@ pub(crate) struct Project {
     pub(crate) environment: Option<String>,
     /// Whether `flowsmith.toml` has it.
     environment_is_known: bool,
-    /// The database URL, if any is given.
-    database: Option<String>,
+    /// The database URL, if any is given; else the environment's variable, which should hold it and is not set.
+    database: Result<Option<String>, String>,
     pub(crate) ignore: Ignore,
     pub(crate) postgres_bin: Option<PathBuf>,
 }
@@ -37,7 +37,7 @@ impl Project {
         };
         Ok(Self {
             environment_is_known: known_environment(global, &config)?,
-            database: database(global, &config)?,
+            database: database(global, &config),
             flows: global.flows.clone().unwrap_or(config.flows),
             migrations: global.migrations.clone().unwrap_or(config.migrations),
             engine,
@@ -50,12 +50,18 @@ impl Project {
     /// The database URL, if any is given. Without a URL as a flag, an environment's is what the settings say, and an
     /// environment that they do not have has none: whatever `DATABASE_URL` names, or the embedded server, is not meant.
     pub(crate) fn database(&self) -> Result<Option<&str>, Failure> {
-        match &self.environment {
-            Some(name) if self.database.is_none() && !self.environment_is_known => {
+        match (&self.environment, &self.database) {
+            (Some(name), Ok(None)) if !self.environment_is_known => {
                 let known = self.check().environments;
                 Err(ConfigError::UnknownEnvironment { name: name.clone(), known, is_configured: false }.into())
             }
-            _ => Ok(self.database.as_deref()),
+            (_, Ok(database)) => Ok(database.as_deref()),
+            (_, Err(variable)) => Err(Failure::new(
+                Exit::Usage,
+                "FS823",
+                format!("the variable {variable}, which holds this environment's database URL, is not set"),
+                format!("export {variable}=postgres://USER:PASSWORD@HOST:PORT/DATABASE"),
+            )),
         }
     }
 
@@ -95,8 +101,9 @@ fn known_environment(global: &Global, config: &Config) -> Result<bool, Failure> 
 }
 
 /// A URL given as a flag wins; then the variable of the environment asked for, since `--env production` must not meet
-/// the database of whatever `DATABASE_URL` is exported; then `DATABASE_URL`.
-fn database(global: &Global, config: &Config) -> Result<Option<String>, Failure> {
+/// the database of whatever `DATABASE_URL` is exported; then `DATABASE_URL`. The name of an environment's variable that is
+/// not set is an error only of commands that connect: the machine that compiles has no need of the secret.
+fn database(global: &Global, config: &Config) -> Result<Option<String>, String> {
     if global.database.is_some() {
         return Ok(global.database.clone());
     }
@@ -104,14 +111,7 @@ fn database(global: &Global, config: &Config) -> Result<Option<String>, Failure>
     if let Some(environment) = global.environment.as_ref() {
         let Some(environment) = config.environments.get(environment) else { return Ok(None) };
         let name = &environment.database_url_env;
-        return variable(name).map(Some).ok_or_else(|| {
-            Failure::new(
-                Exit::Usage,
-                "FS823",
-                format!("the variable {name}, which holds this environment's database URL, is not set"),
-                format!("export {name}=postgres://USER:PASSWORD@HOST:PORT/DATABASE"),
-            )
-        });
+        return variable(name).map(Some).ok_or_else(|| name.clone());
     }
     Ok(variable("DATABASE_URL"))
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::cli_docs::commands;
-use crate::command::Outcome;
+use crate::command::{Outcome, sql_files};
 use crate::connecting::{self, ways_to_connect};
 use crate::program::Program;
 
@@ -66,4 +66,26 @@ fn an_environment_that_only_flow_files_know_has_a_database_where_one_is_named() 
         &["status", "--env", "production"],
     );
     assert!(outcome.stderr.contains("/elsewhere"), "{outcome}");
+}
+
+#[test]
+fn commands_that_do_not_connect_need_no_secret() {
+    let project = connecting::project();
+    project.write("flowsmith.toml", "[environments.production]\ndatabase_url_env = \"PRODUCTION_URL\"\n");
+    let at = ["--env", "production", "--migrations", "migrations/production"];
+    let with = |command: &[&'static str]| [command, &at[..]].concat();
+    for command in
+        [&["check"][..], &["compile"], &["compile", "--check"], &["compile", "--rehash"], &["graph", "order"]]
+    {
+        project.done(&with(command));
+    }
+    assert_eq!(sql_files(&project.path("migrations/production")).len(), 1);
+    for command in [&["compile", "--from-live"][..], &["plan"], &["apply"], &["status"], &["up"]] {
+        let refused = project.run(&with(command));
+        assert!(
+            refused.code == 64 && refused.stderr.contains("error[FS823]: the variable PRODUCTION_URL"),
+            "{refused}"
+        );
+    }
+    assert_eq!(project.ends(64, &["up", "--url", "--env", "production"]).matches("FS823").count(), 2);
 }

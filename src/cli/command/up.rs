@@ -14,7 +14,9 @@ use crate::cli::project::Project;
 use crate::cli::session::{self, Place};
 
 pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
-    if args.url && project.database()?.is_some() {
+    // Before anything is written.
+    let is_given = project.database()?.is_some();
+    if args.url && is_given {
         return Err(Failure::usage(
             "--url is about the embedded database, and another one is given",
             "leave --url out",

@@ -8,6 +8,7 @@ mod error;
 pub use crate::database::Holder;
 pub use error::ApplyError;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnection;
@@ -18,7 +19,7 @@ use crate::database::{self, DatabaseError, Lock, Target};
 use crate::drift::{Drift, drift};
 use crate::ledger::{LedgerEntry, MigrationState, Status};
 use crate::live::{self, LiveShape};
-use crate::migration::{Folder, Migration};
+use crate::migration::{Folder, Migration, deletions};
 
 /// How to apply.
 #[derive(Debug, Clone)]
@@ -33,6 +34,9 @@ pub struct ApplySettings {
     pub out_of_order: bool,
     /// Live flows that are none of our business.
     pub ignore: Ignore,
+    /// Flow versions, by database slug, that a migration which is still to be written will delete: drift of their
+    /// definitions is no reason for [`check`] to refuse, as it is none where the deletion is pending.
+    pub to_delete: BTreeSet<String>,
 }
 
 impl Default for ApplySettings {
@@ -43,6 +47,7 @@ impl Default for ApplySettings {
             accept_drift: false,
             out_of_order: false,
             ignore: Ignore::default(),
+            to_delete: BTreeSet::new(),
         }
     }
 }
@@ -82,13 +87,15 @@ pub async fn apply(
     let before = live::read_snapshot(&mut connection, shape).await?;
     let mut applied = Applied::default();
     let mut guarded = false;
-    for migration in pending(folder, &before.ledger, settings)? {
+    let pending = pending(folder, &before.ledger, settings)?;
+    let deleted = deletions(pending.iter().copied())?;
+    for migration in pending {
         let id = migration.id();
         progress(Progress::Running(&id));
         let started = Instant::now();
         let mut transaction = begin(&mut connection, settings).await?;
         if !guarded {
-            guard(&mut transaction, shape, folder, settings).await?;
+            guard(&mut transaction, shape, folder, &deleted, settings).await?;
             guarded = true;
         }
         if run(&mut transaction, migration, started).await? {
@@ -120,13 +127,15 @@ pub async fn check(
     settings: &ApplySettings,
 ) -> Result<Vec<String>, ApplyError> {
     let live = live::read_snapshot(connection, shape).await?;
-    let pending = pending(folder, &live.ledger, settings)?.into_iter().map(Migration::id).collect();
-    let drift = drift(folder, &live, &settings.ignore)?;
+    let pending = pending(folder, &live.ledger, settings)?;
+    let mut deleted = deletions(pending.iter().copied())?;
+    deleted.extend(settings.to_delete.iter().cloned());
+    let drift = drift(folder, &live, &settings.ignore)?.without(&deleted);
     if drift.blocks_apply() && !settings.accept_drift {
         return Err(ApplyError::Drift(Box::new(drift)));
     }
     sqlx::raw_sql(include_str!("may_apply.sql")).execute(connection).await.map_err(DatabaseError::from)?;
-    Ok(pending)
+    Ok(pending.into_iter().map(Migration::id).collect())
 }
 
 /// The migrations to run, in order.
@@ -170,15 +179,17 @@ async fn begin<'c>(
     }
 }
 
-/// Refuses where the database is not what was applied to it; notes it in the events where that is accepted.
+/// Refuses where the database is not what was applied to it, but for what is `deleted`, by database slug; notes it in the
+/// events where that is accepted.
 async fn guard(
     connection: &mut PgConnection,
     shape: LiveShape,
     folder: &Folder,
+    deleted: &BTreeSet<String>,
     settings: &ApplySettings,
 ) -> Result<(), ApplyError> {
     let live = live::read(connection, shape).await?;
-    let drift = drift(folder, &live, &settings.ignore)?;
+    let drift = drift(folder, &live, &settings.ignore)?.without(deleted);
     if !drift.blocks_apply() {
         return Ok(());
     }

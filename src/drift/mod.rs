@@ -5,10 +5,10 @@
 use std::collections::BTreeSet;
 
 use crate::catalog::{Catalog, Ignore, State};
-use crate::diff::{Change, diff};
+use crate::diff::{Change, FlowDelta, diff};
 use crate::ledger::{MigrationState, Status};
 use crate::live::{Live, TriggerDifference};
-use crate::migration::{Folder, ReplayError, replay};
+use crate::migration::{Folder, ReplayError, carry_over, replay};
 
 /// How a database differs from what was applied to it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -45,6 +45,22 @@ impl Drift {
         queues.chain(triggers).chain(migrations).collect()
     }
 
+    /// What is left of it where these flow versions, by database slug, are deleted next: what their definitions have become
+    /// does not matter then. That one of them was made the current version by hand does.
+    #[must_use]
+    pub fn without(mut self, deleted: &BTreeSet<String>) -> Self {
+        let is_definition = |change: &Change| match change {
+            Change::Create(_) => false,
+            Change::Drop(_) => true,
+            Change::Alter(alteration) => {
+                !alteration.deltas.iter().any(|delta| matches!(delta, FlowDelta::State(_) | FlowDelta::Id(_)))
+            }
+        };
+        self.changes.retain(|change| !deleted.contains(&change.database_slug()) || !is_definition(change));
+        self.without_queue.retain(|slug| !deleted.contains(slug));
+        self
+    }
+
     /// Whether applying on top of it would build on something else than was recorded. A flow or a trigger that flowsmith
     /// never made does not stand in the way of those it made.
     pub fn blocks_apply(&self) -> bool {
@@ -61,12 +77,35 @@ impl Drift {
 /// Where a migration cannot be replayed.
 pub fn drift(folder: &Folder, live: &Live, ignore: &Ignore) -> Result<Drift, ReplayError> {
     let status = Status::new(folder.migrations(), &live.ledger);
-    let applied: BTreeSet<&str> = live.ledger.iter().map(|entry| entry.version.as_str()).collect();
-    let ran = folder.migrations().iter().filter(|migration| applied.contains(migration.version.to_string().as_str()));
-    let recorded = replay(ran)?;
+    let recorded = recorded(folder, live)?;
     let changed = [MigrationState::Edited, MigrationState::Missing];
     let migrations = status.in_state(&changed).map(|migration| (migration.id.clone(), migration.state)).collect();
     Ok(between(&recorded, live, ignore, migrations))
+}
+
+/// What the migrations that ran here recorded.
+fn recorded(folder: &Folder, live: &Live) -> Result<Catalog, ReplayError> {
+    let applied: BTreeSet<&str> = live.ledger.iter().map(|entry| entry.version.as_str()).collect();
+    replay(folder.migrations().iter().filter(|migration| applied.contains(migration.version.to_string().as_str())))
+}
+
+/// `desired`, the flows of the files, and beside them each flow version that ran here and has left the files, as the
+/// migrations have it, but for those in `deleted`, by database slug: what there is to go back to.
+///
+/// # Errors
+/// Where a migration cannot be replayed.
+pub fn way_back(
+    folder: &Folder,
+    live: &Live,
+    desired: Catalog,
+    deleted: &BTreeSet<String>,
+) -> Result<Catalog, ReplayError> {
+    let ran = recorded(folder, live)?;
+    // What a migration that is still to run makes of it counts; what it deletes needs no way back.
+    let newest = replay(folder.migrations())?;
+    let kept = newest.iter().filter(|(slug, _)| ran.get(slug).is_some() && !deleted.contains(*slug));
+    let kept: Catalog = kept.map(|(_, flow)| flow.clone()).collect();
+    Ok(carry_over(&kept, desired))
 }
 
 fn between(recorded: &Catalog, live: &Live, ignore: &Ignore, migrations: Vec<(String, MigrationState)>) -> Drift {

@@ -125,7 +125,7 @@ pub fn compile(recorded: &Catalog, desired: Catalog, settings: &CompileSettings)
     }
     changes.make_queues(&target, &settings.without_queue);
     changes.make_triggers(&target, &settings.triggers);
-    let migrations = migrations(&changes, settings);
+    let migrations = migrations(&changes, &target, settings);
     Ok(Compiled { changes, migrations })
 }
 
@@ -151,9 +151,9 @@ pub fn carry_over(recorded: &Catalog, desired: Catalog) -> Catalog {
     target
 }
 
-fn migrations(changes: &ChangeSet, settings: &CompileSettings) -> Vec<Migration> {
+fn migrations(changes: &ChangeSet, target: &Catalog, settings: &CompileSettings) -> Vec<Migration> {
     let chunks = chunks(&changes.changes);
-    let name = settings.name.clone().unwrap_or_else(|| name_for(&changes.changes));
+    let name = settings.name.clone().unwrap_or_else(|| name_for(&changes.changes, target));
     let several = chunks.len() > 1;
     let versions = std::iter::successors(Some(settings.version), |version| Some(version.next()));
     let numbered: Vec<_> = versions.zip(chunks).enumerate().collect();
@@ -190,8 +190,9 @@ fn is_migration_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
-/// `add_order`, `change_order_v2`, `retire_order`, `delete_order`, `add_7_flows`, `change_7_flows`.
-fn name_for(changes: &[Change]) -> String {
+/// `add_order`, `change_order_v2`, `retire_order`, `delete_order`, `add_7_flows`, `change_7_flows`; `delete_order_v1` where
+/// another version of the flow is in `target` and so stays.
+fn name_for(changes: &[Change], target: &Catalog) -> String {
     let created: Vec<&Change> = changes.iter().filter(|change| matches!(change, Change::Create(_))).collect();
     let all_are = |class| changes.iter().all(|change| change.class() == class);
     let (verb, named) = match () {
@@ -201,6 +202,9 @@ fn name_for(changes: &[Change]) -> String {
         () => ("change", changes.iter().collect()),
     };
     match named.as_slice() {
+        [Change::Drop(flow)] if flow.id.version == 1 && target.iter().any(|(_, kept)| kept.id.slug == flow.id.slug) => {
+            format!("{verb}_{}_v1", flow.id.slug.to_lowercase())
+        }
         [one] => format!("{verb}_{}", one.database_slug().to_lowercase()),
         several => format!("{verb}_{}_flows", several.len()),
     }

@@ -21,6 +21,7 @@ pub(crate) async fn run(args: &ApplyArgs, project: &Project, output: &Output) ->
         accept_drift: args.accept_drift,
         out_of_order: args.out_of_order,
         ignore: project.ignore.clone(),
+        ..ApplySettings::default()
     };
     let applied = pending(&place, &folder, &settings, output, |id, took| say(id, took, output)).await?;
     if applied.migrations.is_empty() {

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use chrono::Utc;
-use flowsmith::catalog::{Catalog, Flow, State};
+use flowsmith::catalog::{Catalog, Flow, FlowId, State};
 use flowsmith::check::Checked;
-use flowsmith::diff::Change;
+use flowsmith::diff::{Change, Class};
+use flowsmith::drift::way_back;
 use flowsmith::live::read_snapshot;
 use flowsmith::migration::{CompileSettings, Compiled, Folder, Version, compile, replay};
 use flowsmith::plan::changes;
@@ -30,7 +31,9 @@ pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) 
         let mut session = place.open().await?;
         let shape = session.shape()?;
         let live = read_snapshot(&mut session.connection, shape).await?;
-        let (changes, _) = changes(&live, checked.catalog.clone(), &BTreeSet::new(), &project.ignore);
+        let deleted: BTreeSet<String> = args.delete.iter().map(FlowId::database_slug).collect();
+        let desired = way_back(&folder, &live, checked.catalog.clone(), &deleted)?;
+        let (changes, _) = changes(&live, desired, &deleted, &project.ignore);
         let changed: BTreeSet<String> = changes.changes.iter().map(Change::database_slug).collect();
         let triggers: BTreeSet<String> = live.trigger_differences.iter().map(|d| d.flow.clone()).collect();
         let touched = |slug: &str, flow: &Flow| {
@@ -49,12 +52,34 @@ pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) 
         return Ok(Exit::Done);
     }
     output.report(&changes_text(&compiled.changes.changes));
+    note_replacements(&compiled.changes.changes, &checked, output);
     if args.check {
         output.message("The migrations are behind the flow files: run `flowsmith compile` and commit what it writes.");
         return Ok(Exit::Pending);
     }
     write(compiled, &mut folder, output)?;
     Ok(Exit::Done)
+}
+
+/// Says beforehand what the migration will say to whoever applies it where the flow is in use.
+fn note_replacements(changes: &[Change], checked: &Checked, output: &Output) {
+    let care = anstyle::AnsiColor::Yellow.on_default().bold();
+    for change in changes.iter().filter(|change| change.class() == Class::Replace) {
+        let id = change.id();
+        let instead = if checked.catalog.get(&change.database_slug()).is_some() {
+            format!(
+                "To keep runs, take this migration back (delete it, `flowsmith compile --rehash`) and write `version: {}` in the flow's file: a version beside it.",
+                id.version.saturating_add(1)
+            )
+        } else {
+            format!(
+                "An old version that is drained can be deleted instead: take this migration back (delete it, `flowsmith compile --rehash`) and run `flowsmith retire {id}`."
+            )
+        };
+        output.report(&format!(
+            "{care}note{care:#}: [replace] makes steps anew, so `apply` is refused wherever {id} has runs, in flight or ended.\n      {instead}\n"
+        ));
+    }
 }
 
 /// Compiles against a catalog; `remade` are the flows that get a queue anew, and those that get triggers anew.

@@ -36,7 +36,7 @@ pub(crate) async fn run(args: &RetireArgs, project: &Project, output: &Output) -
     }
     let mut folder = Folder::read(&project.migrations)?;
     // Before anything is taken away: what would keep the migration from running.
-    let pending = check_apply(&folder, &operator, project, output).await?;
+    let pending = check_apply(&ids, &folder, &operator, project, output).await?;
     let (applied, own) = folder.migrations().split_at(folder.migrations().len() - pending.len().min(1));
     let recorded = replay(applied)?;
     refuse_wanted(&ids, &recorded, project, output)?;
@@ -78,6 +78,7 @@ fn report(args: &RetireArgs, versions: &[OldVersion], deleted: &[String], operat
 
 /// What is pending, where nothing would keep it, and the deletion, from being applied.
 async fn check_apply(
+    ids: &[FlowId],
     folder: &Folder,
     operator: &Operator,
     project: &Project,
@@ -85,7 +86,8 @@ async fn check_apply(
 ) -> Result<Vec<String>, Failure> {
     let mut session = operator.place.open().await?;
     let shape = session.shape()?;
-    let settings = ApplySettings { ignore: project.ignore.clone(), ..ApplySettings::default() };
+    let to_delete = ids.iter().map(FlowId::database_slug).collect();
+    let settings = ApplySettings { ignore: project.ignore.clone(), to_delete, ..ApplySettings::default() };
     let checked = applying::check(&mut session.connection, shape, folder, &settings).await;
     if let Err(ApplyError::Drift(drift)) = &checked {
         output.report(&drift_text(drift, &operator.subject));

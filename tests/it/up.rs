@@ -148,3 +148,26 @@ fn init_keeps_what_is_there() {
     project.done(&["init"]);
     assert_eq!(project.read("flowsmith.toml"), "flows = \"mine\"\n");
 }
+
+#[test]
+fn init_brings_no_example_beside_flows_that_are_there() {
+    let project = Project::new();
+    project.flow("order", "", "  load: {}");
+    for _ in 0..2 {
+        let said = project.done(&["init"]).both();
+        assert!(said.contains("Left out flows/welcome.yaml") && said.contains("flows/order.yaml"), "{said}");
+        assert!(!said.contains("start welcome") && !project.path("flows/welcome.yaml").exists(), "{said}");
+    }
+    assert!(project.path("flowsmith.toml").exists());
+    // Where the settings name another folder, it is that one which counts.
+    let project = Project::new();
+    project.write("flowsmith.toml", "flows = \"mine\"\n");
+    project.write("mine/order.toml", "flow = \"order\"\n[steps.load]\n");
+    assert!(project.done(&["init"]).both().contains("mine/order.toml"));
+    assert!(!project.path("flows/welcome.yaml").exists());
+    // The example alone is no reason to say anything of the kind.
+    let project = Project::new();
+    project.done(&["init"]);
+    let said = project.done(&["init"]).both();
+    assert!(said.contains("Kept  flows/welcome.yaml") && said.contains("start welcome"), "{said}");
+}

@@ -2,7 +2,10 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use flowsmith::config::{CONFIG_FILE, Config};
+use flowsmith::source::Sources;
 
 use crate::cli::args::InitArgs;
 use crate::cli::exit::{Exit, Failure};
@@ -11,18 +14,27 @@ use crate::cli::output::Output;
 /// What a new project has. The hook is executable.
 const FILES: [(&str, &str); 6] = [
     ("flowsmith.toml", include_str!("../../../templates/init/flowsmith.toml")),
-    ("flows/welcome.yaml", include_str!("../../../templates/init/welcome.yaml")),
+    (EXAMPLE, include_str!("../../../templates/init/welcome.yaml")),
     ("schema/flow.v1.json", include_str!("../../../schema/flow.v1.json")),
     (".github/workflows/flowsmith.yml", include_str!("../../../templates/init/workflow.yml")),
     (HOOK, include_str!("../../../templates/init/pre-commit")),
     (".flowsmith/.gitignore", "*\n"),
 ];
 
+const EXAMPLE: &str = "flows/welcome.yaml";
 const HOOK: &str = ".githooks/pre-commit";
 
 pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, Failure> {
+    let own = own_flow_file(&args.directory)?;
     for (name, content) in FILES {
         let path = args.directory.join(name);
+        if let Some(own) = own.as_ref().filter(|_| name == EXAMPLE) {
+            output.message(&format!(
+                "Left out {EXAMPLE}: {} and whatever is beside it are this project's flows",
+                own.display()
+            ));
+            continue;
+        }
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(|error| Failure::io("create", folder, &error))?;
         }
@@ -36,12 +48,25 @@ pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, Failure> {
             make_executable(&path).map_err(|error| Failure::io("make executable", &path, &error))?;
         }
     }
-    output.message(
+    output.message(if own.is_some() {
+        "\nNext: `flowsmith check`, then `flowsmith up` brings them to life on an embedded PostgreSQL."
+    } else {
         "\nNext: `flowsmith up` brings it to life on an embedded PostgreSQL, `flowsmith worker` does its tasks, and in\n\
-         another terminal `flowsmith start welcome -i '{\"name\": \"Ada\"}' --wait` runs it.\n\
-         `git config core.hooksPath .githooks` turns the pre-commit hook on.",
-    );
+         another terminal `flowsmith start welcome -i '{\"name\": \"Ada\"}' --wait` runs it."
+    });
+    output.message("`git config core.hooksPath .githooks` turns the pre-commit hook on.");
     Ok(Exit::Done)
+}
+
+/// A flow file that the folder has already: beside it the example would be deployed with the next `up`.
+fn own_flow_file(directory: &Path) -> Result<Option<PathBuf>, Failure> {
+    let settings = directory.join(CONFIG_FILE);
+    let flows = if settings.exists() { Config::read(Some(&settings))?.flows } else { Config::default().flows };
+    if !directory.join(&flows).is_dir() {
+        return Ok(None);
+    }
+    let (files, _) = Sources::Folder { root: directory.to_owned(), flows }.discover();
+    Ok(files.into_iter().find(|file| file != Path::new(EXAMPLE)))
 }
 
 /// Writes a file that is not there yet; false where it is.

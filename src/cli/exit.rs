@@ -86,8 +86,7 @@ impl From<DatabaseError> for Failure {
 
 fn database_exit(error: &DatabaseError) -> Exit {
     match error.failure() {
-        DatabaseFailure::Guard | DatabaseFailure::Mismatch => Exit::Refused,
-        DatabaseFailure::Trigger => Exit::Invalid,
+        DatabaseFailure::Guard | DatabaseFailure::Mismatch | DatabaseFailure::Trigger => Exit::Refused,
         DatabaseFailure::Unreachable
         | DatabaseFailure::Refused
         | DatabaseFailure::NoDatabase

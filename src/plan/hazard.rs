@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Abilities;
+use super::{Abilities, RefusedTrigger};
 use crate::catalog::{State, Step, TableName, Trigger, TriggerSource};
 use crate::diff::{Change, Class, FlowDelta};
 use crate::live::RunCounts;
@@ -28,12 +28,17 @@ pub enum Hazard {
     NoPgCron(Vec<String>),
     /// Triggers of which a failure fails the change of the table, by name.
     Strict(Vec<String>),
+    /// A trigger that the database cannot have.
+    TriggerRefused(RefusedTrigger),
 }
 
 impl Hazard {
     /// Whether `apply` is refused because of it.
     pub fn refuses(&self) -> bool {
-        matches!(self, Self::ReplacedUnderRuns(_) | Self::DroppedUnderRuns(_) | Self::NoConditions)
+        matches!(
+            self,
+            Self::ReplacedUnderRuns(_) | Self::DroppedUnderRuns(_) | Self::NoConditions | Self::TriggerRefused(_)
+        )
     }
 
     /// Its stable name, for machines.
@@ -48,6 +53,7 @@ impl Hazard {
             Self::LocksTable(_) => "locks-table",
             Self::NoPgCron(_) => "no-pg-cron",
             Self::Strict(_) => "strict-trigger",
+            Self::TriggerRefused(_) => "trigger-refused",
         }
     }
 }
@@ -82,6 +88,7 @@ impl fmt::Display for Hazard {
             Self::Strict(names) => {
                 write!(f, "strict: where {} cannot start a run, the change of the table fails", names.join(", "))
             }
+            Self::TriggerRefused(refused) => write!(f, "refused: trigger {}: {}", refused.trigger, refused.reason),
             Self::HistoryDeleted(runs) => write!(f, "{} deleted with it, outputs included", count(runs.total)),
         }
     }
@@ -127,15 +134,7 @@ fn is_trigger(delta: &FlowDelta) -> bool {
 
 /// What the triggers meet that come into force with this change.
 fn trigger_hazards(change: &Change, abilities: Abilities) -> Vec<Hazard> {
-    let Some(flow) = change.meant().filter(|flow| flow.state == State::Current) else { return Vec::new() };
-    let is_new = |trigger: &&Trigger| match change {
-        Change::Alter(alteration) if alteration.from.state == State::Current => {
-            let same = |held: &Trigger| held.name == trigger.name && held.source == trigger.source;
-            !alteration.from.triggers.iter().any(same)
-        }
-        _ => true,
-    };
-    let coming: Vec<&Trigger> = flow.triggers.iter().filter(is_new).collect();
+    let coming = coming_triggers(change);
     let names = |wanted: fn(&&&Trigger) -> bool| -> Vec<String> {
         coming.iter().filter(wanted).map(|trigger| trigger.name.clone()).collect()
     };
@@ -147,4 +146,17 @@ fn trigger_hazards(change: &Change, abilities: Abilities) -> Vec<Hazard> {
     hazards.extend(Some(strict).filter(|names| !names.is_empty()).map(Hazard::Strict));
     hazards.extend(Some(schedules).filter(|names| !names.is_empty() && !abilities.pg_cron).map(Hazard::NoPgCron));
     hazards
+}
+
+/// The triggers that come into force with this change.
+pub(super) fn coming_triggers(change: &Change) -> Vec<&Trigger> {
+    let Some(flow) = change.meant().filter(|flow| flow.state == State::Current) else { return Vec::new() };
+    let is_new = |trigger: &&Trigger| match change {
+        Change::Alter(alteration) if alteration.from.state == State::Current => {
+            let same = |held: &Trigger| held.name == trigger.name && held.source == trigger.source;
+            !alteration.from.triggers.iter().any(same)
+        }
+        _ => true,
+    };
+    flow.triggers.iter().filter(is_new).collect()
 }

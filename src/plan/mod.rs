@@ -1,13 +1,16 @@
 //! The plan: what applying would do to a live database, with what stands in the way there.
 
 mod hazard;
+mod triggers;
 
 pub use hazard::Hazard;
+pub use triggers::{RefusedTrigger, refused_triggers};
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Catalog, Ignore, State};
 use crate::diff::{Change, ChangeSet, diff};
+use crate::drift::Drift;
 use crate::live::{Live, RunCounts};
 use crate::migration::carry_over;
 
@@ -18,6 +21,8 @@ pub struct Plan {
     pub changes: Vec<PlannedChange>,
     /// Flows that are there, in no file and never recorded: left alone.
     pub unmanaged: Vec<String>,
+    /// How the database differs from what was applied to it: of this the changes show only what the files say otherwise.
+    pub drift: Drift,
 }
 
 /// One change, and what it meets in the database.
@@ -32,9 +37,14 @@ pub struct PlannedChange {
 }
 
 impl Plan {
-    /// Whether the database holds what the files say.
-    pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
+    /// Whether there is nothing to change: no change of a flow, and no drift.
+    pub fn is_in_sync(&self) -> bool {
+        self.changes.is_empty() && !self.is_drifted()
+    }
+
+    /// Whether `apply` stops at the database's drift.
+    pub fn is_drifted(&self) -> bool {
+        self.drift.blocks_apply()
     }
 
     /// Whether applying would be refused.
@@ -78,21 +88,24 @@ pub struct Abilities {
     pub pg_cron: bool,
 }
 
-/// Adds to each change what it meets: runs by database slug, and what the database can do.
+/// Adds to each change what it meets: runs by database slug, what the database can do, and the triggers that it refuses.
 pub fn plan(
     changes: ChangeSet,
     unmanaged: Vec<String>,
     runs: &BTreeMap<String, RunCounts>,
     abilities: Abilities,
+    refused: &[RefusedTrigger],
 ) -> Plan {
     let changes = changes
         .changes
         .into_iter()
         .map(|change| {
             let runs = runs.get(&change.database_slug()).copied().unwrap_or_default();
-            let hazards = hazard::hazards(&change, runs, abilities);
+            let mut hazards = hazard::hazards(&change, runs, abilities);
+            let refused = refused.iter().filter(|refused| refused.flow == *change.id());
+            hazards.extend(refused.cloned().map(Hazard::TriggerRefused));
             PlannedChange { change, runs, hazards }
         })
         .collect();
-    Plan { changes, unmanaged }
+    Plan { changes, unmanaged, drift: Drift::default() }
 }

@@ -25,11 +25,12 @@ pub fn drift_text(drift: &Drift, subject: &Subject) -> String {
     for slug in &drift.unmanaged {
         let _ = writeln!(text, "  {} {slug} was not made by a migration", paint(CARE, "?"));
     }
-    let _ = writeln!(text, "\n{}. {}", counted(count(drift), "difference"), advice(drift));
+    let _ = writeln!(text, "\n{}. {}", counted(differences(drift), "difference"), advice(drift));
     text
 }
 
-fn count(drift: &Drift) -> usize {
+/// How many there are.
+pub(super) fn differences(drift: &Drift) -> usize {
     drift.changes.len() + drift.unmanaged.len() + drift.findings().len()
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Subject;
 use super::changes::{ChangeJson, change_text, column_width, counted, lines};
+use super::drift::differences;
 use super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use crate::live::RunCounts;
 use crate::plan::{Hazard, Plan};
@@ -21,10 +22,13 @@ pub fn plan_text(plan: &Plan, subject: &Subject) -> String {
             let _ = writeln!(text, "      {}", paint(style, hazard));
         }
     }
-    if plan.is_empty() {
-        let _ = writeln!(text, "{}", paint(GOOD, summary(plan)));
+    let summary = summary(plan);
+    if plan.is_in_sync() {
+        let _ = writeln!(text, "{}", paint(GOOD, summary));
+    } else if plan.changes.is_empty() {
+        let _ = writeln!(text, "{}", paint(BAD, summary));
     } else {
-        let _ = writeln!(text, "\n{}", summary(plan));
+        let _ = writeln!(text, "\n{summary}");
     }
     if !plan.unmanaged.is_empty() {
         let note = format!("Left alone, in no file: {}", plan.unmanaged.join(", "));
@@ -35,12 +39,26 @@ pub fn plan_text(plan: &Plan, subject: &Subject) -> String {
 
 /// In a sentence.
 pub(super) fn summary(plan: &Plan) -> String {
-    if plan.is_empty() {
-        return "No changes: the database holds what the files say.".to_owned();
+    let drift = if plan.is_drifted() {
+        let count = counted(differences(&plan.drift), "difference");
+        format!("the database is not what was applied to it ({count}: `flowsmith drift`), and `apply` stops there")
+    } else {
+        String::new()
+    };
+    if plan.changes.is_empty() {
+        return match (plan.is_drifted(), plan.drift.is_empty()) {
+            (true, _) => format!("No changes of flows, but {drift}."),
+            (false, true) => "No changes: the database holds what the files say.".to_owned(),
+            (false, false) => {
+                "No changes: the database holds the flows of the files, and more beside them (`flowsmith drift`)."
+                    .to_owned()
+            }
+        };
     }
     let refused = plan.changes.iter().filter(|planned| planned.hazards.iter().any(Hazard::refuses)).count();
     let refusal = if refused == 0 { String::new() } else { format!(", {refused} of them refused as they stand") };
-    format!("{}{refusal}.", counted(plan.changes.len(), "change"))
+    let drift = if drift.is_empty() { drift } else { format!(" Besides, {drift}.") };
+    format!("{}{refusal}.{drift}", counted(plan.changes.len(), "change"))
 }
 
 #[derive(Serialize)]
@@ -52,6 +70,7 @@ struct PlanJson<'a> {
     refused: bool,
     changes: Vec<PlannedJson>,
     unmanaged: &'a [String],
+    drift: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -76,7 +95,7 @@ pub fn plan_json(plan: &Plan, subject: &Subject) -> String {
         version: 1,
         database: &subject.database,
         engine: &subject.engine,
-        in_sync: plan.is_empty(),
+        in_sync: plan.is_in_sync(),
         refused: plan.is_refused(),
         changes: plan
             .changes
@@ -88,6 +107,7 @@ pub fn plan_json(plan: &Plan, subject: &Subject) -> String {
             })
             .collect(),
         unmanaged: &plan.unmanaged,
+        drift: plan.drift.summary(),
     };
     json(&report)
 }
@@ -100,8 +120,8 @@ pub(super) fn json(report: &impl Serialize) -> String {
 /// For a pull request.
 pub fn plan_markdown(plan: &Plan, subject: &Subject) -> String {
     let mut text = format!("### flowsmith plan for `{}`\n\n", subject.database);
-    if plan.is_empty() {
-        text.push_str("No changes: the database holds what the files say.\n");
+    if plan.changes.is_empty() {
+        let _ = writeln!(text, "{}", summary(plan));
         return text;
     }
     text.push_str("| | flow | change | class | runs (started / all) |\n|---|---|---|---|---|\n");
@@ -119,6 +139,9 @@ pub fn plan_markdown(plan: &Plan, subject: &Subject) -> String {
             cells.join("<br>"),
             change.class().as_str()
         );
+    }
+    if plan.is_drifted() {
+        let _ = writeln!(text, "\n{}", summary(plan));
     }
     if !plan.unmanaged.is_empty() {
         let _ = writeln!(text, "\nLeft alone, in no file: `{}`", plan.unmanaged.join("`, `"));

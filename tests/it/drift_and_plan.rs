@@ -44,6 +44,10 @@ async fn every_kind_of_drift_is_seen_and_undone() {
             let json: Value = serde_json::from_str(&json.stdout).unwrap();
             assert_eq!((&json["version"], &json["in_sync"]), (&Value::from(1), &Value::from(false)));
             assert!(project.ends(3, &["apply"]).contains("FS914"));
+            let plan = project.ends(3, &["plan"]);
+            assert!(plan.contains("the database is not what was applied to it"), "{words}: {plan}");
+            let plan: Value = serde_json::from_str(&project.run(&["plan", "--format", "json"]).stdout).unwrap();
+            assert!(plan["in_sync"] == false && !plan["drift"].as_array().unwrap().is_empty(), "{words}: {plan}");
 
             project.done(&["compile", "--from-live"]);
             let status = project.run(&["status"]);
@@ -57,6 +61,90 @@ async fn every_kind_of_drift_is_seen_and_undone() {
 }
 
 #[tokio::test]
+async fn drift_of_a_version_that_has_left_the_files_is_undone_too() {
+    let kinds = [
+        ("update pgflow.flows set opt_timeout = 77 where flow_slug = 'order_v3'", "timeout 77 s → 60 s"),
+        (
+            "update pgflow.steps set opt_timeout = 77 where flow_slug = 'order_v3' and step_slug = 'send'",
+            "timeout 77 s →",
+        ),
+        ("delete from pgflow.deps where flow_slug = 'order_v3'", "depends_on nothing → load"),
+        (
+            "delete from pgflow.deps where flow_slug = 'order_v3'; delete from pgflow.steps where flow_slug = 'order_v3'; delete from pgflow.flows where flow_slug = 'order_v3'",
+            "new version, 2 steps",
+        ),
+        ("select pgmq.drop_queue('order_v3')", "queue made anew"),
+    ];
+    for (sql, words) in kinds {
+        for database in [ours().await, official().await] {
+            let project = Project::on(&database);
+            for version in [3, 4] {
+                let steps = "  load: {}\n  send: { depends_on: [load] }";
+                project.flow("order", &format!("version: {version}"), steps);
+                project.compile();
+            }
+            project.done(&["apply"]);
+            execute(&mut database.connect().await, sql).await;
+            let drift = project.ends(3, &["drift"]);
+            assert!(drift.contains("order_v3") || drift.contains("order@3"), "{words}: {drift}");
+            let plan = project.ends(3, &["plan"]);
+            assert!(!plan.contains("holds what the files say") && plan.contains("`flowsmith drift`"), "{plan}");
+            let migrations = project.migrations().len();
+            let way_back = project.done(&["compile", "--from-live"]).both();
+            assert!(way_back.contains(words), "{words}: {way_back}");
+            assert_eq!(project.migrations().len(), migrations + 1);
+            assert!(project.ends(3, &["apply"]).contains("FS914"));
+            project.done(&["apply", "--accept-drift"]);
+            for command in [&["drift"][..], &["plan"], &["status"], &["compile", "--check"]] {
+                project.done(command);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_is_deleted_may_have_drifted_before() {
+    for database in [ours().await, official().await] {
+        let project = Project::on(&database);
+        let mut c = database.connect().await;
+        for version in 1..=4 {
+            project.flow("order", &format!("version: {version}"), "  load: {}\n  send: { depends_on: [load] }");
+            project.compile();
+        }
+        project.done(&["apply"]);
+        let drifted = "update pgflow.flows set opt_timeout = 77 where flow_slug in ('order', 'order_v3');
+            delete from pgflow.deps where flow_slug = 'order_v3'";
+        execute(&mut c, drifted).await;
+        // Another one has drifted too, which stays.
+        let retire = project.run(&["retire", "order@3", "--yes"]);
+        assert!(retire.code == 3 && retire.stderr.contains("FS914"), "{retire}");
+        assert_eq!(text(&mut c, "(select count(*) from pgflow.flows)").await.unwrap(), "4");
+        project.done(&["compile", "--delete", "order@1"]);
+        assert!(project.migrations().pop().unwrap().ends_with("_delete_order_v1.sql"), "{:?}", project.migrations());
+        project.ends(3, &["apply"]);
+        execute(&mut c, "update pgflow.flows set opt_timeout = 60 where flow_slug = 'order_v3'").await;
+        execute(&mut c, "insert into pgflow.deps (flow_slug, dep_slug, step_slug) values ('order_v3', 'load', 'send')")
+            .await;
+        project.done(&["apply"]);
+
+        execute(&mut c, "delete from pgflow.deps where flow_slug = 'order_v3'").await;
+        let id = "0196b0a8-0000-7000-8000-000000000000";
+        let run = format!("insert into pgflow.runs (run_id, flow_slug, input) values ('{id}', 'order_v3', '{{}}')");
+        execute(&mut c, &run).await;
+        assert!(project.ends(5, &["retire", "order@3", "--yes"]).contains("FS974"), "runs are guarded as ever");
+        execute(&mut c, "delete from pgflow.runs").await;
+        project.done(&["retire", "order@3", "--yes"]);
+        // Both at once.
+        execute(&mut c, "update pgflow.flows set opt_timeout = 77 where flow_slug = 'order_v2'").await;
+        project.done(&["compile", "--from-live", "--delete", "order@2"]);
+        project.done(&["apply"]);
+        assert_eq!(text(&mut c, "(select string_agg(flow_slug, ' ') from pgflow.flows)").await.unwrap(), "order_v4");
+        project.done(&["drift"]);
+        project.done(&["compile", "--check"]);
+    }
+}
+
+#[tokio::test]
 async fn flows_made_by_hand_are_named_and_stand_in_no_ones_way() {
     let database = ours().await;
     let (project, mut c) = in_sync(&database).await;
@@ -65,6 +153,7 @@ async fn flows_made_by_hand_are_named_and_stand_in_no_ones_way() {
     assert!(drift.contains("legacy_mail was not made by a migration") && drift.contains("flowsmith pull"), "{drift}");
     let plan = project.ends(0, &["plan"]);
     assert!(plan.contains("Left alone, in no file: legacy_mail"), "{plan}");
+    assert!(!plan.contains("holds what the files say") && plan.contains("`flowsmith drift`"), "{plan}");
     project.flow("another", "", "  a: {}");
     project.compile();
     project.done(&["apply"]);

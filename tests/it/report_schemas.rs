@@ -13,7 +13,7 @@ use flowsmith::drift::Drift;
 use flowsmith::engine::doctor::{CheckStatus, DoctorCheck};
 use flowsmith::ledger::{LedgerEntry, MigrationState, MigrationStatus, Status};
 use flowsmith::live::{RunCounts, TriggerDifference};
-use flowsmith::plan::{Hazard, Plan, PlannedChange};
+use flowsmith::plan::{Hazard, Plan, PlannedChange, RefusedTrigger};
 use flowsmith::report::{Subject, bench_json, doctor_json, drift_json, plan_json, status_json};
 use serde_json::Value;
 
@@ -111,9 +111,18 @@ fn plans_fit_their_schema() {
         Hazard::LocksTable(TableName::parse("public.orders").unwrap()),
         Hazard::NoPgCron(vec!["nightly".to_owned()]),
         Hazard::Strict(vec!["paid".to_owned()]),
+        Hazard::TriggerRefused(RefusedTrigger {
+            flow: FlowId::new("order", 1),
+            trigger: "paid".to_owned(),
+            reason: "there is no table public.orders".to_owned(),
+        }),
     ];
     let planned = |change| PlannedChange { change, runs, hazards: hazards.clone() };
-    let full = Plan { changes: changes().into_iter().map(planned).collect(), unmanaged: vec!["by_hand".to_owned()] };
+    let full = Plan {
+        changes: changes().into_iter().map(planned).collect(),
+        unmanaged: vec!["by_hand".to_owned()],
+        drift: Drift { without_queue: BTreeSet::from(["order".to_owned()]), ..Drift::default() },
+    };
     assert_fits("plan.v1.json", &[plan_json(&full, &subject()), plan_json(&Plan::default(), &subject())]);
 }
 

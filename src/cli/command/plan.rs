@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flowsmith::diff::Change;
+use flowsmith::drift::drift;
 use flowsmith::ledger::Status;
 use flowsmith::live::{read_snapshot, run_counts};
 use flowsmith::migration::{Folder, deletions};
-use flowsmith::plan::{Abilities, changes, plan};
+use flowsmith::plan::{Abilities, changes, plan, refused_triggers};
 use flowsmith::report::{plan_html, plan_json, plan_markdown, plan_text};
 
 use crate::cli::args::{PlanArgs, PlanFormat};
@@ -31,7 +32,9 @@ pub(crate) async fn run(args: &PlanArgs, project: &Project, output: &Output) -> 
     let abilities = Abilities { conditions: shape.conditions, pg_cron: session.detection.has_pg_cron };
     let slugs: Vec<String> = changes.changes.iter().map(Change::database_slug).collect();
     let runs = if slugs.is_empty() { BTreeMap::new() } else { run_counts(&mut session.connection, &slugs).await? };
-    let plan = plan(changes, unmanaged, &runs, abilities);
+    let refused = refused_triggers(&mut session.connection, &changes, &live.catalog).await?;
+    let mut plan = plan(changes, unmanaged, &runs, abilities, &refused);
+    plan.drift = drift(&folder, &live, &project.ignore)?;
     session.note_unseen_triggers(output);
     let subject = session.subject();
     output.report(&match args.format {
@@ -42,7 +45,9 @@ pub(crate) async fn run(args: &PlanArgs, project: &Project, output: &Output) -> 
     });
     Ok(if plan.is_refused() {
         Exit::Refused
-    } else if plan.is_empty() {
+    } else if plan.is_drifted() {
+        Exit::Drift
+    } else if plan.is_in_sync() {
         Exit::Done
     } else {
         Exit::Pending

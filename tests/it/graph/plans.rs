@@ -60,7 +60,7 @@ fn planned() -> Plan {
     let (changes, unmanaged) = changes(&live, catalog(AFTER), &["gone".to_owned()].into(), &Ignore::default());
     let runs = RunCounts { started: 2, total: 31 };
     let runs = [("order".to_owned(), runs), ("tuned".to_owned(), runs)].into();
-    plan(changes, unmanaged, &runs, Abilities { conditions: true, pg_cron: true })
+    plan(changes, unmanaged, &runs, Abilities { conditions: true, pg_cron: true }, &[])
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_page_draws_so_many_steps_and_names_the_rest() {
         runs: RunCounts::default(),
         hazards: Vec::new(),
     });
-    let page = plan_html(&Plan { changes: changes.collect(), unmanaged: Vec::new() }, &subject());
+    let page = plan_html(&Plan { changes: changes.collect(), ..Plan::default() }, &subject());
     assert_eq!(page.matches("<svg ").count(), 5);
     assert_eq!(page.matches("Not drawn").count(), 2);
     assert!(page.contains("<code>flowsmith graph f6@1</code>"), "it says how to see it");

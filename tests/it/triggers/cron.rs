@@ -106,7 +106,9 @@ async fn pg_cron_fires_schedules_and_drift_sees_its_jobs() {
     if text(c, knows_seconds).await.as_deref() == Some("false") {
         order(&project, "version: 2", "  - { name: nightly, cron: \"30 seconds\" }");
         let migration = project.compile();
-        let refused = project.ends(4, &["apply"]);
+        let plan = project.ends(5, &["plan"]);
+        assert!(plan.contains("needs pg_cron 1.5 or later; this is 1.4"), "{plan}");
+        let refused = project.ends(5, &["apply"]);
         assert!(refused.contains("FS996") && refused.contains("need pg_cron 1.5 or later; this is 1.4"), "{refused}");
         std::fs::remove_file(project.path("migrations").join(migration)).unwrap();
         project.done(&["compile", "--rehash"]);
@@ -117,6 +119,8 @@ async fn pg_cron_fires_schedules_and_drift_sees_its_jobs() {
     let drift = project.ends(3, &["drift"]);
     assert!(drift.contains("order: trigger nightly: its job is gone from pg_cron"), "{drift}");
     order(&project, "version: 2", NIGHTLY);
+    let plan = project.ends(3, &["plan"]);
+    assert!(plan.contains("No changes of flows, but the database is not what was applied"), "{plan}");
     project.done(&["compile", "--from-live"]);
     assert!(project.done(&["apply", "--accept-drift"]).both().contains("there is no pg_cron in this database"));
     project.done(&["drift"]);

@@ -381,7 +381,9 @@ async fn no_trigger_takes_the_tasks_of_another_flow() {
     execute(&mut c, "select pgflow.create_flow('Victim'); select pgflow.add_step('Victim', 'a')").await;
     order(&project, "", "  - { name: imported, queue: \"pgmq:VICTIM\" }");
     project.compile();
-    let refused = project.ends(4, &["apply"]);
+    let plan = project.ends(5, &["plan"]);
+    assert!(plan.contains("the queue VICTIM holds the tasks of the flow Victim"), "{plan}");
+    let refused = project.ends(5, &["apply"]);
     assert!(refused.contains("FS996") && refused.contains("holds the tasks of the flow Victim"), "{refused}");
     assert!(queue_triggers(&mut c).await.unwrap().iter().all(|trigger| trigger.queue == "imports"));
 }

@@ -114,11 +114,18 @@ async fn what_does_not_work_in_this_database_is_refused_as_a_whole() {
     for (trigger, words) in wrong {
         order(&project, "", &format!("  - {trigger}"));
         project.compile();
-        let said = project.ends(4, &["apply"]);
+        let plan = project.ends(5, &["plan"]);
+        assert!(plan.contains("refused: trigger t: ") && plan.contains(words), "{words}: {plan}");
+        let said = project.ends(5, &["apply"]);
         assert!(said.contains("FS996") && said.contains(words), "{words}: {said}");
         assert_eq!(text(&mut c, "(select count(*) from pgflow.flows)").await.unwrap(), "0");
         std::fs::remove_dir_all(project.path("migrations")).unwrap();
     }
+    // A plan that has asked about something wrong goes on to what is right.
+    order(&project, "", &format!("{PAID}\n  - {{ name: t, queue: \"pgmq:q\", input_sql: event.data }}"));
+    project.ends(2, &["plan"]);
+    deploy(&project);
+    project.done(&["plan"]);
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use self::file::FileResult;
 use self::rules::project;
 use crate::catalog::{Catalog, State};
 use crate::engine::Level;
-use crate::finding::Finding;
+use crate::finding::{Code, Finding};
 use crate::source::Sources;
 
 /// What to check for.
@@ -71,6 +71,12 @@ impl Checked {
 /// Checks every flow file of a project.
 pub fn check(sources: &Sources, settings: &CheckSettings) -> Checked {
     let (files, mut findings) = sources.discover();
+    if let (Sources::Folder { flows, .. }, true, true) = (sources, files.is_empty(), findings.is_empty()) {
+        let message = "there is no flow file in this folder".to_owned();
+        let help =
+            "write one, such as `order.yaml` (`flowsmith init` brings an example), or name another folder with --flows";
+        findings.push(Finding::of_file(Code::NoFlowFiles, flows, message).help(help));
+    }
     let results: Vec<_> = files.par_iter().map(|name| file::check(sources, name, settings)).collect();
     findings.extend(project::check(results.iter().flat_map(FileResult::names)));
     if let Some(wanted) = &settings.environment {

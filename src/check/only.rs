@@ -10,6 +10,8 @@ use super::file::{self, FileResult};
 use super::rules::project;
 use super::{CheckSettings, Checked, collect};
 use crate::catalog::FlowId;
+use crate::definition::words;
+use crate::finding::{Code, Finding};
 use crate::source::{Sources, Syntax};
 
 /// Checks the files named, as they stand in their project. The result holds their flows only, so that the state of a
@@ -17,7 +19,11 @@ use crate::source::{Sources, Syntax};
 pub fn check_files(only: &[PathBuf], sources: &Sources, settings: &CheckSettings) -> Checked {
     let only: BTreeSet<_> = only.iter().cloned().collect();
     let (files, mut findings) = sources.discover();
-    let results: Vec<_> = only.par_iter().map(|name| file::check(sources, name, settings)).collect();
+    let check = |name: &PathBuf| match sources.has(name) {
+        true => file::check(sources, name, settings),
+        false => missing(name, &files),
+    };
+    let results: Vec<_> = only.par_iter().map(check).collect();
     let names = || results.iter().flat_map(FileResult::names);
     // Also the flows whose queue one of these may name.
     let queues = names().flat_map(|named| named.queues).map(|(_, queue)| queue.to_ascii_lowercase());
@@ -44,6 +50,21 @@ pub fn check_files(only: &[PathBuf], sources: &Sources, settings: &CheckSettings
     }));
     findings.retain(|finding| finding.place != crate::finding::Place::File || only.contains(&finding.file));
     collect(results, findings)
+}
+
+/// A file that is asked about and not there; `files` are those that are.
+fn missing(name: &Path, files: &[PathBuf]) -> FileResult {
+    let stem = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let stems: Vec<String> = files.iter().map(|file| stem(file)).collect();
+    let near = words::nearest(&stem(name), stems.iter().map(String::as_str));
+    let near = near.and_then(|near| files.iter().find(|file| stem(file) == near));
+    let finding = Finding::of_file(Code::Unreadable, name, "there is no such file".to_owned()).help(match near {
+        Some(near) => format!("did you mean `{}`?", near.display()),
+        None => {
+            "names are relative to the folder that flowsmith runs in; `flowsmith check` checks every file".to_owned()
+        }
+    });
+    FileResult { file: name.to_owned(), findings: vec![finding], ..FileResult::default() }
 }
 
 /// A database slug as queues are compared: without case.

@@ -13,6 +13,7 @@ pub struct Statement {
     pieces: Vec<Piece>,
     statements: usize,
     verb: String,
+    numbered: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +53,11 @@ impl Statement {
             Piece::Parameter(name) => Some(name.as_str()),
             Piece::Text(_) => None,
         })
+    }
+
+    /// Parameters such as `$1`, which are a prepared statement's and have no value here, in the order in which they are written.
+    pub fn numbered_parameters(&self) -> impl Iterator<Item = &str> {
+        self.numbered.iter().map(String::as_str)
     }
 
     /// The first word, in lower case; empty where something else comes first.
@@ -94,6 +100,7 @@ struct Reader<'s> {
     pieces: Vec<Piece>,
     statements: usize,
     verb: Option<String>,
+    numbered: Vec<String>,
     /// Whether the present statement has anything in it.
     begun: bool,
     /// The parentheses and brackets that are open.
@@ -128,6 +135,9 @@ impl<'s> Reader<'s> {
             _ => {
                 self.begin();
                 self.behind_text = token.kind == Kind::Text;
+                if token.kind == Kind::Parameter {
+                    self.numbered.push(token.text.to_owned());
+                }
                 match (token.kind, token.text) {
                     (Kind::Symbol, "(" | "[") => self.open.push(token.text),
                     (Kind::Symbol, ")" | "]") => _ = self.open.pop(),
@@ -162,7 +172,12 @@ impl<'s> Reader<'s> {
         if !rest.is_empty() {
             self.pieces.push(Piece::Text(rest.to_owned()));
         }
-        Statement { pieces: self.pieces, statements: self.statements, verb: self.verb.unwrap_or_default() }
+        Statement {
+            pieces: self.pieces,
+            statements: self.statements,
+            verb: self.verb.unwrap_or_default(),
+            numbered: self.numbered,
+        }
     }
 }
 

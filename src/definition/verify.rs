@@ -113,7 +113,9 @@ fn unknown_keys(node: &Node, object: &'static Object, path: &Trail<'_>, findings
         }
         let message = format!("unknown key `{}` in this {}", key.name, object.name.replace('_', " "));
         let finding = Finding::new(Code::UnknownKey, path.path().key(&key.name).itself(), message).label("unknown key");
-        findings.push(finding.help(words::suggest(&key.name, object.fields.iter().map(|field| field.name))));
+        let help = words::by_meaning(&key.name, |name| object.field(name).is_some())
+            .unwrap_or_else(|| words::suggest(&key.name, object.fields.iter().map(|field| field.name)));
+        findings.push(finding.help(help));
     }
 }
 

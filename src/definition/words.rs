@@ -61,12 +61,55 @@ pub(super) fn instead(node: &Node, kind: &Kind) -> Option<String> {
             "write each step's name as a key: `load: {}` rather than `- load`".to_owned()
         }
         (_, Value::Null) => "write a value, or leave the key out".to_owned(),
+        (Kind::Object(object), Value::String(text)) if object.exactly_one.contains(&"sql") => handler(text),
         (Kind::Map(_) | Kind::MapOrEmpty(_) | Kind::Object(_) | Kind::Overrides(_), _) => {
             "write keys and values below it, such as `key: value`".to_owned()
         }
         _ => return None,
     };
     Some(help)
+}
+
+/// How to write a handler of which only the text is there.
+fn handler(text: &str) -> String {
+    let first = text.split_whitespace().next().unwrap_or_default().to_lowercase();
+    let kind = match first.as_str() {
+        "select" | "with" | "values" | "insert" | "update" | "delete" | "merge" | "call" => "sql",
+        _ if first.starts_with("http://") || first.starts_with("https://") => "http",
+        _ => return "say what it is: `{ sql: … }`, `{ exec: … }` or `{ http: … }`".to_owned(),
+    };
+    let is_short = text.len() <= 60 && !text.contains(['\n', '"', '\\']);
+    format!("say what it is: `{{ {kind}: {} }}`", if is_short { format!("\"{text}\"") } else { "…".to_owned() })
+}
+
+/// What other tools call a key of this format: by meaning, where letters would not find it.
+pub(super) fn by_meaning(written: &str, is_key: impl Fn(&str) -> bool) -> Option<String> {
+    let word: String = written.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+    let (keys, note): (&[&str], _) = match word.as_str() {
+        "retries" | "retry" | "maxretries" | "retrylimit" | "retrycount" => {
+            (&["max_attempts"], " It counts the first attempt too, so 3 retries are `max_attempts: 4`")
+        }
+        "attempts" | "maxtries" | "tries" | "maximumattempts" => (&["max_attempts"], ""),
+        "backoff" | "retrydelay" | "retrybackoff" | "retryinterval" | "initialinterval" => (&["base_delay"], ""),
+        "delay" | "wait" | "initialdelay" | "delayseconds" => (&["start_delay"], ""),
+        "timeoutseconds" | "timeoutminutes" | "deadline" | "starttoclosetimeout" => (&["timeout"], ""),
+        "needs" | "after" | "dependencies" | "deps" | "requires" | "upstream" | "dependson" => (&["depends_on"], ""),
+        "foreach" | "each" | "withitems" | "matrix" | "over" => (&["map"], ""),
+        "condition" | "when" | "runif" | "onlyif" => (&["if"], ""),
+        "unless" | "skipif" => (&["if_not"], ""),
+        "onfailure" | "onerror" | "continueonerror" | "allowfailure" => (&["when_exhausted"], ""),
+        "tasks" | "jobs" | "stages" | "nodes" | "activities" => (&["steps"], ""),
+        "name" | "id" | "slug" | "workflow" | "dag" => (&["flow"], ""),
+        "schedule" | "every" | "crontab" => (&["cron", "triggers"], ""),
+        "on" | "events" => (&["triggers"], ""),
+        "query" | "statement" => (&["sql"], ""),
+        "command" | "cmd" | "shell" | "script" | "run" | "uses" => (&["exec", "handler"], ""),
+        "webhook" | "url" | "request" => (&["http"], ""),
+        "sql" | "exec" | "http" => (&["handler"], ""),
+        _ => return None,
+    };
+    let key = keys.iter().find(|key| is_key(key))?;
+    Some(format!("did you mean `{key}`?{note}"))
 }
 
 /// `did you mean …?` where a choice is near, and what the choices are where there are few enough to read.

@@ -68,6 +68,7 @@ codes! {
     KeyNotText = "FS014", Error, "a key that is not text";
     DateTime = "FS015", Error, "a TOML date or time";
     TooManyFindings = "FS016", Error, "too many findings in one file";
+    NoFlowFiles = "FS017", Warning, "a folder without flow files";
     UnknownKey = "FS101", Error, "an unknown key";
     MissingKey = "FS102", Error, "a required key is missing";
     WrongType = "FS103", Error, "a value of the wrong type";

@@ -53,6 +53,14 @@ impl Sources {
         }
     }
 
+    /// Whether there is something of this name, readable or not.
+    pub(crate) fn has(&self, name: &Path) -> bool {
+        match self {
+            Self::Folder { root, .. } => root.join(name).symlink_metadata().is_ok(),
+            Self::Memory(files) => files.contains_key(name),
+        }
+    }
+
     /// The text of a file, without a byte order mark.
     ///
     /// # Errors

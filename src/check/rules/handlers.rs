@@ -45,12 +45,24 @@ fn sql(step: &StepDefinition, query: &str, findings: &mut Findings) {
         let message = format!("the handler of the step `{}` is no query that gives a value", step.slug);
         findings.push(not_a_query(message, "write `select …`, or `insert`, `update` or `delete` with `returning …`"));
     }
+    numbered(step, &statement, findings);
     for name in statement.parameters().filter(|name| !PARAMETERS.contains(name)) {
         let message = format!("the query of the step `{}` has the parameter `:{name}`, which there is not", step.slug);
         let help = format!(
             "{}; a key of the input is `:input ->> '{name}'`, and a colon that begins no parameter needs a space behind it",
             words::suggest(name, PARAMETERS.into_iter()).trim_end_matches('?')
         );
+        findings.push(
+            Finding::new(Code::UnknownParameter, path(step, "sql"), message).label("unknown parameter").help(help),
+        );
+    }
+}
+
+/// `$1`: what a prepared statement has, and a handler's query not.
+fn numbered(step: &StepDefinition, statement: &Statement, findings: &mut Findings) {
+    if let Some(name) = statement.numbered_parameters().next() {
+        let message = format!("the query of the step `{}` has the parameter `{name}`, which there is not", step.slug);
+        let help = "write `:input`, the task's input, or a key of it: `:input ->> 'id'`; there are `:run_id`, `:task_index` and `:attempt` too";
         findings.push(
             Finding::new(Code::UnknownParameter, path(step, "sql"), message).label("unknown parameter").help(help),
         );

@@ -10,7 +10,9 @@ static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/docs/findings");
 pub(crate) fn run(code: Option<&str>, output: &Output) -> Result<Exit, Failure> {
     // The index is a page too.
     let code = code.unwrap_or("README");
-    let name = format!("{}.md", code.to_uppercase());
+    // `301` is FS301.
+    let is_number = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_digit());
+    let name = format!("{}{}.md", if is_number { "FS" } else { "" }, code.to_uppercase());
     match PAGES.get_file(&name).and_then(include_dir::File::contents_utf8) {
         Some(page) => {
             output.report(&wrapped(page));

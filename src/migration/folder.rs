@@ -74,7 +74,7 @@ impl FolderError {
             }
             Self::SameVersion { .. } => "delete the one that is not applied anywhere yet and compile again",
             Self::Sum(_) => {
-                "bring the files back (`git checkout`), or, after a merge and a look at each of them, run `flowsmith compile --rehash`"
+                "bring the files back (`git checkout`); `flowsmith compile --rehash` is for after a merge, and for taking back what ran nowhere yet"
             }
         }
     }

@@ -65,7 +65,7 @@ impl ReplayError {
                 "bring the file back (`git checkout`): migrations are not edited, the flow files are"
             }
             Self::UnknownFlow { .. } => {
-                "a migration is missing before it: bring it back (`git log` on the folder finds it)"
+                "a migration before it is missing: `git log --diff-filter=D --name-only -- .` in the folder names it, `git checkout COMMIT^ -- FILE` brings it back; where neither ran anywhere, delete this one too, and compile again"
             }
         }
     }

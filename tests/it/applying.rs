@@ -279,3 +279,33 @@ async fn a_conflict_in_the_sum_file_is_solved_by_rehash() {
     assert_eq!(project.read("migrations/flowsmith.sum"), sum);
     project.done(&["apply"]);
 }
+
+#[tokio::test]
+async fn an_applied_migration_that_is_lost_can_be_had_again() {
+    let database = crate::command::ours().await;
+    let project = Project::on(&database);
+    project.flow("order", "", "  load: {}");
+    let lost = project.compile();
+    std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
+    let later = project.compile();
+    project.done(&["apply"]);
+    let (lost, later) = (format!("migrations/{lost}"), format!("migrations/{later}"));
+    let (lost_text, later_text) = (project.read(&lost), project.read(&later));
+    std::fs::remove_file(project.path(&lost)).unwrap();
+    for command in [&["status"][..], &["drift"], &["plan"], &["apply"]] {
+        assert!(project.ends(5, command).contains("FS804"));
+    }
+    let refused = project.ends(1, &["compile", "--rehash"]);
+    assert!(refused.contains("FS807") && refused.contains("git log --diff-filter=D"), "{refused}");
+    // As the page says, where git has no copy.
+    std::fs::remove_file(project.path(&later)).unwrap();
+    project.done(&["compile", "--rehash"]);
+    project.flow("order", "", "  load: {}");
+    let version = &lost["migrations/".len()..][..14];
+    project.done(&["compile", "--timestamp", version]);
+    assert_eq!(project.read(&lost), lost_text);
+    project.write(&later, &later_text);
+    project.done(&["compile", "--rehash"]);
+    project.done(&["status"]);
+    project.done(&["drift"]);
+}

@@ -154,6 +154,7 @@ fn the_index_of_codes_is_that_of_the_pages() {
 fn explain_prints_a_page_and_the_index() {
     let program = Program::in_folder(root());
     let page = program.run(&["explain", "fs914"]);
+    assert_eq!(program.run(&["explain", "914"]).stdout, page.stdout);
     assert_eq!((page.exit, page.stdout.lines().next()), (Some(0), Some("# FS914: the database has drifted")));
     let prose = page.stdout.split("```").step_by(2).flat_map(str::lines);
     assert!(prose.clone().count() > 10 && prose.clone().all(|line| line.chars().count() <= 80), "{}", page.stdout);

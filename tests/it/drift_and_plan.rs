@@ -87,12 +87,12 @@ async fn drift_of_a_version_that_has_left_the_files_is_undone_too() {
             execute(&mut database.connect().await, sql).await;
             let drift = project.ends(3, &["drift"]);
             assert!(drift.contains("order_v3") || drift.contains("order@3"), "{words}: {drift}");
-            let plan = project.ends(3, &["plan"]);
-            assert!(!plan.contains("holds what the files say") && plan.contains("`flowsmith drift`"), "{plan}");
             let migrations = project.migrations().len();
             let way_back = project.done(&["compile", "--from-live"]).both();
             assert!(way_back.contains(words), "{words}: {way_back}");
             assert_eq!(project.migrations().len(), migrations + 1);
+            let plan = project.ends(3, &["plan"]);
+            assert!(!plan.contains("holds what the files say") && plan.contains("`flowsmith drift`"), "{plan}");
             assert!(project.ends(3, &["apply"]).contains("FS914"));
             project.done(&["apply", "--accept-drift"]);
             for command in [&["drift"][..], &["plan"], &["status"], &["compile", "--check"]] {
@@ -120,12 +120,12 @@ async fn a_version_that_is_deleted_may_have_drifted_before() {
         assert!(retire.code == 3 && retire.stderr.contains("FS914"), "{retire}");
         assert_eq!(text(&mut c, "(select count(*) from pgflow.flows)").await.unwrap(), "4");
         project.done(&["compile", "--delete", "order@1"]);
-        assert!(project.migrations().pop().unwrap().ends_with("_delete_order_v1.sql"), "{:?}", project.migrations());
         project.ends(3, &["apply"]);
         execute(&mut c, "update pgflow.flows set opt_timeout = 60 where flow_slug = 'order_v3'").await;
         execute(&mut c, "insert into pgflow.deps (flow_slug, dep_slug, step_slug) values ('order_v3', 'load', 'send')")
             .await;
         project.done(&["apply"]);
+        assert!(project.migrations().pop().unwrap().ends_with("_delete_order_v1.sql"), "{:?}", project.migrations());
 
         execute(&mut c, "delete from pgflow.deps where flow_slug = 'order_v3'").await;
         let id = "0196b0a8-0000-7000-8000-000000000000";

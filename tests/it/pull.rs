@@ -152,17 +152,35 @@ async fn files_only_records_nothing() {
 }
 
 #[tokio::test]
-async fn a_condition_that_can_never_match_is_adopted_and_said() {
-    let database = ours().await;
-    let mut c = database.connect().await;
-    execute(&mut c, "select pgflow.create_flow('odd'), pgflow.add_step('odd', 'first')").await;
-    let pattern =
-        r#"select pgflow.add_step('odd', 'second', array['first'], required_input_pattern => '{"third": 1}')"#;
-    execute(&mut c, pattern).await;
-    let project = Project::on(&database);
-    let report = project.ends(4, &["pull"]);
-    assert!(report.contains("error[FS402]"), "{report}");
-    assert!(project.read("flows/odd.yaml").contains("third"));
-    project.done(&["drift"]);
-    project.done(&["status"]);
+async fn what_would_not_pass_the_check_is_not_adopted() {
+    let never = r#"select pgflow.create_flow('odd'), pgflow.add_step('odd', 'first');
+        select pgflow.add_step('odd', 'second', array['first'], required_input_pattern => '{"third": 1}')"#;
+    for (sql, finding) in [("select pgflow.create_flow('odd')", "FS308"), (never, "FS402")] {
+        let database = ours().await;
+        let mut c = database.connect().await;
+        execute(&mut c, "select pgflow.create_flow('well'), pgflow.add_step('well', 'first')").await;
+        execute(&mut c, sql).await;
+        let project = Project::on(&database);
+        std::fs::remove_dir(project.path("flows")).unwrap();
+        for command in [&["pull"][..], &["pull", "--overwrite"], &["pull", "--files-only"]] {
+            let refused = project.run(command);
+            assert!(refused.code == 5 && refused.both().contains(&format!("error[{finding}]")), "{refused}");
+            assert!(refused.stderr.contains("error[FS831]") && refused.stderr.contains("written: odd\n"), "{refused}");
+            assert!(refused.stderr.contains("`ignore = [\"odd\"]` in flowsmith.toml"), "{refused}");
+            assert!(!project.path("flows").exists() && project.migrations().is_empty());
+            assert_eq!(text(&mut c, "(select count(*) from flowsmith.migrations)").await.unwrap(), "0");
+        }
+        // Its advice works.
+        project.write("flowsmith.toml", "ignore = [\"odd\"]\n");
+        project.done(&["pull"]);
+        all_agree(&project);
+        assert!(!project.path("flows/odd.yaml").exists());
+        if finding == "FS308" {
+            std::fs::remove_file(project.path("flowsmith.toml")).unwrap();
+            execute(&mut c, "select pgflow.add_step('odd', 'first')").await;
+            project.done(&["pull"]);
+            all_agree(&project);
+            assert!(project.path("flows/odd.yaml").exists());
+        }
+    }
 }

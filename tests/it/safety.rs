@@ -61,6 +61,25 @@ async fn steps_are_not_replaced_under_any_run() {
     }
 }
 
+#[test]
+fn compile_says_beforehand_what_will_be_refused_under_runs() {
+    let project = Project::new();
+    project.flow("order", "", "  load: {}");
+    assert!(!project.done(&["compile"]).both().contains("note"));
+    project.flow("order", "", "  load: {}\n  send: { depends_on: [load] }");
+    for command in [&["compile", "--check"][..], &["compile"]] {
+        let said = project.run(command).stdout;
+        assert!(said.contains("note: [replace] ") && said.contains("order@1 has runs"), "{said}");
+        assert!(said.contains("`version: 2` in the flow's file"), "{said}");
+    }
+    // As it advises.
+    std::fs::remove_file(project.path(&format!("migrations/{}", project.migrations()[1]))).unwrap();
+    project.done(&["compile", "--rehash"]);
+    project.flow("order", "version: 2", "  load: {}\n  send: { depends_on: [load] }");
+    let said = project.done(&["compile"]).stdout;
+    assert!(said.contains("order@2") && !said.contains("note"), "{said}");
+}
+
 #[tokio::test]
 async fn a_run_cannot_slip_in_while_steps_are_replaced() {
     let database = ours().await;

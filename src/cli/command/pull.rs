@@ -5,12 +5,14 @@ use std::fs;
 
 use flowsmith::apply::ApplySettings;
 use flowsmith::catalog::{Catalog, Flow, State};
-use flowsmith::check::Checked;
+use flowsmith::check::{self as checking, CheckSettings, Checked};
 use flowsmith::database::Failure as DatabaseFailure;
 use flowsmith::ledger::Status;
 use flowsmith::live::{ForeignJob, foreign_jobs, read_snapshot};
 use flowsmith::migration::{Folder, compile, replay};
 use flowsmith::pull::{PulledFile, adopt, flow_file};
+use flowsmith::report::findings::{self, Report};
+use flowsmith::source::Sources;
 
 use crate::cli::args::PullArgs;
 use crate::cli::command::{apply, check, compile as compile_command};
@@ -53,7 +55,9 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
     let checked = if project.flows.is_dir() { project.check() } else { Checked::default() };
     let wanted = wanted(&checked, &adopted);
     refuse_second_files(&checked, &wanted, project)?;
-    write(wanted.iter().map(|(_, flow)| flow_file(flow)).collect(), args, project, output)?;
+    let files: Vec<_> = wanted.iter().map(|(_, flow)| flow_file(flow)).collect();
+    refuse_wrong(&files, &wanted, project, output)?;
+    write(files, args, project, output)?;
     match jobs {
         Ok(jobs) => note_jobs(&jobs, output),
         Err(error) if error.failure() == DatabaseFailure::Permission => {
@@ -64,7 +68,6 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
     if !args.files_only {
         record(adopted, &place, project, output).await?;
     }
-    // What the database holds is adopted whatever it is; what can never work is said all the same.
     check::or_refuse(project, output)?;
     Ok(Exit::Done)
 }
@@ -125,6 +128,32 @@ fn refuse_second_files(checked: &Checked, wanted: &Catalog, project: &Project) -
         "FS826",
         format!("these flows are defined already and say something else than the database: {}", twice.join(", ")),
         "look at `flowsmith plan`; put what the database holds into those files, or delete them and pull again",
+    ))
+}
+
+/// A flow that does not pass the check would stop every command that reads the files, from here on.
+fn refuse_wrong(files: &[PulledFile], wanted: &Catalog, project: &Project, output: &Output) -> Result<(), Failure> {
+    let sources = Sources::Memory(
+        files.iter().map(|file| (project.flows.join(&file.name), file.content.clone().into_bytes())).collect(),
+    );
+    let checked = checking::check(&sources, &CheckSettings { environment: None, ..project.check_settings() });
+    if !checked.has_errors() {
+        return Ok(());
+    }
+    output.aside(&findings::text(&Report::new(&checked, &sources), true));
+    let is_wrong = |flow: &Flow| {
+        let file = project.flows.join(flow_file(flow).name);
+        checked.findings.iter().any(|finding| finding.is_error() && finding.file == file)
+    };
+    let wrong: Vec<&str> = wanted.iter().filter(|(_, flow)| is_wrong(flow)).map(|(slug, _)| slug).collect();
+    let listed = wrong.iter().map(|slug| format!("\"{slug}\"")).collect::<Vec<_>>().join(", ");
+    Err(Failure::new(
+        Exit::Refused,
+        "FS831",
+        format!("flows of this database do not pass `flowsmith check`, so nothing was written: {}", wrong.join(", ")),
+        format!(
+            "leave them alone: `ignore = [{listed}]` in flowsmith.toml; or complete or delete them in the database; then pull again"
+        ),
     ))
 }
 

@@ -1,5 +1,5 @@
--- file: 20260103000000_delete_order.sql
--- flowsmith migration 20260103000000_delete_order
+-- file: 20260103000000_delete_order_v1.sql
+-- flowsmith migration 20260103000000_delete_order_v1
 --
 -- - order@1: deleted with its queue and its runs
 --
@@ -16,13 +16,13 @@ begin
   if to_regprocedure('flowsmith.create_flows(jsonb)') is null then
     raise exception 'the flowsmith schema is missing in this database, or too old' using errcode = 'FL001', hint = 'Run `flowsmith install` first.';
   end if;
-  if not flowsmith.begin_migration('20260103000000', 'delete_order', plan) then
+  if not flowsmith.begin_migration('20260103000000', 'delete_order_v1', plan) then
     return;  -- applied already
   end if;
 
   -- order@1
   perform flowsmith.drop_flow('order');
 
-  perform flowsmith.end_migration('20260103000000', 'delete_order', plan);
+  perform flowsmith.end_migration('20260103000000', 'delete_order_v1', plan);
 end
 $flowsmith$;

@@ -121,6 +121,8 @@ async fn what_does_not_work_in_this_database_is_refused_as_a_whole() {
         assert_eq!(text(&mut c, "(select count(*) from pgflow.flows)").await.unwrap(), "0");
         std::fs::remove_dir_all(project.path("migrations")).unwrap();
     }
+    order(&project, "", "  - { name: t, table: pg_catalog.pg_class }");
+    assert!(project.ends(5, &["plan"]).contains("pg_catalog.pg_class cannot have it"));
     // A plan that has asked about something wrong goes on to what is right.
     order(&project, "", &format!("{PAID}\n  - {{ name: t, queue: \"pgmq:q\", input_sql: event.data }}"));
     project.ends(2, &["plan"]);
@@ -204,6 +206,10 @@ async fn drift_of_table_triggers_is_seen_and_undone() {
         assert!(project.ends(3, &["drift", "--format", "json"]).contains("\"trigger\": \"paid\""));
         assert!(project.ends(3, &["drift", "--format", "markdown"]).contains(words));
         assert!(project.ends(3, &["apply"]).contains("FS914"));
+        for format in ["text", "markdown", "html"] {
+            let plan = project.ends(3, &["plan", "--format", format]);
+            assert!(plan.contains("the database is not what was applied") && !plan.contains("holds what"), "{plan}");
+        }
         let compiled = project.done(&["compile", "--from-live"]);
         assert!(compiled.stdout.contains("triggers made anew"), "{compiled}");
         project.done(&["apply", "--accept-drift"]);

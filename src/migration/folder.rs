@@ -141,22 +141,18 @@ impl Folder {
     }
 
     /// Adds migrations, which must be newer than those there are, and brings the sum file up to date. Each file appears
-    /// whole or not at all. All of them are written before the first appears, which leaves little time to be interrupted
-    /// between two; the sum file comes last, so that it is noticed and named where that happens all the same.
+    /// whole or not at all; the sum file comes last, so that an interrupted write is noticed and named.
     ///
     /// # Errors
     /// Where the folder cannot be written.
     pub fn add(&mut self, migrations: Vec<Migration>) -> Result<(), FolderError> {
         let io_error = |verb, path: &Path, source| FolderError::Io { verb, path: path.to_owned(), source };
         fs::create_dir_all(&self.path).map_err(|source| io_error("create", &self.path, source))?;
-        let paths: Vec<PathBuf> = migrations.iter().map(|added| self.path.join(added.file_name())).collect();
-        for (path, migration) in paths.iter().zip(&migrations) {
-            write_draft(path, &migration.content)?;
+        for migration in &migrations {
+            write_whole(&self.path.join(migration.file_name()), &migration.content)?;
         }
         self.migrations.extend(migrations);
-        let sum_path = self.path.join(SUM_FILE);
-        write_draft(&sum_path, &sum::sum(&self.migrations))?;
-        paths.iter().chain([&sum_path]).try_for_each(|path| put_in_place(path))
+        self.rehash()
     }
 
     /// Writes the sum file anew from the files as they are.
@@ -164,9 +160,7 @@ impl Folder {
     /// # Errors
     /// Where it cannot be written.
     pub fn rehash(&self) -> Result<(), FolderError> {
-        let path = self.path.join(SUM_FILE);
-        write_draft(&path, &sum::sum(&self.migrations))?;
-        put_in_place(&path)
+        write_whole(&self.path.join(SUM_FILE), &sum::sum(&self.migrations))
     }
 }
 
@@ -178,17 +172,11 @@ fn read_migration(path: &Path) -> Result<Migration, FolderError> {
     Migration::from_file(&name, content).map_err(foreign)
 }
 
-/// Where a file is until it is whole.
-fn draft(path: &Path) -> PathBuf {
-    path.with_extension("tmp")
-}
-
-fn write_draft(path: &Path, content: &str) -> Result<(), FolderError> {
-    let written = fs::write(draft(path), content);
-    written.map_err(|source| FolderError::Io { verb: "write", path: path.to_owned(), source })
-}
-
-fn put_in_place(path: &Path) -> Result<(), FolderError> {
-    let moved = fs::rename(draft(path), path);
-    moved.map_err(|source| FolderError::Io { verb: "write", path: path.to_owned(), source })
+fn write_whole(path: &Path, content: &str) -> Result<(), FolderError> {
+    let draft = path.with_extension("tmp");
+    fs::write(&draft, content).and_then(|()| fs::rename(&draft, path)).map_err(|source| FolderError::Io {
+        verb: "write",
+        path: path.to_owned(),
+        source,
+    })
 }

@@ -1,5 +1,7 @@
 //! What the audit finds.
 
+use std::time::Duration;
+
 use flowsmith::engine::doctor::{CheckStatus, DoctorCheck, doctor};
 use flowsmith::engine::install::{InputStyle, install};
 
@@ -232,4 +234,27 @@ async fn a_read_only_session_skips_the_self_test() {
     execute(c, "set default_transaction_read_only = on").await;
     let checks = doctor(c).await.unwrap();
     assert_eq!(named(&checks, "self-test: flow creation").status, CheckStatus::Skipped);
+}
+
+/// Deleting a flow locks all tasks, and everybody waits behind whoever waits for that.
+#[tokio::test]
+async fn nobody_at_work_is_held_up_nor_another_doctor() {
+    let database = with_engine().await;
+    let mut at_work = database.connect().await;
+    execute(
+        &mut at_work,
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); begin; select pgflow.start_flow('f', '1')",
+    )
+    .await;
+    let (mut one, mut other) = (database.connect().await, database.connect().await);
+    let both = async { tokio::join!(doctor(&mut one), doctor(&mut other)) };
+    let (one, other) = tokio::time::timeout(Duration::from_secs(60), both).await.expect("neither waits");
+    for checks in [one.unwrap(), other.unwrap()] {
+        assert_eq!(with_status(&checks, CheckStatus::Failed), Vec::<&str>::new(), "{checks:#?}");
+        assert_eq!(with_status(&checks, CheckStatus::Skipped), ["self-test: cleanup"]);
+        assert!(named(&checks, "self-test: cleanup").detail.contains("at work on a task"), "{checks:#?}");
+    }
+    execute(&mut at_work, "commit").await;
+    let checks = doctor(&mut at_work).await.unwrap();
+    assert_eq!(with_status(&checks, CheckStatus::Skipped), Vec::<&str>::new(), "{checks:#?}");
 }

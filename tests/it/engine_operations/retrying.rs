@@ -169,7 +169,10 @@ async fn a_condition_that_fails_the_run_again_leaves_nothing_in_the_queue() {
     .await;
     assert_eq!(rows(c, "select t.queue()").await, [""; 0]);
     assert_eq!(rows(c, "select r.status from pgflow.retry_run(t.id()) r").await, ["failed"]);
-    assert_eq!(rows(c, "select t.steps()").await, ["a completed false", "beside started", "b failed Condition not met"]);
+    assert_eq!(
+        rows(c, "select t.steps()").await,
+        ["a completed false", "beside started", "b failed Condition not met"]
+    );
     assert_eq!(rows(c, "select t.queue()").await, [""; 0]);
     assert_eq!(value(c, "select count(*) from pgflow.violations()").await, "0");
 }

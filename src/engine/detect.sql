@@ -114,6 +114,10 @@ select jsonb_build_object(
     from pg_catalog.pg_proc p
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'flowsmith' and p.proname = 'trigger_differences'),
+  'events_readable', exists (
+    select from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'flowsmith' and c.relname = 'events' and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')),
   'realtime_send', exists (
     select from pg_catalog.pg_proc p
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace

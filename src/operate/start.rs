@@ -49,6 +49,7 @@ pub async fn start_run(
     // The door that starters are given, where it leads there.
     let by_name = engine.has_ledger && flow.state == crate::catalog::State::Current;
     let context = context! {
+        engine => engine.context(),
         what => "start",
         by_name,
         flow => flow.flow.as_str(),

@@ -68,7 +68,7 @@ select run.run_id, run.flow_slug as slug, run.flow_slug as flow, 1 as version,
 {% endif %}
   {{ 'run.input' | payload(payloads, cut) }} as input, {{ 'run.output' | payload(payloads, cut) }} as output, steps.list as steps
 from run cross join lateral (
-  select coalesce(jsonb_agg(to_jsonb(x) - 'step_index' order by x.step_index), '[]') as list
+  select coalesce(json_agg(x order by x.step_index), '[]') as list
   from (
     select s.step_index, s.step_slug as step, s.step_type as kind, s.depends_on,
       case when s.is_live or s.status not in ('created', 'started') then s.status
@@ -88,7 +88,7 @@ from run cross join lateral (
         coalesce(max(k.attempts_count), 0) as attempts
       from pgflow.step_tasks k where k.run_id = run.run_id and k.step_slug = s.step_slug offset 0) t
     cross join lateral (
-      select coalesce(jsonb_agg(to_jsonb(n) order by n.index), '[]') as tasks
+      select coalesce(json_agg(n order by n.index), '[]') as tasks
       from (
         select k.task_index as index,
           case when s.is_live or k.status not in ('queued', 'started') then k.status

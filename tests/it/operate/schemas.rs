@@ -26,7 +26,7 @@ fn summary(status: &str) -> RunSummary {
 }
 
 fn detail(kind: &str, step: &str, task: &str) -> RunDetail {
-    let value = json!({"text": "{\"a\": 1}", "bytes": 8});
+    let value = json!({"part": {"text": "{\"a\": 1}", "bytes": 8}});
     let task = json!({
         "index": 0, "status": task, "attempts": 1, "error": null, "worker_id": null, "output": value,
         "queued_at": "2026-11-21T12:00:00+00:00", "started_at": null, "ended_at": null, "seconds": null,

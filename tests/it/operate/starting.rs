@@ -48,7 +48,7 @@ async fn what_is_wrong_is_named_and_nothing_starts() {
     let (_database, project, mut c) = shop().await;
     refused(&project, 1, "FS961", &["`ordr`", "did you mean `order`?"], &["start", "ordr"]);
     refused(&project, 1, "FS961", &["order@2"], &["start", "order@3"]);
-    refused(&project, 64, "FS963", &["line 1 column"], &["start", "order", "-i", "{id: 7}"]);
+    refused(&project, 64, "FS963", &["(line 1, column 2)"], &["start", "order", "-i", "{id: 7}"]);
     refused(&project, 5, "FS964", &["order@2", "\"id\" is a required property"], &["start", "order"]);
     refused(
         &project,

@@ -46,7 +46,9 @@ impl UnknownFlow {
     pub fn unseen(name: &str) -> Self {
         let help = match name.split_once('@') {
             Some((flow, _)) => {
-                format!("versions are for roles that may read definitions; `flowsmith start {flow}` starts the current one")
+                format!(
+                    "versions are for roles that may read definitions; `flowsmith start {flow}` starts the current one"
+                )
             }
             None => "this role may not see which flows there are: name it as its file names it".to_owned(),
         };

@@ -4,8 +4,8 @@ use minijinja::context;
 use sqlx::postgres::PgConnection;
 
 use super::{Engine, FlowVersion, OperateError, RunPrefix, RunSummary, StartInput, query};
-use crate::live::UnknownFlow;
 use crate::database::Failure;
+use crate::live::UnknownFlow;
 
 /// Starts a run of this version and returns it as it is then; it may be over already.
 ///

@@ -25,6 +25,9 @@ pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) 
     }
     let mut folder = Folder::read(&project.migrations)?;
     let checked = check::or_refuse(project, output)?;
+    if !args.check {
+        folder.finish()?;
+    }
     let compiled = if args.from_live {
         let place = Place::find(project, output)?;
         let mut session = place.open().await?;

@@ -68,7 +68,9 @@ async fn a_retried_run_is_timed_from_its_last_retry_by_every_command() {
     for url in [&owner, &worker] {
         let (shown, listed) = (show(url), listed(url));
         let stats = json(&project, "stats", &["stats", "order", "--database", url]);
-        let counted = stats["flows"].as_array().unwrap().iter().find(|flow| flow["version"] == 2).unwrap()["durations"]["max"].clone();
+        let counted = stats["flows"].as_array().unwrap().iter().find(|flow| flow["version"] == 2).unwrap()["durations"]
+            ["max"]
+            .clone();
         assert_eq!((&shown["seconds"], &shown["retried_at"]), (&listed["seconds"], &listed["retried_at"]));
         assert_eq!((&shown["seconds"], &shown["status"]), (&counted, &"completed".into()), "{stats:#}");
         assert!(shown["seconds"].as_f64().unwrap() < 3_600.0 && shown["retried_at"].is_string(), "{shown:#}");

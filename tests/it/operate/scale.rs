@@ -105,7 +105,10 @@ async fn pruning_a_rare_flow_reads_its_runs() {
     let report = json(&project, "prune", &["prune", "order@1", "--older-than", "1d", "--yes"]);
     let rows = settled(&mut c, read).await - before;
     assert_eq!(value(&mut c, "select count(*) from pgflow.runs where flow_slug = 'order_v2'").await, "54000");
-    let (gone, left) = (report["deleted_runs"].as_u64().unwrap(), value(&mut c, "select count(*) from pgflow.runs where flow_slug = 'order'").await);
+    let (gone, left) = (
+        report["deleted_runs"].as_u64().unwrap(),
+        value(&mut c, "select count(*) from pgflow.runs where flow_slug = 'order'").await,
+    );
     assert!((5_700..5_720).contains(&gone) && gone + left.parse::<u64>().unwrap() == 6_000, "{report} {left}");
     // All older ones are counted twice, by the question before and by the work; then each batch reads what the flow has.
     assert!(rows < 200_000, "{rows} rows are read");

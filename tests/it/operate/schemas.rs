@@ -154,7 +154,8 @@ fn workers_and_stalls_fit_their_schemas() {
     ];
     let stalls: Vec<Stall> = causes.into_iter().map(stall).collect();
     let engines = [(Level::V0_14, EngineKind::Flowsmith { version: 3 }), (Level::V0_8_1, EngineKind::Official)];
-    let reports =
-        engines.map(|(level, kind)| stalled_json(&stalls, Engine { level, kind, has_ledger: true, reads_events: true }, &subject()));
+    let reports = engines.map(|(level, kind)| {
+        stalled_json(&stalls, Engine { level, kind, has_ledger: true, reads_events: true }, &subject())
+    });
     assert_fits("stalled.v1.json", &reports);
 }

@@ -107,16 +107,24 @@ async fn an_input_that_cannot_be_kept_is_not_called_something_else() {
         let ended = child.wait_with_output().unwrap();
         let said = String::from_utf8(ended.stderr).unwrap();
         assert_eq!(ended.status.code(), Some(exit), "{said}");
-        assert!(said.contains(code) && said.contains("standard input") && words.iter().all(|word| said.contains(word)), "{said}");
+        assert!(
+            said.contains(code) && said.contains("standard input") && words.iter().all(|word| said.contains(word)),
+            "{said}"
+        );
     }
     std::fs::write(project.path("in.json"), b"{\"id\": \"\xff\"}").unwrap();
     refused(&project, 64, "FS963", &["in.json is not UTF-8", "byte 8"], &["start", "order@1", "-i", "@in.json"]);
     assert_eq!(value(&mut c, "select count(*) from pgflow.runs").await, "0");
     // What only looks like it is kept as it is, as is a text that an editor has put a mark before.
-    let escaped = r#"{"id": 7, "path": "\\u0000", "far": "\ud83d\ude00", "deep": D}"#.replace('D', &format!("{}{}", "[".repeat(100), "]".repeat(100)));
+    let escaped = r#"{"id": 7, "path": "\\u0000", "far": "\ud83d\ude00", "deep": D}"#
+        .replace('D', &format!("{}{}", "[".repeat(100), "]".repeat(100)));
     project.write("in.json", &format!("\u{feff}{escaped}"));
     let id = project.done(&["start", "order", "-i", "@in.json"]).stdout;
-    assert_eq!(value(&mut c, &format!("select input = '{escaped}'::jsonb from pgflow.runs where run_id = '{}'", id.trim())).await, "true");
+    assert_eq!(
+        value(&mut c, &format!("select input = '{escaped}'::jsonb from pgflow.runs where run_id = '{}'", id.trim()))
+            .await,
+        "true"
+    );
 }
 
 #[tokio::test]
@@ -250,12 +258,24 @@ async fn a_starter_starts_and_waits() {
     let said = String::from_utf8(ended.stderr).unwrap();
     assert!(said.contains("load  started") && said.contains("FS969") && said.contains("cancelled"), "{said}");
     // It knows flows by name alone; who may read definitions is told the same of a name that is wrong.
-    refused(&project, 1, "FS961", &["`nope`", "may not see", "as its file names it"], &["start", "nope", "--database", &url]);
+    refused(
+        &project,
+        1,
+        "FS961",
+        &["`nope`", "may not see", "as its file names it"],
+        &["start", "nope", "--database", &url],
+    );
     refused(&project, 1, "FS961", &["`order@1`", "`flowsmith start order`"], &["start", "order@1", "--database", &url]);
     std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
     project.compile();
     project.done(&["apply"]);
-    refused(&project, 5, "FS962", &["flow `order` has no current version: it is retired"], &["start", "order", "--database", &url]);
+    refused(
+        &project,
+        5,
+        "FS962",
+        &["flow `order` has no current version: it is retired"],
+        &["start", "order", "--database", &url],
+    );
     let denied = project.run(&["runs", "--database", &url]);
     assert!(denied.code == 1 && denied.stderr.contains("FS905"), "{denied}");
     run(&mut c, &format!("drop owned by {prefix}_app, {group}; drop role {prefix}_app")).await;

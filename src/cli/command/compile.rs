@@ -12,7 +12,7 @@ use flowsmith::migration::{CompileSettings, Compiled, Folder, Version, compile, 
 use flowsmith::plan::changes;
 use flowsmith::report::changes_text;
 
-use crate::cli::args::CompileArgs;
+use crate::cli::args::road::CompileArgs;
 use crate::cli::command::check;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;

@@ -6,7 +6,7 @@ use flowsmith::migration::{Folder, compile, replay};
 use flowsmith::report::counted;
 use flowsmith::server::{Lifetime, Server};
 
-use crate::cli::args::UpArgs;
+use crate::cli::args::road::UpArgs;
 use crate::cli::command::{apply, check, compile as compile_command, install as install_command};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;

@@ -113,8 +113,10 @@ pub(crate) enum Command {
     /// Start a run of a flow
     Start(operate::StartArgs),
     /// List runs: what happened last comes first
+    #[command(after_help = operate::TIMED)]
     Runs(operate::RunsArgs),
     /// Show one run: steps, tasks, errors, inputs and outputs
+    #[command(after_help = operate::TIMED)]
     Show(operate::ShowArgs),
     /// Follow a run to its end
     Watch(operate::WatchArgs),
@@ -137,6 +139,7 @@ pub(crate) enum Command {
     /// List old versions of flows; delete those that are drained
     Retire(operate::RetireArgs),
     /// Show by flow how many runs, how long they take, the backlog
+    #[command(after_help = operate::TIMED)]
     Stats(operate::StatsArgs),
     /// Print the page about a code, such as FS301; without one, all
     Explain {

@@ -23,7 +23,7 @@ pub struct Detection {
     pub has_cron_job: Option<bool>,
     /// Whether this role may see which triggers are in force; none where the schema `flowsmith` is too old to have any.
     pub may_read_triggers: Option<bool>,
-    /// Whether this role may read what was done here and by whom.
+    /// Whether this role may read what was done to runs and by whom, and an index finds it: from version 3 of the schema on.
     pub may_read_events: bool,
     /// Whether the engine can recover stalled tasks.
     pub has_recovery: bool,

@@ -16,7 +16,7 @@ pub struct Engine {
     pub kind: EngineKind,
     /// Whether the schema `flowsmith` is there, which knows flows by their names and versions.
     pub has_ledger: bool,
-    /// Whether the role may read who has done what, in `flowsmith.events`.
+    /// Whether the role may read what was done to a run, in `flowsmith.events`, and an index finds it there.
     pub reads_events: bool,
 }
 

@@ -41,6 +41,7 @@ pub use retire::{OldVersion, read_old_versions, to_retire};
 pub use run_id::RunPrefix;
 pub use runs::{RunFailure, RunFilter, RunList, RunSummary, list_runs};
 pub use show::{Depth, RunDetail, StepDetail, TaskDetail, read_run};
+pub(crate) use stalled::QUEUE_ANEW;
 pub use stalled::{Stall, StallCause, find_stalled, requeue_stalled};
 pub use start::start_run;
 pub use start_input::StartInput;

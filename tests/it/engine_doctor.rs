@@ -128,6 +128,27 @@ async fn what_does_not_work_is_found_by_the_part_that_walks_there() {
 }
 
 #[tokio::test]
+async fn a_flow_that_has_lost_its_queue_is_named() {
+    for database in [ours().await, official_old().await] {
+        let c = &mut database.connect().await;
+        execute(c, "select pgflow.create_flow('Order'), pgflow.create_flow('ship'), pgflow.create_flow('bill')").await;
+        let held = doctor(c).await.unwrap();
+        assert_eq!(
+            (named(&held, "queues").status, named(&held, "queues").detail.as_str()),
+            (CheckStatus::Ok, "each flow has its own: 3")
+        );
+        execute(c, "select pgmq.drop_queue('Order'), pgmq.drop_queue('bill')").await;
+        let checks = doctor(c).await.unwrap();
+        let found = named(&checks, "queues");
+        assert_eq!(
+            (found.status, found.detail.as_str()),
+            (CheckStatus::Failed, "these flows have lost theirs: Order, bill")
+        );
+        assert!(found.advice.as_ref().unwrap().contains("compile --from-live"), "{found:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_run_that_breaks_a_rule_is_found() {
     let database = ours().await;
     let c = &mut database.connect().await;

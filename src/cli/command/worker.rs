@@ -19,7 +19,7 @@ use flowsmith::worker::{Builder, Event, Worker, WorkerError, mismatches};
 use futures_util::future::{FutureExt as _, join, select};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::cli::args::WorkerArgs;
+use crate::cli::args::work::WorkerArgs;
 use crate::cli::command::check;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;

@@ -42,6 +42,9 @@ async fn no_command_reads_a_whole_table_with_statistics_either() {
 
 async fn no_table_is_read(before: &str, after: &str) {
     let (database, project, mut c) = shop().await;
+    if !counts_are_prompt(&mut c).await {
+        return;
+    }
     run(&mut c, before).await;
     run(&mut c, HISTORY).await;
     run(&mut c, after).await;
@@ -86,6 +89,11 @@ async fn no_table_is_read(before: &str, after: &str) {
     few_rows_are_read(&project, &mut c, read, &commands).await;
 }
 
+/// Before PostgreSQL 15 what sessions have read was told by a process of its own, seconds later: nothing can be held there.
+async fn counts_are_prompt(c: &mut PgConnection) -> bool {
+    value(c, "current_setting('server_version_num')::integer >= 150000").await == "true"
+}
+
 async fn few_rows_are_read(project: &Project, c: &mut PgConnection, read: &str, commands: &[(&[&str], u64)]) {
     for (arguments, most) in commands {
         let before: u64 = settled(c, read).await;
@@ -100,6 +108,9 @@ async fn few_rows_are_read(project: &Project, c: &mut PgConnection, read: &str, 
 #[tokio::test]
 async fn pruning_a_rare_flow_reads_its_runs() {
     let (database, project, mut c) = shop().await;
+    if !counts_are_prompt(&mut c).await {
+        return;
+    }
     run(
         &mut c,
         "set session_replication_role = replica;

@@ -44,7 +44,7 @@ impl Place {
 
     /// The database of the embedded server.
     pub(crate) fn embedded(server: Server) -> Self {
-        Self { target: Target::new(server.connect_options(EMBEDDED_DATABASE)), _server: Some(server) }
+        Self { target: server.target(EMBEDDED_DATABASE), _server: Some(server) }
     }
 
     /// Connects, and looks which engine there is.

@@ -80,8 +80,8 @@ pub(super) async fn listen(shared: Arc<Shared>, hearing: &Hearing, poll_interval
 async fn connect(shared: &Shared) -> Result<Option<PgListener>, DatabaseError> {
     // Only this worker's, so that nothing is left listening to events where a pooler gives the connection to others.
     let channel = format!("flowsmith_worker_{}", shared.worker_ids[0].replace('-', ""));
-    let mut sender = shared.tools.origin.connect().await?;
-    let mut listener = shared.tools.origin.target().listener().await?;
+    let mut sender = shared.tools.target.connect().await?;
+    let mut listener = shared.tools.target.listener().await?;
     // It would connect again by itself, and nobody would look for what was missed.
     listener.eager_reconnect(false);
     if shares_backends(&mut listener, &mut sender).await? {

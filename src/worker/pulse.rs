@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::select;
 
-use super::engine::{News, unanswered};
+use super::engine::News;
 use super::event::Event;
-use super::lane::hand_back;
+use super::report::hand_back;
 use super::link::Link;
 use super::listen::Hearing;
 use super::rounds::Rounds;
 use super::shared::Shared;
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, within};
 
 /// Between heartbeats.
 const BEAT: Duration = Duration::from_secs(5);
@@ -81,7 +81,7 @@ impl Pulse {
     /// Goes on until it is dropped.
     pub(super) async fn run(mut self, hearing: &Hearing) -> Infallible {
         let shared = Arc::clone(&self.shared);
-        let mut link = Link::new(&shared, None);
+        let mut link = shared.link(None);
         loop {
             let now = Instant::now();
             if let Err(error) = self.tick(&mut link, now, hearing).await
@@ -225,11 +225,4 @@ impl Pulse {
         shared.board.clear(flow);
         Ok(())
     }
-}
-
-async fn within<T>(
-    patience: Duration,
-    call: impl Future<Output = Result<T, DatabaseError>>,
-) -> Result<T, DatabaseError> {
-    tokio::time::timeout(patience, call).await.unwrap_or_else(|_| Err(unanswered(patience)))
 }

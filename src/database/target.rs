@@ -105,9 +105,7 @@ impl Target {
         // One that cannot be closed in order is closed all the same.
         let _ = self.connect().await?.close().await;
         let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
-        pool.connect_with(self.options_now())
-            .await
-            .map_err(|error| DatabaseError::connecting(self.to_string(), error))
+        pool.connect_with(self.options_now()).await.map_err(|error| DatabaseError::connecting(self.to_string(), error))
     }
 
     /// A connection that listens for notifications.

@@ -10,9 +10,9 @@ use futures_util::future::select;
 
 use super::engine::News;
 use super::event::Event;
-use super::report::hand_back;
 use super::link::Link;
 use super::listen::Hearing;
+use super::report::hand_back;
 use super::rounds::Rounds;
 use super::shared::Shared;
 use crate::database::{DatabaseError, within};
@@ -118,9 +118,11 @@ impl Pulse {
             }
             !is_due
         });
-        if self.next_beat <= now {
+        // A look that comes shortly before a heartbeat is one: an idle worker that polls asks no more often than it looks.
+        let is_beat = self.next_beat <= now || (self.next_look <= now && self.next_beat <= now + self.pause);
+        if is_beat {
             // Before the call: a failure must not lead to another call at once.
-            self.next_beat = now + BEAT;
+            (self.next_beat, self.next_look) = (now + BEAT, now + BEAT);
             let ids: Vec<(&str, &str)> = shared
                 .flows
                 .iter()

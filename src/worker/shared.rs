@@ -16,10 +16,10 @@ use super::contact::{Contact, Idle};
 use super::engine::Engine;
 use super::event::{Event, TaskName};
 use super::handler::{Context, HandlerError, Outcome, Unreached};
-use crate::database::Target;
 use super::task::{End, Finished, Flow, Task, TaskId};
 use crate::catalog::FlowId;
 use crate::database::Pauses;
+use crate::database::Target;
 
 /// Told of everything that happens.
 pub(super) type Observer = Arc<dyn Fn(&Event) + Send + Sync>;

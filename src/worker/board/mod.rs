@@ -162,7 +162,8 @@ impl Board {
         }
         let flows = state.queues.len();
         let flow = (1..=flows).map(|next| (state.last + next) % flows).find(|flow| {
-            state.queues[*flow].is_to_be_polled() && state.waiting_for_connections(*flow) * 2 < self.bounds.concurrency.max(1)
+            state.queues[*flow].is_to_be_polled()
+                && state.waiting_for_connections(*flow) * 2 < self.bounds.concurrency.max(1)
         })?;
         let quantity = room.min(self.bounds.batch);
         state.last = flow;
@@ -247,15 +248,11 @@ impl Board {
         let state = self.state();
         held.into_iter().filter(|id| !state.known.contains(id)).collect()
     }
-
 }
 
 impl State {
     fn is_over(&self) -> bool {
-        self.is_draining
-            && (self.in_hand, self.reserved) == (0, 0)
-            && self.outbox.is_done()
-            && self.waiting.is_empty()
+        self.is_draining && (self.in_hand, self.reserved) == (0, 0) && self.outbox.is_done() && self.waiting.is_empty()
     }
 
     /// Whether a task can not begin yet.

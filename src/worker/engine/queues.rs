@@ -45,7 +45,11 @@ impl Engine {
     }
 
     /// When each queue has its next message.
-    pub(in crate::worker) async fn look(&self, connection: &mut PgConnection, flows: &[&str]) -> Result<Vec<News>, DatabaseError> {
+    pub(in crate::worker) async fn look(
+        &self,
+        connection: &mut PgConnection,
+        flows: &[&str],
+    ) -> Result<Vec<News>, DatabaseError> {
         rows(connection, look(flows.iter().copied())).await?.iter().map(heard).collect()
     }
 

@@ -84,7 +84,7 @@ async fn patiently(
                     pause.as_secs_f32(),
                     left.as_secs_f32()
                 );
-                output.message(&stamped(&line));
+                output.log(&stamped(&line));
                 tokio::time::sleep(pause).await;
             }
             result => return result,
@@ -133,14 +133,14 @@ async fn starter(
         ));
     }
     let output = output.clone();
-    let observe = move |event: &starter::Event| output.message(&stamped(event));
+    let observe = move |event: &starter::Event| output.log(&stamped(event));
     Ok(Starter::connect(&place.target, args.poll_interval, observe).await?)
 }
 
 /// A line of the log, and no more than one: whatever programs and servers say, nothing in it ends the line, moves the cursor or
 /// reverses the direction of writing.
 fn stamped(event: &impl Display) -> String {
-    let event = visible(&event.to_string());
+    let event = visible(&event.to_string().trim_end().replace('\n', " ↵ "));
     format!("{} {event}", Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
@@ -169,19 +169,19 @@ fn builder(args: &WorkerArgs, output: &Output) -> Builder {
                 let now = Instant::now();
                 if *until <= now {
                     *until = now + *again_in;
-                    output.message(&line);
+                    output.log(&line);
                 } else {
-                    output.detail(&line);
+                    output.log_detail(&line);
                 }
             }
-            Event::TaskBegan(_) | Event::TaskCompleted { .. } => output.detail(&line),
+            Event::TaskBegan(_) | Event::TaskCompleted { .. } => output.log_detail(&line),
             _ => match (event.code(), event.help()) {
                 (Some(code), Some(help)) => {
-                    output.message(&stamped(&format!("error[{code}]: {event}")));
-                    output.message(&stamped(&format!("  = help: {help}")));
-                    output.message(&stamped(&format!("  = more: flowsmith explain {code}")));
+                    output.log(&stamped(&format!("error[{code}]: {event}")));
+                    output.log(&stamped(&format!("  = help: {help}")));
+                    output.log(&stamped(&format!("  = more: flowsmith explain {code}")));
                 }
-                _ => output.message(&line),
+                _ => output.log(&line),
             },
         }
     })
@@ -198,7 +198,7 @@ fn accept(checked: Checked, args: &WorkerArgs, project: &Project, output: &Outpu
     }
     let text = findings::text(&findings::Report::new(&checked, &project.sources()), true);
     output.message(text.trim_end());
-    output.message(&stamped(&"the flows of files with errors are left out, and none of them was named"));
+    output.log(&stamped(&"the flows of files with errors are left out, and none of them was named"));
     Ok(checked.catalog)
 }
 
@@ -216,7 +216,7 @@ fn choose(catalog: Catalog, args: &WorkerArgs, output: &Output) -> Result<Vec<Ar
             return Err(WorkerError::Nothing { why }.into());
         }
         for flow in without {
-            output.message(&stamped(&format!("{}: left to other workers, it declares no handler", flow.id)));
+            output.log(&stamped(&format!("{}: left to other workers, it declares no handler", flow.id)));
         }
         return Ok(with);
     }
@@ -249,7 +249,7 @@ async fn compare(
         return Err(WorkerError::Mismatch { differences }.into());
     }
     for difference in differences {
-        output.message(&stamped(&format!("accepted: {difference}")));
+        output.log(&stamped(&format!("accepted: {difference}")));
     }
     Ok(())
 }

@@ -277,3 +277,60 @@ impl State {
         finished.step.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::worker::handler::{Function, HandlerError};
+    use crate::worker::task::{End, Step, StepFacts};
+
+    /// One flow, of which this many tasks of a step that is done one at a time have been taken; those that begin.
+    fn taken(tasks: i32) -> (Board, Vec<Task>) {
+        let board = Board::new(1, Bounds { concurrency: 50, batch: 50, sql: 5 });
+        let echo = Function::new(|input: serde_json::Value, _| async move { Ok::<_, HandlerError>(input) });
+        let facts = StepFacts { timeout: 1, has_dependents: false, is_delayed: false };
+        let step = Arc::new(Step::new("a".to_owned(), Arc::new(echo), Some(1), facts));
+        let task = |task_index| Task {
+            flow: 0,
+            step: Arc::clone(&step),
+            id: TaskId { run_id: String::new(), step_slug: "a".to_owned(), task_index },
+            input: String::new(),
+            attempt: 1,
+            taken: Instant::now(),
+        };
+        board.want(0);
+        let (Some(Job::Poll { flow, quantity }), _) = board.take() else { panic!("nothing to poll") };
+        let begin = board.polled(flow, quantity, (0..tasks).map(task).collect(), false);
+        (board, begin)
+    }
+
+    #[test]
+    fn a_task_that_waits_long_for_others_of_its_step_goes_back() {
+        let (board, begin) = taken(2);
+        let began = Instant::now();
+        assert_eq!(begin.len(), 1);
+        board.tidy(began);
+        assert!(board.take().0.is_none());
+        board.tidy(began + WAIT);
+        let (Some(Job::Report(finished)), _) = board.take() else { panic!("nothing goes back") };
+        let [one] = finished.as_slice() else { panic!("{} go back", finished.len()) };
+        assert_eq!(one.id.task_index, 1);
+        assert!(matches!(one.end, End::Back { begun: false, delay: 1 }), "{:?}", one.end);
+    }
+
+    #[test]
+    fn a_queue_is_not_polled_before_what_was_cut_off_is_cleared_up() {
+        let (board, _) = taken(0);
+        board.want(0);
+        board.suspect(0);
+        assert!(board.take().0.is_none());
+        assert_eq!(board.suspects(), [0]);
+        board.clear(0);
+        assert!(matches!(board.take().0, Some(Job::Poll { flow: 0, .. })));
+        // Not while another poll may bring tasks that would be taken for lost ones.
+        board.suspect(0);
+        assert!(board.suspects().is_empty());
+    }
+}

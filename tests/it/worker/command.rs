@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use super::Scene;
-use super::process::Running;
+use super::process::{Running, Silent};
 use crate::command::{Project, official, ours};
 use crate::engine_definitions::execute;
 use crate::pooler::Pooler;
@@ -50,7 +50,7 @@ async fn sigterm_lets_a_running_program_finish() {
 async fn a_second_signal_kills_what_runs_and_hands_it_back() {
     for signal in [Signal::INT, Signal::TERM] {
         let (mut scene, project) = applied(ours().await, GATED).await;
-        let worker = Running::start(&project, &[]);
+        let mut worker = Running::start(&project, &[]);
         scene.start("f", "7").await;
         scene.until(STARTED).await;
         while !project.path("begun").exists() || project.read("begun").is_empty() {
@@ -60,8 +60,8 @@ async fn a_second_signal_kills_what_runs_and_hands_it_back() {
         // Both would be one, if the first has not been heard yet.
         worker.says("takes no more tasks, finishes the one in hand").await;
         worker.signal(signal);
-        let (code, said) = worker.end();
-        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(worker.ends().await, Some(0), "{}", worker.said());
+        let said = worker.said();
         assert!(said.contains("f: 1 task went back to the queue"), "{said}");
         super::declared::until_dead(&[project.read("begun").trim().parse().unwrap()]).await;
         // An attempt that had begun counts, and somebody else may go on at once.
@@ -289,26 +289,6 @@ async fn it_serves_metrics_where_it_is_told_to_and_refuses_where_it_cannot() {
     execute(&mut scene.c, &format!("drop role {prefix}_login")).await;
 }
 
-/// Sessions of workers that are stopped, until this is dropped.
-struct Silent(Vec<Pid>);
-
-impl Silent {
-    async fn all(scene: &mut Scene) -> Self {
-        let sessions = "(select string_agg(pid::text, ' ') from pg_stat_activity
-                          where application_name in ('flowsmith worker', 'flowsmith starter') and datname = current_database())";
-        let pids = scene.text(sessions).await;
-        let pids: Vec<Pid> = pids.split(' ').map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap()).collect();
-        pids.iter().for_each(|pid| kill_process(*pid, Signal::STOP).unwrap());
-        Self(pids)
-    }
-}
-
-impl Drop for Silent {
-    fn drop(&mut self) {
-        self.0.iter().for_each(|pid| kill_process(*pid, Signal::CONT).unwrap_or_default());
-    }
-}
-
 #[tokio::test]
 async fn a_second_signal_ends_it_also_where_the_server_is_silent() {
     let (mut scene, project) = applied(ours().await, GATED).await;
@@ -323,6 +303,20 @@ async fn a_second_signal_ends_it_also_where_the_server_is_silent() {
     worker.says("ends without having told the database").await;
     let (code, said) = worker.end();
     assert_eq!(code, Some(0), "{said}");
+}
+
+#[tokio::test]
+async fn an_error_of_several_lines_is_one_line_of_the_log() {
+    let failing = r#"  a: { max_attempts: 1, handler: { exec: "echo no paper >&2; echo no ink >&2; exit 3" } }"#;
+    let (mut scene, project) = applied(ours().await, failing).await;
+    let worker = Running::start(&project, &[]);
+    scene.start("f", "7").await;
+    worker.says("not tried again: sh ended with exit status: 3: no paper ↵ no ink\n").await;
+    worker.signal(Signal::TERM);
+    let (code, said) = worker.end();
+    assert_eq!(code, Some(0), "{said}");
+    // In the database it is as it was.
+    assert!(scene.text("(select error_message from pgflow.step_tasks)").await.ends_with("no paper\nno ink"));
 }
 
 #[tokio::test]

@@ -138,5 +138,4 @@ async fn an_idle_worker_makes_at_most_one_query_every_few_seconds() {
     for (one, many) in [(0, 1), (2, 3)] {
         assert!((rates[one] - rates[many]).abs() <= 4.0 / WATCHED, "{}", said.join(", "));
     }
-    println!("{}", said.join(", "));
 }

@@ -24,7 +24,7 @@
 //!    │
 //!    ▼
 //! Worker::run        registers; then, at once:
-//!    ├─ lanes        a connection each: take tasks, tell what came of them (lane; calls in engine, SQL in sql/)
+//!    ├─ lanes        a connection each: take tasks, tell what came of them (lane, report; calls in engine, SQL in sql/)
 //!    ├─ handlers     one tokio task each, within their timeout            (shared::attend)
 //!    ├─ listener     notifications say which flow may have tasks           (listen)
 //!    ├─ pulse        heartbeat, looks, recovery of stalled tasks           (pulse; what changes seldom in rounds)

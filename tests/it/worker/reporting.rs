@@ -1,14 +1,14 @@
 //! What workers tell the database, and that it is neither too much at once nor in the way of the heartbeat.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flowsmith::worker::{Event, HandlerError};
 use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
 use tokio::sync::Barrier;
 
-use super::Scene;
+use super::{PATIENCE, Scene};
 use crate::engine_definitions::execute;
 
 /// Tasks with outputs of 1 MiB each that end together.
@@ -54,7 +54,7 @@ async fn its_heart_beats_while_what_was_cut_off_cannot_be_cleared_up() {
     let run = scene.start("f", "7").await;
     let name = scene.text("current_database()").await;
     // Whoever waits for tasks gives up after a while; the heartbeat does not need them.
-    execute(&mut scene.c, &format!("alter database {name} set lock_timeout = '2s'")).await;
+    execute(&mut scene.c, &format!("set lock_timeout = '2s'; alter database {name} set lock_timeout = '2s'")).await;
     let mut holder = scene.database.options().connect().await.unwrap();
     execute(&mut holder, "begin; lock table pgflow.step_tasks in access exclusive mode").await;
     let echo = |input: Value, _| async move { Ok::<_, HandlerError>(input) };
@@ -68,7 +68,9 @@ async fn its_heart_beats_while_what_was_cut_off_cannot_be_cleared_up() {
         let last = scene.text("(select max(last_heartbeat_at)::text from pgflow.workers)").await;
         let count = scene.events.count(refused);
         scene.until(&format!("(select max(last_heartbeat_at) > '{last}' from pgflow.workers)")).await;
+        let deadline = Instant::now() + PATIENCE;
         while scene.events.count(refused) == count {
+            assert!(Instant::now() < deadline, "it does not try to clear up");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

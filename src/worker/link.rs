@@ -29,7 +29,7 @@ impl Owner for &Shared {
             }
             LinkEvent::Connected { again, after_failures } => {
                 self.contact.connect(again);
-                if after_failures {
+                if again || after_failures {
                     self.tell(&Event::Reconnected);
                 }
             }

@@ -62,7 +62,8 @@ pub(super) async fn listen(shared: Arc<Shared>, hearing: &Hearing, poll_interval
                 let why = "notifications do not come through, as behind a pooler in transaction mode";
                 return polling(why.to_owned());
             }
-            Err(error) if error.is_lost() => {
+            // A password that is being changed, a database that is being made anew: as for every other connection.
+            Err(error) if error.is_lost() || matches!(error.failure(), Failure::Refused | Failure::NoDatabase) => {
                 Event::NotConnected { error: error.to_string(), again_in: pauses.failed() }
             }
             Err(error) => return polling(format!("the database refuses to be listened to: {error}")),

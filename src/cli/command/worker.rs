@@ -1,24 +1,25 @@
 //! `flowsmith worker`
 
+mod log;
+
 use std::collections::BTreeSet;
-use std::fmt::Display;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-use chrono::{SecondsFormat, Utc};
 use flowsmith::catalog::{Catalog, Flow};
 use flowsmith::check::Checked;
 use flowsmith::database::Pauses;
 use flowsmith::finding::{Code, Finding};
 use flowsmith::graph;
 use flowsmith::live::{LiveShape, read_snapshot};
-use flowsmith::report::findings::{self, visible};
+use flowsmith::report::findings;
 use flowsmith::starter::{self, Starter};
-use flowsmith::worker::{Builder, Event, Worker, WorkerError, mismatches};
+use flowsmith::worker::{Builder, Worker, WorkerError, mismatches};
 use futures_util::future::{FutureExt as _, join, select};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::log::{Log, stamped};
 use crate::cli::args::WorkerArgs;
 use crate::cli::command::check;
 use crate::cli::exit::{Exit, Failure};
@@ -137,13 +138,6 @@ async fn starter(
     Ok(Starter::connect(&place.target, args.poll_interval, observe).await?)
 }
 
-/// A line of the log, and no more than one: whatever programs and servers say, nothing in it ends the line, moves the cursor or
-/// reverses the direction of writing.
-fn stamped(event: &impl Display) -> String {
-    let event = visible(&event.to_string().trim_end().replace('\n', " ↵ "));
-    format!("{} {event}", Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true))
-}
-
 fn builder(args: &WorkerArgs, output: &Output) -> Builder {
     let mut builder = Worker::builder()
         .name(&args.name)
@@ -158,33 +152,8 @@ fn builder(args: &WorkerArgs, output: &Output) -> Builder {
     if let Some(address) = &args.metrics {
         builder = builder.metrics(address);
     }
-    let output = output.clone();
-    // Several connections try again, and one line says it for all of them.
-    let said_until = Mutex::new(Instant::now());
-    builder.observe(move |event| {
-        let line = stamped(event);
-        match event {
-            Event::NotConnected { again_in, .. } => {
-                let mut until = said_until.lock().unwrap_or_else(PoisonError::into_inner);
-                let now = Instant::now();
-                if *until <= now {
-                    *until = now + *again_in;
-                    output.log(&line);
-                } else {
-                    output.log_detail(&line);
-                }
-            }
-            Event::TaskBegan(_) | Event::TaskCompleted { .. } => output.log_detail(&line),
-            _ => match (event.code(), event.help()) {
-                (Some(code), Some(help)) => {
-                    output.log(&stamped(&format!("error[{code}]: {event}")));
-                    output.log(&stamped(&format!("  = help: {help}")));
-                    output.log(&stamped(&format!("  = more: flowsmith explain {code}")));
-                }
-                _ => output.log(&line),
-            },
-        }
-    })
+    let log = Log::new(output.clone());
+    builder.observe(move |event| log.tell(event))
 }
 
 /// Files with errors are in the way of everything, unless flows are named and all of them are in other files.

@@ -16,7 +16,7 @@ const GATED: &str =
     r#"  a: { timeout: 60, handler: { exec: "echo $$ >> begun; while [ ! -e go ]; do sleep 0.02; done; cat" } }"#;
 
 /// A project whose flow `f` has been applied.
-async fn applied(database: Database, steps: &str) -> (Scene, Project) {
+pub(super) async fn applied(database: Database, steps: &str) -> (Scene, Project) {
     let project = Project::on(&database);
     project.flow("f", "defaults: { max_attempts: 2, base_delay: 0 }", steps);
     project.compile();
@@ -303,32 +303,4 @@ async fn a_second_signal_ends_it_also_where_the_server_is_silent() {
     worker.says("ends without having told the database").await;
     let (code, said) = worker.end();
     assert_eq!(code, Some(0), "{said}");
-}
-
-#[tokio::test]
-async fn an_error_of_several_lines_is_one_line_of_the_log() {
-    let failing = r#"  a: { max_attempts: 1, handler: { exec: "echo no paper >&2; echo no ink >&2; exit 3" } }"#;
-    let (mut scene, project) = applied(ours().await, failing).await;
-    let worker = Running::start(&project, &[]);
-    scene.start("f", "7").await;
-    worker.says("not tried again: sh ended with exit status: 3: no paper ↵ no ink\n").await;
-    worker.signal(Signal::TERM);
-    let (code, said) = worker.end();
-    assert_eq!(code, Some(0), "{said}");
-    // In the database it is as it was.
-    assert!(scene.text("(select error_message from pgflow.step_tasks)").await.ends_with("no paper\nno ink"));
-}
-
-#[tokio::test]
-async fn what_programs_say_forges_no_lines_of_the_log() {
-    let forging = r#"  a: { handler: { exec: "printf 'one\\r2026-01-01 forged\\033[2K\\n' >&2; cat" } }"#;
-    let (mut scene, project) = applied(ours().await, forging).await;
-    let worker = Running::start(&project, &[]);
-    scene.start("f", "7").await;
-    worker.says("forged").await;
-    worker.signal(Signal::TERM);
-    let (code, said) = worker.end();
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("one\\u{d}2026-01-01 forged"), "{said}");
-    assert!(!said.contains(['\r', '\u{1b}']), "{said}");
 }

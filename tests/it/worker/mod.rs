@@ -6,6 +6,7 @@ mod ending;
 mod functions;
 mod http_server;
 mod idle;
+mod log;
 mod metrics;
 mod process;
 mod proof;

@@ -34,7 +34,7 @@ async fn sigterm_lets_a_running_program_finish() {
     scene.start("f", "7").await;
     scene.until(STARTED).await;
     worker.signal(Signal::TERM);
-    worker.says("takes no more tasks, finishes the one in hand").await;
+    worker.says("takes no more tasks, finishes the one in hand; at another signal they go back to the queue").await;
     scene.start("f", "8").await;
     fs::write(project.path("go"), "").unwrap();
     let (code, said) = worker.end();

@@ -36,6 +36,8 @@ impl Log {
             self.output.log(&stamped(&format!("error[{code}]: {event}")));
             self.output.log(&stamped(&format!("  = help: {help}")));
             self.output.log(&stamped(&format!("  = more: flowsmith explain {code}")));
+        } else if let Event::Draining { running: 1.., .. } = event {
+            self.output.log(&stamped(&format!("{event}; at another signal they go back to the queue")));
         } else if self.is_news(event) {
             self.output.log(&stamped(event));
         } else {

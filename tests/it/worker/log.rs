@@ -46,7 +46,8 @@ async fn a_password_that_is_changed_for_a_while_does_not_leave_it_polling() {
     let cut = "select pg_terminate_backend(pid) from pg_stat_activity
                where application_name = 'flowsmith worker' and datname = current_database()";
     execute(&mut scene.c, cut).await;
-    worker.says("is not permitted to log in").await;
+    // By then each of its connections has tried.
+    worker.says("is not permitted to log in; tries again in 0.8 s").await;
     execute(&mut scene.c, &format!("alter role {role} login")).await;
     let deadline = Instant::now() + PATIENCE;
     while worker.said().matches("notifications wake it").count() < 2 {

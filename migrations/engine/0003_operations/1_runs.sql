@@ -158,8 +158,11 @@ begin
   select array_agg(s) into ready
   from pgflow.step_states s
   where s.run_id = run.run_id and s.status = 'created' and s.remaining_deps = 0;
-  -- No step may be left: the last one may have completed in the moment in which the run was cancelled.
-  perform pgflow._go_on(ready, null, array[run.run_id], array[0]);
+  -- No step may be left: the last one may have completed in the moment in which the run was cancelled. And a condition that is
+  -- still unmet fails the run again, with what was queued above.
+  if pgflow._go_on(ready, null, array[run.run_id], array[0]) is not null then
+    perform pgflow._archive_with_runs(run.flow_slug, null, array[run.run_id]);
+  end if;
   return query select r.* from pgflow.runs r where r.run_id = run.run_id;
 end
 $$;

@@ -4,7 +4,7 @@ use flowsmith::apply::ApplySettings;
 use flowsmith::engine::install::{EngineAction, InputStyle, install};
 use flowsmith::migration::{Folder, compile, replay};
 use flowsmith::report::counted;
-use flowsmith::server::{Lifetime, Server};
+use flowsmith::server::Server;
 
 use crate::cli::args::UpArgs;
 use crate::cli::command::{apply, check, compile as compile_command, install as install_command};
@@ -85,12 +85,12 @@ async fn place(project: &Project, step: impl Fn(&str, &str), output: &Output) ->
         step("Database", &target);
         return Ok((place, Connect::Given(target)));
     }
-    let server = session::start(project, Lifetime::Detached, output)?;
+    let server = session::start(project, output)?;
     server.ensure_database(session::EMBEDDED_DATABASE).await?;
     let how = if server.started_here() { "started" } else { "running" };
     step("PostgreSQL", &format!("{how}, data in {}", server.folder().display()));
     let connect = Connect::Embedded(server.url(session::EMBEDDED_DATABASE));
-    Ok((Place::embedded(server), connect))
+    Ok((Place::embedded(&server), connect))
 }
 
 /// Stops the embedded server.

@@ -155,3 +155,24 @@ async fn a_retry_and_a_worker_take_tasks_in_one_order() {
     run(&mut c, "update pgmq.q_f set vt = now(); select pgflow.poll_tasks('f', t.worker())").await;
     assert_eq!(rows(&mut c, "select t.tasks()").await, ["a 0 started 1", "first 0 completed 1 1", "z 0 started 1"]);
 }
+
+#[tokio::test]
+async fn a_condition_that_fails_the_run_again_leaves_nothing_in_the_queue() {
+    let (_database, mut c) = with_runtime().await;
+    let c = &mut c;
+    run(
+        c,
+        r#"select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'beside');
+           select pgflow.add_step('f', 'b', '{a}', required_input_pattern => '{"a": true}', when_unmet => 'fail');
+           select pgflow.start_flow('f', '{}', t.id()); select t.take(quantity => 1); select pgflow.complete_task(t.id(), 'a', 0, 'false')"#,
+    )
+    .await;
+    assert_eq!(rows(c, "select t.queue()").await, [""; 0]);
+    assert_eq!(rows(c, "select r.status from pgflow.retry_run(t.id()) r").await, ["failed"]);
+    assert_eq!(
+        rows(c, "select t.steps()").await,
+        ["a completed false", "beside started", "b failed Condition not met"]
+    );
+    assert_eq!(rows(c, "select t.queue()").await, [""; 0]);
+    assert_eq!(value(c, "select count(*) from pgflow.violations()").await, "0");
+}

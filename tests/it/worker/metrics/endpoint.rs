@@ -15,7 +15,7 @@ use super::{Endpoint, echo};
 use crate::command::{official, official_old, ours};
 use crate::engine_definitions::execute;
 use crate::server::postmaster;
-use crate::support;
+use crate::support::{self, Database};
 use crate::worker::{Events, PATIENCE, Scene};
 
 /// A flow of which `a` waits, and `b` fails once and for all after one retry.
@@ -34,62 +34,69 @@ fn of(metric: &str, labels: &str) -> String {
 
 #[tokio::test]
 async fn what_a_worker_does_is_counted_and_what_the_database_holds_is_told_on_every_engine() {
-    for database in [ours().await, official().await, official_old().await] {
-        let mut scene = Scene::on(database, FLOW).await;
-        let gate = Arc::new(Semaphore::new(0));
-        let waits = {
+    // At once: each page is as old as a few seconds, for which all three would wait in turn.
+    tokio::join!(
+        counts_and_tells(ours().await),
+        counts_and_tells(official().await),
+        counts_and_tells(official_old().await)
+    );
+}
+
+async fn counts_and_tells(database: Database) {
+    let mut scene = Scene::on(database, FLOW).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let waits = {
+        let gate = Arc::clone(&gate);
+        move |_: Value, _| {
             let gate = Arc::clone(&gate);
-            move |_: Value, _| {
-                let gate = Arc::clone(&gate);
-                async move {
-                    gate.acquire().await.unwrap().forget();
-                    Ok(1)
-                }
+            async move {
+                gate.acquire().await.unwrap().forget();
+                Ok(1)
             }
-        };
-        let fails = |_: Value, _| async move { Err::<(), _>(HandlerError::retry("no")) };
-        let builder = scene.builder().concurrency(1).metrics("127.0.0.1:0");
-        let worker = scene.work(builder.flow("f").step("a", waits).step("b", fails)).await;
-        let endpoint = Endpoint::of(&scene.events).await;
-        // Every series is there before anything has happened, so that rates begin with what happens first.
-        let metrics = endpoint.metrics().await;
-        for outcome in ["completed", "failed", "late"] {
-            let labels = format!("flow=\"f\",step=\"b\",outcome=\"{outcome}\"");
-            assert_eq!(metrics[&of("worker_tasks_total", &labels)], 0.0);
         }
-        assert_eq!(metrics["flowsmith_worker_concurrency"], 1.0);
-        assert_eq!(metrics["flowsmith_database_up"], 1.0);
-
-        for _ in 0..3 {
-            scene.start("f", "{}").await;
-        }
-        endpoint.until(&of("worker_tasks_in_flight", "flow=\"f\",step=\"a\""), Some(1.0)).await;
-        let metrics = endpoint.until(&of("queue_tasks_in_flight", "flow=\"f\""), Some(1.0)).await;
-        assert_eq!(metrics[&of("runs_under_way", "flow=\"f\"")], 3.0);
-        assert_eq!(metrics[&of("queue_messages", "flow=\"f\"")], 3.0);
-        assert_eq!(metrics[&of("queue_waiting_messages", "flow=\"f\"")], 2.0);
-        assert!(metrics[&of("queue_lag_seconds", "flow=\"f\"")] > 0.0);
-        assert_eq!(metrics[&of("workers_alive", "flow=\"f\"")], 1.0);
-        assert_eq!(metrics[&of("tasks_stalled", "flow=\"f\",step=\"\"")], 0.0);
-
-        gate.add_permits(3);
-        let failed = of("worker_tasks_total", "flow=\"f\",step=\"b\",outcome=\"failed\"");
-        let metrics = endpoint.until(&failed, Some(3.0)).await;
-        assert_eq!(metrics[&of("worker_tasks_total", "flow=\"f\",step=\"a\",outcome=\"completed\"")], 3.0);
-        assert_eq!(metrics[&of("worker_task_retries_total", "flow=\"f\",step=\"b\"")], 3.0);
-        assert_eq!(metrics[&of("worker_task_duration_seconds_count", "flow=\"f\",step=\"a\"")], 3.0);
-        assert_eq!(metrics[&of("worker_task_duration_seconds_count", "flow=\"f\",step=\"b\"")], 6.0);
-        assert_eq!(metrics[&of("worker_task_duration_seconds_bucket", "flow=\"f\",step=\"b\",le=\"+Inf\"")], 6.0);
-        assert!(metrics[&of("worker_task_duration_seconds_sum", "flow=\"f\",step=\"a\"")] > 0.0);
-        let beat = scene.text("(select extract(epoch from max(last_heartbeat_at))::text from pgflow.workers)").await;
-        let told = endpoint.metrics().await["flowsmith_worker_last_heartbeat_timestamp_seconds"];
-        assert!((told - beat.parse::<f64>().unwrap()).abs() < 10.0, "{told} {beat}");
-        let metrics = endpoint.until(&of("runs_under_way", "flow=\"f\""), Some(0.0)).await;
-        assert_eq!(metrics[&of("runs_ended_recently", "flow=\"f\",outcome=\"failed\"")], 3.0);
-        assert_eq!(metrics[&of("queue_waiting_messages", "flow=\"f\"")], 0.0);
-        worker.stop().await;
-        assert!(TcpStream::connect(endpoint.0).await.is_err(), "the endpoint outlives its worker");
+    };
+    let fails = |_: Value, _| async move { Err::<(), _>(HandlerError::retry("no")) };
+    let builder = scene.builder().concurrency(1).metrics("127.0.0.1:0");
+    let worker = scene.work(builder.flow("f").step("a", waits).step("b", fails)).await;
+    let endpoint = Endpoint::of(&scene.events).await;
+    // Every series is there before anything has happened, so that rates begin with what happens first.
+    let metrics = endpoint.metrics().await;
+    for outcome in ["completed", "failed", "late"] {
+        let labels = format!("flow=\"f\",step=\"b\",outcome=\"{outcome}\"");
+        assert_eq!(metrics[&of("worker_tasks_total", &labels)], 0.0);
     }
+    assert_eq!(metrics["flowsmith_worker_concurrency"], 1.0);
+    assert_eq!(metrics["flowsmith_database_up"], 1.0);
+
+    for _ in 0..3 {
+        scene.start("f", "{}").await;
+    }
+    endpoint.until(&of("worker_tasks_in_flight", "flow=\"f\",step=\"a\""), Some(1.0)).await;
+    let metrics = endpoint.until(&of("queue_tasks_in_flight", "flow=\"f\""), Some(1.0)).await;
+    assert_eq!(metrics[&of("runs_under_way", "flow=\"f\"")], 3.0);
+    assert_eq!(metrics[&of("queue_messages", "flow=\"f\"")], 3.0);
+    assert_eq!(metrics[&of("queue_waiting_messages", "flow=\"f\"")], 2.0);
+    assert!(metrics[&of("queue_lag_seconds", "flow=\"f\"")] > 0.0);
+    assert_eq!(metrics[&of("workers_alive", "flow=\"f\"")], 1.0);
+    assert_eq!(metrics[&of("tasks_stalled", "flow=\"f\",step=\"\"")], 0.0);
+
+    gate.add_permits(3);
+    let failed = of("worker_tasks_total", "flow=\"f\",step=\"b\",outcome=\"failed\"");
+    let metrics = endpoint.until(&failed, Some(3.0)).await;
+    assert_eq!(metrics[&of("worker_tasks_total", "flow=\"f\",step=\"a\",outcome=\"completed\"")], 3.0);
+    assert_eq!(metrics[&of("worker_task_retries_total", "flow=\"f\",step=\"b\"")], 3.0);
+    assert_eq!(metrics[&of("worker_task_duration_seconds_count", "flow=\"f\",step=\"a\"")], 3.0);
+    assert_eq!(metrics[&of("worker_task_duration_seconds_count", "flow=\"f\",step=\"b\"")], 6.0);
+    assert_eq!(metrics[&of("worker_task_duration_seconds_bucket", "flow=\"f\",step=\"b\",le=\"+Inf\"")], 6.0);
+    assert!(metrics[&of("worker_task_duration_seconds_sum", "flow=\"f\",step=\"a\"")] > 0.0);
+    let beat = scene.text("(select extract(epoch from max(last_heartbeat_at))::text from pgflow.workers)").await;
+    let told = endpoint.metrics().await["flowsmith_worker_last_heartbeat_timestamp_seconds"];
+    assert!((told - beat.parse::<f64>().unwrap()).abs() < 10.0, "{told} {beat}");
+    let metrics = endpoint.until(&of("runs_under_way", "flow=\"f\""), Some(0.0)).await;
+    assert_eq!(metrics[&of("runs_ended_recently", "flow=\"f\",outcome=\"failed\"")], 3.0);
+    assert_eq!(metrics[&of("queue_waiting_messages", "flow=\"f\"")], 0.0);
+    worker.stop().await;
+    assert!(TcpStream::connect(endpoint.0).await.is_err(), "the endpoint outlives its worker");
 }
 
 #[tokio::test]

@@ -48,15 +48,16 @@ impl Project {
     }
 
     /// The database URL, if any is given. Without a URL as a flag, an environment's is what the settings say, and an
-    /// environment that they do not have has none: whatever `DATABASE_URL` names, or the embedded server, is not meant.
+    /// environment that they do not have has none: whatever `DATABASE_URL` names, or the embedded server, is not meant. With a
+    /// URL, one that flow files have overrides for will do.
     pub(crate) fn database(&self) -> Result<Option<&str>, Failure> {
-        match &self.environment {
-            Some(name) if self.database.is_none() && !self.environment_is_known => {
-                let known = self.check().environments;
-                Err(ConfigError::UnknownEnvironment { name: name.clone(), known, is_configured: false }.into())
+        if let Some(name) = self.environment.as_ref().filter(|_| !self.environment_is_known) {
+            let known = self.check().environments;
+            if self.database.is_none() || !known.contains(name) {
+                return Err(ConfigError::UnknownEnvironment { name: name.clone(), known, is_configured: false }.into());
             }
-            _ => Ok(self.database.as_deref()),
         }
+        Ok(self.database.as_deref())
     }
 
     /// Checks every flow file.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
-use crate::cli::args::InitArgs;
+use crate::cli::args::road::InitArgs;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 

@@ -12,7 +12,7 @@ use flowsmith::live::{ForeignJob, foreign_jobs, read_snapshot};
 use flowsmith::migration::{Folder, compile, replay};
 use flowsmith::pull::{PulledFile, adopt, flow_file};
 
-use crate::cli::args::PullArgs;
+use crate::cli::args::road::PullArgs;
 use crate::cli::command::{apply, check, compile as compile_command};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;

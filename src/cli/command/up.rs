@@ -6,7 +6,7 @@ use flowsmith::migration::{Folder, compile, replay};
 use flowsmith::report::counted;
 use flowsmith::server::Server;
 
-use crate::cli::args::UpArgs;
+use crate::cli::args::road::UpArgs;
 use crate::cli::command::{apply, check, compile as compile_command, install as install_command};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
@@ -26,6 +26,9 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
     step("Checked", &format!("{flows} with {} in {}", counted(checked.steps, "step"), counted(checked.files, "file")));
 
     let mut folder = Folder::read(&project.migrations)?;
+    if !args.no_compile {
+        folder.finish()?;
+    }
     let mut settings = compile_command::settings(&folder, None);
     settings.files = compile_command::files(&checked);
     let compiled = compile(&replay(folder.migrations())?, checked.catalog, &settings)?;

@@ -20,7 +20,7 @@ use futures_util::future::{FutureExt as _, join, select};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::log::{Log, stamped};
-use crate::cli::args::WorkerArgs;
+use crate::cli::args::work::WorkerArgs;
 use crate::cli::command::check;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;

@@ -14,7 +14,7 @@ use anstream::{AutoStream, ColorChoice};
 
 use super::args::{Cli, Color};
 use super::exit::{Exit, Failure};
-use super::fold::fold;
+use super::fold::{fold, log};
 use super::nature::{Effect, Form};
 
 /// The two streams, and how much is said on them.
@@ -123,6 +123,26 @@ impl Output {
     pub(crate) fn message(&self, text: &str) {
         if !self.quiet {
             self.complain(text);
+        }
+    }
+
+    /// A line of a log.
+    pub(crate) fn log(&self, line: &str) {
+        if !self.quiet {
+            let line = format!("{line}\n");
+            let folded = match rustix::termios::tcgetwinsize(io::stderr()) {
+                Ok(size) if size.ws_col > 0 => log(&line, usize::from(size.ws_col)),
+                _ => line,
+            };
+            // Whoever stops reading messages stops nothing.
+            let _ = write(AutoStream::new(io::stderr(), self.choice), &folded);
+        }
+    }
+
+    /// A line of a log that only the curious want to read.
+    pub(crate) fn log_detail(&self, line: &str) {
+        if self.verbose {
+            self.log(line);
         }
     }
 

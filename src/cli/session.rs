@@ -45,7 +45,7 @@ impl Place {
 
     /// The database of the embedded server.
     pub(crate) fn embedded(server: &Server) -> Self {
-        Self { target: Target::new(server.connect_options(EMBEDDED_DATABASE)) }
+        Self { target: server.target(EMBEDDED_DATABASE) }
     }
 
     /// Connects, and looks which engine there is.

@@ -9,7 +9,7 @@ use crate::command::{Outcome, Project};
 use crate::support;
 
 /// A project whose embedded server is stopped whatever becomes of the test.
-struct Embedded(Project);
+pub(crate) struct Embedded(pub(crate) Project);
 
 impl Drop for Embedded {
     fn drop(&mut self) {
@@ -17,7 +17,7 @@ impl Drop for Embedded {
     }
 }
 
-fn embedded() -> Embedded {
+pub(crate) fn embedded() -> Embedded {
     let binaries = support::binaries().dir.display().to_string();
     let project = Embedded(Project::new().with("FLOWSMITH_POSTGRES_BIN", &binaries));
     // As root, the server runs as another user, who must be able to enter.

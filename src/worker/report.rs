@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use super::engine::Fate;
 use super::event::Event;
 use super::handler::{HandlerError, Outcome, Unreached};
 use super::link::Link;
@@ -74,7 +75,7 @@ async fn complete(
     let all: Vec<(&TaskId, &str)> = outputs.iter().map(|(one, output)| (&one.id, output.as_str())).collect();
     let refused = match call_complete(shared, link, &all).await {
         Some(Ok(completed)) => {
-            told_all(shared, outputs.iter().map(|(one, _)| one), &completed);
+            told_all(shared, link, outputs.iter().map(|(one, _)| one), &completed).await;
             return Vec::new();
         }
         Some(Err(error)) => error,
@@ -87,7 +88,7 @@ async fn complete(
     let mut failures = Vec::new();
     for (one, output) in outputs {
         match call_complete(shared, link, &[(&one.id, &output)]).await {
-            Some(Ok(completed)) => told_all(shared, std::iter::once(&one), &completed),
+            Some(Ok(completed)) => told_all(shared, link, std::iter::once(&one), &completed).await,
             Some(Err(error)) => failures.push((one, refusal(&error))),
             None => {}
         }
@@ -95,12 +96,17 @@ async fn complete(
     failures
 }
 
-fn told_all<'f>(shared: &Shared, finished: impl Iterator<Item = &'f Finished>, completed: &HashSet<TaskId>) {
+async fn told_all<'f>(
+    shared: &Shared,
+    link: &mut Link<'_>,
+    finished: impl Iterator<Item = &'f Finished>,
+    completed: &HashSet<TaskId>,
+) {
     for one in finished {
         if completed.contains(&one.id) {
             told_completed(shared, one);
         } else {
-            shared.tell(&Event::TaskLate(shared.task_name(one.flow, &one.id)));
+            find_out(shared, link, one).await;
         }
     }
 }
@@ -193,14 +199,21 @@ async fn fail(shared: &Shared, link: &mut Link<'_>, one: &Finished, error: &Hand
     }
 }
 
-/// Tells what became of a task whose transaction was cut off and that is not this worker's any more.
+/// Tells what became of a task that is not this worker's any more: its transaction was cut off, or its output came too late or
+/// was refused.
 async fn find_out(shared: &Shared, link: &mut Link<'_>, one: &Finished) {
     loop {
         let Some(connection) = link.get().await else { return };
-        match shared.tools.engine.is_completed(connection, &one.id).await {
-            Ok(true) => return told_completed(shared, one),
+        match shared.tools.engine.fate(connection, &one.id).await {
+            Ok(Fate::Completed) => return told_completed(shared, one),
+            Ok(Fate::Refused(message)) => {
+                let task = shared.task_name(one.flow, &one.id);
+                return shared.tell(&Event::TaskFailed { task, took: one.took, message, retries: false });
+            }
             Err(error) if link.was_lost_by(&error) => {}
-            Ok(false) | Err(_) => return shared.tell(&Event::TaskLate(shared.task_name(one.flow, &one.id))),
+            Ok(Fate::Other) | Err(_) => {
+                return shared.tell(&Event::TaskLate(shared.task_name(one.flow, &one.id)));
+            }
         }
     }
 }

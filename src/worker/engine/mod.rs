@@ -12,7 +12,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Row as _};
 
 pub(super) use queues::News;
-pub(super) use tasks::fill_one;
+pub(super) use tasks::{Fate, fill_one};
 
 use super::task::StepFacts;
 use crate::database::{DatabaseError, Statement, array, within};

@@ -11,6 +11,16 @@ use crate::migration::quote::literal;
 use crate::worker::handler::HandlerError;
 use crate::worker::task::{Handed, TaskId};
 
+/// What became of a task whose output did not complete it now.
+pub(in crate::worker) enum Fate {
+    /// It is completed.
+    Completed,
+    /// The engine refused the output, which fails the run: what it said.
+    Refused(String),
+    /// It is somebody else's, or its run is over.
+    Other,
+}
+
 impl Engine {
     /// Takes up to so many tasks of a flow.
     pub(in crate::worker) async fn poll(
@@ -98,14 +108,19 @@ impl Engine {
         Ok(status.map(|status| status == "queued"))
     }
 
-    /// Whether a task is completed.
-    pub(in crate::worker) async fn is_completed(
+    /// What became of a task.
+    pub(in crate::worker) async fn fate(
         &self,
         connection: &mut PgConnection,
         task: &TaskId,
-    ) -> Result<bool, DatabaseError> {
+    ) -> Result<Fate, DatabaseError> {
         let rows = rows(connection, fill_one(&STATUS, task, &[])).await?;
-        Ok(rows.iter().any(|row| is(row, "completed")))
+        let refusal = rows.first().map(|row| row.try_get(1)).transpose()?.flatten();
+        Ok(match refusal {
+            Some(error) => Fate::Refused(error),
+            None if rows.iter().any(|row| is(row, "completed")) => Fate::Completed,
+            None => Fate::Other,
+        })
     }
 
     /// Gives tasks of a flow back to its queue; how many of them were still this worker's.

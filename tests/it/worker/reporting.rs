@@ -95,3 +95,24 @@ async fn a_timeout_that_is_tuned_holds_for_tasks_that_begin_later() {
     scene.events.wait(timed_out("timed out after 2 s")).await;
     worker.stop().await;
 }
+
+/// The engine fails the run of a step that gives something else than the array that a map is made of.
+#[tokio::test]
+async fn an_output_that_the_engine_refuses_is_told_with_its_reason() {
+    for calls in ["", "drop function pgflow.complete_tasks(uuid[], text[], integer[], jsonb[])"] {
+        let mut scene = Scene::with(&format!(
+            "select pgflow.create_flow('f'); select pgflow.add_step('f', 'list');
+             select pgflow.add_step('f', 'each', '{{list}}', step_type => 'map'); {calls}"
+        ))
+        .await;
+        let none = |_: Value, _| async move { Ok::<_, HandlerError>(Value::Null) };
+        let echo = |input: Value, _| async move { Ok::<_, HandlerError>(input) };
+        let worker = scene.work(scene.builder().flow("f").step("list", none).step("each", echo)).await;
+        let run = scene.start("f", "7").await;
+        assert_eq!(scene.end_of(&run).await.0, "failed");
+        worker.stop().await;
+        let told = scene.events.find(|event| matches!(event, Event::TaskFailed { .. } | Event::TaskLate(_)));
+        let Some(Event::TaskFailed { message, retries: false, .. }) = told else { panic!("{told:?}") };
+        assert!(message.contains("[TYPE_VIOLATION] Produced null instead of array"), "{message}");
+    }
+}

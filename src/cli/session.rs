@@ -1,5 +1,6 @@
 //! A database to work with: the one that was named, or the project's embedded one.
 
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
 use flowsmith::database::Target;
@@ -67,6 +68,9 @@ pub(crate) fn start(project: &Project, output: &Output) -> Result<Server, Failur
     };
     let binaries = server::provide(&settings, &|text| output.message(text))?;
     output.detail(&format!("PostgreSQL {} from {}", binaries.version, binaries.dir.display()));
+    if settings.major.is_none() && io::stderr().is_terminal() {
+        output.message("Makes a PostgreSQL of the project's own, once; that takes some seconds.");
+    }
     let server = Server::start(&binaries, folder, server::Durability::Durable, Lifetime::Detached)?;
     ignore_in_git(folder);
     Ok(server)

@@ -235,8 +235,9 @@ impl From<OperateError> for Failure {
             | OperateError::StartUnknown(_)
             | OperateError::NeedsOperations { .. }
             | OperateError::NeedsRecovery(_) => Exit::Failed,
-            OperateError::Input(_) | OperateError::AmbiguousRun { .. } => Exit::Usage,
+            OperateError::Input { .. } | OperateError::AmbiguousRun { .. } => Exit::Usage,
             OperateError::NotCurrent { .. }
+            | OperateError::InputUnfit { .. }
             | OperateError::InputRefused { .. }
             | OperateError::RunTaken(_)
             | OperateError::NotOld { .. }

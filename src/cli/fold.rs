@@ -91,9 +91,18 @@ fn rows(table: &[&str], width: usize) -> String {
 
 /// A line, broken between words; what follows stands as far in as `hang`.
 fn prose(line: &str, width: usize, hang: usize) -> String {
+    if is_copied(line) || is_excerpt(line) { line.to_owned() } else { broken(line, width, hang) }
+}
+
+/// Folds a line of a log, whatever is in it, so that one line can be told from the next.
+pub(super) fn log(line: &str, width: usize) -> String {
+    broken(line, width, indent(line) + INDENT)
+}
+
+fn broken(line: &str, width: usize, hang: usize) -> String {
     let (visible, behind) = characters(line);
     let has_room = width > hang + 10;
-    if visible.len() <= width || !has_room || is_copied(line) || is_excerpt(line) {
+    if visible.len() <= width || !has_room {
         return line.to_owned();
     }
     let mut folded = String::new();
@@ -176,6 +185,13 @@ mod tests {
         ] {
             assert_eq!(fold(line, 20), line);
         }
+    }
+
+    #[test]
+    fn lines_of_a_log_are_broken_whatever_is_in_them() {
+        let line = "12:00 a failed: POST http://x.test/y: {\"a\": 1}\n";
+        assert_eq!(fold(line, 24), line);
+        assert_eq!(log(line, 24), "12:00 a failed: POST\n    http://x.test/y:\n    {\"a\": 1}\n");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What each command is by nature: whether it only reads, and what stdout holds.
 
-use super::args::{CheckFormat, Command, PlanFormat, ReportFormat, StatusFormat};
+use super::args::road::{CheckFormat, PlanFormat, ReportFormat};
+use super::args::{Command, StatusFormat};
 
 /// What a command does to the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 //! Nobody reading messages stops nothing.
 
 use std::borrow::Cow;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use anstream::{AutoStream, ColorChoice};
 
 use super::args::{Cli, Color};
 use super::exit::{Exit, Failure};
-use super::fold::fold;
+use super::fold::{fold, log};
 use super::nature::{Effect, Form};
 
 /// The two streams, and how much is said on them.
@@ -55,12 +55,18 @@ impl Output {
     pub(crate) fn report(&self, text: &str) {
         match self.form {
             Form::Text => self.print(&folded(io::stdout(), text)),
-            Form::Json | Form::Document => self.print(text),
+            // Has no colours to be taken out, and may be long.
+            Form::Json => self.written(write(io::stdout().lock(), text)),
+            Form::Document => self.print(text),
         }
     }
 
     fn print(&self, text: &str) {
-        if let Err(error) = write(AutoStream::new(io::stdout(), self.choice), text) {
+        self.written(write(AutoStream::new(io::stdout(), self.choice), text));
+    }
+
+    fn written(&self, result: io::Result<()>) {
+        if let Err(error) = result {
             self.not_written(&error);
         }
     }
@@ -100,9 +106,7 @@ impl Output {
         };
         // Not through the stream that strips colours where none are wanted: it would strip these too.
         let control = |sequence: &str| {
-            if let Err(error) = write(AutoStream::always_ansi(io::stdout()), sequence) {
-                self.not_written(&error);
-            }
+            self.written(write(AutoStream::always_ansi(io::stdout()), sequence));
         };
         // To the corner, without breaking lines that are too long; what a longer report has left is cleared, line by line,
         // so that nothing flickers.
@@ -119,6 +123,26 @@ impl Output {
     pub(crate) fn message(&self, text: &str) {
         if !self.quiet {
             self.complain(text);
+        }
+    }
+
+    /// A line of a log.
+    pub(crate) fn log(&self, line: &str) {
+        if !self.quiet {
+            let line = format!("{line}\n");
+            let folded = match rustix::termios::tcgetwinsize(io::stderr()) {
+                Ok(size) if size.ws_col > 0 => log(&line, usize::from(size.ws_col)),
+                _ => line,
+            };
+            // Whoever stops reading messages stops nothing.
+            let _ = write(AutoStream::new(io::stderr(), self.choice), &folded);
+        }
+    }
+
+    /// A line of a log that only the curious want to read.
+    pub(crate) fn log_detail(&self, line: &str) {
+        if self.verbose {
+            self.log(line);
         }
     }
 
@@ -163,10 +187,7 @@ fn folded(stream: impl AsFd, text: &str) -> Cow<'_, str> {
     }
 }
 
-fn write<S: anstream::stream::RawStream + anstream::stream::AsLockedWrite>(
-    mut stream: AutoStream<S>,
-    text: &str,
-) -> io::Result<()> {
+fn write(mut stream: impl io::Write, text: &str) -> io::Result<()> {
     stream.write_all(text.as_bytes())?;
     stream.flush()
 }

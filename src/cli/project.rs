@@ -48,21 +48,23 @@ impl Project {
     }
 
     /// The database URL, if any is given. Without a URL as a flag, an environment's is what the settings say, and an
-    /// environment that they do not have has none: whatever `DATABASE_URL` names, or the embedded server, is not meant.
+    /// environment that they do not have has none: whatever `DATABASE_URL` names, or the embedded server, is not meant. With a
+    /// URL, one that flow files have overrides for will do.
     pub(crate) fn database(&self) -> Result<Option<&str>, Failure> {
-        match (&self.environment, &self.database) {
-            (Some(name), Ok(None)) if !self.environment_is_known => {
-                let known = self.check().environments;
-                Err(ConfigError::UnknownEnvironment { name: name.clone(), known, is_configured: false }.into())
+        if let Some(name) = self.environment.as_ref().filter(|_| !self.environment_is_known) {
+            let known = self.check().environments;
+            if matches!(self.database, Ok(None)) || !known.contains(name) {
+                return Err(ConfigError::UnknownEnvironment { name: name.clone(), known, is_configured: false }.into());
             }
-            (_, Ok(database)) => Ok(database.as_deref()),
-            (_, Err(variable)) => Err(Failure::new(
+        }
+        self.database.as_ref().map(Option::as_deref).map_err(|variable| {
+            Failure::new(
                 Exit::Usage,
                 "FS823",
                 format!("the variable {variable}, which holds this environment's database URL, is not set"),
                 format!("export {variable}=postgres://USER:PASSWORD@HOST:PORT/DATABASE"),
-            )),
-        }
+            )
+        })
     }
 
     /// Checks every flow file.

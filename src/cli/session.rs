@@ -1,5 +1,6 @@
 //! A database to work with: the one that was named, or the project's embedded one.
 
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
 use flowsmith::database::Target;
@@ -17,18 +18,16 @@ use super::project::Project;
 /// The database of the embedded server.
 pub(crate) const EMBEDDED_DATABASE: &str = "flowsmith";
 
-/// Which database, and the embedded server that runs for it, if one does.
+/// Which database.
 pub(crate) struct Place {
     pub(crate) target: Target,
-    /// Kept so that a server which this command started stops with it.
-    _server: Option<Server>,
 }
 
 impl Place {
     /// The database that was named, else the embedded one that `up` has made.
     pub(crate) fn find(project: &Project, output: &Output) -> Result<Self, Failure> {
         if let Some(url) = project.database()? {
-            return Ok(Self { target: url.parse()?, _server: None });
+            return Ok(Self { target: url.parse()? });
         }
         if !project.server_folder().exists() {
             return Err(Failure::new(
@@ -38,13 +37,16 @@ impl Place {
                 "give --database, set DATABASE_URL, or run `flowsmith up`, which brings an embedded one",
             ));
         }
-        let server = start(project, Lifetime::Owner, output)?;
-        Ok(Self::embedded(server))
+        let server = start(project, output)?;
+        if server.started_here() {
+            output.message("The project's PostgreSQL was stopped; it is started, and runs until `flowsmith down`.");
+        }
+        Ok(Self::embedded(&server))
     }
 
     /// The database of the embedded server.
-    pub(crate) fn embedded(server: Server) -> Self {
-        Self { target: Target::new(server.connect_options(EMBEDDED_DATABASE)), _server: Some(server) }
+    pub(crate) fn embedded(server: &Server) -> Self {
+        Self { target: server.target(EMBEDDED_DATABASE) }
     }
 
     /// Connects, and looks which engine there is.
@@ -55,8 +57,9 @@ impl Place {
     }
 }
 
-/// Starts the project's embedded server, or joins the one that runs.
-pub(crate) fn start(project: &Project, lifetime: Lifetime, output: &Output) -> Result<Server, Failure> {
+/// Starts the project's embedded server, or joins the one that runs. It runs on after this command, since others may be at work
+/// on it by then.
+pub(crate) fn start(project: &Project, output: &Output) -> Result<Server, Failure> {
     let folder = project.server_folder();
     let settings = server::Settings {
         binaries: project.postgres_bin.clone(),
@@ -65,7 +68,10 @@ pub(crate) fn start(project: &Project, lifetime: Lifetime, output: &Output) -> R
     };
     let binaries = server::provide(&settings, &|text| output.message(text))?;
     output.detail(&format!("PostgreSQL {} from {}", binaries.version, binaries.dir.display()));
-    let server = Server::start(&binaries, folder, server::Durability::Durable, lifetime)?;
+    if settings.major.is_none() && io::stderr().is_terminal() {
+        output.message("Makes a PostgreSQL of the project's own, once; that takes some seconds.");
+    }
+    let server = Server::start(&binaries, folder, server::Durability::Durable, Lifetime::Detached)?;
     ignore_in_git(folder);
     Ok(server)
 }

@@ -1,6 +1,7 @@
 //! The connection to PostgreSQL: where it goes, how it is made, and what its failures mean to a user.
 
 mod error;
+mod link;
 mod lock;
 mod pauses;
 mod pooler;
@@ -8,8 +9,10 @@ pub(crate) mod sql_token;
 mod statement;
 mod target;
 mod unclosed;
+mod within;
 
 pub use error::{DatabaseError, Failure};
+pub(crate) use link::{Link, LinkEvent, Owner};
 pub use lock::Holder;
 pub(crate) use lock::{LOCK_KEY, Lock, take};
 pub use pauses::Pauses;
@@ -18,3 +21,4 @@ pub use statement::Statement;
 pub(crate) use statement::array;
 pub use target::{Target, TargetError};
 pub use unclosed::Unclosed;
+pub(crate) use within::{unanswered, within};

@@ -1,7 +1,9 @@
 //! Which database, and connecting to it.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
@@ -16,7 +18,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Target {
     options: PgConnectOptions,
+    socket: Option<Arc<Socket>>,
 }
+
+/// Finds the folder with the socket of a server that may come back in another one; none where no server runs.
+type Socket = dyn Fn() -> Option<PathBuf> + Send + Sync;
 
 /// A database URL that cannot be read. The URL is not repeated: it may hold a password.
 #[derive(Debug, thiserror::Error)]
@@ -43,13 +49,19 @@ impl Target {
         // PgBouncer refuses start-up parameters that it does not know, and this is the one sqlx would send.
         let options = options.extra_float_digits(None).application_name("flowsmith").disable_statement_logging();
         // Statements are not kept prepared: behind a transaction pooler the next one may meet another server.
-        Self { options: options.statement_cache_capacity(0) }
+        Self { options: options.statement_cache_capacity(0), socket: None }
     }
 
     /// The same database for sessions of another `application_name`.
     #[must_use]
     pub fn named(self, application: &str) -> Self {
-        Self { options: self.options.application_name(application) }
+        Self { options: self.options.application_name(application), ..self }
+    }
+
+    /// The same database, whose socket is looked for anew at each connection.
+    #[must_use]
+    pub(crate) fn found_by(self, socket: impl Fn() -> Option<PathBuf> + Send + Sync + 'static) -> Self {
+        Self { socket: Some(Arc::new(socket)), ..self }
     }
 
     /// The options to connect with.
@@ -57,12 +69,22 @@ impl Target {
         &self.options
     }
 
+    /// The same, with the place where the server is now.
+    fn options_now(&self) -> PgConnectOptions {
+        let options = self.options.clone();
+        match self.socket.as_ref().and_then(|find| find()) {
+            Some(socket) => options.socket(socket),
+            None => options,
+        }
+    }
+
     /// Opens a connection, within ten seconds.
     ///
     /// # Errors
     /// Where the server cannot be reached, refuses the user, or has no such database.
     pub async fn connect(&self) -> Result<PgConnection, DatabaseError> {
-        let connecting = PgConnection::connect_with(&self.options);
+        let options = self.options_now();
+        let connecting = PgConnection::connect_with(&options);
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(connected) => connected.map_err(|error| DatabaseError::connecting(self.to_string(), error)),
             Err(_) => Err(DatabaseError::new(
@@ -83,9 +105,7 @@ impl Target {
         // One that cannot be closed in order is closed all the same.
         let _ = self.connect().await?.close().await;
         let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
-        pool.connect_with(self.options.clone())
-            .await
-            .map_err(|error| DatabaseError::connecting(self.to_string(), error))
+        pool.connect_with(self.options_now()).await.map_err(|error| DatabaseError::connecting(self.to_string(), error))
     }
 
     /// A connection that listens for notifications.
@@ -123,7 +143,7 @@ fn cause(error: &sqlx::Error) -> String {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let options = &self.options;
+        let options = self.options_now();
         let database = options.get_database().unwrap_or(options.get_username());
         write!(f, "{}@", options.get_username())?;
         match options.get_socket() {

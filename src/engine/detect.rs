@@ -23,6 +23,8 @@ pub struct Detection {
     pub has_cron_job: Option<bool>,
     /// Whether this role may see which triggers are in force; none where the schema `flowsmith` is too old to have any.
     pub may_read_triggers: Option<bool>,
+    /// Whether this role may read what was done to runs and by whom, and an index finds it: from version 3 of the schema on.
+    pub may_read_events: bool,
     /// Whether the engine can recover stalled tasks.
     pub has_recovery: bool,
     /// The newest file of the schema `flowsmith` that the database says it has.
@@ -176,6 +178,7 @@ struct Answer {
     pg_cron: bool,
     cron_job: Option<bool>,
     triggers_readable: Option<bool>,
+    events_readable: bool,
     ledger: Option<i32>,
     flowsmith_schema: bool,
     realtime_send: bool,
@@ -205,6 +208,7 @@ impl From<Answer> for Detection {
             has_pg_cron: answer.pg_cron,
             has_cron_job: answer.cron_job,
             may_read_triggers: answer.triggers_readable,
+            may_read_events: answer.events_readable,
             has_recovery: answer.facts.contains("function requeue_stalled_tasks()"),
             ledger: answer.ledger,
             has_flowsmith_schema: answer.flowsmith_schema,

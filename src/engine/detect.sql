@@ -114,6 +114,13 @@ select jsonb_build_object(
     from pg_catalog.pg_proc p
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'flowsmith' and p.proname = 'trigger_differences'),
+  -- By the index that finds those of a run: without it, as before version 3, all would be read for each run.
+  'events_readable', exists (
+    select from pg_catalog.pg_class i
+    join pg_catalog.pg_namespace n on n.oid = i.relnamespace
+    join pg_catalog.pg_index x on x.indexrelid = i.oid and x.indisvalid
+    where n.nspname = 'flowsmith' and i.relname = 'events_by_run' and has_schema_privilege(n.oid, 'usage')
+      and has_table_privilege(x.indrelid, 'select')),
   'realtime_send', exists (
     select from pg_catalog.pg_proc p
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace

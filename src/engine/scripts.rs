@@ -34,6 +34,7 @@ pub const LEDGER: &[Script] = &[
             include_str!("../../migrations/ledger/0003_triggers/3_held.sql"),
             include_str!("../../migrations/ledger/0003_triggers/4_sync.sql"),
             include_str!("../../migrations/ledger/0003_triggers/5_starting.sql"),
+            include_str!("../../migrations/ledger/0003_triggers/6_events.sql"),
         ),
     },
 ];

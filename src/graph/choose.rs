@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, Flow};
-use crate::live::{RunStates, UnknownFlow};
+use crate::live::UnknownFlow;
+use crate::operate::RunDetail;
 
 /// Why there is no picture: what was asked for is not there.
 #[derive(Debug, thiserror::Error)]
@@ -61,10 +62,10 @@ pub fn choose<'a>(catalog: &'a Catalog, name: &str, place: &'static str) -> Resu
 /// Where it is another one.
 pub fn choose_of_run<'a>(
     catalog: &'a Catalog,
-    run: &RunStates,
+    run: &RunDetail,
     named: Option<&str>,
 ) -> Result<&'a Arc<Flow>, GraphError> {
-    let flow = choose(catalog, &run.database_slug, UnknownFlow::DATABASE)?;
+    let flow = choose(catalog, &run.slug, UnknownFlow::DATABASE)?;
     let Some(named) = named else { return Ok(flow) };
     // The plain slug stands for whichever version the run is of.
     if flow.id.slug == named || choose(catalog, named, UnknownFlow::DATABASE)?.id == flow.id {

@@ -4,7 +4,7 @@
 //! ```text
 //! Flow ─ of_flow ──────────┐          ┌─ svg: layout (columns, order, places) → boxes and curves
 //! Change ─ of_change ──────┼→ Graph ──┼─ mermaid
-//! Flow + RunStates ─ of_run┘          └─ dot
+//! Flow + RunDetail ─ of_run┘          └─ dot
 //! ```
 
 mod change;

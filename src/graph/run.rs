@@ -3,22 +3,23 @@
 use super::words::elapsed;
 use super::{Graph, Icon, Row};
 use crate::catalog::Flow;
-use crate::live::{RunStates, RunStatus, StepProgress, StepStatus};
+use crate::live::{RunStatus, StepStatus};
+use crate::operate::{RunDetail, StepDetail};
 
 impl Graph {
     /// A run of a flow.
-    pub fn of_run(flow: &Flow, run: &RunStates) -> Self {
+    pub fn of_run(flow: &Flow, run: &RunDetail) -> Self {
         let mut graph = Self::of_flow(flow);
         graph.facts.extend([format!("run {}", run.run_id), fact(run)]);
         for node in &mut graph.nodes {
-            match run.steps.get(&node.slug) {
+            match run.steps.iter().find(|step| step.step == node.slug) {
                 Some(step) => {
                     node.status = Some(step.status);
                     let tasks = step
                         .tasks
                         .filter(|tasks| *tasks > 1 && !matches!(step.status, StepStatus::Created | StepStatus::NotRun));
-                    node.progress = tasks.map(|tasks| (step.completed, tasks));
-                    node.rows.splice(0..0, rows(step));
+                    node.progress = tasks.map(|tasks| (u64::from(step.completed), u64::from(tasks)));
+                    node.rows.splice(0..0, rows(run, step));
                     node.notes.extend(notes(step));
                 }
                 // The step came into the flow by hand, after the run had started.
@@ -29,22 +30,23 @@ impl Graph {
     }
 }
 
-fn fact(run: &RunStates) -> String {
+fn fact(run: &RunDetail) -> String {
     let took = elapsed(run.seconds);
     let how = match run.status {
         RunStatus::Started => format!("started {took} ago"),
         status => format!("{status} after {took}"),
     };
-    let done = run.steps.values().filter(|step| step.status.is_done()).count();
+    let done = run.steps.iter().filter(|step| step.status.is_done()).count();
     format!("{how}, {done} of {} steps done", run.steps.len())
 }
 
-fn rows(step: &StepProgress) -> Vec<Row> {
+fn rows(run: &RunDetail, step: &StepDetail) -> Vec<Row> {
     let mut text = step.status.to_string();
     match step.status {
         StepStatus::Created => {
-            let steps = if step.remaining_deps == 1 { "step" } else { "steps" };
-            text = format!("waits for {} {steps}", step.remaining_deps);
+            let awaited = |other: &&StepDetail| step.depends_on.contains(&other.step) && !other.status.is_done();
+            let awaited = run.steps.iter().filter(awaited).count();
+            text = format!("waits for {awaited} {}", if awaited == 1 { "step" } else { "steps" });
         }
         StepStatus::Skipped => {
             if let Some(reason) = &step.skip_reason {
@@ -73,16 +75,21 @@ fn rows(step: &StepProgress) -> Vec<Row> {
         rows.push(Row::new(Icon::Retry, format!("{most}{} attempts so far", step.attempts)));
     }
     // An error that an attempt after it made good is history.
-    let error = step.error.as_ref().filter(|_| step.status != StepStatus::Completed);
+    let of_task = || step.task_list.iter().find_map(|task| task.error.as_ref());
+    let error = step.error.as_ref().or_else(of_task).filter(|_| step.status != StepStatus::Completed);
     rows.extend(error.map(|error| Row::new(Icon::Error, error)));
     rows
 }
 
-fn notes(step: &StepProgress) -> Vec<String> {
-    let StepProgress { queued, running, completed, failed, .. } = step;
-    let over = step.status.is_terminal();
-    let (waiting, in_hand) = if over { ("not run", "cut off") } else { ("queued", "started") };
-    let counted = [(waiting, queued), (in_hand, running), ("completed", completed), ("failed", failed)];
+fn notes(step: &StepDetail) -> Vec<String> {
+    let StepDetail { queued, started, completed, failed, unfinished, .. } = step;
+    let counted = [
+        ("queued", queued),
+        ("started", started),
+        ("completed", completed),
+        ("failed", failed),
+        ("not finished", unfinished),
+    ];
     let counted: Vec<_> =
         counted.iter().filter(|(_, count)| **count > 0).map(|(word, count)| format!("{count} {word}")).collect();
     if counted.is_empty() { Vec::new() } else { vec![format!("tasks: {}", counted.join(", "))] }

@@ -5,13 +5,10 @@ use std::time::Duration;
 use minijinja::{Environment, UndefinedBehavior};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use super::{MOST_ATTEMPTS, QueueTrigger, retry_delay};
+use super::{ANSWER, MOST_ATTEMPTS, QueueTrigger, retry_delay};
 use crate::catalog::QueueKind;
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, within};
 use crate::operate::{DeclaredInput, InputCheck, OperateError};
-
-/// How many events one statement starts runs for: after an outage of its ticker, a batch of PgQ is everything that came since.
-const PORTION: usize = 500;
 
 /// What became of a batch.
 #[derive(Debug, Default)]
@@ -24,6 +21,17 @@ pub struct Batch {
     pub known: usize,
     /// The events of which no run could be started.
     pub failed: Vec<FailedEvent>,
+}
+
+impl Batch {
+    /// Adds another part of the same batch.
+    pub(super) fn add(&mut self, part: Self) {
+        let Self { events, started, known, failed } = part;
+        self.events += events;
+        self.started += started;
+        self.known += known;
+        self.failed.extend(failed);
+    }
 }
 
 /// An event that started no run.
@@ -70,7 +78,7 @@ pub(super) async fn queue_key(connection: &mut PgConnection, trigger: &QueueTrig
     Ok(format!("{}:{}:{table}", trigger.kind.as_str(), trigger.queue))
 }
 
-/// Starts a run for each event: a portion in one statement, or, where that fails, one by one. Within the transaction that is
+/// Starts a run for each event: all in one statement, or, where that fails, one by one. Within the transaction that is
 /// open, which the caller ends; what to do about those that failed is the caller's too.
 pub(super) async fn start_runs(
     connection: &mut PgConnection,
@@ -83,14 +91,15 @@ pub(super) async fn start_runs(
     }
     let check = source.trigger.input.as_ref().map(DeclaredInput::check);
     let check = check.as_ref();
-    for events in events.chunks(PORTION) {
-        match attempt(connection, source, check, events).await? {
-            Ok(started) => batch.started += started,
-            Err(_) => {
-                for event in events {
-                    match attempt(connection, source, check, std::slice::from_ref(event)).await? {
-                        Ok(started) => batch.started += started,
-                        Err(error) => batch.failed.push(failed(connection, source, event, error).await?),
+    match within(ANSWER, attempt(connection, source, check, events)).await? {
+        Ok(started) => batch.started = started,
+        Err(_) => {
+            for event in events {
+                let event_alone = std::slice::from_ref(event);
+                match within(ANSWER, attempt(connection, source, check, event_alone)).await? {
+                    Ok(started) => batch.started += started,
+                    Err(error) => {
+                        batch.failed.push(within(ANSWER, failed(connection, source, event, error)).await?);
                     }
                 }
             }

@@ -6,7 +6,7 @@
 //! recorded in `flowsmith.events`. The others of its batch are not held up.
 //!
 //! ```text
-//! PgQ    register → next_batch → get_batch_events → inputs → take → event_retry → finish_batch
+//! PgQ    register → next_batch → get_batch_cursor → (fetch → inputs → take → event_retry)* → finish_batch
 //! pgmq   read → inputs → take → set_vt → archive
 //! ```
 //!
@@ -24,14 +24,18 @@ use sqlx::postgres::{PgConnection, PgRow};
 pub use batch::{Batch, FailedEvent};
 
 use crate::catalog::QueueKind;
-use crate::database::{DatabaseError, Failure};
+use crate::database::{DatabaseError, Failure, within};
 use crate::operate::DeclaredInput;
 
 /// How often an event is tried before it is given up.
 pub const MOST_ATTEMPTS: u32 = 10;
 
-/// The most messages of pgmq that are taken at once; the size of a batch of PgQ is its ticker's business.
-const MOST_MESSAGES: i32 = 100;
+/// Events that are in memory, and in one statement, at once: after an outage of its ticker, a batch of PgQ is everything that
+/// came since.
+const AT_ONCE: i32 = 100;
+
+/// How long the database may take for a part of a batch, as the runs of so many events; the connection counts as lost then.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// A trigger that takes events of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +97,8 @@ fn declared(row: &PgRow) -> Result<Option<DeclaredInput>, DatabaseError> {
 /// The first call for a queue of PgQ registers the consumer, which sees the events from then on.
 ///
 /// # Errors
-/// Where the queue is not there, the role may not use it, or the connection fails; nothing is taken then.
+/// Where the queue is not there, the role may not use it, or the connection fails, as one that is silent for 30 seconds; nothing
+/// is taken then.
 pub async fn take(connection: &mut PgConnection, trigger: &QueueTrigger) -> Result<Batch, DatabaseError> {
     match trigger.kind {
         QueueKind::Pgq => pgq::take(connection, trigger).await,
@@ -105,11 +110,10 @@ pub async fn take(connection: &mut PgConnection, trigger: &QueueTrigger) -> Resu
 /// and forgets events that were taken long ago. To be called now and then.
 ///
 /// # Errors
-/// Where the connection fails or a right is missing.
+/// Where the connection fails, as one that is silent for 30 seconds, or a right is missing.
 pub async fn tidy(connection: &mut PgConnection) -> Result<(), DatabaseError> {
-    pgq::unregister(connection).await?;
-    sqlx::raw_sql(include_str!("prune.sql")).execute(connection).await?;
-    Ok(())
+    within(ANSWER, sqlx::raw_sql(include_str!("pgq_unregister.sql")).execute(&mut *connection)).await?;
+    within(ANSWER, sqlx::raw_sql(include_str!("prune.sql")).execute(connection)).await.map(drop)
 }
 
 /// How long an event that has failed so often stays away: 5 s, doubled each time, an hour at most.

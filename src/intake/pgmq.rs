@@ -3,22 +3,38 @@
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 use super::batch::{self, Batch, Event, Source};
-use super::{MOST_MESSAGES, QueueTrigger};
-use crate::database::DatabaseError;
+use super::{ANSWER, AT_ONCE, QueueTrigger};
+use crate::database::{DatabaseError, within};
 
 /// How long a message stays away that is read; it is archived or put off in the transaction that reads it.
 const VISIBILITY_SECONDS: i32 = 30;
 
 /// Takes messages that are visible.
 pub(super) async fn take(connection: &mut PgConnection, trigger: &QueueTrigger) -> Result<Batch, DatabaseError> {
-    let mut transaction = connection.begin().await?;
-    sqlx::raw_sql(include_str!("begin.sql")).execute(&mut *transaction).await?;
+    let mut transaction = within(ANSWER, connection.begin()).await?;
+    let Some((queue, events)) = within(ANSWER, read(&mut transaction, trigger)).await? else {
+        within(ANSWER, transaction.commit()).await?;
+        return Ok(Batch::default());
+    };
+    let source = Source { trigger, queue: &queue, batch_id: None };
+    let batch = batch::start_runs(&mut transaction, source, &events).await?;
+    within(ANSWER, settle(&mut transaction, trigger, &events, &batch)).await?;
+    within(ANSWER, transaction.commit()).await?;
+    Ok(batch)
+}
+
+/// Messages, and what tells their queue from every other; none where none is visible.
+async fn read(
+    connection: &mut PgConnection,
+    trigger: &QueueTrigger,
+) -> Result<Option<(String, Vec<Event>)>, DatabaseError> {
+    sqlx::raw_sql(include_str!("begin.sql")).execute(&mut *connection).await?;
     let rows = sqlx::query(include_str!("pgmq_read.sql"))
         .persistent(false)
         .bind(&trigger.queue)
         .bind(VISIBILITY_SECONDS)
-        .bind(MOST_MESSAGES)
-        .fetch_all(&mut *transaction)
+        .bind(AT_ONCE)
+        .fetch_all(&mut *connection)
         .await?;
     let events: Vec<Event> = rows
         .iter()
@@ -35,12 +51,18 @@ pub(super) async fn take(connection: &mut PgConnection, trigger: &QueueTrigger) 
         })
         .collect::<Result<_, DatabaseError>>()?;
     if events.is_empty() {
-        transaction.commit().await?;
-        return Ok(Batch::default());
+        return Ok(None);
     }
-    let queue = batch::queue_key(&mut transaction, trigger).await?;
-    let source = Source { trigger, queue: &queue, batch_id: None };
-    let batch = batch::start_runs(&mut transaction, source, &events).await?;
+    Ok(Some((batch::queue_key(connection, trigger).await?, events)))
+}
+
+/// Archives messages, and puts those off that come again.
+async fn settle(
+    connection: &mut PgConnection,
+    trigger: &QueueTrigger,
+    events: &[Event],
+    batch: &Batch,
+) -> Result<(), DatabaseError> {
     let mut done: Vec<i64> = events.iter().map(|event| event.id).collect();
     for failed in &batch.failed {
         let Some(delay) = failed.retry_after else { continue };
@@ -50,7 +72,7 @@ pub(super) async fn take(connection: &mut PgConnection, trigger: &QueueTrigger) 
             .bind(&trigger.queue)
             .bind(failed.id)
             .bind(i32::try_from(delay.as_secs()).unwrap_or(i32::MAX))
-            .execute(&mut *transaction)
+            .execute(&mut *connection)
             .await?;
     }
     if !done.is_empty() {
@@ -58,9 +80,8 @@ pub(super) async fn take(connection: &mut PgConnection, trigger: &QueueTrigger) 
             .persistent(false)
             .bind(&trigger.queue)
             .bind(done)
-            .execute(&mut *transaction)
+            .execute(&mut *connection)
             .await?;
     }
-    transaction.commit().await?;
-    Ok(batch)
+    Ok(())
 }

@@ -1,84 +1,97 @@
 //! PgQ: a trigger is a consumer, and each batch is taken by one worker.
 
-use sqlx::{Connection as _, PgConnection, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, ValueRef as _};
 
-use super::QueueTrigger;
-use super::batch::{self, Batch, Event, Source};
-use crate::database::DatabaseError;
+use super::batch::{self, Batch, Event, FailedEvent, Source};
+use super::{ANSWER, AT_ONCE, QueueTrigger};
+use crate::database::{DatabaseError, within};
 
 /// Takes the next batch, if there is one and nobody else is at it.
 pub(super) async fn take(connection: &mut PgConnection, trigger: &QueueTrigger) -> Result<Batch, DatabaseError> {
+    let mut transaction = within(ANSWER, connection.begin()).await?;
+    let Some((batch_id, queue)) = within(ANSWER, open(&mut transaction, trigger)).await? else {
+        within(ANSWER, transaction.commit()).await?;
+        return Ok(Batch::default());
+    };
+    let source = Source { trigger, queue: &queue, batch_id: Some(batch_id) };
+    let mut batch = Batch::default();
+    loop {
+        let events = within(ANSWER, next(&mut transaction)).await?;
+        if events.is_empty() {
+            break;
+        }
+        let part = batch::start_runs(&mut transaction, source, &events).await?;
+        for failed in &part.failed {
+            within(ANSWER, put_off(&mut transaction, batch_id, failed)).await?;
+        }
+        batch.add(part);
+    }
+    let finish = "select pgq.finish_batch($1)";
+    within(ANSWER, sqlx::query(finish).persistent(false).bind(batch_id).execute(&mut *transaction)).await?;
+    within(ANSWER, transaction.commit()).await?;
+    Ok(batch)
+}
+
+/// Opens the next batch, to be fetched by [`next`]: its number, and what tells its queue from every other.
+async fn open(connection: &mut PgConnection, trigger: &QueueTrigger) -> Result<Option<(i64, String)>, DatabaseError> {
     let consumer = trigger.consumer();
-    let mut transaction = connection.begin().await?;
-    sqlx::raw_sql(include_str!("begin.sql")).execute(&mut *transaction).await?;
+    sqlx::raw_sql(include_str!("begin.sql")).execute(&mut *connection).await?;
     // A batch belongs to its consumer, not to a session: two that asked at once would get the same.
     let alone: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock(hashtextextended($1, 0))")
         .persistent(false)
         .bind(&consumer)
-        .fetch_one(&mut *transaction)
+        .fetch_one(&mut *connection)
         .await?;
     if !alone {
-        transaction.rollback().await?;
-        return Ok(Batch::default());
+        return Ok(None);
     }
-    let batch_id: Option<i64> = {
-        sqlx::query("select pgq.register_consumer($1, $2)")
-            .persistent(false)
-            .bind(&trigger.queue)
-            .bind(&consumer)
-            .execute(&mut *transaction)
-            .await
-            .map_err(missing)?;
-        sqlx::query_scalar("select pgq.next_batch($1, $2)")
-            .persistent(false)
-            .bind(&trigger.queue)
-            .bind(&consumer)
-            .fetch_one(&mut *transaction)
-            .await?
-    };
-    let Some(batch_id) = batch_id else {
-        transaction.commit().await?;
-        return Ok(Batch::default());
-    };
-    let events = events(&mut transaction, batch_id).await?;
-    let queue = batch::queue_key(&mut transaction, trigger).await?;
-    let source = Source { trigger, queue: &queue, batch_id: Some(batch_id) };
-    let batch = batch::start_runs(&mut transaction, source, &events).await?;
-    for failed in &batch.failed {
-        let Some(delay) = failed.retry_after else { continue };
-        sqlx::query("select pgq.event_retry($1, $2, $3::integer)")
-            .persistent(false)
-            .bind(batch_id)
-            .bind(failed.id)
-            .bind(i32::try_from(delay.as_secs()).unwrap_or(i32::MAX))
-            .execute(&mut *transaction)
-            .await?;
-    }
-    sqlx::query("select pgq.finish_batch($1)").persistent(false).bind(batch_id).execute(&mut *transaction).await?;
-    transaction.commit().await?;
-    Ok(batch)
+    sqlx::query("select pgq.register_consumer($1, $2)")
+        .persistent(false)
+        .bind(&trigger.queue)
+        .bind(&consumer)
+        .execute(&mut *connection)
+        .await
+        .map_err(missing)?;
+    let batch_id: Option<i64> = sqlx::query_scalar("select pgq.next_batch($1, $2)")
+        .persistent(false)
+        .bind(&trigger.queue)
+        .bind(&consumer)
+        .fetch_one(&mut *connection)
+        .await?;
+    let Some(batch_id) = batch_id else { return Ok(None) };
+    sqlx::query(include_str!("pgq_cursor.sql")).persistent(false).bind(batch_id).execute(&mut *connection).await?;
+    Ok(Some((batch_id, batch::queue_key(connection, trigger).await?)))
 }
 
-async fn events(connection: &mut PgConnection, batch_id: i64) -> Result<Vec<Event>, DatabaseError> {
-    let rows =
-        sqlx::query(include_str!("pgq_events.sql")).persistent(false).bind(batch_id).fetch_all(connection).await?;
+/// The next events of the batch that is open; none where there are no more.
+async fn next(connection: &mut PgConnection) -> Result<Vec<Event>, DatabaseError> {
+    let fetch = format!("fetch {AT_ONCE} from flowsmith_batch");
+    let rows = sqlx::raw_sql(AssertSqlSafe(fetch)).fetch_all(connection).await?;
     rows.iter()
         .map(|row| {
-            let retries: i32 = row.try_get(4)?;
+            let retries: Option<i32> = row.try_get("ev_retry")?;
+            let time = row.try_get_raw("ev_time")?;
             Ok(Event {
-                id: row.try_get(0)?,
-                time: row.try_get(1)?,
-                kind: row.try_get(2)?,
-                data: row.try_get(3)?,
-                attempts: u32::try_from(retries).unwrap_or(0),
+                id: row.try_get("ev_id")?,
+                time: if time.is_null() { None } else { time.as_str().ok() }.unwrap_or_default().to_owned(),
+                kind: row.try_get("ev_type")?,
+                data: row.try_get("ev_data")?,
+                attempts: retries.unwrap_or(0).unsigned_abs(),
             })
         })
         .collect()
 }
 
-/// See [`super::tidy`].
-pub(super) async fn unregister(connection: &mut PgConnection) -> Result<(), DatabaseError> {
-    sqlx::raw_sql(include_str!("pgq_unregister.sql")).execute(connection).await?;
+/// Gives an event back to PgQ, unless it is given up.
+async fn put_off(connection: &mut PgConnection, batch_id: i64, failed: &FailedEvent) -> Result<(), DatabaseError> {
+    let Some(delay) = failed.retry_after else { return Ok(()) };
+    sqlx::query("select pgq.event_retry($1, $2, $3::integer)")
+        .persistent(false)
+        .bind(batch_id)
+        .bind(failed.id)
+        .bind(i32::try_from(delay.as_secs()).unwrap_or(i32::MAX))
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

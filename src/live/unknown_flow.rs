@@ -42,6 +42,19 @@ impl UnknownFlow {
         Self { name: name.to_owned(), place, help }
     }
 
+    /// One that a role names which may start flows, by their names, and not read which there are.
+    pub fn unseen(name: &str) -> Self {
+        let help = match name.split_once('@') {
+            Some((flow, _)) => {
+                format!(
+                    "versions are for roles that may read definitions; `flowsmith start {flow}` starts the current one"
+                )
+            }
+            None => "this role may not see which flows there are: name it as its file names it".to_owned(),
+        };
+        Self { name: name.to_owned(), place: Self::DATABASE, help }
+    }
+
     /// What to do about it.
     pub fn help(&self) -> String {
         self.help.clone()

@@ -1,4 +1,7 @@
 //! The migrations folder: read whole, checked against its sum file, written to.
+//!
+//! A write goes: the draft of the new sum file; each migration, as a draft that is renamed; the draft renamed to the sum file. Where it
+//! is cut off, the draft tells what was meant: all of it is there, or what is there of it counts for nothing.
 
 use std::fs;
 use std::io;
@@ -6,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::sum::{self, SUM_FILE, SumMismatch};
+use super::sum::{self, SUM_DRAFT, SUM_FILE, SumMismatch};
 use super::{Migration, Version};
 
 /// Every migration of a folder, in order.
@@ -14,6 +17,10 @@ use super::{Migration, Version};
 pub struct Folder {
     path: PathBuf,
     migrations: Vec<Migration>,
+    /// What a write that was cut off has left: drafts, and migrations that others of it are missing to.
+    left_over: Vec<PathBuf>,
+    /// Whether the sum file is missing to it.
+    lacks_sum: bool,
 }
 
 /// What is wrong with a migrations folder.
@@ -81,20 +88,59 @@ impl FolderError {
 }
 
 impl Folder {
-    /// Reads a folder and checks it against its sum file. A folder that does not exist holds no migrations.
+    /// Reads a folder and checks it against its sum file. A folder that does not exist holds no migrations. After a write that was
+    /// cut off it is what it was before, or is after, that write; [`Folder::finish`] makes that so.
     ///
     /// # Errors
     /// Any [`FolderError`]; nothing in the folder is passed over silently.
     pub fn read(path: &Path) -> Result<Self, FolderError> {
-        let folder = Self::read_unchecked(path)?;
-        let sum_path = path.join(SUM_FILE);
-        let sum_text = match fs::read_to_string(&sum_path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(source) => return Err(FolderError::Io { verb: "read", path: sum_path, source }),
-        };
-        let mismatches = sum::verify(&folder.migrations, &sum_text);
-        if mismatches.is_empty() { Ok(folder) } else { Err(FolderError::Sum(mismatches)) }
+        let mut folder = Self::read_unchecked(path)?;
+        let mismatches = sum::verify(&folder.migrations, &read_sum(&path.join(SUM_FILE))?);
+        if mismatches.is_empty() || folder.was_cut_off(&mismatches)? {
+            Ok(folder)
+        } else {
+            Err(FolderError::Sum(mismatches))
+        }
+    }
+
+    /// Whether that in which it differs from its sum file comes of a write that was cut off; leaves out then what is not all there.
+    fn was_cut_off(&mut self, mismatches: &[SumMismatch]) -> Result<bool, FolderError> {
+        let draft = read_sum(&self.path.join(SUM_DRAFT))?;
+        let lacking = sum::verify(&self.migrations, &draft);
+        if lacking.is_empty() {
+            self.lacks_sum = true;
+            return Ok(true);
+        }
+        let added =
+            |name: &str| mismatches.iter().any(|mismatch| matches!(mismatch, SumMismatch::Added(file) if file == name));
+        if !lacking.iter().all(|mismatch| matches!(mismatch, SumMismatch::Removed(_)))
+            || !mismatches.iter().all(|mismatch| matches!(mismatch, SumMismatch::Added(_)))
+        {
+            return Ok(false);
+        }
+        let left = self.migrations.extract_if(.., |migration| added(&migration.file_name()));
+        self.left_over.extend(left.map(|migration| self.path.join(migration.file_name())));
+        Ok(true)
+    }
+
+    /// Does away with what a write that was cut off has left: finishes it where only the sum file is missing, else takes it back.
+    /// Nothing where there was none.
+    ///
+    /// # Errors
+    /// Where the folder cannot be written.
+    pub fn finish(&mut self) -> Result<(), FolderError> {
+        if std::mem::take(&mut self.lacks_sum) {
+            self.rehash()?;
+        }
+        for file in self.left_over.drain(..) {
+            match fs::remove_file(&file) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(FolderError::Io { verb: "remove", path: file, source });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Reads a folder without its sum file: for [`Folder::rehash`].
@@ -102,11 +148,12 @@ impl Folder {
     /// # Errors
     /// Any [`FolderError`] but `Sum`.
     pub fn read_unchecked(path: &Path) -> Result<Self, FolderError> {
-        let mut files = Vec::new();
+        let (mut files, mut left_over) = (Vec::new(), Vec::new());
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Self { path: path.to_owned(), migrations: Vec::new() });
+                let (migrations, left_over) = (Vec::new(), Vec::new());
+                return Ok(Self { path: path.to_owned(), migrations, left_over, lacks_sum: false });
             }
             Err(source) => return Err(FolderError::Io { verb: "read", path: path.to_owned(), source }),
         };
@@ -115,6 +162,8 @@ impl Folder {
             let file = entry.path();
             if file.extension().is_some_and(|extension| extension == "sql") {
                 files.push(file);
+            } else if file.file_name().is_some_and(|name| is_draft(&name.to_string_lossy())) {
+                left_over.push(file);
             }
         }
         files.sort();
@@ -122,7 +171,7 @@ impl Folder {
         if let Some(pair) = migrations.windows(2).find(|pair| pair[0].version == pair[1].version) {
             return Err(FolderError::SameVersion { first: pair[0].file_name(), second: pair[1].file_name() });
         }
-        Ok(Self { path: path.to_owned(), migrations })
+        Ok(Self { path: path.to_owned(), migrations, left_over, lacks_sum: false })
     }
 
     /// Where it is.
@@ -140,19 +189,28 @@ impl Folder {
         self.migrations.last().map(|migration| migration.version)
     }
 
-    /// Adds migrations, which must be newer than those there are, and brings the sum file up to date. Each file appears
-    /// whole or not at all; the sum file comes last, so that an interrupted write is noticed and named.
+    /// Adds migrations, which must be newer than those there are, and brings the sum file up to date. Where this is cut off, the folder
+    /// reads as before or as after it.
     ///
     /// # Errors
     /// Where the folder cannot be written.
     pub fn add(&mut self, migrations: Vec<Migration>) -> Result<(), FolderError> {
-        let io_error = |verb, path: &Path, source| FolderError::Io { verb, path: path.to_owned(), source };
-        fs::create_dir_all(&self.path).map_err(|source| io_error("create", &self.path, source))?;
-        for migration in &migrations {
-            write_whole(&self.path.join(migration.file_name()), &migration.content)?;
-        }
+        fs::create_dir_all(&self.path).map_err(|source| FolderError::Io {
+            verb: "create",
+            path: self.path.clone(),
+            source,
+        })?;
+        self.finish()?;
+        let before = self.migrations.len();
         self.migrations.extend(migrations);
-        self.rehash()
+        let sum = self.path.join(SUM_FILE);
+        write_draft(&sum, &sum::sum(&self.migrations))?;
+        for migration in &self.migrations[before..] {
+            let file = self.path.join(migration.file_name());
+            write_draft(&file, &migration.content)?;
+            rename_draft(&file)?;
+        }
+        rename_draft(&sum)
     }
 
     /// Writes the sum file anew from the files as they are.
@@ -160,7 +218,9 @@ impl Folder {
     /// # Errors
     /// Where it cannot be written.
     pub fn rehash(&self) -> Result<(), FolderError> {
-        write_whole(&self.path.join(SUM_FILE), &sum::sum(&self.migrations))
+        let path = self.path.join(SUM_FILE);
+        write_draft(&path, &sum::sum(&self.migrations))?;
+        rename_draft(&path)
     }
 }
 
@@ -172,11 +232,30 @@ fn read_migration(path: &Path) -> Result<Migration, FolderError> {
     Migration::from_file(&name, content).map_err(foreign)
 }
 
-fn write_whole(path: &Path, content: &str) -> Result<(), FolderError> {
-    let draft = path.with_extension("tmp");
-    fs::write(&draft, content).and_then(|()| fs::rename(&draft, path)).map_err(|source| FolderError::Io {
-        verb: "write",
-        path: path.to_owned(),
-        source,
-    })
+/// A sum file's text; of one that is not there, nothing.
+fn read_sum(path: &Path) -> Result<String, FolderError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(source) => Err(FolderError::Io { verb: "read", path: path.to_owned(), source }),
+    }
+}
+
+fn is_draft(name: &str) -> bool {
+    name == SUM_DRAFT || name.strip_suffix(".tmp").is_some_and(|file| file.ends_with(".sql"))
+}
+
+fn draft(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    name.into()
+}
+
+fn write_draft(path: &Path, content: &str) -> Result<(), FolderError> {
+    let path = draft(path);
+    fs::write(&path, content).map_err(|source| FolderError::Io { verb: "write", path, source })
+}
+
+fn rename_draft(path: &Path) -> Result<(), FolderError> {
+    fs::rename(draft(path), path).map_err(|source| FolderError::Io { verb: "write", path: path.to_owned(), source })
 }

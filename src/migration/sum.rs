@@ -13,6 +13,8 @@ use crate::catalog::sha256_hex;
 
 /// The file's name in the migrations folder.
 pub const SUM_FILE: &str = "flowsmith.sum";
+/// What is to become of it, while a write is under way.
+pub(super) const SUM_DRAFT: &str = "flowsmith.sum.tmp";
 
 /// How a folder differs from its sum file.
 #[derive(Debug, Clone, PartialEq, Eq)]

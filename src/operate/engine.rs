@@ -2,7 +2,7 @@
 
 use super::OperateError;
 use crate::engine::Level;
-use crate::engine::detect::EngineKind;
+use crate::engine::detect::{Detection, EngineKind, EngineState};
 
 /// flowsmith's engine has operations from this script on.
 const FIRST_WITH_OPERATIONS: i32 = 3;
@@ -16,9 +16,18 @@ pub struct Engine {
     pub kind: EngineKind,
     /// Whether the schema `flowsmith` is there, which knows flows by their names and versions.
     pub has_ledger: bool,
+    /// Whether the role may read what was done to a run, in `flowsmith.events`, and an index finds it there.
+    pub reads_events: bool,
 }
 
 impl Engine {
+    /// What was found in a database; none where it has no engine, or part of one.
+    pub fn of(detection: &Detection) -> Option<Self> {
+        let EngineState::Present { level, kind, .. } = detection.engine else { return None };
+        let has_ledger = detection.has_flowsmith_schema;
+        Some(Self { level, kind, has_ledger, reads_events: detection.may_read_events })
+    }
+
     /// Whether it has flowsmith's own operations: cancelling, retrying, pausing, pruning.
     pub fn has_operations(&self) -> bool {
         matches!(self.kind, EngineKind::Flowsmith { version } if version >= FIRST_WITH_OPERATIONS)
@@ -43,6 +52,7 @@ impl Engine {
             conditions => self.has_conditions(),
             operations => self.has_operations(),
             ledger => self.has_ledger,
+            events => self.reads_events,
         }
     }
 }

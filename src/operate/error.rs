@@ -22,16 +22,29 @@ pub enum OperateError {
     #[error(transparent)]
     NoFlow(#[from] UnknownFlow),
     /// The flow is there, and no version of it is to be started.
-    #[error("flow `{flow}` has no current version: {}", states(versions))]
+    #[error("flow `{flow}` has no current version: {}", if versions.is_empty() { "it is retired".to_owned() } else { states(versions) })]
     NotCurrent {
         /// The flow.
         flow: String,
-        /// What there is of it.
+        /// What there is of it; empty where the role may not see it.
         versions: Vec<(String, State)>,
     },
     /// The input is not JSON.
-    #[error("the input is not JSON: {0}")]
-    Input(serde_json::Error),
+    #[error("{place} {what}")]
+    Input {
+        /// Where it comes from.
+        place: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The input is JSON, and cannot be kept.
+    #[error("{place} {what}")]
+    InputUnfit {
+        /// Where it comes from.
+        place: String,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The input is JSON, and not what the flow takes.
     #[error("flow {flow} does not take this input: {}", reasons.join("; "))]
     InputRefused {
@@ -120,8 +133,8 @@ impl OperateError {
             Self::Answer(_) => "FS920",
             Self::NoFlow(_) => UnknownFlow::CODE,
             Self::NotCurrent { .. } => "FS962",
-            Self::Input(_) => "FS963",
-            Self::InputRefused { .. } => "FS964",
+            Self::Input { .. } => "FS963",
+            Self::InputUnfit { .. } | Self::InputRefused { .. } => "FS964",
             Self::NoRun(_) => "FS965",
             Self::AmbiguousRun { .. } => "FS966",
             Self::RunTaken(_) => "FS967",
@@ -144,11 +157,14 @@ impl OperateError {
             Self::NoFlow(unknown) => unknown.help(),
             Self::NotCurrent { versions, .. } => match versions.last() {
                 Some((id, _)) => format!("to start an old version all the same, name it: `flowsmith start {id}`"),
-                None => "`flowsmith apply` brings the flows of your migrations".to_owned(),
+                None => "a role that may read definitions can start an old version, by its name, as order@1".to_owned(),
             },
-            Self::Input(_) => {
+            Self::Input { .. } => {
                 "give JSON, such as --input '{\"id\": 7}', a file as --input @order.json, or - for standard input"
                     .to_owned()
+            }
+            Self::InputUnfit { .. } => {
+                "nothing was started; take it out, or keep such data elsewhere and give its place".to_owned()
             }
             Self::InputRefused { .. } => {
                 "nothing was started; its flow file says under `input` what it takes".to_owned()

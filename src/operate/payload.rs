@@ -5,11 +5,36 @@ use serde_json::value::RawValue;
 
 /// A JSON value, or the beginning of one that is too long to be fetched for a look.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "Fetched")]
 pub struct Payload {
     /// Its text, as PostgreSQL writes it.
     pub text: String,
     /// How long the whole text is, in bytes.
     pub bytes: usize,
+}
+
+/// What queries give.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Fetched {
+    /// The value itself: a long one is not written as a text and read again.
+    Whole(Box<RawValue>),
+    /// The beginning of its text.
+    Part { text: String, bytes: usize },
+}
+
+impl From<Fetched> for Payload {
+    fn from(fetched: Fetched) -> Self {
+        let (text, bytes) = match fetched {
+            Fetched::Whole(value) => {
+                let text: String = Box::<str>::from(value).into();
+                let bytes = text.len();
+                (text, bytes)
+            }
+            Fetched::Part { text, bytes } => (text, bytes),
+        };
+        Self { text, bytes }
+    }
 }
 
 impl Payload {

@@ -18,6 +18,14 @@ pub struct PruneFilter {
     pub slugs: Option<Vec<String>>,
 }
 
+/// What there is to delete.
+#[derive(Deserialize)]
+struct Prunable {
+    runs: u64,
+    /// Whether there is so much more that is not to be deleted that it had better not be gone through.
+    are_rare: bool,
+}
+
 #[derive(Deserialize)]
 struct Count {
     runs: u64,
@@ -33,9 +41,13 @@ pub async fn count_prunable(
     filter: &PruneFilter,
 ) -> Result<u64, OperateError> {
     engine.needs_operations("pruning")?;
+    Ok(prunable(connection, filter).await?.runs)
+}
+
+async fn prunable(connection: &mut PgConnection, filter: &PruneFilter) -> Result<Prunable, OperateError> {
     let context = context! { older_than => filter.older_than, slugs => filter.slugs.clone() };
-    let counts: Vec<Count> = query::read(connection, include_str!("prunable.sql"), &context).await?;
-    Ok(counts.first().map_or(0, |count| count.runs))
+    let mut counts = query::read(connection, include_str!("prunable.sql"), &context).await?;
+    Ok(counts.pop().unwrap_or(Prunable { runs: 0, are_rare: false }))
 }
 
 /// Deletes them, the oldest first, with their steps, tasks and messages, some at a time; `progress` hears of how many are
@@ -58,10 +70,10 @@ pub async fn prune(
     let mut gone = 0;
     for slugs in each {
         let slug = slugs.as_ref().and_then(|slugs| slugs.first().cloned());
-        let mut left = count_prunable(connection, engine, &PruneFilter { slugs, ..*filter }).await?;
+        let Prunable { runs: mut left, are_rare } = prunable(connection, &PruneFilter { slugs, ..*filter }).await?;
         while left > 0 {
             let batch = left.min(BATCH);
-            let context = context! { older_than => filter.older_than, slug => slug.as_deref(), batch };
+            let context = context! { older_than => filter.older_than, slug => slug.as_deref(), batch, are_rare };
             // Each batch with its note: what is deleted is on record, wherever this is cut off.
             let before = [include_str!("prune.sql"), include_str!("note_pruned.sql")];
             let before = if engine.has_ledger { &before[..] } else { &before[..1] };

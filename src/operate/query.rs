@@ -17,8 +17,11 @@ use crate::migration::quote::{identifier, literal};
 const SETTINGS: &str = "set local timezone = 'UTC';\nset local jit = off;\nset local enable_seqscan = off;";
 
 /// What several questions have in common.
-const PARTS: [(&str, &str); 2] =
-    [("run_summary.sql", include_str!("run_summary.sql")), ("in_hand.sql", include_str!("in_hand.sql"))];
+const PARTS: [(&str, &str); 3] = [
+    ("run_summary.sql", include_str!("run_summary.sql")),
+    ("run_time.sql", include_str!("run_time.sql")),
+    ("in_hand.sql", include_str!("in_hand.sql")),
+];
 
 tokio::task_local! {
     /// How long each statement may take.
@@ -71,8 +74,9 @@ async fn rows<T: DeserializeOwned>(
     // As plain text: a bound value would take two round trips, which a transaction pooler may send to different servers.
     let limit = LIMIT.try_with(|limit| format!("set local statement_timeout = {};\n", limit.as_millis()));
     let limit = limit.unwrap_or_default();
+    // As json, not jsonb, which would be built anew at every level.
     let text = format!(
-        "{begin};\n{limit}{SETTINGS}\n{before}select to_jsonb(answer)::text from (\n{query}\n) answer;\ncommit;"
+        "{begin};\n{limit}{SETTINGS}\n{before}select to_json(answer)::text from (\n{query}\n) answer;\ncommit;"
     );
     match sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(&mut *connection).await {
         Ok(rows) => rows
@@ -110,14 +114,11 @@ fn render(template: &str, context: &Value) -> String {
 
 /// The expression that gives a `Payload`: null where none is wanted; `cut`: how many characters of it are.
 fn payload(value: &str, is_wanted: bool, cut: Option<u32>) -> String {
-    if !is_wanted {
-        return "null".to_owned();
+    match cut {
+        _ if !is_wanted => "null".to_owned(),
+        Some(cut) => format!(
+            "case when {value} is not null then json_build_object('part', json_build_object('text', left(({value})::text, {cut}), 'bytes', octet_length(({value})::text))) end"
+        ),
+        None => format!("case when {value} is not null then json_build_object('whole', {value}) end"),
     }
-    let text = match cut {
-        Some(cut) => format!("left(({value})::text, {cut})"),
-        None => format!("({value})::text"),
-    };
-    format!(
-        "case when {value} is not null then jsonb_build_object('text', {text}, 'bytes', octet_length(({value})::text)) end"
-    )
 }

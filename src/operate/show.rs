@@ -28,9 +28,11 @@ pub struct RunDetail {
     pub status: RunStatus,
     /// When it was started, RFC 3339.
     pub started_at: String,
+    /// When it was last taken up again, by `retry`.
+    pub retried_at: Option<String>,
     /// When it ended.
     pub ended_at: Option<String>,
-    /// How long it took, or has taken so far, in seconds.
+    /// How long it took, or has taken so far, in seconds, since it was started or last taken up again.
     pub seconds: f64,
     /// Why somebody has cancelled it, where `flowsmith cancel` did.
     pub cancelled: Option<String>,
@@ -53,6 +55,7 @@ impl RunDetail {
             slug: self.slug.clone(),
             status: self.status,
             started_at: self.started_at.clone(),
+            retried_at: self.retried_at.clone(),
             ended_at: self.ended_at.clone(),
             seconds: self.seconds,
             steps: u32::try_from(self.steps.len()).unwrap_or(u32::MAX),
@@ -146,20 +149,6 @@ pub enum Depth {
     Full,
 }
 
-/// What a role may read beside runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Sees {
-    /// Who has done what, in `flowsmith.events`.
-    events: bool,
-    /// The steps of flows and what they depend on.
-    definitions: bool,
-}
-
-impl Sees {
-    const WITHOUT_EVENTS: Self = Self { events: false, definitions: true };
-    const RUNS_ONLY: Self = Self { events: false, definitions: false };
-}
-
 /// Reads a run.
 ///
 /// # Errors
@@ -173,18 +162,17 @@ pub async fn read_run(
 ) -> Result<RunDetail, OperateError> {
     let mut found = Vec::new();
     // Roles differ in what they may read (docs/roles.md): whoever may read runs is shown them, with what else there is.
-    for sees in [Sees { events: engine.has_ledger, definitions: true }, Sees::WITHOUT_EVENTS, Sees::RUNS_ONLY] {
+    for definitions in [true, false] {
         let context = context! {
             engine => engine.context(),
-            sees => context! { events => sees.events, definitions => sees.definitions },
+            definitions,
             run_id,
             payloads => depth != Depth::States,
             cut => (depth != Depth::Full).then_some(GLANCE),
             max_tasks => (depth != Depth::Full).then_some(NOTABLE_TASKS),
         };
         match query::read(connection, include_str!("show.sql"), &context).await {
-            Err(OperateError::Database(error)) if error.failure() == Failure::Permission && sees != Sees::RUNS_ONLY => {
-            }
+            Err(OperateError::Database(error)) if error.failure() == Failure::Permission && definitions => {}
             result => {
                 found = result?;
                 break;

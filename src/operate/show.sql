@@ -1,12 +1,18 @@
 {#- A run with its steps in the order of their definition. `cut`: how many characters of inputs and outputs, none = all.
-    `max_tasks`: how many tasks of each step, none = all. `sees`: what
-    the role may read. Everything is found by the run's id, and timed by one clock: that of the server, until the run's end. What
+    `max_tasks`: how many tasks of each step, none = all. `definitions`: whether
+    the role may read the steps of flows and what they depend on. Everything is found by the run's id, and timed by one clock: that of the server, until the run's end. What
     the end of the run, or of the step, has left unfinished was cut off where it had been tried, else not run. -#}
+{% set now = "clock.now" %}
 with clock as materialized (select clock_timestamp() as now),
-run as materialized (select r.*, coalesce(r.completed_at, r.failed_at, clock.now) as last_moment from clock cross join pgflow.runs r where r.run_id = {{ run_id | literal }}::uuid),
+run as materialized (
+  select r.*, coalesce(r.completed_at, r.failed_at, clock.now) as last_moment, run_time.retried_at, run_time.seconds
+  from clock cross join pgflow.runs r
+  {% include "run_time.sql" %}
+  where r.run_id = {{ run_id | literal }}::uuid
+),
 state as materialized (
   select s.step_slug, s.status, run.status = 'started' and s.status in ('created', 'started') as is_live,
-{% if sees.definitions %}
+{% if definitions %}
     d.step_index, d.step_type, d.deps_count, coalesce(d.opt_max_attempts, f.opt_max_attempts) as max_attempts,
     array(select x.dep_slug from pgflow.deps x where x.flow_slug = s.flow_slug and x.step_slug = s.step_slug order by x.dep_slug) as depends_on,
 {% else %}
@@ -26,13 +32,13 @@ state as materialized (
     s.output,
 {% else %}
     case when s.status = 'completed' then (
-      select case when {% if sees.definitions %}d.step_type = 'map'{% else %}s.initial_tasks <> 1{% endif %} then coalesce(jsonb_agg(t.output order by t.task_index), '[]') else (array_agg(t.output))[1] end
+      select case when {% if definitions %}d.step_type = 'map'{% else %}s.initial_tasks <> 1{% endif %} then coalesce(jsonb_agg(t.output order by t.task_index), '[]') else (array_agg(t.output))[1] end
       from pgflow.step_tasks t where t.run_id = s.run_id and t.step_slug = s.step_slug) end as output,
 {% endif %}
     s.run_id
   from run
-  join pgflow.step_states s on s.run_id = run.run_id
-{% if sees.definitions %}
+  cross join lateral (select * from pgflow.step_states x where x.run_id = run.run_id offset 0) s
+{% if definitions %}
   join pgflow.steps d on d.flow_slug = s.flow_slug and d.step_slug = s.step_slug
   join pgflow.flows f on f.flow_slug = s.flow_slug
 {% endif %}
@@ -44,24 +50,25 @@ given as (
     else (select coalesce(jsonb_object_agg(dep.step_slug, dep.output), '{}') from state dep
           where dep.step_slug = any (s.depends_on) and dep.status = 'completed') end as input
   from run cross join state s
-  where {{ payloads and not cut and sees.definitions }} and s.status in ('started', 'completed', 'failed') and s.started_at is not null
+  where {{ payloads and not cut and definitions }} and s.status in ('started', 'completed', 'failed') and s.started_at is not null
 )
 select run.run_id, run.flow_slug as slug, run.flow_slug as flow, 1 as version,
   case when run.status = 'failed' and not exists (select from state s where s.status = 'failed') then 'cancelled' else run.status end as status,
-  run.started_at,
-  coalesce(run.completed_at, run.failed_at) as ended_at,
-  extract(epoch from run.last_moment - run.started_at)::float8 as seconds,
-{% if sees.events %}
+  run.started_at, run.retried_at,
+  coalesce(run.completed_at, run.failed_at) as ended_at, run.seconds,
+{% if engine.events %}
   case when run.status = 'failed' then (
-    select coalesce(e.detail ->> 'reason', '') from flowsmith.events e
-    where e.kind = 'run-cancelled' and e.detail ->> 'run_id' = run.run_id::text and (e.detail ->> 'failed_at')::timestamptz = run.failed_at
+    select coalesce(e.detail ->> 'reason', '') from (
+      select e.id, e.detail from flowsmith.events e
+      where e.kind = 'run-cancelled' and e.detail ->> 'run_id' = run.run_id::text offset 0) e
+    where (e.detail ->> 'failed_at')::timestamptz = run.failed_at
     order by e.id desc limit 1) end as cancelled,
 {% else %}
   null as cancelled,
 {% endif %}
   {{ 'run.input' | payload(payloads, cut) }} as input, {{ 'run.output' | payload(payloads, cut) }} as output, steps.list as steps
 from run cross join lateral (
-  select coalesce(jsonb_agg(to_jsonb(x) - 'step_index' order by x.step_index), '[]') as list
+  select coalesce(json_agg(x order by x.step_index), '[]') as list
   from (
     select s.step_index, s.step_slug as step, s.step_type as kind, s.depends_on,
       case when s.is_live or s.status not in ('created', 'started') then s.status
@@ -81,7 +88,7 @@ from run cross join lateral (
         coalesce(max(k.attempts_count), 0) as attempts
       from pgflow.step_tasks k where k.run_id = run.run_id and k.step_slug = s.step_slug offset 0) t
     cross join lateral (
-      select coalesce(jsonb_agg(to_jsonb(n) order by n.index), '[]') as tasks
+      select coalesce(json_agg(n order by n.index), '[]') as tasks
       from (
         select k.task_index as index,
           case when s.is_live or k.status not in ('queued', 'started') then k.status

@@ -78,7 +78,7 @@ pub struct Stall {
 }
 
 /// What to do where a flow's queue is gone.
-pub(super) const QUEUE_ANEW: &str = "`flowsmith drift` says more; `flowsmith compile --from-live`, then `flowsmith apply --accept-drift`, makes it anew";
+pub(crate) const QUEUE_ANEW: &str = "`flowsmith drift` says more; `flowsmith compile --from-live`, then `flowsmith apply --accept-drift`, makes it anew";
 
 impl Stall {
     /// Whether nobody need do anything.

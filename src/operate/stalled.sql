@@ -16,7 +16,8 @@ run as materialized (
 task as materialized (
   select run.run_id, s.step_slug, t.task_index, t.status, t.attempts_count, t.queued_at, t.started_at, t.message_id,
     t.last_worker_id, t.permanently_stalled_at,
-    coalesce(d.opt_timeout, f.opt_timeout) as timeout, q.msg_id, q.vt, coalesce(q.read_ct, 0) as read_ct
+    coalesce(d.opt_timeout, f.opt_timeout) as timeout,
+    coalesce(d.opt_base_delay, f.opt_base_delay) as base_delay, coalesce(d.opt_start_delay, 0) as start_delay, q.msg_id, q.vt, coalesce(q.read_ct, 0) as read_ct
   from run
   cross join lateral (
     select s.step_slug from pgflow.step_states s where s.run_id = run.run_id and s.status = 'started' offset 0) s
@@ -51,6 +52,10 @@ judged as (
 {% else %}
       when t.vt = 'infinity' then 'parked'
       when t.vt > clock.now and t.read_ct > t.attempts_count then 'message-hidden'
+      -- Later than the engine puts anything off to.
+      when t.vt > interval '5 s' + case
+        when t.attempts_count > 0 then clock.now + make_interval(secs => least(t.base_delay * 2 ^ least(t.attempts_count, 30), 2147483647))
+        else greatest(t.queued_at + make_interval(secs => t.start_delay), clock.now) end then 'message-hidden'
       when t.vt > clock.now and t.attempts_count > 0 then 'retrying'
       when t.vt > clock.now then 'delayed'
       when alive.workers = 0 then 'no-worker'

@@ -1,38 +1,11 @@
 //! Starting a run.
 
 use minijinja::context;
-use serde_json::Value;
 use sqlx::postgres::PgConnection;
 
-use super::{DeclaredInput, Engine, FlowVersion, OperateError, RunPrefix, RunSummary, query};
+use super::{Engine, FlowVersion, OperateError, RunPrefix, RunSummary, StartInput, query};
 use crate::database::Failure;
-
-/// The input of a run: a JSON text, kept as it was written.
-#[derive(Debug, Clone)]
-pub struct StartInput {
-    text: String,
-    value: Value,
-}
-
-impl StartInput {
-    /// Reads it.
-    ///
-    /// # Errors
-    /// Where it is not JSON.
-    pub fn parse(text: &str) -> Result<Self, OperateError> {
-        let value = serde_json::from_str(text).map_err(OperateError::Input)?;
-        Ok(Self { text: text.to_owned(), value })
-    }
-
-    /// Holds it against the schema that the flow's file declares, as it was applied.
-    ///
-    /// # Errors
-    /// Where the schema refuses it.
-    pub fn check(&self, flow: &FlowVersion) -> Result<(), OperateError> {
-        let Some(schema) = &flow.input else { return Ok(()) };
-        DeclaredInput { flow: flow.id(), schema: schema.clone() }.check().hold(&self.value)
-    }
-}
+use crate::live::UnknownFlow;
 
 /// Starts a run of this version and returns it as it is then; it may be over already.
 ///
@@ -49,6 +22,7 @@ pub async fn start_run(
     // The door that starters are given, where it leads there.
     let by_name = engine.has_ledger && flow.state == crate::catalog::State::Current;
     let context = context! {
+        engine => engine.context(),
         what => "start",
         by_name,
         flow => flow.flow.as_str(),
@@ -70,6 +44,11 @@ pub async fn start_run(
         Err(OperateError::Database(error)) => Err(match (error.failure(), run_id) {
             (Failure::Lost, _) => OperateError::StartUnknown(error),
             (_, Some(id)) if error.is_unique_violation() => OperateError::RunTaken(id),
+            // `flowsmith.start_flow` refuses nothing else, and says whether there ever was a version.
+            (Failure::Guard, _) if by_name => match error.help().as_str() {
+                "It is retired." => OperateError::NotCurrent { flow: flow.flow.clone(), versions: Vec::new() },
+                _ => UnknownFlow::unseen(&flow.flow).into(),
+            },
             // The one thing that the engine itself says about inputs.
             _ if error.to_string().contains("has root map steps but input is") => OperateError::InputRefused {
                 flow: flow.id(),

@@ -1,13 +1,15 @@
 {#- Runs that ended within some time, by flow version, by the index of ends; and those under way, by flow.
     One that has failed without a failed step was cancelled. -#}
+{% set now = "clock_timestamp()" %}
 with ended as materialized (
   select r.flow_slug, case when r.status = 'failed' and not exists (
       select from pgflow.step_states s where s.run_id = r.run_id and s.status = 'failed' offset 0) then 'cancelled' else r.status end as status,
-    extract(epoch from coalesce(r.completed_at, r.failed_at) - r.started_at)::float8 as seconds
+    run_time.seconds
   from (
     select r.run_id, r.flow_slug, r.status, r.started_at, r.completed_at, r.failed_at from pgflow.runs r
     where coalesce(r.completed_at, r.failed_at) >= statement_timestamp() - make_interval(secs => {{ since }})
       and (r.completed_at is not null or r.failed_at is not null) offset 0) r
+  {% include "run_time.sql" %}
   where r.flow_slug = any ({{ slugs | texts }})
 ),
 counted as (

@@ -4,6 +4,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use super::{Server, ServerError};
+use crate::database::Target;
 
 /// The superuser, on every machine the same.
 pub(super) const USER: &str = "postgres";
@@ -24,6 +25,13 @@ impl Server {
             .username(USER)
             .database(database)
             .ssl_mode(PgSslMode::Disable)
+    }
+
+    /// A database of the server for whoever goes on while the server is stopped and started again, by whomever: each start has
+    /// a socket of its own, which is looked for at each connection.
+    pub fn target(&self, database: &str) -> Target {
+        let place = self.place.clone();
+        Target::new(self.connect_options(database)).found_by(move || place.socket_dir())
     }
 
     /// How everything else does: a URL that psql takes as it is.

@@ -62,7 +62,7 @@ pub enum Lifetime {
 #[derive(Debug)]
 pub struct Server {
     pub(super) socket_dir: PathBuf,
-    place: Place,
+    pub(super) place: Place,
     account: Account,
     /// Nothing where another process started it, or it is to run on.
     process: Option<Process>,

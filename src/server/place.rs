@@ -17,6 +17,7 @@ use std::time::Duration;
 use super::ServerError;
 use super::account::Account;
 use super::find::Version;
+use super::postmaster::Postmaster;
 use super::process;
 use crate::catalog::sha256_hex;
 
@@ -153,6 +154,11 @@ impl Place {
             fs::remove_dir_all(&dir).map_err(ServerError::io("delete", dir))?;
         }
         fs::remove_file(&note).map_err(ServerError::io("delete", note))
+    }
+
+    /// The folder with the socket of the server that runs here now, if one does.
+    pub(super) fn socket_dir(&self) -> Option<PathBuf> {
+        Postmaster::read(&self.data()).map(|server| server.socket_dir)
     }
 
     fn socket_note(&self) -> PathBuf {

@@ -15,7 +15,6 @@ use super::engine::Engine;
 use super::error::WorkerError;
 use super::event::Event;
 use super::handler::{Context, Function, Handle, HandlerError};
-use super::link::Origin;
 use super::metrics::{self, Endpoint, Source};
 use super::shared::{Observer, Shared, Tools};
 use super::task::{Flow, Step, StepFacts};
@@ -177,8 +176,8 @@ impl Builder {
             Some(address) => Some(metrics::bind(address).await?),
             None => None,
         };
-        let origin = Origin::new(target);
-        let mut connection = origin.connect().await?;
+        let own = target.clone().named("flowsmith worker");
+        let mut connection = own.connect().await?;
         let detection = detect(&mut connection).await.map_err(|error| match error {
             DetectError::Database(error) => error.into(),
             DetectError::Answer(error) => {
@@ -211,7 +210,7 @@ impl Builder {
         };
         let board = Board::new(flows.len(), self.bounds);
         let shared = Shared {
-            tools: Arc::new(Tools::new(origin, engine, observer)),
+            tools: Arc::new(Tools::new(own, engine, observer)),
             name: self.name,
             flows,
             older: older(&self.ids),

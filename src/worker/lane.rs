@@ -1,6 +1,5 @@
-//! A lane: one connection that does whatever is to be done next, takes tasks or tells what came of them.
+//! A lane: one connection that does whatever is to be done next, takes tasks or tells what came of them (see `report`).
 
-use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,24 +7,17 @@ use sqlx::postgres::PgConnection;
 
 use super::board::Job;
 use super::event::Event;
-use super::handler::{HandlerError, Outcome, Unreached};
 use super::link::Link;
+use super::report::{hand_back, report};
 use super::shared::{Shared, attend};
-use super::task::{End, Finished, Handed, Task, TaskId};
-use crate::database::{DatabaseError, Failure, Pauses};
+use super::task::{Finished, Handed, Task, TaskId};
 
 /// How long a flow is left alone after its queue could not be read.
 const REST: Duration = Duration::from_secs(5);
 
-/// Bytes of outputs that one call tells at most, unless one is longer: PostgreSQL takes no statement of a gigabyte.
-const BYTES: usize = 16 << 20;
-
-/// How often one task's completion may be cancelled, as for taking too long, before the attempt counts as failed.
-const CANCELLED: u32 = 5;
-
 /// Works until the board has nothing more.
 pub(super) async fn lane(shared: Arc<Shared>, connection: Option<PgConnection>) {
-    let mut link = Link::new(&shared, connection);
+    let mut link = shared.link(connection);
     while let Some(job) = shared.board.next().await {
         match job {
             Job::Poll { flow, quantity } => poll(&shared, &mut link, flow, quantity).await,
@@ -96,241 +88,4 @@ fn tasks(shared: &Shared, flow: usize, handed: Vec<Handed>) -> (Vec<Task>, Vec<T
         }
     }
     (tasks, strange)
-}
-
-/// Tells the database what came of tasks, again and again until it has heard.
-async fn report(shared: &Shared, link: &mut Link<'_>, finished: Vec<Finished>) {
-    let mut outputs = Vec::new();
-    let (mut failures, mut lost) = (Vec::new(), Vec::new());
-    let mut back: BTreeMap<(usize, bool, u32), Vec<TaskId>> = BTreeMap::new();
-    for mut one in finished {
-        match std::mem::replace(&mut one.end, End::Outcome(Outcome::Gone)) {
-            End::Outcome(Outcome::Output(output)) => outputs.push((one, output)),
-            End::Outcome(Outcome::Failed(error)) => failures.push((one, error)),
-            End::Outcome(Outcome::Completed) => told_completed(shared, &one),
-            End::Outcome(Outcome::Gone) => shared.tell(&Event::TaskLate(shared.task_name(one.flow, &one.id))),
-            End::Outcome(Outcome::Lost(error)) => {
-                shared.tell(&Event::Disconnected { error: error.clone(), again_in: Duration::ZERO });
-                lost.push((one, HandlerError::retry(format!("the query has lost its connection: {error}"))));
-            }
-            End::Outcome(Outcome::Unbegun(Unreached { error, pause })) => {
-                if let Some(error) = error {
-                    shared.tell(&Event::Disconnected { error, again_in: pause });
-                }
-                // Whole seconds, as the queue has them.
-                let delay = u32::try_from(pause.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-                back.entry((one.flow, false, delay)).or_default().push(one.id);
-            }
-            End::Back { begun, delay } => back.entry((one.flow, begun, delay)).or_default().push(one.id),
-        }
-    }
-    for outputs in calls(outputs) {
-        failures.extend(complete(shared, link, outputs).await);
-    }
-    for (one, error) in failures {
-        if !fail(shared, link, &one, &error).await {
-            shared.tell(&Event::TaskLate(shared.task_name(one.flow, &one.id)));
-        }
-    }
-    for (one, error) in lost {
-        // Where its transaction was committed, the task is not to be failed any more.
-        if !fail(shared, link, &one, &error).await {
-            find_out(shared, link, &one).await;
-        }
-    }
-    for ((flow, begun, delay), ids) in back {
-        hand_back(shared, link, flow, &ids, (begun, delay)).await;
-    }
-}
-
-/// As many outputs a call as it can well hold.
-fn calls(outputs: Vec<(Finished, String)>) -> Vec<Vec<(Finished, String)>> {
-    let (mut calls, mut bytes) = (Vec::new(), usize::MAX);
-    for (one, output) in outputs {
-        bytes = bytes.saturating_add(output.len());
-        if bytes > BYTES {
-            calls.push(Vec::new());
-            bytes = output.len();
-        }
-        calls.last_mut().expect("one was begun").push((one, output));
-    }
-    calls
-}
-
-fn told_completed(shared: &Shared, one: &Finished) {
-    shared.tell(&Event::TaskCompleted { task: shared.task_name(one.flow, &one.id), took: one.took });
-    if one.step.has_dependents {
-        shared.board.want(one.flow);
-    }
-}
-
-/// Returns those that the database refuses one by one, as an output with a character that it does not have.
-async fn complete(
-    shared: &Shared,
-    link: &mut Link<'_>,
-    outputs: Vec<(Finished, String)>,
-) -> Vec<(Finished, HandlerError)> {
-    let all: Vec<(&TaskId, &str)> = outputs.iter().map(|(one, output)| (&one.id, output.as_str())).collect();
-    let refused = match call_complete(shared, link, &all).await {
-        Some(Ok(completed)) => {
-            told_all(shared, outputs.iter().map(|(one, _)| one), &completed);
-            return Vec::new();
-        }
-        Some(Err(error)) => error,
-        None => return Vec::new(),
-    };
-    if let [_] = outputs.as_slice() {
-        let failed = |(one, _)| (one, refusal(&refused));
-        return outputs.into_iter().map(failed).collect();
-    }
-    let mut failures = Vec::new();
-    for (one, output) in outputs {
-        match call_complete(shared, link, &[(&one.id, &output)]).await {
-            Some(Ok(completed)) => told_all(shared, std::iter::once(&one), &completed),
-            Some(Err(error)) => failures.push((one, refusal(&error))),
-            None => {}
-        }
-    }
-    failures
-}
-
-fn told_all<'f>(shared: &Shared, finished: impl Iterator<Item = &'f Finished>, completed: &HashSet<TaskId>) {
-    for one in finished {
-        if completed.contains(&one.id) {
-            told_completed(shared, one);
-        } else {
-            shared.tell(&Event::TaskLate(shared.task_name(one.flow, &one.id)));
-        }
-    }
-}
-
-/// None where the worker is told to leave everything. What may do better later is tried again, with growing pauses: a batch twice,
-/// since fewer tasks may not take too long, and one task for as long as somebody holds what it needs.
-async fn call_complete(
-    shared: &Shared,
-    link: &mut Link<'_>,
-    outputs: &[(&TaskId, &str)],
-) -> Option<Result<HashSet<TaskId>, DatabaseError>> {
-    let mut patience = Patience::default();
-    loop {
-        match shared.tools.engine.complete(link.get().await?, outputs).await {
-            Err(error) if link.was_lost_by(&error) => {}
-            Err(error) if is_passing(&error) => {
-                let what = match outputs {
-                    [(task, _)] => format!("cannot complete {} of run {}", task.step_slug, task.run_id),
-                    _ => format!("cannot complete {} tasks", outputs.len()),
-                };
-                shared.tell(&Event::Refused { what, error: error.to_string() });
-                let refusals = patience.refusals;
-                let is_own_time = error.failure() == Failure::Cancelled;
-                if (outputs.len() > 1 && refusals > 0) || (is_own_time && refusals >= CANCELLED) {
-                    return Some(Err(error));
-                }
-                if !patience.wait(shared).await {
-                    return None;
-                }
-            }
-            other => return Some(other),
-        }
-    }
-}
-
-/// Whether the same call may succeed right afterwards.
-fn is_passing(error: &DatabaseError) -> bool {
-    matches!(error.failure(), Failure::Conflict | Failure::LockTimeout | Failure::Cancelled)
-}
-
-/// Pauses between refusals of the same call.
-#[derive(Default)]
-struct Patience {
-    pauses: Pauses,
-    refusals: u32,
-}
-
-impl Patience {
-    /// Waits before the next attempt; whether there is to be one.
-    async fn wait(&mut self, shared: &Shared) -> bool {
-        self.refusals += 1;
-        if *shared.abandon.borrow() {
-            return false;
-        }
-        tokio::time::sleep(self.pauses.failed()).await;
-        true
-    }
-}
-
-/// What the failure of an attempt is whose output was refused: final, unless it may be taken later.
-fn refusal(error: &DatabaseError) -> HandlerError {
-    let message = format!("the output was refused: {error}");
-    if is_passing(error) { HandlerError::retry(message) } else { HandlerError::last(message) }
-}
-
-/// Whether the task was still this worker's, as far as anybody can tell.
-async fn fail(shared: &Shared, link: &mut Link<'_>, one: &Finished, error: &HandlerError) -> bool {
-    let task = shared.task_name(one.flow, &one.id);
-    let mut patience = Patience::default();
-    loop {
-        let Some(connection) = link.get().await else { return true };
-        match shared.tools.engine.fail(connection, &shared.worker_ids[one.flow], &one.id, error).await {
-            Ok(Some(retries)) => {
-                let message = error.message.clone();
-                shared.tell(&Event::TaskFailed { task, took: one.took, message, retries });
-                // When it is tried again, or what goes on without it, is known to the queue.
-                shared.board.look.notify_one();
-                return true;
-            }
-            Ok(None) => return false,
-            Err(refusal) if link.was_lost_by(&refusal) => {}
-            Err(refusal) => {
-                let is_passing = is_passing(&refusal);
-                shared.tell(&Event::Refused { what: format!("cannot fail {task}"), error: refusal.to_string() });
-                if !(is_passing && patience.wait(shared).await) {
-                    return true;
-                }
-            }
-        }
-    }
-}
-
-/// Tells what became of a task whose transaction was cut off and that is not this worker's any more.
-async fn find_out(shared: &Shared, link: &mut Link<'_>, one: &Finished) {
-    loop {
-        let Some(connection) = link.get().await else { return };
-        match shared.tools.engine.is_completed(connection, &one.id).await {
-            Ok(true) => return told_completed(shared, one),
-            Err(error) if link.was_lost_by(&error) => {}
-            Ok(false) | Err(_) => return shared.tell(&Event::TaskLate(shared.task_name(one.flow, &one.id))),
-        }
-    }
-}
-
-pub(super) async fn hand_back(
-    shared: &Shared,
-    link: &mut Link<'_>,
-    flow: usize,
-    ids: &[TaskId],
-    (begun, delay): (bool, u32),
-) {
-    let slug = &shared.flows[flow].slug;
-    let mut patience = Patience::default();
-    loop {
-        let Some(connection) = link.get().await else { return };
-        let of = (slug.as_str(), shared.worker_ids[flow].as_str());
-        match shared.tools.engine.hand_back(connection, of, ids, begun, delay).await {
-            Ok(0) => return,
-            Ok(tasks) => {
-                shared.board.look.notify_one();
-                return shared.tell(&Event::HandedBack { flow: slug.clone(), tasks });
-            }
-            Err(error) if link.was_lost_by(&error) => {}
-            Err(error) => {
-                let is_passing = is_passing(&error);
-                let what = format!("cannot hand back tasks of {slug}");
-                shared.tell(&Event::Refused { what, error: error.to_string() });
-                if !(is_passing && patience.wait(shared).await) {
-                    return;
-                }
-            }
-        }
-    }
 }

@@ -62,7 +62,8 @@ pub(super) async fn listen(shared: Arc<Shared>, hearing: &Hearing, poll_interval
                 let why = "notifications do not come through, as behind a pooler in transaction mode";
                 return polling(why.to_owned());
             }
-            Err(error) if error.is_lost() => {
+            // A password that is being changed, a database that is being made anew: as for every other connection.
+            Err(error) if error.is_lost() || matches!(error.failure(), Failure::Refused | Failure::NoDatabase) => {
                 Event::NotConnected { error: error.to_string(), again_in: pauses.failed() }
             }
             Err(error) => return polling(format!("the database refuses to be listened to: {error}")),
@@ -80,8 +81,8 @@ pub(super) async fn listen(shared: Arc<Shared>, hearing: &Hearing, poll_interval
 async fn connect(shared: &Shared) -> Result<Option<PgListener>, DatabaseError> {
     // Only this worker's, so that nothing is left listening to events where a pooler gives the connection to others.
     let channel = format!("flowsmith_worker_{}", shared.worker_ids[0].replace('-', ""));
-    let mut sender = shared.tools.origin.connect().await?;
-    let mut listener = shared.tools.origin.target().listener().await?;
+    let mut sender = shared.tools.target.connect().await?;
+    let mut listener = shared.tools.target.listener().await?;
     // It would connect again by itself, and nobody would look for what was missed.
     listener.eager_reconnect(false);
     if shares_backends(&mut listener, &mut sender).await? {

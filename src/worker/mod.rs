@@ -24,7 +24,7 @@
 //!    │
 //!    ▼
 //! Worker::run        registers; then, at once:
-//!    ├─ lanes        a connection each: take tasks, tell what came of them (lane; calls in engine, SQL in sql/)
+//!    ├─ lanes        a connection each: take tasks, tell what came of them (lane, report; calls in engine, SQL in sql/)
 //!    ├─ handlers     one tokio task each, within their timeout            (shared::attend)
 //!    ├─ listener     notifications say which flow may have tasks           (listen)
 //!    ├─ pulse        heartbeat, looks, recovery of stalled tasks           (pulse; what changes seldom in rounds)
@@ -46,6 +46,7 @@ mod link;
 mod listen;
 mod metrics;
 mod pulse;
+mod report;
 mod rounds;
 mod shared;
 mod task;
@@ -65,7 +66,7 @@ use std::time::Duration;
 use futures_util::future::{Either, FutureExt as _, join_all, select};
 use sqlx::postgres::PgConnection;
 
-use engine::unanswered;
+use crate::database::unanswered;
 use lane::lane;
 use listen::Hearing;
 use metrics::Endpoint;
@@ -205,7 +206,7 @@ async fn closed(shared: &Shared) {
 /// Notes in the database that the worker has ended; where that fails, its heartbeat says so.
 async fn sign_off(shared: &Shared) {
     let ids: Vec<&str> = shared.worker_ids.iter().map(String::as_str).collect();
-    let noted = async { shared.tools.engine.stop(&mut shared.tools.origin.connect().await?, &ids).await };
+    let noted = async { shared.tools.engine.stop(&mut shared.tools.target.connect().await?, &ids).await };
     if let Err(error) = noted.await {
         shared.tell(&Event::Refused { what: "cannot note the end of the worker".to_owned(), error: error.to_string() });
     }

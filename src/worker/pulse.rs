@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::select;
 
-use super::engine::{News, unanswered};
+use super::engine::News;
 use super::event::Event;
-use super::lane::hand_back;
 use super::link::Link;
 use super::listen::Hearing;
+use super::report::hand_back;
 use super::rounds::Rounds;
 use super::shared::Shared;
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, within};
 
 /// Between heartbeats.
 const BEAT: Duration = Duration::from_secs(5);
@@ -81,7 +81,7 @@ impl Pulse {
     /// Goes on until it is dropped.
     pub(super) async fn run(mut self, hearing: &Hearing) -> Infallible {
         let shared = Arc::clone(&self.shared);
-        let mut link = Link::new(&shared, None);
+        let mut link = shared.link(None);
         loop {
             let now = Instant::now();
             if let Err(error) = self.tick(&mut link, now, hearing).await
@@ -118,9 +118,11 @@ impl Pulse {
             }
             !is_due
         });
-        if self.next_beat <= now {
+        // A look that comes shortly before a heartbeat is one: an idle worker that polls asks no more often than it looks.
+        let is_beat = self.next_beat <= now || (self.next_look <= now && self.next_beat <= now + self.pause);
+        if is_beat {
             // Before the call: a failure must not lead to another call at once.
-            self.next_beat = now + BEAT;
+            (self.next_beat, self.next_look) = (now + BEAT, now + BEAT);
             let ids: Vec<(&str, &str)> = shared
                 .flows
                 .iter()
@@ -225,11 +227,4 @@ impl Pulse {
         shared.board.clear(flow);
         Ok(())
     }
-}
-
-async fn within<T>(
-    patience: Duration,
-    call: impl Future<Output = Result<T, DatabaseError>>,
-) -> Result<T, DatabaseError> {
-    tokio::time::timeout(patience, call).await.unwrap_or_else(|_| Err(unanswered(patience)))
 }

@@ -16,17 +16,17 @@ use super::contact::{Contact, Idle};
 use super::engine::Engine;
 use super::event::{Event, TaskName};
 use super::handler::{Context, HandlerError, Outcome, Unreached};
-use super::link::Origin;
 use super::task::{End, Finished, Flow, Task, TaskId};
 use crate::catalog::FlowId;
 use crate::database::Pauses;
+use crate::database::Target;
 
 /// Told of everything that happens.
 pub(super) type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// What handlers need of a worker.
 pub(super) struct Tools {
-    pub(super) origin: Origin,
+    pub(super) target: Target,
     pub(super) engine: Engine,
     pub(super) observer: Observer,
     pool: Mutex<Pool>,
@@ -43,8 +43,8 @@ struct Pool {
 }
 
 impl Tools {
-    pub(super) fn new(origin: Origin, engine: Engine, observer: Observer) -> Self {
-        Self { origin, engine, observer, pool: Mutex::default() }
+    pub(super) fn new(target: Target, engine: Engine, observer: Observer) -> Self {
+        Self { target, engine, observer, pool: Mutex::default() }
     }
 
     fn pool(&self) -> MutexGuard<'_, Pool> {
@@ -62,7 +62,7 @@ impl Tools {
         match idle {
             Some(connection) => Ok((connection, true)),
             None if !rest.is_zero() => Err(Unreached { error: None, pause: rest }),
-            None => match self.origin.connect().await {
+            None => match self.target.connect().await {
                 Ok(connection) => Ok((connection, false)),
                 Err(error) => Err(self.unreached(error.to_string())),
             },

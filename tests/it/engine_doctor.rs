@@ -1,5 +1,7 @@
 //! What the audit finds.
 
+use std::time::Duration;
+
 use flowsmith::engine::doctor::{CheckStatus, DoctorCheck, doctor};
 use flowsmith::engine::install::{InputStyle, install};
 
@@ -126,6 +128,27 @@ async fn what_does_not_work_is_found_by_the_part_that_walks_there() {
 }
 
 #[tokio::test]
+async fn a_flow_that_has_lost_its_queue_is_named() {
+    for database in [ours().await, official_old().await] {
+        let c = &mut database.connect().await;
+        execute(c, "select pgflow.create_flow('Order'), pgflow.create_flow('ship'), pgflow.create_flow('bill')").await;
+        let held = doctor(c).await.unwrap();
+        assert_eq!(
+            (named(&held, "queues").status, named(&held, "queues").detail.as_str()),
+            (CheckStatus::Ok, "each flow has its own: 3")
+        );
+        execute(c, "select pgmq.drop_queue('Order'), pgmq.drop_queue('bill')").await;
+        let checks = doctor(c).await.unwrap();
+        let found = named(&checks, "queues");
+        assert_eq!(
+            (found.status, found.detail.as_str()),
+            (CheckStatus::Failed, "these flows have lost theirs: Order, bill")
+        );
+        assert!(found.advice.as_ref().unwrap().contains("compile --from-live"), "{found:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_run_that_breaks_a_rule_is_found() {
     let database = ours().await;
     let c = &mut database.connect().await;
@@ -232,4 +255,27 @@ async fn a_read_only_session_skips_the_self_test() {
     execute(c, "set default_transaction_read_only = on").await;
     let checks = doctor(c).await.unwrap();
     assert_eq!(named(&checks, "self-test: flow creation").status, CheckStatus::Skipped);
+}
+
+/// Deleting a flow locks all tasks, and everybody waits behind whoever waits for that.
+#[tokio::test]
+async fn nobody_at_work_is_held_up_nor_another_doctor() {
+    let database = with_engine().await;
+    let mut at_work = database.connect().await;
+    execute(
+        &mut at_work,
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); begin; select pgflow.start_flow('f', '1')",
+    )
+    .await;
+    let (mut one, mut other) = (database.connect().await, database.connect().await);
+    let both = async { tokio::join!(doctor(&mut one), doctor(&mut other)) };
+    let (one, other) = tokio::time::timeout(Duration::from_secs(60), both).await.expect("neither waits");
+    for checks in [one.unwrap(), other.unwrap()] {
+        assert_eq!(with_status(&checks, CheckStatus::Failed), Vec::<&str>::new(), "{checks:#?}");
+        assert_eq!(with_status(&checks, CheckStatus::Skipped), ["self-test: cleanup"]);
+        assert!(named(&checks, "self-test: cleanup").detail.contains("at work on a task"), "{checks:#?}");
+    }
+    execute(&mut at_work, "commit").await;
+    let checks = doctor(&mut at_work).await.unwrap();
+    assert_eq!(with_status(&checks, CheckStatus::Skipped), Vec::<&str>::new(), "{checks:#?}");
 }

@@ -15,6 +15,7 @@ mod concurrency;
 mod connecting;
 mod connections;
 mod cron;
+mod cut_writing;
 mod desired_catalog;
 mod differential;
 mod drift_and_plan;

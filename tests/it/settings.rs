@@ -60,6 +60,12 @@ fn an_environment_that_only_flow_files_know_has_a_database_where_one_is_named() 
     let url = "postgres://127.0.0.1:1/named";
     let outcome = refused(None, &["plan", "--env", "production", "--database", url]);
     assert!(outcome.stderr.contains("cannot connect to ") && outcome.stderr.contains("/named"), "{outcome}");
+    // Also there a slip of the pen is one.
+    for command in ["plan", "apply", "status", "drift", "runs", "doctor"] {
+        let outcome = refused(None, &[command, "--env", "prodction", "--database", url]);
+        assert!(matches!(outcome.code, 64 | 4) && outcome.stderr.contains("did you mean `production`?"), "{outcome}");
+        assert!(command == "plan" || outcome.stderr.contains("FS830"), "{outcome}");
+    }
     assert_eq!(refused(None, &["check", "--env", "production"]).code, 0);
     let outcome = refused(
         Some("[environments.production]\ndatabase_url_env = \"DATABASE_URL\"\n"),

@@ -9,7 +9,7 @@ use crate::command::{Outcome, Project};
 use crate::support;
 
 /// A project whose embedded server is stopped whatever becomes of the test.
-struct Embedded(Project);
+pub(crate) struct Embedded(pub(crate) Project);
 
 impl Drop for Embedded {
     fn drop(&mut self) {
@@ -17,7 +17,7 @@ impl Drop for Embedded {
     }
 }
 
-fn embedded() -> Embedded {
+pub(crate) fn embedded() -> Embedded {
     let binaries = support::binaries().dir.display().to_string();
     let project = Embedded(Project::new().with("FLOWSMITH_POSTGRES_BIN", &binaries));
     // As root, the server runs as another user, who must be able to enter.
@@ -67,9 +67,10 @@ fn from_nothing_to_in_sync_and_again() {
     assert!(stopped.stderr.contains("stopped; its data stays"), "{stopped}");
     assert!(project.done(&["down"]).stderr.contains("No embedded PostgreSQL runs here"));
 
-    // A command that needs the server starts it for as long as it takes.
-    assert!(project.ends(3, &["drift"]).contains("77 s"));
-    assert!(project.done(&["down"]).stderr.contains("No embedded PostgreSQL runs here"));
+    // A command that needs the server starts it, says so, and leaves it to those who have come meanwhile.
+    let drift = project.ends(3, &["drift"]);
+    assert!(drift.contains("77 s") && drift.contains("it is started, and runs until `flowsmith down`"), "{drift}");
+    assert!(!project.ends(3, &["drift"]).contains("it is started"));
     assert!(project.ends(3, &["up"]).contains("FS914"));
     project.done(&["compile", "--from-live"]);
     project.done(&["apply", "--accept-drift"]);

@@ -26,6 +26,8 @@
 --
 -- SQLSTATE raised here besides those of version 1: FL005 a trigger that this database cannot have.
 --
+-- Also here: the index by which what was done to a run is found among the events.
+--
 -- Runs on PostgreSQL 14 to 18. Idempotent.
 
 create schema if not exists flowsmith_triggers;

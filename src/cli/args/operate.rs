@@ -9,6 +9,9 @@ use flowsmith::operate::RunPrefix;
 
 use super::StatusFormat;
 
+/// What durations of runs mean.
+pub(super) const TIMED: &str = "A run that was taken up again is timed from its last `retry` on.";
+
 #[derive(Debug, Args)]
 pub(crate) struct StartArgs {
     /// Flow, as order; or one version of it, as order@2 or order_v2

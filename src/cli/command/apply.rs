@@ -6,7 +6,7 @@ use flowsmith::apply::{Applied, ApplyError, ApplySettings, Progress, apply};
 use flowsmith::migration::Folder;
 use flowsmith::report::drift_text;
 
-use crate::cli::args::ApplyArgs;
+use crate::cli::args::road::ApplyArgs;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::project::Project;

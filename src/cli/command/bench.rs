@@ -7,7 +7,8 @@ use flowsmith::report::{bench_json, bench_text};
 use futures_util::future::{Either, select};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::cli::args::{BenchArgs, BenchProtocol, BenchScenario, StatusFormat};
+use crate::cli::args::StatusFormat;
+use crate::cli::args::work::{BenchArgs, BenchProtocol, BenchScenario};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::project::Project;

@@ -3,7 +3,7 @@
 use flowsmith::check::{Checked, check_files};
 use flowsmith::report::findings::{self, Report};
 
-use crate::cli::args::{CheckArgs, CheckFormat};
+use crate::cli::args::road::{CheckArgs, CheckFormat};
 use crate::cli::background::Background;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::nature::Form;

@@ -13,7 +13,7 @@ use flowsmith::migration::{CompileSettings, Compiled, Folder, Version, compile, 
 use flowsmith::plan::changes;
 use flowsmith::report::changes_text;
 
-use crate::cli::args::CompileArgs;
+use crate::cli::args::road::CompileArgs;
 use crate::cli::command::check;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
@@ -26,6 +26,9 @@ pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) 
     }
     let mut folder = Folder::read(&project.migrations)?;
     let checked = check::or_refuse(project, output)?;
+    if !args.check {
+        folder.finish()?;
+    }
     let compiled = if args.from_live {
         let place = Place::find(project, output)?;
         let mut session = place.open().await?;

@@ -3,7 +3,8 @@
 use flowsmith::engine::doctor::{CheckStatus, doctor};
 use flowsmith::report::{doctor_json, doctor_text};
 
-use crate::cli::args::{DoctorArgs, StatusFormat};
+use crate::cli::args::StatusFormat;
+use crate::cli::args::road::DoctorArgs;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::project::Project;

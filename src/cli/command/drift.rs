@@ -5,7 +5,7 @@ use flowsmith::live::read_snapshot;
 use flowsmith::migration::Folder;
 use flowsmith::report::{drift_json, drift_markdown, drift_text};
 
-use crate::cli::args::{ReportArgs, ReportFormat};
+use crate::cli::args::road::{ReportArgs, ReportFormat};
 use crate::cli::background::Background;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use flowsmith::catalog::Flow;
 use flowsmith::graph::{Graph, Style, choose, choose_of_run, dot, mermaid, svg};
-use flowsmith::live::{UnknownFlow, read_snapshot, run_states};
+use flowsmith::live::{UnknownFlow, read_snapshot};
 use flowsmith::migration::{Folder, replay};
-use flowsmith::operate::{OperateError, RunPrefix};
+use flowsmith::operate::{Depth, Engine, Flows, RunPrefix, read_run};
 use flowsmith::report::findings::{self, Report};
 use flowsmith::report::graph_html;
 
-use crate::cli::args::{GraphArgs, GraphFormat, GraphSide};
+use crate::cli::args::graph::{GraphArgs, GraphFormat, GraphSide};
 use crate::cli::command::check;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
@@ -121,9 +121,8 @@ async fn of_run(run: &RunPrefix, flow: Option<&str>, project: &Project, output: 
     let mut session = place.open().await?;
     let shape = session.shape()?;
     let run_id = run.resolve(&mut session.connection).await?;
-    let states = run_states(&mut session.connection, &run_id, shape).await?;
-    // Pruned since its id was looked up.
-    let states = states.ok_or_else(|| OperateError::NoRun(run.clone()))?;
+    let engine = Engine::of(&session.detection).expect("an engine with a level is present");
+    let states = read_run(&mut session.connection, engine, &Flows::default(), &run_id, Depth::States).await?;
     let live = read_snapshot(&mut session.connection, shape).await?;
     Ok(Graph::of_run(choose_of_run(&live.catalog, &states, flow)?, &states))
 }

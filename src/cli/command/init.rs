@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use flowsmith::config::{CONFIG_FILE, Config};
 use flowsmith::source::Sources;
 
-use crate::cli::args::InitArgs;
+use crate::cli::args::road::InitArgs;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 

@@ -10,7 +10,7 @@ use flowsmith::migration::{Folder, deletions};
 use flowsmith::plan::{Abilities, changes, plan, refused_triggers};
 use flowsmith::report::{plan_html, plan_json, plan_markdown, plan_text};
 
-use crate::cli::args::{PlanArgs, PlanFormat};
+use crate::cli::args::road::{PlanArgs, PlanFormat};
 use crate::cli::command::check;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;

@@ -14,7 +14,7 @@ use flowsmith::pull::{PulledFile, adopt, flow_file};
 use flowsmith::report::findings::{self, Report};
 use flowsmith::source::Sources;
 
-use crate::cli::args::PullArgs;
+use crate::cli::args::road::PullArgs;
 use crate::cli::command::{apply, check, compile as compile_command};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;

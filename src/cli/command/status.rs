@@ -5,7 +5,8 @@ use flowsmith::live::read_snapshot;
 use flowsmith::migration::Folder;
 use flowsmith::report::{status_json, status_text};
 
-use crate::cli::args::{StatusArgs, StatusFormat};
+use crate::cli::args::StatusFormat;
+use crate::cli::args::road::StatusArgs;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::project::Project;

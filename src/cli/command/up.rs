@@ -4,9 +4,9 @@ use flowsmith::apply::ApplySettings;
 use flowsmith::engine::install::{EngineAction, InputStyle, install};
 use flowsmith::migration::{Folder, compile, replay};
 use flowsmith::report::counted;
-use flowsmith::server::{Lifetime, Server};
+use flowsmith::server::Server;
 
-use crate::cli::args::UpArgs;
+use crate::cli::args::road::UpArgs;
 use crate::cli::command::{apply, check, compile as compile_command, install as install_command};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
@@ -28,6 +28,9 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
     step("Checked", &format!("{flows} with {} in {}", counted(checked.steps, "step"), counted(checked.files, "file")));
 
     let mut folder = Folder::read(&project.migrations)?;
+    if !args.no_compile {
+        folder.finish()?;
+    }
     let mut settings = compile_command::settings(&folder, None);
     settings.files = compile_command::files(&checked);
     let compiled = compile(&replay(folder.migrations())?, checked.catalog, &settings)?;
@@ -87,12 +90,12 @@ async fn place(project: &Project, step: impl Fn(&str, &str), output: &Output) ->
         step("Database", &target);
         return Ok((place, Connect::Given(target)));
     }
-    let server = session::start(project, Lifetime::Detached, output)?;
+    let server = session::start(project, output)?;
     server.ensure_database(session::EMBEDDED_DATABASE).await?;
     let how = if server.started_here() { "started" } else { "running" };
     step("PostgreSQL", &format!("{how}, data in {}", server.folder().display()));
     let connect = Connect::Embedded(server.url(session::EMBEDDED_DATABASE));
-    Ok((Place::embedded(server), connect))
+    Ok((Place::embedded(&server), connect))
 }
 
 /// Stops the embedded server.

@@ -1,25 +1,26 @@
 //! `flowsmith worker`
 
+mod log;
+
 use std::collections::BTreeSet;
-use std::fmt::Display;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-use chrono::{SecondsFormat, Utc};
 use flowsmith::catalog::{Catalog, Flow};
 use flowsmith::check::Checked;
 use flowsmith::database::Pauses;
 use flowsmith::finding::{Code, Finding};
 use flowsmith::graph;
 use flowsmith::live::{LiveShape, read_snapshot};
-use flowsmith::report::findings::{self, visible};
+use flowsmith::report::findings;
 use flowsmith::starter::{self, Starter};
-use flowsmith::worker::{Builder, Event, Worker, WorkerError, mismatches};
+use flowsmith::worker::{Builder, Worker, WorkerError, mismatches};
 use futures_util::future::{FutureExt as _, join, select};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::cli::args::WorkerArgs;
+use self::log::{Log, stamped};
+use crate::cli::args::work::WorkerArgs;
 use crate::cli::command::check;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
@@ -84,7 +85,7 @@ async fn patiently(
                     pause.as_secs_f32(),
                     left.as_secs_f32()
                 );
-                output.message(&stamped(&line));
+                output.log(&stamped(&line));
                 tokio::time::sleep(pause).await;
             }
             result => return result,
@@ -133,15 +134,8 @@ async fn starter(
         ));
     }
     let output = output.clone();
-    let observe = move |event: &starter::Event| output.message(&stamped(event));
+    let observe = move |event: &starter::Event| output.log(&stamped(event));
     Ok(Starter::connect(&place.target, args.poll_interval, observe).await?)
-}
-
-/// A line of the log, and no more than one: whatever programs and servers say, nothing in it ends the line, moves the cursor or
-/// reverses the direction of writing.
-fn stamped(event: &impl Display) -> String {
-    let event = visible(&event.to_string());
-    format!("{} {event}", Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
 fn builder(args: &WorkerArgs, output: &Output) -> Builder {
@@ -158,33 +152,8 @@ fn builder(args: &WorkerArgs, output: &Output) -> Builder {
     if let Some(address) = &args.metrics {
         builder = builder.metrics(address);
     }
-    let output = output.clone();
-    // Several connections try again, and one line says it for all of them.
-    let said_until = Mutex::new(Instant::now());
-    builder.observe(move |event| {
-        let line = stamped(event);
-        match event {
-            Event::NotConnected { again_in, .. } => {
-                let mut until = said_until.lock().unwrap_or_else(PoisonError::into_inner);
-                let now = Instant::now();
-                if *until <= now {
-                    *until = now + *again_in;
-                    output.message(&line);
-                } else {
-                    output.detail(&line);
-                }
-            }
-            Event::TaskBegan(_) | Event::TaskCompleted { .. } => output.detail(&line),
-            _ => match (event.code(), event.help()) {
-                (Some(code), Some(help)) => {
-                    output.message(&stamped(&format!("error[{code}]: {event}")));
-                    output.message(&stamped(&format!("  = help: {help}")));
-                    output.message(&stamped(&format!("  = more: flowsmith explain {code}")));
-                }
-                _ => output.message(&line),
-            },
-        }
-    })
+    let log = Log::new(output.clone());
+    builder.observe(move |event| log.tell(event))
 }
 
 /// Files with errors are in the way of everything, unless flows are named and all of them are in other files.
@@ -198,7 +167,7 @@ fn accept(checked: Checked, args: &WorkerArgs, project: &Project, output: &Outpu
     }
     let text = findings::text(&findings::Report::new(&checked, &project.sources()), true);
     output.message(text.trim_end());
-    output.message(&stamped(&"the flows of files with errors are left out, and none of them was named"));
+    output.log(&stamped(&"the flows of files with errors are left out, and none of them was named"));
     Ok(checked.catalog)
 }
 
@@ -216,7 +185,7 @@ fn choose(catalog: Catalog, args: &WorkerArgs, output: &Output) -> Result<Vec<Ar
             return Err(WorkerError::Nothing { why }.into());
         }
         for flow in without {
-            output.message(&stamped(&format!("{}: left to other workers, it declares no handler", flow.id)));
+            output.log(&stamped(&format!("{}: left to other workers, it declares no handler", flow.id)));
         }
         return Ok(with);
     }
@@ -249,7 +218,7 @@ async fn compare(
         return Err(WorkerError::Mismatch { differences }.into());
     }
     for difference in differences {
-        output.message(&stamped(&format!("accepted: {difference}")));
+        output.log(&stamped(&format!("accepted: {difference}")));
     }
     Ok(())
 }

@@ -2,12 +2,13 @@
 
 mod database;
 mod pgq;
+mod queues;
 mod self_test;
 
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-use super::detect::{DetectError, EngineKind, EngineState, detect};
+use super::detect::{DetectError, EngineKind, EngineState, PgmqState, detect};
 
 /// One thing looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +70,9 @@ pub async fn doctor(connection: &mut PgConnection) -> Result<Vec<DoctorCheck>, D
             checks.extend(database::roles(connection).await?);
         }
         checks.extend([database::events(&found), database::recovery(&found)]);
+        if found.pgmq != PgmqState::Missing {
+            checks.push(queues::queues(connection).await?);
+        }
         checks.extend(self_test::self_test(connection).await?);
         checks.extend(self_test::recent_runs(connection).await?);
     }

@@ -112,6 +112,11 @@ pub fn workers_text(workers: &[Worker], subject: &Subject) -> String {
         count(WorkerHealth::Alive),
         count(WorkerHealth::Silent)
     );
+    if count(WorkerHealth::Silent) > 0 {
+        text.push_str(
+            "The silent ended without a word, or hang; what they had in hand is queued again after its timeout, see `flowsmith stalled`.\n",
+        );
+    }
     text
 }
 

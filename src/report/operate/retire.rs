@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::super::Subject;
 use super::super::changes::counted;
 use super::super::plan::json;
-use super::super::style::{BOLD, CARE, GOOD, paint};
+use super::super::style::{BAD, BOLD, CARE, GOOD, paint};
 use super::table::{Cell, table};
-use crate::operate::OldVersion;
+use crate::operate::{OldVersion, start_worker};
 
 /// For people.
 pub fn old_versions_text(versions: &[OldVersion], subject: &Subject) -> String {
@@ -28,11 +28,19 @@ pub fn old_versions_text(versions: &[OldVersion], subject: &Subject) -> String {
                 Cell::number(version.messages.map_or_else(|| "-".to_owned(), |messages| messages.to_string())),
                 Cell::number(version.workers),
                 Cell::number(version.ended),
-                if version.is_drained { Cell::styled(GOOD, "drained") } else { Cell::styled(CARE, "not drained") },
+                match version {
+                    OldVersion { is_drained: true, .. } => Cell::styled(GOOD, "drained"),
+                    OldVersion { workers: 0, .. } => Cell::styled(BAD, "not drained, and no worker is alive"),
+                    _ => Cell::styled(CARE, "not drained"),
+                },
             ]
         })
         .collect();
     text.push_str(&table(&["FLOW", "STATE", "UNDER WAY", "MESSAGES", "WORKERS", "ENDED", ""], &rows));
+    if let Some(version) = versions.iter().find(|version| !version.is_drained && version.workers == 0) {
+        let OldVersion { flow, version: number, slug, state, .. } = version;
+        let _ = writeln!(text, "\n{}: {}.", version.id(), start_worker(flow, *number, slug, *state));
+    }
     let drained = versions.iter().filter(|version| version.is_drained).count();
     let _ = writeln!(text, "\n{}, {drained} drained.", counted(versions.len(), "version"));
     if let Some(version) = versions.iter().find(|version| version.is_drained) {

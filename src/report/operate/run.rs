@@ -30,8 +30,9 @@ pub fn run_text(run: &RunDetail, is_full: bool) -> String {
         run.version,
         duration(run.seconds)
     );
+    let retried = run.retried_at.as_ref().map(|at| format!(", retried {}", time(at))).unwrap_or_default();
     let ended = run.ended_at.as_ref().map(|at| format!(", ended {}", time(at))).unwrap_or_default();
-    let _ = writeln!(text, "  started {}{ended} (UTC)", time(&run.started_at));
+    let _ = writeln!(text, "  started {}{retried}{ended} (UTC)", time(&run.started_at));
     if let Some(reason) = run.failure_reason() {
         let _ = writeln!(
             text,

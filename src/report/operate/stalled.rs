@@ -11,6 +11,9 @@ use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::words::duration;
 use crate::operate::{Engine, Stall, StallCause, WorkerHealth};
 
+/// After so many seconds without a sign of life, it is said that a worker is late.
+const LATE: f64 = 11.0;
+
 /// For people.
 pub fn stalled_text(stalls: &[Stall], engine: Engine, subject: &Subject) -> String {
     let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Stalled tasks of"), subject.database, subject.engine);
@@ -56,15 +59,19 @@ fn why(stall: &Stall) -> String {
     let messages = if stall.tasks == 1 { "its message is" } else { "their messages are" };
     match stall.cause {
         StallCause::NoWorker => format!("no worker of the queue {} is alive; {}", stall.slug, last_worker(stall)),
-        StallCause::Busy if stall.workers == 1 => format!("1 worker is alive, and has not come to {it} yet"),
-        StallCause::Busy => format!("{} workers are alive, and none has come to {it} yet", stall.workers),
+        StallCause::Busy if stall.workers == 1 => {
+            format!("1 worker is alive, {}and has not come to {it} yet", late(stall))
+        }
+        StallCause::Busy => {
+            format!("{} workers are alive, {}and none has come to {it} yet", stall.workers, late(stall))
+        }
         StallCause::Paused => "the flow is paused".to_owned(),
         StallCause::Parked => "put away by a pause, which is over".to_owned(),
         StallCause::Delayed => format!("{its} start delay is not over{in_time}"),
         StallCause::Retrying => format!("an attempt has failed, the next is later{in_time}"),
         StallCause::MessageHidden => {
             let seen = in_time.replace(", next in", "; seen again in");
-            format!("{messages} hidden: somebody has read {it} and not started the work{seen}")
+            format!("{messages} hidden: somebody has put {it} off, or read {it} and not started the work{seen}")
         }
         StallCause::MessageMissing => format!("{messages} not in the queue"),
         StallCause::QueueMissing => format!("there is no queue {}", stall.slug),
@@ -76,6 +83,15 @@ fn why(stall: &Stall) -> String {
         StallCause::WorkerGone => format!("the worker that has {it} has stopped, or is silent"),
         StallCause::NothingUnderWay if stall.tasks == 1 => "no task of it is queued or started".to_owned(),
         StallCause::NothingUnderWay => "no tasks of them are queued or started".to_owned(),
+    }
+}
+
+/// Workers that have just died without a word count as alive for half a minute; they missed their sign of life, every 5 seconds.
+fn late(stall: &Stall) -> String {
+    match stall.heartbeat_seconds.filter(|seconds| *seconds > LATE) {
+        Some(seconds) if stall.workers == 1 => format!("though last heard of {} ago, ", duration(seconds)),
+        Some(seconds) => format!("though the last was heard of {} ago, ", duration(seconds)),
+        None => String::new(),
     }
 }
 

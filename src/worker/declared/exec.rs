@@ -9,7 +9,6 @@ use std::process::Stdio;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join4};
 use rustix::process::{Pid, Signal, kill_process_group};
-use serde::de::IgnoredAny;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -90,7 +89,7 @@ async fn run(program: String, mut command: Command, input: String, context: Cont
     if printed.len() as u64 > LONGEST {
         return Err(HandlerError::last(format!("{program} printed more than {} MiB", LONGEST >> 20)));
     }
-    json(&printed).map_err(|error| {
+    super::json(&printed).map_err(|error| {
         HandlerError::retry(format!("{program} printed no JSON: {error}: {}", super::excerpt(&printed)))
     })
 }
@@ -130,14 +129,4 @@ async fn hear(stderr: Option<ChildStderr>, context: &Context) -> Vec<String> {
         line.clear();
     }
     last
-}
-
-/// What it printed, if that is JSON; nothing is null.
-fn json(printed: &[u8]) -> Result<String, String> {
-    let text = std::str::from_utf8(printed).map_err(|error| error.to_string())?.trim();
-    if text.is_empty() {
-        return Ok("null".to_owned());
-    }
-    serde_json::from_str::<IgnoredAny>(text).map_err(|error| error.to_string())?;
-    Ok(text.to_owned())
 }

@@ -13,10 +13,9 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use serde::de::IgnoredAny;
 use url::Url;
 
-use super::super::handler::{Context, Handle, HandlerError, Outcome};
+use super::super::handler::{Context, Handle, HandlerError, Outcome, chain};
 use super::secrets::Secrets;
 
 /// The longest answer, in bytes.
@@ -105,7 +104,7 @@ async fn ask(name: String, request: Request<Full<Bytes>>, secrets: &Secrets) -> 
     })?;
     let body = body.to_bytes();
     if head.status.is_success() {
-        return json(&body).map_err(|error| {
+        return super::json(&body).map_err(|error| {
             // It has done what it was asked to, so it must not be asked again.
             HandlerError::last(format!(
                 "{name} answered {} with a body that is no JSON: {error}: {}",
@@ -157,25 +156,6 @@ fn excerpt(body: &[u8], secrets: &Secrets) -> String {
 /// were too many.
 fn is_passing(status: StatusCode) -> bool {
     status.is_server_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
-}
-
-fn json(body: &[u8]) -> Result<String, String> {
-    let text = std::str::from_utf8(body).map_err(|error| error.to_string())?.trim();
-    if text.is_empty() {
-        return Ok("null".to_owned());
-    }
-    serde_json::from_str::<IgnoredAny>(text).map_err(|error| error.to_string())?;
-    Ok(text.to_owned())
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        message.push_str(&format!(": {inner}"));
-        cause = inner.source();
-    }
-    message
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod sql;
 use std::sync::Arc;
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::builder::Builder;
@@ -107,6 +108,16 @@ fn http(
         map.insert(key, value);
     }
     Ok(Arc::new(http::Http { method, uri, headers: map, name, secrets: Arc::new(secrets) }))
+}
+
+/// What a program or a server has given, if that is JSON; nothing is null.
+fn json(bytes: &[u8]) -> Result<String, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?.trim();
+    if text.is_empty() {
+        return Ok("null".to_owned());
+    }
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
 }
 
 /// The beginning of what somebody else has written, for an error.

@@ -13,7 +13,7 @@ use super::metric::{
 use super::page::Page;
 use crate::catalog::State;
 use crate::database::{DatabaseError, Failure, Target};
-use crate::engine::detect::{Detection, EngineState};
+use crate::engine::detect::Detection;
 use crate::operate::{
     Engine, Flows, OperateError, QueueDepth, RunCounts, Stall, Worker, WorkerHealth, find_stalled, limited,
     read_queues, read_run_counts, read_workers,
@@ -79,13 +79,7 @@ pub(super) struct Sampler {
 
 impl Source {
     pub(in crate::worker) fn of(target: &Target, detection: &Detection) -> Self {
-        let engine = match &detection.engine {
-            EngineState::Present { level, kind, .. } => {
-                Some(Engine { level: *level, kind: *kind, has_ledger: detection.has_flowsmith_schema })
-            }
-            EngineState::Missing | EngineState::Incomplete { .. } => None,
-        };
-        Self { target: target.clone().named("flowsmith metrics"), engine }
+        Self { target: target.clone().named("flowsmith metrics"), engine: Engine::of(detection) }
     }
 }
 

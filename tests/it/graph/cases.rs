@@ -1,12 +1,13 @@
 //! Every folder under `tests/cases/graph` is a picture, in each format. `UPDATE=1 cargo test graph` writes the
 //! expectations anew; look at the pictures then.
 
-use std::collections::BTreeMap;
 use std::fs;
 
 use flowsmith::graph::{Graph, dot, mermaid};
-use flowsmith::live::{RunStates, RunStatus, StepProgress, StepStatus};
+use flowsmith::live::StepStatus;
+use flowsmith::operate::{RunDetail, StepDetail};
 use flowsmith::report::graph_html;
+use serde_json::{from_value, json};
 
 use super::{assert_golden, cases, flow_of, picture};
 
@@ -31,42 +32,36 @@ fn pictures_are_what_is_expected() {
     }
 }
 
-fn step(status: StepStatus) -> StepProgress {
-    StepProgress {
-        status,
-        remaining_deps: 0,
-        tasks: Some(1),
-        queued: 0,
-        running: 0,
-        completed: u64::from(status == StepStatus::Completed),
-        failed: u64::from(status == StepStatus::Failed),
-        attempts: 1,
-        error: None,
-        skip_reason: None,
-        seconds: Some(1.25),
-    }
+fn step(status: StepStatus) -> StepDetail {
+    let (completed, failed) = (i32::from(status == StepStatus::Completed), i32::from(status == StepStatus::Failed));
+    from_value(json!({
+        "step": "", "kind": "single", "depends_on": [], "status": status, "seconds": 1.25, "tasks": 1, "queued": 0, "started": 0,
+        "completed": completed, "failed": failed, "unfinished": 0, "attempts": 1, "max_attempts": 3, "task_list": [],
+    }))
+    .unwrap()
 }
 
 /// A run of the flow `everything`, with a step in each state.
-pub(super) fn run() -> RunStates {
-    let created = StepProgress { remaining_deps: 2, tasks: None, seconds: None, ..step(StepStatus::Created) };
-    let skipped = |reason: &str| StepProgress {
+pub(super) fn run() -> RunDetail {
+    let depends_on = ["each".to_owned(), "once".to_owned(), "vip".to_owned()].to_vec();
+    let created = StepDetail { depends_on, tasks: None, seconds: None, ..step(StepStatus::Created) };
+    let skipped = |reason: &str| StepDetail {
         skip_reason: Some(reason.to_owned()),
         tasks: None,
         seconds: None,
         ..step(StepStatus::Skipped)
     };
-    let each = StepProgress {
+    let each = StepDetail {
         tasks: Some(2_000),
         queued: 500,
-        running: 10,
+        started: 10,
         completed: 1_490,
         attempts: 3,
         error: Some("HTTP 503 from https://stock.example.com/reserve: <busy>\nand more lines".to_owned()),
         seconds: Some(7_265.0),
         ..step(StepStatus::Started)
     };
-    let once = StepProgress { error: Some("division by zero".to_owned()), ..step(StepStatus::Failed) };
+    let once = StepDetail { error: Some("division by zero".to_owned()), ..step(StepStatus::Failed) };
     let steps = [
         ("fetch", step(StepStatus::Completed)),
         ("vip", skipped("condition_unmet")),
@@ -77,13 +72,12 @@ pub(super) fn run() -> RunStates {
         ("bill", created),
         // `mail` is missing: it came into the flow after the run had started.
     ];
-    RunStates {
-        run_id: "7d0e2c7e-3c3c-4a9f-9d4e-0c1f2a3b4c5d".to_owned(),
-        database_slug: "everything_v3".to_owned(),
-        status: RunStatus::Started,
-        seconds: 7_300.0,
-        steps: steps.map(|(slug, step)| (slug.to_owned(), step)).into_iter().collect::<BTreeMap<_, _>>(),
-    }
+    let run = json!({
+        "run_id": "7d0e2c7e-3c3c-4a9f-9d4e-0c1f2a3b4c5d", "flow": "everything", "version": 3, "slug": "everything_v3",
+        "status": "started", "started_at": "2026-11-21T12:00:00+00:00", "seconds": 7_300.0, "steps": [],
+    });
+    let steps = steps.map(|(slug, step)| StepDetail { step: slug.to_owned(), ..step }).to_vec();
+    RunDetail { steps, ..from_value(run).unwrap() }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `retry`, `cancel`, `pause`, `resume`, `prune`: they change what they say, and ask before they take away.
 
+use flowsmith::engine::roles::{Role, RolePrefix};
 use serde_json::Value;
 
 use super::{OTHER, RUN, complete, fail, json, refused, shop, start, take};
@@ -38,6 +39,47 @@ async fn a_cancelled_run_is_kept_with_its_reason_and_can_be_taken_up() {
     fail(&mut c, RUN, "load", 0, "no paper").await;
     let shown = project.done(&["show", RUN]).stdout;
     assert!(shown.contains("failed: step load: no paper") && !shown.contains("cancelled"), "{shown}");
+}
+
+/// The time in which it lay failed is nobody's work: every command counts from when it was taken up again.
+#[tokio::test]
+async fn a_retried_run_is_timed_from_its_last_retry_by_every_command() {
+    let (database, project, mut c) = shop().await;
+    let prefix = format!("op_{}", value(&mut c, "left(md5(current_database()), 8)").await);
+    project.done(&["install", "--grants", "--role-prefix", &prefix]);
+    let group = RolePrefix::new(&prefix).unwrap().name(Role::Worker);
+    run(&mut c, &format!("create role {prefix}_login login in role {group}")).await;
+    let owner = database.url();
+    let worker = owner.replace("user=postgres", &format!("user={prefix}_login"));
+    start(&project, RUN);
+    project.done(&["cancel", RUN, "-y"]);
+    run(&mut c, "set session_replication_role = replica; update pgflow.runs set started_at = now() - interval '3 d', failed_at = now() - interval '2 d'; reset session_replication_role").await;
+    // Not taken up again yet: from its start to its end.
+    let show = |url: &str| json(&project, "show", &["show", RUN, "--database", url])["run"].clone();
+    let listed = |url: &str| json(&project, "runs", &["runs", "--database", url])["runs"][0].clone();
+    assert_eq!((&show(&owner)["seconds"], &show(&owner)["retried_at"]), (&86_400.0.into(), &Value::Null));
+    let retried = json(&project, "run", &["retry", RUN])["run"].clone();
+    assert!(retried["seconds"].as_f64().unwrap() < 3_600.0 && retried["retried_at"].is_string(), "{retried}");
+    assert!(show(&owner)["seconds"].as_f64().unwrap() < 3_600.0);
+    for step in ["load", "each", "ship"] {
+        take(&mut c, "order_v2").await;
+        complete(&mut c, RUN, step, 0, "[1]").await;
+    }
+    for url in [&owner, &worker] {
+        let (shown, listed) = (show(url), listed(url));
+        let stats = json(&project, "stats", &["stats", "order", "--database", url]);
+        let counted = stats["flows"].as_array().unwrap().iter().find(|flow| flow["version"] == 2).unwrap()["durations"]
+            ["max"]
+            .clone();
+        assert_eq!((&shown["seconds"], &shown["retried_at"]), (&listed["seconds"], &listed["retried_at"]));
+        assert_eq!((&shown["seconds"], &shown["status"]), (&counted, &"completed".into()), "{stats:#}");
+        assert!(shown["seconds"].as_f64().unwrap() < 3_600.0 && shown["retried_at"].is_string(), "{shown:#}");
+    }
+    let said = project.done(&["show", RUN]).stdout;
+    assert!(said.contains(", retried ") && said.contains(", ended "), "{said}");
+    let events = project.done(&["watch", RUN]).stdout;
+    assert!(!events.lines().last().unwrap().contains("3d"), "{events}");
+    run(&mut c, &format!("drop role {prefix}_login")).await;
 }
 
 #[tokio::test]

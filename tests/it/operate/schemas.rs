@@ -26,7 +26,7 @@ fn summary(status: &str) -> RunSummary {
 }
 
 fn detail(kind: &str, step: &str, task: &str) -> RunDetail {
-    let value = json!({"text": "{\"a\": 1}", "bytes": 8});
+    let value = json!({"part": {"text": "{\"a\": 1}", "bytes": 8}});
     let task = json!({
         "index": 0, "status": task, "attempts": 1, "error": null, "worker_id": null, "output": value,
         "queued_at": "2026-11-21T12:00:00+00:00", "started_at": null, "ended_at": null, "seconds": null,
@@ -154,7 +154,8 @@ fn workers_and_stalls_fit_their_schemas() {
     ];
     let stalls: Vec<Stall> = causes.into_iter().map(stall).collect();
     let engines = [(Level::V0_14, EngineKind::Flowsmith { version: 3 }), (Level::V0_8_1, EngineKind::Official)];
-    let reports =
-        engines.map(|(level, kind)| stalled_json(&stalls, Engine { level, kind, has_ledger: true }, &subject()));
+    let reports = engines.map(|(level, kind)| {
+        stalled_json(&stalls, Engine { level, kind, has_ledger: true, reads_events: true }, &subject())
+    });
     assert_fits("stalled.v1.json", &reports);
 }

@@ -32,8 +32,15 @@ async fn a_queued_task_waits_for_a_worker_or_for_the_flow() {
     );
     // It has not waited for a minute yet.
     assert!(json(&project, "stalled", &["stalled"])["stalled"].as_array().unwrap().is_empty());
+    run(&mut c, "update pgmq.q_order_v2 set vt = now() + interval '1 h'").await;
+    assert_eq!(cause(&project), "message-hidden", "no start delay is that long");
+    run(&mut c, "update pgmq.q_order_v2 set vt = now()").await;
     beat(&mut c, "order_v2").await;
     assert_eq!(cause(&project), "busy");
+    assert!(!finding(&project)["detail"].as_str().unwrap().contains("heard of"));
+    run(&mut c, "update pgflow.workers set last_heartbeat_at = now() - interval '20 s'").await;
+    let late = finding(&project)["detail"].as_str().unwrap().to_owned();
+    assert!(late.contains("1 worker is alive, though last heard of 20") && cause(&project) == "busy", "{late}");
     run(&mut c, "update pgflow.workers set deprecated_at = now()").await;
     assert_eq!(cause(&project), "no-worker");
     assert!(finding(&project)["detail"].as_str().unwrap().contains("is to take no more tasks"));
@@ -71,6 +78,10 @@ async fn a_queued_task_waits_for_its_time_or_has_lost_its_message() {
         (&"retrying".into(), &true.into(), &"nothing to do".into())
     );
     assert!((100.0..=120.0).contains(&found["moves_in_seconds"].as_f64().unwrap()), "{found}");
+    // Put off by hand, for longer than the engine does.
+    run(&mut c, "update pgmq.q_order_v2 set vt = now() + interval '1 h'").await;
+    let found = finding(&project);
+    assert_eq!((&found["cause"], &found["is_meant"]), (&"message-hidden".into(), &false.into()));
     run(&mut c, "update pgmq.q_order_v2 set vt = now()").await;
     // Read, and not started.
     run(&mut c, "select pgmq.read('order_v2', 600, 1)").await;
@@ -149,6 +160,8 @@ async fn tasks_of_one_cause_are_counted_together() {
     run(&mut c, "select count(*) from (select pgflow.start_flow('order_v2', '{}') from generate_series(1, 50)) s")
         .await;
     run(&mut c, "update pgmq.q_order_v2 set vt = now() + interval '1 h' where msg_id <= 10").await;
+    run(&mut c, "update pgflow.steps set opt_start_delay = 3600 where flow_slug = 'order_v2' and step_slug = 'load'")
+        .await;
     let report = json(&project, "stalled", &["stalled", "order", "--for", "0s"]);
     let found: Vec<_> = report["stalled"]
         .as_array()

@@ -48,7 +48,7 @@ async fn what_is_wrong_is_named_and_nothing_starts() {
     let (_database, project, mut c) = shop().await;
     refused(&project, 1, "FS961", &["`ordr`", "did you mean `order`?"], &["start", "ordr"]);
     refused(&project, 1, "FS961", &["order@2"], &["start", "order@3"]);
-    refused(&project, 64, "FS963", &["line 1 column"], &["start", "order", "-i", "{id: 7}"]);
+    refused(&project, 64, "FS963", &["(line 1, column 2)"], &["start", "order", "-i", "{id: 7}"]);
     refused(&project, 5, "FS964", &["order@2", "\"id\" is a required property"], &["start", "order"]);
     refused(
         &project,
@@ -77,6 +77,54 @@ async fn what_is_wrong_is_named_and_nothing_starts() {
         &["start", "order", "-i", r#"{"id": 7}"#],
     );
     assert_eq!(value(&mut c, "select count(*) from pgflow.runs").await, "1");
+}
+
+/// However it is given: what is wrong with it, where it stands, and what to do.
+#[tokio::test]
+async fn an_input_that_cannot_be_kept_is_not_called_something_else() {
+    let (_database, project, mut c) = shop().await;
+    let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+    let inputs: [(&str, i32, &[&str]); 9] = [
+        (&deep, 5, &["nested deeper than 127 levels", "line 1, column 128"]),
+        ("{\"id\": 1,\n \"x\": 1e999}", 5, &["a number that is too large", "line 2, column 11"]),
+        (r#"{"id": "a\u0000"}"#, 5, &["the character \\u0000", "line 1, column 10", "PostgreSQL"]),
+        (r#"{"id": 1, "a\\\u0000b": 2}"#, 5, &["line 1, column 15"]),
+        (r#"["\ud800"]"#, 5, &["half a surrogate pair", "line 1"]),
+        ("{\"id\": }", 64, &["is not JSON: ", "line 1, column 8"]),
+        ("", 64, &["is empty"]),
+        ("[1, 2", 64, &["is not JSON: "]),
+        ("{'id': 7}", 64, &["is not JSON: ", "double quotes"]),
+    ];
+    for (input, exit, words) in inputs {
+        let code = if exit == 64 { "FS963" } else { "FS964" };
+        project.write("in.json", input);
+        let in_file = [words, &["in.json"]].concat();
+        refused(&project, exit, code, &in_file, &["start", "order@1", "-i", "@in.json"]);
+        refused(&project, exit, code, words, &["start", "order@1", "--input", input]);
+        let mut child = project.command(&["start", "order@1", "-i", "-"]);
+        let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(exit), "{said}");
+        assert!(
+            said.contains(code) && said.contains("standard input") && words.iter().all(|word| said.contains(word)),
+            "{said}"
+        );
+    }
+    std::fs::write(project.path("in.json"), b"{\"id\": \"\xff\"}").unwrap();
+    refused(&project, 64, "FS963", &["in.json is not UTF-8", "byte 8"], &["start", "order@1", "-i", "@in.json"]);
+    assert_eq!(value(&mut c, "select count(*) from pgflow.runs").await, "0");
+    // What only looks like it is kept as it is, as is a text that an editor has put a mark before.
+    let escaped = r#"{"id": 7, "path": "\\u0000", "far": "\ud83d\ude00", "deep": D}"#
+        .replace('D', &format!("{}{}", "[".repeat(100), "]".repeat(100)));
+    project.write("in.json", &format!("\u{feff}{escaped}"));
+    let id = project.done(&["start", "order", "-i", "@in.json"]).stdout;
+    assert_eq!(
+        value(&mut c, &format!("select input = '{escaped}'::jsonb from pgflow.runs where run_id = '{}'", id.trim()))
+            .await,
+        "true"
+    );
 }
 
 #[tokio::test]
@@ -209,6 +257,25 @@ async fn a_starter_starts_and_waits() {
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8(ended.stderr).unwrap();
     assert!(said.contains("load  started") && said.contains("FS969") && said.contains("cancelled"), "{said}");
+    // It knows flows by name alone; who may read definitions is told the same of a name that is wrong.
+    refused(
+        &project,
+        1,
+        "FS961",
+        &["`nope`", "may not see", "as its file names it"],
+        &["start", "nope", "--database", &url],
+    );
+    refused(&project, 1, "FS961", &["`order@1`", "`flowsmith start order`"], &["start", "order@1", "--database", &url]);
+    std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
+    project.compile();
+    project.done(&["apply"]);
+    refused(
+        &project,
+        5,
+        "FS962",
+        &["flow `order` has no current version: it is retired"],
+        &["start", "order", "--database", &url],
+    );
     let denied = project.run(&["runs", "--database", &url]);
     assert!(denied.code == 1 && denied.stderr.contains("FS905"), "{denied}");
     run(&mut c, &format!("drop owned by {prefix}_app, {group}; drop role {prefix}_app")).await;

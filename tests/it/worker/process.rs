@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::PATIENCE;
+use super::{PATIENCE, Scene};
 use crate::command::Project;
 
 /// A worker process and the file of its log, killed at the latest when it is dropped.
@@ -42,9 +42,26 @@ impl Running {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 
+    /// Its process.
+    pub(super) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// How it ended, if it has.
     pub(super) fn ended(&mut self) -> Option<ExitStatus> {
         self.0.try_wait().unwrap()
+    }
+
+    /// Waits until it ends by itself: its exit code.
+    pub(super) async fn ends(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.ended() {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "it goes on: {}", self.said());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Its exit code and what it said.
@@ -58,5 +75,25 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// Sessions of workers that are stopped, until this is dropped.
+pub(super) struct Silent(Vec<Pid>);
+
+impl Silent {
+    pub(super) async fn all(scene: &mut Scene) -> Self {
+        let sessions = "(select string_agg(pid::text, ' ') from pg_stat_activity
+                          where application_name in ('flowsmith worker', 'flowsmith starter') and datname = current_database())";
+        let pids = scene.text(sessions).await;
+        let pids: Vec<Pid> = pids.split(' ').map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap()).collect();
+        pids.iter().for_each(|pid| kill_process(*pid, Signal::STOP).unwrap());
+        Self(pids)
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|pid| kill_process(*pid, Signal::CONT).unwrap_or_default());
     }
 }

@@ -68,6 +68,23 @@ async fn a_query_that_loses_its_own_connection_fails_its_attempt() {
 }
 
 #[tokio::test]
+async fn a_connection_that_was_lost_while_nobody_used_it_costs_no_attempt() {
+    let (mut scene, file) = applied(ours().await, "  one: { max_attempts: 1, handler: { sql: select 1 } }").await;
+    let worker = scene.work(declared(scene.builder(), &file, &[])).await;
+    for _ in 0..3 {
+        let run = scene.start("f", "{}").await;
+        assert_eq!(scene.end_of(&run).await, ("completed".to_owned(), json!({ "one": 1 })));
+        // The one on which the query ran, as the last statement of its session tells.
+        let idle =
+            "application_name = 'flowsmith worker' and datname = current_database() and query like '%discard temp%'";
+        scene.until(&format!("(select count(*) = 1 from pg_stat_activity where state = 'idle' and {idle})")).await;
+        execute(&mut scene.c, &format!("select pg_terminate_backend(pid) from pg_stat_activity where {idle}")).await;
+    }
+    worker.stop().await;
+    assert_eq!(scene.text("(select max(attempts_count) from pgflow.step_tasks)").await, "1");
+}
+
+#[tokio::test]
 async fn waiting_for_a_connection_uses_up_neither_time_nor_attempts() {
     let steps = r#"  slow: { timeout: 3, max_attempts: 1, handler: { sql: "select 1 from pg_sleep(0.5)" } }"#;
     let (mut scene, file) = applied(ours().await, steps).await;

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::process::Running;
+use super::process::{Running, Silent};
 use super::{PATIENCE, Scene};
 use crate::command::{Project, ours};
 use crate::engine_definitions::execute;
+use crate::pgq::with_pgq;
 
 /// A schedule that fires each second, where there is no pg_cron, and a queue of pgmq.
 const TRIGGERS: &str = "triggers:
@@ -98,4 +99,55 @@ async fn a_database_without_triggers_is_refused() {
     let outcome = project.run(&["worker", "--schedule"]);
     assert_eq!(outcome.code, 1, "{outcome}");
     assert!(outcome.both().contains("FS997"), "{outcome}");
+}
+
+#[tokio::test]
+async fn one_signal_ends_it_also_where_the_server_falls_silent_while_it_takes_events() {
+    let (mut scene, project) = triggered("{}").await;
+    let mut holder = scene.database.connect().await;
+    execute(&mut holder, "begin; lock table pgmq.q_imports in access exclusive mode").await;
+    let mut worker = Running::start(&project, &["--schedule", "--poll-interval", "50ms"]);
+    let takes = "(select count(*) = 1 from pg_stat_activity where application_name = 'flowsmith starter'
+                  and datname = current_database() and wait_event_type = 'Lock' and query like '%pgmq.read(%')";
+    scene.until(takes).await;
+    let _silent = Silent::all(&mut scene).await;
+    worker.signal(Signal::TERM);
+    assert_eq!(worker.ends().await, Some(0), "{}", worker.said());
+    assert!(worker.said().contains("connection lost: the database gave no answer within 30 s"), "{}", worker.said());
+}
+
+/// The most memory that a process has had, in MiB.
+#[cfg(target_os = "linux")]
+fn peak(worker: &Running) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", worker.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() >> 10
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_batch_of_pgq_of_any_size_is_never_in_memory_at_once() {
+    if with_pgq().await.is_none() {
+        return;
+    }
+    let database = ours().await;
+    let project = Project::on(&database);
+    let trigger = "triggers:\n  - { name: imported, queue: 'pgq:imports', input_sql: 'to_jsonb(event.id)' }";
+    project.write("flows/f.yaml", &format!("flow: f\nsteps:\n  a: {{}}\n{trigger}\n"));
+    let mut scene = Scene::on(database, "create extension pgq").await;
+    execute(&mut scene.c, "select pgq.create_queue('imports')").await;
+    project.compile();
+    project.done(&["apply"]);
+    let worker = Running::start(&project, &["--schedule", "--poll-interval", "100ms"]);
+    scene.until("(select count(*) = 1 from pgq.get_consumer_info())").await;
+    let before = peak(&worker);
+    // 1,500 events of 128 KiB: 188 MiB, which are kept several times while they are sent and received.
+    let events = "select pgq.insert_event('imports', 'n', repeat('x', 131072)) from generate_series(1, 1500)";
+    execute(&mut scene.c, events).await;
+    execute(&mut scene.c, "select pgq.force_tick('imports')").await;
+    execute(&mut scene.c, "select pgq.ticker('imports')").await;
+    scene.until("(select count(*) = 1500 from pgflow.runs)").await;
+    let after = peak(&worker);
+    assert!(after - before < 120, "{before} MiB, then {after} MiB");
+    worker.says("f:imported: 1500 runs started").await;
 }

@@ -1,4 +1,4 @@
-//! Workers that begin before their server does.
+//! Workers that begin before their server does, or outlive it.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -14,6 +14,7 @@ use super::process::Running;
 use crate::command::Project;
 use crate::server::postmaster;
 use crate::support;
+use crate::up::embedded;
 
 #[tokio::test]
 async fn a_worker_waits_at_its_start_for_a_server_that_is_away_and_for_nothing_else() {
@@ -63,4 +64,24 @@ async fn a_worker_waits_at_its_start_for_a_server_that_is_away_and_for_nothing_e
     assert_eq!(code, Some(0), "{said}");
     // A server that is dropped takes its folder along.
     drop((server, second));
+}
+
+#[tokio::test]
+async fn the_embedded_server_is_found_again_wherever_it_comes_back() {
+    let embedded = embedded();
+    let project = &embedded.0;
+    project.flow("f", "", "  a: { handler: { sql: \"select 1\" } }");
+    let first = project.done(&["up", "--url"]).stdout;
+    let worker = Running::start(project, &[]);
+    worker.says("works on f").await;
+    project.done(&["down"]);
+    worker.says("connection lost").await;
+    let second = project.done(&["up", "--url"]).stdout;
+    assert_ne!(first, second, "it has the same address again");
+    worker.says("connected again").await;
+    let run = project.done(&["start", "f", "--input", "{}", "--wait"]);
+    assert!(run.both().contains("run  completed"), "{run}");
+    worker.signal(Signal::TERM);
+    let (code, said) = worker.end();
+    assert_eq!(code, Some(0), "{said}");
 }

@@ -1,7 +1,6 @@
 //! What every command that operates flows begins with: a connection, the engine there, the flows by name.
 
 use flowsmith::database::{DatabaseError, Failure as DatabaseFailure};
-use flowsmith::engine::detect::EngineState;
 use flowsmith::operate::{Engine, FlowVersion, Flows, OperateError};
 use flowsmith::report::Subject;
 use sqlx::postgres::PgConnection;
@@ -26,11 +25,8 @@ impl Operator {
 
     async fn on(place: Place) -> Result<Self, Failure> {
         let session = place.open().await?;
-        let level = session.level()?;
-        let EngineState::Present { kind, .. } = session.detection.engine else {
-            unreachable!("an engine with a level is present")
-        };
-        let engine = Engine { level, kind, has_ledger: session.detection.has_flowsmith_schema };
+        session.level()?;
+        let engine = Engine::of(&session.detection).expect("an engine with a level is present");
         let subject = session.subject();
         Ok(Self { connection: session.connection, place, engine, subject })
     }

@@ -17,7 +17,8 @@ use crate::cli::output::Output;
 use crate::cli::project::Project;
 
 pub(crate) async fn run(args: &StartArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
-    let input = StartInput::parse(&input(&args.input, output)?)?;
+    let (input, place) = input(&args.input, output)?;
+    let input = StartInput::parse(&input, place)?;
     let mut operator = Operator::open(project, output).await?;
     let flow = match operator.flows().await {
         Ok(flows) => flows.to_start(&args.flow)?.clone(),
@@ -61,20 +62,21 @@ pub(crate) async fn run(args: &StartArgs, project: &Project, output: &Output) ->
     follow(&mut operator, &settings, output).await
 }
 
-/// The text that `--input` names.
-fn input(given: &str, output: &Output) -> Result<String, Failure> {
+/// What `--input` names, and where that stands.
+fn input<'a>(given: &'a str, output: &Output) -> Result<(Vec<u8>, &'a str), Failure> {
     if given == "-" {
         if std::io::stdin().is_terminal() {
             output.message("Reading the input from the terminal, as JSON; end it with Ctrl-D");
         }
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .map_err(|error| Failure::io("read", Path::new("standard input"), &error))?;
-        return Ok(text);
+        let (mut bytes, place) = (Vec::new(), "standard input");
+        std::io::stdin().read_to_end(&mut bytes).map_err(|error| Failure::io("read", Path::new(place), &error))?;
+        return Ok((bytes, place));
     }
     match given.strip_prefix('@') {
-        Some(file) => std::fs::read_to_string(file).map_err(|error| Failure::io("read", Path::new(file), &error)),
-        None => Ok(given.to_owned()),
+        Some(file) => {
+            let bytes = std::fs::read(file).map_err(|error| Failure::io("read", Path::new(file), &error))?;
+            Ok((bytes, file))
+        }
+        None => Ok((given.as_bytes().to_vec(), "--input")),
     }
 }

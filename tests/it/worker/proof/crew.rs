@@ -84,10 +84,15 @@ impl Crew {
         }
     }
 
-    /// How many signs there are that those behind the pooler have lost it.
+    /// How many signs there are that those behind the pooler have lost it. A loss soon after another one is told by the attempts
+    /// to connect that fail.
     pub(super) fn losses(&self) -> usize {
         let pooled = self.members.iter().filter(|member| member.is_pooled);
-        pooled.map(|member| member.process.said().matches("connection lost").count()).sum::<usize>() + self.refused
+        let signs = |member: &Member| {
+            let said = member.process.said();
+            said.matches("connection lost").count() + said.matches("cannot connect to").count()
+        };
+        pooled.map(signs).sum::<usize>() + self.refused
     }
 
     /// Has all of them end, in order, once all of them work.

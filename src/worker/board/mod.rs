@@ -1,10 +1,14 @@
-//! What there is to do, and who does it: the state that all parts of a worker share.
+//! What there is to do, and who does it: the state that all parts of a worker share. Tasks go through this file; what is known
+//! of queues and what is to be told have files of their own.
 //!
 //! ```text
 //!   listener, pulse ── want ──→ ┌───────┐ ── Job::Poll ──→ lane ── begin ──→ handlers
 //!                               │ board │                                       │
 //!   database ←── lane ←─ Job::Report ── └───────┘ ←──────────── finish ─────────────────┘
 //! ```
+
+mod outbox;
+mod queues;
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::Ordering;
@@ -13,12 +17,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use self::outbox::Outbox;
+use self::queues::Queue;
 use super::task::{Finished, Task, TaskId};
-
-/// Tasks that one call reports at most, and bytes of their outputs unless one is longer: what a report holds is in memory
-/// several times until the database has taken it, which is to be soon enough that none of its tasks counts as stalled.
-const REPORTS: usize = 100;
-const BYTES: usize = 8 << 20;
 
 /// How long a task may wait here for others of its step: much less than the 30 s after which the engine thinks it stalled.
 const WAIT: Duration = Duration::from_secs(10);
@@ -55,7 +56,7 @@ pub(super) struct Board {
 #[derive(Default)]
 struct State {
     queues: Vec<Queue>,
-    finished: VecDeque<Finished>,
+    outbox: Outbox,
     /// Tasks of steps with a limit, which is reached: of their own, or of connections.
     waiting: VecDeque<Task>,
     /// Tasks in the hands of handlers; each step counts its own.
@@ -64,33 +65,12 @@ struct State {
     sql_in_hand: usize,
     /// Room that polls under way may fill.
     reserved: usize,
-    /// Lanes that report.
-    reporting: usize,
-    /// Bytes of outputs that the database has not been told of.
-    unreported: usize,
     /// Tasks that were handed out to this worker and that the database has not been told of.
     known: HashSet<TaskId>,
     /// The flow that was polled last.
     last: usize,
     is_draining: bool,
     activity: u64,
-}
-
-/// What is known of a flow's queue.
-#[derive(Debug, Clone, Default)]
-struct Queue {
-    /// There may be something in it.
-    is_wanted: bool,
-    /// Nothing is to be taken from it any more.
-    is_closed: bool,
-    /// Not to be polled before.
-    not_before: Option<Instant>,
-    /// Polls under way.
-    polls: usize,
-    /// What the last poll came to; none before the first.
-    was_refused: Option<bool>,
-    /// A poll was cut off: the database may have handed out tasks that nobody here knows.
-    is_suspect: bool,
 }
 
 impl Board {
@@ -104,40 +84,6 @@ impl Board {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// There may be tasks of this flow.
-    pub(super) fn want(&self, flow: usize) {
-        self.state().queues[flow].is_wanted = true;
-        self.lanes.notify_one();
-    }
-
-    /// Takes nothing more of a flow; whether that is new.
-    pub(super) fn close(&self, flow: usize) -> bool {
-        !std::mem::replace(&mut self.state().queues[flow].is_closed, true)
-    }
-
-    /// Whether any flow is still open.
-    pub(super) fn is_open(&self) -> bool {
-        self.state().queues.iter().any(|queue| !queue.is_closed)
-    }
-
-    /// The database has refused a poll of a flow, or has taken one.
-    pub(super) fn answered(&self, flow: usize, is_refusal: bool) {
-        self.state().queues[flow].was_refused = Some(is_refusal);
-    }
-
-    /// Whether the last poll of every flow that was polled was refused.
-    pub(super) fn is_refused(&self) -> bool {
-        let state = self.state();
-        let mut answers = state.queues.iter().filter_map(|queue| queue.was_refused).peekable();
-        answers.peek().is_some() && answers.all(|was_refused| was_refused)
-    }
-
-    /// Leaves a flow alone for a while.
-    pub(super) fn rest(&self, flow: usize, pause: Duration) {
-        self.state().queues[flow].not_before = Some(Instant::now() + pause);
-        self.look.notify_one();
-    }
-
     /// Begins no more tasks: those that wait go back, and lanes end when all that has begun is reported. Says how many
     /// handlers are at work, and of how many that have ended the database has not been told.
     pub(super) fn drain(&self) -> (usize, usize) {
@@ -145,7 +91,7 @@ impl Board {
         state.is_draining = true;
         let waiting = std::mem::take(&mut state.waiting);
         let (in_hand, untold) = (state.in_hand, state.known.len().saturating_sub(state.in_hand + waiting.len()));
-        state.finished.extend(waiting.into_iter().map(|task| task.back(0)));
+        waiting.into_iter().for_each(|task| state.outbox.add(task.back(0)));
         drop(state);
         self.lanes.notify_one();
         (in_hand, untold)
@@ -161,11 +107,6 @@ impl Board {
         self.state().activity
     }
 
-    /// When the next flow's rest is over.
-    pub(super) fn next_rest(&self) -> Option<Instant> {
-        self.state().queues.iter().filter_map(|queue| queue.not_before).min()
-    }
-
     /// Ends rests that are over, and sends back what has waited too long.
     pub(super) fn tidy(&self, now: Instant) {
         let mut state = self.state();
@@ -178,7 +119,7 @@ impl Board {
         let (late, waiting): (VecDeque<_>, VecDeque<_>) =
             std::mem::take(&mut state.waiting).into_iter().partition(|task| task.taken + WAIT <= now);
         state.waiting = waiting;
-        state.finished.extend(late.into_iter().map(|task| task.back(1)));
+        late.into_iter().for_each(|task| state.outbox.add(task.back(1)));
         drop(state);
         self.lanes.notify_one();
     }
@@ -206,22 +147,12 @@ impl Board {
 
     /// A batch of reports is worth a call of its own; fewer wait until there is nothing to take.
     fn job(&self, state: &mut State) -> Option<Job> {
-        if state.finished.len() < self.bounds.batch
+        if state.outbox.len() < self.bounds.batch
             && let Some(poll) = self.poll(state)
         {
             return Some(poll);
         }
-        if state.finished.is_empty() {
-            return None;
-        }
-        let mut bytes = 0_usize;
-        let fits = |one: &&Finished| {
-            bytes = bytes.saturating_add(one.bytes());
-            bytes <= BYTES
-        };
-        let count = state.finished.iter().take(REPORTS).take_while(fits).count().max(1);
-        state.reporting += 1;
-        Some(Job::Report(state.finished.drain(..count).collect()))
+        state.outbox.take().map(Job::Report)
     }
 
     fn poll(&self, state: &mut State) -> Option<Job> {
@@ -231,9 +162,8 @@ impl Board {
         }
         let flows = state.queues.len();
         let flow = (1..=flows).map(|next| (state.last + next) % flows).find(|flow| {
-            let queue = &state.queues[*flow];
-            let is_open = queue.is_wanted && !queue.is_closed && !queue.is_suspect && queue.not_before.is_none();
-            is_open && state.waiting_for_connections(*flow) * 2 < self.bounds.concurrency.max(1)
+            state.queues[*flow].is_to_be_polled()
+                && state.waiting_for_connections(*flow) * 2 < self.bounds.concurrency.max(1)
         })?;
         let quantity = room.min(self.bounds.batch);
         state.last = flow;
@@ -257,7 +187,7 @@ impl Board {
         for task in tasks {
             state.known.insert(task.id.clone());
             if state.is_draining || state.queues[flow].is_closed {
-                state.finished.push_back(task.back(0));
+                state.outbox.add(task.back(0));
             } else if !state.must_wait(&task, self.bounds) {
                 state.begin(&task);
                 begin.push(task);
@@ -265,7 +195,7 @@ impl Board {
                 state.waiting.push_back(task);
             } else {
                 is_full = true;
-                state.finished.push_back(task.back(1));
+                state.outbox.add(task.back(1));
             }
         }
         if is_full {
@@ -281,8 +211,7 @@ impl Board {
     pub(super) fn finish(&self, finished: Finished) -> Option<Task> {
         let mut state = self.state();
         state.end(&finished);
-        state.unreported += finished.bytes();
-        state.finished.push_back(finished);
+        state.outbox.add(finished);
         let next = state.waiting.iter().position(|task| !state.must_wait(task, self.bounds));
         let next = next.filter(|_| state.in_hand < self.bounds.concurrency).and_then(|at| state.waiting.remove(at));
         if let Some(task) = &next {
@@ -301,8 +230,7 @@ impl Board {
     /// A lane has told the database.
     pub(super) fn reported(&self, ids: &[TaskId], bytes: usize) {
         let mut state = self.state();
-        state.reporting -= 1;
-        state.unreported -= bytes;
+        state.outbox.told(bytes);
         for id in ids {
             state.known.remove(id);
         }
@@ -312,21 +240,7 @@ impl Board {
 
     /// Whether so much waits to be told that it takes long, and that done tasks may look as if nobody worked on them.
     pub(super) fn has_much_to_report(&self) -> bool {
-        self.state().unreported > BYTES
-    }
-
-    /// A poll of this flow was cut off. It is not polled until that is cleared up.
-    pub(super) fn suspect(&self, flow: usize) {
-        self.state().queues[flow].is_suspect = true;
-        self.look.notify_one();
-    }
-
-    /// Flows to clear up, of which no poll is under way.
-    pub(super) fn suspects(&self) -> Vec<usize> {
-        let state = self.state();
-        (0..state.queues.len())
-            .filter(|flow| state.queues[*flow].is_suspect && state.queues[*flow].polls == 0)
-            .collect()
+        self.state().outbox.has_much()
     }
 
     /// Those of the tasks that the database thinks are in this worker's hands and are not.
@@ -334,22 +248,11 @@ impl Board {
         let state = self.state();
         held.into_iter().filter(|id| !state.known.contains(id)).collect()
     }
-
-    /// A flow is cleared up.
-    pub(super) fn clear(&self, flow: usize) {
-        let mut state = self.state();
-        (state.queues[flow].is_suspect, state.queues[flow].is_wanted) = (false, true);
-        drop(state);
-        self.lanes.notify_one();
-    }
 }
 
 impl State {
     fn is_over(&self) -> bool {
-        self.is_draining
-            && (self.in_hand, self.reserved, self.reporting) == (0, 0, 0)
-            && self.finished.is_empty()
-            && self.waiting.is_empty()
+        self.is_draining && (self.in_hand, self.reserved) == (0, 0) && self.outbox.is_done() && self.waiting.is_empty()
     }
 
     /// Whether a task can not begin yet.
@@ -379,47 +282,55 @@ impl State {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::handler::{Function, HandlerError, Outcome};
-    use super::super::task::{End, Step, StepFacts};
     use super::*;
+    use crate::worker::handler::{Function, HandlerError};
+    use crate::worker::task::{End, Step, StepFacts};
 
-    /// Tasks with outputs of so many MiB each, done and not reported.
-    fn board(sizes: &[usize]) -> Board {
+    /// One flow, of which this many tasks of a step that is done one at a time have been taken; those that begin.
+    fn taken(tasks: i32) -> (Board, Vec<Task>) {
         let board = Board::new(1, Bounds { concurrency: 50, batch: 50, sql: 5 });
         let echo = Function::new(|input: serde_json::Value, _| async move { Ok::<_, HandlerError>(input) });
         let facts = StepFacts { timeout: 1, has_dependents: false, is_delayed: false };
-        let step = Arc::new(Step::new("a".to_owned(), Arc::new(echo), None, facts));
-        let id = |task_index| TaskId { run_id: String::new(), step_slug: "a".to_owned(), task_index };
-        board.want(0);
-        let (Some(Job::Poll { flow, quantity }), _) = board.take() else { panic!("nothing to poll") };
-        let tasks = (0..).zip(sizes).map(|(index, _)| Task {
-            flow,
+        let step = Arc::new(Step::new("a".to_owned(), Arc::new(echo), Some(1), facts));
+        let task = |task_index| Task {
+            flow: 0,
             step: Arc::clone(&step),
-            id: id(index),
+            id: TaskId { run_id: String::new(), step_slug: "a".to_owned(), task_index },
             input: String::new(),
             attempt: 1,
             taken: Instant::now(),
-        });
-        board.polled(flow, quantity, tasks.collect(), false);
-        for (index, size) in (0..).zip(sizes) {
-            let end = End::Outcome(Outcome::Output("1".repeat(size << 20)));
-            board.finish(Finished { flow, step: Arc::clone(&step), id: id(index), end, took: Duration::ZERO });
-        }
-        board
+        };
+        board.want(0);
+        let (Some(Job::Poll { flow, quantity }), _) = board.take() else { panic!("nothing to poll") };
+        let begin = board.polled(flow, quantity, (0..tasks).map(task).collect(), false);
+        (board, begin)
     }
 
     #[test]
-    fn a_report_has_no_more_than_8_mib_unless_one_output_is_longer() {
-        let board = board(&[3, 3, 3, 20, 1, 1]);
-        let mut reports = Vec::new();
-        assert!(board.has_much_to_report());
-        while let (Some(Job::Report(finished)), _) = board.take() {
-            let sizes: Vec<usize> = finished.iter().map(|one| one.bytes() >> 20).collect();
-            let ids: Vec<TaskId> = finished.into_iter().map(|one| one.id).collect();
-            board.reported(&ids, sizes.iter().sum::<usize>() << 20);
-            reports.push(sizes);
-        }
-        assert_eq!(reports, [vec![3, 3], vec![3], vec![20], vec![1, 1]]);
-        assert!(!board.has_much_to_report());
+    fn a_task_that_waits_long_for_others_of_its_step_goes_back() {
+        let (board, begin) = taken(2);
+        let began = Instant::now();
+        assert_eq!(begin.len(), 1);
+        board.tidy(began);
+        assert!(board.take().0.is_none());
+        board.tidy(began + WAIT);
+        let (Some(Job::Report(finished)), _) = board.take() else { panic!("nothing goes back") };
+        let [one] = finished.as_slice() else { panic!("{} go back", finished.len()) };
+        assert_eq!(one.id.task_index, 1);
+        assert!(matches!(one.end, End::Back { begun: false, delay: 1 }), "{:?}", one.end);
+    }
+
+    #[test]
+    fn a_queue_is_not_polled_before_what_was_cut_off_is_cleared_up() {
+        let (board, _) = taken(0);
+        board.want(0);
+        board.suspect(0);
+        assert!(board.take().0.is_none());
+        assert_eq!(board.suspects(), [0]);
+        board.clear(0);
+        assert!(matches!(board.take().0, Some(Job::Poll { flow: 0, .. })));
+        // Not while another poll may bring tasks that would be taken for lost ones.
+        board.suspect(0);
+        assert!(board.suspects().is_empty());
     }
 }

@@ -1,0 +1,169 @@
+//! Arguments of the commands on the road from a file to a running flow.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use flowsmith::catalog::FlowId;
+use flowsmith::engine::roles::RolePrefix;
+use flowsmith::migration::Version;
+
+use super::{StatusFormat, duration};
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Folder to set up
+    #[arg(default_value = ".")]
+    pub(crate) directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// Write no migration; fail where one is needed
+    #[arg(long)]
+    pub(crate) no_compile: bool,
+    /// Print only the embedded database's URL, as for psql
+    #[arg(long)]
+    pub(crate) url: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Check only these; rules across files still look at all
+    pub(crate) files: Vec<PathBuf>,
+    /// text (the default), json, github, sarif
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
+    pub(crate) format: CheckFormat,
+    /// Treat warnings as errors
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    Text,
+    Json,
+    Github,
+    Sarif,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompileArgs {
+    /// Write nothing; exit with 2 where there is something to write
+    #[arg(long, conflicts_with_all = ["rehash", "from_live"])]
+    pub(crate) check: bool,
+    /// Name of the migration [default: from its changes]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// YYYYMMDDHHMMSS [default: now] [env: FLOWSMITH_TIMESTAMP]
+    #[arg(long, value_name = "UTC", env = "FLOWSMITH_TIMESTAMP", hide_env = true)]
+    pub(crate) timestamp: Option<Version>,
+    /// Delete a flow version that left the files, runs included
+    #[arg(long, value_name = "SLUG@VERSION", value_parser = flow_id)]
+    pub(crate) delete: Vec<FlowId>,
+    /// Start from the live database: undoes drift
+    #[arg(long)]
+    pub(crate) from_live: bool,
+    /// Only write flowsmith.sum anew, as after a merge
+    #[arg(long, conflicts_with_all = ["name", "timestamp", "delete", "from_live"])]
+    pub(crate) rehash: bool,
+}
+
+fn flow_id(text: &str) -> Result<FlowId, String> {
+    let (slug, version) = text.split_once('@').unwrap_or((text, "1"));
+    match version.parse() {
+        Ok(version) if version >= 1 && !slug.is_empty() => Ok(FlowId::new(slug, version)),
+        _ => Err("name it as SLUG@VERSION, such as order@2".to_owned()),
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// text (the default), json, markdown, html
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
+    pub(crate) format: PlanFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    Text,
+    Json,
+    Markdown,
+    Html,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    /// Go on where the database has drifted
+    #[arg(long)]
+    pub(crate) accept_drift: bool,
+    /// Also run what is older than the newest that ran
+    #[arg(long)]
+    pub(crate) out_of_order: bool,
+    /// Longest wait for a lock
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) lock_timeout: Duration,
+    /// Longest time for one migration
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    pub(crate) statement_timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// text (the default), json, markdown
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    Text,
+    Json,
+    Markdown,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// text (the default), json
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
+    pub(crate) format: StatusFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PullArgs {
+    /// Replace flow files that differ
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Write flow files only: no migration, nothing recorded
+    #[arg(long)]
+    pub(crate) files_only: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InstallArgs {
+    /// Print the SQL instead of running it
+    #[arg(long)]
+    pub(crate) print: bool,
+    /// Also make or update roles for deployers, workers, starters
+    #[arg(long)]
+    pub(crate) grants: bool,
+    /// What the roles' names begin with
+    #[arg(long, value_name = "PREFIX", default_value = "flowsmith", requires = "grants", value_parser = RolePrefix::new)]
+    pub(crate) role_prefix: RolePrefix,
+    /// Input of tasks: separate (as 0.14, the default) or merged (as 0.8)
+    #[arg(long, value_name = "STYLE", hide_possible_values = true)]
+    pub(crate) input_style: Option<InputStyle>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InputStyle {
+    Separate,
+    Merged,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// text (the default), json
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
+    pub(crate) format: StatusFormat,
+}

@@ -175,14 +175,28 @@ variadic verbose when where window with ";
     RESERVED.contains(&format!(" {word} "))
 }
 
+/// What stands before the closing quote, where `""` is one quote, and what comes behind it; none where nothing closes.
+fn in_quotes(text: &str) -> Option<(String, &str)> {
+    let mut name = String::new();
+    let mut rest = text;
+    loop {
+        let (before, after) = rest.split_once('"')?;
+        name.push_str(before);
+        match after.strip_prefix('"') {
+            Some(next) => rest = next,
+            None => return Some((name, after)),
+        }
+        name.push('"');
+    }
+}
+
 /// The parts of a dotted name as PostgreSQL reads it; none where it would not.
 pub(crate) fn identifiers(name: &str) -> Option<Vec<String>> {
     let mut parts = Vec::new();
     let mut rest = name;
     loop {
         let (part, after) = if let Some(quoted) = rest.strip_prefix('"') {
-            let end = quoted.find('"')?;
-            (quoted[..end].to_owned(), &quoted[end + 1..])
+            in_quotes(quoted)?
         } else {
             let end = rest.find('.').unwrap_or(rest.len());
             let part = &rest[..end];
@@ -244,7 +258,10 @@ mod tests {
         assert_eq!(parts("public.Orders").as_deref(), Some("public|orders"));
         assert_eq!(parts("public.ÄPFEL").as_deref(), Some("public|Äpfel"));
         assert_eq!(parts("\"My Shop\".\"Orders\"").as_deref(), Some("My Shop|Orders"));
-        for wrong in ["", ".", "a.", "a b", "a..b", "1a", "\"a", "a\"b", "a; drop table b", "\"\".a"] {
+        assert_eq!(parts("public.\"a\"\"b\"").as_deref(), Some("public|a\"b"));
+        for wrong in
+            ["", ".", "a.", "a b", "a..b", "1a", "\"a", "a\"b", "\"a\"b\"", "\"a\"\"", "a; drop table b", "\"\".a"]
+        {
             assert_eq!(parts(wrong), None, "{wrong}");
         }
     }
@@ -257,6 +274,7 @@ mod tests {
         assert_eq!(name("orders").as_deref(), Some("public.orders"));
         assert_eq!(name("shop.\"Order\"").as_deref(), Some("shop.\"Order\""));
         assert_eq!(name("shop.\"order\"").as_deref(), Some("shop.\"order\""));
+        assert_eq!(name("shop.\"a\"\"b\"").as_deref(), Some("shop.\"a\"\"b\""));
         assert_eq!(name("db.shop.orders"), None);
     }
 }

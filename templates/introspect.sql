@@ -33,7 +33,19 @@ select m.version, m.name, m.checksum, to_char(m.applied_at at time zone 'utc', '
 from flowsmith.migrations m order by m.version;
 {%- endif %}
 {% if triggers %}
-select d.flow, d.name, d.difference, d.declared from flowsmith.trigger_differences() d order by d.flow, d.name, d.difference;
+-- Expressions are tried with their function's rights where this role may have them and is no superuser: the session could be turned
+-- back to what it was by code of theirs. Else they are parsed alone.
+select d.flow, d.name, d.difference, d.declared, false as broken from flowsmith.trigger_differences() d
+union all
+select t.flow, t.name, f.fault, true, true
+from flowsmith.triggers t
+left join pg_catalog.pg_roles o on o.rolname = t.function_owner
+cross join lateral flowsmith.trigger_faults(t.definition, (
+  select o.rolname::text
+  where o.rolname = current_user or pg_has_role(o.oid, case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end)
+    and not (select m.rolsuper from pg_catalog.pg_roles m where m.rolname = current_user))) f
+where t.kind <> 'cron'
+order by 1, 2, 3;
 
 select t.flow, t.name from flowsmith.triggers t where t.kind = 'cron' and not t.scheduled order by t.flow, t.name;
 {%- endif %}

@@ -19,7 +19,7 @@ pub struct Drift {
     pub unmanaged: Vec<String>,
     /// Recorded flows whose queue is gone, by database slug.
     pub without_queue: BTreeSet<String>,
-    /// Triggers that are not in force as recorded, and those in force that nobody declares.
+    /// Triggers that are not in force as recorded, those that are and do not work, and those that nobody declares.
     pub triggers: Vec<TriggerDifference>,
     /// Migrations whose file changed after they ran, or is gone, by id.
     pub migrations: Vec<(String, MigrationState)>,
@@ -62,12 +62,12 @@ impl Drift {
     }
 
     /// Whether applying on top of it would build on something else than was recorded. A flow or a trigger that flowsmith
-    /// never made does not stand in the way of those it made.
+    /// never made does not stand in the way of those it made, and a broken trigger not in the way of what mends it.
     pub fn blocks_apply(&self) -> bool {
         !self.changes.is_empty()
             || !self.without_queue.is_empty()
             || !self.migrations.is_empty()
-            || self.triggers.iter().any(|trigger| trigger.declared)
+            || self.triggers.iter().any(|trigger| trigger.declared && !trigger.broken)
     }
 }
 

@@ -108,12 +108,14 @@ select jsonb_build_object(
   'flowsmith_schema', to_regnamespace('flowsmith') is not null,
   -- None where there is no such function.
   'triggers_readable', (
-    select has_function_privilege(p.oid, 'execute') and exists (
+    select bool_and(has_function_privilege(p.oid, 'execute') and exists (
       select from pg_catalog.pg_class c
-      where c.relnamespace = n.oid and c.relname = 'triggers' and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'))
+      where c.relnamespace = n.oid and c.relname = 'triggers' and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')))
     from pg_catalog.pg_proc p
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-    where n.nspname = 'flowsmith' and p.proname = 'trigger_differences'),
+    where n.nspname = 'flowsmith' and p.proname in ('trigger_differences', 'trigger_faults', 'table_oid')
+    -- Before version 3 there is the last alone, or none.
+    having bool_or(p.proname = 'trigger_differences')),
   -- By the index that finds those of a run: without it, as before version 3, all would be read for each run.
   'events_readable', exists (
     select from pg_catalog.pg_class i

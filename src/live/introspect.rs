@@ -42,6 +42,8 @@ pub struct TriggerDifference {
     pub difference: String,
     /// Whether a current flow version declares it; else it is there and nobody wants it.
     pub declared: bool,
+    /// Whether it is as recorded and does not work: its expressions name what is not there, or may not be used, any more.
+    pub broken: bool,
 }
 
 impl fmt::Display for TriggerDifference {
@@ -243,6 +245,7 @@ impl Reader {
             trigger: row.try_get(1)?,
             difference: row.try_get(2)?,
             declared: row.try_get(3)?,
+            broken: row.try_get(4)?,
         });
         Ok(())
     }

@@ -34,22 +34,32 @@ pub(super) fn differences(drift: &Drift) -> usize {
     drift.changes.len() + drift.unmanaged.len() + drift.findings().len()
 }
 
-fn advice(drift: &Drift) -> &'static str {
-    if drift.blocks_apply() {
-        "To keep it, put it into the flow files and compile; to undo it, `flowsmith compile --from-live`.\n\
-         Then `flowsmith apply --accept-drift`."
-    } else {
-        match (drift.unmanaged.is_empty(), drift.triggers.is_empty()) {
-            (_, true) => "Adopt them with `flowsmith pull`, or list them under `ignore` in flowsmith.toml.",
-            (true, _) => {
-                "Declare them in the flow files, or take them away: `flowsmith compile --from-live`, where their flow is recorded."
-            }
-            (false, false) => {
-                "Adopt the flows with `flowsmith pull`, or list them under `ignore` in flowsmith.toml.\n\
-                 Declare the triggers in the flow files, or take them away."
-            }
-        }
+fn advice(drift: &Drift) -> String {
+    let mut advice = Vec::new();
+    if drift.triggers.iter().any(|trigger| trigger.broken) {
+        advice.push(
+            "A trigger that does not work: put back what it names, or change it in its flow file, compile and apply.",
+        );
     }
+    if drift.blocks_apply() {
+        advice.push(
+            "To keep it, put it into the flow files and compile; to undo it, `flowsmith compile --from-live`.\n\
+             Then `flowsmith apply --accept-drift`.",
+        );
+        return advice.join("\n");
+    }
+    match (drift.unmanaged.is_empty(), drift.triggers.iter().all(|trigger| trigger.declared)) {
+        (true, true) => {}
+        (false, true) => advice.push("Adopt them with `flowsmith pull`, or list them under `ignore` in flowsmith.toml."),
+        (true, false) => advice.push(
+            "Declare them in the flow files, or take them away: `flowsmith compile --from-live`, where their flow is recorded.",
+        ),
+        (false, false) => advice.push(
+            "Adopt the flows with `flowsmith pull`, or list them under `ignore` in flowsmith.toml.\n\
+             Declare the triggers in the flow files, or take them away.",
+        ),
+    }
+    advice.join("\n")
 }
 
 #[derive(Serialize)]

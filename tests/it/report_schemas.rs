@@ -138,6 +138,7 @@ fn drifts_fit_their_schema() {
             trigger: "nightly".to_owned(),
             difference: "its job is disabled".to_owned(),
             declared: true,
+            broken: false,
         }],
         migrations: vec![(id("a"), MigrationState::Edited), (id("b"), MigrationState::Missing)],
     };

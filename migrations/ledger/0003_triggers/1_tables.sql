@@ -8,7 +8,8 @@
 -- database there, for the flows that a migration touches: a row here, and
 --
 --   cron     a job of pg_cron, `flowsmith:<flow>:<trigger>`, where that is installed; else the row is for the worker
---   table    a trigger of that name on the table, and its function in the schema `flowsmith_triggers`
+--   table    a trigger of that name on the table, and its function in the schema `flowsmith_triggers`; names of more than
+--            63 bytes are cut, with a hash (`trigger_name`)
 --   queue    the row alone, for the worker
 --
 -- What it makes is told by `trigger_differences` from what is recorded: that is its own check, and what drift reads.
@@ -41,10 +42,12 @@ create table if not exists flowsmith.triggers (
   definition jsonb not null,
   scheduled boolean not null default false check (kind = 'cron' or not scheduled),
   since timestamptz not null default clock_timestamp(),
+  function_owner text,
   primary key (flow, name)
 );
 comment on table flowsmith.triggers is 'the triggers in force: those of current flow versions';
 comment on column flowsmith.triggers.scheduled is 'pg_cron runs it; else the worker''s scheduler does';
+comment on column flowsmith.triggers.function_owner is 'the role that the function of a table trigger was made for, whose rights it has';
 comment on column flowsmith.triggers.since is 'since when it listens to what it listens to now: schedules have no firing before';
 
 create table if not exists flowsmith.firings (

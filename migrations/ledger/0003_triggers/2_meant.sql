@@ -10,16 +10,12 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   where v.state = 'current' and v.definition ? 'triggers' and (flows is null or v.flow = any (flows))
 $$;
 
--- What a trigger's job, its trigger on the table and its function are called; the latter two fit PostgreSQL's 63 bytes.
-create or replace function flowsmith.job_name(flow text, name text) returns text
-language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
-  select 'flowsmith:' || flow || ':' || name
-$$;
-
+-- What a trigger's job, its trigger on the table and its function are called: `flowsmith:<flow>:<trigger>`, and where that is
+-- longer than the 63 bytes of a name, its first 46, a colon and 16 digits of its MD5. pg_cron 1.4 has such names for jobs.
 create or replace function flowsmith.trigger_name(flow text, name text) returns text
 language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
   select case when octet_length(j.name) <= 63 then j.name else left(j.name, 46) || ':' || left(md5(j.name), 16) end
-  from (select flowsmith.job_name(flow, name)) as j (name)
+  from (select 'flowsmith:' || flow || ':' || name) as j (name)
 $$;
 
 -- What pg_cron runs.

@@ -38,7 +38,8 @@ pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) 
         let desired = way_back(&folder, &live, checked.catalog.clone(), &deleted)?;
         let (changes, _) = changes(&live, desired, &deleted, &project.ignore);
         let changed: BTreeSet<String> = changes.changes.iter().map(Change::database_slug).collect();
-        let triggers: BTreeSet<String> = live.trigger_differences.iter().map(|d| d.flow.clone()).collect();
+        let triggers: BTreeSet<String> =
+            live.trigger_differences.iter().filter(|d| !d.broken).map(|d| d.flow.clone()).collect();
         let touched = |slug: &str, flow: &Flow| {
             let lacks = live.without_queue.contains(slug) || triggers.contains(&flow.id.slug);
             changed.contains(slug) || lacks && flow.state != State::Unmanaged

@@ -4,6 +4,7 @@ mod database;
 mod pgq;
 mod queues;
 mod self_test;
+mod triggers;
 
 use serde::Deserialize;
 use sqlx::PgConnection;
@@ -75,6 +76,7 @@ pub async fn doctor(connection: &mut PgConnection) -> Result<Vec<DoctorCheck>, D
         }
         checks.extend(self_test::self_test(connection).await?);
         checks.extend(self_test::recent_runs(connection).await?);
+        checks.extend(triggers::triggers(connection, &found).await?);
     }
     checks.extend(pgq::pgq(connection).await?);
     Ok(checks)

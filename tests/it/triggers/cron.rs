@@ -74,6 +74,10 @@ async fn pg_cron_fires_schedules_and_drift_sees_its_jobs() {
             "select cron.alter_job(jobid, active => false) from cron.job where jobname like 'flowsmith:%'",
             "its job is disabled",
         ),
+        (
+            "select cron.alter_job(jobid, database => 'template1') from cron.job where jobname like 'flowsmith:%'",
+            "its job runs in the database template1",
+        ),
     ] {
         execute(c, sql).await;
         let drift = project.ends(3, &["drift"]);
@@ -99,6 +103,28 @@ async fn pg_cron_fires_schedules_and_drift_sees_its_jobs() {
     );
     project.done(&["compile", "--from-live"]);
     project.done(&["apply"]);
+    assert_eq!(text(c, JOBS).await.as_deref(), Some(nightly));
+
+    // Longer than the names of pg_cron 1.4.
+    let (long, longer) = ("n".repeat(40), "n".repeat(46));
+    for trigger in [&long, &longer] {
+        let flow = "f".repeat(46);
+        let triggers =
+            format!("  - {{ name: {trigger}, cron: \"0 2 * * *\" }}\n  - {{ name: x{trigger}, cron: \"0 3 * * *\" }}");
+        project.write("flows/long.yaml", &format!("flow: {flow}\nsteps:\n  load: {{}}\ntriggers:\n{triggers}\n"));
+        deploy(&project);
+        project.done(&["drift"]);
+        let jobs = "(select string_agg(command, ', ' order by command) from cron.job where length(jobname) = 63)";
+        let fires = |trigger: &str| format!("select flowsmith.fire_schedule('{flow}', '{trigger}')");
+        let both = format!("{}, {}", fires(trigger), fires(&format!("x{trigger}")));
+        assert_eq!(text(c, jobs).await, Some(both));
+    }
+    execute(c, "select cron.alter_job(jobid, active => false) from cron.job where schedule = '0 3 * * *'").await;
+    let drift = project.ends(3, &["drift"]);
+    assert!(drift.contains(&format!("trigger x{longer}: its job is disabled")), "{drift}");
+    std::fs::remove_file(project.path("flows/long.yaml")).unwrap();
+    project.compile();
+    project.done(&["apply", "--accept-drift"]);
     assert_eq!(text(c, JOBS).await.as_deref(), Some(nightly));
 
     // What this pg_cron does not know is refused as a whole, with what to do.

@@ -1,5 +1,6 @@
 //! Triggers on real servers: what starts runs, what does not, who may, and what drift sees.
 
+mod broken;
 mod cron;
 mod intake;
 mod rights;

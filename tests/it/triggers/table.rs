@@ -178,6 +178,14 @@ async fn drift_of_table_triggers_is_seen_and_undone() {
             "its trigger on public.orders is gone",
         ),
         ("alter table public.orders disable trigger all".to_owned(), "its trigger on public.orders is disabled"),
+        (
+            "alter table public.orders enable always trigger \"flowsmith:order:paid\"".to_owned(),
+            "its trigger on public.orders fires for replicated changes too: `enable always`",
+        ),
+        (
+            "alter table public.orders enable replica trigger \"flowsmith:order:paid\"".to_owned(),
+            "its trigger on public.orders fires for replicated changes alone: `enable replica`",
+        ),
         (format!("drop function {function}() cascade"), "its trigger on public.orders is gone"),
         (format!("create or replace function {function}() {body}"), "its function was changed by hand"),
         (format!("alter function {function}() security invoker"), "its function was changed by hand"),
@@ -217,6 +225,58 @@ async fn drift_of_table_triggers_is_seen_and_undone() {
         execute(&mut c, "insert into public.orders (id, status) values (1, 'paid')").await;
         assert_eq!(text(&mut c, "(select count(*) from pgflow.runs)").await.unwrap(), "1", "{sql}");
     }
+}
+
+#[tokio::test]
+async fn a_trigger_that_one_partition_lacks_and_a_function_of_another_owner_are_drift() {
+    let (database, project, mut c) = with_orders().await;
+    let parts = "create table public.parts (id int) partition by range (id);
+        create table public.half partition of public.parts for values from (0) to (10) partition by range (id);
+        create table public.quarter partition of public.half for values from (0) to (5)";
+    execute(&mut c, parts).await;
+    order(&project, "", "  - { name: part, table: public.parts }");
+    deploy(&project);
+    project.done(&["drift"]);
+    let bob = format!("bob_{}", database.options().get_database().unwrap());
+    execute(&mut c, &format!("create role {bob}; grant create on schema flowsmith_triggers to {bob}")).await;
+    // A new grant is no change of what is there.
+    project.done(&["drift"]);
+    execute(&mut c, &format!("revoke create on schema flowsmith_triggers from {bob}")).await;
+    for (sql, words) in [
+        (
+            "alter table public.quarter disable trigger \"flowsmith:order:part\"".to_owned(),
+            "its trigger on public.quarter is disabled".to_owned(),
+        ),
+        (
+            format!("alter function flowsmith_triggers.\"flowsmith:order:part\"() owner to {bob}"),
+            format!("its function belongs to {bob} and was made for postgres"),
+        ),
+    ] {
+        execute(&mut c, &sql).await;
+        let said = project.ends(3, &["drift"]);
+        assert!(said.contains(&format!("order: trigger part: {words}")), "{sql}: {said}");
+        project.done(&["compile", "--from-live"]);
+        project.done(&["apply", "--accept-drift"]);
+        project.done(&["drift"]);
+        execute(&mut c, "insert into public.parts values (1)").await;
+    }
+    assert_eq!(text(&mut c, "(select count(*) from pgflow.runs)").await.unwrap(), "2");
+    execute(&mut c, &format!("drop owned by {bob}; drop role {bob}")).await;
+}
+
+#[tokio::test]
+async fn a_trigger_of_somebody_elses_that_calls_our_function_is_named_after_the_function() {
+    let (_database, project, mut c) = with_orders().await;
+    order(&project, "", PAID);
+    deploy(&project);
+    let sql = "create table public.a (id int); create trigger mine after insert on public.a
+        for each row execute function flowsmith_triggers.\"flowsmith:order:paid\"()";
+    execute(&mut c, sql).await;
+    let said = project.ends(3, &["drift"]);
+    assert!(said.contains("order: trigger paid: public.a has a trigger mine"), "{said}");
+    project.done(&["compile", "--from-live"]);
+    project.done(&["apply"]);
+    project.done(&["drift"]);
 }
 
 #[tokio::test]

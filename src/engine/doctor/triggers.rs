@@ -1,0 +1,76 @@
+//! Do triggers start their runs.
+
+use std::fmt::Write as _;
+
+use sqlx::{Connection, PgConnection, Row};
+
+use super::{CheckStatus, DoctorCheck};
+use crate::database::{DatabaseError, Failure};
+use crate::engine::detect::{Detection, EngineState};
+use crate::live::{LiveShape, TriggerDifference, read_snapshot};
+
+/// Whether triggers are in force as declared and work, and which have failed lately; none where the schema `flowsmith` is too old to
+/// have any.
+pub(super) async fn triggers(
+    connection: &mut PgConnection,
+    database: &Detection,
+) -> Result<Vec<DoctorCheck>, DatabaseError> {
+    const NAME: &str = "triggers";
+    let EngineState::Present { level, .. } = database.engine else { return Ok(Vec::new()) };
+    match database.may_read_triggers {
+        None => return Ok(Vec::new()),
+        Some(false) => return Ok(vec![DoctorCheck::skipped(NAME, "this role may not see which are in force")]),
+        Some(true) => {}
+    }
+    let shape = LiveShape { conditions: level.has_conditions(), ledger: database.has_flowsmith_schema, triggers: true };
+    let live = match read_snapshot(connection, shape).await {
+        Ok(live) => live,
+        Err(error) if error.failure() == Failure::Permission => {
+            return Ok(vec![DoctorCheck::skipped(NAME, error.to_string())]);
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(vec![as_declared(NAME, &live.trigger_differences), failures(connection).await?])
+}
+
+fn as_declared(name: &str, differences: &[TriggerDifference]) -> DoctorCheck {
+    if differences.is_empty() {
+        return DoctorCheck::ok(name, "all as declared");
+    }
+    let detail = differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    if differences.iter().any(|difference| difference.broken) {
+        let advice = "put back what the expressions name, or change them in the flow file, compile and apply";
+        return DoctorCheck::found(CheckStatus::Failed, name, detail, advice);
+    }
+    let advice =
+        "`flowsmith drift` says the same; `flowsmith compile --from-live` writes the migration that puts them right";
+    DoctorCheck::found(CheckStatus::Warning, name, detail, advice)
+}
+
+/// The runs that triggers in force did not start in the last seven days, since they became what they are.
+async fn failures(connection: &mut PgConnection) -> Result<DoctorCheck, DatabaseError> {
+    const NAME: &str = "failures of triggers";
+    let mut transaction = connection.begin().await?;
+    let answer = sqlx::raw_sql(include_str!("trigger_failures.sql")).fetch_all(&mut *transaction).await;
+    transaction.rollback().await?;
+    let rows = match answer.map_err(DatabaseError::from) {
+        Ok(rows) => rows,
+        Err(error) if matches!(error.failure(), Failure::Cancelled | Failure::Permission) => {
+            return Ok(DoctorCheck::skipped(NAME, error.to_string()));
+        }
+        Err(error) => return Err(error),
+    };
+    if rows.is_empty() {
+        return Ok(DoctorCheck::ok(NAME, "none in the last 7 days"));
+    }
+    let mut detail = "in the last 7 days".to_owned();
+    for row in &rows {
+        let (flow, trigger): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
+        let (times, last_at, last): (i64, &str, &str) = (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+        let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
+        let _ = write!(detail, "\n{flow}: trigger {trigger}: {times}, last at {last_at}: {last}");
+    }
+    let advice = "put right what the messages name; these changes and events have started no run, and start none later: \
+                  `select * from flowsmith.events where kind = 'trigger-failed'` lists them, `flowsmith start` starts a run";
+    Ok(DoctorCheck::found(CheckStatus::Warning, NAME, detail, advice))
+}

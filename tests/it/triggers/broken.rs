@@ -1,0 +1,138 @@
+//! Triggers that cannot work: what `apply` refuses, and what `drift` and `doctor` tell of those that were broken later.
+
+use flowsmith::engine::roles::Role;
+
+use super::{ORDERS, deploy, order, with_orders};
+use crate::command::Project;
+use crate::engine_definitions::{execute, text};
+use crate::roles::Team;
+
+/// Applies a trigger that is refused, and takes the migration back.
+fn refused(project: &Project, trigger: &str, words: &str) {
+    order(project, "", &format!("  - {trigger}"));
+    project.compile();
+    let said = project.ends(4, &["apply"]);
+    assert!(said.contains("FS996") && said.contains(words), "{trigger}: {said}");
+    std::fs::remove_dir_all(project.path("migrations")).unwrap();
+}
+
+#[tokio::test]
+async fn a_trigger_that_a_later_change_of_the_database_broke_is_told_by_drift_and_doctor() {
+    let when = "when: \"shop.wanted(new.id) and new.status = 'paid'\"";
+    for (sql, words, mended) in [
+        (
+            "alter table public.orders rename column status to state",
+            "`when` does not work here: column new.status does not exist",
+            "when: \"shop.wanted(new.id) and new.state = 'paid'\"",
+        ),
+        (
+            "drop function shop.wanted",
+            "`when` does not work here: function shop.wanted(integer) does not exist",
+            "when: \"new.status = 'paid'\"",
+        ),
+        (
+            "alter table public.orders alter column plan type bytea using null; alter table public.orders rename plan to scheme",
+            "`input_sql` does not work here: column new.plan does not exist",
+            "when: \"new.status = 'paid'\"\n    strict: true",
+        ),
+    ] {
+        let (_database, project, mut c) = with_orders().await;
+        let wanted =
+            "create schema shop; create function shop.wanted(int) returns boolean language sql as 'select true'";
+        execute(&mut c, wanted).await;
+        let trigger = |when: &str, input: &str| {
+            format!("  - name: paid\n    table: public.orders\n    {when}\n    input_sql: \"{input}\"")
+        };
+        order(&project, "", &trigger(when, "to_jsonb(new.plan)"));
+        deploy(&project);
+        project.done(&["drift"]);
+        let healthy = project.done(&["doctor"]).stdout;
+        assert!(healthy.contains("as declared"), "{healthy}");
+
+        execute(&mut c, sql).await;
+        execute(&mut c, "insert into public.orders (id) values (1), (2)").await;
+        let said = project.ends(3, &["drift"]);
+        assert!(said.contains(&format!("order: trigger paid: {words}")), "{sql}: {said}");
+        assert!(project.ends(3, &["drift", "--format", "json"]).contains("\"broken\": true"));
+        let doctor = project.ends(4, &["doctor"]);
+        assert!(doctor.contains(words), "{doctor}");
+        assert!(doctor.contains("order: trigger paid: 2 times, last at "), "{doctor}");
+
+        // What mends it is a migration, which nothing stands in the way of.
+        order(&project, "", &trigger(mended, "to_jsonb(new.id)"));
+        deploy(&project);
+        project.done(&["drift"]);
+        execute(&mut c, "update public.orders set id = id").await;
+        assert!(project.done(&["doctor"]).stdout.contains("as declared"));
+    }
+}
+
+#[tokio::test]
+async fn an_expression_that_no_row_can_work_for_is_refused() {
+    let (_database, project, mut c) = with_orders().await;
+    let no_json = "`input_sql` does not work here: it is text";
+    for (trigger, words) in [
+        (
+            "{ name: t, table: public.orders, when: new.id }",
+            "`when` does not work here: argument of CASE/WHEN must be type boolean, not type integer",
+        ),
+        ("{ name: t, table: public.orders, when: new.plan }", "must be type boolean, not type text"),
+        ("{ name: t, table: public.orders, input_sql: \"null\" }", "`input_sql` does not work here: it is always null"),
+        ("{ name: t, table: public.orders, input_sql: \"null::json\" }", "it is always null"),
+        ("{ name: t, table: public.orders, input_sql: new.plan }", no_json),
+        ("{ name: t, queue: \"pgmq:q\", input_sql: event.type }", no_json),
+        ("{ name: t, queue: \"pgmq:q\", input_sql: \"null\" }", "it is always null"),
+    ] {
+        refused(&project, trigger, words);
+    }
+
+    // What works is not refused.
+    execute(&mut c, "create function public.load(public.orders) returns json language sql as 'select to_json($1.id)'")
+        .await;
+    for input in [
+        "public.load(new)",
+        "'{\\\"a\\\": 1}'",
+        "to_jsonb(new)",
+        "(new.plan)::jsonb",
+        "coalesce(to_json(new.plan), '{}')",
+    ] {
+        order(
+            &project,
+            "",
+            &format!("  - {{ name: t, table: public.orders, when: \"'t'\", input_sql: \"{input}\", strict: true }}"),
+        );
+        deploy(&project);
+        project.done(&["drift"]);
+        execute(&mut c, "delete from public.orders; insert into public.orders (id, plan) values (1, '{}')").await;
+    }
+    assert_eq!(text(&mut c, "(select count(*) from pgflow.runs)").await.unwrap(), "5");
+}
+
+#[tokio::test]
+async fn an_expression_is_tried_with_the_rights_that_its_function_will_have() {
+    let team = Team::new().await;
+    let c = &mut team.database.connect().await;
+    let deployer = team.login(Role::Deployer);
+    let group = team.prefix.name(Role::Deployer);
+    execute(c, ORDERS).await;
+    execute(c, "create table public.sec (x int)").await;
+    execute(c, &format!("grant trigger on public.orders to {group}; grant select on public.sec to {deployer}")).await;
+    let project = team.project();
+    for trigger in [
+        "{ name: t, table: public.orders, when: \"new.id is not null and exists (select from public.sec where x = new.id)\" }",
+        "{ name: t, table: public.orders, input_sql: \"case when new.id > 0 then (select to_jsonb(x) from public.sec) end\" }",
+    ] {
+        refused(&project, trigger, "permission denied for table sec");
+    }
+    execute(c, &format!("grant select on public.sec to {group}")).await;
+    order(
+        &project,
+        "",
+        "  - { name: t, table: public.orders, when: \"exists (select from public.sec where x = new.id)\" }",
+    );
+    deploy(&project);
+    project.done(&["drift"]);
+    execute(c, &format!("revoke select on public.sec from {group}")).await;
+    let said = project.ends(3, &["drift"]);
+    assert!(said.contains("order: trigger t: `when` does not work here: permission denied for table sec"), "{said}");
+}

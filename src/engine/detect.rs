@@ -21,6 +21,8 @@ pub struct Detection {
     pub has_pg_cron: bool,
     /// Whether pg_cron has a job that recovers stalled tasks; none where there is no pg_cron or its jobs may not be read.
     pub has_cron_job: Option<bool>,
+    /// The database that pg_cron can be in, where it is loaded, that is another one, and this role may know.
+    pub cron_elsewhere: Option<String>,
     /// Whether this role may see which triggers are in force; none where the schema `flowsmith` is too old to have any.
     pub may_read_triggers: Option<bool>,
     /// Whether this role may read what was done to runs and by whom, and an index finds it: from version 3 of the schema on.
@@ -177,6 +179,7 @@ struct Answer {
     pgmq_headers: bool,
     pg_cron: bool,
     cron_job: Option<bool>,
+    cron_elsewhere: Option<String>,
     triggers_readable: Option<bool>,
     events_readable: bool,
     ledger: Option<i32>,
@@ -207,6 +210,7 @@ impl From<Answer> for Detection {
             pgmq,
             has_pg_cron: answer.pg_cron,
             has_cron_job: answer.cron_job,
+            cron_elsewhere: answer.cron_elsewhere,
             may_read_triggers: answer.triggers_readable,
             may_read_events: answer.events_readable,
             has_recovery: answer.facts.contains("function requeue_stalled_tasks()"),

@@ -105,6 +105,8 @@ select jsonb_build_object(
     where n.nspname = 'pgmq' and c.relname = 'message_record' and a.attname = 'headers' and not a.attisdropped),
   'pg_cron', exists (select from pg_catalog.pg_extension e where e.extname = 'pg_cron'),
   'cron_job', d.found -> 'cron_job',
+  'cron_elsewhere', case when pg_has_role('pg_read_all_settings', 'usage')
+    then nullif(current_setting('cron.database_name', true), current_database()) end,
   'flowsmith_schema', to_regnamespace('flowsmith') is not null,
   -- None where there is no such function.
   'triggers_readable', (

@@ -106,14 +106,26 @@ pub async fn take(connection: &mut PgConnection, trigger: &QueueTrigger) -> Resu
     }
 }
 
+/// A consumer that left a queue of PgQ, as its trigger is no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Departure {
+    /// The consumer.
+    pub consumer: String,
+    /// The queue.
+    pub queue: String,
+    /// About how many events there it had not taken: PgQ counts numbers that it has given out, not rows.
+    pub unread: u64,
+}
+
 /// Takes leave of PgQ for triggers that are no more, since PgQ keeps every event that a registered consumer has not seen;
-/// and forgets events that were taken long ago. To be called now and then.
+/// and forgets events that were taken long ago. To be called now and then. Gives those that left.
 ///
 /// # Errors
 /// Where the connection fails, as one that is silent for 30 seconds, or a right is missing.
-pub async fn tidy(connection: &mut PgConnection) -> Result<(), DatabaseError> {
-    within(ANSWER, sqlx::raw_sql(include_str!("pgq_unregister.sql")).execute(&mut *connection)).await?;
-    within(ANSWER, sqlx::raw_sql(include_str!("prune.sql")).execute(connection)).await.map(drop)
+pub async fn tidy(connection: &mut PgConnection) -> Result<Vec<Departure>, DatabaseError> {
+    let departures = pgq::unregister(connection).await?;
+    within(ANSWER, sqlx::raw_sql(include_str!("prune.sql")).execute(connection)).await?;
+    Ok(departures)
 }
 
 /// How long an event that has failed so often stays away: 5 s, doubled each time, an hour at most.

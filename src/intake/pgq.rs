@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, ValueRef as _};
 
 use super::batch::{self, Batch, Event, FailedEvent, Source};
-use super::{ANSWER, AT_ONCE, QueueTrigger};
+use super::{ANSWER, AT_ONCE, Departure, QueueTrigger};
 use crate::database::{DatabaseError, within};
 
 /// Takes the next batch, if there is one and nobody else is at it.
@@ -93,6 +93,29 @@ async fn put_off(connection: &mut PgConnection, batch_id: i64, failed: &FailedEv
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// See [`super::tidy`].
+pub(super) async fn unregister(connection: &mut PgConnection) -> Result<Vec<Departure>, DatabaseError> {
+    // A statement of its own: where there is no PgQ, its functions cannot even be named.
+    let there = "select from pg_catalog.pg_extension e where e.extname = 'pgq'";
+    if within(ANSWER, sqlx::raw_sql(there).fetch_optional(&mut *connection)).await?.is_none() {
+        return Ok(Vec::new());
+    }
+    let rows = within(ANSWER, sqlx::raw_sql(include_str!("pgq_unregister.sql")).fetch_all(connection)).await?;
+    let mut departures = Vec::new();
+    for row in rows {
+        // Else another worker was first.
+        if row.try_get(3)? {
+            let unread: i64 = row.try_get(2)?;
+            departures.push(Departure {
+                consumer: row.try_get(0)?,
+                queue: row.try_get(1)?,
+                unread: unread.unsigned_abs(),
+            });
+        }
+    }
+    Ok(departures)
 }
 
 /// Says what to do where there is no PgQ.

@@ -1,9 +1,10 @@
 //! What a change meets in a live database.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Abilities, RefusedTrigger};
-use crate::catalog::{State, Step, TableName, Trigger, TriggerSource};
+use crate::catalog::{Flow, QueueKind, State, Step, TableName, Trigger, TriggerSource};
 use crate::diff::{Change, Class, FlowDelta};
 use crate::live::RunCounts;
 
@@ -30,6 +31,13 @@ pub enum Hazard {
     Strict(Vec<String>),
     /// A trigger that the database cannot have.
     TriggerRefused(RefusedTrigger),
+    /// A trigger leaves a queue of PgQ, and what it has not taken there is given up.
+    LeavesQueue {
+        /// The trigger's name.
+        trigger: String,
+        /// The queue's name.
+        queue: String,
+    },
 }
 
 impl Hazard {
@@ -54,6 +62,7 @@ impl Hazard {
             Self::NoPgCron(_) => "no-pg-cron",
             Self::Strict(_) => "strict-trigger",
             Self::TriggerRefused(_) => "trigger-refused",
+            Self::LeavesQueue { .. } => "leaves-queue",
         }
     }
 }
@@ -89,6 +98,9 @@ impl fmt::Display for Hazard {
                 write!(f, "strict: where {} cannot start a run, the change of the table fails", names.join(", "))
             }
             Self::TriggerRefused(refused) => write!(f, "refused: trigger {}: {}", refused.trigger, refused.reason),
+            Self::LeavesQueue { trigger, queue } => {
+                write!(f, "{trigger} leaves pgq:{queue}: events there that it has not taken start no run")
+            }
             Self::HistoryDeleted(runs) => write!(f, "{} deleted with it, outputs included", count(runs.total)),
         }
     }
@@ -159,4 +171,35 @@ pub(super) fn coming_triggers(change: &Change) -> Vec<&Trigger> {
         _ => true,
     };
     flow.triggers.iter().filter(is_new).collect()
+}
+
+/// A consumer of PgQ: flow, trigger, queue.
+type Consumer<'c> = (&'c str, &'c str, &'c str);
+
+/// Those that a flow version has while it is the current one.
+fn consumers(flow: &Flow) -> impl Iterator<Item = Consumer<'_>> {
+    let triggers = if flow.state == State::Current { flow.triggers.as_slice() } else { &[] };
+    triggers.iter().filter_map(|trigger| match &trigger.source {
+        TriggerSource::Queue { kind: QueueKind::Pgq, queue, .. } => {
+            Some((flow.id.slug.as_str(), trigger.name.as_str(), queue.as_str()))
+        }
+        _ => None,
+    })
+}
+
+/// The queues of PgQ that triggers leave with these changes, a list a change. A trigger that a later version of its flow has too stays.
+pub fn left_queues(changes: &[Change]) -> Vec<Vec<Hazard>> {
+    let meant = changes.iter().filter_map(Change::meant).flat_map(|flow| consumers(flow));
+    let stay: BTreeSet<Consumer<'_>> = meant.collect();
+    let left = |change: &Change| -> Vec<Hazard> {
+        let held = match change {
+            Change::Create(_) => return Vec::new(),
+            Change::Alter(alteration) => &alteration.from,
+            Change::Drop(flow) => flow,
+        };
+        let gone = consumers(held).filter(|consumer| !stay.contains(consumer));
+        gone.map(|(_, trigger, queue)| Hazard::LeavesQueue { trigger: trigger.to_owned(), queue: queue.to_owned() })
+            .collect()
+    };
+    changes.iter().map(left).collect()
 }

@@ -3,7 +3,7 @@
 mod hazard;
 mod triggers;
 
-pub use hazard::Hazard;
+pub use hazard::{Hazard, left_queues};
 pub use triggers::{RefusedTrigger, refused_triggers};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,14 +96,17 @@ pub fn plan(
     abilities: Abilities,
     refused: &[RefusedTrigger],
 ) -> Plan {
+    let left = left_queues(&changes.changes);
     let changes = changes
         .changes
         .into_iter()
-        .map(|change| {
+        .zip(left)
+        .map(|(change, left)| {
             let runs = runs.get(&change.database_slug()).copied().unwrap_or_default();
             let mut hazards = hazard::hazards(&change, runs, abilities);
             let refused = refused.iter().filter(|refused| refused.flow == *change.id());
             hazards.extend(refused.cloned().map(Hazard::TriggerRefused));
+            hazards.extend(left);
             PlannedChange { change, runs, hazards }
         })
         .collect();

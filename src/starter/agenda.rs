@@ -82,7 +82,9 @@ impl<O: Fn(&Event)> Agenda<O> {
         }
         if self.tidy_due <= Instant::now() {
             self.tidy_due = Instant::now() + TIDY_EVERY;
-            tidy(connection).await?;
+            for departure in tidy(connection).await? {
+                self.tell(&Event::Left(departure));
+            }
         }
         let dues = self.sources.iter().map(|source| source.due).chain([self.list_due, self.fire_due, self.tidy_due]);
         let next = dues.min().unwrap_or(self.list_due);

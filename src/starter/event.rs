@@ -3,7 +3,7 @@
 use std::fmt::{Display, Formatter, Result};
 use std::time::Duration;
 
-use crate::intake::FailedEvent;
+use crate::intake::{Departure, FailedEvent};
 use crate::schedule::{FailedFiring, Firing};
 
 /// Something that happened to a starter.
@@ -40,6 +40,8 @@ pub enum Event {
         /// The event.
         event: FailedEvent,
     },
+    /// A consumer left a queue of PgQ, as its trigger is no more.
+    Left(Departure),
     /// Something was refused that is tried again.
     Refused {
         /// What was to be done.
@@ -85,6 +87,14 @@ impl Display for Event {
                 match event.retry_after {
                     Some(pause) => write!(f, "it comes again in {} s", pause.as_secs()),
                     None => write!(f, "it is given up"),
+                }
+            }
+            Self::Left(Departure { consumer, queue, unread }) => {
+                write!(f, "{consumer} has left the queue {queue} of PgQ, as its trigger is gone: ")?;
+                match unread {
+                    0 => write!(f, "it had taken every event"),
+                    1 => write!(f, "1 event that it had not taken starts no run"),
+                    _ => write!(f, "about {unread} events that it had not taken start no run"),
                 }
             }
             Self::Refused { what, error } => write!(f, "{what}: {error}"),

@@ -116,6 +116,7 @@ fn plans_fit_their_schema() {
             trigger: "paid".to_owned(),
             reason: "there is no table public.orders".to_owned(),
         }),
+        Hazard::LeavesQueue { trigger: "imported".to_owned(), queue: "imports".to_owned() },
     ];
     let planned = |change| PlannedChange { change, runs, hazards: hazards.clone() };
     let full = Plan {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use flowsmith::apply::{Applied, ApplyError, ApplySettings, Progress, apply};
+use flowsmith::engine::detect::Detection;
 use flowsmith::migration::Folder;
 use flowsmith::report::drift_text;
 
@@ -39,12 +40,12 @@ pub(crate) fn say(id: &str, took: Duration, output: &Output) {
 const NAMED: usize = 8;
 
 /// Says which schedules nothing in the database runs.
-fn note_unscheduled(unscheduled: &[(String, String)], has_pg_cron: bool, output: &Output) {
+fn note_unscheduled(unscheduled: &[(String, String)], detection: &Detection, output: &Output) {
     if unscheduled.is_empty() {
         return;
     }
     let care = anstyle::AnsiColor::Cyan.on_default().bold();
-    let why = if has_pg_cron { "flowsmith may not use the pg_cron that is" } else { "there is no pg_cron" };
+    let why = if detection.has_pg_cron { "flowsmith may not use the pg_cron that is" } else { "there is no pg_cron" };
     let mut note = format!(
         "{care}note{care:#}: {why} in this database, so these schedules fire only while a worker runs with --schedule:"
     );
@@ -54,7 +55,18 @@ fn note_unscheduled(unscheduled: &[(String, String)], has_pg_cron: bool, output:
     if let more @ 1.. = unscheduled.len().saturating_sub(NAMED) {
         note.push_str(&format!("\n        and {more} more"));
     }
-    note.push_str("\n      or hand them to pg_cron: `create extension pg_cron`, then `flowsmith install`");
+    match &detection.cron_elsewhere {
+        Some(database) => note.push_str(&format!(
+            "\n      pg_cron can be in the database {database} alone (`cron.database_name`), so that flowsmith and these tables would have to be there"
+        )),
+        None if detection.has_pg_cron => {
+            note.push_str("\n      or let whoever installed flowsmith use it: `grant usage on schema cron to …`, then `flowsmith install`");
+        }
+        None => note.push_str(
+            "\n      or hand them to pg_cron, if this is the database that `cron.database_name` names: \
+             `create extension pg_cron`, then `flowsmith install`",
+        ),
+    }
     output.message(&note);
 }
 
@@ -86,15 +98,15 @@ pub(crate) async fn pending(
         ));
     }
     let subject = session.subject();
-    let has_pg_cron = session.detection.has_pg_cron;
-    drop(session);
+    let detection = session.detection;
+    drop(session.connection);
     let progress = |progress: Progress<'_>| match progress {
         Progress::Running(id) => output.detail(&format!("Applying {id}")),
         Progress::Applied(id, took) => applied(id, took),
     };
     match apply(&place.target, shape, folder, settings, progress).await {
         Ok(applied) => {
-            note_unscheduled(&applied.unscheduled, has_pg_cron, output);
+            note_unscheduled(&applied.unscheduled, &detection, output);
             if applied.drift.blocks_apply() {
                 output.aside(&drift_text(&applied.drift, &subject));
             }

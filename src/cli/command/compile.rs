@@ -10,7 +10,7 @@ use flowsmith::diff::{Change, Class};
 use flowsmith::drift::way_back;
 use flowsmith::live::read_snapshot;
 use flowsmith::migration::{CompileSettings, Compiled, Folder, Version, compile, replay};
-use flowsmith::plan::changes;
+use flowsmith::plan::{changes, left_queues};
 use flowsmith::report::changes_text;
 
 use crate::cli::args::road::CompileArgs;
@@ -57,6 +57,12 @@ pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) 
     }
     output.report(&changes_text(&compiled.changes.changes));
     note_replacements(&compiled.changes.changes, &checked, output);
+    let care = anstyle::AnsiColor::Yellow.on_default().bold();
+    for (change, hazards) in compiled.changes.changes.iter().zip(left_queues(&compiled.changes.changes)) {
+        for hazard in hazards {
+            output.message(&format!("{care}warning{care:#}: {}: trigger {hazard}", change.id()));
+        }
+    }
     if args.check {
         output.message("The migrations are behind the flow files: run `flowsmith compile` and commit what it writes.");
         return Ok(Exit::Pending);

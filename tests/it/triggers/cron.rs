@@ -184,3 +184,16 @@ async fn schedules_without_pg_cron_are_applied_and_told() {
     // Said once, when it comes.
     assert!(!project.done(&["apply"]).stderr.contains("pg_cron"));
 }
+
+#[tokio::test]
+async fn who_has_pg_cron_in_another_database_is_not_told_to_make_it_here() {
+    let Some(server) = server_with_cron("triggers-elsewhere").await else { return };
+    execute(&mut server.connect_options("postgres").connect().await.unwrap(), "create database shop").await;
+    install(&server.connect_options("shop"), InputStyle::Separate).await.unwrap();
+    let project = Project::new().with("DATABASE_URL", &server.url("shop"));
+    order(&project, "", NIGHTLY);
+    project.compile();
+    let said = project.done(&["apply"]).stderr;
+    assert!(said.contains("pg_cron can be in the database postgres alone (`cron.database_name`)"), "{said}");
+    assert!(!said.contains("create extension"), "{said}");
+}

@@ -1,10 +1,13 @@
 //! Events of queues start runs, each one, whoever dies when.
 
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use flowsmith::database::Target;
 use flowsmith::engine::roles::Role;
 use flowsmith::intake::{Batch, MOST_ATTEMPTS, QueueTrigger, queue_triggers, take, tidy};
+use flowsmith::starter::{Event, Starter};
 use sqlx::{Connection, PgConnection};
 
 use super::{deploy, order, runs};
@@ -283,6 +286,43 @@ async fn a_consumer_leaves_with_its_trigger() {
     assert!(take(&mut c, &trigger).await.is_ok_and(|batch| batch.events == 0));
     tidy(&mut c).await.unwrap();
     assert_eq!(text(&mut c, consumers).await.unwrap(), "somebody else");
+}
+
+#[tokio::test]
+async fn a_trigger_that_leaves_a_queue_of_pgq_gives_up_what_is_unread_and_says_so() {
+    let Some((database, project, mut c, _)) = consuming_pgq("event.data").await else { return };
+    execute(&mut c, "select pgq.insert_event('imports', 'n', n::text) from generate_series(1, 50) n").await;
+    // A forced tick would count as thousands of events.
+    execute(&mut c, "select pgq.set_queue_config('imports', 'ticker_max_count', '1')").await;
+    execute(&mut c, "select pgq.ticker('imports')").await;
+    execute(&mut c, "select pgq.insert_event('imports', 'n', '51')").await;
+
+    let leaves = "imported leaves pgq:imports: events there that it has not taken start no run";
+    let trigger = |name: &str| format!("  - {{ name: {name}, queue: \"pgq:imports\", input_sql: event.data }}");
+    order(&project, "version: 2", &trigger("imported"));
+    let compiled = project.done(&["compile"]).both();
+    assert!(!compiled.contains("leaves") && !project.ends(2, &["plan"]).contains("leaves"), "{compiled}");
+    project.done(&["apply"]);
+    order(&project, "version: 2", &trigger("renamed"));
+    let compiled = project.done(&["compile"]).both();
+    assert!(compiled.contains(leaves), "{compiled}");
+    let plan = project.ends(2, &["plan"]);
+    assert!(plan.contains(leaves), "{plan}");
+    project.done(&["apply"]);
+
+    let said = Mutex::new(Vec::new());
+    let observe = |event: &Event| said.lock().unwrap().push(event.to_string());
+    let left = "flowsmith:order:imported has left the queue imports of PgQ, as its trigger is gone: about 51 events that it had not taken start no run";
+    let starter = Starter::connect(&Target::new(database.options()), Duration::from_secs(1), observe).await.unwrap();
+    let end = Instant::now() + Duration::from_secs(20);
+    starter
+        .run(async {
+            while Instant::now() < end && !said.lock().unwrap().iter().any(|line| line == left) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    assert!(said.lock().unwrap().iter().any(|line| line == left), "{said:?}");
 }
 
 #[tokio::test]

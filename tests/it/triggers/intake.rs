@@ -290,7 +290,9 @@ async fn a_consumer_leaves_with_its_trigger() {
 
 #[tokio::test]
 async fn a_trigger_that_leaves_a_queue_of_pgq_gives_up_what_is_unread_and_says_so() {
-    let Some((database, project, mut c, _)) = consuming_pgq("event.data").await else { return };
+    let Some((database, project, mut c, trigger)) = consuming_pgq("event.data").await else { return };
+    execute(&mut c, "select pgq.insert_event('imports', 'n', '0')").await;
+    assert_eq!(tick_and_take(&mut c, &trigger).await.started, 1);
     execute(&mut c, "select pgq.insert_event('imports', 'n', n::text) from generate_series(1, 50) n").await;
     // A forced tick would count as thousands of events.
     execute(&mut c, "select pgq.set_queue_config('imports', 'ticker_max_count', '1')").await;

@@ -33,17 +33,21 @@ select m.version, m.name, m.checksum, to_char(m.applied_at at time zone 'utc', '
 from flowsmith.migrations m order by m.version;
 {%- endif %}
 {% if triggers %}
--- Expressions are tried with their function's rights where this role may have them and is no superuser: the session could be turned
--- back to what it was by code of theirs. Else they are parsed alone.
+-- Expressions that stand in the function so are tried with its owner's rights, where that is this role, or one that this role may become
+-- and that could gain little by turning the session back: not where it is a superuser's. Else they are parsed alone. What the table says
+-- of the owner is not trusted: deployers write it.
 select d.flow, d.name, d.difference, d.declared, false as broken from flowsmith.trigger_differences() d
 union all
 select t.flow, t.name, f.fault, true, true
 from flowsmith.triggers t
-left join pg_catalog.pg_roles o on o.rolname = t.function_owner
 cross join lateral flowsmith.trigger_faults(t.definition, (
   select o.rolname::text
-  where o.rolname = current_user or pg_has_role(o.oid, case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end)
-    and not (select m.rolsuper from pg_catalog.pg_roles m where m.rolname = current_user))) f
+  from pg_catalog.pg_proc p
+  join pg_catalog.pg_namespace n on n.oid = p.pronamespace and n.nspname = 'flowsmith_triggers'
+  join pg_catalog.pg_roles o on o.oid = p.proowner
+  where p.proname = flowsmith.trigger_name(t.flow, t.name)::name and p.prosrc = flowsmith.trigger_body(t.flow, t.name, t.definition)
+    and (o.rolname = current_user or pg_has_role(o.oid, case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end)
+      and not (select m.rolsuper from pg_catalog.pg_roles m where m.rolname = current_user)))) f
 where t.kind <> 'cron'
 order by 1, 2, 3;
 

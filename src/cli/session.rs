@@ -135,7 +135,7 @@ impl Session {
         if self.detection.may_read_triggers == Some(false) {
             let care = anstyle::AnsiColor::Yellow.on_default().bold();
             output.message(&format!(
-                "{care}warning{care:#}: triggers were not looked at: this role may not call flowsmith.trigger_differences(text[]) or flowsmith.trigger_faults(jsonb, text), or not read flowsmith.triggers"
+                "{care}warning{care:#}: triggers were not looked at: this role may not call flowsmith.trigger_differences(text[]) or another function that this takes (docs/triggers.md), or not read flowsmith.triggers"
             ));
         }
     }

@@ -41,7 +41,7 @@ const UNFOUNDED: &[(&str, &str)] = &[
     ("flowsmith.held_jobs(", "OUT variable"),
     ("flowsmith.sync_jobs(", "schema \"cron\" does not exist"),
     // What it runs is SQL of the flow file, with the rights of whoever applies it, in parentheses that it cannot leave.
-    ("flowsmith.check_expression(", "text type variable is not sanitized"),
+    ("flowsmith.trigger_faults(", "text type variable is not sanitized"),
     // A notification is text in the end; `private` is for those who have a realtime.send of another kind.
     ("realtime.send(", "(cast \"jsonb\" value to \"text\" type)"),
     ("realtime.send(", "unused parameter \"private\""),

@@ -44,7 +44,7 @@ $$;
 -- Why `when` or `input_sql` does not work in this database: a row an expression that does not. They are tried on rows of which the planner
 -- knows no value, so that it takes nothing for granted; with the rights of a role, up to the moment when the first row would come,
 -- when the rights on all that they name have been looked at. Without a role they are parsed, with the caller's rights, and no
--- code of theirs is run: planning runs functions that are immutable. What the caller may not name is no fault then.
+-- code of theirs is run: planning runs functions that are immutable; one with a semicolon is left out. What the caller may not name is no fault then.
 create or replace function flowsmith.trigger_faults(definition jsonb, run_as text default null) returns table (fault text, expression text)
 language plpgsql set search_path = pg_catalog, pg_temp set standard_conforming_strings = on as $$
 declare
@@ -71,7 +71,8 @@ begin
   for tried in
     select e.key, e.text
     from (values ('when', source #>> '{table,when}'), ('input_sql', coalesce(source #>> '{table,input,sql}', source #>> '{queue,input_sql}'))) as e (key, text)
-    where e.text is not null
+    -- Behind a semicolon there could be a statement that is not parsed alone.
+    where e.text is not null and (run_as is not null or position(';' in e.text) = 0)
   loop
     begin
       if switches then
@@ -80,15 +81,15 @@ begin
       statement := format(case tried.key when 'when' then e'select case when (\n%s\n) then 1 end from %s' else e'select (\n%s\n)::pg_catalog.jsonb from %s' end,
         tried.text, rows);
       execute 'prepare flowsmith_trial as ' || statement;
-      execute 'deallocate flowsmith_trial';
+      deallocate flowsmith_trial;
       if tried.key = 'input_sql' then
         begin
           execute format(e'prepare flowsmith_trial as select coalesce((\n%s\n), null::pg_catalog.text) from %s', tried.text, rows);
-          execute 'deallocate flowsmith_trial';
+          deallocate flowsmith_trial;
           is_text := true;
           -- A literal passes for either.
           execute format(e'prepare flowsmith_trial as select coalesce((\n%s\n), null::pg_catalog.jsonb) from %s', tried.text, rows);
-          execute 'deallocate flowsmith_trial';
+          deallocate flowsmith_trial;
           is_text := false;
         exception when datatype_mismatch then
           if is_text then
@@ -149,14 +150,14 @@ begin
       using errcode = 'FL005', hint = 'Create the table, and apply again.';
   end if;
   run_as := coalesce((
-    select r.rolname
+    select r.rolname::text
     from pg_catalog.pg_namespace n
     cross join lateral aclexplode(n.nspacl) a
     join pg_catalog.pg_roles r on r.oid = a.grantee
     where n.nspname = 'flowsmith_triggers' and a.privilege_type = 'CREATE' and a.grantee <> n.nspowner
       -- To give something to a role takes more than membership from version 16 on.
       and pg_has_role(r.oid, case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end)
-    order by r.rolname limit 1), current_user);
+    order by r.rolname limit 1), current_user::text);
   perform flowsmith.try_trigger(flow, name, definition, run_as);
   execute format(
     'create function flowsmith_triggers.%I() returns trigger language plpgsql security definer

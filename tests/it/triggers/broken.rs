@@ -137,3 +137,28 @@ async fn an_expression_is_tried_with_the_rights_that_its_function_will_have() {
     let said = project.ends(3, &["drift"]);
     assert!(said.contains("order: trigger t: `when` does not work here: permission denied for table sec"), "{said}");
 }
+
+/// Deployers may write to `flowsmith.triggers`, and administrators look at it.
+#[tokio::test]
+async fn who_looks_at_triggers_runs_no_code_of_those_who_declared_them() {
+    let team = Team::new().await;
+    let c = &mut team.database.connect().await;
+    let group = team.prefix.name(Role::Deployer);
+    execute(c, ORDERS).await;
+    execute(c, &format!("grant trigger on public.orders to {group}")).await;
+    let project = team.project();
+    order(&project, "", "  - { name: t, table: public.orders, input_sql: to_jsonb(new) }");
+    deploy(&project);
+    let admin = project.with("DATABASE_URL", &team.database.url());
+    let deployer = &mut team.session(Role::Deployer).await;
+    // The first would be run by a planner, the second behind what is parsed.
+    for hostile in ["to_jsonb(1/0)", "null)::jsonb; select (to_jsonb(1/0)"] {
+        let sql = format!(
+            "update flowsmith.triggers set function_owner = 'postgres', definition = jsonb_set(definition, '{{source,table,input,sql}}', to_jsonb('{hostile}'::text))"
+        );
+        execute(deployer, &sql).await;
+        let said = admin.ends(3, &["drift"]);
+        assert!(said.contains("another definition is in force") && !said.contains("division by zero"), "{said}");
+        assert!(!admin.run(&["doctor"]).both().contains("division by zero"));
+    }
+}

@@ -11,7 +11,7 @@ use crate::roles::Team;
 fn refused(project: &Project, trigger: &str, words: &str) {
     order(project, "", &format!("  - {trigger}"));
     project.compile();
-    let said = project.ends(4, &["apply"]);
+    let said = project.ends(5, &["apply"]);
     assert!(said.contains("FS996") && said.contains(words), "{trigger}: {said}");
     std::fs::remove_dir_all(project.path("migrations")).unwrap();
 }

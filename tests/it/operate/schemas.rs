@@ -35,12 +35,12 @@ fn detail(kind: &str, step: &str, task: &str) -> RunDetail {
         "step": "load", "kind": kind, "depends_on": ["a"], "status": step, "attempts": 1, "max_attempts": 3,
         "input": value, "output": value, "task_list": [task], "tasks": 1,
     });
-    for name in ["queued", "started", "completed", "failed", "unfinished"] {
+    for name in ["queued", "started", "completed", "failed", "unfinished", "not_run"] {
         of_step[name] = 0.into();
     }
     from_value(json!({
         "run_id": super::RUN, "flow": "order", "version": 2, "slug": "order_v2", "status": "started", "seconds": 1.5,
-        "started_at": "2026-11-21T12:00:00+00:00", "input": value, "steps": [of_step],
+        "read_at": "2026-11-21T12:00:02+00:00", "started_at": "2026-11-21T12:00:00+00:00", "input": value, "steps": [of_step],
     }))
     .unwrap()
 }

@@ -56,12 +56,12 @@ pub struct Node {
 }
 
 impl Graph {
-    /// Lines below the name, the last of which says what starts runs.
+    /// Lines below the name, the last of which names the triggers.
     pub(super) fn head_lines(&self) -> Vec<String> {
         let triggers: Vec<_> =
             self.triggers.iter().map(|trigger| format!("{} ({})", trigger.name, trigger.what)).collect();
-        let started = (!triggers.is_empty()).then(|| format!("started by {}", triggers.join(", ")));
-        self.facts.iter().cloned().chain(started).collect()
+        let line = (!triggers.is_empty()).then(|| format!("triggers: {}", triggers.join(", ")));
+        self.facts.iter().cloned().chain(line).collect()
     }
 }
 

@@ -137,7 +137,7 @@ fn what_steps_and_triggers_are_for_is_in_every_format() {
         assert!(text.contains(purpose), "{text}");
     }
     for text in [picture(&graph), dot(&graph)] {
-        assert!(text.contains("started by nightly (cron 0 2 * * *), paid (insert, update of public.orders)"), "{text}");
+        assert!(text.contains("triggers: nightly (cron 0 2 * * *), paid (insert, update of public.orders)"), "{text}");
     }
     for words in ["<code>nightly</code>", "Once a night, when the shop is quiet", "insert, update of public.orders"] {
         assert!(page.contains(words), "{words}");

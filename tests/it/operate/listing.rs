@@ -228,6 +228,11 @@ async fn queues_and_workers_are_counted() {
         (&"stopped".into(), &0.into())
     );
 
+    // Silent, of a flow version that was deleted: nothing is to be done about it.
+    run(&mut c, "update pgflow.workers set stopped_at = null, last_heartbeat_at = now() - interval '1 min', queue_name = 'gone'").await;
+    assert!(json(&project, "workers", &["workers"])["workers"].as_array().unwrap().is_empty());
+    assert_eq!(worker(&["workers", "--all"])["queue"], "gone");
+
     run(&mut c, "drop table pgmq.q_order_v2").await;
     assert!(of(&json(&project, "queues", &["queues", "order@2"]), 0)["messages"].is_null());
     assert!(project.done(&["queues"]).stdout.contains("the queue is gone"));

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Flows as code for PostgreSQL
 #[derive(Debug, Parser)]
-#[command(name = "flowsmith", version, max_term_width = 100, after_help = AFTER_HELP, disable_help_subcommand = true)]
+#[command(name = "flowsmith", version, max_term_width = 100, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -121,12 +121,13 @@ pub(crate) enum Command {
     /// Follow a run to its end
     Watch(operate::WatchArgs),
     /// Show what waits in queues, and what is in flight
+    #[command(after_help = operate::COUNTED)]
     Queues(operate::QueuesArgs),
     /// List workers, and which have gone silent
     Workers(operate::WorkersArgs),
     /// Find tasks that do not move: why, and what to do
     Stalled(operate::StalledArgs),
-    /// Take a failed run up again, from its failed steps on
+    /// Retry a failed run, from its failed steps on
     Retry(operate::RetryArgs),
     /// End a run that is under way
     Cancel(operate::CancelArgs),
@@ -139,7 +140,7 @@ pub(crate) enum Command {
     /// List old versions of flows; delete those that are drained
     Retire(operate::RetireArgs),
     /// Show by flow how many runs, how long they take, the backlog
-    #[command(after_help = operate::TIMED)]
+    #[command(after_help = operate::MEASURED)]
     Stats(operate::StatsArgs),
     /// Print the page about a code, such as FS301; without one, all
     Explain {

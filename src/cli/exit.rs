@@ -231,7 +231,7 @@ impl From<OperateError> for Failure {
             OperateError::Database(error) => database_exit(error),
             OperateError::Answer(_)
             | OperateError::NoFlow(_)
-            | OperateError::NoRun(_)
+            | OperateError::NoRun { .. }
             | OperateError::StartUnknown(_)
             | OperateError::NeedsOperations { .. }
             | OperateError::NeedsRecovery(_) => Exit::Failed,

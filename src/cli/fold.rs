@@ -1,5 +1,5 @@
-//! Text that is wider than the terminal, folded so that it can still be read: tables between columns, every row in the same
-//! places; prose between words. What is meant to be copied, or lines up with the line above, stays as it is.
+//! Text that is wider than the terminal, folded so that it can still be read: of tables, the columns that do not fit go below
+//! their row, each value behind its heading; prose between words. What is meant to be copied, or lines up with the line above, stays as it is.
 
 /// How much further in than its line a continuation stands.
 const INDENT: usize = 4;
@@ -23,7 +23,7 @@ pub(super) fn fold(text: &str, width: usize) -> String {
 }
 
 /// A line without its end: its visible characters, each with the sequences of colours before it; and those behind the last.
-fn characters(line: &str) -> (Vec<(char, &str)>, &str) {
+fn characters(line: &str) -> (Vec<Painted<'_>>, &str) {
     let mut visible = Vec::new();
     let mut rest = line.trim_end_matches('\n');
     let mut from = rest;
@@ -50,43 +50,71 @@ fn is_head(line: &str) -> bool {
     visible.starts_with("  ") && is_shout && visible.trim().contains("  ")
 }
 
-/// A table, cut where all of its lines have two blanks.
+/// A character with the sequences of colours before it.
+type Painted<'a> = (char, &'a str);
+
+/// A table: the columns that fit stay one, the others follow below each row, each value behind its heading.
 fn rows(table: &[&str], width: usize) -> String {
     let lines: Vec<_> = table.iter().map(|line| characters(line)).collect();
     let widest = lines.iter().map(|(line, _)| line.len()).max().unwrap_or(0);
-    if widest <= width {
-        return table.concat();
-    }
     let is_blank = |at: usize| lines.iter().all(|(line, _)| line.get(at).is_none_or(|(c, _)| *c == ' '));
+    // Columns begin where all lines have two blanks before.
     let starts: Vec<usize> =
         (2..widest).filter(|at| is_blank(at - 2) && is_blank(at - 1) && !is_blank(*at)).chain([widest]).collect();
-    let first = starts.first().copied().unwrap_or(0);
-    // Where each line of a row begins; a column that is itself too wide has one of its own.
-    let (mut cuts, mut from, mut room) = (vec![0], 0, width);
-    for (start, end) in starts.iter().zip(&starts[1..]) {
-        let end_of_text = (*start..*end).rev().find(|at| !is_blank(*at)).map_or(*start, |at| at + 1);
-        if end_of_text - from > room && *start > first {
-            cuts.push(*start);
-            (from, room) = (*start, width.saturating_sub(first + INDENT));
-        }
+    let columns: Vec<(usize, usize)> = starts.iter().copied().zip(starts.iter().skip(1).copied()).collect();
+    if widest <= width || columns.is_empty() {
+        return table.concat();
     }
-    cuts.push(widest);
+    let end_of_text = |(start, end): &(usize, usize)| (*start..*end).rev().find(|at| !is_blank(*at)).unwrap_or(*start);
+    let fitting = columns.iter().take_while(|column| end_of_text(column) < width).count().max(1);
+    let hang = columns[0].0 + INDENT;
+    let (head, _) = &lines[0];
     let mut folded = String::new();
-    for (visible, behind) in &lines {
-        for (part, cut) in cuts.windows(2).enumerate() {
-            let cells = &visible[cut[0].min(visible.len())..cut[1].min(visible.len())];
-            if cells.iter().all(|(c, _)| *c == ' ') && part > 0 {
+    for (place, (visible, behind)) in lines.iter().enumerate() {
+        let (shown, _) = text(visible, 0, columns[fitting - 1].1);
+        let others = &columns[fitting..];
+        folded.push_str(&prose(&format!("{shown}{}\n", if others.is_empty() { behind } else { "" }), width, hang));
+        if place == 0 || others.is_empty() {
+            continue;
+        }
+        let mut line = " ".repeat(hang);
+        let mut taken = hang;
+        for (start, end) in others {
+            let (value, length) = text(visible, *start, *end);
+            if length == 0 {
                 continue;
             }
-            let mut line = " ".repeat(if part == 0 { 0 } else { first + INDENT });
-            line.extend(cells.iter().flat_map(|(c, before)| [(*before).to_owned(), c.to_string()]));
-            if cut[1] >= visible.len() {
-                line.push_str(behind);
+            let (name, name_length) = text(head, *start, *end);
+            let space = if name_length > 0 { " " } else { "" };
+            let (entry, needed) =
+                (format!("{}{space}{}", name.trim_start(), value.trim_start()), name_length + space.len() + length);
+            let gap = if taken > hang { 2 } else { 0 };
+            if taken > hang && taken + gap + needed > width {
+                folded.push_str(&format!("{line}\n"));
+                (line, taken) = (" ".repeat(hang), hang);
+            } else {
+                line.push_str(&" ".repeat(gap));
+                taken += gap;
             }
-            folded.push_str(&prose(&format!("{}\n", line.trim_end()), width, first + INDENT));
+            line.push_str(&entry);
+            taken += needed;
+        }
+        if taken > hang {
+            folded.push_str(&prose(&format!("{line}{behind}\n"), width, hang));
         }
     }
     folded
+}
+
+/// What a line has between two places, without the blanks behind it but with their colours, and how long it is without those
+/// before it.
+fn text(visible: &[Painted<'_>], start: usize, end: usize) -> (String, usize) {
+    let cells = &visible[start.min(visible.len())..end.min(visible.len())];
+    let length = cells.iter().rposition(|(c, _)| *c != ' ').map_or(0, |last| last + 1);
+    let indent = cells.iter().take_while(|(c, _)| *c == ' ').count().min(length);
+    let mut text: String = cells[..length].iter().flat_map(|(c, before)| before.chars().chain([*c])).collect();
+    text.extend(cells[length..].iter().map(|(_, before)| *before));
+    (text, length - indent)
 }
 
 /// A line, broken between words; what follows stands as far in as `hang`.
@@ -108,8 +136,11 @@ fn broken(line: &str, width: usize, hang: usize) -> String {
     let mut folded = String::new();
     let (mut from, mut room, mut first_word) = (0, width, indent(line));
     loop {
+        let gap = (from == 0).then(|| last_gap(&visible, hang, width)).flatten();
         let end = if visible.len() - from <= room {
             visible.len()
+        } else if let Some(gap) = gap {
+            gap
         } else {
             let longest = (first_word + 1..=from + room).rev().find(|at| visible[*at].0 == ' ');
             // A word that is too long by itself goes as far as it goes.
@@ -135,6 +166,12 @@ fn broken(line: &str, width: usize, hang: usize) -> String {
     folded
 }
 
+/// Where the last column of a line without headings begins to be set off, if that leaves something before it: it goes below as a whole.
+fn last_gap(visible: &[Painted<'_>], hang: usize, width: usize) -> Option<usize> {
+    let is_blank = |at: usize| visible.get(at).is_some_and(|(c, _)| *c == ' ');
+    (hang + 1..width.min(visible.len())).rev().find(|at| is_blank(*at) && is_blank(at + 1) && !is_blank(at - 1))
+}
+
 /// Whether somebody may take it from the screen: URLs, and JSON.
 fn is_copied(line: &str) -> bool {
     ["://", "{\"", "[\"", "[{"].iter().any(|mark| line.contains(mark))
@@ -151,13 +188,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tables_are_cut_between_columns_in_every_row_alike() {
+    fn columns_that_do_not_fit_follow_below_their_row_behind_their_headings() {
         let table = "  RUN       FLOW     STATUS   TOOK\n  95ab90c4  order@2  started  3.1 s\n\nend\n";
         assert_eq!(fold(table, 80), table);
         assert_eq!(
             fold(table, 24),
-            "  RUN       FLOW\n      STATUS   TOOK\n  95ab90c4  order@2\n      started  3.1 s\n\nend\n"
+            "  RUN       FLOW\n  95ab90c4  order@2\n      STATUS started\n      TOOK 3.1 s\n\nend\n"
         );
+        assert_eq!(
+            fold(table, 33),
+            "  RUN       FLOW     STATUS\n  95ab90c4  order@2  started\n      TOOK 3.1 s\n\nend\n"
+        );
+    }
+
+    #[test]
+    fn numbers_stand_beside_their_headings_with_their_colours_and_nothing_is_said_of_nothing() {
+        let table = "  QUEUE  MESSAGES  LONGEST  WORKERS\n  order         2  \u{1b}[31m 1.5 s\u{1b}[0m        0\n  signup        0               12\n";
+        assert_eq!(
+            fold(table, 30),
+            "  QUEUE  MESSAGES\n  order         2\n      LONGEST \u{1b}[31m1.5 s\u{1b}[0m\n      WORKERS 0\n  signup        0\n      WORKERS 12\n"
+        );
+    }
+
+    #[test]
+    fn the_last_column_of_a_line_without_headings_goes_below_whole() {
+        let line = "  20261121_add_2_flows  applied  2026-11-21 17:33:32 UTC by postgres\n";
+        assert_eq!(fold(line, 60), "  20261121_add_2_flows  applied\n      2026-11-21 17:33:32 UTC by postgres\n");
     }
 
     #[test]

@@ -146,6 +146,12 @@ impl Output {
         }
     }
 
+    /// How many columns a report has; none where it does not go to a terminal.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+        (size.ws_col > 0).then_some(usize::from(size.ws_col))
+    }
+
     /// What is wrong; said also where quiet.
     pub(crate) fn complain(&self, text: &str) {
         self.ask(&format!("{text}\n"));

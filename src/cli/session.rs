@@ -116,7 +116,7 @@ impl Session {
                     lacks.iter().take(3).cloned().collect::<Vec<_>>().join(", "),
                     if lacks.len() > 3 { format!(" and {} more", lacks.len() - 3) } else { String::new() }
                 ),
-                "`flowsmith doctor` lists what is missing; finish that installation, or drop the schema pgflow and install anew",
+                "`flowsmith doctor` lists what is missing; finish that installation, or drop the schema pgflow and install again",
             )),
         }
     }

@@ -54,11 +54,11 @@ impl fmt::Display for FlowDelta {
             Self::StepRemoved(step) => write!(f, "step {} removed", step.slug),
             Self::StepsReordered(_) => write!(f, "steps in another order"),
             Self::Step(slug, delta) => write!(f, "step {slug}: {delta}"),
-            Self::Queue => write!(f, "queue made anew"),
+            Self::Queue => write!(f, "queue recreated"),
             Self::TriggerAdded(trigger) => write!(f, "trigger {} added: {}", trigger.name, trigger.what()),
             Self::TriggerRemoved(trigger) => write!(f, "trigger {} removed: {}", trigger.name, trigger.what()),
             Self::Trigger(delta) => write!(f, "trigger {}: {}", delta.to.name, changed_trigger(delta)),
-            Self::Triggers => write!(f, "triggers made anew"),
+            Self::Triggers => write!(f, "triggers recreated"),
             Self::Annotations(delta) => write!(f, "{} (recorded only)", changed_annotations(delta)),
         }
     }

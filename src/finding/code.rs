@@ -99,10 +99,10 @@ codes! {
     Cycle = "FS303", Error, "steps that wait for each other";
     DuplicateDependency = "FS304", Error, "a dependency listed twice";
     MapSources = "FS305", Error, "a map with more than one source";
-    MapInput = "FS306", Error, "a map over an input that is no array";
-    MapOutput = "FS307", Error, "a map over an output that is no array";
+    MapInput = "FS306", Error, "a map over an input that is not an array";
+    MapOutput = "FS307", Error, "a map over an output that is not an array";
     NoSteps = "FS308", Error, "a flow without steps";
-    PatternNotObject = "FS401", Error, "a pattern that is no object";
+    PatternNotObject = "FS401", Error, "a pattern that is not an object";
     PatternKey = "FS402", Error, "a pattern that names no dependency";
     WhenUnmetAlone = "FS403", Warning, "`when_unmet` without a condition";
     PatternOnArray = "FS404", Error, "a pattern on the input of a flow that takes an array";

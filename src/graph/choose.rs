@@ -25,6 +25,15 @@ pub enum GraphError {
 }
 
 impl GraphError {
+    /// Where a flow is missing from the database, says from which.
+    #[must_use]
+    pub fn in_database(self, database: &str) -> Self {
+        match self {
+            Self::NoFlow(unknown) => Self::NoFlow(unknown.in_database(database)),
+            other @ Self::OtherFlow { .. } => other,
+        }
+    }
+
     /// The stable code, with a page in the documentation.
     pub fn code(&self) -> &'static str {
         match self {

@@ -12,7 +12,7 @@ pub fn dot(graph: &Graph) -> String {
          node [shape=box, style=\"rounded,filled\", fillcolor=\"#f7f9fc\", color=\"#8a97a8\", fontname=\"Helvetica\", fontsize=11]\n  \
          edge [color=\"#7c899b\", arrowsize=0.7]\n",
         quoted(&graph.title),
-        quoted(&std::iter::once(&graph.title).chain(&graph.facts).cloned().collect::<Vec<_>>().join("\n"))
+        quoted(&std::iter::once(graph.title.clone()).chain(graph.head_lines()).collect::<Vec<_>>().join("\n"))
     );
     for (place, node) in graph.nodes.iter().enumerate() {
         let _ = writeln!(text, "  s{place} [{}]", attributes(node).join(", "));
@@ -34,8 +34,9 @@ fn attributes(node: &Node) -> Vec<String> {
     let rows = node.rows.iter().map(|row| words::label(&row.text));
     let label: Vec<String> = std::iter::once(format!("{sign}{}", node.slug)).chain(rows).collect();
     let mut attributes = vec![format!("label={}", quoted(&label.join("\n")))];
-    if !node.notes.is_empty() {
-        attributes.push(format!("tooltip={}", quoted(&node.notes.join("\n"))));
+    let told: Vec<&str> = node.description.iter().chain(&node.notes).map(String::as_str).collect();
+    if !told.is_empty() {
+        attributes.push(format!("tooltip={}", quoted(&told.join("\n"))));
     }
     if node.is_conditional {
         attributes.push("shape=hexagon, style=\"filled,dashed\"".to_owned());
@@ -57,7 +58,7 @@ fn colours(node: &Node) -> Option<&'static str> {
         Mark::Changed => return Some("fillcolor=\"#fff8e8\", color=\"#a85a05\", penwidth=2"),
         Mark::Same => {}
     }
-    Some(match node.status? {
+    Some(match node.drawn_status()? {
         StepStatus::Created | StepStatus::NotRun => {
             "fillcolor=\"#ffffff\", color=\"#aab4c2\", style=\"rounded,filled,dotted\""
         }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::words::{attempts, duration, pattern};
-use super::{Edge, Graph, Icon, Mark, Node, Row};
-use crate::catalog::{FailureMode, Flow, Step, StepKind};
+use super::{Edge, Graph, Icon, Mark, Node, Row, Start};
+use crate::catalog::{FailureMode, Flow, Step, StepKind, Trigger};
 
 impl Graph {
     /// A flow as it is defined.
@@ -12,10 +12,15 @@ impl Graph {
         Self {
             title: flow.id.to_string(),
             facts: facts(flow),
+            triggers: flow.triggers.iter().map(start).collect(),
             nodes: flow.steps.iter().map(|step| node(flow, step)).collect(),
             edges: edges(&flow.steps),
         }
     }
+}
+
+fn start(trigger: &Trigger) -> Start {
+    Start { name: trigger.name.clone(), what: trigger.what(), description: trigger.description.clone() }
 }
 
 /// What is said of the flow as a whole.
@@ -50,10 +55,12 @@ fn edges(steps: &[Step]) -> Vec<Edge> {
 pub(super) fn node(flow: &Flow, step: &Step) -> Node {
     Node {
         slug: step.slug.clone(),
+        description: None,
         is_map: step.kind == StepKind::Map,
         is_conditional: step.required_input_pattern.is_some() || step.forbidden_input_pattern.is_some(),
         mark: Mark::Same,
         status: None,
+        is_queued: false,
         progress: None,
         rows: rows(flow, step),
         notes: notes(flow, step),

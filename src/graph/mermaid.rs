@@ -49,7 +49,7 @@ pub fn mermaid(graph: &Graph) -> String {
 }
 
 fn class(node: &Node) -> Option<&'static str> {
-    match (node.mark, node.status) {
+    match (node.mark, node.drawn_status()) {
         (Mark::Same, status) => status.map(status_class),
         (mark, _) => Some(mark.as_str()),
     }
@@ -58,6 +58,7 @@ fn class(node: &Node) -> Option<&'static str> {
 fn label(node: &Node) -> String {
     let sign = node.mark.sign().map(|sign| format!("{sign} ")).unwrap_or_default();
     let mut lines = vec![format!("<b>{}</b>", escaped(&format!("{sign}{}", node.slug)))];
+    lines.extend(node.description.iter().map(|text| format!("<i>{}</i>", escaped(&words::label(text)))));
     lines.extend(node.rows.iter().map(|row| escaped(&words::label(&row.text))));
     lines.join("<br/>")
 }

@@ -9,6 +9,7 @@
 
 mod change;
 mod choose;
+mod described;
 mod dot;
 mod flow;
 pub mod layout;
@@ -19,8 +20,9 @@ mod svg;
 mod words;
 
 pub use choose::{GraphError, choose, choose_of_run};
+pub use described::step_descriptions;
 pub use dot::dot;
 pub use mermaid::mermaid;
-pub use model::{Edge, Graph, Icon, Mark, Node, Row};
+pub use model::{Edge, Graph, Icon, Mark, Node, Row, Start};
 pub(crate) use svg::escaped;
 pub use svg::{STYLE, Style, svg};

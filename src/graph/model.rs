@@ -1,5 +1,7 @@
 //! What a picture shows: steps with what is to be said of each, and the dependencies between them.
 
+use serde::Serialize;
+
 use crate::live::StepStatus;
 
 /// A flow as a picture shows it.
@@ -9,10 +11,23 @@ pub struct Graph {
     pub title: String,
     /// Lines below the name: what the flow is for, its options, how the run stands.
     pub facts: Vec<String>,
+    /// What starts runs of it.
+    pub triggers: Vec<Start>,
     /// Steps, in database order.
     pub nodes: Vec<Node>,
     /// Dependencies between them.
     pub edges: Vec<Edge>,
+}
+
+/// What starts runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Start {
+    /// The trigger's name.
+    pub name: String,
+    /// What it listens to: `cron 0 2 * * *`.
+    pub what: String,
+    /// What it is for.
+    pub description: Option<String>,
 }
 
 /// A step.
@@ -20,6 +35,8 @@ pub struct Graph {
 pub struct Node {
     /// Its name.
     pub slug: String,
+    /// What it is for.
+    pub description: Option<String>,
     /// Whether it has a task per element of an array.
     pub is_map: bool,
     /// Whether a condition may keep it from running.
@@ -28,12 +45,31 @@ pub struct Node {
     pub mark: Mark,
     /// How it stands in a run.
     pub status: Option<StepStatus>,
+    /// Whether its tasks are queued, and none was ever started.
+    pub is_queued: bool,
     /// Of its tasks in a run: how many are done, and how many there are.
     pub progress: Option<(u64, u64)>,
     /// What is said below its name.
     pub rows: Vec<Row>,
     /// What else is told to who asks: in a tooltip or a table.
     pub notes: Vec<String>,
+}
+
+impl Graph {
+    /// Lines below the name, the last of which names the triggers.
+    pub(super) fn head_lines(&self) -> Vec<String> {
+        let triggers: Vec<_> =
+            self.triggers.iter().map(|trigger| format!("{} ({})", trigger.name, trigger.what)).collect();
+        let line = (!triggers.is_empty()).then(|| format!("triggers: {}", triggers.join(", ")));
+        self.facts.iter().cloned().chain(line).collect()
+    }
+}
+
+impl Node {
+    /// How it looks by its state: what is queued has not begun.
+    pub fn drawn_status(&self) -> Option<StepStatus> {
+        if self.is_queued { Some(StepStatus::Created) } else { self.status }
+    }
 }
 
 /// A dependency, or the way from a source to its map.

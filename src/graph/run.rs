@@ -15,6 +15,7 @@ impl Graph {
             match run.steps.iter().find(|step| step.step == node.slug) {
                 Some(step) => {
                     node.status = Some(step.status);
+                    node.is_queued = step.is_queued();
                     let tasks = step
                         .tasks
                         .filter(|tasks| *tasks > 1 && !matches!(step.status, StepStatus::Created | StepStatus::NotRun));
@@ -42,15 +43,22 @@ fn fact(run: &RunDetail) -> String {
 
 fn rows(run: &RunDetail, step: &StepDetail) -> Vec<Row> {
     let mut text = step.status.to_string();
+    let mut icon = Icon::Status(step.status);
     match step.status {
+        StepStatus::Started if step.is_queued() => {
+            icon = Icon::Status(StepStatus::Created);
+            let tasks = step.tasks.filter(|tasks| *tasks > 1).map(|tasks| format!("{tasks} tasks "));
+            let waited = step.seconds.map(|waited| format!(" for {}", elapsed(waited)));
+            text = format!("{}queued{}", tasks.unwrap_or_default(), waited.unwrap_or_default());
+        }
         StepStatus::Created => {
             let awaited = |other: &&StepDetail| step.depends_on.contains(&other.step) && !other.status.is_done();
             let awaited = run.steps.iter().filter(awaited).count();
             text = format!("waits for {awaited} {}", if awaited == 1 { "step" } else { "steps" });
         }
         StepStatus::Skipped => {
-            if let Some(reason) = &step.skip_reason {
-                text.push_str(&format!(": {}", reason.replace('_', " ")));
+            if let Some(reason) = step.skip_words() {
+                text.push_str(&format!(": {reason}"));
             }
         }
         StepStatus::NotRun => {}
@@ -69,10 +77,11 @@ fn rows(run: &RunDetail, step: &StepDetail) -> Vec<Row> {
             }
         }
     }
-    let mut rows = vec![Row::new(Icon::Status(step.status), text)];
+    let mut rows = vec![Row::new(icon, text)];
     if step.attempts > 1 {
         let most = if step.tasks.is_some_and(|tasks| tasks > 1) { "up to " } else { "" };
-        rows.push(Row::new(Icon::Retry, format!("{most}{} attempts so far", step.attempts)));
+        let so_far = if step.status == StepStatus::Started { " so far" } else { "" };
+        rows.push(Row::new(Icon::Retry, format!("{most}{} attempts{so_far}", step.attempts)));
     }
     // An error that an attempt after it made good is history.
     let of_task = || step.task_list.iter().find_map(|task| task.error.as_ref());
@@ -82,13 +91,14 @@ fn rows(run: &RunDetail, step: &StepDetail) -> Vec<Row> {
 }
 
 fn notes(step: &StepDetail) -> Vec<String> {
-    let StepDetail { queued, started, completed, failed, unfinished, .. } = step;
+    let StepDetail { queued, started, completed, failed, not_run, .. } = step;
     let counted = [
         ("queued", queued),
         ("started", started),
         ("completed", completed),
         ("failed", failed),
-        ("not finished", unfinished),
+        ("cut off", &step.cut_off()),
+        ("not run", not_run),
     ];
     let counted: Vec<_> =
         counted.iter().filter(|(_, count)| **count > 0).map(|(word, count)| format!("{count} {word}")).collect();

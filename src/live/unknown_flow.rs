@@ -1,5 +1,7 @@
 //! A flow that was named and is not there: one answer, whoever is asked.
 
+use std::borrow::Cow;
+
 use crate::definition::words::suggest;
 
 /// No flow has the name that was given.
@@ -9,7 +11,7 @@ pub struct UnknownFlow {
     /// As it was given.
     name: String,
     /// Where it was looked for.
-    place: &'static str,
+    place: Cow<'static, str>,
     /// What was probably meant.
     help: String,
 }
@@ -39,7 +41,17 @@ impl UnknownFlow {
         } else {
             suggest(name, versions.iter().map(String::as_str))
         };
-        Self { name: name.to_owned(), place, help }
+        Self { name: name.to_owned(), place: place.into(), help }
+    }
+
+    /// Which database it is not in, without its password. Says nothing of other places.
+    #[must_use]
+    pub fn in_database(self, database: &str) -> Self {
+        if self.place == Self::DATABASE {
+            Self { place: format!("{} {database}", Self::DATABASE).into(), ..self }
+        } else {
+            self
+        }
     }
 
     /// One that a role names which may start flows, by their names, and not read which there are.
@@ -52,7 +64,7 @@ impl UnknownFlow {
             }
             None => "this role may not see which flows there are: name it as its file names it".to_owned(),
         };
-        Self { name: name.to_owned(), place: Self::DATABASE, help }
+        Self { name: name.to_owned(), place: Self::DATABASE.into(), help }
     }
 
     /// What to do about it.
@@ -75,5 +87,9 @@ mod tests {
         let none = UnknownFlow::new("order", UnknownFlow::DATABASE, std::iter::empty());
         assert_eq!(none.to_string(), "there is no flow `order` in the database");
         assert!(none.help().contains("flowsmith apply"));
+        let here = none.in_database("me@localhost:5432/shop").to_string();
+        assert_eq!(here, "there is no flow `order` in the database me@localhost:5432/shop");
+        let files = UnknownFlow::new("order", "the flow files", std::iter::empty()).in_database("x").to_string();
+        assert_eq!(files, "there is no flow `order` in the flow files");
     }
 }

@@ -60,8 +60,13 @@ pub enum OperateError {
     #[error("whether a run has started is not known: {0}")]
     StartUnknown(DatabaseError),
     /// No run has such an id.
-    #[error("there is no run {0}")]
-    NoRun(RunPrefix),
+    #[error("there is no run {prefix} in the database{}", database.as_ref().map(|name| format!(" {name}")).unwrap_or_default())]
+    NoRun {
+        /// What was given.
+        prefix: RunPrefix,
+        /// Which database was asked, without its password, where that is known.
+        database: Option<String>,
+    },
     /// Several runs have ids that begin so.
     #[error("several runs begin with {prefix}: {}", runs.join(", "))]
     AmbiguousRun {
@@ -88,7 +93,7 @@ pub enum OperateError {
         versions: Vec<(String, State)>,
     },
     /// The run is in a state in which this cannot be done.
-    #[error("run {run_id} {}, so it cannot be {done}", is(*status))]
+    #[error("run {run_id} {}", refusal(*status, done))]
     WrongStatus {
         /// The run.
         run_id: String,
@@ -110,6 +115,13 @@ fn whose(kind: EngineKind) -> String {
     }
 }
 
+fn refusal(status: RunStatus, done: &str) -> String {
+    match status {
+        RunStatus::Cancelled if done == RunStatus::Cancelled.as_str() => "is already cancelled".to_owned(),
+        status => format!("{}, so it cannot be {done}", is(status)),
+    }
+}
+
 fn is(status: RunStatus) -> &'static str {
     match status {
         RunStatus::Started => "is under way",
@@ -126,6 +138,16 @@ impl From<sqlx::Error> for OperateError {
 }
 
 impl OperateError {
+    /// Where a flow or a run is missing, says in which database.
+    #[must_use]
+    pub fn in_database(self, database: &str) -> Self {
+        match self {
+            Self::NoFlow(unknown) => Self::NoFlow(unknown.in_database(database)),
+            Self::NoRun { prefix, .. } => Self::NoRun { prefix, database: Some(database.to_owned()) },
+            other => other,
+        }
+    }
+
     /// The stable code, with a page in the documentation.
     pub fn code(&self) -> &'static str {
         match self {
@@ -135,7 +157,7 @@ impl OperateError {
             Self::NotCurrent { .. } => "FS962",
             Self::Input { .. } => "FS963",
             Self::InputUnfit { .. } | Self::InputRefused { .. } => "FS964",
-            Self::NoRun(_) => "FS965",
+            Self::NoRun { .. } => "FS965",
             Self::AmbiguousRun { .. } => "FS966",
             Self::RunTaken(_) => "FS967",
             Self::NeedsOperations { .. } | Self::NeedsRecovery(_) => "FS968",
@@ -169,7 +191,7 @@ impl OperateError {
             Self::InputRefused { .. } => {
                 "nothing was started; its flow file says under `input` what it takes".to_owned()
             }
-            Self::NoRun(_) => "`flowsmith runs` lists runs; pruned ones are gone".to_owned(),
+            Self::NoRun { .. } => "`flowsmith runs` lists runs; pruned ones are gone".to_owned(),
             Self::AmbiguousRun { .. } => "give more of the id".to_owned(),
             Self::RunTaken(id) => format!("it was started before: `flowsmith show {id}`"),
             Self::NeedsOperations { kind: EngineKind::Official, .. } => {

@@ -61,6 +61,8 @@ impl FlowVersion {
 #[derive(Debug, Clone, Default)]
 pub struct Flows {
     versions: Vec<FlowVersion>,
+    /// Which database they are of, where errors are to say so.
+    database: Option<String>,
 }
 
 impl Flows {
@@ -70,7 +72,14 @@ impl Flows {
     /// Where the connection fails, or the role may not read definitions.
     pub async fn read(connection: &mut PgConnection, engine: Engine) -> Result<Self, OperateError> {
         let context = context! { engine => engine.context() };
-        Ok(Self { versions: query::read(connection, include_str!("flows.sql"), &context).await? })
+        let versions = query::read(connection, include_str!("flows.sql"), &context).await?;
+        Ok(Self { versions, database: None })
+    }
+
+    /// The same, whose errors name the database; it must not have its password.
+    #[must_use]
+    pub fn of_database(self, database: &str) -> Self {
+        Self { database: Some(database.to_owned()), ..self }
     }
 
     /// All of them.
@@ -115,6 +124,10 @@ impl Flows {
 
     fn unknown(&self, name: &str) -> OperateError {
         let known = self.versions.iter().map(|version| (version.flow.as_str(), version.version));
-        UnknownFlow::new(name, UnknownFlow::DATABASE, known).into()
+        let unknown = UnknownFlow::new(name, UnknownFlow::DATABASE, known);
+        match &self.database {
+            Some(database) => unknown.in_database(database).into(),
+            None => unknown.into(),
+        }
     }
 }

@@ -67,7 +67,10 @@ async fn call(
     let before = if engine.has_ledger { &before[..] } else { &before[..1] };
     let mut mended: Vec<Mended> = query::write_after(connection, before, include_str!("called.sql"), context).await?;
     // It was there when its id was looked up; since then somebody has pruned it.
-    mended.pop().ok_or_else(|| OperateError::NoRun(run_id.parse().expect("an id that the database gave")))
+    mended.pop().ok_or_else(|| OperateError::NoRun {
+        prefix: run_id.parse().expect("an id that the database gave"),
+        database: None,
+    })
 }
 
 fn named(mut run: RunSummary, flows: &Flows) -> RunSummary {

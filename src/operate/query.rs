@@ -17,10 +17,11 @@ use crate::migration::quote::{identifier, literal};
 const SETTINGS: &str = "set local timezone = 'UTC';\nset local jit = off;\nset local enable_seqscan = off;";
 
 /// What several questions have in common.
-const PARTS: [(&str, &str); 3] = [
+const PARTS: [(&str, &str); 4] = [
     ("run_summary.sql", include_str!("run_summary.sql")),
     ("run_time.sql", include_str!("run_time.sql")),
     ("in_hand.sql", include_str!("in_hand.sql")),
+    ("last_worker.sql", include_str!("last_worker.sql")),
 ];
 
 tokio::task_local! {

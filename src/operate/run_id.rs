@@ -9,6 +9,9 @@ use sqlx::postgres::PgConnection;
 
 use super::{OperateError, query};
 
+/// The shortest beginning of an id that is shown: the part before its first hyphen.
+const SHORTEST: usize = 8;
+
 /// The beginning of a run's id, or all of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunPrefix {
@@ -35,7 +38,7 @@ impl RunPrefix {
         let context = context! { lowest => bound('0'), highest => bound('f') };
         let found: Vec<Found> = query::read(connection, include_str!("run_id.sql"), &context).await?;
         match found.as_slice() {
-            [] => Err(OperateError::NoRun(self.clone())),
+            [] => Err(OperateError::NoRun { prefix: self.clone(), database: None }),
             [only] => Ok(only.run_id.clone()),
             several => Err(OperateError::AmbiguousRun {
                 prefix: self.clone(),
@@ -43,6 +46,30 @@ impl RunPrefix {
             }),
         }
     }
+}
+
+/// Of how many characters these ids need their beginnings so that each names one run and no other of the database; at least 8.
+///
+/// # Errors
+/// Where the connection fails, or the role may not read runs.
+pub async fn short_id_length(connection: &mut PgConnection, run_ids: &[String]) -> Result<usize, OperateError> {
+    #[derive(Deserialize)]
+    struct Neighbours {
+        run_id: String,
+        before: Option<String>,
+        behind: Option<String>,
+    }
+    let context = context! { run_ids => run_ids.to_vec() };
+    let found: Vec<Neighbours> = query::read(connection, include_str!("short_ids.sql"), &context).await?;
+    let needed = found.iter().flat_map(|Neighbours { run_id, before, behind }| {
+        [before, behind].into_iter().flatten().map(|other| common(run_id, other) + 1)
+    });
+    Ok(needed.max().unwrap_or(0).max(SHORTEST))
+}
+
+/// How many characters two texts begin with in common.
+fn common(one: &str, other: &str) -> usize {
+    one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count()
 }
 
 /// The first 32 digits in the form of a UUID.

@@ -1,4 +1,4 @@
-{#- Included behind a run `r`: when it was taken up again last, and for how many seconds it has been under way since that, or since
+{#- Included behind a run `r`: when it was last retried, and for how many seconds it has been under way since that, or since
     its start; until its end, or the moment `now`. How long it lay failed before is nobody's work. Not known where `flowsmith.events` may
     not be read. Its index has them in this order; the fence leaves the planner no other. -#}
 cross join lateral (

@@ -24,11 +24,11 @@ pub struct RunSummary {
     pub status: RunStatus,
     /// When it was started, RFC 3339.
     pub started_at: String,
-    /// When it was last taken up again, by `retry`.
+    /// When it was last retried.
     pub retried_at: Option<String>,
     /// When it ended.
     pub ended_at: Option<String>,
-    /// How long it took, or has taken so far, in seconds, since it was started or last taken up again.
+    /// How long it took, or has taken so far, in seconds, since it was started or last retried.
     pub seconds: f64,
     /// How many steps it has.
     pub steps: u32,

@@ -26,13 +26,16 @@ pub struct RunDetail {
     pub slug: String,
     /// How far it has come.
     pub status: RunStatus,
+    /// When it was looked at, by the server's clock, RFC 3339.
+    #[serde(skip_serializing)]
+    pub read_at: String,
     /// When it was started, RFC 3339.
     pub started_at: String,
-    /// When it was last taken up again, by `retry`.
+    /// When it was last retried.
     pub retried_at: Option<String>,
     /// When it ended.
     pub ended_at: Option<String>,
-    /// How long it took, or has taken so far, in seconds, since it was started or last taken up again.
+    /// How long it took, or has taken so far, in seconds, since it was started or last retried.
     pub seconds: f64,
     /// Why somebody has cancelled it, where `flowsmith cancel` did.
     pub cancelled: Option<String>,
@@ -101,6 +104,8 @@ pub struct StepDetail {
     pub failed: u32,
     /// How many the end of the run, or of the step, has left unfinished.
     pub unfinished: u32,
+    /// How many of those were never tried.
+    pub not_run: u32,
     /// The most attempts that one of them has taken.
     pub attempts: u32,
     /// How many attempts each has; 0 where the role may not read definitions.
@@ -111,6 +116,33 @@ pub struct StepDetail {
     pub output: Option<Payload>,
     /// Its tasks: all where everything was asked for, else some that are under way, have failed or were tried again.
     pub task_list: Vec<TaskDetail>,
+}
+
+impl StepDetail {
+    /// Whether it waits for a worker, or for its delay: it has tasks, and none of them was ever started.
+    pub fn is_queued(&self) -> bool {
+        self.status == StepStatus::Started
+            && self.queued > 0
+            && self.attempts == 0
+            && self.started + self.completed + self.failed == 0
+    }
+
+    /// Why it was left out, in words.
+    pub fn skip_words(&self) -> Option<String> {
+        self.skip_reason.as_deref().map(skip_words)
+    }
+
+    /// Of the tasks that were left unfinished, how many were cut off.
+    pub fn cut_off(&self) -> u32 {
+        self.unfinished.saturating_sub(self.not_run)
+    }
+}
+
+/// The engine's code for why a step was left out, in words: `condition unmet`, `dependency skipped`, `handler failed`. A text that is
+/// no code, such as an error, stays.
+pub fn skip_words(reason: &str) -> String {
+    let is_code = reason.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    if is_code { reason.replace('_', " ") } else { reason.to_owned() }
 }
 
 /// A task of a step.
@@ -180,7 +212,10 @@ pub async fn read_run(
         }
     }
     let Some(mut run): Option<RunDetail> = found.pop() else {
-        return Err(OperateError::NoRun(run_id.parse().expect("an id that the database gave")));
+        return Err(OperateError::NoRun {
+            prefix: run_id.parse().expect("an id that the database gave"),
+            database: None,
+        });
     };
     if let Some(flow) = flows.by_slug(&run.slug) {
         run.flow.clone_from(&flow.flow);

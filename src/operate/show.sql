@@ -52,7 +52,7 @@ given as (
   from run cross join state s
   where {{ payloads and not cut and definitions }} and s.status in ('started', 'completed', 'failed') and s.started_at is not null
 )
-select run.run_id, run.flow_slug as slug, run.flow_slug as flow, 1 as version,
+select run.run_id, run.flow_slug as slug, run.flow_slug as flow, 1 as version, {{ now }} as read_at,
   case when run.status = 'failed' and not exists (select from state s where s.status = 'failed') then 'cancelled' else run.status end as status,
   run.started_at, run.retried_at,
   coalesce(run.completed_at, run.failed_at) as ended_at, run.seconds,
@@ -67,7 +67,7 @@ select run.run_id, run.flow_slug as slug, run.flow_slug as flow, 1 as version,
   null as cancelled,
 {% endif %}
   {{ 'run.input' | payload(payloads, cut) }} as input, {{ 'run.output' | payload(payloads, cut) }} as output, steps.list as steps
-from run cross join lateral (
+from run cross join clock cross join lateral (
   select coalesce(json_agg(x order by x.step_index), '[]') as list
   from (
     select s.step_index, s.step_slug as step, s.step_type as kind, s.depends_on,
@@ -76,7 +76,7 @@ from run cross join lateral (
       s.skip_reason, s.error_message as error,
       s.started_at, s.ended_at,
       extract(epoch from coalesce(s.ended_at, run.last_moment) - s.started_at)::float8 as seconds,
-      s.initial_tasks as tasks, t.queued, t.started, t.completed, t.failed, t.unfinished, t.attempts, s.max_attempts,
+      s.initial_tasks as tasks, t.queued, t.started, t.completed, t.failed, t.unfinished, t.not_run, t.attempts, s.max_attempts,
       {{ 'g.input' | payload(payloads, cut) }} as input, {{ 's.output' | payload(payloads, cut) }} as output, list.tasks as task_list
     from state s
     left join given g using (step_slug)
@@ -84,6 +84,7 @@ from run cross join lateral (
       select count(*) filter (where k.status = 'queued' and s.is_live) as queued,
         count(*) filter (where k.status = 'started' and s.is_live) as started,
         count(*) filter (where k.status in ('queued', 'started') and not s.is_live) as unfinished,
+        count(*) filter (where k.status in ('queued', 'started') and not s.is_live and k.attempts_count = 0) as not_run,
         count(*) filter (where k.status = 'completed') as completed, count(*) filter (where k.status = 'failed') as failed,
         coalesce(max(k.attempts_count), 0) as attempts
       from pgflow.step_tasks k where k.run_id = run.run_id and k.step_slug = s.step_slug offset 0) t

@@ -71,14 +71,15 @@ pub struct Stall {
     pub timeout: Option<u32>,
     /// How many workers of the queue are alive.
     pub workers: u32,
-    /// How long ago a worker of the queue was heard of, in seconds; none where none ever was.
+    /// How long ago a worker of the queue was heard from, in seconds; none where none ever was.
     pub heartbeat_seconds: Option<f64>,
     /// What became of that worker, where none is alive; none where none ever was.
     pub last_worker: Option<WorkerHealth>,
 }
 
 /// What to do where a flow's queue is gone.
-pub(crate) const QUEUE_ANEW: &str = "`flowsmith drift` says more; `flowsmith compile --from-live`, then `flowsmith apply --accept-drift`, makes it anew";
+pub(crate) const QUEUE_ANEW: &str =
+    "`flowsmith drift` says more; `flowsmith compile --from-live`, then `flowsmith apply --accept-drift`, recreates it";
 
 impl Stall {
     /// Whether nobody need do anything.
@@ -90,9 +91,9 @@ impl Stall {
     pub fn fix(&self, engine: Engine) -> String {
         let Self { slug, flow, version, run_id, .. } = self;
         let anew = if engine.has_operations() {
-            format!("`flowsmith cancel {run_id}`, then `flowsmith retry {run_id}`, sends it anew")
+            format!("`flowsmith cancel {run_id}`, then `flowsmith retry {run_id}`, sends it again")
         } else {
-            "docs/operating.md says how to send it anew on this engine".to_owned()
+            "docs/operating.md says how to send it again on this engine".to_owned()
         };
         match self.cause {
             StallCause::NoWorker => start_worker(flow, *version, slug, self.state),
@@ -158,6 +159,7 @@ pub async fn find_stalled(
         let context = context! {
             engine => engine.context(),
             slug => flow.slug.as_str(),
+            queues => vec![flow.slug.clone()],
             table => flow.queue_table(),
             has_queue => flow.has_queue,
             is_paused => flow.paused_at.is_some(),

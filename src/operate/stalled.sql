@@ -2,13 +2,7 @@
     steps and tasks, by key, to their messages, by id: as much work as there are unfinished tasks, however many have ended. -#}
 with clock as materialized (select clock_timestamp() as now),
 alive as materialized (
-  select count(*) filter (where w.deprecated_at is null {% if engine.conditions %}and w.stopped_at is null{% endif %}
-      and w.last_heartbeat_at > clock.now - make_interval(secs => {{ silent_after }})) as workers,
-    extract(epoch from clock.now - max(w.last_heartbeat_at))::float8 as heartbeat_seconds,
-    (array_agg(case {% if engine.conditions %}when w.stopped_at is not null then 'stopped' {% endif %}when w.deprecated_at is not null then 'deprecated'
-      when w.worker_id is not null then 'silent' end order by w.last_heartbeat_at desc nulls last))[1] as last_worker
-  from clock left join pgflow.workers w on w.queue_name = {{ slug | literal }}
-  group by clock.now
+  {% include "last_worker.sql" %}
 ),
 run as materialized (
   select r.run_id, r.started_at from pgflow.runs r where r.flow_slug = {{ slug | literal }} and r.status = 'started'

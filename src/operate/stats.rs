@@ -34,7 +34,7 @@ pub struct FlowStats {
     pub failed: u64,
     /// How many were cancelled in that time.
     pub cancelled: u64,
-    /// How long those took that completed, since they were started or last taken up again; none where none did.
+    /// How long those took that completed, since they were started or last retried; none where none did.
     pub durations: Option<Durations>,
     /// How many messages a worker could take now.
     pub waiting: u64,

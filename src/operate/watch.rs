@@ -10,7 +10,7 @@ use crate::live::{RunStatus, StepStatus, TaskStatus};
 /// What has happened to a run or a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum RunEventKind {
-    /// The run was started, or taken up again.
+    /// The run was started, or retried.
     #[serde(rename = "run:started")]
     RunStarted,
     /// Every step is done.
@@ -82,10 +82,14 @@ pub struct RunEvent {
 pub fn events_between(before: Option<&RunDetail>, after: &RunDetail) -> Vec<RunEvent> {
     let mut events = Vec::new();
     let was = before.map(|run| run.status);
-    // It starts before its steps do, also where it is taken up again, which the tables keep no time of.
+    // It starts before its steps do, also where it is retried, whose time a role may not be allowed to read.
     let mut started = Vec::new();
     if was.is_none_or(|was| was.has_failed() && !after.status.has_failed()) {
-        started.push(of_run(RunEventKind::RunStarted, after, was.is_none().then(|| after.started_at.clone())));
+        started.push(of_run(
+            RunEventKind::RunStarted,
+            after,
+            if was.is_none() { Some(after.started_at.clone()) } else { after.retried_at.clone() },
+        ));
     }
     for step in &after.steps {
         let earlier = before.and_then(|run| run.steps.iter().find(|earlier| earlier.step == step.step));
@@ -93,6 +97,12 @@ pub fn events_between(before: Option<&RunDetail>, after: &RunDetail) -> Vec<RunE
     }
     // Those without a time have just happened. Steps of one moment stay in the order of their definition.
     events.sort_by(|a, b| (a.at.is_none(), &a.at).cmp(&(b.at.is_none(), &b.at)));
+    // The note of a retry is written a moment after the tasks are queued.
+    if let (Some(RunEvent { at: Some(at), .. }), Some(RunEvent { at: Some(first), .. })) =
+        (started.first_mut(), events.first())
+    {
+        *at = at.clone().min(first.clone());
+    }
     events.splice(0..0, started);
     let ended = match after.status {
         RunStatus::Started => None,

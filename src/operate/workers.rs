@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnection;
 use super::{Engine, OperateError, query};
 use crate::catalog::State;
 
-/// A worker that has not been heard of for so many seconds is silent. pgflow's workers are heard of every 5.
+/// A worker that has not been heard from for so many seconds is silent. pgflow's workers are heard from every 5.
 pub(super) const SILENT_AFTER: u32 = 30;
 
 /// How a worker is.
@@ -18,7 +18,7 @@ pub enum WorkerHealth {
     Alive,
     /// Its last heartbeat is fresh, and it is to take no more tasks.
     Deprecated,
-    /// It has not been heard of for half a minute: it has ended without a word, or hangs.
+    /// It has not been heard from for half a minute: it has ended without a word, or hangs.
     Silent,
     /// It has ended in order.
     Stopped,
@@ -49,7 +49,7 @@ pub struct Worker {
     pub health: WorkerHealth,
     /// When it began, RFC 3339.
     pub started_at: String,
-    /// When it was last heard of.
+    /// When it was last heard from.
     pub last_heartbeat_at: String,
     /// How long ago that is, in seconds.
     pub silent_seconds: f64,
@@ -69,7 +69,33 @@ pub fn start_worker(flow: &str, version: u32, slug: &str, state: State) -> Strin
     }
 }
 
-/// Lists workers, those heard of last first. `all`: also those that have stopped, or been silent for a day.
+/// Whether anybody works on some queues.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+pub struct Crew {
+    /// How many workers are alive.
+    pub workers: u32,
+    /// How long ago one was last heard from, in seconds; none where there never was one.
+    pub heartbeat_seconds: Option<f64>,
+    /// What became of that one, where none is alive.
+    pub last_worker: Option<WorkerHealth>,
+}
+
+/// Looks who works on these queues; none = on any.
+///
+/// # Errors
+/// Where the connection fails, or the role may not read workers.
+pub async fn read_crew(
+    connection: &mut PgConnection,
+    engine: Engine,
+    queues: Option<Vec<String>>,
+) -> Result<Crew, OperateError> {
+    let context = context! { engine => engine.context(), queues, silent_after => SILENT_AFTER };
+    let read: Vec<Crew> = query::read(connection, include_str!("crew.sql"), &context).await?;
+    // Grouped by one clock.
+    Ok(read.into_iter().next().expect("an aggregate gives a row"))
+}
+
+/// Lists workers, those heard from last first. `all`: also those that have stopped, or been silent for a day.
 ///
 /// # Errors
 /// Where the connection fails, or the role may not read workers.

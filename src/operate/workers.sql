@@ -19,5 +19,8 @@ where true
 {% endif %}
 {% if not all %}
   and (h.tasks > 0 or w.last_heartbeat_at > clock_timestamp() - interval '1 day'{% if engine.conditions %} and w.stopped_at is null{% endif %})
+  -- What is left of a flow version that was deleted.
+  and (w.last_heartbeat_at > clock_timestamp() - make_interval(secs => {{ silent_after }})
+    or exists (select from pgflow.flows f where f.flow_slug = w.queue_name))
 {% endif %}
 order by w.last_heartbeat_at desc, w.worker_id

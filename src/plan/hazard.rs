@@ -23,7 +23,7 @@ pub enum Hazard {
     TunedUnderRuns(RunCounts),
     /// Finished runs are deleted with the flow.
     HistoryDeleted(RunCounts),
-    /// A trigger is made on a table: whoever writes to it waits until the migration ends.
+    /// A trigger is made on a table: writers to it wait until the migration ends.
     LocksTable(TableName),
     /// Schedules that no pg_cron runs, by name.
     NoPgCron(Vec<String>),
@@ -87,7 +87,7 @@ impl fmt::Display for Hazard {
             Self::TunedUnderRuns(runs) => {
                 write!(f, "{} started: their next tasks use the new values", count(runs.started))
             }
-            Self::LocksTable(table) => write!(f, "who writes to {table} waits until the migration is committed"),
+            Self::LocksTable(table) => write!(f, "writers to {table} wait until the migration is committed"),
             Self::NoPgCron(names) => write!(
                 f,
                 "no pg_cron in this database: {} {} only while a worker runs with --schedule",

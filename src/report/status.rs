@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Subject;
 use super::changes::counted;
+use super::operate::time;
 use super::plan::json;
 use super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use crate::ledger::{MigrationState, MigrationStatus, Status};
@@ -34,7 +35,11 @@ pub fn status_text(status: &Status, subject: &Subject) -> String {
 }
 
 fn when(migration: &MigrationStatus) -> String {
-    migration.entry.as_ref().map(|entry| format!("  {} by {}", entry.applied_at, entry.applied_by)).unwrap_or_default()
+    migration
+        .entry
+        .as_ref()
+        .map(|entry| format!("  {} UTC by {}", time(&entry.applied_at), entry.applied_by))
+        .unwrap_or_default()
 }
 
 #[derive(Serialize)]

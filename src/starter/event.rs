@@ -4,6 +4,7 @@ use std::fmt::{Display, Formatter, Result};
 use std::time::Duration;
 
 use crate::intake::{Departure, FailedEvent};
+use crate::report::counted;
 use crate::schedule::{FailedFiring, Firing};
 
 /// Something that happened to a starter.
@@ -78,9 +79,11 @@ impl Display for Event {
             Self::FiringFailed(FailedFiring { flow, trigger, error }) => {
                 write!(f, "{flow}:{trigger}: no run started: {error}")
             }
-            Self::Took { trigger, started } => write!(f, "{trigger}: {started} runs started"),
+            Self::Took { trigger, started } => {
+                write!(f, "{trigger}: {} started", counted(*started, "run"))
+            }
             Self::Known { trigger, events } => {
-                write!(f, "{trigger}: {events} events had started their runs, or been given up, before, and start none")
+                write!(f, "{trigger}: {} handled before, so nothing is started", counted(*events, "event"))
             }
             Self::EventFailed { trigger, event } => {
                 write!(f, "{trigger}: event {} started no run: {}; ", event.id, event.error)?;

@@ -20,7 +20,7 @@ pub enum Event {
         /// Where.
         address: SocketAddr,
     },
-    /// Notifications wake it.
+    /// It hears of new tasks by notifications.
     Listening,
     /// Notifications do not reach it, so it looks for tasks from time to time.
     Polling {
@@ -164,7 +164,7 @@ impl Event {
 
     /// What to do about it.
     pub fn help(&self) -> Option<&'static str> {
-        let help = "`flowsmith compile --from-live` and `flowsmith apply --accept-drift` make it anew";
+        let help = "`flowsmith compile --from-live` and `flowsmith apply --accept-drift` recreate it";
         matches!(self, Self::QueueGone { .. }).then_some(help)
     }
 }
@@ -177,7 +177,7 @@ impl fmt::Display for Event {
                 write!(f, "works on {}, {how}", flows.join(", "))
             }
             Self::ServesMetrics { address } => write!(f, "serves metrics at http://{address}/metrics"),
-            Self::Listening => write!(f, "notifications wake it"),
+            Self::Listening => write!(f, "listening for notifications"),
             Self::Polling { why, every } => {
                 write!(f, "polls, at the latest every {} s: {why}", every.as_secs_f64())
             }

@@ -37,8 +37,7 @@ pub fn mismatches(flows: &[Arc<Flow>], live: &Live) -> Vec<String> {
         }
     }
     let lost = flows.iter().map(|flow| flow.id.database_slug()).filter(|slug| live.without_queue.contains(slug));
-    texts.extend(
-        lost.map(|slug| format!("{slug} has lost its queue, which `flowsmith compile --from-live` makes anew")),
-    );
+    texts
+        .extend(lost.map(|slug| format!("{slug} has lost its queue, which `flowsmith compile --from-live` recreates")));
     texts
 }

@@ -171,7 +171,7 @@ where
         async move {
             match doing.await.map(|output| serde_json::to_string(&output)) {
                 Ok(Ok(output)) => Outcome::Output(output),
-                Ok(Err(error)) => Outcome::Failed(HandlerError::last(format!("the output is no JSON: {error}"))),
+                Ok(Err(error)) => Outcome::Failed(HandlerError::last(format!("the output is not JSON: {error}"))),
                 Err(error) => Outcome::Failed(error),
             }
         }

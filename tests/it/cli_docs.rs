@@ -28,7 +28,9 @@ pub(crate) fn commands(program: &Program) -> Vec<String> {
     let help = program.run(&["--help"]).stdout;
     let (_, rest) = help.split_once("Commands:\n").expect("a list of commands");
     let (list, _) = rest.split_once("\n\n").expect("an end of the list");
-    list.lines().filter_map(|line| line.split_whitespace().next()).map(ToOwned::to_owned).collect()
+    // `help` has no help of its own: it is that of the others.
+    let names = list.lines().filter_map(|line| line.split_whitespace().next());
+    names.filter(|name| *name != "help").map(ToOwned::to_owned).collect()
 }
 
 #[test]
@@ -46,6 +48,15 @@ fn the_page_about_the_commands_is_their_help() {
         page.push_str(&format!("\n## flowsmith {command}\n\n```text\n{}\n```\n", own.trim_end()));
     }
     assert_committed("docs/cli.md", &page);
+}
+
+#[test]
+fn help_is_a_command_too() {
+    let program = Program::in_folder(root());
+    assert_eq!(program.run(&["help"]).stdout, program.run(&["--help"]).stdout);
+    let (help, flag) = (program.run(&["help", "plan"]), program.run(&["plan", "--help"]));
+    assert_eq!((help.exit, help.stdout), (Some(0), flag.stdout));
+    assert_eq!(program.run(&["help", "plam"]).exit, Some(64));
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn cycles(flow: &FlowFile, graph: &StepGraph<'_>, findings: &mut Findings) {
         let mut finding = Finding::new(
             Code::Cycle,
             waits_for(flow, cycle, 0),
-            format!("steps wait for each other in a circle: {}", spell(&slugs)),
+            format!("steps wait for each other in a cycle: {}", spell(&slugs)),
         )
         .label(format!("`{}` waits for `{}`", slugs[0], slugs[1 % slugs.len()]));
         for place in 1..cycle.len().min(SHOWN_STEPS) {
@@ -98,7 +98,7 @@ fn cycles(flow: &FlowFile, graph: &StepGraph<'_>, findings: &mut Findings) {
             finding = finding.related(waits_for(flow, cycle, place), label);
         }
         let more = if has_more && position + 1 == cycles.len() {
-            format!("; this flow has more than {MAX_CYCLES} circles, the others are not shown")
+            format!("; this flow has more than {MAX_CYCLES} cycles, the others are not shown")
         } else {
             String::new()
         };

@@ -47,7 +47,8 @@ fn sql(step: &StepDefinition, query: &str, findings: &mut Findings) {
     }
     numbered(step, &statement, findings);
     for name in statement.parameters().filter(|name| !PARAMETERS.contains(name)) {
-        let message = format!("the query of the step `{}` has the parameter `:{name}`, which there is not", step.slug);
+        let message =
+            format!("the query of the step `{}` has the parameter `:{name}`, which does not exist", step.slug);
         let help = format!(
             "{}; a key of the input is `:input ->> '{name}'`, and a colon that begins no parameter needs a space behind it",
             words::suggest(name, PARAMETERS.into_iter()).trim_end_matches('?')

@@ -200,7 +200,7 @@ fn input(expected: &Expected<'_>, trigger: &Trigger, path: &dyn Fn(&str) -> Fiel
     };
     if let Some(map) = expected.map.filter(|_| !input.is_array()) {
         let message =
-            format!("`{name}` starts runs with an input that is no array, but the step `{}` maps it", map.slug);
+            format!("`{name}` starts runs with an input that is not an array, but the step `{}` maps it", map.slug);
         let finding = Finding::new(Code::TriggerInput, at, message)
             .label("not an array")
             .related(super::step_path(map).key("map"), "needs an array");

@@ -10,7 +10,19 @@ use flowsmith::operate::RunPrefix;
 use super::StatusFormat;
 
 /// What durations of runs mean.
-pub(super) const TIMED: &str = "A run that was taken up again is timed from its last `retry` on.";
+pub(super) const TIMED: &str = "A run is timed to its end, or to now; one that was retried, from its last `retry` on.";
+
+/// What the columns of queues count.
+pub(super) const COUNTED: &str = "WAITING    messages that a worker could take now
+LONGEST    how long the first of them has waited
+DELAYED    messages that come later: start delay, retry, pause
+IN FLIGHT  tasks that workers have in hand
+OLDEST     how long ago the oldest message was sent";
+
+/// What the columns of statistics mean.
+pub(super) const MEASURED: &str = "P50, P95 and MAX are of completed runs. WAITING counts messages that a
+worker could take now, LONGEST is how long the first of them has waited.
+A run that was retried is timed from its last `retry` on.";
 
 #[derive(Debug, Args)]
 pub(crate) struct StartArgs {
@@ -223,7 +235,7 @@ pub(crate) struct RetireArgs {
     /// Old versions to delete, as order@1; without one, lists them
     #[arg(value_name = "FLOW")]
     pub(crate) versions: Vec<String>,
-    /// Wait until nothing of them is left to do
+    /// Wait until they have no run under way and no message
     #[arg(long, short, requires = "versions")]
     pub(crate) wait: bool,
     /// Longest time to wait [default: no limit]

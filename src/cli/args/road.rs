@@ -64,7 +64,7 @@ pub(crate) struct CompileArgs {
     /// Start from the live database: undoes drift
     #[arg(long)]
     pub(crate) from_live: bool,
-    /// Only write flowsmith.sum anew, as after a merge
+    /// Only rewrite flowsmith.sum, as after a merge
     #[arg(long, conflicts_with_all = ["name", "timestamp", "delete", "from_live"])]
     pub(crate) rehash: bool,
 }

@@ -1,10 +1,8 @@
 //! `flowsmith graph`
 
 use std::fs;
-use std::sync::Arc;
 
-use flowsmith::catalog::Flow;
-use flowsmith::graph::{Graph, Style, choose, choose_of_run, dot, mermaid, svg};
+use flowsmith::graph::{Graph, Style, choose, choose_of_run, dot, mermaid, step_descriptions, svg};
 use flowsmith::live::{UnknownFlow, read_snapshot};
 use flowsmith::migration::{Folder, replay};
 use flowsmith::operate::{Depth, Engine, Flows, RunPrefix, read_run};
@@ -23,10 +21,7 @@ pub(crate) async fn run(args: &GraphArgs, project: &Project, output: &Output) ->
     let format = format(args)?;
     let graph = match (&args.run, &args.flow) {
         (Some(run), flow) => of_run(run, flow.as_deref(), project, output).await?,
-        (None, Some(flow)) => {
-            let flow = definition(flow, args.from, project, output).await?;
-            Graph::of_flow(&flow)
-        }
+        (None, Some(flow)) => definition(flow, args.from, project, output).await?,
         (None, None) => return Err(Failure::usage("no flow is named", "name one: flowsmith graph FLOW")),
     };
     let text = match format {
@@ -37,7 +32,10 @@ pub(crate) async fn run(args: &GraphArgs, project: &Project, output: &Output) ->
     };
     match &args.output {
         None => output.report(&text),
-        Some(path) => fs::write(path, text).map_err(|error| Failure::io("write", path, &error))?,
+        Some(path) => {
+            fs::write(path, text).map_err(|error| Failure::io("write", path, &error))?;
+            output.message(&format!("Wrote {}", path.display()));
+        }
     }
     Ok(Exit::Done)
 }
@@ -58,7 +56,7 @@ fn format(args: &GraphArgs) -> Result<GraphFormat, Failure> {
     let refused = |message: String, help: &str| Err(Failure::new(Exit::Usage, "FS994", message, help));
     match (args.format, of_ending) {
         (Some(asked), Some(of_ending)) if asked != of_ending => refused(
-            format!("{} would hold {}, which its ending denies", path.display(), word(asked)),
+            format!("{} has the ending of {}, but --format asks for {}", path.display(), word(of_ending), word(asked)),
             "leave --format out, or give the file another ending",
         ),
         (Some(asked), _) => Ok(asked),
@@ -81,13 +79,20 @@ fn word(format: GraphFormat) -> &'static str {
     }
 }
 
-/// The flow that is named, on one of the three sides.
-async fn definition(name: &str, side: GraphSide, project: &Project, output: &Output) -> Result<Arc<Flow>, Failure> {
+/// The picture of the flow that is named, on one of the three sides.
+async fn definition(name: &str, side: GraphSide, project: &Project, output: &Output) -> Result<Graph, Failure> {
     match side {
         GraphSide::Files => {
             let checked = check::start(project)?.finish().await?;
             match choose(&checked.catalog, name, "the flow files") {
-                Ok(flow) => Ok(flow.clone()),
+                Ok(flow) => {
+                    let mut graph = Graph::of_flow(flow);
+                    if let Some(origin) = checked.origins.get(&flow.id.database_slug()) {
+                        let environment = project.check_settings().environment;
+                        graph.describe(&step_descriptions(&project.sources(), origin, environment.as_deref()));
+                    }
+                    Ok(graph)
+                }
                 // It may be among those with errors, which are told on stderr: stdout is for the picture.
                 Err(_) if checked.has_errors() => {
                     output.complain(findings::text(&Report::new(&checked, &project.sources()), true).trim_end());
@@ -103,14 +108,15 @@ async fn definition(name: &str, side: GraphSide, project: &Project, output: &Out
         }
         GraphSide::Migrations => {
             let folder = Folder::read(&project.migrations)?;
-            Ok(choose(&replay(folder.migrations())?, name, "the migrations")?.clone())
+            Ok(Graph::of_flow(choose(&replay(folder.migrations())?, name, "the migrations")?))
         }
         GraphSide::Live => {
             let place = Place::find(project, output)?;
             let mut session = place.open().await?;
             let shape = session.shape()?;
             let live = read_snapshot(&mut session.connection, shape).await?;
-            Ok(choose(&live.catalog, name, UnknownFlow::DATABASE)?.clone())
+            let flow = choose(&live.catalog, name, UnknownFlow::DATABASE);
+            Ok(Graph::of_flow(flow.map_err(|error| error.in_database(&session.database))?))
         }
     }
 }
@@ -120,9 +126,10 @@ async fn of_run(run: &RunPrefix, flow: Option<&str>, project: &Project, output: 
     let place = Place::find(project, output)?;
     let mut session = place.open().await?;
     let shape = session.shape()?;
-    let run_id = run.resolve(&mut session.connection).await?;
+    let run_id = run.resolve(&mut session.connection).await.map_err(|error| error.in_database(&session.database))?;
     let engine = Engine::of(&session.detection).expect("an engine with a level is present");
     let states = read_run(&mut session.connection, engine, &Flows::default(), &run_id, Depth::States).await?;
     let live = read_snapshot(&mut session.connection, shape).await?;
-    Ok(Graph::of_run(choose_of_run(&live.catalog, &states, flow)?, &states))
+    let flow = choose_of_run(&live.catalog, &states, flow).map_err(|error| error.in_database(&session.database))?;
+    Ok(Graph::of_run(flow, &states))
 }

@@ -83,6 +83,7 @@ fn description(graph: &Graph) -> String {
             text.push_str(&format!(", {}", node.mark.as_str()));
         }
         let said = node.rows.iter().map(|row| row.text.as_str()).chain(node.notes.iter().map(String::as_str));
+        let said = node.description.as_deref().into_iter().chain(said);
         let said: Vec<&str> = said.take_while(|text| text.len() < 200).collect();
         if !said.is_empty() {
             text.push_str(&format!(": {}", said.join("; ")));
@@ -112,7 +113,7 @@ impl Head {
             MARGIN + 16.0,
             escaped(&graph.title)
         );
-        for line in graph.facts.iter().flat_map(|fact| text_lines(fact, FACT_SIZE, room)) {
+        for line in graph.head_lines().iter().flat_map(|fact| text_lines(fact, FACT_SIZE, room)) {
             head.height += 19.0;
             head.width = head.width.max(width(&line, FACT_SIZE));
             let y = number(MARGIN + head.height - 3.0);

@@ -71,7 +71,7 @@ impl<'g> Drawn<'g> {
         let mut classes = vec!["step"];
         classes.extend(node.is_conditional.then_some("conditional"));
         classes.extend((node.mark != Mark::Same).then(|| node.mark.as_str()));
-        classes.extend(node.status.map(status_class));
+        classes.extend(node.drawn_status().map(status_class));
         let _ = writeln!(
             svg,
             "<g class=\"{}\" transform=\"translate({} {})\">\n<title>{}</title>",
@@ -192,6 +192,7 @@ fn draw_bar(svg: &mut String, done: u64, total: u64, at: Point, width: f64) {
 /// Everything about a step.
 fn tooltip(node: &Node) -> String {
     let rows = node.rows.iter().map(|row| row.text.as_str());
-    let lines = std::iter::once(node.slug.as_str()).chain(rows).chain(node.notes.iter().map(String::as_str));
+    let lines = std::iter::once(node.slug.as_str()).chain(node.description.as_deref()).chain(rows);
+    let lines = lines.chain(node.notes.iter().map(String::as_str));
     lines.map(|line| cut(line, TOOLTIP_LETTERS)).collect::<Vec<_>>().join("\n")
 }

@@ -9,8 +9,8 @@ use super::super::changes::counted;
 use super::super::plan::json;
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::table::{Cell, table};
-use super::words::{duration, time};
-use crate::operate::{QueueDepth, Worker, WorkerHealth};
+use super::words::{duration, last_worker, time};
+use crate::operate::{Crew, QueueDepth, Worker, WorkerHealth};
 
 /// For people.
 pub fn queues_text(queues: &[QueueDepth], subject: &Subject) -> String {
@@ -75,11 +75,16 @@ pub fn queues_json(queues: &[QueueDepth], subject: &Subject) -> String {
     json(&QueuesJson { version: 1, database: &subject.database, engine: &subject.engine, queues })
 }
 
-/// For people.
-pub fn workers_text(workers: &[Worker], subject: &Subject) -> String {
+/// For people. `crew`: who works on the queues that were asked for, where none is listed.
+pub fn workers_text(workers: &[Worker], crew: Option<&Crew>, subject: &Subject) -> String {
     let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Workers of"), subject.database, subject.engine);
     if workers.is_empty() {
-        text.push_str("None has been heard of for a day; --all lists those before, too.\n");
+        let _ = match crew {
+            Some(Crew { last_worker: health @ Some(_), heartbeat_seconds, .. }) => {
+                writeln!(text, "None is running; {}. --all lists it.", last_worker(*health, *heartbeat_seconds))
+            }
+            _ => writeln!(text, "None is running, and {}.", last_worker(None, None)),
+        };
         return text;
     }
     let rows: Vec<_> = workers

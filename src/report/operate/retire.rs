@@ -29,14 +29,14 @@ pub fn old_versions_text(versions: &[OldVersion], subject: &Subject) -> String {
                 Cell::number(version.workers),
                 Cell::number(version.ended),
                 match version {
-                    OldVersion { is_drained: true, .. } => Cell::styled(GOOD, "drained"),
-                    OldVersion { workers: 0, .. } => Cell::styled(BAD, "not drained, and no worker is alive"),
-                    _ => Cell::styled(CARE, "not drained"),
+                    OldVersion { is_drained: true, .. } => Cell::styled(GOOD, "yes"),
+                    OldVersion { workers: 0, .. } => Cell::styled(BAD, "no, and no worker is alive"),
+                    _ => Cell::styled(CARE, "no"),
                 },
             ]
         })
         .collect();
-    text.push_str(&table(&["FLOW", "STATE", "UNDER WAY", "MESSAGES", "WORKERS", "ENDED", ""], &rows));
+    text.push_str(&table(&["FLOW", "STATE", "UNDER WAY", "MESSAGES", "WORKERS", "ENDED", "DRAINED"], &rows));
     if let Some(version) = versions.iter().find(|version| !version.is_drained && version.workers == 0) {
         let OldVersion { flow, version: number, slug, state, .. } = version;
         let _ = writeln!(text, "\n{}: {}.", version.id(), start_worker(flow, *number, slug, *state));

@@ -93,7 +93,8 @@ impl View<'_> {
             let tasks = step.tasks.map_or_else(|| "?".to_owned(), |tasks| tasks.to_string());
             parts.push(format!("{}/{tasks} tasks", step.completed));
         }
-        if let Some(seconds) = step.seconds.filter(|_| step.status != StepStatus::Skipped) {
+        if let Some(seconds) = step.seconds.filter(|_| !matches!(step.status, StepStatus::Skipped | StepStatus::NotRun))
+        {
             parts.push(duration(seconds));
         }
         if step.attempts > 1 {
@@ -101,7 +102,7 @@ impl View<'_> {
             parts.push(paint(CARE, format!("attempt {}{of}", step.attempts)));
         }
         parts.extend(unfinished(step));
-        if let Some(reason) = &step.skip_reason {
+        if let Some(reason) = step.skip_words() {
             parts.push(paint(DIM, reason));
         }
         let parent = self.parent(step);
@@ -177,9 +178,14 @@ fn unfinished(step: &StepDetail) -> Option<String> {
     if !matches!(step.status, StepStatus::Started | StepStatus::CutOff) {
         return None;
     }
-    let unfinished = if step.kind == "map" { step.unfinished } else { 0 };
-    let counts =
-        [(step.queued, "queued"), (step.started, "in hand"), (step.failed, "failed"), (unfinished, "not finished")];
+    let (cut_off, not_run) = if step.kind == "map" { (step.cut_off(), step.not_run) } else { (0, 0) };
+    let counts = [
+        (step.queued, "queued"),
+        (step.started, "in hand"),
+        (step.failed, "failed"),
+        (cut_off, "cut off"),
+        (not_run, "not run"),
+    ];
     let words: Vec<String> =
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     (!words.is_empty()).then(|| words.join(", "))

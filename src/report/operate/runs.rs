@@ -17,21 +17,29 @@ use crate::operate::{RunFailure, RunList, RunSummary};
 /// Longest error in a list.
 const MAX_ERROR: usize = 80;
 
-/// For people.
-pub fn runs_text(list: &RunList, subject: &Subject) -> String {
+/// How many columns the list takes with whole ids.
+pub fn runs_width(list: &RunList) -> usize {
+    let table = table(&HEAD, &list.runs.iter().map(|run| row(run, usize::MAX)).collect::<Vec<_>>());
+    anstream::adapter::strip_str(&table).to_string().lines().map(|line| line.chars().count()).max().unwrap_or(0)
+}
+
+const HEAD: [&str; 7] = ["RUN", "FLOW", "STATUS", "STARTED (UTC)", "ELAPSED", "STEPS", ""];
+
+/// For people. `id_length`: how many characters of ids to show.
+pub fn runs_text(list: &RunList, id_length: usize, subject: &Subject) -> String {
     let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Runs of"), subject.database, subject.engine);
     if list.runs.is_empty() {
         text.push_str("None.\n");
         return text;
     }
-    let rows: Vec<_> = list.runs.iter().map(row).collect();
-    text.push_str(&table(&["RUN", "FLOW", "STATUS", "STARTED (UTC)", "TOOK", "STEPS", ""], &rows));
+    let rows: Vec<_> = list.runs.iter().map(|run| row(run, id_length)).collect();
+    text.push_str(&table(&HEAD, &rows));
     let more = if list.is_cut { "; there are more, see --limit and --since" } else { "" };
     let _ = writeln!(text, "\n{}{more}.", counted(list.runs.len(), "run"));
     text
 }
 
-fn row(run: &RunSummary) -> Vec<Cell> {
+fn row(run: &RunSummary, id_length: usize) -> Vec<Cell> {
     let failure = match &run.failure {
         Some(RunFailure { step, error }) => {
             line(&format!("{step}: {}", error.as_deref().unwrap_or("no error was given")), MAX_ERROR)
@@ -39,7 +47,7 @@ fn row(run: &RunSummary) -> Vec<Cell> {
         None => String::new(),
     };
     vec![
-        run.run_id.clone().into(),
+        run.run_id.chars().take(id_length).collect::<String>().into(),
         format!("{}@{}", run.flow, run.version).into(),
         Cell::styled(of_run(run.status), run.status.as_str()),
         time(&run.started_at).into(),

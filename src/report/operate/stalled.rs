@@ -8,8 +8,8 @@ use super::super::Subject;
 use super::super::changes::counted;
 use super::super::plan::json;
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
-use super::words::duration;
-use crate::operate::{Engine, Stall, StallCause, WorkerHealth};
+use super::words::{duration, last_worker};
+use crate::operate::{Engine, Stall, StallCause};
 
 /// After so many seconds without a sign of life, it is said that a worker is late.
 const LATE: f64 = 11.0;
@@ -37,7 +37,7 @@ pub fn stalled_text(stalls: &[Stall], engine: Engine, subject: &Subject) -> Stri
             duration(stall.seconds),
             why(stall)
         );
-        let run = if stall.tasks > 1 { "such as run" } else { "run" };
+        let run = if stall.tasks > 1 { "the longest: run" } else { "run" };
         let _ = writeln!(text, "      {}", paint(DIM, format!("{run} {}", stall.run_id)));
         let _ = writeln!(text, "      {} {}", paint(DIM, "fix:"), stall.fix(engine));
     }
@@ -58,7 +58,11 @@ fn why(stall: &Stall) -> String {
     let (its, it) = if stall.tasks == 1 { ("its", "it") } else { ("their", "them") };
     let messages = if stall.tasks == 1 { "its message is" } else { "their messages are" };
     match stall.cause {
-        StallCause::NoWorker => format!("no worker of the queue {} is alive; {}", stall.slug, last_worker(stall)),
+        StallCause::NoWorker => format!(
+            "no worker of the queue {} is alive; {}",
+            stall.slug,
+            last_worker(stall.last_worker, stall.heartbeat_seconds)
+        ),
         StallCause::Busy if stall.workers == 1 => {
             format!("1 worker is alive, {}and has not come to {it} yet", late(stall))
         }
@@ -89,22 +93,9 @@ fn why(stall: &Stall) -> String {
 /// Workers that have just died without a word count as alive for half a minute; they missed their sign of life, every 5 seconds.
 fn late(stall: &Stall) -> String {
     match stall.heartbeat_seconds.filter(|seconds| *seconds > LATE) {
-        Some(seconds) if stall.workers == 1 => format!("though last heard of {} ago, ", duration(seconds)),
-        Some(seconds) => format!("though the last was heard of {} ago, ", duration(seconds)),
+        Some(seconds) if stall.workers == 1 => format!("though last heard from {} ago, ", duration(seconds)),
+        Some(seconds) => format!("though the last was heard from {} ago, ", duration(seconds)),
         None => String::new(),
-    }
-}
-
-/// What became of the worker that was there last.
-fn last_worker(stall: &Stall) -> String {
-    let (Some(health), Some(seconds)) = (stall.last_worker, stall.heartbeat_seconds) else {
-        return "there has never been one".to_owned();
-    };
-    let ago = duration(seconds);
-    match health {
-        WorkerHealth::Stopped => format!("the last one has stopped, {ago} ago"),
-        WorkerHealth::Deprecated => format!("the last one is to take no more tasks (deprecated), heard of {ago} ago"),
-        WorkerHealth::Silent | WorkerHealth::Alive => format!("the last one was heard of {ago} ago"),
     }
 }
 

@@ -4,13 +4,13 @@ use serde::Serialize;
 
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::words::{clock, duration, line};
-use crate::operate::{RunDetail, RunEvent, RunEventKind};
+use crate::operate::{RunDetail, RunEvent, RunEventKind, skip_words};
 
 /// Longest reason.
 const MOST: usize = 160;
 
-/// For people: a line.
-pub fn event_text(event: &RunEvent) -> String {
+/// For people: a line. What has no time of its own has the time at which it was seen.
+pub fn event_text(run: &RunDetail, event: &RunEvent) -> String {
     let style = match event.event {
         RunEventKind::RunStarted | RunEventKind::StepStarted => DIM,
         RunEventKind::StepProgress | RunEventKind::StepRetrying | RunEventKind::RunCancelled => CARE,
@@ -18,7 +18,7 @@ pub fn event_text(event: &RunEvent) -> String {
         RunEventKind::RunFailed | RunEventKind::StepFailed => BAD,
         RunEventKind::StepSkipped => DIM,
     };
-    let at = event.at.as_deref().map_or_else(|| " ".repeat("09:47:42.123".len()), clock);
+    let at = clock(event.at.as_deref().unwrap_or(&run.read_at));
     let what = event.step.as_deref().unwrap_or("run");
     let mut parts = vec![paint(DIM, at), paint(BOLD, what), paint(style, event.event.as_str())];
     if let (RunEventKind::StepProgress, Some(done), Some(of)) = (event.event, event.completed_tasks, event.tasks) {
@@ -32,7 +32,8 @@ pub fn event_text(event: &RunEvent) -> String {
         parts.push(format!("attempt {attempts}"));
     }
     if let Some(reason) = &event.reason {
-        parts.push(line(reason, MOST));
+        let is_code = event.event == RunEventKind::StepSkipped;
+        parts.push(line(&if is_code { skip_words(reason) } else { reason.clone() }, MOST));
     }
     parts.join("  ") + "\n"
 }

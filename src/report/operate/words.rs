@@ -1,6 +1,6 @@
 //! Times, durations and texts of others, as reports write them.
 
-use crate::operate::Payload;
+use crate::operate::{Payload, WorkerHealth};
 
 /// `850 ms`, `3.2 s`, `4m 10s`, `3h 20m`, `2d 5h`.
 pub(super) fn duration(seconds: f64) -> String {
@@ -18,13 +18,23 @@ pub(super) fn duration(seconds: f64) -> String {
     }
 }
 
-/// For how long nothing was heard of workers; of those that were silent for a day, nothing is known any more.
-pub fn silence(seconds: Option<f64>) -> String {
-    seconds.map_or_else(|| "in the last day".to_owned(), |seconds| format!("for {}", duration(seconds)))
+/// What became of the worker that was there last, where none is alive.
+pub fn last_worker(health: Option<WorkerHealth>, heartbeat_seconds: Option<f64>) -> String {
+    let (Some(health), Some(seconds)) = (health, heartbeat_seconds) else {
+        return "there has never been one".to_owned();
+    };
+    let ago = duration(seconds);
+    match health {
+        WorkerHealth::Stopped => format!("the last one stopped {ago} ago"),
+        WorkerHealth::Deprecated => {
+            format!("the last one is to take no more tasks (deprecated), and was last heard from {ago} ago")
+        }
+        WorkerHealth::Silent | WorkerHealth::Alive => format!("the last one was last heard from {ago} ago"),
+    }
 }
 
 /// `2026-11-21 09:47:42`, in UTC as the database has told it.
-pub(super) fn time(rfc3339: &str) -> String {
+pub(in crate::report) fn time(rfc3339: &str) -> String {
     rfc3339.chars().take(19).map(|c| if c == 'T' { ' ' } else { c }).collect()
 }
 

@@ -90,7 +90,10 @@ async fn run(program: String, mut command: Command, input: String, context: Cont
         return Err(HandlerError::last(format!("{program} printed more than {} MiB", LONGEST >> 20)));
     }
     super::json(&printed).map_err(|error| {
-        HandlerError::retry(format!("{program} printed no JSON: {error}: {}", super::excerpt(&printed)))
+        HandlerError::retry(format!(
+            "{program} printed something that is not JSON: {error}: {}",
+            super::excerpt(&printed)
+        ))
     })
 }
 

@@ -107,7 +107,7 @@ async fn ask(name: String, request: Request<Full<Bytes>>, secrets: &Secrets) -> 
         return super::json(&body).map_err(|error| {
             // It has done what it was asked to, so it must not be asked again.
             HandlerError::last(format!(
-                "{name} answered {} with a body that is no JSON: {error}: {}",
+                "{name} answered {} with a body that is not JSON: {error}: {}",
                 head.status,
                 excerpt(&body, secrets)
             ))

@@ -101,7 +101,7 @@ fn http(
     let method = method.parse().map_err(|_| format!("{method} is no method"))?;
     let mut map = HeaderMap::new();
     for (key, value) in headers {
-        let key: HeaderName = key.parse().map_err(|_| format!("{key} is no name of a header"))?;
+        let key: HeaderName = key.parse().map_err(|_| format!("{key} is not a header name"))?;
         let mut value = HeaderValue::from_str(&value)
             .map_err(|_| format!("the header {key} has a value that no header can have, such as a line break"))?;
         value.set_sensitive(true);

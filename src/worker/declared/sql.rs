@@ -229,7 +229,7 @@ async fn convert(connection: &mut PgConnection, of: u32, text: &str) -> Result<S
         Ok(json) => Ok(json.first().map_or(Ok("null".to_owned()), |row| row.try_get(0))?),
         // PostgreSQL writes values of this type and reads none, as rows without a type.
         Err(Broken::Database(error)) if error.failure() == Failure::Sql => Err(Broken::Handler(HandlerError::last(
-            format!("the output is of the type {name}, which is no JSON: write to_jsonb(…) around it ({error})"),
+            format!("the output is of the type {name}, which is not JSON: write to_jsonb(…) around it ({error})"),
         ))),
         Err(broken) => Err(broken),
     }

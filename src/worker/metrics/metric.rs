@@ -72,6 +72,6 @@ metrics! {
     LAG Gauge "flowsmith_queue_lag_seconds" ["flow"] "For how long the message that waits longest could have been taken; 0 where none waits.";
     PAUSED Gauge "flowsmith_flow_paused" ["flow"] "1 where the flow is paused.";
     ALIVE Gauge "flowsmith_workers_alive" ["flow"] "Workers of the queue that are alive.";
-    SILENT Gauge "flowsmith_workers_silent" ["flow"] "Workers not heard of for 30 s, and no longer than a day, that have not said that they ended.";
+    SILENT Gauge "flowsmith_workers_silent" ["flow"] "Workers not heard from for 30 s, and no longer than a day, that have not said that they ended.";
     STALLED Gauge "flowsmith_tasks_stalled" ["flow" "step"] "Tasks that have not moved for a minute, but for delays and retries; `flowsmith stalled` says why.";
 }

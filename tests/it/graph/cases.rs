@@ -9,7 +9,7 @@ use flowsmith::operate::{RunDetail, StepDetail};
 use flowsmith::report::graph_html;
 use serde_json::{from_value, json};
 
-use super::{assert_golden, cases, flow_of, picture};
+use super::{assert_golden, cases, flow_of, graph_of, picture};
 
 /// Cases that are a flow file; the others are made by a test of their own.
 fn flows() -> Vec<String> {
@@ -25,7 +25,7 @@ fn pictures_are_what_is_expected() {
     let names = flows();
     assert!(names.len() >= 6, "only {} cases", names.len());
     for name in names {
-        let graph = Graph::of_flow(&flow_of(&name));
+        let graph = graph_of(&name);
         assert_golden(&name, "expected.svg", &picture(&graph));
         assert_golden(&name, "expected.mmd", &mermaid(&graph));
         assert_golden(&name, "expected.dot", &dot(&graph));
@@ -36,7 +36,7 @@ fn step(status: StepStatus) -> StepDetail {
     let (completed, failed) = (i32::from(status == StepStatus::Completed), i32::from(status == StepStatus::Failed));
     from_value(json!({
         "step": "", "kind": "single", "depends_on": [], "status": status, "seconds": 1.25, "tasks": 1, "queued": 0, "started": 0,
-        "completed": completed, "failed": failed, "unfinished": 0, "attempts": 1, "max_attempts": 3, "task_list": [],
+        "completed": completed, "failed": failed, "unfinished": 0, "not_run": 0, "attempts": 1, "max_attempts": 3, "task_list": [],
     }))
     .unwrap()
 }
@@ -74,7 +74,7 @@ pub(super) fn run() -> RunDetail {
     ];
     let run = json!({
         "run_id": "7d0e2c7e-3c3c-4a9f-9d4e-0c1f2a3b4c5d", "flow": "everything", "version": 3, "slug": "everything_v3",
-        "status": "started", "started_at": "2026-11-21T12:00:00+00:00", "seconds": 7_300.0, "steps": [],
+        "status": "started", "read_at": "2026-11-21T14:01:40+00:00", "started_at": "2026-11-21T12:00:00+00:00", "seconds": 7_300.0, "steps": [],
     });
     let steps = steps.map(|(slug, step)| StepDetail { step: slug.to_owned(), ..step }).to_vec();
     RunDetail { steps, ..from_value(run).unwrap() }
@@ -106,8 +106,48 @@ fn the_picture_of_a_run_says_how_each_step_stands() {
 }
 
 #[test]
+fn a_step_that_no_worker_has_begun_is_queued_and_what_is_over_is_not_so_far() {
+    let mut run = run();
+    let mut put = |place: usize, step: StepDetail| {
+        run.steps[place] = StepDetail { step: run.steps[place].step.clone(), ..step };
+    };
+    let reason = Some("handler_failed".to_owned());
+    put(1, StepDetail { skip_reason: reason, attempts: 2, ..step(StepStatus::Skipped) });
+    put(2, StepDetail { queued: 1, attempts: 0, seconds: Some(8.3), ..step(StepStatus::Started) });
+    put(3, StepDetail { unfinished: 3, not_run: 2, tasks: Some(3), ..step(StepStatus::CutOff) });
+    let graph = Graph::of_run(&flow_of("everything"), &run);
+    let page = graph_html(&graph);
+    for words in
+        ["queued for 8.3 s", "<td>queued</td>", "skipped: handler failed", "2 attempts", "tasks: 1 cut off, 2 not run"]
+    {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    assert!(!page.contains("so far") && !page.contains("not finished"), "{page}");
+    let gift = graph.nodes.iter().find(|node| node.slug == "gift").unwrap();
+    assert_eq!(gift.drawn_status(), Some(StepStatus::Created), "not as one that is under way");
+    assert!(!mermaid(&graph).contains(":::started") && !dot(&graph).contains("#1d4ed8"));
+}
+
+#[test]
+fn what_steps_and_triggers_are_for_is_in_every_format() {
+    let graph = graph_of("everything");
+    let page = graph_html(&graph);
+    let purpose = "The order with its items, as the later steps need it";
+    for text in [picture(&graph), page.clone(), dot(&graph), mermaid(&graph)] {
+        assert!(text.contains(purpose), "{text}");
+    }
+    for text in [picture(&graph), dot(&graph)] {
+        assert!(text.contains("triggers: nightly (cron 0 2 * * *), paid (insert, update of public.orders)"), "{text}");
+    }
+    for words in ["<code>nightly</code>", "Once a night, when the shop is quiet", "insert, update of public.orders"] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert_golden("everything", "expected.html", &page);
+}
+
+#[test]
 fn what_is_in_the_catalog_of_a_step_is_in_its_picture() {
-    let text = picture(&Graph::of_flow(&flow_of("everything")));
+    let text = picture(&graph_of("everything"));
     let said = [
         "everything@3",
         "each step: 5 attempts · 10s before a retry · 10m timeout · owner: shop · tier: critical",
@@ -131,7 +171,7 @@ fn what_is_in_the_catalog_of_a_step_is_in_its_picture() {
 
 #[test]
 fn hostile_texts_stay_texts() {
-    let graph = Graph::of_flow(&flow_of("hostile"));
+    let graph = graph_of("hostile");
     let markup = ["<script", "</title><", "</svg><img", "onerror=alert(4)>", "\u{202e}", "\u{2066}", "\u{7}"];
     for text in [picture(&graph), graph_html(&graph)] {
         let own = text.replace("</title>\n", "").replace("</svg>\n", "");
@@ -152,7 +192,7 @@ fn hostile_texts_stay_texts() {
 #[test]
 fn the_same_flow_gives_the_same_bytes() {
     for name in flows() {
-        let write = || picture(&Graph::of_flow(&flow_of(&name)));
+        let write = || picture(&graph_of(&name));
         assert_eq!(write(), write(), "{name}");
     }
 }

@@ -23,11 +23,15 @@ fn each_format_goes_to_stdout_or_to_a_file() {
     assert!(project.done(&["graph", "order"]).stdout.starts_with("<svg "), "svg is the default");
     for (file, begins) in [("a.svg", "<svg "), ("a.mmd", "---\n"), ("a.GV", "digraph "), ("a.html", "<!doctype html>")]
     {
-        project.done(&["graph", "order", "--output", file]);
+        let done = project.done(&["graph", "order", "--output", file]);
+        assert_eq!(done.stderr, format!("Wrote {file}\n"));
         assert!(project.read(file).starts_with(begins), "the ending says the format: {file}");
     }
     let refused = project.ends(64, &["graph", "order", "--output", "b.svg", "--format", "html"]);
-    assert!(refused.contains("FS994") && refused.contains("b.svg would hold HTML"), "{refused}");
+    assert!(
+        refused.contains("FS994") && refused.contains("b.svg has the ending of SVG, but --format asks for HTML"),
+        "{refused}"
+    );
     assert!(project.ends(64, &["graph", "order", "--output", "b.png"]).contains("dot -Tpng"));
     assert!(!project.path("b.svg").exists() && !project.path("b.png").exists());
     let refused = project.ends(1, &["graph", "order", "--output", "no/such/folder.svg"]);

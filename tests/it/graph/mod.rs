@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flowsmith::catalog::{Catalog, Flow};
-use flowsmith::check::{CheckSettings, check};
-use flowsmith::graph::{Graph, Style, svg};
+use flowsmith::check::{CheckSettings, Origin, check};
+use flowsmith::graph::{Graph, Style, step_descriptions, svg};
 use flowsmith::source::Sources;
 
 /// Where the cases are.
@@ -35,6 +35,16 @@ fn flow(yaml: &str) -> Arc<Flow> {
 /// The flow of a case.
 fn flow_of(case: &str) -> Arc<Flow> {
     flow(&fs::read_to_string(cases().join(case).join("flow.yaml")).unwrap())
+}
+
+/// The graph of a case, as `flowsmith graph` makes it of a file.
+fn graph_of(case: &str) -> Graph {
+    let name = "flows/flow.yaml";
+    let sources = Sources::one(name, fs::read_to_string(cases().join(case).join("flow.yaml")).unwrap());
+    let origin = Origin { file: name.into(), document: 0 };
+    let mut graph = Graph::of_flow(&flow_of(case));
+    graph.describe(&step_descriptions(&sources, &origin, None));
+    graph
 }
 
 /// A picture as `flowsmith graph` writes it.

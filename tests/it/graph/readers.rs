@@ -9,14 +9,14 @@ use flowsmith::graph::{Graph, Style, dot, mermaid, svg};
 use flowsmith::report::graph_html;
 
 use super::cases::run;
-use super::{flow_of, picture};
+use super::{flow_of, graph_of, picture};
 use crate::support::left_out;
 
 const CASES: [&str; 6] = ["everything", "fan_of_20", "hostile", "long_names", "long_way", "unconnected"];
 
 /// Every case, and a run.
 fn graphs() -> Vec<(&'static str, Graph)> {
-    let of_flow = |name| (name, Graph::of_flow(&flow_of(name)));
+    let of_flow = |name| (name, graph_of(name));
     CASES.into_iter().map(of_flow).chain([("run", Graph::of_run(&flow_of("everything"), &run()))]).collect()
 }
 
@@ -141,7 +141,7 @@ fn a_browser_reads_pictures_and_pages_and_runs_nothing_in_them() {
         assert!(!seen.contains("parsererror"), "{name}: {seen}");
         assert!(seen.matches("class=\"name\"").count() >= graph.nodes.len(), "{name}");
     }
-    let graph = Graph::of_flow(&flow_of("hostile"));
+    let graph = graph_of("hostile");
     let page = graph_html(&graph);
     let Some(seen) = browse(folder.path(), "hostile.html", &page) else { return };
     for element in ["<script", "<img", "<b>"] {

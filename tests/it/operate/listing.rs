@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use flowsmith::operate::short_id_length;
 use serde_json::Value;
 use sqlx::PgConnection;
 
@@ -133,8 +134,8 @@ async fn what_a_run_has_left_unfinished_is_shown_as_cut_off_or_not_run() {
     let shown = json(&project, "show", &["show", RUN]);
     let [each, ship] = [&shown["run"]["steps"][1], &shown["run"]["steps"][2]];
     assert_eq!((&each["status"], &ship["status"]), (&"cut-off".into(), &"not-run".into()));
-    let counts = ["queued", "started", "unfinished"].map(|name| each[name].as_u64().unwrap());
-    assert_eq!(counts, [0, 0, 3]);
+    let counts = ["queued", "started", "unfinished", "not_run"].map(|name| each[name].as_u64().unwrap());
+    assert_eq!(counts, [0, 0, 3, 2]);
     let tasks: Vec<_> =
         each["task_list"].as_array().unwrap().iter().map(|task| task["status"].as_str().unwrap()).collect();
     assert_eq!(tasks, ["cut-off", "not-run", "not-run"]);
@@ -142,10 +143,11 @@ async fn what_a_run_has_left_unfinished_is_shown_as_cut_off_or_not_run() {
         assert!((530.0..=545.0).contains(&seconds.as_f64().unwrap()), "until the run ended: {seconds}");
     }
     let text = project.done(&["show", RUN]).stdout;
-    assert!(text.contains("✂ each  cut off  0/3 tasks  9m") && text.contains("3 not finished"), "{text}");
+    assert!(text.contains("✂ each  cut off  0/3 tasks  9m") && text.contains("1 cut off, 2 not run"), "{text}");
     assert!(text.contains("○ ship  not run"), "{text}");
     let dot = project.done(&["graph", "--run", &RUN[..4], "--format", "dot"]).stdout;
     assert!(dot.contains("cut off, 0 of 3 tasks after 9 min") && dot.contains("not run"), "{dot}");
+    assert!(dot.contains("tasks: 1 cut off, 2 not run"), "{dot}");
 }
 
 /// Polls until the answer is neither 0 nor this.
@@ -186,7 +188,7 @@ async fn a_run_is_named_by_as_much_of_its_id_as_no_other_has() {
     start(&project, OTHER);
     refused(&project, 64, "FS966", &[RUN, OTHER], &["show", "0"]);
     project.done(&["show", "0f"]);
-    refused(&project, 1, "FS965", &["there is no run ff"], &["show", "ff"]);
+    refused(&project, 1, "FS965", &["there is no run ff in the database ", "@"], &["show", "ff"]);
     assert_eq!(project.run(&["show", "order"]).code, 64);
 }
 
@@ -212,10 +214,24 @@ async fn queues_and_workers_are_counted() {
     assert!(json(&project, "workers", &["workers", "order@1"])["workers"].as_array().unwrap().is_empty());
     run(&mut c, "select pgflow.mark_worker_stopped(worker_id) from pgflow.workers; update pgflow.runs set status = 'failed', failed_at = now()").await;
     assert!(json(&project, "workers", &["workers"])["workers"].as_array().unwrap().is_empty());
+    run(
+        &mut c,
+        "update pgflow.workers set last_heartbeat_at = now() - interval '2 h', stopped_at = now() - interval '1 h'",
+    )
+    .await;
+    let none = project.done(&["workers"]).stdout;
+    assert!(none.contains("None is running; the last one stopped 1h ago. --all lists it."), "{none}");
+    let started = project.done(&["start", "order", "-i", r#"{"id": 7}"#]).stderr;
+    assert!(started.contains("no worker of order@2 is running: the last one stopped 1h ago; start one:"), "{started}");
     assert_eq!(
         (&worker(&["workers", "--all"])["health"], &worker(&["workers", "--all"])["in_flight"]),
         (&"stopped".into(), &0.into())
     );
+
+    // Silent, of a flow version that was deleted: nothing is to be done about it.
+    run(&mut c, "update pgflow.workers set stopped_at = null, last_heartbeat_at = now() - interval '1 min', queue_name = 'gone'").await;
+    assert!(json(&project, "workers", &["workers"])["workers"].as_array().unwrap().is_empty());
+    assert_eq!(worker(&["workers", "--all"])["queue"], "gone");
 
     run(&mut c, "drop table pgmq.q_order_v2").await;
     assert!(of(&json(&project, "queues", &["queues", "order@2"]), 0)["messages"].is_null());
@@ -249,4 +265,23 @@ async fn stats_tell_how_long_runs_and_steps_took() {
     assert_eq!(json(&project, "stats", &["stats", "--since", "80m"])["flows"][0]["failed"], 0);
     let text = project.done(&["stats", "order"]).stdout;
     assert!(text.contains("1m 35s") && text.contains("STEP"), "{text}");
+}
+
+#[tokio::test]
+async fn on_a_narrow_terminal_ids_are_as_long_as_no_other_run_has_them() {
+    let (_database, project, mut c) = shop().await;
+    // All but its last four digits are those of RUN.
+    let twin = format!("{}0000", &RUN[..RUN.len() - 4]);
+    let near = format!("{}0-0000-0000-0000-000000000000", &RUN[..7]);
+    start(&project, OTHER);
+    start(&project, RUN);
+    assert_eq!(short_id_length(&mut c, &[RUN.to_owned(), OTHER.to_owned()]).await.unwrap(), 8);
+    start(&project, &near);
+    assert_eq!(short_id_length(&mut c, &[RUN.to_owned()]).await.unwrap(), 8);
+    start(&project, &twin);
+    assert_eq!(short_id_length(&mut c, &[OTHER.to_owned()]).await.unwrap(), 8);
+    let length = short_id_length(&mut c, &[OTHER.to_owned(), RUN.to_owned()]).await.unwrap();
+    assert_eq!(length, RUN.len() - 3);
+    project.done(&["show", &RUN[..length]]);
+    assert!(project.done(&["runs"]).stdout.contains(RUN), "whole where it is no terminal");
 }

@@ -24,7 +24,7 @@ async fn a_cancelled_run_is_kept_with_its_reason_and_can_be_taken_up() {
     assert_eq!((&stats["flows"][0]["cancelled"], &stats["flows"][0]["failed"]), (&1.into(), &0.into()));
     let shown = project.done(&["show", RUN]).stdout;
     assert!(shown.contains("cancelled: ordered \"twice\", it's"), "{shown}");
-    refused(&project, 5, "FS970", &["was cancelled, so it cannot be cancelled"], &["cancel", RUN, "--yes"]);
+    refused(&project, 5, "FS970", &["is already cancelled"], &["cancel", RUN, "--yes"]);
 
     let retried = json(&project, "run", &["retry", RUN]);
     assert_eq!((&retried["run"]["status"], &retried["run"]["remaining_steps"]), (&"started".into(), &3.into()));
@@ -100,9 +100,11 @@ async fn a_retried_run_goes_on_from_where_it_failed() {
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(ended.status.code(), Some(0), "{said}");
-    assert!(said.contains("2 of 3 steps still to be done") && said.contains("run  completed"), "{said}");
+    assert!(said.contains("2 of 3 steps left to do") && said.contains("run  completed"), "{said}");
     let events = said.lines().filter(|line| line.contains("  ")).collect::<Vec<_>>();
     assert!(events[0].ends_with("run  started") && !said.contains("load"), "what was before is not told again: {said}");
+    let clocks: Vec<&str> = events.iter().map(|line| line.split("  ").next().unwrap()).collect();
+    assert!(clocks.is_sorted() && clocks.iter().all(|clock| clock.len() == "17:33:55.964".len()), "{said}");
     refused(&project, 5, "FS970", &["has completed, so it cannot be retried"], &["retry", RUN]);
 }
 

@@ -37,7 +37,7 @@ async fn an_old_version_is_deleted_with_its_runs_once_it_is_drained() {
     let late = project.run(&["retire", "order", "--yes", "--wait", "--timeout", "100ms"]);
     assert!(
         late.code == 5
-            && late.stderr.contains("Waiting until nothing of order@1 is left to do")
+            && late.stderr.contains("Waiting until order@1 has no run under way and no message")
             && late.stderr.contains("0s  order@1 has 1 run under way and 1 message, and no worker is alive")
             && late
                 .stderr

@@ -3,10 +3,11 @@
 use flowsmith::catalog::State;
 use flowsmith::engine::Level;
 use flowsmith::engine::detect::EngineKind;
-use flowsmith::operate::{Engine, OldVersion, RunDetail, RunEvent, RunList, RunSummary, Stall, Worker};
+use flowsmith::operate::{Engine, OldVersion, RunDetail, RunEvent, RunEventKind, RunList, RunSummary, Stall, Worker};
 use flowsmith::report::Subject;
 use flowsmith::report::operate::{
-    ended_json, event_json, old_versions_json, run_json, runs_json, stalled_json, started_json, workers_json,
+    ended_json, event_json, event_text, old_versions_json, old_versions_text, run_json, runs_json, stalled_json,
+    started_json, workers_json,
 };
 use serde_json::{Value, from_value, json};
 
@@ -35,12 +36,12 @@ fn detail(kind: &str, step: &str, task: &str) -> RunDetail {
         "step": "load", "kind": kind, "depends_on": ["a"], "status": step, "attempts": 1, "max_attempts": 3,
         "input": value, "output": value, "task_list": [task], "tasks": 1,
     });
-    for name in ["queued", "started", "completed", "failed", "unfinished"] {
+    for name in ["queued", "started", "completed", "failed", "unfinished", "not_run"] {
         of_step[name] = 0.into();
     }
     from_value(json!({
         "run_id": super::RUN, "flow": "order", "version": 2, "slug": "order_v2", "status": "started", "seconds": 1.5,
-        "started_at": "2026-11-21T12:00:00+00:00", "input": value, "steps": [of_step],
+        "read_at": "2026-11-21T12:00:02+00:00", "started_at": "2026-11-21T12:00:00+00:00", "input": value, "steps": [of_step],
     }))
     .unwrap()
 }
@@ -100,6 +101,50 @@ fn events_fit_their_schema() {
         event_json(&run, &event)
     });
     assert_fits("watch.v1.json", &lines);
+}
+
+#[test]
+fn every_line_about_a_run_has_a_time_and_words() {
+    let run = detail("single", "started", "started");
+    let line = |event, reason: &str| {
+        let reason = Some(reason.to_owned());
+        let step = Some("load".to_owned());
+        let event = RunEvent {
+            at: None,
+            event,
+            step,
+            seconds: None,
+            completed_tasks: None,
+            tasks: None,
+            attempts: Some(1),
+            reason,
+        };
+        anstream::adapter::strip_str(&event_text(&run, &event)).to_string()
+    };
+    // The time at which it was seen.
+    let retrying = line(RunEventKind::StepRetrying, "column a_b is missing");
+    assert_eq!(retrying, "12:00:02.000  load  retrying  attempt 1  column a_b is missing\n");
+    let skipped = line(RunEventKind::StepSkipped, "condition_unmet");
+    assert_eq!(skipped, "12:00:02.000  load  skipped  condition unmet\n");
+}
+
+#[test]
+fn what_is_drained_stands_under_its_heading() {
+    let version = OldVersion {
+        slug: "order".to_owned(),
+        flow: "order".to_owned(),
+        version: 1,
+        state: State::Draining,
+        under_way: 0,
+        ended: 2,
+        messages: Some(0),
+        workers: 0,
+        is_drained: true,
+    };
+    let text = anstream::adapter::strip_str(&old_versions_text(&[version], &subject())).to_string();
+    let mut rows = text.lines().skip(2).map(str::trim_end);
+    let (head, row) = (rows.next().unwrap(), rows.next().unwrap());
+    assert!(head.ends_with("DRAINED") && row[head.find("DRAINED").unwrap()..].starts_with("yes"), "{text}");
 }
 
 #[test]

@@ -37,15 +37,15 @@ async fn a_queued_task_waits_for_a_worker_or_for_the_flow() {
     run(&mut c, "update pgmq.q_order_v2 set vt = now()").await;
     beat(&mut c, "order_v2").await;
     assert_eq!(cause(&project), "busy");
-    assert!(!finding(&project)["detail"].as_str().unwrap().contains("heard of"));
+    assert!(!finding(&project)["detail"].as_str().unwrap().contains("heard from"));
     run(&mut c, "update pgflow.workers set last_heartbeat_at = now() - interval '20 s'").await;
     let late = finding(&project)["detail"].as_str().unwrap().to_owned();
-    assert!(late.contains("1 worker is alive, though last heard of 20") && cause(&project) == "busy", "{late}");
+    assert!(late.contains("1 worker is alive, though last heard from 20") && cause(&project) == "busy", "{late}");
     run(&mut c, "update pgflow.workers set deprecated_at = now()").await;
     assert_eq!(cause(&project), "no-worker");
     assert!(finding(&project)["detail"].as_str().unwrap().contains("is to take no more tasks"));
     run(&mut c, "update pgflow.workers set deprecated_at = null, last_heartbeat_at = now() - interval '3 h'").await;
-    assert!(finding(&project)["detail"].as_str().unwrap().contains("the last one was heard of 3h ago"));
+    assert!(finding(&project)["detail"].as_str().unwrap().contains("the last one was last heard from 3h ago"));
 
     project.done(&["pause", "order"]);
     assert_eq!(

@@ -197,7 +197,7 @@ async fn whoever_waits_is_told_that_no_worker_is_there_and_may_stop_waiting() {
     let said = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(ended.status.code(), Some(130), "{said}");
     for words in [
-        "no worker of order@2 has given a sign of life in the last day; start one: `flowsmith worker order`".to_owned(),
+        "no worker of order@2 is running: there has never been one; start one: `flowsmith worker order`".to_owned(),
         format!("Run {RUN} goes on: `flowsmith watch {RUN}` follows it, `flowsmith cancel {RUN}` ends it"),
     ] {
         assert!(said.contains(&words), "{words}: {said}");
@@ -208,7 +208,7 @@ async fn whoever_waits_is_told_that_no_worker_is_there_and_may_stop_waiting() {
     let late = project.run(&["start", "order@1", "--wait", "--timeout", "300ms"]).stderr;
     assert!(late.contains("with the flow files that had it") && late.contains("FS975"), "{late}");
     let late = project.run(&["start", "order@2", "-i", r#"{"id": 7}"#, "--wait", "--timeout", "300ms"]).stderr;
-    assert!(late.contains("has given a sign of life for 2h;") && late.contains("within 300ms"), "{late}");
+    assert!(late.contains("no worker of order@2 is running: the last one is to take no more tasks (deprecated), and was last heard from 2h ago;") && late.contains("within 300ms"), "{late}");
 }
 
 /// The answer to a start is lost: it may have been committed, so nothing is started again on a guess.

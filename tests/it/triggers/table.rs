@@ -77,7 +77,7 @@ async fn a_run_that_cannot_be_started_breaks_a_statement_only_where_strict() {
     project.compile();
     let plan = project.ends(2, &["plan"]);
     assert!(plan.contains("strict: where broken cannot start a run, the change of the table fails"), "{plan}");
-    assert!(plan.contains("who writes to public.orders waits"), "{plan}");
+    assert!(plan.contains("writers to public.orders wait"), "{plan}");
     project.done(&["apply"]);
     let error = c.execute("insert into public.orders (id) values (1)").await.unwrap_err();
     assert!(error.to_string().contains("division by zero"), "{error}");
@@ -219,7 +219,7 @@ async fn drift_of_table_triggers_is_seen_and_undone() {
             assert!(plan.contains("the database is not what was applied") && !plan.contains("holds what"), "{plan}");
         }
         let compiled = project.done(&["compile", "--from-live"]);
-        assert!(compiled.stdout.contains("triggers made anew"), "{compiled}");
+        assert!(compiled.stdout.contains("triggers recreated"), "{compiled}");
         project.done(&["apply", "--accept-drift"]);
         project.done(&["drift"]);
         execute(&mut c, "insert into public.orders (id, status) values (1, 'paid')").await;

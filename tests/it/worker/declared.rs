@@ -107,7 +107,8 @@ async fn a_program_that_fails_is_told_of_and_run_again() {
     assert_eq!(errors["absent"], json!([2, "cannot run /no/such/program: No such file or directory (os error 2)"]));
     let prose = errors["prose"][1].as_str().unwrap();
     assert!(
-        prose.starts_with("echo printed no JSON: expected value at line 1") && prose.ends_with(": all fine"),
+        prose.starts_with("echo printed something that is not JSON: expected value at line 1")
+            && prose.ends_with(": all fine"),
         "{prose}"
     );
     worker.stop().await;
@@ -203,7 +204,7 @@ async fn answers_4xx_are_final_and_5xx_and_broken_connections_are_not() {
     let redirected = "POST ${env:BASE}/302 answered 302 Found to /echo, which is not followed: write that address";
     assert_eq!(errors["a302"], json!([1, redirected]));
     assert_eq!(errors["aprose"][0], 1);
-    assert!(errors["aprose"][1].as_str().unwrap().contains("a body that is no JSON: expected value"), "{errors}");
+    assert!(errors["aprose"][1].as_str().unwrap().contains("a body that is not JSON: expected value"), "{errors}");
     assert_eq!(errors["closed"][0], 2);
     assert!(errors["closed"][1].as_str().unwrap().contains("Connection refused"), "{errors}");
     assert_eq!(errors["twice"][0], 2);

@@ -84,7 +84,7 @@ async fn a_queue_that_is_dropped_is_told_of_once_and_keeps_nothing_else_from_wor
     project.done(&["apply"]);
     let mut scene = Scene::on(database, "select 1").await;
     let worker = Running::start(&project, &[]);
-    worker.says("notifications wake it").await;
+    worker.says("listening for notifications").await;
     execute(&mut scene.c, "select pgmq.drop_queue('f'); create table dropped as select clock_timestamp() at").await;
     worker.says("error[FS989]: f: its queue is gone").await;
     worker.says("`flowsmith compile --from-live`").await;

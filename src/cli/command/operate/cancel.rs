@@ -16,7 +16,7 @@ pub(crate) async fn run(args: &CancelArgs, project: &Project, output: &Output) -
     let mut operator = Operator::open(project, output).await?;
     operator.engine.needs_operations("cancelling a run")?;
     let flows = operator.flows().await?;
-    let run_id = args.run.resolve(&mut operator.connection).await?;
+    let run_id = operator.run_id(&args.run).await?;
     let run = read_run(&mut operator.connection, operator.engine, &flows, &run_id, Depth::States).await?;
     // Nobody is asked about what cannot be done.
     if run.status != RunStatus::Started {

@@ -14,8 +14,8 @@ pub(crate) fn confirm(question: &str, is_sure: bool, output: &Output) -> Result<
         return Err(Failure::new(
             Exit::Refused,
             "FS971",
-            format!("nobody is there to be asked: {question}"),
-            "give --yes where this is meant; nothing has been changed",
+            format!("there is no terminal to confirm on: {question}"),
+            "pass --yes if you mean it; nothing has been changed",
         ));
     }
     output.ask(&format!("{question} [y/N] "));

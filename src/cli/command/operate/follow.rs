@@ -7,10 +7,9 @@ use std::time::Duration;
 use flowsmith::catalog::State;
 use flowsmith::live::RunStatus;
 use flowsmith::operate::{
-    Depth, Flows, OperateError, RunDetail, RunSummary, Wakeups, WorkerHealth, events_between, read_run, read_workers,
-    start_worker,
+    Depth, Flows, OperateError, RunDetail, RunSummary, Wakeups, events_between, read_crew, read_run, start_worker,
 };
-use flowsmith::report::operate::{ended_json, event_json, event_text, silence};
+use flowsmith::report::operate::{ended_json, event_json, event_text, last_worker};
 use futures_util::future::{Either, select};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -121,9 +120,9 @@ async fn to_the_end(operator: &mut Operator, follow: &Follow<'_>, output: &Outpu
         }
         for event in events_between(before.as_ref(), &run) {
             match follow.tells {
-                Tells::Events(StatusFormat::Text) => output.report(&event_text(&event)),
+                Tells::Events(StatusFormat::Text) => output.report(&event_text(&run, &event)),
                 Tells::Events(StatusFormat::Json) => output.report(&event_json(&run, &event)),
-                Tells::End(_) => output.message(event_text(&event).trim_end()),
+                Tells::End(_) => output.message(event_text(&run, &event).trim_end()),
             }
         }
         match run.status {
@@ -182,23 +181,22 @@ fn failed(run: &RunDetail) -> Failure {
     )
 }
 
-/// Says where nobody is there to do what is waited for.
+/// Says where nobody is there to do it.
 pub(crate) async fn note_no_worker(operator: &mut Operator, run: &RunSummary, state: State, output: &Output) {
     if run.status.is_terminal() {
         return;
     }
     let queues = Some(vec![run.slug.clone()]);
     // A role that starts runs need not be allowed to see workers: it is told nothing of them.
-    let Ok(workers) = read_workers(&mut operator.connection, operator.engine, queues, false).await else { return };
-    if workers.iter().any(|worker| worker.health == WorkerHealth::Alive) {
+    let Ok(crew) = read_crew(&mut operator.connection, operator.engine, queues).await else { return };
+    if crew.workers > 0 {
         return;
     }
-    let heard = workers.iter().map(|worker| worker.silent_seconds).min_by(f64::total_cmp);
     output.message(&format!(
-        "note: no worker of {}@{} has given a sign of life {}; {}",
+        "note: no worker of {}@{} is running: {}; {}",
         run.flow,
         run.version,
-        silence(heard),
+        last_worker(crew.last_worker, crew.heartbeat_seconds),
         start_worker(&run.flow, run.version, &run.slug, state)
     ));
 }

@@ -1,7 +1,7 @@
 //! What every command that operates flows begins with: a connection, the engine there, the flows by name.
 
 use flowsmith::database::{DatabaseError, Failure as DatabaseFailure};
-use flowsmith::operate::{Engine, FlowVersion, Flows, OperateError};
+use flowsmith::operate::{Engine, FlowVersion, Flows, OperateError, RunPrefix};
 use flowsmith::report::Subject;
 use sqlx::postgres::PgConnection;
 
@@ -31,14 +31,19 @@ impl Operator {
         Ok(Self { connection: session.connection, place, engine, subject })
     }
 
-    /// Connects anew, after the connection was lost.
+    /// Connects again, after the connection was lost.
     pub(crate) async fn reconnect(&mut self) -> Result<(), DatabaseError> {
         self.connection = self.place.target.connect().await?;
         Ok(())
     }
 
     pub(crate) async fn flows(&mut self) -> Result<Flows, OperateError> {
-        Flows::read(&mut self.connection, self.engine).await
+        Ok(Flows::read(&mut self.connection, self.engine).await?.of_database(&self.subject.database))
+    }
+
+    /// The whole id of the run that is named.
+    pub(crate) async fn run_id(&mut self, run: &RunPrefix) -> Result<String, OperateError> {
+        run.resolve(&mut self.connection).await.map_err(|error| error.in_database(&self.subject.database))
     }
 
     /// What flows are called. A role that may read runs and no definitions is shown their slugs.

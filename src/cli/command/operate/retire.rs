@@ -176,10 +176,7 @@ async fn drained(
             ));
         }
         if told.is_none() {
-            output.message(&format!(
-                "Waiting until nothing of {} is left to do: no run under way, no message",
-                list(ids)
-            ));
+            output.message(&format!("Waiting until {} has no run under way and no message", list(ids)));
             for version in versions.iter().filter(|version| version.workers == 0 && !version.is_drained) {
                 let OldVersion { flow, version, slug, state, .. } = version;
                 output.message(&format!("note: {flow}@{version}: {}", start_worker(flow, *version, slug, *state)));

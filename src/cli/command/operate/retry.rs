@@ -16,11 +16,11 @@ use crate::cli::project::Project;
 pub(crate) async fn run(args: &RetryArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     let mut operator = Operator::open(project, output).await?;
     let flows = operator.flows().await?;
-    let run_id = args.run.resolve(&mut operator.connection).await?;
+    let run_id = operator.run_id(&args.run).await?;
     let before = read_run(&mut operator.connection, operator.engine, &flows, &run_id, Depth::States).await?;
     let run = retry_run(&mut operator.connection, operator.engine, &flows, &run_id).await?;
     output.message(&format!(
-        "Took up run {run_id} of {}@{}: {} of {} still to be done",
+        "Retried run {run_id} of {}@{}: {} of {} left to do",
         run.flow,
         run.version,
         run.remaining_steps,
@@ -29,11 +29,11 @@ pub(crate) async fn run(args: &RetryArgs, project: &Project, output: &Output) ->
     if args.format == StatusFormat::Json && !args.wait {
         output.report(&started_json(&run, &operator.subject));
     }
+    let state = flows.by_slug(&run.slug).map_or(State::Unmanaged, |flow| flow.state);
+    note_no_worker(&mut operator, &run, state, output).await;
     if !args.wait {
         return Ok(Exit::Done);
     }
-    let state = flows.by_slug(&run.slug).map_or(State::Unmanaged, |flow| flow.state);
-    note_no_worker(&mut operator, &run, state, output).await;
     let tells = Tells::End(args.format);
     let settings = Follow { run_id: &run_id, timeout: args.timeout, before: Some(before), tells };
     follow(&mut operator, &settings, output).await

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use flowsmith::database::{DatabaseError, Failure as DatabaseFailure};
 use flowsmith::live::RunStatus;
-use flowsmith::operate::{FlowVersion, OperateError, RunFilter, list_runs};
-use flowsmith::report::operate::{runs_json, runs_text};
+use flowsmith::operate::{FlowVersion, OperateError, RunFilter, list_runs, short_id_length};
+use flowsmith::report::operate::{runs_json, runs_text, runs_width};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::operator::{Operator, is_lost};
@@ -30,7 +30,7 @@ pub(crate) async fn run(args: &RunsArgs, project: &Project, output: &Output) -> 
         return Err(Failure::usage("--watch shows text only", "`flowsmith watch RUN --format json` follows one run"));
     }
     let mut operator = Operator::open(project, output).await?;
-    let mut report = look(args, &mut operator).await?;
+    let mut report = look(args, &mut operator, output.columns()).await?;
     if !args.watch {
         output.report(&report);
         return Ok(Exit::Done);
@@ -51,7 +51,11 @@ async fn next(args: &RunsArgs, operator: &mut Operator, last: &str, output: &Out
         output.screen(&format!("{what}; what follows is {}s old.\n{why}\n\n{last}", began.elapsed().as_secs()));
     };
     loop {
-        let error = match answered(look(args, operator), |waited| say(&format!("No answer for {waited}s"), "")).await {
+        let error = match answered(look(args, operator, output.columns()), |waited| {
+            say(&format!("No answer for {waited}s"), "")
+        })
+        .await
+        {
             Err(error) if is_lost(&error) => error,
             result => return Ok(result?),
         };
@@ -85,7 +89,8 @@ async fn answered<T>(
     Err(DatabaseError::new(DatabaseFailure::Lost, message).into())
 }
 
-async fn look(args: &RunsArgs, operator: &mut Operator) -> Result<String, OperateError> {
+/// `columns`: how wide the terminal is, if it is one.
+async fn look(args: &RunsArgs, operator: &mut Operator, columns: Option<usize>) -> Result<String, OperateError> {
     let flows = operator.flows().await?;
     let slugs = args.flow.as_deref().map(|name| flows.named(name)).transpose()?;
     let filter = RunFilter {
@@ -95,8 +100,15 @@ async fn look(args: &RunsArgs, operator: &mut Operator) -> Result<String, Operat
         limit: args.limit,
     };
     let list = list_runs(&mut operator.connection, operator.engine, &flows, &filter).await?;
-    Ok(match args.format {
-        StatusFormat::Text => runs_text(&list, &operator.subject),
-        StatusFormat::Json => runs_json(&list, &operator.subject),
-    })
+    if args.format == StatusFormat::Json {
+        return Ok(runs_json(&list, &operator.subject));
+    }
+    // The beginning of an id is enough for every command.
+    let id_length = if columns.is_some_and(|columns| runs_width(&list) > columns) {
+        let ids: Vec<String> = list.runs.iter().map(|run| run.run_id.clone()).collect();
+        short_id_length(&mut operator.connection, &ids).await?
+    } else {
+        usize::MAX
+    };
+    Ok(runs_text(&list, id_length, &operator.subject))
 }

@@ -13,7 +13,7 @@ use crate::cli::project::Project;
 pub(crate) async fn run(args: &ShowArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     let mut operator = Operator::open(project, output).await?;
     let flows = operator.flows_if_allowed().await?;
-    let run_id = args.run.resolve(&mut operator.connection).await?;
+    let run_id = operator.run_id(&args.run).await?;
     // Machines are given all of it: half a JSON value is none.
     let depth = if args.full || args.format == StatusFormat::Json { Depth::Full } else { Depth::Glance };
     let run = read_run(&mut operator.connection, operator.engine, &flows, &run_id, depth).await?;

@@ -31,7 +31,9 @@ pub(crate) async fn run(args: &StartArgs, project: &Project, output: &Output) ->
         Err(error) => return Err(error.into()),
     };
     input.check(&flow)?;
-    let started = start_run(&mut operator.connection, operator.engine, &flow, &input, args.run_id.as_ref()).await?;
+    let started = start_run(&mut operator.connection, operator.engine, &flow, &input, args.run_id.as_ref())
+        .await
+        .map_err(|error| error.in_database(&operator.subject.database))?;
     if flow.paused_at.is_some() {
         output.message(&format!(
             "note: {} is paused, so nobody starts its tasks: `flowsmith resume {}`",
@@ -52,11 +54,11 @@ pub(crate) async fn run(args: &StartArgs, project: &Project, output: &Output) ->
         StatusFormat::Json if args.wait => {}
         StatusFormat::Json => output.report(&started_json(&started, &operator.subject)),
     }
+    note_no_worker(&mut operator, &started, flow.state, output).await;
     if !args.wait {
         output.detail(&format!("Started a run of {}; see `flowsmith show {}`", flow.id(), started.run_id));
         return Ok(Exit::Done);
     }
-    note_no_worker(&mut operator, &started, flow.state, output).await;
     let settings =
         Follow { run_id: &started.run_id, timeout: args.timeout, before: None, tells: Tells::End(args.format) };
     follow(&mut operator, &settings, output).await

@@ -9,7 +9,7 @@ use crate::cli::project::Project;
 
 pub(crate) async fn run(args: &WatchArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     let mut operator = Operator::open(project, output).await?;
-    let run_id = args.run.resolve(&mut operator.connection).await?;
+    let run_id = operator.run_id(&args.run).await?;
     let tells = Tells::Events(args.format);
     let settings = Follow { run_id: &run_id, timeout: args.timeout, before: None, tells };
     follow(&mut operator, &settings, output).await

@@ -1,6 +1,6 @@
 //! `flowsmith workers`
 
-use flowsmith::operate::read_workers;
+use flowsmith::operate::{read_crew, read_workers};
 use flowsmith::report::operate::{workers_json, workers_text};
 
 use super::operator::{Operator, slugs};
@@ -16,9 +16,14 @@ pub(crate) async fn run(args: &WorkersArgs, project: &Project, output: &Output) 
         Some(flow) => Some(slugs(&operator.flows().await?.named(flow)?)),
         None => None,
     };
-    let workers = read_workers(&mut operator.connection, operator.engine, queues, args.all).await?;
+    let workers = read_workers(&mut operator.connection, operator.engine, queues.clone(), args.all).await?;
+    let crew = if workers.is_empty() && args.format == StatusFormat::Text {
+        Some(read_crew(&mut operator.connection, operator.engine, queues).await?)
+    } else {
+        None
+    };
     output.report(&match args.format {
-        StatusFormat::Text => workers_text(&workers, &operator.subject),
+        StatusFormat::Text => workers_text(&workers, crew.as_ref(), &operator.subject),
         StatusFormat::Json => workers_json(&workers, &operator.subject),
     });
     Ok(Exit::Done)

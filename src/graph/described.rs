@@ -1,0 +1,34 @@
+//! What steps are for, in the words of their file: migrations and the database do not keep that.
+
+use std::collections::BTreeMap;
+
+use super::Graph;
+use crate::check::Origin;
+use crate::definition::{decode, environment};
+use crate::finding::Findings;
+use crate::source::{Sources, parse};
+
+/// By step, what a flow file says that it is for. `environment`: whose overrides are taken. Empty where the file is gone meanwhile.
+pub fn step_descriptions(sources: &Sources, origin: &Origin, environment: Option<&str>) -> BTreeMap<String, String> {
+    // The file has been checked: whoever wants to know what is wrong with it has been told.
+    let mut findings = Findings::default();
+    let Ok(text) = sources.read(&origin.file) else { return BTreeMap::new() };
+    let documents = parse(&text, &origin.file, &mut findings);
+    let Some(node) = documents.get(origin.document) else { return BTreeMap::new() };
+    let Some(mut file) = decode(node, &mut findings) else { return BTreeMap::new() };
+    if let Some(name) = environment.filter(|name| file.environments.iter().any(|known| known == name))
+        && let Some(overridden) = decode(&environment::merged(node, name), &mut findings)
+    {
+        file = overridden;
+    }
+    file.steps.into_iter().filter_map(|step| Some((step.slug, step.description?))).collect()
+}
+
+impl Graph {
+    /// Has its steps say what they are for.
+    pub fn describe(&mut self, descriptions: &BTreeMap<String, String>) {
+        for node in &mut self.nodes {
+            node.description = descriptions.get(&node.slug).cloned();
+        }
+    }
+}

@@ -73,7 +73,7 @@ async fn drift_of_a_version_that_has_left_the_files_is_undone_too() {
             "delete from pgflow.deps where flow_slug = 'order_v3'; delete from pgflow.steps where flow_slug = 'order_v3'; delete from pgflow.flows where flow_slug = 'order_v3'",
             "new version, 2 steps",
         ),
-        ("select pgmq.drop_queue('order_v3')", "queue made anew"),
+        ("select pgmq.drop_queue('order_v3')", "queue recreated"),
     ];
     for (sql, words) in kinds {
         for database in [ours().await, official().await] {

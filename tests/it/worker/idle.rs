@@ -119,7 +119,7 @@ async fn an_idle_worker_makes_at_most_one_query_every_few_seconds() {
     let pooled = pooler.as_ref().map(|pooler| work(&project, "pooled", &pooler.url, &[]));
 
     for worker in [&listening, &many_listening] {
-        worker.says("notifications wake it").await;
+        worker.says("listening for notifications").await;
     }
     for worker in [&polling, &many_polling].into_iter().chain(&pooled) {
         worker.says("polls, at the latest every 3 s").await;

@@ -15,7 +15,7 @@ use crate::engine_definitions::execute;
 async fn a_loss_of_all_connections_is_told_once_and_so_is_its_end() {
     let (mut scene, project) = applied(ours().await, "  a: { handler: { exec: cat } }").await;
     let worker = Running::spawn(project.command(&["worker", "--connections", "4"]), project.path("log"));
-    worker.says("notifications wake it").await;
+    worker.says("listening for notifications").await;
     let start = "select pgflow.start_flow('f', to_jsonb(n)) from generate_series(1, 40) n";
     execute(&mut scene.c, start).await;
     scene.until("(select count(*) = 40 from pgflow.runs where status = 'completed')").await;
@@ -40,7 +40,7 @@ async fn a_password_that_is_changed_for_a_while_does_not_leave_it_polling() {
     execute(&mut scene.c, &format!("create role {role} login superuser")).await;
     let url = scene.database.url().replace("user=postgres", &format!("user={role}"));
     let worker = Running::start(&project, &["--database", &url]);
-    worker.says("notifications wake it").await;
+    worker.says("listening for notifications").await;
     // What refuses a connection as a wrong password does.
     execute(&mut scene.c, &format!("alter role {role} nologin")).await;
     let cut = "select pg_terminate_backend(pid) from pg_stat_activity
@@ -50,7 +50,7 @@ async fn a_password_that_is_changed_for_a_while_does_not_leave_it_polling() {
     worker.says("is not permitted to log in; tries again in 0.8 s").await;
     execute(&mut scene.c, &format!("alter role {role} login")).await;
     let deadline = Instant::now() + PATIENCE;
-    while worker.said().matches("notifications wake it").count() < 2 {
+    while worker.said().matches("listening for notifications").count() < 2 {
         assert!(Instant::now() < deadline, "{}", worker.said());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -200,7 +200,7 @@ async fn fail(shared: &Shared, link: &mut Link<'_>, one: &Finished, error: &Hand
 }
 
 /// Tells what became of a task that is not this worker's any more: its transaction was cut off, or its output came too late or
-/// was refused.
+/// was refused. Asked for, since an official engine's answer to the completion does not tell the last.
 async fn find_out(shared: &Shared, link: &mut Link<'_>, one: &Finished) {
     loop {
         let Some(connection) = link.get().await else { return };

@@ -9,6 +9,7 @@ use sqlx::ConnectOptions as _;
 use tokio::sync::Barrier;
 
 use super::{PATIENCE, Scene};
+use crate::command::{official, ours};
 use crate::engine_definitions::execute;
 
 /// Tasks with outputs of 1 MiB each that end together.
@@ -99,12 +100,12 @@ async fn a_timeout_that_is_tuned_holds_for_tasks_that_begin_later() {
 /// The engine fails the run of a step that gives something else than the array that a map is made of.
 #[tokio::test]
 async fn an_output_that_the_engine_refuses_is_told_with_its_reason() {
-    for calls in ["", "drop function pgflow.complete_tasks(uuid[], text[], integer[], jsonb[])"] {
-        let mut scene = Scene::with(&format!(
-            "select pgflow.create_flow('f'); select pgflow.add_step('f', 'list');
-             select pgflow.add_step('f', 'each', '{{list}}', step_type => 'map'); {calls}"
-        ))
-        .await;
+    let flow = "select pgflow.create_flow('f'); select pgflow.add_step('f', 'list');
+                select pgflow.add_step('f', 'each', '{list}', step_type => 'map')";
+    let one_by_one = format!("{flow}; drop function pgflow.complete_tasks(uuid[], text[], integer[], jsonb[])");
+    for (database, definitions) in [(ours().await, flow), (ours().await, one_by_one.as_str()), (official().await, flow)]
+    {
+        let mut scene = Scene::on(database, definitions).await;
         let none = |_: Value, _| async move { Ok::<_, HandlerError>(Value::Null) };
         let echo = |input: Value, _| async move { Ok::<_, HandlerError>(input) };
         let worker = scene.work(scene.builder().flow("f").step("list", none).step("each", echo)).await;

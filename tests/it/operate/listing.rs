@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::{OTHER, RUN, complete, fail, json, refused, shop, start, take};
-use crate::engine_runtime::{run, value};
+use crate::fixture::runtime::{run, value};
 
 fn ids(report: &Value) -> Vec<&str> {
     report["runs"].as_array().unwrap().iter().map(|run| run["run_id"].as_str().unwrap()).collect()

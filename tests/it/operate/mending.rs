@@ -4,7 +4,7 @@ use flowsmith_postgres::engine::roles::{Role, RolePrefix};
 use serde_json::Value;
 
 use super::{OTHER, RUN, complete, fail, json, refused, shop, start, take};
-use crate::engine_runtime::{rows, run, value};
+use crate::fixture::runtime::{rows, run, value};
 
 const EVENTS: &str = "select kind || ' ' || coalesce(detail ->> 'run_id', detail ->> 'flow_slug', detail ->> 'runs') || coalesce(' ' || (detail ->> 'reason'), '')
     from flowsmith.events where kind <> 'migrated' order by id";

@@ -1,9 +1,9 @@
 //! Official engines: what has what it needs works, and what has not says so.
 
 use super::{OTHER, RUN, complete, fail, json, refused, shop_on, take};
-use crate::command::{Project, official, official_old};
-use crate::engine_runtime::{run, value};
-use crate::support::Database;
+use crate::fixture::Database;
+use crate::fixture::command::{Project, official, official_old};
+use crate::fixture::runtime::{run, value};
 
 async fn with_runs(database: &Database) -> Project {
     let project = shop_on(database);

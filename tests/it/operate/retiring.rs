@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{OTHER, RUN, complete, json, refused, shop, shop_on, start, take};
-use crate::command::{Project, official};
-use crate::engine_runtime::{run, value};
+use crate::fixture::command::{Project, official};
+use crate::fixture::runtime::{run, value};
 
 fn listed(project: &Project) -> Value {
     let report = json(project, "retire", &["retire"]);

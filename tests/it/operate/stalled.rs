@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{RUN, beat, fail, json, shop, start, take};
-use crate::command::Project;
-use crate::engine_runtime::{run, value};
+use crate::fixture::command::Project;
+use crate::fixture::runtime::{run, value};
 
 /// The only finding there is.
 fn finding(project: &Project) -> Value {

@@ -7,7 +7,7 @@ use flowsmith_postgres::engine::roles::{Role, RolePrefix};
 use serde_json::Value;
 
 use super::{OTHER, RUN, complete, fail, fits, json, refused, shop, start, take};
-use crate::engine_runtime::{run, value};
+use crate::fixture::runtime::{run, value};
 
 #[tokio::test]
 async fn starts_the_current_version_and_prints_the_run_alone() {

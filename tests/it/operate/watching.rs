@@ -5,9 +5,9 @@ use std::process::Child;
 use serde_json::Value;
 
 use super::{RUN, complete, fail, fits, refused, shop, start, take};
-use crate::command::Project;
-use crate::engine_runtime::{run, value};
-use crate::pooler::Pooler;
+use crate::fixture::command::Project;
+use crate::fixture::pooler::Pooler;
+use crate::fixture::runtime::{run, value};
 
 /// The events that it told, and how it ended.
 fn told(watching: Child) -> (Option<i32>, Vec<String>, String) {

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use flowsmith_postgres::engine::doctor::{CheckStatus, DoctorCheck, doctor};
 use sqlx::{ConnectOptions, PgConnection};
 
-use crate::command::Project;
-use crate::engine_definitions::{execute, text};
-use crate::support::{self, Database, has_extension};
+use crate::engine::definitions::{execute, text};
+use crate::fixture::command::Project;
+use crate::fixture::{self, Database, has_extension};
 
 const PARTS: [&str; 11] = [
     "create",
@@ -35,7 +35,7 @@ const HELD: &str = "
 
 /// A database with PgQ and no engine; none where the server has no PgQ.
 pub(crate) async fn with_pgq() -> Option<Database> {
-    let mut c = support::server().connect_options("postgres").connect().await.unwrap();
+    let mut c = fixture::server().connect_options("postgres").connect().await.unwrap();
     if !has_extension(&mut c, "pgq").await {
         return None;
     }

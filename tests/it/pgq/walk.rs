@@ -5,9 +5,9 @@ use std::process::{Child, Command, Stdio};
 use flowsmith_postgres::engine::doctor::{CheckStatus, doctor};
 
 use super::{HELD, PARTS, checks, eventually, named, somebodys_queue, with_pgq};
-use crate::command::Project;
-use crate::engine_definitions::{execute, text};
-use crate::support::left_out;
+use crate::engine::definitions::{execute, text};
+use crate::fixture::command::Project;
+use crate::shared::left_out;
 
 #[tokio::test]
 async fn every_part_passes_and_nothing_but_the_scratch_queue_is_touched() {

@@ -6,9 +6,9 @@ use flowsmith_postgres::engine::install::{InputStyle, install};
 use sqlx::{ConnectOptions, PgConnection};
 
 use super::{deploy, order, runs};
-use crate::command::{Project, ours};
-use crate::cron::server_with_cron;
-use crate::engine_definitions::{execute, text};
+use crate::engine::definitions::{execute, text};
+use crate::fixture::command::{Project, ours};
+use crate::triggers::pg_cron::server_with_cron;
 
 const JOBS: &str = "(select string_agg(concat_ws(' | ', jobname, schedule, command, active), ', ' order by jobname) from cron.job where jobname like 'flowsmith:%')";
 

@@ -12,11 +12,12 @@ use flowsmith_worker::triggers::runner::{Event, Starter};
 use sqlx::{Connection, PgConnection};
 
 use super::{deploy, order, runs};
-use crate::command::{Project, ours};
-use crate::engine_definitions::{execute, text};
+use crate::engine::definitions::{execute, text};
+use crate::engine::roles::Team;
+use crate::fixture::command::{Project, ours};
+use crate::fixture::{Database, server};
 use crate::pgq::with_pgq;
-use crate::roles::Team;
-use crate::support::{Database, left_out, server};
+use crate::shared::left_out;
 
 const TICK: [&str; 2] = ["select pgq.force_tick('imports')", "select pgq.ticker('imports')"];
 

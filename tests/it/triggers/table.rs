@@ -3,8 +3,8 @@
 use sqlx::{AssertSqlSafe, Executor};
 
 use super::{PAID, deploy, order, runs, with_orders};
-use crate::command::Project;
-use crate::engine_definitions::{execute, text};
+use crate::engine::definitions::{execute, text};
+use crate::fixture::command::Project;
 
 #[tokio::test]
 async fn changes_that_meet_the_condition_start_runs_of_the_current_version() {
@@ -322,7 +322,7 @@ async fn a_pull_brings_recorded_triggers_into_the_files() {
 
 #[tokio::test]
 async fn an_official_engine_has_triggers_too() {
-    let database = crate::command::official().await;
+    let database = crate::fixture::command::official().await;
     let project = Project::on(&database);
     let mut c = database.connect().await;
     execute(&mut c, super::ORDERS).await;

@@ -6,10 +6,10 @@ use rustix::process::Signal;
 
 use super::Scene;
 use super::process::{Running, Silent};
-use crate::command::{Project, official, ours};
-use crate::engine_definitions::execute;
-use crate::pooler::Pooler;
-use crate::support::Database;
+use crate::engine::definitions::execute;
+use crate::fixture::Database;
+use crate::fixture::command::{Project, official, ours};
+use crate::fixture::pooler::Pooler;
 
 /// A flow whose program says that it has begun, and ends when it may.
 const GATED: &str =

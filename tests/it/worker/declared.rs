@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 
 use super::http_server::HttpServer;
 use super::{PATIENCE, Scene};
-use crate::command::{Project, official, ours};
-use crate::engine_definitions::execute;
-use crate::support::{Database, is_alive};
+use crate::engine::definitions::execute;
+use crate::fixture::command::{Project, official, ours};
+use crate::fixture::{Database, is_alive};
 
 /// A database in which the flow `f` of these steps is applied, and its file.
 pub(super) async fn applied(database: Database, steps: &str) -> (Scene, String) {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::{PATIENCE, Scene, Working};
-use crate::engine_definitions::execute;
+use crate::engine::definitions::execute;
 
 const MAP: &str = "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a', step_type => 'map')";
 

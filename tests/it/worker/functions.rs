@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::Scene;
-use crate::command::{official, official_old, ours};
-use crate::engine_definitions::execute;
+use crate::engine::definitions::execute;
+use crate::fixture::command::{official, official_old, ours};
 
 const ORDER: &str = "select pgflow.create_flow('order'); select pgflow.add_step('order', 'load');
      select pgflow.add_step('order', 'reserve', '{load}', step_type => 'map');
@@ -263,7 +263,7 @@ async fn what_cannot_be_worked_on_is_refused_at_the_start() {
     assert_eq!(sorted(&message), sorted(expected));
     let twice = builder().flow("order").step("load", noop).step("reserve", noop).step("ship", noop).flow("order");
     assert_eq!(refused(twice).await, ("FS983", "order: it is named twice".to_owned()));
-    let empty = crate::support::Database::create().await;
+    let empty = crate::fixture::Database::create().await;
     let target = flowsmith_postgres::database::Target::new(empty.options());
     let error = builder().flow("order").connect(&target).await.err().unwrap();
     assert_eq!(error.code().as_str(), "FS909", "{error}");

@@ -8,8 +8,8 @@ use rustix::process::Signal;
 use super::PATIENCE;
 use super::command::applied;
 use super::process::Running;
-use crate::command::ours;
-use crate::engine_definitions::execute;
+use crate::engine::definitions::execute;
+use crate::fixture::command::ours;
 
 #[tokio::test]
 async fn a_loss_of_all_connections_is_told_once_and_so_is_its_end() {

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::Scene;
 use super::declared::{ERRORS, applied, declared};
-use crate::command::ours;
-use crate::engine_definitions::execute;
+use crate::engine::definitions::execute;
+use crate::fixture::command::ours;
 
 async fn errors(scene: &mut Scene) -> Value {
     serde_json::from_str(&scene.text(ERRORS).await).unwrap()

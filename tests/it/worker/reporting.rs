@@ -9,8 +9,8 @@ use sqlx::ConnectOptions as _;
 use tokio::sync::Barrier;
 
 use super::{PATIENCE, Scene};
-use crate::command::{official, ours};
-use crate::engine_definitions::execute;
+use crate::engine::definitions::execute;
+use crate::fixture::command::{official, ours};
 
 /// Tasks with outputs of 1 MiB each that end together.
 const LARGE: usize = 24;

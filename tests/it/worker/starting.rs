@@ -6,8 +6,8 @@ use rustix::process::Signal;
 
 use super::process::{Running, Silent};
 use super::{PATIENCE, Scene};
-use crate::command::{Project, ours};
-use crate::engine_definitions::execute;
+use crate::engine::definitions::execute;
+use crate::fixture::command::{Project, ours};
 use crate::pgq::with_pgq;
 
 /// A schedule that fires each second, where there is no pg_cron, and a queue of pgmq.

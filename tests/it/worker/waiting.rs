@@ -11,15 +11,15 @@ use sqlx::ConnectOptions as _;
 
 use super::PATIENCE;
 use super::process::Running;
-use crate::command::Project;
-use crate::server::postmaster;
-use crate::support;
-use crate::up::embedded;
+use crate::devserver::postmaster;
+use crate::fixture;
+use crate::fixture::command::Project;
+use crate::program::up::embedded;
 
 #[tokio::test]
 async fn a_worker_waits_at_its_start_for_a_server_that_is_away_and_for_nothing_else() {
-    let folder = support::folder("started_after_a_worker");
-    let server = support::start(&folder);
+    let folder = fixture::folder("started_after_a_worker");
+    let server = fixture::start(&folder);
     server.ensure_database("late").await.unwrap();
     let options = server.connect_options("late");
     install(&options, InputStyle::Separate).await.unwrap();
@@ -56,7 +56,7 @@ async fn a_worker_waits_at_its_start_for_a_server_that_is_away_and_for_nothing_e
     let worker = Running::start(&project, &[]);
     worker.says("tries again in 0.2 s").await;
     let again = folder.clone();
-    let second = tokio::task::spawn_blocking(move || support::start(&again)).await.unwrap();
+    let second = tokio::task::spawn_blocking(move || fixture::start(&again)).await.unwrap();
     point(&second);
     worker.says("works on f").await;
     worker.signal(Signal::TERM);

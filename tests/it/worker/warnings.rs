@@ -4,8 +4,8 @@ use rustix::process::Signal;
 
 use super::Scene;
 use super::process::Running;
-use crate::command::{Project, official, ours};
-use crate::engine_definitions::execute;
+use crate::engine::definitions::execute;
+use crate::fixture::command::{Project, official, ours};
 
 /// The flow `f` in this version.
 fn version(project: &Project, version: u32) {

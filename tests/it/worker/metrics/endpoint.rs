@@ -13,10 +13,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::{Endpoint, echo};
-use crate::command::{official, official_old, ours};
-use crate::engine_definitions::execute;
-use crate::server::postmaster;
-use crate::support::{self, Database};
+use crate::devserver::postmaster;
+use crate::engine::definitions::execute;
+use crate::fixture::command::{official, official_old, ours};
+use crate::fixture::{self, Database};
 use crate::worker::{Events, PATIENCE, Scene};
 
 /// A flow of which `a` waits, and `b` fails once and for all after one retry.
@@ -210,8 +210,8 @@ async fn a_database_that_does_not_answer_holds_up_no_request_and_is_asked_once()
 
 #[tokio::test]
 async fn health_follows_the_database_and_the_end_of_the_worker() {
-    let folder = support::folder("killed_under_metrics");
-    let mut server = support::start(&folder);
+    let folder = fixture::folder("killed_under_metrics");
+    let mut server = fixture::start(&folder);
     server.ensure_database("metrics").await.unwrap();
     install(&options(&server), InputStyle::Separate).await.unwrap();
     let mut c = options(&server).connect().await.unwrap();
@@ -257,7 +257,7 @@ async fn health_follows_the_database_and_the_end_of_the_worker() {
 
     let again = folder.clone();
     let killed = server;
-    server = tokio::task::spawn_blocking(move || support::start(&again)).await.unwrap();
+    server = tokio::task::spawn_blocking(move || fixture::start(&again)).await.unwrap();
     point(&server);
     endpoint.until_health(200).await;
     let metrics = endpoint.until("flowsmith_database_up", Some(1.0)).await;

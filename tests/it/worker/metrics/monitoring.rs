@@ -10,7 +10,8 @@ use flowsmith_worker::{METRICS, Metric, MetricKind};
 use serde_json::Value;
 
 use super::{Endpoint, echo};
-use crate::support::{folder, left_out};
+use crate::fixture::folder;
+use crate::shared::left_out;
 use crate::worker::Scene;
 
 fn root(name: &str) -> PathBuf {

@@ -40,8 +40,9 @@ pub(crate) fn commands(program: &Program) -> Vec<String> {
 #[test]
 fn the_page_about_the_commands_is_their_help() {
     let program = Program::in_folder(root());
-    let mut page = "# Command line reference\n\nThis page is the output of `flowsmith --help` and of `flowsmith COMMAND --help` for each \
-                    command, without the options that all commands share. It is generated: `UPDATE=1 cargo test --test it \
+    let mut page = "# Command line reference\n\n\
+                    This page is the output of `flowsmith --help` and of `flowsmith COMMAND --help` for each command, \
+                    without the options\nthat all commands share. It is generated: `UPDATE=1 cargo test --test it \
                     cli_docs` rewrites it.\n"
         .to_owned();
     let help = program.run(&["--help"]).stdout;

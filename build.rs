@@ -1,21 +1,17 @@
-//! Passes the Git commit to release builds and the server archive to builds with the feature `bundled-postgres`. Rebuilds
-//! the program when a page of `docs/findings` is added, because `explain` embeds that folder.
+//! Passes the Git commit to release builds. Rebuilds the program when a page of `docs/findings` is added, because `explain`
+//! embeds that folder.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 fn main() {
     println!("cargo::rerun-if-changed=docs/findings");
-    println!("cargo::rerun-if-env-changed=FLOWSMITH_BUNDLE");
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     // Only release builds: cargo compiles the whole package again when the commit changes.
     if env::var_os("PROFILE").is_some_and(|profile| profile == "release")
         && let Some(commit) = commit(&root)
     {
         println!("cargo::rustc-env=FLOWSMITH_COMMIT={}", &commit[..9]);
-    }
-    if env::var_os("CARGO_FEATURE_BUNDLED_POSTGRES").is_some() {
-        bundle(&root);
     }
 }
 
@@ -53,20 +49,4 @@ fn watched(path: &Path) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     println!("cargo::rerun-if-changed={}", path.display());
     Some(text)
-}
-
-/// Finds the archive of the PostgreSQL server to embed.
-fn bundle(root: &Path) {
-    let given = env::var_os("FLOWSMITH_BUNDLE").map_or_else(|| "packaging/postgres.tar.zst".into(), PathBuf::from);
-    let archive = root.join(given);
-    println!("cargo::rerun-if-changed={}", archive.display());
-    if archive.is_file() {
-        println!("cargo::rustc-env=FLOWSMITH_BUNDLE={}", archive.display());
-    } else {
-        println!(
-            "cargo::error=the archive {} for the feature bundled-postgres does not exist: \
-             run packaging/bundle-postgres.sh, or set FLOWSMITH_BUNDLE to another archive",
-            archive.display()
-        );
-    }
 }

@@ -13,7 +13,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 platform=${1:-manylinux_2_28_x86_64}
 output=${2:-$root/packaging/postgres.tar.zst}
 
-# A test in src/server/fetch.rs compares the version and the hashes with those that the program downloads.
+# A test in crates/flowsmith-devserver/src/fetch.rs compares the version and the hashes with those that the program downloads.
 version=18.6.3
 case $platform in
 manylinux_2_28_x86_64) sha256=321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65 ;;

@@ -10,6 +10,7 @@ mod output;
 mod project;
 mod session;
 
+use flowsmith_core::diagnostic::Code;
 use std::process::ExitCode;
 
 use clap::FromArgMatches as _;
@@ -50,7 +51,7 @@ fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Init(args) => return command::init::run(args, output),
         Command::Explain { code } => return command::explain::run(code.as_deref(), output),
         Command::Schema => {
-            output.report(&format!("{:#}\n", flowsmith::definition::json_schema()));
+            output.report(&format!("{:#}\n", flowsmith_core::definition::json_schema()));
             return Ok(Exit::Done);
         }
         Command::Completions { shell } => {
@@ -68,7 +69,7 @@ fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
     // A single thread is enough because the database does the work. The embedded server also has to end with the thread
     // that started it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        Failure::new(Exit::Failed, "FS801", format!("cannot start: {error}"), "free some resources")
+        Failure::new(Exit::Failed, Code::Io, format!("cannot start: {error}"), "free some resources")
     })?;
     runtime.block_on(async {
         match &cli.command {

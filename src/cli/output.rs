@@ -4,6 +4,7 @@
 //! that are killed by SIGPIPE. One that changes something goes on to its end, and says by its exit code how that was.
 //! Nobody reading messages stops nothing.
 
+use flowsmith_core::diagnostic::Code;
 use std::borrow::Cow;
 use std::io;
 use std::os::fd::AsFd;
@@ -88,7 +89,7 @@ impl Output {
             let message = format!("the report cannot be written: {error}");
             self.failure(&Failure::new(
                 Exit::Failed,
-                "FS801",
+                Code::Io,
                 message,
                 "make room where stdout goes, and run this again",
             ));

@@ -1,14 +1,15 @@
 //! A database to work with: the one that was named, or the project's embedded one.
 
+use flowsmith_core::diagnostic::Code;
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
-use flowsmith::database::Target;
-use flowsmith::engine::Level;
-use flowsmith::engine::detect::{Detection, EngineKind, EngineState, PgmqState, detect};
-use flowsmith::live::LiveShape;
 use flowsmith::report::Subject;
-use flowsmith::server::{self, Lifetime, Server};
+use flowsmith_devserver::{Lifetime, Server};
+use flowsmith_postgres::database::Target;
+use flowsmith_postgres::engine::Level;
+use flowsmith_postgres::engine::detect::{Detection, EngineKind, EngineState, PgmqState, detect};
+use flowsmith_postgres::live::LiveShape;
 use sqlx::postgres::PgConnection;
 
 use super::exit::{Exit, Failure};
@@ -32,7 +33,7 @@ impl Place {
         if !project.server_folder().exists() {
             return Err(Failure::new(
                 Exit::Usage,
-                "FS824",
+                Code::NoDatabase,
                 "no database is given",
                 "give --database, set DATABASE_URL, or run `flowsmith up`, which brings an embedded one",
             ));
@@ -46,7 +47,8 @@ impl Place {
 
     /// The database of the embedded server.
     pub(crate) fn embedded(server: &Server) -> Self {
-        Self { target: server.target(EMBEDDED_DATABASE) }
+        let target = Target::new(server.connect_options(EMBEDDED_DATABASE)).found_by(server.socket_finder());
+        Self { target }
     }
 
     /// Connects, and looks which engine there is.
@@ -61,17 +63,18 @@ impl Place {
 /// on it by then.
 pub(crate) fn start(project: &Project, output: &Output) -> Result<Server, Failure> {
     let folder = project.server_folder();
-    let settings = server::Settings {
+    let settings = flowsmith_devserver::Settings {
         binaries: project.postgres_bin.clone(),
         major: Server::data_major(folder),
-        ..server::Settings::default()
+        ..flowsmith_devserver::Settings::default()
     };
-    let binaries = server::provide(&settings, &|text| output.message(text))?;
+    let binaries = flowsmith_devserver::provide(&settings, &|text| output.message(text)).map_err(Failure::server)?;
     output.detail(&format!("PostgreSQL {} from {}", binaries.version, binaries.dir.display()));
     if settings.major.is_none() && io::stderr().is_terminal() {
         output.message("Makes a PostgreSQL of the project's own, once; that takes some seconds.");
     }
-    let server = Server::start(&binaries, folder, server::Durability::Durable, Lifetime::Detached)?;
+    let server = Server::start(&binaries, folder, flowsmith_devserver::Durability::Durable, Lifetime::Detached)
+        .map_err(Failure::server)?;
     ignore_in_git(folder);
     Ok(server)
 }
@@ -96,20 +99,20 @@ impl Session {
         match &self.detection.engine {
             EngineState::Present { .. } if self.detection.pgmq == PgmqState::Missing => Err(Failure::new(
                 Exit::Failed,
-                "FS909",
+                Code::EngineMissing,
                 format!("{} has no pgmq, which holds the engine's queues", self.database),
                 "run `flowsmith install`",
             )),
             EngineState::Present { level, .. } => Ok(*level),
             EngineState::Missing => Err(Failure::new(
                 Exit::Failed,
-                "FS909",
+                Code::EngineMissing,
                 format!("{} has no workflow engine", self.database),
                 "run `flowsmith install`",
             )),
             EngineState::Incomplete { closest, lacks, .. } => Err(Failure::new(
                 Exit::Failed,
-                "FS918",
+                Code::EngineIncomplete,
                 format!(
                     "{} has part of an engine: level {closest} without {}{}",
                     self.database,

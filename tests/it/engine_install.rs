@@ -1,13 +1,16 @@
 //! What an install does to each kind of database.
 
+use flowsmith_core::diagnostic::Diagnostic as _;
 use std::io::Write;
 use std::process::Command;
 
-use flowsmith::engine::Level;
-use flowsmith::engine::detect::{EngineKind, EngineState, PgmqState, detect};
-use flowsmith::engine::install::{EngineAction, InputStyle, InstallError, PgmqAction, install, install_script};
-use flowsmith::engine::schema;
-use flowsmith::engine::scripts::newest_engine;
+use flowsmith_core::level::Level;
+use flowsmith_postgres::engine::detect::{EngineKind, EngineState, PgmqState, detect};
+use flowsmith_postgres::engine::install::{
+    EngineAction, InputStyle, InstallError, PgmqAction, install, install_script,
+};
+use flowsmith_postgres::engine::schema;
+use flowsmith_postgres::engine::scripts::newest_engine;
 use sqlx::{ConnectOptions, PgPool};
 
 use crate::engine_definitions::{execute, text, with_engine};
@@ -120,7 +123,7 @@ async fn whoever_holds_the_lock_is_named() {
     let pid = text(holder, "pg_backend_pid()").await.unwrap();
     let hasty = database.options().options([("lock_timeout", "50ms")]);
     let error = install(&hasty, InputStyle::Separate).await.unwrap_err();
-    assert_eq!(error.code(), "FS913");
+    assert_eq!(error.code().as_str(), "FS913");
     let words = error.to_string();
     assert!(words.starts_with("an apply or another install holds the lock after 0."), "{words}");
     assert!(words.contains(&format!(" s of waiting (postgres (a long apply, pid {pid}, local) since 20")), "{words}");

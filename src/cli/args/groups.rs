@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use clap::builder::{StyledStr, Styles};
 use clap::{Command, CommandFactory as _};
-use flowsmith::engine::Level;
+use flowsmith_postgres::engine::Level;
 
 use super::Cli;
 

@@ -1,11 +1,12 @@
 //! `flowsmith apply`
 
+use flowsmith_core::diagnostic::Code;
 use std::time::Duration;
 
-use flowsmith::apply::{Applied, ApplyError, ApplySettings, Progress, apply};
-use flowsmith::engine::detect::Detection;
-use flowsmith::migration::Folder;
 use flowsmith::report::drift_text;
+use flowsmith_core::migration::Folder;
+use flowsmith_postgres::apply::{Applied, ApplyError, ApplySettings, Progress, apply};
+use flowsmith_postgres::engine::detect::Detection;
 
 use crate::cli::args::road::ApplyArgs;
 use crate::cli::exit::{Exit, Failure};
@@ -92,7 +93,7 @@ pub(crate) async fn pending(
     if !shape.ledger {
         return Err(Failure::new(
             Exit::Failed,
-            "FS919",
+            Code::LedgerMissing,
             "this database has no flowsmith schema, where applied migrations are recorded",
             "run `flowsmith install`; it leaves an engine that is there as it is",
         ));

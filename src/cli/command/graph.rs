@@ -1,13 +1,14 @@
 //! `flowsmith graph`
 
+use flowsmith_core::diagnostic::Code;
 use std::fs;
 
 use flowsmith::graph::{Graph, Style, choose, choose_of_run, dot, mermaid, step_descriptions, svg};
-use flowsmith::live::{UnknownFlow, read_snapshot};
-use flowsmith::migration::{Folder, replay};
-use flowsmith::operate::{Depth, Engine, Flows, RunPrefix, read_run};
 use flowsmith::report::findings::{self, Report};
 use flowsmith::report::graph_html;
+use flowsmith_core::migration::{Folder, replay};
+use flowsmith_postgres::live::{UnknownFlow, read_snapshot};
+use flowsmith_postgres::runs::{Depth, Engine, Flows, RunPrefix, read_run};
 
 use crate::cli::args::graph::{GraphArgs, GraphFormat, GraphSide};
 use crate::cli::command::check;
@@ -53,7 +54,7 @@ fn format(args: &GraphArgs) -> Result<GraphFormat, Failure> {
         "dot" | "gv" => Some(GraphFormat::Dot),
         _ => None,
     };
-    let refused = |message: String, help: &str| Err(Failure::new(Exit::Usage, "FS994", message, help));
+    let refused = |message: String, help: &str| Err(Failure::new(Exit::Usage, Code::PictureFormat, message, help));
     match (args.format, of_ending) {
         (Some(asked), Some(of_ending)) if asked != of_ending => refused(
             format!("{} has the ending of {}, but --format asks for {}", path.display(), word(of_ending), word(asked)),

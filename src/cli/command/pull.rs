@@ -1,18 +1,19 @@
 //! `flowsmith pull`
 
+use flowsmith_core::diagnostic::Code;
 use std::collections::BTreeSet;
 use std::fs;
 
-use flowsmith::apply::ApplySettings;
-use flowsmith::catalog::{Catalog, Flow, State};
-use flowsmith::check::{self as checking, CheckSettings, Checked};
-use flowsmith::database::Failure as DatabaseFailure;
-use flowsmith::ledger::Status;
-use flowsmith::live::{ForeignJob, foreign_jobs, read_snapshot};
-use flowsmith::migration::{Folder, compile, replay};
-use flowsmith::pull::{PulledFile, adopt, flow_file};
 use flowsmith::report::findings::{self, Report};
-use flowsmith::source::Sources;
+use flowsmith_core::catalog::{Catalog, Flow, State};
+use flowsmith_core::check::{self as checking, CheckSettings, Checked};
+use flowsmith_core::migration::{Folder, compile, replay};
+use flowsmith_core::source::Sources;
+use flowsmith_postgres::apply::ApplySettings;
+use flowsmith_postgres::database::Failure as DatabaseFailure;
+use flowsmith_postgres::ledger::Status;
+use flowsmith_postgres::live::{ForeignJob, foreign_jobs, read_snapshot};
+use flowsmith_postgres::pull::{PulledFile, adopt, flow_file};
 
 use crate::cli::args::road::PullArgs;
 use crate::cli::command::{apply, check, compile as compile_command};
@@ -29,7 +30,7 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
     if !args.files_only && !shape.ledger {
         return Err(Failure::new(
             Exit::Failed,
-            "FS919",
+            Code::LedgerMissing,
             "this database has no flowsmith schema, where the baseline would be recorded",
             "run `flowsmith install` first (it leaves an engine that is there as it is), or pull with --files-only",
         ));
@@ -42,7 +43,7 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
     if !args.files_only && !status.pending().is_empty() {
         return Err(Failure::new(
             Exit::Refused,
-            "FS829",
+            Code::PullPending,
             format!("migrations are pending here: {}", status.pending().join(", ")),
             "apply them first, or take them back: delete the files and run `flowsmith compile --rehash`",
         ));
@@ -125,7 +126,7 @@ fn refuse_second_files(checked: &Checked, wanted: &Catalog, project: &Project) -
     }
     Err(Failure::new(
         Exit::Refused,
-        "FS826",
+        Code::PullOverwrites,
         format!("these flows are defined already and say something else than the database: {}", twice.join(", ")),
         "look at `flowsmith plan`; put what the database holds into those files, or delete them and pull again",
     ))
@@ -149,7 +150,7 @@ fn refuse_wrong(files: &[PulledFile], wanted: &Catalog, project: &Project, outpu
     let listed = wrong.iter().map(|slug| format!("\"{slug}\"")).collect::<Vec<_>>().join(", ");
     Err(Failure::new(
         Exit::Refused,
-        "FS831",
+        Code::PullInvalidFlow,
         format!("flows of this database do not pass `flowsmith check`, so nothing was written: {}", wrong.join(", ")),
         format!(
             "leave them alone: `ignore = [{listed}]` in flowsmith.toml; or complete or delete them in the database; then pull again"
@@ -164,7 +165,7 @@ fn write(files: Vec<PulledFile>, args: &PullArgs, project: &Project, output: &Ou
         let names: Vec<String> = there.iter().map(|path| path.display().to_string()).collect();
         return Err(Failure::new(
             Exit::Refused,
-            "FS826",
+            Code::PullOverwrites,
             format!("these files are there and say something else than the database: {}", names.join(", ")),
             "look at `flowsmith plan`; --overwrite takes what the database holds",
         ));

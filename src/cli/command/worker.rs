@@ -2,20 +2,21 @@
 
 mod log;
 
+use flowsmith_core::diagnostic::Code;
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use flowsmith::catalog::{Catalog, Flow};
-use flowsmith::check::Checked;
-use flowsmith::database::Pauses;
-use flowsmith::finding::{Code, Finding};
 use flowsmith::graph;
-use flowsmith::live::{LiveShape, read_snapshot};
 use flowsmith::report::findings;
-use flowsmith::starter::{self, Starter};
-use flowsmith::worker::{Builder, Worker, WorkerError, mismatches};
+use flowsmith_core::catalog::{Catalog, Flow};
+use flowsmith_core::check::Checked;
+use flowsmith_core::finding::Finding;
+use flowsmith_postgres::database::Pauses;
+use flowsmith_postgres::live::{LiveShape, read_snapshot};
+use flowsmith_worker::triggers::runner::{self, Starter};
+use flowsmith_worker::{Builder, Worker, WorkerError, mismatches};
 use futures_util::future::{FutureExt as _, join, select};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -70,13 +71,16 @@ async fn patiently(
     flows: &[Arc<Flow>],
     args: &WorkerArgs,
     output: &Output,
-) -> Result<Ready<Starter<impl Fn(&starter::Event) + use<>>>, Failure> {
+) -> Result<Ready<Starter<impl Fn(&runner::Event) + use<>>>, Failure> {
     let until = Instant::now() + args.wait_for_server;
     let mut pauses = Pauses::default();
     loop {
         match ready(place, flows, args, output).await {
             // No server there, or none that answers yet.
-            Err(failure) if matches!(failure.code, Some("FS902" | "FS908")) && Instant::now() < until => {
+            Err(failure)
+                if matches!(failure.code, Some(Code::DatabaseUnreachable | Code::ConnectionLost))
+                    && Instant::now() < until =>
+            {
                 let left = until.saturating_duration_since(Instant::now());
                 let pause = pauses.failed().min(left);
                 let line = format!(
@@ -98,7 +102,7 @@ async fn ready(
     flows: &[Arc<Flow>],
     args: &WorkerArgs,
     output: &Output,
-) -> Result<Ready<Starter<impl Fn(&starter::Event) + use<>>>, Failure> {
+) -> Result<Ready<Starter<impl Fn(&runner::Event) + use<>>>, Failure> {
     let mut session = place.open().await?;
     session.level()?;
     let worker = if flows.is_empty() {
@@ -121,11 +125,11 @@ async fn starter(
     place: &Place,
     args: &WorkerArgs,
     output: &Output,
-) -> Result<Starter<impl Fn(&starter::Event) + use<>>, Failure> {
+) -> Result<Starter<impl Fn(&runner::Event) + use<>>, Failure> {
     if session.detection.may_read_triggers.is_none() {
         return Err(Failure::new(
             Exit::Failed,
-            "FS997",
+            Code::TriggersUnsupported,
             format!(
                 "{} cannot hold triggers: its schema flowsmith is missing or of an earlier version",
                 session.database
@@ -134,7 +138,7 @@ async fn starter(
         ));
     }
     let output = output.clone();
-    let observe = move |event: &starter::Event| output.log(&stamped(event));
+    let observe = move |event: &runner::Event| output.log(&stamped(event));
     Ok(Starter::connect(&place.target, args.poll_interval, observe).await?)
 }
 
@@ -227,7 +231,7 @@ async fn compare(
 fn signals() -> Result<(impl Future<Output = ()>, impl Future<Output = ()>), Failure> {
     let listen = |kind| -> Result<Signal, Failure> {
         signal(kind).map_err(|error| {
-            Failure::new(Exit::Failed, "FS801", format!("cannot listen for signals: {error}"), "free some resources")
+            Failure::new(Exit::Failed, Code::Io, format!("cannot listen for signals: {error}"), "free some resources")
         })
     };
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);

@@ -1,13 +1,17 @@
 //! `flowsmith retire`
 
+use flowsmith_core::diagnostic::Code;
 use std::time::Duration;
 
-use flowsmith::apply::{self as applying, ApplyError, ApplySettings};
-use flowsmith::catalog::{Catalog, FlowId};
-use flowsmith::migration::{CompileError, CompileSettings, Compiled, Folder, Migration, compile, replay};
-use flowsmith::operate::{OldVersion, OperateError, PruneFilter, prune, read_old_versions, start_worker, to_retire};
+use flowsmith::report::drift_text;
 use flowsmith::report::operate::{old_versions_json, old_versions_text};
-use flowsmith::report::{counted, drift_text};
+use flowsmith_core::catalog::{Catalog, FlowId};
+use flowsmith_core::migration::{CompileError, CompileSettings, Compiled, Folder, Migration, compile, replay};
+use flowsmith_core::words::counted;
+use flowsmith_postgres::apply::{self as applying, ApplyError, ApplySettings};
+use flowsmith_postgres::runs::{
+    OldVersion, OperateError, PruneFilter, prune, read_old_versions, start_worker, to_retire,
+};
 use tokio::time::{Instant, sleep};
 
 use super::confirm::confirm;
@@ -121,7 +125,7 @@ fn refuse_pending(
     }
     Err(Failure::new(
         Exit::Refused,
-        "FS976",
+        Code::RetirePending,
         format!("migrations are pending here: {}", pending.join(", ")),
         "apply them first, or take them back: delete the files and run `flowsmith compile --rehash`",
     ))
@@ -169,7 +173,7 @@ async fn drained(
         if !args.wait || args.timeout.is_some_and(|timeout| began.elapsed() >= timeout) {
             return Err(Failure::new(
                 Exit::Refused,
-                "FS974",
+                Code::NotDrained,
                 format!("not drained: {busy}"),
                 "--wait waits until it is. Old versions need a worker with the flow files that had them, as git keeps them; \
                  `flowsmith runs` lists the runs, `flowsmith stalled` says what holds them up, `flowsmith cancel` ends one",

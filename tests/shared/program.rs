@@ -64,12 +64,16 @@ fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_flowsmith"))
 }
 
-/// Every command, as the help lists them.
-pub(crate) fn commands(program: &Program) -> Vec<String> {
+/// The groups of commands in the help, each with its heading.
+pub(crate) fn groups_of_the_help(program: &Program) -> Vec<(String, Vec<String>)> {
     let help = program.run(&["--help"]).stdout;
-    let (_, rest) = help.split_once("Commands:\n").expect("a list of commands");
-    let (list, _) = rest.split_once("\n\n").expect("an end of the list");
-    // `help` has no help of its own: it is that of the others.
-    let names = list.lines().filter_map(|line| line.split_whitespace().next());
-    names.filter(|name| *name != "help").map(ToOwned::to_owned).collect()
+    let (list, _) = help.split_once("\n\nOptions:\n").expect("a list of options");
+    let groups = list.split("\n\n").filter_map(|group| group.split_once(":\n"));
+    let name = |line: &str| line.split_whitespace().next().unwrap_or_default().to_owned();
+    groups.map(|(heading, list)| (heading.to_owned(), list.lines().map(name).collect())).collect()
+}
+
+/// Every command in the order of the help, except `help`, whose own help is that of the whole program.
+pub(crate) fn commands(program: &Program) -> Vec<String> {
+    groups_of_the_help(program).into_iter().flat_map(|(_, names)| names).filter(|name| name != "help").collect()
 }

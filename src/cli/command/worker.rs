@@ -150,8 +150,8 @@ fn builder(args: &WorkerArgs, output: &Output) -> Builder {
         .connections(args.connections as usize)
         .sql_connections(args.sql_connections as usize)
         .poll_interval(args.poll_interval);
-    if let Some(patience) = args.patience {
-        builder = builder.patience(patience);
+    if let Some(timeout) = args.shutdown_timeout {
+        builder = builder.shutdown_timeout(timeout);
     }
     if let Some(address) = &args.metrics {
         builder = builder.metrics(address);

@@ -1,4 +1,4 @@
-//! What the documentation says of the command line is what the program says.
+//! The documentation of the command line matches the program.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use flowsmith_core::definition::shape;
 use flowsmith_core::finding::Code;
 
-use crate::shared::program::{Program, commands};
+use crate::shared::program::{Program, commands, groups_of_the_help};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -26,14 +26,16 @@ fn assert_committed(name: &str, generated: &str) {
 #[test]
 fn the_page_about_the_commands_is_their_help() {
     let program = Program::in_folder(root());
-    let mut page = "# The command line\n\nWhat `flowsmith --help` and each `flowsmith COMMAND --help` print. \
-                    Generated; `UPDATE=1 cargo test cli_docs` rewrites it.\n"
+    let mut page = "# Command line reference\n\n\
+                    This page is the output of `flowsmith --help` and of `flowsmith COMMAND --help` for each command, \
+                    without the options\nthat all commands share. It is generated: `UPDATE=1 cargo test --test it \
+                    cli_docs` rewrites it.\n"
         .to_owned();
     let help = program.run(&["--help"]).stdout;
     page.push_str(&format!("\n## flowsmith\n\n```text\n{}\n```\n", help.trim_end()));
     for command in commands(&program) {
         let help = program.run(&[&command, "--help"]).stdout;
-        // The settings are the same for each.
+        // All commands share the settings; the first section lists them.
         let own = help.split("\n\nSettings:\n").next().unwrap_or_default();
         page.push_str(&format!("\n## flowsmith {command}\n\n```text\n{}\n```\n", own.trim_end()));
     }
@@ -53,9 +55,9 @@ fn help_is_a_command_too() {
 fn help_fits_a_terminal() {
     let program = Program::in_folder(root());
     let mut commands = commands(&program);
-    // The list of commands is one line each.
+    // One line for each command, and a heading and an empty line for each further group.
     let mut most = vec![44; commands.len()];
-    most.push(28 + commands.len());
+    most.push(28 + commands.len() + 2 * (groups_of_the_help(&program).len() - 1));
     commands.push("--color=never".to_owned());
     for (command, most) in commands.into_iter().zip(most) {
         let help = program.shell(&format!("COLUMNS=80 flowsmith {command} --help")).stdout;
@@ -173,7 +175,25 @@ fn the_readme_has_every_key_of_the_format() {
             assert!(readme.contains(&format!("`{}`", field.name)), "README.md lacks {} of {}", field.name, object.name);
         }
     }
-    for command in commands(&Program::in_folder(root())) {
-        assert!(readme.contains(&format!("`{command}")), "README.md lacks the command {command}");
+}
+
+#[test]
+fn readme_lists_commands_in_the_groups_of_the_help() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, table) = readme.split_once("\n## Commands\n").expect("a section of commands");
+    let cell = |line: &str| line.strip_prefix("| ")?.split_once(" |").map(|(cell, _)| cell.to_owned());
+    let command = |cell: &str| cell.trim_matches('`').split(' ').next().unwrap_or_default().to_owned();
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    for cell in table.lines().take_while(|line| !line.starts_with('#')).filter_map(cell).skip(1) {
+        match (cell.strip_prefix("**").and_then(|cell| cell.strip_suffix("**")), groups.last_mut()) {
+            (Some(heading), _) => groups.push((heading.to_owned(), Vec::new())),
+            (None, Some((_, names))) => names.push(command(&cell)),
+            (None, None) => panic!("{cell} is in no group"),
+        }
     }
+    let mut expected = groups_of_the_help(&Program::in_folder(root()));
+    for (_, names) in &mut expected {
+        names.retain(|name| name != "help");
+    }
+    assert_eq!(groups, expected);
 }

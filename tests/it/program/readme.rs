@@ -1,8 +1,9 @@
-//! The transcripts in README.md are what the program prints.
+//! The transcripts in README.md match the output of the program.
 //!
-//! The commands of a section's `console` blocks run as they stand, in order, in one shell: of "Two commands" in a copy of the
-//! project, of others in an empty folder. What differs from run to run is replaced in what is printed: the folder, the
-//! socket, ids, times and durations, versions of migrations made just now. `UPDATE=1` writes the output back.
+//! The test runs the commands of all `console` blocks in order: those of the section "Quick start" in a copy of the example
+//! project, those of the other sections in one shell in an empty folder. In their output it replaces the values that differ
+//! between runs: the folder, the socket, ids, times, durations and the versions of new migrations. `UPDATE=1` writes the
+//! output to README.md.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,10 +15,10 @@ const FOLDER: &str = "/home/you/flowsmith";
 const SOCKET: &str = "/tmp/flowsmith-1-0";
 const EXAMPLES: &str = "20261121120000";
 
-/// What comes before the output of each command.
+/// Separates the outputs of the commands.
 const MARK: &str = "=== the next command ===";
 
-/// Where a section's commands run; its server is stopped with it, also by a test that fails.
+/// A folder in which commands run. Dropping it stops its server, also if the test fails.
 struct Place {
     folder: PathBuf,
     program: Program,
@@ -43,7 +44,7 @@ impl Place {
         place
     }
 
-    /// What each command prints, all run in one shell.
+    /// Runs the commands in one shell and returns the output of each.
     fn run(&self, commands: &[&str]) -> Vec<String> {
         let mut script = "exec 2>&1\n".to_owned();
         for command in commands {
@@ -59,7 +60,7 @@ impl Place {
         outputs.map(|output| self.normalise(output)).collect()
     }
 
-    /// The output as it would be anywhere, at any time.
+    /// Replaces the values that differ between runs.
     fn normalise(&self, text: &str) -> String {
         let text = text.replace(self.folder.to_str().unwrap(), FOLDER);
         let mut result = String::new();
@@ -80,12 +81,12 @@ impl Drop for Place {
     }
 }
 
-/// Replaces what stands behind a mark to the line's end.
+/// Replaces the text after a mark up to the end of the line.
 fn rest_after(line: &str, mark: &str, with: &str) -> String {
     line.split_once(mark).map_or_else(|| line.to_owned(), |(before, _)| format!("{before}{mark}{with}"))
 }
 
-/// Replaces digits and dashes behind a mark.
+/// Replaces the digits and dashes after each mark.
 fn numbers_after(line: &str, mark: &str, with: &str) -> String {
     let mut parts = line.split(mark);
     let mut result = parts.next().unwrap_or_default().to_owned();
@@ -96,8 +97,8 @@ fn numbers_after(line: &str, mark: &str, with: &str) -> String {
     result
 }
 
-/// How long something took: ` in 37 ms` at a line's end, `completed  45 ms`, `completed after 2.1 s`. What waits for its start
-/// delay takes seconds.
+/// Replaces durations: ` in 37 ms` at the end of a line, `completed  45 ms`, `completed after 2.1 s`. Only the step with a start
+/// delay and its run take seconds.
 fn durations(line: &str) -> String {
     let (is_step, is_slow) = (line.contains("  completed"), line.starts_with("Run ") || line.contains("ask_feedback"));
     let instead = if is_slow { ["2.1", "s"] } else { ["40", "ms"] };
@@ -112,7 +113,7 @@ fn durations(line: &str) -> String {
     words.join(" ")
 }
 
-/// Ids of runs, and times in UTC.
+/// Replaces ids of runs and times in UTC.
 fn ids(line: &str) -> String {
     const ID: &str = "5f495d26-0335-4bff-beb6-41ff2c91be6c";
     const TIME: &str = "2026-11-23 09:45:12";
@@ -144,7 +145,7 @@ fn ids(line: &str) -> String {
     result
 }
 
-/// Versions of migrations made just now, counted from the examples', and the times of day in reports.
+/// Replaces the versions of new migrations, but not that of the examples.
 fn versions(line: &str) -> String {
     let mut result = String::new();
     let mut rest = line;
@@ -163,7 +164,7 @@ fn versions(line: &str) -> String {
     result
 }
 
-/// A section: its lines, and those of its commands.
+/// A section: its lines without the outputs of commands, and its commands.
 struct Section<'a> {
     lines: Vec<&'a str>,
     commands: Vec<&'a str>,
@@ -176,7 +177,7 @@ fn sections(readme: &str) -> Vec<Section<'_>> {
         if line.starts_with("## ") {
             sections.push(Section { lines: Vec::new(), commands: Vec::new() });
         }
-        let Some(section) = sections.last_mut() else { unreachable!("there is one from the start") };
+        let Some(section) = sections.last_mut() else { unreachable!("the first section is added above") };
         match line {
             "```console" => in_transcript = true,
             "```" => in_transcript = false,
@@ -184,7 +185,7 @@ fn sections(readme: &str) -> Vec<Section<'_>> {
         }
         let command = line.strip_prefix("$ ").filter(|_| in_transcript);
         section.commands.extend(command);
-        // What was printed is printed anew.
+        // The outputs are written again.
         if !in_transcript || command.is_some() || line == "```console" {
             section.lines.push(line);
         }
@@ -196,22 +197,23 @@ fn sections(readme: &str) -> Vec<Section<'_>> {
 fn transcripts_in_the_readme_are_what_the_program_prints() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let sections = sections(&readme);
+    let (quick_start, others): (Vec<_>, Vec<_>) =
+        sections.iter().partition(|section| section.lines.first() == Some(&"## Quick start"));
+    let mut outputs = Vec::new();
+    for (place, sections) in [(Place::copy_of(root), quick_start), (Place::empty("readme_project"), others)] {
+        let commands: Vec<&str> = sections.iter().flat_map(|section| section.commands.iter().copied()).collect();
+        assert!(commands.len() > 1, "{commands:?}");
+        let printed = place.run(&commands);
+        assert_eq!(printed.len(), commands.len(), "{commands:?}");
+        assert!(place.folder.join(".flowsmith/.gitignore").exists(), "Git would track the data of the server");
+        outputs.extend(printed);
+    }
+    let mut outputs = outputs.into_iter();
     let mut written = String::new();
-    let mut ran = 0;
-    for section in sections(&readme) {
-        let mut outputs = Vec::new().into_iter();
-        if !section.commands.is_empty() {
-            let place = match section.lines[0] {
-                "## Two commands" => Place::copy_of(root),
-                _ => Place::empty(&format!("readme_{ran}")),
-            };
-            outputs = place.run(&section.commands).into_iter();
-            assert_eq!(outputs.len(), section.commands.len(), "{:?}", section.commands);
-            assert!(place.folder.join(".flowsmith/.gitignore").exists(), "the data would go into git");
-            ran += 1;
-        }
+    for section in &sections {
         let mut commands = section.commands.iter().peekable();
-        for line in section.lines {
+        for line in &section.lines {
             written.push_str(&format!("{line}\n"));
             if commands.peek().is_some_and(|command| line.strip_prefix("$ ") == Some(*command)) {
                 commands.next();
@@ -219,7 +221,6 @@ fn transcripts_in_the_readme_are_what_the_program_prints() {
             }
         }
     }
-    assert_eq!(ran, 2, "sections with transcripts");
     if std::env::var_os("UPDATE").is_some() {
         fs::write(root.join("README.md"), &written).unwrap();
     }

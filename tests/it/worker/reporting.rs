@@ -89,7 +89,7 @@ async fn a_timeout_that_is_tuned_holds_for_tasks_that_begin_later() {
     )
     .await;
     let hangs = |_: Value, _| async move { std::future::pending::<Result<(), HandlerError>>().await };
-    let worker = scene.work(scene.builder().patience(Duration::ZERO).flow("f").step("a", hangs)).await;
+    let worker = scene.work(scene.builder().shutdown_timeout(Duration::ZERO).flow("f").step("a", hangs)).await;
     let timed_out = |words: &'static str| move |event: &Event| matches!(event, Event::TaskFailed { message, .. } if message == words);
     scene.events.wait(timed_out("timed out after 1 s")).await;
     execute(&mut scene.c, "update pgflow.steps set opt_timeout = 2").await;

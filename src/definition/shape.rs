@@ -191,7 +191,7 @@ pub static STEP: Object = Object {
         field(
             "map",
             Kind::Slug(MAX_STEP_SLUG),
-            "The step whose output is an array to create one task per element of; `run` stands for the run's input.",
+            "The step to map: one task is created per element of its output, an array. `run` stands for the run's input.",
         ),
         field(
             "if",

@@ -79,7 +79,7 @@ impl Change {
     }
 
     /// The flow after the change; `None` if it is deleted.
-    pub fn meant(&self) -> Option<&Arc<Flow>> {
+    pub fn result(&self) -> Option<&Arc<Flow>> {
         match self {
             Self::Create(flow) => Some(flow),
             Self::Alter(alteration) => Some(&alteration.to),

@@ -83,7 +83,7 @@ impl FlowDelta {
             Self::BaseDelay(delta) => flow.options.base_delay = delta.to,
             Self::Timeout(delta) => flow.options.timeout = delta.to,
             Self::StepAdded(step) => flow.steps.push(step.clone()),
-            Self::StepRemoved(gone) => flow.steps.retain(|step| step.slug != gone.slug),
+            Self::StepRemoved(removed) => flow.steps.retain(|step| step.slug != removed.slug),
             Self::StepsReordered(delta) => {
                 let place: HashMap<&str, usize> =
                     delta.to.iter().enumerate().map(|(index, slug)| (slug.as_str(), index)).collect();
@@ -94,7 +94,7 @@ impl FlowDelta {
                 flow.triggers.push(trigger.clone());
                 flow.triggers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
             }
-            Self::TriggerRemoved(gone) => flow.triggers.retain(|trigger| trigger.name != gone.name),
+            Self::TriggerRemoved(removed) => flow.triggers.retain(|trigger| trigger.name != removed.name),
             Self::Trigger(delta) => {
                 flow.triggers.iter_mut().filter(|t| t.name == delta.from.name).for_each(|t| t.clone_from(&delta.to));
             }

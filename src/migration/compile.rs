@@ -143,11 +143,11 @@ fn renamed(change: &Change) -> Option<(FlowId, FlowId)> {
 /// flow is desired, and retired otherwise.
 pub fn carry_over(recorded: &Catalog, desired: Catalog) -> Catalog {
     let mut target = desired;
-    let wanted: BTreeSet<String> = target.iter().map(|(_, flow)| flow.id.slug.clone()).collect();
+    let desired_slugs: BTreeSet<String> = target.iter().map(|(_, flow)| flow.id.slug.clone()).collect();
     for (slug, flow) in recorded.iter() {
         if target.get(slug).is_none() {
             let mut kept = Flow::clone(flow);
-            kept.state = if wanted.contains(&kept.id.slug) { State::Draining } else { State::Retired };
+            kept.state = if desired_slugs.contains(&kept.id.slug) { State::Draining } else { State::Retired };
             target.insert(kept);
         }
     }

@@ -96,7 +96,7 @@ struct UpdateContext<'a> {
 /// Renders one migration. `files` contains the source file of each database slug.
 pub(super) fn render(version: Version, name: &str, changes: &[Change], files: &BTreeMap<String, PathBuf>) -> Migration {
     let needs_conditions = |change: &Change| {
-        let flow = change.meant();
+        let flow = change.result();
         flow.is_some_and(|flow| flow.steps.iter().any(Step::needs_conditions))
     };
     let engine = if changes.iter().any(needs_conditions) { Level::V0_14 } else { Level::V0_7_2 };
@@ -160,7 +160,7 @@ fn plan_json(engine: Level, changes: &[Change]) -> String {
 fn entry_json(change: &Change) -> String {
     let id = change.id();
     let slug = || serde_json::to_string(&id.slug).expect("a string is JSON");
-    match (change, change.meant()) {
+    match (change, change.result()) {
         (Change::Alter(alteration), _) if only_state(alteration) => {
             let state = alteration.to.state.as_str();
             format!(r#"{{"do":"state","flow":{},"version":{},"state":"{state}"}}"#, slug(), id.version)
@@ -188,15 +188,15 @@ fn gone(change: &Change) -> Option<GoneContext> {
 }
 
 fn made(change: &Change) -> Option<MadeContext<'_>> {
-    let anew = matches!(change, Change::Create(_)) || change.class() == Class::Replace;
+    let is_created = matches!(change, Change::Create(_)) || change.class() == Class::Replace;
     let queue_only = matches!(change, Change::Alter(alteration) if alteration.deltas.contains(&FlowDelta::Queue));
-    let flow = change.meant().filter(|_| anew || queue_only)?;
+    let flow = change.result().filter(|_| is_created || queue_only)?;
     Some(MadeContext {
         id: flow.id.to_string(),
         slug: flow.id.database_slug(),
         options: flow_arguments(flow),
         // `create_flow` creates a missing queue even if the flow exists.
-        steps: flow.steps.iter().filter(|_| anew).map(step_context).collect(),
+        steps: flow.steps.iter().filter(|_| is_created).map(step_context).collect(),
     })
 }
 

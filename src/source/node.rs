@@ -77,7 +77,7 @@ impl Node {
         let mut reached = true;
         for segment in path.segments() {
             let next = match segment {
-                Segment::Key(wanted) => node.entry(wanted).map(|(key, node)| (Some(key.span), node)),
+                Segment::Key(name) => node.entry(name).map(|(key, node)| (Some(key.span), node)),
                 Segment::Index(index) => node.items().get(*index).map(|node| (None, node)),
             };
             let Some((key, below)) = next else {

@@ -90,11 +90,11 @@ fn collision(flow: Named<'_>, first: Named<'_>, in_database: &str) -> Finding {
 }
 
 /// The finding for a requested environment that no flow declares: the flows would be used without any override.
-pub(in crate::check) fn unknown_environment(wanted: &str, known: &[&str], file: &Path) -> Finding {
+pub(in crate::check) fn unknown_environment(name: &str, known: &[&str], file: &Path) -> Finding {
     let help = if known.is_empty() {
         "declare it under `environments` in a flow file, or do not select an environment".to_owned()
     } else {
-        words::suggest(wanted, known.iter().copied())
+        words::suggest(name, known.iter().copied())
     };
-    Finding::of_file(Code::UnknownEnvironment, file, format!("no flow declares the environment `{wanted}`")).help(help)
+    Finding::of_file(Code::UnknownEnvironment, file, format!("no flow declares the environment `{name}`")).help(help)
 }

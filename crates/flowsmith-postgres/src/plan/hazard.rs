@@ -189,7 +189,7 @@ fn consumers(flow: &Flow) -> impl Iterator<Item = Consumer<'_>> {
 
 /// The queues of PgQ that triggers leave with these changes, a list a change. A trigger that a later version of its flow has too stays.
 pub fn left_queues(changes: &[Change]) -> Vec<Vec<Hazard>> {
-    let meant = changes.iter().filter_map(Change::meant).flat_map(|flow| consumers(flow));
+    let meant = changes.iter().filter_map(Change::result).flat_map(|flow| consumers(flow));
     let stay: BTreeSet<Consumer<'_>> = meant.collect();
     let left = |change: &Change| -> Vec<Hazard> {
         let held = match change {

@@ -70,7 +70,7 @@ fn a_file_that_is_not_there_is_a_finding() {
     };
     assert_eq!(help("flows/ordr.yaml"), "did you mean `flows/order.yaml`?");
     assert_eq!(help("flow/order.yml"), "did you mean `flows/order.yaml`?");
-    assert!(help("flows/zz.yaml").contains("relative to the folder"));
+    assert!(help("flows/zz.yaml").contains("relative to the current folder"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ pub fn counted(count: usize, noun: &str) -> String {
 /// The actual value, for `… must be …, not …`.
 pub fn describe(node: &Node) -> String {
     match &node.value {
-        Value::Null | Value::Refused => "nothing".to_owned(),
+        Value::Null | Value::Refused => "null".to_owned(),
         Value::Bool(value) => format!("`{value}`"),
         Value::Int(number) => format!("the number {number}"),
         Value::Float(number) => format!("the number {number}"),

@@ -22,7 +22,7 @@ pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
         let path = FieldPath::root().key("steps").key(&step.slug).itself();
         if slug_is_valid("step", &step.slug, &path, findings) && step.slug.len() > MAX_STEP_SLUG {
             let length = step.slug.len();
-            let message = format!("a step name can have at most {MAX_STEP_SLUG} characters");
+            let message = format!("the step name is longer than {MAX_STEP_SLUG} characters");
             let finding = Finding::new(Code::LongSlug, path, message).label(format!("{length} characters"));
             findings.push(finding.help(shorten(length - MAX_STEP_SLUG)));
         }
@@ -93,7 +93,7 @@ fn length_of_flow(slug: &str, version: Option<u32>, path: FieldPath, findings: &
     }
     let length = in_database.len();
     let message =
-        format!("a flow name with its version can have at most {MAX_FLOW_SLUG} characters, the limit for queue names");
+        format!("the flow name is longer than {MAX_FLOW_SLUG} characters, the limit for the name of its queue");
     let label = if in_database == slug {
         format!("{length} characters")
     } else {
@@ -109,7 +109,7 @@ fn triggers(flow: &FlowFile, findings: &mut Findings) {
         let Some(name) = &trigger.name else { continue };
         let path = FieldPath::root().key("triggers").index(trigger.index).key("name");
         if !slug_is_plain(name) && slug_is_valid("trigger", name, &path, findings) && name.len() > MAX_FLOW_SLUG {
-            let message = format!("a trigger name can have at most {MAX_FLOW_SLUG} characters");
+            let message = format!("the trigger name is longer than {MAX_FLOW_SLUG} characters");
             let finding =
                 Finding::new(Code::LongSlug, path.clone(), message).label(format!("{} characters", name.len()));
             findings.push(finding.help(shorten(name.len() - MAX_FLOW_SLUG)));

@@ -27,9 +27,9 @@ fn retries(step: Option<&StepDefinition>, written: Options, inherited: Options, 
         let finding = Finding::new(
             Code::ZeroAttempts,
             path().key("max_attempts"),
-            format!("{} has 0 attempts, which has the same meaning as 1", what()),
+            format!("{} has 0 attempts, which the engine treats as 1", what()),
         )
-        .label("tasks are still attempted once");
+        .label("every task is attempted once");
         findings.push(finding.help("write 1 for a single attempt; to run nothing, remove the step"));
     }
     if written.max_attempts.is_none() && written.base_delay.is_none() {

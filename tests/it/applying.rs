@@ -272,7 +272,7 @@ async fn a_conflict_in_the_sum_file_is_solved_by_rehash() {
     );
     let refused = project.ends(5, &["apply"]);
     assert!(
-        refused.contains("flowsmith.sum line 2 is not a file name and a hash") && refused.contains("--rehash"),
+        refused.contains("line 2 of flowsmith.sum is not a file name and a hash") && refused.contains("--rehash"),
         "{refused}"
     );
     project.done(&["compile", "--rehash"]);

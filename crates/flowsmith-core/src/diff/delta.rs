@@ -59,7 +59,7 @@ pub enum FlowDelta {
 }
 
 impl FlowDelta {
-    /// How it is applied.
+    /// The class of the difference.
     pub fn class(&self) -> Class {
         match self {
             Self::Annotations(_) => Class::Record,
@@ -149,7 +149,7 @@ impl StepDelta {
         .collect()
     }
 
-    /// How it is applied.
+    /// The class of the difference.
     pub fn class(&self) -> Class {
         match self {
             Self::MaxAttempts(_) | Self::BaseDelay(_) | Self::Timeout(_) | Self::StartDelay(_) => Class::Tune,

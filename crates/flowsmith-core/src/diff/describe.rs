@@ -35,7 +35,7 @@ impl Alteration {
     }
 }
 
-/// `3 steps`, `3 steps, 1 trigger`.
+/// The numbers of steps and triggers, as in `3 steps, 1 trigger`.
 fn contents(flow: &Flow) -> String {
     let count = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     let steps = count(flow.steps.len(), "step");

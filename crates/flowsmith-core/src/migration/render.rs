@@ -86,7 +86,7 @@ struct OptionContext {
     value: String,
 }
 
-/// One `update … where … is distinct from …`.
+/// One statement `update … where … is distinct from …`.
 #[derive(Serialize)]
 struct UpdateContext<'a> {
     table: &'static str,
@@ -274,7 +274,7 @@ fn step_context(step: &Step) -> StepContext<'_> {
     StepContext { slug: &step.slug, depends_on: &step.depends_on, options }
 }
 
-/// One update for the flow's options and one for each step's.
+/// The updates of options: one for the flow and one for each step, as far as they change.
 fn updates(alteration: &Alteration) -> Vec<UpdateContext<'_>> {
     let mut updates: Vec<UpdateContext<'_>> = Vec::new();
     for delta in &alteration.deltas {

@@ -62,7 +62,7 @@ fn a_file_that_is_not_there_is_a_finding() {
     let only = [PathBuf::from("flows/gone.yaml")];
     let checked = check_files(&only, &Sources::project(folder.path()), &CheckSettings::default());
     assert_eq!(checked.findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), [Code::Unreadable]);
-    assert_eq!(checked.findings[0].message, "there is no such file");
+    assert_eq!(checked.findings[0].message, "no such file");
     let help = |name: &str| {
         let files = [("flows/order.yaml", "flow: order\nsteps: { load: {} }\n"), ("flows/x.toml", "flow = \"x\"\n")];
         let checked = check_files(&[PathBuf::from(name)], &project(&files), &CheckSettings::default());
@@ -70,7 +70,7 @@ fn a_file_that_is_not_there_is_a_finding() {
     };
     assert_eq!(help("flows/ordr.yaml"), "did you mean `flows/order.yaml`?");
     assert_eq!(help("flow/order.yml"), "did you mean `flows/order.yaml`?");
-    assert!(help("flows/zz.yaml").contains("relative to the folder"));
+    assert!(help("flows/zz.yaml").contains("relative to the current folder"));
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn examples_have_their_finding_and_their_fixes_have_none() {
         let Some(example) = check_block(&page, "Example") else { continue };
         let found: BTreeSet<_> = example.findings.iter().map(|finding| finding.code).collect();
         assert_eq!(found, BTreeSet::from([*code]), "{}: {:#?}", code.page(), example.findings);
-        let fixed = check_block(&page, "Fixed").unwrap_or_else(|| panic!("{} does not say how to fix it", code.page()));
+        let fixed = check_block(&page, "Fix").unwrap_or_else(|| panic!("{} does not say how to fix it", code.page()));
         assert_eq!(fixed.findings, [], "{}", code.page());
         assert!(!fixed.catalog.is_empty(), "{}", code.page());
     }

@@ -169,7 +169,7 @@ async fn files_that_were_edited_added_or_removed_are_named() {
     assert!(project.ends(5, &["apply"]).contains(&format!("{} was removed", files[1])));
     project.write(&path(1), &originals[1]);
     project.write("migrations/20990101000000_extra.sql", &originals[1]);
-    assert!(project.ends(5, &["apply"]).contains("20990101000000_extra.sql was added by hand"));
+    assert!(project.ends(5, &["apply"]).contains("20990101000000_extra.sql was added manually"));
     fs::remove_file(project.path("migrations/20990101000000_extra.sql")).unwrap();
     project.write("migrations/notes.sql", "select 1");
     assert!(project.ends(5, &["apply"]).contains("FS802"));
@@ -272,7 +272,7 @@ async fn a_conflict_in_the_sum_file_is_solved_by_rehash() {
     );
     let refused = project.ends(5, &["apply"]);
     assert!(
-        refused.contains("flowsmith.sum line 2 is not a file name and a hash") && refused.contains("--rehash"),
+        refused.contains("line 2 of flowsmith.sum is not a file name and a hash") && refused.contains("--rehash"),
         "{refused}"
     );
     project.done(&["compile", "--rehash"]);

@@ -112,7 +112,10 @@ async fn a_flow_is_not_deleted_under_a_started_run() {
         let (project, mut c) = with_order(&database).await;
         run_of_order(&mut c, "started").await;
         let wanted = project.ends(5, &["compile", "--delete", "order@1"]);
-        assert!(wanted.contains("FS813") && wanted.contains("order@1 is still in the flow files"), "{wanted}");
+        assert!(
+            wanted.contains("FS813") && wanted.contains("cannot delete order@1: it is in the flow files"),
+            "{wanted}"
+        );
         std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
         let unknown = project.ends(5, &["compile", "--delete", "other@1"]);
         assert!(unknown.contains("FS814"), "{unknown}");

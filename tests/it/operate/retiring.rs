@@ -86,7 +86,7 @@ async fn what_is_current_wanted_unknown_or_pending_stays() {
     project.done(&["apply"]);
     // A file of the old version keeps it.
     project.write("flows/order_1.yaml", "flow: order\nsteps: { load: {} }\n");
-    refused(&project, 5, "FS813", &["order@1 is still in the flow files"], &["retire", "order@1", "--yes"]);
+    refused(&project, 5, "FS813", &["cannot delete order@1: it is in the flow files"], &["retire", "order@1", "--yes"]);
     assert_eq!(value(&mut c, "select count(*) from pgflow.flows").await, "4");
 }
 

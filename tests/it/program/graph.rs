@@ -168,7 +168,7 @@ async fn looking_writes_nothing_and_the_plan_is_a_page_with_the_exit_code_of_the
     project.flow("order", "", &FLOW.replace("load: {}", "load: { max_attempts: 9 }"));
     let tuned = project.run(&["plan", "--format", "html"]);
     assert_eq!(tuned.code, 2, "{tuned}");
-    assert!(tuned.stdout.contains("max_attempts the flow&#39;s → 9 [tune]"), "{tuned}");
+    assert!(tuned.stdout.contains("max_attempts inherited → 9 [tune]"), "{tuned}");
     assert!(tuned.stdout.contains("1 run started: their next tasks use the new values"), "{tuned}");
     project.flow("order", "", "  load: {}");
     let refused = project.run(&["plan", "--format", "html"]);

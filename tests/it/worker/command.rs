@@ -104,7 +104,7 @@ async fn it_does_not_work_on_what_the_files_do_not_say() {
         let refused = project.ends(3, &["worker"]);
         assert!(
             refused.contains(
-                "error[FS982]: the flow files are not what the database holds: f@1: step b: timeout 9 s → the flow's"
+                "error[FS982]: the flow files are not what the database holds: f@1: step b: timeout 9 s → inherited"
             ),
             "{refused}"
         );
@@ -114,7 +114,7 @@ async fn it_does_not_work_on_what_the_files_do_not_say() {
         assert_eq!(scene.end_of(&run).await.0, "completed");
         worker.signal(Signal::TERM);
         let (code, said) = worker.end();
-        assert!(code == Some(0) && said.contains("accepted: f@1: step b: timeout 9 s → the flow's"), "{said}");
+        assert!(code == Some(0) && said.contains("accepted: f@1: step b: timeout 9 s → inherited"), "{said}");
         // A change of a handler is none of the engine's.
         execute(&mut scene.c, "update pgflow.steps set opt_timeout = null where step_slug = 'b'").await;
         project.flow(

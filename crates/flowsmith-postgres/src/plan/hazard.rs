@@ -113,7 +113,7 @@ fn count(runs: i64) -> String {
 /// What this change meets.
 pub(super) fn hazards(change: &Change, runs: RunCounts, abilities: Abilities) -> Vec<Hazard> {
     let mut hazards = Vec::new();
-    if !abilities.conditions && change.meant().is_some_and(|flow| flow.steps.iter().any(Step::needs_conditions)) {
+    if !abilities.conditions && change.result().is_some_and(|flow| flow.steps.iter().any(Step::needs_conditions)) {
         hazards.push(Hazard::NoConditions);
     }
     match change {
@@ -162,7 +162,7 @@ fn trigger_hazards(change: &Change, abilities: Abilities) -> Vec<Hazard> {
 
 /// The triggers that come into force with this change.
 pub(super) fn coming_triggers(change: &Change) -> Vec<&Trigger> {
-    let Some(flow) = change.meant().filter(|flow| flow.state == State::Current) else { return Vec::new() };
+    let Some(flow) = change.result().filter(|flow| flow.state == State::Current) else { return Vec::new() };
     let is_new = |trigger: &&Trigger| match change {
         Change::Alter(alteration) if alteration.from.state == State::Current => {
             let same = |held: &Trigger| held.name == trigger.name && held.source == trigger.source;
@@ -189,7 +189,7 @@ fn consumers(flow: &Flow) -> impl Iterator<Item = Consumer<'_>> {
 
 /// The queues of PgQ that triggers leave with these changes, a list a change. A trigger that a later version of its flow has too stays.
 pub fn left_queues(changes: &[Change]) -> Vec<Vec<Hazard>> {
-    let meant = changes.iter().filter_map(Change::meant).flat_map(|flow| consumers(flow));
+    let meant = changes.iter().filter_map(Change::result).flat_map(|flow| consumers(flow));
     let stay: BTreeSet<Consumer<'_>> = meant.collect();
     let left = |change: &Change| -> Vec<Hazard> {
         let held = match change {

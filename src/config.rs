@@ -106,13 +106,15 @@ impl ConfigError {
             Self::UnknownEnvironment { name, known, is_configured } => {
                 let known = || known.iter().map(String::as_str);
                 let add = |name: &str| {
-                    format!("[environments.{name}] with database_url_env = \"VARIABLE\", the name of the variable with its database URL")
+                    format!(
+                        "[environments.{name}] with database_url_env = \"VARIABLE\", the name of the variable with its database URL"
+                    )
                 };
                 match words::nearest(name, known().filter(|known| *known != name)) {
                     Some(near) if *is_configured => format!("did you mean `{near}`? Otherwise add {}", add(name)),
                     Some(near) => format!("did you mean `{near}`? Add {}", add(near)),
                     None if *is_configured => {
-                        format!("use one of {}, or add {}", words::quoted_list(known(), "and"), add(name))
+                        format!("use {}, or add {}", words::quoted_list(known(), "or"), add(name))
                     }
                     None => format!("add {}", add(name)),
                 }

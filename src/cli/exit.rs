@@ -171,7 +171,9 @@ impl From<InstallError> for Failure {
             | InstallError::OldPgmq(_)
             | InstallError::Pgmq(_)
             | InstallError::Locked { .. }
-            | InstallError::MissingRight { .. } => Self::new(Exit::Failed, error.code(), error.to_string(), error.help()),
+            | InstallError::MissingRight { .. } => {
+                Self::new(Exit::Failed, error.code(), error.to_string(), error.help())
+            }
             InstallError::Incomplete { .. } | InstallError::Edited { .. } | InstallError::ForeignEngine => {
                 Self::new(Exit::Refused, error.code(), error.to_string(), error.help())
             }

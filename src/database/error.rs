@@ -27,7 +27,7 @@ pub enum Failure {
     LockTimeout,
     /// A serialization failure or a deadlock.
     Conflict,
-    /// A statement exceeded `statement_timeout` or was canceled.
+    /// A statement exceeded `statement_timeout` or was cancelled.
     Cancelled,
     /// The connection was lost; the server rolls back its transaction.
     Lost,
@@ -114,7 +114,7 @@ impl DatabaseError {
             Failure::Conflict => {
                 "run the command again: the transaction was rolled back; if it fails again, run it while fewer transactions write to these tables"
             }
-            Failure::Cancelled => "pass a longer --statement-timeout, or find out who canceled the statement",
+            Failure::Cancelled => "pass a longer --statement-timeout, or find out who cancelled the statement",
             Failure::Lost => "run the command again: the server rolls back an interrupted transaction",
             Failure::Engine => "run `flowsmith install`",
             Failure::Trigger => "correct the trigger in the flow file",

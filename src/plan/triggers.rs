@@ -1,5 +1,5 @@
-//! Triggers that a database cannot have, found out before a migration that brings them is undone for it. Looks only: the
-//! same questions as `flowsmith.sync_triggers` asks, without making anything or locking a table against writers.
+//! Finds triggers that a database cannot create before a migration fails on them. It makes the same checks as
+//! `flowsmith.sync_triggers`, but creates nothing and blocks no writers.
 
 use minijinja::{Environment, UndefinedBehavior, context};
 use sqlx::AssertSqlSafe;
@@ -12,29 +12,29 @@ use crate::database::{DatabaseError, Failure};
 use crate::diff::ChangeSet;
 use crate::migration::quote::literal;
 
-/// The first version of pg_cron that knows `N seconds` and `$`.
+/// The first version of pg_cron that supports `N seconds` and `$`.
 const SECONDS: [u32; 2] = [1, 5];
 
-/// What an expression of a queue's trigger sees.
+/// The row source of the expressions of a queue trigger.
 const EVENT: &str =
     "(select null::bigint as id, null::timestamptz as time, null::text as type, null::jsonb as data) as event";
 
-/// A trigger that the database cannot have, as it is now.
+/// A trigger that the database currently cannot create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedTrigger {
-    /// The flow version that brings it.
+    /// The flow version that declares it.
     pub flow: FlowId,
-    /// Its name.
+    /// The name of the trigger.
     pub trigger: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// Which triggers that come into force with these changes the database would refuse; `live` are the flows it holds. What the
-/// role may not look at is not held against a trigger. Writes nothing; takes round trips only where triggers come.
+/// The triggers activated by these changes that the database cannot create; `live` are its flows. Objects that the role may
+/// not read are assumed to be valid. Writes nothing, and makes round trips only for activated triggers.
 ///
 /// # Errors
-/// Where the connection fails.
+/// If the connection fails.
 pub async fn refused_triggers(
     connection: &mut PgConnection,
     changes: &ChangeSet,
@@ -62,7 +62,7 @@ async fn reason(
         TriggerSource::Queue { kind, queue, input_sql } => {
             let holder = live.iter().find(|(slug, _)| *kind == QueueKind::Pgmq && slug.eq_ignore_ascii_case(queue));
             match (holder, input_sql) {
-                (Some((slug, _)), _) => Ok(Some(format!("the queue {queue} holds the tasks of the flow {slug}"))),
+                (Some((slug, _)), _) => Ok(Some(format!("queue {queue} holds the tasks of flow {slug}"))),
                 (None, Some(sql)) => of_expression(connection, "input_sql", sql, "jsonb", EVENT).await,
                 (None, None) => Ok(None),
             }
@@ -79,7 +79,7 @@ async fn of_schedule(connection: &mut PgConnection, schedule: &str) -> Result<Op
     let version: &str = row.try_get(0)?;
     let parts: Vec<u32> = version.split(['.', '-']).map_while(|part| part.parse().ok()).collect();
     let is_old = !parts.is_empty() && parts.as_slice() < SECONDS.as_slice();
-    Ok(is_old.then(|| format!("the schedule `{schedule}` needs pg_cron 1.5 or later; this is {version}")))
+    Ok(is_old.then(|| format!("schedule `{schedule}` requires pg_cron 1.5 or later, but the database has {version}")))
 }
 
 async fn of_table(connection: &mut PgConnection, trigger: &TableTrigger) -> Result<Option<String>, DatabaseError> {
@@ -99,14 +99,14 @@ async fn of_table(connection: &mut PgConnection, trigger: &TableTrigger) -> Resu
     }
 }
 
-/// What expressions of a trigger on this table see; or why there can be no trigger on it.
+/// The row source of the expressions of a trigger on this table, or the reason why the table cannot have a trigger.
 async fn table_rows(connection: &mut PgConnection, table: &TableName) -> Result<Result<String, String>, DatabaseError> {
     let text = render(include_str!("table.sql"), context! { table => table.as_str() });
     let Some(row) = sqlx::raw_sql(AssertSqlSafe(text)).fetch_optional(connection).await? else {
-        return Ok(Err(format!("there is no table {table}; create it before `flowsmith apply`")));
+        return Ok(Err(format!("table {table} does not exist; create it before `flowsmith apply`")));
     };
     let (rows, can_have): (String, bool) = (row.try_get(0)?, row.try_get(1)?);
-    Ok(if can_have { Ok(rows) } else { Err(format!("{table} cannot have it: it is no table")) })
+    Ok(if can_have { Ok(rows) } else { Err(format!("{table} is not a table")) })
 }
 
 async fn of_expression(
@@ -127,7 +127,7 @@ async fn of_expression(
     sqlx::raw_sql("rollback").execute(connection).await?;
     Ok(match error.failure() {
         Failure::Permission | Failure::LockTimeout | Failure::Cancelled => None,
-        _ => Some(format!("`{key}` does not work here: {message}")),
+        _ => Some(format!("`{key}` does not work in this database: {message}")),
     })
 }
 

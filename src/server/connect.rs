@@ -1,4 +1,4 @@
-//! Connecting to the server: through its socket, as its superuser, without a password.
+//! Connections to the server: through its Unix socket, as superuser, without a password.
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
@@ -6,18 +6,18 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use super::{Server, ServerError};
 use crate::database::Target;
 
-/// The superuser, on every machine the same.
+/// The superuser, the same on every machine.
 pub(super) const USER: &str = "postgres";
 
-/// Names the socket; nothing listens on the network.
+/// Part of the name of the socket; the server does not listen on the network.
 const PORT: u16 = 5432;
 pub(super) const PORT_TEXT: &str = "5432";
 
-/// Another connection made the database in between: `duplicate_database`, or its unique index.
+/// The SQLSTATEs if another session created the database at the same time: `duplicate_database` and `unique_violation`.
 const MADE_MEANWHILE: [&str; 2] = ["42P04", "23505"];
 
 impl Server {
-    /// How sqlx connects to a database of the server.
+    /// The connection options for a database of the server.
     pub fn connect_options(&self, database: &str) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass()
             .socket(&self.socket_dir)
@@ -27,24 +27,24 @@ impl Server {
             .ssl_mode(PgSslMode::Disable)
     }
 
-    /// A database of the server for whoever goes on while the server is stopped and started again, by whomever: each start has
-    /// a socket of its own, which is looked for at each connection.
+    /// The address of a database of the server that stays valid when the server is restarted: each start uses another socket folder,
+    /// which is looked up for each connection.
     pub fn target(&self, database: &str) -> Target {
         let place = self.place.clone();
         Target::new(self.connect_options(database)).found_by(move || place.socket_dir())
     }
 
-    /// How everything else does: a URL that psql takes as it is.
+    /// The URL of a database, for psql and other programs.
     pub fn url(&self, database: &str) -> String {
         let database: String = url::form_urlencoded::byte_serialize(database.as_bytes()).collect();
         let (database, dir) = (database.replace('+', "%20"), self.socket_dir.display());
         format!("postgresql:///{database}?host={dir}&port={PORT}&user={USER}")
     }
 
-    /// Makes a database unless it is there; says whether it made it.
+    /// Creates a database if it does not exist, and returns whether it was created.
     ///
     /// # Errors
-    /// [`ServerError::Database`] where the server cannot be reached or refuses the name.
+    /// [`ServerError::Database`] if the server cannot be reached or rejects the name.
     pub async fn ensure_database(&self, name: &str) -> Result<bool, ServerError> {
         let mut connection = self.connect_options("postgres").connect().await?;
         let create: Option<String> = sqlx::query_scalar(

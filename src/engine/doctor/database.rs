@@ -37,9 +37,7 @@ pub(super) fn pgmq(database: &Detection) -> DoctorCheck {
 pub(super) fn engine(database: &Detection) -> DoctorCheck {
     const NAME: &str = "engine";
     match &database.engine {
-        EngineState::Missing => {
-            DoctorCheck::found(CheckStatus::Failed, NAME, "none", "run `flowsmith install`")
-        }
+        EngineState::Missing => DoctorCheck::found(CheckStatus::Failed, NAME, "none", "run `flowsmith install`"),
         EngineState::Incomplete { closest, lacks, .. } => DoctorCheck::found(
             CheckStatus::Failed,
             NAME,
@@ -104,7 +102,8 @@ pub(super) async fn ledger_schema(
     let newest = newest_ledger();
     if version != newest {
         let detail = format!("version {version}; this flowsmith has {newest}");
-        let advice = if version < newest { "run `flowsmith install` to upgrade the schema" } else { "use a newer flowsmith" };
+        let advice =
+            if version < newest { "run `flowsmith install` to upgrade the schema" } else { "use a newer flowsmith" };
         return Ok(Some(DoctorCheck::found(CheckStatus::Warning, NAME, detail, advice)));
     }
     let mut differences = schema::LEDGER.differences(&schema::LEDGER.read(connection).await?);
@@ -165,7 +164,10 @@ pub(super) async fn roles(connection: &mut PgConnection) -> Result<Vec<DoctorChe
     };
     let check = |audit: RoleAudit| {
         if audit.missing.is_empty() && audit.extra.is_empty() {
-            return DoctorCheck::ok(NAME, format!("the roles of {} have exactly the expected privileges", audit.prefix));
+            return DoctorCheck::ok(
+                NAME,
+                format!("the roles of {} have exactly the expected privileges", audit.prefix),
+            );
         }
         let missing = audit.missing.iter().map(|right| format!("lacks: {right}"));
         let extra = audit.extra.iter().map(|right| format!("has: {right}"));

@@ -22,8 +22,11 @@ pub(super) async fn queues(connection: &mut PgConnection) -> Result<DoctorCheck,
     let without: Option<String> = row.try_get("without_queue")?;
     Ok(match without {
         None => DoctorCheck::ok(NAME, format!("every flow has its queue: {flows}")),
-        Some(flows) => {
-            DoctorCheck::found(CheckStatus::Failed, NAME, format!("the queues of these flows are missing: {flows}"), QUEUE_ANEW)
-        }
+        Some(flows) => DoctorCheck::found(
+            CheckStatus::Failed,
+            NAME,
+            format!("the queues of these flows are missing: {flows}"),
+            QUEUE_ANEW,
+        ),
     })
 }

@@ -62,9 +62,8 @@ pub(super) async fn recent_runs(connection: &mut PgConnection) -> Result<Option<
 
 impl From<TestedPart> for DoctorCheck {
     fn from(part: TestedPart) -> Self {
-        let advice = (part.status == CheckStatus::Failed).then(|| {
-            "compare the engine with a new installation: it does not behave as its level requires".to_owned()
-        });
+        let advice = (part.status == CheckStatus::Failed)
+            .then(|| "compare the engine with a new installation: it does not behave as its level requires".to_owned());
         Self { name: format!("self-test: {}", part.name), status: part.status, detail: part.detail, advice }
     }
 }

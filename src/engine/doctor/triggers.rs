@@ -42,8 +42,7 @@ fn as_declared(name: &str, differences: &[TriggerDifference]) -> DoctorCheck {
         let advice = "restore the objects that the expressions name, or change the expressions in the flow file, compile and apply";
         return DoctorCheck::found(CheckStatus::Failed, name, detail, advice);
     }
-    let advice =
-        "run `flowsmith compile --from-live` to write the migration that restores them, and apply it";
+    let advice = "run `flowsmith compile --from-live` to write the migration that restores them, and apply it";
     DoctorCheck::found(CheckStatus::Warning, name, detail, advice)
 }
 

@@ -8,8 +8,7 @@ use crate::engine::detect::{DetectError, PgmqState};
 use crate::engine::facts::Fact;
 
 /// The help text for an incomplete engine. flowsmith never completes an engine that another tool installed.
-pub const INCOMPLETE_HELP: &str =
-    "run `flowsmith doctor` to list what is missing; finish the installation with the tool that began it, or install into another database";
+pub const INCOMPLETE_HELP: &str = "run `flowsmith doctor` to list what is missing; finish the installation with the tool that began it, or install into another database";
 
 /// An error of `install`. The engine and the ledger are installed in one transaction, which is then rolled back.
 #[derive(Debug, thiserror::Error)]
@@ -107,7 +106,9 @@ impl InstallError {
                 "grant privileges on that engine as its vendor documents, and run `flowsmith install` without --grants"
             }
             Self::Locked { .. } => "wait for that session to finish, then run this again",
-            Self::Pgmq(_) => "install as the owner of the database, or ask an administrator to run `create extension pgmq`",
+            Self::Pgmq(_) => {
+                "install as the owner of the database, or ask an administrator to run `create extension pgmq`"
+            }
             Self::Detect(error) => return error.help(),
             Self::Database(error) => return error.help(),
         }

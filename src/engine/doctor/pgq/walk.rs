@@ -73,8 +73,10 @@ pub(super) async fn walk(connection: &mut PgConnection) -> Result<Vec<DoctorChec
         if error.failure() == Failure::Lost {
             return Err(error);
         }
-        let advice =
-            format!("run `flowsmith doctor` again, or `select pgq.drop_queue('{}', true)`, to drop this scratch queue", queue.name);
+        let advice = format!(
+            "run `flowsmith doctor` again, or `select pgq.drop_queue('{}', true)`, to drop this scratch queue",
+            queue.name
+        );
         checks.push(DoctorCheck::found(
             CheckStatus::Failed,
             &format!("{SELF_TEST}: cleanup"),

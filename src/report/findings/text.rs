@@ -3,7 +3,7 @@
 use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 
 use super::{Located, Location, Report, Summary, message, path, visible};
-use crate::finding::Severity;
+use flowsmith_core::finding::Severity;
 
 /// Longer lines are not quoted: a file with a single line would be printed completely.
 const MAX_LINE: usize = 1000;

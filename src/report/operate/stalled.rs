@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::super::Subject;
-use super::super::changes::counted;
 use super::super::plan::json;
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::words::{duration, last_worker};
-use crate::operate::{Engine, Stall, StallCause};
+use flowsmith_core::words::counted;
+use flowsmith_postgres::runs::{Engine, Stall, StallCause};
 
 /// After this number of seconds without a heartbeat, the report mentions it.
 const LATE: f64 = 11.0;

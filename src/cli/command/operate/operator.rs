@@ -1,8 +1,8 @@
 //! The common start of operating commands: a connection, its engine, and the flows by name.
 
-use flowsmith::database::{DatabaseError, Failure as DatabaseFailure};
-use flowsmith::operate::{Engine, FlowVersion, Flows, OperateError, RunPrefix};
 use flowsmith::report::Subject;
+use flowsmith_postgres::database::{DatabaseError, Failure as DatabaseFailure};
+use flowsmith_postgres::runs::{Engine, FlowVersion, Flows, OperateError, RunPrefix};
 use sqlx::postgres::PgConnection;
 
 use crate::cli::exit::Failure;

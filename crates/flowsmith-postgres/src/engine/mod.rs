@@ -1,0 +1,11 @@
+//! The workflow engine in the database: API levels, detection, installation, roles and audit.
+
+pub mod detect;
+pub mod doctor;
+pub mod facts;
+pub mod install;
+pub mod roles;
+pub mod schema;
+pub mod scripts;
+
+pub use flowsmith_core::level::Level;

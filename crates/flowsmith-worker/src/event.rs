@@ -207,7 +207,7 @@ impl fmt::Display for Event {
                 write!(
                     f,
                     "{version}: {runs} still running, and no worker serves this version: start one with the flow file of that \
-                     version, and keep it running until the version is drained (`flowsmith retire` lists old versions)"
+                     version, and keep it running until the version is drained, for which `flowsmith retire {version} --wait` waits"
                 )
             }
             Self::Recovered { tasks: 1 } => write!(f, "1 stalled task requeued"),

@@ -29,7 +29,7 @@ fn each_format_goes_to_stdout_or_to_a_file() {
     }
     let refused = project.ends(64, &["graph", "order", "--output", "b.svg", "--format", "html"]);
     assert!(
-        refused.contains("FS994") && refused.contains("b.svg has the ending of SVG, but --format asks for HTML"),
+        refused.contains("FS994") && refused.contains("b.svg has the extension of SVG, but --format requests HTML"),
         "{refused}"
     );
     assert!(project.ends(64, &["graph", "order", "--output", "b.png"]).contains("dot -Tpng"));
@@ -169,7 +169,7 @@ async fn looking_writes_nothing_and_the_plan_is_a_page_with_the_exit_code_of_the
     let tuned = project.run(&["plan", "--format", "html"]);
     assert_eq!(tuned.code, 2, "{tuned}");
     assert!(tuned.stdout.contains("max_attempts the flow&#39;s → 9 [tune]"), "{tuned}");
-    assert!(tuned.stdout.contains("1 run started: their next tasks use the new values"), "{tuned}");
+    assert!(tuned.stdout.contains("1 run still running: their next tasks use the new values"), "{tuned}");
     project.flow("order", "", "  load: {}");
     let refused = project.run(&["plan", "--format", "html"]);
     assert_eq!(refused.code, 5, "{refused}");

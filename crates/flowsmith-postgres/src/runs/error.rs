@@ -172,7 +172,7 @@ impl OperateError {
         match self {
             // Whatever the language of the server's words.
             Self::Database(error) if error.to_string().contains("pgmq.q_") && error.to_string().contains("42P01") => {
-                QUEUE_ANEW.to_owned()
+                format!("the queue of the flow is missing: {QUEUE_ANEW}")
             }
             Self::Database(error) => error.help(),
             Self::Answer(_) => UNEXPECTED_RESULT_HELP.to_owned(),

@@ -227,5 +227,5 @@ async fn transactions_that_come_in_between_are_named() {
     let error = DatabaseError::from(error);
     assert_eq!((error.failure(), error.code()), (Failure::Conflict, "FS926"));
     assert_eq!(error.to_string(), "could not serialize access due to concurrent update");
-    assert!(error.help().starts_with("run the command again: the server rolls back"));
+    assert!(error.help().starts_with("run the command again: the transaction was rolled back"));
 }

@@ -145,10 +145,7 @@ async fn runs_that_are_not_there_or_are_another_flows_are_said() {
     let unknown = project.ends(1, &["graph", "--run", "7d0e2c7e-3c3c-4a9f-9d4e-0c1f2a3b4c5d"]);
     assert!(unknown.contains("error[FS965]: there is no run 7d0e2c7e-3c3c-4a9f-9d4e-0c1f2a3b4c5d"), "{unknown}");
     let other = project.ends(64, &["graph", "another", "--run", &run]);
-    assert!(
-        other.contains(&format!("error[FS993]: the run {run} is one of the flow order@1, not of another")),
-        "{other}"
-    );
+    assert!(other.contains(&format!("error[FS993]: run {run} belongs to flow order@1, not to another")), "{other}");
     let unknown = project.ends(1, &["graph", "nothing", "--run", &run]);
     assert!(unknown.contains("FS961") && unknown.contains("in the database"), "{unknown}");
 }

@@ -53,7 +53,7 @@ async fn a_queued_task_waits_for_a_worker_or_for_the_flow() {
     project.done(&["pause", "order"]);
     assert_eq!(
         (&finding(&project)["cause"], &finding(&project)["fix"]),
-        (&"paused".into(), &"`flowsmith resume order@2`".into())
+        (&"paused".into(), &"run `flowsmith resume order@2`".into())
     );
     // What start_tasks has put away, resume takes back; where the pause was ended otherwise, it stays away.
     take(&mut c, "order_v2").await;
@@ -90,7 +90,7 @@ async fn a_queued_task_waits_for_its_time_or_has_lost_its_message() {
     run(&mut c, "select pgmq.read('order_v2', 600, 1)").await;
     let found = finding(&project);
     assert_eq!(found["cause"], "message-hidden");
-    let (_, sql) = found["fix"].as_str().unwrap().split_once("on it: ").unwrap();
+    let (_, sql) = found["fix"].as_str().unwrap().split_once("run: ").unwrap();
     run(&mut c, sql).await;
     assert_eq!(cause(&project), "busy");
 

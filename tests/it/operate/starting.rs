@@ -89,7 +89,7 @@ async fn an_input_that_cannot_be_kept_is_not_called_something_else() {
         ("{\"id\": 1,\n \"x\": 1e999}", 5, &["a number that is too large", "line 2, column 11"]),
         (r#"{"id": "a\u0000"}"#, 5, &["the character \\u0000", "line 1, column 10", "PostgreSQL"]),
         (r#"{"id": 1, "a\\\u0000b": 2}"#, 5, &["line 1, column 15"]),
-        (r#"["\ud800"]"#, 5, &["half a surrogate pair", "line 1"]),
+        (r#"["\ud800"]"#, 5, &["an unpaired surrogate", "line 1"]),
         ("{\"id\": }", 64, &["is not JSON: ", "line 1, column 8"]),
         ("", 64, &["is empty"]),
         ("[1, 2", 64, &["is not JSON: "]),
@@ -198,7 +198,7 @@ async fn whoever_waits_is_told_that_no_worker_is_there_and_may_stop_waiting() {
     assert_eq!(ended.status.code(), Some(130), "{said}");
     for words in [
         "no worker of order@2 is running: no worker has ever registered; run `flowsmith worker order`".to_owned(),
-        format!("Run {RUN} goes on: `flowsmith watch {RUN}` follows it, `flowsmith cancel {RUN}` ends it"),
+        format!("Run {RUN} continues: `flowsmith watch {RUN}` follows it, `flowsmith cancel {RUN}` cancels it"),
     ] {
         assert!(said.contains(&words), "{words}: {said}");
     }
@@ -267,7 +267,7 @@ async fn a_starter_starts_and_waits() {
         &project,
         1,
         "FS961",
-        &["`nope`", "may not see", "as its file names it"],
+        &["`nope`", "may not list the flows", "use the name in the flow file"],
         &["start", "nope", "--database", &url],
     );
     refused(&project, 1, "FS961", &["`order@1`", "`flowsmith start order`"], &["start", "order@1", "--database", &url]);

@@ -69,7 +69,12 @@ fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
     // A single thread is enough because the database does the work. The embedded server also has to end with the thread
     // that started it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        Failure::new(Exit::Failed, Code::Io, format!("cannot start: {error}"), "free some resources")
+        Failure::new(
+            Exit::Failed,
+            Code::Io,
+            format!("cannot start: {error}"),
+            "free memory or file descriptors, and try again",
+        )
     })?;
     runtime.block_on(async {
         match &cli.command {

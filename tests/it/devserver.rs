@@ -200,12 +200,13 @@ fn half_a_data_folder_is_made_anew() {
 #[test]
 fn without_a_server_every_place_looked_at_is_named() {
     let settings = Settings { binaries: None, major: Some(99), fetch: false };
-    let message = provide(&settings, &|_| {}).unwrap_err().to_string();
+    let error = provide(&settings, &|_| {}).unwrap_err();
+    let (message, help) = (error.to_string(), error.help());
     for place in ["/usr/lib/postgresql", "/usr/pgsql-*/bin", "/opt/homebrew", "Postgres.app", "flowsmith/postgres-"] {
         assert!(message.contains(place), "{place} is missing from: {message}");
     }
     for advice in ["apt install postgresql", "--database", "FLOWSMITH_POSTGRES_BIN"] {
-        assert!(message.contains(advice), "{advice} is missing from: {message}");
+        assert!(help.contains(advice), "{advice} is missing from: {help}");
     }
 }
 

@@ -95,7 +95,7 @@ fn the_page_has_the_words_of_the_text_and_each_class() {
         lines += 1;
     }
     assert!(lines > 10, "{text}");
-    assert!(page.contains("raise <code>version:</code> in its file"));
+    assert!(page.contains("raise <code>version:</code> in the flow file"));
     for class in ["record", "safe", "tune", "replace", "drop"] {
         assert!(page.contains(&format!(">{class}</span>")), "{class}");
     }
@@ -135,7 +135,7 @@ fn a_change_is_told_without_colours_too() {
 #[test]
 fn an_empty_plan_is_a_page_that_says_so() {
     let page = plan_html(&Plan::default(), &subject());
-    assert!(page.contains("No changes: the database holds what the files say."), "{page}");
+    assert!(page.contains("No changes: the database matches the flow files."), "{page}");
 }
 
 /// A browser is slow with hundreds of thousands of boxes.

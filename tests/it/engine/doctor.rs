@@ -135,14 +135,14 @@ async fn a_flow_that_has_lost_its_queue_is_named() {
         let held = doctor(c).await.unwrap();
         assert_eq!(
             (named(&held, "queues").status, named(&held, "queues").detail.as_str()),
-            (CheckStatus::Ok, "each flow has its own: 3")
+            (CheckStatus::Ok, "every flow has its queue: 3")
         );
         execute(c, "select pgmq.drop_queue('Order'), pgmq.drop_queue('bill')").await;
         let checks = doctor(c).await.unwrap();
         let found = named(&checks, "queues");
         assert_eq!(
             (found.status, found.detail.as_str()),
-            (CheckStatus::Failed, "these flows have lost theirs: Order, bill")
+            (CheckStatus::Failed, "the queues of these flows are missing: Order, bill")
         );
         assert!(found.advice.as_ref().unwrap().contains("compile --from-live"), "{found:?}");
     }
@@ -159,12 +159,12 @@ async fn a_run_that_breaks_a_rule_is_found() {
     )
     .await;
     let recent = "recent runs";
-    assert_eq!(named(&doctor(c).await.unwrap(), recent).detail, "3 looked at, none breaks a rule");
+    assert_eq!(named(&doctor(c).await.unwrap(), recent).detail, "3 checked, no violation");
     execute(c, "update pgflow.runs set remaining_steps = 7 where ctid = '(0,1)'::tid or true").await;
     let checks = doctor(c).await.unwrap();
     let found = named(&checks, recent);
     assert_eq!(found.status, CheckStatus::Failed, "{found:?}");
-    assert!(found.detail.starts_with("of 3 looked at\n"), "{}", found.detail);
+    assert!(found.detail.starts_with("violations in 3 checked runs\n"), "{}", found.detail);
 }
 
 #[tokio::test]
@@ -245,7 +245,7 @@ async fn part_of_an_engine_fails_without_a_self_test() {
     execute(c, "alter table pgflow.steps drop column deps_count").await;
     let checks = doctor(c).await.unwrap();
     assert_eq!(with_status(&checks, CheckStatus::Failed), ["engine"]);
-    assert_eq!(named(&checks, "engine").detail, "part of one: of level 0.8.1 it lacks column steps.deps_count integer");
+    assert_eq!(named(&checks, "engine").detail, "incomplete: level 0.8.1 without column steps.deps_count integer");
 }
 
 #[tokio::test]

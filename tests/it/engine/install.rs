@@ -62,7 +62,7 @@ async fn a_half_made_engine_is_refused_with_what_it_lacks() {
     execute(c, "drop function pgflow.start_tasks").await;
     let error = install(&database.options(), InputStyle::Separate).await.unwrap_err();
     assert!(matches!(error, InstallError::Incomplete { closest: Level::V0_8_1, .. }), "{error}");
-    let lacks = "of level 0.8.1 it lacks function start_tasks(flow_slug text, msg_ids bigint[], worker_id uuid)";
+    let lacks = "level 0.8.1 without function start_tasks(flow_slug text, msg_ids bigint[], worker_id uuid)";
     assert!(error.to_string().contains(lacks), "{error}");
     assert_eq!(text(c, "to_regnamespace('flowsmith')").await, None);
 }
@@ -90,10 +90,12 @@ async fn a_role_without_rights_is_told_which_right_it_lacks() {
     let name = database.options().get_database().unwrap().to_owned();
     let error = install(&database.options().username("in staller"), InputStyle::Separate).await.unwrap_err();
     assert_eq!(
-        error.to_string(),
-        format!(
-            "the role \"in staller\" lacks the right CREATE on database {name}: let an owner run \
-             `grant CREATE on database {name} to \"in staller\"`, or install as another role"
+        (error.to_string(), error.help()),
+        (
+            format!("role \"in staller\" lacks the privilege CREATE on database {name}"),
+            Some(format!(
+                "run `grant CREATE on database {name} to \"in staller\"` as an owner, or install as another role"
+            ))
         )
     );
     execute(&mut database.connect().await, &format!("grant create on database {name} to \"in staller\"")).await;
@@ -125,8 +127,8 @@ async fn whoever_holds_the_lock_is_named() {
     let error = install(&hasty, InputStyle::Separate).await.unwrap_err();
     assert_eq!(error.code().as_str(), "FS913");
     let words = error.to_string();
-    assert!(words.starts_with("an apply or another install holds the lock after 0."), "{words}");
-    assert!(words.contains(&format!(" s of waiting (postgres (a long apply, pid {pid}, local) since 20")), "{words}");
+    assert!(words.starts_with("an apply or another install still holds the lock after 0."), "{words}");
+    assert!(words.contains(&format!(" s: postgres (a long apply, pid {pid}, local) since 20")), "{words}");
     assert_eq!(text(holder, "to_regnamespace('pgflow')").await, None);
     execute(holder, "commit").await;
     install(&hasty, InputStyle::Separate).await.unwrap();

@@ -145,7 +145,7 @@ async fn the_command_makes_the_roles_and_prints_the_same() {
     let script = project.done(&["install", "--print", "--grants", "--role-prefix", &name]).stdout;
     let said = project.done(&["install", "--grants", "--role-prefix", &name]).stdout;
     assert!(
-        said.contains(&format!("the roles {name}_deployer, {name}_worker, {name}_starter have their rights")),
+        said.contains(&format!("the roles {name}_deployer, {name}_worker, {name}_starter have their privileges")),
         "{said}"
     );
     project.write("install.sql", &script);

@@ -175,7 +175,7 @@ async fn an_upgrade_says_which_roles_lack_rights() {
     execute(c, &format!("revoke execute on function pgflow.fail_task from {}", prefix.name(Role::Worker))).await;
     let name = database.options().get_database().unwrap().to_owned();
     let said = Project::on(&database).done(&["install"]).stderr;
-    assert!(said.contains(&format!("the roles of {name} lack rights that this version needs: run `flowsmith install --grants --role-prefix {name}`")), "{said}");
+    assert!(said.contains(&format!("the roles of {name} lack privileges that this version needs: run `flowsmith install --grants --role-prefix {name}`")), "{said}");
     let report = install_with_roles(&database.options(), InputStyle::Separate, &prefix).await.unwrap();
     assert_eq!(report.outdated_roles, Vec::<String>::new());
 }

@@ -49,7 +49,7 @@ async fn a_lock_on_a_table_is_waited_for_only_so_long() {
     let mut holder = database.connect().await;
     execute(&mut holder, "begin; lock table pgflow.steps in exclusive mode").await;
     let refused = project.ends(1, &["apply", "--lock-timeout", "300ms"]);
-    assert!(refused.contains("FS906") && refused.contains("was undone"), "{refused}");
+    assert!(refused.contains("FS906") && refused.contains("was rolled back"), "{refused}");
     let refused = project.ends(1, &["apply", "--statement-timeout", "300ms"]);
     assert!(refused.contains("FS907"), "{refused}");
     execute(&mut holder, "rollback").await;
@@ -99,7 +99,7 @@ async fn a_connection_that_is_cut_leaves_nothing_half_applied() {
     let output = apply.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("FS908") && said.contains("nothing is half done: run the command again"), "{said}");
+    assert!(said.contains("FS908") && said.contains("run the command again: the server rolls back"), "{said}");
     execute(&mut holder, "rollback").await;
     assert_eq!(text(&mut holder, NOTHING).await.unwrap(), "0");
     project.done(&["apply"]);

@@ -29,7 +29,7 @@ async fn every_kind_of_drift_is_seen_and_undone() {
             "delete from pgflow.deps; delete from pgflow.steps where flow_slug = 'order'; delete from pgflow.flows where flow_slug = 'order'",
             "deleted with its queue and its runs",
         ),
-        ("select pgmq.drop_queue('signup')", "signup has lost its queue"),
+        ("select pgmq.drop_queue('signup')", "signup: the queue is missing"),
     ];
     for (sql, words) in kinds {
         for database in [ours().await, official().await] {
@@ -45,7 +45,7 @@ async fn every_kind_of_drift_is_seen_and_undone() {
             assert_eq!((&json["version"], &json["in_sync"]), (&Value::from(1), &Value::from(false)));
             assert!(project.ends(3, &["apply"]).contains("FS914"));
             let plan = project.ends(3, &["plan"]);
-            assert!(plan.contains("the database is not what was applied to it"), "{words}: {plan}");
+            assert!(plan.contains("the database has drifted from its applied migrations"), "{words}: {plan}");
             let plan: Value = serde_json::from_str(&project.run(&["plan", "--format", "json"]).stdout).unwrap();
             assert!(plan["in_sync"] == false && !plan["drift"].as_array().unwrap().is_empty(), "{words}: {plan}");
 
@@ -92,7 +92,7 @@ async fn drift_of_a_version_that_has_left_the_files_is_undone_too() {
             assert!(way_back.contains(words), "{words}: {way_back}");
             assert_eq!(project.migrations().len(), migrations + 1);
             let plan = project.ends(3, &["plan"]);
-            assert!(!plan.contains("holds what the files say") && plan.contains("`flowsmith drift`"), "{plan}");
+            assert!(!plan.contains("matches the flow files.") && plan.contains("`flowsmith drift`"), "{plan}");
             assert!(project.ends(3, &["apply"]).contains("FS914"));
             project.done(&["apply", "--accept-drift"]);
             for command in [&["drift"][..], &["plan"], &["status"], &["compile", "--check"]] {
@@ -150,10 +150,13 @@ async fn flows_made_by_hand_are_named_and_stand_in_no_ones_way() {
     let (project, mut c) = in_sync(&database).await;
     execute(&mut c, "select pgflow.create_flow('legacy_mail'); select pgflow.add_step('legacy_mail', 'send')").await;
     let drift = project.ends(3, &["drift"]);
-    assert!(drift.contains("legacy_mail was not made by a migration") && drift.contains("flowsmith pull"), "{drift}");
+    assert!(
+        drift.contains("legacy_mail was not created by a migration") && drift.contains("flowsmith pull"),
+        "{drift}"
+    );
     let plan = project.ends(0, &["plan"]);
-    assert!(plan.contains("Left alone, in no file: legacy_mail"), "{plan}");
-    assert!(!plan.contains("holds what the files say") && plan.contains("`flowsmith drift`"), "{plan}");
+    assert!(plan.contains("Unmanaged, left unchanged: legacy_mail"), "{plan}");
+    assert!(!plan.contains("matches the flow files.") && plan.contains("`flowsmith drift`"), "{plan}");
     project.flow("another", "", "  a: {}");
     project.compile();
     project.done(&["apply"]);

@@ -165,7 +165,10 @@ async fn what_would_not_pass_the_check_is_not_adopted() {
         for command in [&["pull"][..], &["pull", "--overwrite"], &["pull", "--files-only"]] {
             let refused = project.run(command);
             assert!(refused.code == 5 && refused.both().contains(&format!("error[{finding}]")), "{refused}");
-            assert!(refused.stderr.contains("error[FS831]") && refused.stderr.contains("written: odd\n"), "{refused}");
+            assert!(
+                refused.stderr.contains("error[FS831]") && refused.stderr.contains("`flowsmith check`: odd\n"),
+                "{refused}"
+            );
             assert!(refused.stderr.contains("`ignore = [\"odd\"]` in flowsmith.toml"), "{refused}");
             assert!(!project.path("flows").exists() && project.migrations().is_empty());
             assert_eq!(text(&mut c, "(select count(*) from flowsmith.migrations)").await.unwrap(), "0");

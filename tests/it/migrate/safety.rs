@@ -36,10 +36,10 @@ async fn steps_are_not_replaced_under_any_run() {
 
         let plan = project.ends(5, &["plan"]);
         assert!(
-            plan.contains("[replace]") && plan.contains("refused: 2 runs of this version exist (1 started)"),
+            plan.contains("[replace]") && plan.contains("refused: 2 runs of this version exist (1 running)"),
             "{plan}"
         );
-        assert!(plan.contains("1 change, 1 of them refused as they stand."), "{plan}");
+        assert!(plan.contains("1 change, 1 of them refused."), "{plan}");
         let json: serde_json::Value = serde_json::from_str(&project.run(&["plan", "--format", "json"]).stdout).unwrap();
         assert_eq!(json["refused"], true);
         assert_eq!(json["changes"][0]["runs"], serde_json::json!({ "started": 1, "total": 2 }));
@@ -70,7 +70,7 @@ fn compile_says_beforehand_what_will_be_refused_under_runs() {
     for command in [&["compile", "--check"][..], &["compile"]] {
         let said = project.run(command).stdout;
         assert!(said.contains("note: [replace] ") && said.contains("order@1 has runs"), "{said}");
-        assert!(said.contains("`version: 2` in the flow's file"), "{said}");
+        assert!(said.contains("`version: 2` in the flow file"), "{said}");
     }
     // As it advises.
     std::fs::remove_file(project.path(&format!("migrations/{}", project.migrations()[1]))).unwrap();
@@ -123,14 +123,17 @@ async fn a_flow_is_not_deleted_under_a_started_run() {
         assert!(project.migrations()[1].ends_with("_delete_order.sql"));
 
         let plan = project.ends(5, &["plan"]);
-        assert!(plan.contains("[drop]") && plan.contains("refused: 1 run started; wait until they end"), "{plan}");
+        assert!(
+            plan.contains("[drop]") && plan.contains("refused: 1 run still running; wait until they end"),
+            "{plan}"
+        );
         let refused = project.ends(5, &["apply"]);
         assert!(refused.contains("FS910") && refused.contains("1 started run(s), it cannot be deleted"), "{refused}");
         assert_eq!(text(&mut c, STEPS).await.unwrap(), "load charge");
 
         execute(&mut c, "update pgflow.runs set status = 'failed'").await;
         let plan = project.ends(2, &["plan"]);
-        assert!(plan.contains("1 run deleted with it, outputs included"), "{plan}");
+        assert!(plan.contains("1 run deleted with the flow, including their outputs"), "{plan}");
         project.done(&["apply"]);
         let left = "(select count(*) from pgflow.flows) + (select count(*) from pgflow.runs) + (select count(*) from pgmq.meta where queue_name = 'order')";
         assert_eq!(text(&mut c, left).await.unwrap(), "0");
@@ -148,7 +151,7 @@ async fn options_are_tuned_under_a_started_run() {
         project.compile();
         let plan = project.ends(2, &["plan"]);
         assert!(
-            plan.contains("[tune]") && plan.contains("1 run started: their next tasks use the new values"),
+            plan.contains("[tune]") && plan.contains("1 run still running: their next tasks use the new values"),
             "{plan}"
         );
         project.done(&["apply"]);
@@ -198,7 +201,7 @@ async fn callers_of_start_flow_do_not_change_when_the_version_is_raised() {
     project.flow("order", "version: 2", LONGER);
     project.compile();
     let plan = project.ends(2, &["plan"]);
-    assert!(plan.contains("1 run started: keep workers on its queue until they end"), "{plan}");
+    assert!(plan.contains("1 run still running: keep workers on its queue until they end"), "{plan}");
     project.done(&["apply"]);
     assert_eq!(text(&mut c, start).await.unwrap(), "order_v2");
     let runs = text(&mut c, "(select string_agg(flow_slug || ' ' || status || ' ' || remaining_steps, ', ' order by flow_slug) from pgflow.runs)").await;

@@ -65,7 +65,7 @@ async fn every_scenario_is_counted_and_nothing_left_behind() {
     }
     // 3 repetitions of 4 scenarios, the first of each to warm up.
     assert_eq!(outcome.stderr.lines().filter(|line| line.contains(" tasks/s")).count(), 12, "{outcome}");
-    assert_eq!(outcome.stderr.lines().filter(|line| line.contains("to warm up")).count(), 4, "{outcome}");
+    assert_eq!(outcome.stderr.lines().filter(|line| line.contains("warm-up")).count(), 4, "{outcome}");
     assert_clean(&mut database.connect().await).await;
 }
 

@@ -55,7 +55,7 @@ fn a_url_that_is_none() {
         format!("postgres://app:{PASSWORD}@host/shop?sslmode={PASSWORD}"),
         format!("host=localhost password={PASSWORD}"),
     ] {
-        all_end(&project(), &url, 64, "FS901", "the database URL cannot be read");
+        all_end(&project(), &url, 64, "FS901", "invalid database URL");
     }
     let project = project().with("DATABASE_URL", &format!("nonsense {PASSWORD}"));
     for command in [&["plan"][..], &["up", "--verbose"], &["plan", "--help"], &["nonsense"], &["doctor"], &["install"]]
@@ -130,7 +130,7 @@ async fn a_database_without_pgmq() {
 async fn an_install_that_is_half_made() {
     let database = official().await;
     execute(&mut database.connect().await, "drop function pgflow.start_tasks").await;
-    all_end(&project(), &database.url(), 1, "FS918", "part of an engine: level 0.8.1 without function start_tasks");
+    all_end(&project(), &database.url(), 1, "FS918", "incomplete engine: level 0.8.1 without function start_tasks");
 }
 
 #[tokio::test]
@@ -151,7 +151,10 @@ async fn an_engine_of_another_level_than_a_flow_needs() {
     project.flow("order", "", "  load: { if: { paid: true } }");
     project.compile();
     let plan = project.ends(5, &["plan"]);
-    assert!(plan.contains("refused: the engine has no conditions or skip modes; they need level 0.14"), "{plan}");
+    assert!(
+        plan.contains("refused: the engine does not support conditions and skip modes; they require level 0.14"),
+        "{plan}"
+    );
     let refused = project.ends(1, &["apply"]);
     assert!(refused.contains("FS909") && refused.contains("which this engine does not have"), "{refused}");
     let refused = project.ends(4, &["compile", "--engine", "0.8.1"]);
@@ -225,5 +228,5 @@ async fn transactions_that_come_in_between_are_named() {
     let error = DatabaseError::from(error);
     assert_eq!((error.failure(), error.code().as_str()), (Failure::Conflict, "FS926"));
     assert_eq!(error.to_string(), "could not serialize access due to concurrent update");
-    assert!(error.help().unwrap_or_default().starts_with("nothing is half done: run the command again"));
+    assert!(error.help().unwrap_or_default().starts_with("run the command again: the transaction was rolled back"));
 }

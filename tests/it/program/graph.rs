@@ -29,7 +29,7 @@ fn each_format_goes_to_stdout_or_to_a_file() {
     }
     let refused = project.ends(64, &["graph", "order", "--output", "b.svg", "--format", "html"]);
     assert!(
-        refused.contains("FS994") && refused.contains("b.svg has the ending of SVG, but --format asks for HTML"),
+        refused.contains("FS994") && refused.contains("b.svg has the extension of SVG, but --format requests HTML"),
         "{refused}"
     );
     assert!(project.ends(64, &["graph", "order", "--output", "b.png"]).contains("dot -Tpng"));
@@ -145,10 +145,7 @@ async fn runs_that_are_not_there_or_are_another_flows_are_said() {
     let unknown = project.ends(1, &["graph", "--run", "7d0e2c7e-3c3c-4a9f-9d4e-0c1f2a3b4c5d"]);
     assert!(unknown.contains("error[FS965]: there is no run 7d0e2c7e-3c3c-4a9f-9d4e-0c1f2a3b4c5d"), "{unknown}");
     let other = project.ends(64, &["graph", "another", "--run", &run]);
-    assert!(
-        other.contains(&format!("error[FS993]: the run {run} is one of the flow order@1, not of another")),
-        "{other}"
-    );
+    assert!(other.contains(&format!("error[FS993]: run {run} belongs to flow order@1, not to another")), "{other}");
     let unknown = project.ends(1, &["graph", "nothing", "--run", &run]);
     assert!(unknown.contains("FS961") && unknown.contains("in the database"), "{unknown}");
 }
@@ -169,7 +166,7 @@ async fn looking_writes_nothing_and_the_plan_is_a_page_with_the_exit_code_of_the
     let tuned = project.run(&["plan", "--format", "html"]);
     assert_eq!(tuned.code, 2, "{tuned}");
     assert!(tuned.stdout.contains("max_attempts inherited → 9 [tune]"), "{tuned}");
-    assert!(tuned.stdout.contains("1 run started: their next tasks use the new values"), "{tuned}");
+    assert!(tuned.stdout.contains("1 run still running: their next tasks use the new values"), "{tuned}");
     project.flow("order", "", "  load: {}");
     let refused = project.run(&["plan", "--format", "html"]);
     assert_eq!(refused.code, 5, "{refused}");

@@ -44,7 +44,7 @@ fn from_nothing_to_in_sync_and_again() {
     let began = Instant::now();
     let second = project.done(&["up"]);
     let took = began.elapsed();
-    for words in ["nothing new", "PostgreSQL  running", "is up to date", "In sync  the database"] {
+    for words in ["nothing to compile", "PostgreSQL  running", "is up to date", "In sync  the database"] {
         assert!(second.stdout.contains(words), "{words}: {second}");
     }
     assert!(took.as_secs() < 5, "{took:?}");
@@ -64,13 +64,16 @@ fn from_nothing_to_in_sync_and_again() {
     };
     psql(&connect_url(&second), "update pgflow.flows set opt_timeout = 77");
     let stopped = project.done(&["down"]);
-    assert!(stopped.stderr.contains("stopped; its data stays"), "{stopped}");
-    assert!(project.done(&["down"]).stderr.contains("No embedded PostgreSQL runs here"));
+    assert!(stopped.stderr.contains("Stopped PostgreSQL; its data is kept"), "{stopped}");
+    assert!(project.done(&["down"]).stderr.contains("No embedded PostgreSQL is running"));
 
     // A command that needs the server starts it, says so, and leaves it to those who have come meanwhile.
     let drift = project.ends(3, &["drift"]);
-    assert!(drift.contains("77 s") && drift.contains("it is started, and runs until `flowsmith down`"), "{drift}");
-    assert!(!project.ends(3, &["drift"]).contains("it is started"));
+    assert!(
+        drift.contains("77 s") && drift.contains("Started the project's PostgreSQL; it runs until `flowsmith down`"),
+        "{drift}"
+    );
+    assert!(!project.ends(3, &["drift"]).contains("Started the project"));
     assert!(project.ends(3, &["up"]).contains("FS914"));
     project.done(&["compile", "--from-live"]);
     project.done(&["apply", "--accept-drift"]);
@@ -115,14 +118,14 @@ fn what_was_interrupted_does_not_stand_in_the_way_of_the_next() {
     interrupted(project, |said| said.contains("PostgreSQL  "));
     interrupted(project, |said| said.contains("Engine"));
     let up = project.done(&["up"]);
-    assert!(up.stdout.contains("  the database holds what the flow files say (1 flow)"), "{up}");
+    assert!(up.stdout.contains("  the database matches the flow files (1 flow)"), "{up}");
     assert!(project.done(&["status"]).stdout.contains("1 migration, 0 pending"));
     let url = project.done(&["up", "--url"]);
     assert!(url.stdout.starts_with("postgresql:///flowsmith?host=") && url.stdout.lines().count() == 1, "{url}");
     assert!(url.stderr.contains("In sync"), "{url}");
     project.done(&["down"]);
     let refused = project.ends(64, &["up", "--url", "--database", "postgres://127.0.0.1:1/x"]);
-    assert!(refused.contains("--url is about the embedded database"), "{refused}");
+    assert!(refused.contains("--url prints the URL of the embedded database"), "{refused}");
 }
 
 #[test]
@@ -156,7 +159,7 @@ fn init_brings_no_example_beside_flows_that_are_there() {
     project.flow("order", "", "  load: {}");
     for _ in 0..2 {
         let said = project.done(&["init"]).both();
-        assert!(said.contains("Left out flows/welcome.yaml") && said.contains("flows/order.yaml"), "{said}");
+        assert!(said.contains("Skipped flows/welcome.yaml") && said.contains("flows/order.yaml"), "{said}");
         assert!(!said.contains("start welcome") && !project.path("flows/welcome.yaml").exists(), "{said}");
     }
     assert!(project.path("flowsmith.toml").exists());

@@ -262,7 +262,7 @@ async fn an_event_whose_input_the_flow_does_not_declare_comes_again_and_is_given
             }
         };
         execute(&mut c, send).await;
-        let reason = "flow order@1 does not take this input: /id: \"x\" is not of type \"integer\"";
+        let reason = "flow order@1 does not accept this input: /id: \"x\" is not of type \"integer\"";
         for attempt in 1..=MOST_ATTEMPTS {
             let batch = next(&mut c).await;
             assert_eq!((batch.events, batch.started), if attempt == 1 { (3, 2) } else { (1, 0) }, "{kind} {attempt}");
@@ -301,7 +301,7 @@ async fn a_trigger_that_leaves_a_queue_of_pgq_gives_up_what_is_unread_and_says_s
     execute(&mut c, "select pgq.ticker('imports')").await;
     execute(&mut c, "select pgq.insert_event('imports', 'n', '51')").await;
 
-    let leaves = "imported leaves pgq:imports: events there that it has not taken start no run";
+    let leaves = "imported stops consuming pgq:imports: its unconsumed events start no run";
     let trigger = |name: &str| format!("  - {{ name: {name}, queue: \"pgq:imports\", input_sql: event.data }}");
     order(&project, "version: 2", &trigger("imported"));
     let compiled = project.done(&["compile"]).both();
@@ -316,7 +316,7 @@ async fn a_trigger_that_leaves_a_queue_of_pgq_gives_up_what_is_unread_and_says_s
 
     let said = Mutex::new(Vec::new());
     let observe = |event: &Event| said.lock().unwrap().push(event.to_string());
-    let left = "flowsmith:order:imported has left the queue imports of PgQ, as its trigger is gone: about 51 events that it had not taken start no run";
+    let left = "consumer flowsmith:order:imported was unregistered from PgQ queue imports, because its trigger no longer exists: about 51 unconsumed events start no run";
     let starter = Starter::connect(&Target::new(database.options()), Duration::from_secs(1), observe).await.unwrap();
     let end = Instant::now() + Duration::from_secs(20);
     starter

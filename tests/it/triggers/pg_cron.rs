@@ -64,7 +64,7 @@ async fn an_install_makes_the_job_once_and_it_runs() {
     execute(c, "select cron.unschedule('pgflow_requeue_stalled_tasks')").await;
     let found = recovery(c).await;
     assert_eq!(found.status, CheckStatus::Warning);
-    assert_eq!(found.advice.as_deref(), Some("run `flowsmith install`, which makes it"));
+    assert_eq!(found.advice.as_deref(), Some("run `flowsmith install` to create the job"));
     let project = Project::new().with("DATABASE_URL", &server.url("postgres"));
     let said = project.done(&["install"]).stdout;
     assert!(said.contains("pg_cron recovers stalled tasks"), "{said}");
@@ -121,7 +121,7 @@ async fn a_database_without_pg_cron_needs_no_job() {
         (found.status, found.detail.as_str()),
         (
             CheckStatus::Ok,
-            "no pg_cron: each running `flowsmith worker` does it, every 15 seconds; while none runs, nobody does"
+            "no pg_cron: every running `flowsmith worker` recovers tasks every 15 seconds; without a worker, no task is recovered"
         )
     );
 }

@@ -174,5 +174,5 @@ async fn schedules_that_are_refused_keep_no_queue_from_its_turn() {
         }
     };
     starter.run(started).await;
-    assert_eq!(refused.try_recv().unwrap(), "cannot see to schedules");
+    assert_eq!(refused.try_recv().unwrap(), "cannot run schedules");
 }

@@ -76,7 +76,10 @@ async fn a_run_that_cannot_be_started_breaks_a_statement_only_where_strict() {
     order(&project, "", &trigger(true));
     project.compile();
     let plan = project.ends(2, &["plan"]);
-    assert!(plan.contains("strict: where broken cannot start a run, the change of the table fails"), "{plan}");
+    assert!(
+        plan.contains("strict: if broken cannot start a run, the statement that changes the table fails"),
+        "{plan}"
+    );
     assert!(plan.contains("writers to public.orders wait"), "{plan}");
     project.done(&["apply"]);
     let error = c.execute("insert into public.orders (id) values (1)").await.unwrap_err();
@@ -216,7 +219,7 @@ async fn drift_of_table_triggers_is_seen_and_undone() {
         assert!(project.ends(3, &["apply"]).contains("FS914"));
         for format in ["text", "markdown", "html"] {
             let plan = project.ends(3, &["plan", "--format", format]);
-            assert!(plan.contains("the database is not what was applied") && !plan.contains("holds what"), "{plan}");
+            assert!(plan.contains("the database has drifted") && !plan.contains("matches the flow files."), "{plan}");
         }
         let compiled = project.done(&["compile", "--from-live"]);
         assert!(compiled.stdout.contains("triggers recreated"), "{compiled}");

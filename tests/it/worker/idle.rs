@@ -122,7 +122,7 @@ async fn an_idle_worker_makes_at_most_one_query_every_few_seconds() {
         worker.says("listening for notifications").await;
     }
     for worker in [&polling, &many_polling].into_iter().chain(&pooled) {
-        worker.says("polls, at the latest every 3 s").await;
+        worker.says("polling at least every 3 s").await;
     }
     let mut names = vec!["listening", "many_listening", "polling", "many_polling"];
     names.extend(pooled.as_ref().map(|_| "pooled"));

@@ -43,8 +43,8 @@ async fn what_no_attempt_can_change_fails_at_once() {
     worker.stop().await;
     let errors = errors(&mut scene).await;
     for (step, begins) in [
-        ("record", "the output is of the type record, which is not JSON: write to_jsonb(…) around it"),
-        ("zero", "the output was refused: unsupported Unicode escape sequence"),
+        ("record", "the output has the type record, which is not JSON: wrap it in to_jsonb(…)"),
+        ("zero", "the database rejected the output: unsupported Unicode escape sequence"),
         ("many", "the query gave more than one row, and its output is one value"),
         ("wide", "the query gave a row of 2 columns, and its output is one value"),
     ] {

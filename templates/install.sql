@@ -139,12 +139,12 @@ do {{ outer }}
 declare
   flows text[];
 begin
-  if not has_function_privilege('flowsmith.sync_jobs(text[])', 'execute') then
+  if not has_function_privilege('flowsmith.sync_cron_jobs(text[])', 'execute') then
     return;
   end if;
   flows := array(select distinct t.flow from flowsmith.triggers t where t.kind = 'cron' and not t.scheduled);
   if flows <> '{}' then
-    perform flowsmith.sync_jobs(flows);
+    perform flowsmith.sync_cron_jobs(flows);
   end if;
 end
 {{ outer }};

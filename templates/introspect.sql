@@ -40,12 +40,12 @@ select d.flow, d.name, d.difference, d.declared, false as broken from flowsmith.
 union all
 select t.flow, t.name, f.fault, true, true
 from flowsmith.triggers t
-cross join lateral flowsmith.trigger_faults(t.definition, (
+cross join lateral flowsmith.trigger_expression_errors(t.definition, (
   select o.rolname::text
   from pg_catalog.pg_proc p
   join pg_catalog.pg_namespace n on n.oid = p.pronamespace and n.nspname = 'flowsmith_triggers'
   join pg_catalog.pg_roles o on o.oid = p.proowner
-  where p.proname = flowsmith.trigger_name(t.flow, t.name)::name and p.prosrc = flowsmith.trigger_body(t.flow, t.name, t.definition)
+  where p.proname = flowsmith.trigger_name(t.flow, t.name)::name and p.prosrc = flowsmith.trigger_function_body(t.flow, t.name, t.definition)
     and (o.rolname = current_user or pg_has_role(o.oid, case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end)
       and not (select m.rolsuper from pg_catalog.pg_roles m where m.rolname = current_user)))) f
 where t.kind <> 'cron'

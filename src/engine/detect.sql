@@ -115,7 +115,7 @@ select jsonb_build_object(
       where c.relnamespace = n.oid and c.relname = 'triggers' and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')))
     from pg_catalog.pg_proc p
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-    where n.nspname = 'flowsmith' and p.proname in ('trigger_differences', 'trigger_faults', 'trigger_name', 'trigger_body', 'table_oid')
+    where n.nspname = 'flowsmith' and p.proname in ('trigger_differences', 'trigger_expression_errors', 'trigger_name', 'trigger_function_body', 'table_oid')
     -- An older version has some of these at most.
     having bool_or(p.proname = 'trigger_differences')),
   -- By the index that finds those of a run: without it, as before version 3, all would be read for each run.

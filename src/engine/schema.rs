@@ -21,7 +21,10 @@ pub struct Schema {
 pub const ENGINE: Schema = Schema { name: "pgflow", expected: include_str!("../../migrations/engine/schema.txt") };
 
 /// flowsmith's own.
-pub const LEDGER: Schema = Schema { name: "flowsmith", expected: include_str!("../../migrations/ledger/schema.txt") };
+pub const LEDGER: Schema = Schema {
+    name: "flowsmith",
+    expected: include_str!("../../crates/flowsmith-postgres/sql/ledger/schema.txt"),
+};
 
 impl Schema {
     /// Reads the lines from a database.

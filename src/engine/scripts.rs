@@ -21,23 +21,24 @@ impl Script {
     }
 }
 
-/// What flowsmith records about migrations, runs everywhere.
-pub const LEDGER: &[Script] = &[
-    Script { version: 1, name: "0001_ledger.sql", sql: include_str!("../../migrations/ledger/0001_ledger.sql") },
-    Script { version: 2, name: "0002_doors.sql", sql: include_str!("../../migrations/ledger/0002_doors.sql") },
-    Script {
-        version: 3,
-        name: "0003_triggers",
-        sql: concat!(
-            include_str!("../../migrations/ledger/0003_triggers/1_tables.sql"),
-            include_str!("../../migrations/ledger/0003_triggers/2_meant.sql"),
-            include_str!("../../migrations/ledger/0003_triggers/3_held.sql"),
-            include_str!("../../migrations/ledger/0003_triggers/4_sync.sql"),
-            include_str!("../../migrations/ledger/0003_triggers/5_starting.sql"),
-            include_str!("../../migrations/ledger/0003_triggers/6_events.sql"),
-        ),
-    },
-];
+/// The schema `flowsmith`: migrations, current versions, triggers, events. Installed in every database.
+pub const LEDGER: &[Script] = &[Script {
+    version: 1,
+    name: "ledger",
+    sql: concat!(
+        include_str!("../../crates/flowsmith-postgres/sql/ledger/00_overview.sql"),
+        include_str!("../../crates/flowsmith-postgres/sql/ledger/10_tables.sql"),
+        include_str!("../../crates/flowsmith-postgres/sql/ledger/20_definitions.sql"),
+        include_str!("../../crates/flowsmith-postgres/sql/ledger/30_migrations.sql"),
+        include_str!("../../crates/flowsmith-postgres/sql/ledger/40_flows.sql"),
+        include_str!("../../crates/flowsmith-postgres/sql/ledger/50_trigger_definitions.sql"),
+        include_str!("../../crates/flowsmith-postgres/sql/ledger/60_trigger_comparison.sql"),
+        include_str!("../../crates/flowsmith-postgres/sql/ledger/70_trigger_expressions.sql"),
+        include_str!("../../crates/flowsmith-postgres/sql/ledger/80_trigger_sync.sql"),
+        include_str!("../../crates/flowsmith-postgres/sql/ledger/90_trigger_runs.sql"),
+        include_str!("../../crates/flowsmith-postgres/sql/ledger/99_privileges.sql"),
+    ),
+}];
 
 /// The workflow engine, runs where there is none.
 pub const ENGINE: &[Script] = &[
@@ -72,7 +73,7 @@ pub const ENGINE: &[Script] = &[
     },
 ];
 
-/// The newest version of the schema `flowsmith` that this binary has.
+/// The newest version of the schema `flowsmith` in this binary.
 pub fn newest_ledger() -> i32 {
     LEDGER.last().map_or(0, |script| script.version)
 }

@@ -61,7 +61,7 @@ pub(super) struct Event {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Source<'t> {
     pub(super) trigger: &'t QueueTrigger,
-    /// The queue as `flowsmith.taken` names it.
+    /// The queue as `flowsmith.consumed_events` names it.
     pub(super) queue: &'t str,
     /// PgQ's batch.
     pub(super) batch_id: Option<i64>,

@@ -9,6 +9,6 @@ select event.id, (
 from (
   select e.id, e.time::timestamptz as time, e.type, flowsmith.event_data(e.data) as data
   from unnest($3::bigint[], $4::text[], $5::text[], $6::text[]) with ordinality as e (id, time, type, data, place)
-  where not exists (select from flowsmith.taken t where t.flow = $1 and t.name = $2 and t.queue = $7 and t.event_id = e.id)
+  where not exists (select from flowsmith.consumed_events t where t.flow = $1 and t.name = $2 and t.queue = $7 and t.event_id = e.id)
   order by e.place
 ) as event

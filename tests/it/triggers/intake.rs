@@ -61,7 +61,7 @@ async fn tick_and_take(c: &mut PgConnection, trigger: &QueueTrigger) -> Batch {
 
 /// As many runs as this, each of one event.
 async fn assert_each_started_once(c: &mut PgConnection, events: usize) {
-    let counts = "(select concat_ws(' ', (select count(*) from pgflow.runs), count(*), count(distinct run_id)) from flowsmith.taken)";
+    let counts = "(select concat_ws(' ', (select count(*) from pgflow.runs), count(*), count(distinct run_id)) from flowsmith.consumed_events)";
     assert_eq!(text(c, counts).await.unwrap(), format!("{events} {events} {events}"));
 }
 
@@ -147,7 +147,7 @@ async fn drained_by_four(database: &Database, trigger: &QueueTrigger, events: us
     let worker = async || {
         let mut c = database.connect().await;
         let mut started = 0;
-        while text(&mut c, "(select count(*) from flowsmith.taken)").await.unwrap() != events.to_string() {
+        while text(&mut c, "(select count(*) from flowsmith.consumed_events)").await.unwrap() != events.to_string() {
             assert!(Instant::now() < end, "not drained");
             if trigger.kind == flowsmith::catalog::QueueKind::Pgq {
                 for sql in TICK {

@@ -2,17 +2,17 @@
 
 use std::process::ExitCode;
 
-use flowsmith::apply::ApplyError;
-use flowsmith::bench::BenchError;
-use flowsmith::config::ConfigError;
-use flowsmith::database::{DatabaseError, Failure as DatabaseFailure, TargetError};
-use flowsmith::engine::detect::DetectError;
-use flowsmith::engine::install::InstallError;
 use flowsmith::graph::GraphError;
-use flowsmith::migration::{CompileError, FolderError, ReplayError};
-use flowsmith::operate::OperateError;
-use flowsmith::server::ServerError;
-use flowsmith::worker::WorkerError;
+use flowsmith_core::config::ConfigError;
+use flowsmith_core::migration::{CompileError, FolderError, ReplayError};
+use flowsmith_devserver::ServerError;
+use flowsmith_postgres::apply::ApplyError;
+use flowsmith_postgres::bench::BenchError;
+use flowsmith_postgres::database::{DatabaseError, Failure as DatabaseFailure, TargetError};
+use flowsmith_postgres::engine::detect::DetectError;
+use flowsmith_postgres::engine::install::InstallError;
+use flowsmith_postgres::runs::OperateError;
+use flowsmith_worker::WorkerError;
 
 /// How a command ended. The numbers are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

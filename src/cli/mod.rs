@@ -49,7 +49,7 @@ fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Init(args) => return command::init::run(args, output),
         Command::Explain { code } => return command::explain::run(code.as_deref(), output),
         Command::Schema => {
-            output.report(&format!("{:#}\n", flowsmith::definition::json_schema()));
+            output.report(&format!("{:#}\n", flowsmith_core::definition::json_schema()));
             return Ok(Exit::Done);
         }
         Command::Completions { shell } => {

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use flowsmith::catalog::Ignore;
-use flowsmith::check::{CheckSettings, Checked, check};
-use flowsmith::config::{Config, ConfigError};
-use flowsmith::engine::Level;
-use flowsmith::source::Sources;
+use flowsmith_core::catalog::Ignore;
+use flowsmith_core::check::{CheckSettings, Checked, check};
+use flowsmith_core::config::{Config, ConfigError};
+use flowsmith_core::source::Sources;
+use flowsmith_postgres::engine::Level;
 
 use super::args::Global;
 use super::exit::{Exit, Failure};

@@ -3,12 +3,12 @@
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
-use flowsmith::database::Target;
-use flowsmith::engine::Level;
-use flowsmith::engine::detect::{Detection, EngineKind, EngineState, PgmqState, detect};
-use flowsmith::live::LiveShape;
 use flowsmith::report::Subject;
-use flowsmith::server::{self, Lifetime, Server};
+use flowsmith_devserver::{Lifetime, Server};
+use flowsmith_postgres::database::Target;
+use flowsmith_postgres::engine::Level;
+use flowsmith_postgres::engine::detect::{Detection, EngineKind, EngineState, PgmqState, detect};
+use flowsmith_postgres::live::LiveShape;
 use sqlx::postgres::PgConnection;
 
 use super::exit::{Exit, Failure};
@@ -46,7 +46,8 @@ impl Place {
 
     /// The database of the embedded server.
     pub(crate) fn embedded(server: &Server) -> Self {
-        Self { target: server.target(EMBEDDED_DATABASE) }
+        let target = Target::new(server.connect_options(EMBEDDED_DATABASE)).found_by(server.socket_finder());
+        Self { target }
     }
 
     /// Connects, and looks which engine there is.
@@ -61,17 +62,17 @@ impl Place {
 /// on it by then.
 pub(crate) fn start(project: &Project, output: &Output) -> Result<Server, Failure> {
     let folder = project.server_folder();
-    let settings = server::Settings {
+    let settings = flowsmith_devserver::Settings {
         binaries: project.postgres_bin.clone(),
         major: Server::data_major(folder),
-        ..server::Settings::default()
+        ..flowsmith_devserver::Settings::default()
     };
-    let binaries = server::provide(&settings, &|text| output.message(text))?;
+    let binaries = flowsmith_devserver::provide(&settings, &|text| output.message(text))?;
     output.detail(&format!("PostgreSQL {} from {}", binaries.version, binaries.dir.display()));
     if settings.major.is_none() && io::stderr().is_terminal() {
         output.message("Makes a PostgreSQL of the project's own, once; that takes some seconds.");
     }
-    let server = Server::start(&binaries, folder, server::Durability::Durable, Lifetime::Detached)?;
+    let server = Server::start(&binaries, folder, flowsmith_devserver::Durability::Durable, Lifetime::Detached)?;
     ignore_in_git(folder);
     Ok(server)
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, Flow};
-use crate::live::UnknownFlow;
-use crate::operate::RunDetail;
+use flowsmith_core::catalog::{Catalog, Flow};
+use flowsmith_postgres::live::UnknownFlow;
+use flowsmith_postgres::runs::RunDetail;
 
 /// Why there is no picture: what was asked for is not there.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::words::{attempts, duration, pattern};
 use super::{Edge, Graph, Icon, Mark, Node, Row, Start};
-use crate::catalog::{FailureMode, Flow, Step, StepKind, Trigger};
+use flowsmith_core::catalog::{FailureMode, Flow, Step, StepKind, Trigger};
 
 impl Graph {
     /// A flow as it is defined.

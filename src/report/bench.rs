@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::Subject;
-use super::changes::counted;
 use super::plan::json;
 use super::style::{BAD, BOLD, DIM, GOOD, paint};
-use crate::bench::{BenchReport, Delivery, ScenarioReport, Summary, Usage};
+use flowsmith_core::words::counted;
+use flowsmith_postgres::bench::{BenchReport, Delivery, ScenarioReport, Summary, Usage};
 
 /// For people.
 pub fn bench_text(report: &BenchReport, subject: &Subject) -> String {

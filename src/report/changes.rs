@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::style::{self, DIM, paint};
-use crate::diff::{Change, Class};
+use flowsmith_core::diff::{Change, Class};
 
 /// A change for machines.
 #[derive(Serialize)]
@@ -89,9 +89,4 @@ pub(super) fn change_text(change: &Change, width: usize) -> String {
         let _ = writeln!(text, "      {difference}");
     }
     text
-}
-
-/// `1 change`, `3 changes`.
-pub fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Subject;
 use super::plan::json;
 use super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
-use crate::engine::doctor::{CheckStatus, DoctorCheck};
+use flowsmith_postgres::engine::doctor::{CheckStatus, DoctorCheck};
 
 /// For people.
 pub fn doctor_text(checks: &[DoctorCheck], subject: &Subject) -> String {

@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::Subject;
-use super::changes::{ChangeJson, changes_text, counted, lines};
+use super::changes::{ChangeJson, changes_text, lines};
 use super::plan::{cell, json};
 use super::style::{BAD, BOLD, CARE, GOOD, paint};
-use crate::drift::Drift;
-use crate::live::TriggerDifference;
+use flowsmith_core::words::counted;
+use flowsmith_postgres::drift::Drift;
+use flowsmith_postgres::live::TriggerDifference;
 
 /// For people.
 pub fn drift_text(drift: &Drift, subject: &Subject) -> String {

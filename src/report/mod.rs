@@ -15,7 +15,7 @@ mod status;
 mod style;
 
 pub use bench::{bench_json, bench_text};
-pub use changes::{changes_text, counted};
+pub use changes::changes_text;
 pub use doctor::{doctor_json, doctor_text};
 pub use drift::{drift_json, drift_markdown, drift_text};
 pub use graph_html::graph_html;

@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::Subject;
-use super::changes::{ChangeJson, change_text, column_width, counted, lines};
+use super::changes::{ChangeJson, change_text, column_width, lines};
 use super::drift::differences;
 use super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
-use crate::live::RunCounts;
-use crate::plan::{Hazard, Plan};
+use flowsmith_core::words::counted;
+use flowsmith_postgres::live::RunCounts;
+use flowsmith_postgres::plan::{Hazard, Plan};
 
 /// For people.
 pub fn plan_text(plan: &Plan, subject: &Subject) -> String {

@@ -5,9 +5,9 @@ use serde::Serialize;
 use super::changes::action;
 use super::plan::summary;
 use super::{Subject, page};
-use crate::diff::{Change, Class};
 use crate::graph::{Graph, Style, svg};
-use crate::plan::{Plan, PlannedChange};
+use flowsmith_core::diff::{Change, Class};
+use flowsmith_postgres::plan::{Plan, PlannedChange};
 
 /// Steps that are drawn on one page; flows beyond it are named without a picture. A browser is slow with more.
 const MAX_STEPS: usize = 5_000;

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::Subject;
-use super::changes::counted;
 use super::operate::time;
 use super::plan::json;
 use super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
-use crate::ledger::{MigrationState, MigrationStatus, Status};
+use flowsmith_core::words::counted;
+use flowsmith_postgres::ledger::{MigrationState, MigrationStatus, Status};
 
 /// For people.
 pub fn status_text(status: &Status, subject: &Subject) -> String {

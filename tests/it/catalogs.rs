@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flowsmith::catalog::{
+use flowsmith_core::catalog::{
     Annotations, Catalog, FailureMode, Flow, FlowId, FlowOptions, Input, QueueKind, State, Step, StepKind, TableEvent,
     TableName, TableTrigger, Trigger, TriggerSource, canonical_json,
 };

@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use flowsmith::check::{CheckSettings, check};
 use flowsmith::report::findings::{Report, text};
-use flowsmith::source::Sources;
+use flowsmith_core::check::{CheckSettings, check};
+use flowsmith_core::source::Sources;
 
 /// `engine 0.8.1` and `environment production`, one a line, in the file `settings`.
 fn settings(folder: &Path) -> CheckSettings {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use flowsmith::check::{CheckSettings, check, check_files};
-use flowsmith::finding::Code;
-use flowsmith::source::Sources;
+use flowsmith_core::check::{CheckSettings, check, check_files};
+use flowsmith_core::finding::Code;
+use flowsmith_core::source::Sources;
 
 fn project(files: &[(&str, &str)]) -> Sources {
     Sources::Memory(

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use flowsmith::definition::shape;
-use flowsmith::finding::Code;
+use flowsmith_core::definition::shape;
+use flowsmith_core::finding::Code;
 
 use crate::program::Program;
 
@@ -89,7 +89,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 /// The codes that the source names, each a literal of its own.
 fn codes_of_the_source() -> BTreeSet<String> {
     let mut codes = BTreeSet::new();
-    for file in files(&root().join("src")) {
+    for file in files(&root().join("src")).into_iter().chain(files(&root().join("crates"))) {
         let Ok(text) = fs::read_to_string(file) else { continue };
         for (place, _) in text.match_indices("\"FS") {
             let code = text[place + 1..].split('"').next().unwrap_or_default();

@@ -1,8 +1,8 @@
 //! Databases that cannot be worked with: each is told apart, says what to do, and no output ever holds a password.
 
-use flowsmith::database::{DatabaseError, Failure};
-use flowsmith::intake::{queue_triggers, take, tidy};
-use flowsmith::schedule::fire_due;
+use flowsmith_postgres::database::{DatabaseError, Failure};
+use flowsmith_worker::triggers::queues::{queue_triggers, take, tidy};
+use flowsmith_worker::triggers::schedules::fire_due;
 use sqlx::ConnectOptions;
 
 use crate::command::{Project, official, ours};

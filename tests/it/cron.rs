@@ -4,9 +4,9 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use flowsmith::engine::doctor::{CheckStatus, DoctorCheck, doctor};
-use flowsmith::engine::install::{InputStyle, install};
-use flowsmith::server::Server;
+use flowsmith_devserver::Server;
+use flowsmith_postgres::engine::doctor::{CheckStatus, DoctorCheck, doctor};
+use flowsmith_postgres::engine::install::{InputStyle, install};
 use sqlx::{ConnectOptions, PgConnection};
 
 use crate::command::Project;

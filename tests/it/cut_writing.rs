@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use flowsmith::migration::{Folder, Migration};
+use flowsmith_core::migration::{Folder, Migration};
 
 use crate::command::Project;
 

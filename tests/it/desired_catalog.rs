@@ -1,8 +1,8 @@
 //! What files say is what the catalog holds.
 
-use flowsmith::catalog::{FailureMode, Flow, FlowOptions, StepKind};
-use flowsmith::check::{CheckSettings, Checked, check};
-use flowsmith::source::Sources;
+use flowsmith_core::catalog::{FailureMode, Flow, FlowOptions, StepKind};
+use flowsmith_core::check::{CheckSettings, Checked, check};
+use flowsmith_core::source::Sources;
 use serde_json::json;
 
 fn check_text(text: &str, environment: Option<&str>) -> Checked {

@@ -1,6 +1,6 @@
 //! What the functions that define flows do, and their error texts.
 
-use flowsmith::engine::install::{InputStyle, install};
+use flowsmith_postgres::engine::install::{InputStyle, install};
 use sqlx::postgres::PgDatabaseError;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use flowsmith::engine::Level;
-use flowsmith::engine::detect::{EngineKind, EngineState, PgmqState, detect};
+use flowsmith_core::level::Level;
+use flowsmith_postgres::engine::detect::{EngineKind, EngineState, PgmqState, detect};
 use sqlx::{PgConnection, Row};
 
 use crate::engine_definitions::{execute, with_engine};
@@ -42,7 +42,7 @@ async fn flowsmiths_engine_is_told_by_its_record() {
     let EngineState::Present { level, kind: EngineKind::Flowsmith { version }, missing, .. } = &found.engine else {
         panic!("{:?}", found.engine)
     };
-    assert_eq!((*level, *version), (Level::V0_14, flowsmith::engine::scripts::newest_engine()));
+    assert_eq!((*level, *version), (Level::V0_14, flowsmith_postgres::engine::scripts::newest_engine()));
     assert_eq!(missing.iter().filter(|fact| fact.starts_with("column")).count(), 0, "{missing:?}");
     assert_eq!(found.input_style.as_deref(), Some("separate"));
     assert!(found.has_flowsmith_schema && found.has_realtime_send && found.public_functions.is_empty());

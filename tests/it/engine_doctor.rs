@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use flowsmith::engine::doctor::{CheckStatus, DoctorCheck, doctor};
-use flowsmith::engine::install::{InputStyle, install};
+use flowsmith_postgres::engine::doctor::{CheckStatus, DoctorCheck, doctor};
+use flowsmith_postgres::engine::install::{InputStyle, install};
 
 use crate::command::{official, official_old, ours};
 use crate::engine_definitions::{execute, text, with_engine};

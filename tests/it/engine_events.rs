@@ -1,6 +1,6 @@
 //! What is sent, with which keys, in which order, and how.
 
-use flowsmith::engine::install::{InputStyle, install};
+use flowsmith_postgres::engine::install::{InputStyle, install};
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 

@@ -3,11 +3,13 @@
 use std::io::Write;
 use std::process::Command;
 
-use flowsmith::engine::Level;
-use flowsmith::engine::detect::{EngineKind, EngineState, PgmqState, detect};
-use flowsmith::engine::install::{EngineAction, InputStyle, InstallError, PgmqAction, install, install_script};
-use flowsmith::engine::schema;
-use flowsmith::engine::scripts::newest_engine;
+use flowsmith_core::level::Level;
+use flowsmith_postgres::engine::detect::{EngineKind, EngineState, PgmqState, detect};
+use flowsmith_postgres::engine::install::{
+    EngineAction, InputStyle, InstallError, PgmqAction, install, install_script,
+};
+use flowsmith_postgres::engine::schema;
+use flowsmith_postgres::engine::scripts::newest_engine;
 use sqlx::{ConnectOptions, PgPool};
 
 use crate::engine_definitions::{execute, text, with_engine};

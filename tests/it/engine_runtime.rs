@@ -1,6 +1,6 @@
 //! What tests of the engine's runtime share: a database with the words of `engine_runtime.sql`, and how they ask it.
 
-use flowsmith::engine::install::{InputStyle, install};
+use flowsmith_postgres::engine::install::{InputStyle, install};
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
 

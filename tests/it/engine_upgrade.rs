@@ -1,11 +1,11 @@
 //! An older version with data in it becomes the newest: the schema is that of a fresh install, and the data goes on.
 
-use flowsmith::engine::detect::detect;
-use flowsmith::engine::doctor::{CheckStatus, doctor};
-use flowsmith::engine::install::{EngineAction, InputStyle, install, install_script, install_with_roles};
-use flowsmith::engine::roles::{Role, RolePrefix, audit};
-use flowsmith::engine::schema;
-use flowsmith::engine::scripts::{ENGINE, LEDGER, Script, newest_engine};
+use flowsmith_postgres::engine::detect::detect;
+use flowsmith_postgres::engine::doctor::{CheckStatus, doctor};
+use flowsmith_postgres::engine::install::{EngineAction, InputStyle, install, install_script, install_with_roles};
+use flowsmith_postgres::engine::roles::{Role, RolePrefix, audit};
+use flowsmith_postgres::engine::schema;
+use flowsmith_postgres::engine::scripts::{ENGINE, LEDGER, Script, newest_engine};
 use sqlx::{PgConnection, PgPool};
 
 use crate::command::Project;

@@ -6,8 +6,8 @@
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
-use flowsmith::engine::install::{InputStyle, install};
-use flowsmith::server::Server;
+use flowsmith_devserver::Server;
+use flowsmith_postgres::engine::install::{InputStyle, install};
 use futures_util::future::{join, join_all};
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::postgres::{PgConnectOptions, PgConnection};

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use flowsmith::check::{CheckSettings, Checked, check};
-use flowsmith::finding::Code;
-use flowsmith::source::Sources;
+use flowsmith_core::check::{CheckSettings, Checked, check};
+use flowsmith_core::finding::Code;
+use flowsmith_core::source::Sources;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

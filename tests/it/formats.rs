@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use flowsmith::catalog::State;
-use flowsmith::check::{CheckSettings, check};
-use flowsmith::definition::json_schema;
-use flowsmith::finding::Code;
 use flowsmith::report::findings::{Report, github, json, sarif, text};
-use flowsmith::source::{Sources, Value, parse};
+use flowsmith_core::catalog::State;
+use flowsmith_core::check::{CheckSettings, check};
+use flowsmith_core::definition::json_schema;
+use flowsmith_core::finding::Code;
+use flowsmith_core::source::{Sources, Value, parse};
 use serde_json::Value as Json;
 
 fn root() -> &'static Path {
@@ -41,7 +41,7 @@ fn example_flows_are_clean_and_fit_the_schema() {
     let schema = schema("flow.v1.json");
     for name in sources.discover().0 {
         let text = sources.read(&name).expect("text");
-        for document in parse(&text, &name, &mut flowsmith::finding::Findings::default()) {
+        for document in parse(&text, &name, &mut flowsmith_core::finding::Findings::default()) {
             let errors: Vec<_> = schema.iter_errors(&document.to_json()).map(|error| error.to_string()).collect();
             assert!(errors.is_empty(), "{}: {errors:?}", name.display());
         }
@@ -53,7 +53,7 @@ fn overrides_that_are_accepted_fit_the_schema_too() {
     let name = Path::new("tests/cases/check/environment_overrides_merge_key_by_key/flow.yaml");
     let text = fs::read_to_string(root().join(name)).expect("a case");
     let schema = schema("flow.v1.json");
-    for document in parse(&text, name, &mut flowsmith::finding::Findings::default()) {
+    for document in parse(&text, name, &mut flowsmith_core::finding::Findings::default()) {
         let errors: Vec<_> = schema.iter_errors(&document.to_json()).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{errors:?}");
     }
@@ -65,15 +65,15 @@ fn example_flows_use_every_key_of_the_format() {
     let mut used = Vec::new();
     for name in sources.discover().0 {
         let text = sources.read(&name).expect("text");
-        for document in parse(&text, &name, &mut flowsmith::finding::Findings::default()) {
+        for document in parse(&text, &name, &mut flowsmith_core::finding::Findings::default()) {
             keys(&document, &mut used);
         }
     }
     for object in [
-        &flowsmith::definition::shape::FLOW,
-        &flowsmith::definition::shape::STEP,
-        &flowsmith::definition::shape::TRIGGER,
-        &flowsmith::definition::shape::HANDLER,
+        &flowsmith_core::definition::shape::FLOW,
+        &flowsmith_core::definition::shape::STEP,
+        &flowsmith_core::definition::shape::TRIGGER,
+        &flowsmith_core::definition::shape::HANDLER,
     ] {
         for field in object.fields {
             assert!(used.contains(&field.name.to_owned()), "no example has `{}` of a {}", field.name, object.name);
@@ -81,7 +81,7 @@ fn example_flows_use_every_key_of_the_format() {
     }
 }
 
-fn keys(node: &flowsmith::source::Node, used: &mut Vec<String>) {
+fn keys(node: &flowsmith_core::source::Node, used: &mut Vec<String>) {
     for (key, value) in node.entries() {
         used.push(key.name.clone());
         keys(value, used);

@@ -5,10 +5,10 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use flowsmith::check::{CheckSettings, Checked, check};
-use flowsmith::finding::Code;
 use flowsmith::report::findings::{Report, github, json, sarif, text};
-use flowsmith::source::Sources;
+use flowsmith_core::check::{CheckSettings, Checked, check};
+use flowsmith_core::finding::Code;
+use flowsmith_core::source::Sources;
 
 fn codes(checked: &Checked) -> Vec<Code> {
     checked.findings.iter().map(|finding| finding.code).collect()

@@ -2,10 +2,10 @@
 
 use crate::catalogs::catalog;
 use chrono::{DateTime, TimeDelta};
-use flowsmith::catalog::{Catalog, Flow};
-use flowsmith::check::cron;
-use flowsmith::diff::diff;
-use flowsmith::migration::{CompileSettings, Migration, carry_over, compile, replay};
+use flowsmith_core::catalog::{Catalog, Flow};
+use flowsmith_core::cron;
+use flowsmith_core::diff::diff;
+use flowsmith_core::migration::{CompileSettings, Migration, carry_over, compile, replay};
 use proptest::prelude::*;
 
 fn settings(version: &str) -> CompileSettings {

@@ -7,10 +7,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use flowsmith::catalog::{Catalog, FlowId};
-use flowsmith::check::{CheckSettings, Checked, check};
-use flowsmith::migration::{CompileSettings, Migration, carry_over, compile, replay};
-use flowsmith::source::Sources;
+use flowsmith_core::catalog::{Catalog, FlowId};
+use flowsmith_core::check::{CheckSettings, Checked, check};
+use flowsmith_core::migration::{CompileSettings, Migration, carry_over, compile, replay};
+use flowsmith_core::source::Sources;
 
 /// One change.
 pub(crate) struct Case {

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use flowsmith::engine::detect::PgmqState;
-use flowsmith::engine::doctor::{CheckStatus, doctor};
-use flowsmith::engine::install::{InputStyle, InstallError, PgmqAction, install, install_with_roles};
-use flowsmith::engine::roles::{Role, RolePrefix};
-use flowsmith::server::{Binaries, Durability, Lifetime, Server};
+use flowsmith_devserver::{Binaries, Durability, Lifetime, Server};
+use flowsmith_postgres::engine::detect::PgmqState;
+use flowsmith_postgres::engine::doctor::{CheckStatus, doctor};
+use flowsmith_postgres::engine::install::{InputStyle, InstallError, PgmqAction, install, install_with_roles};
+use flowsmith_postgres::engine::roles::{Role, RolePrefix};
 use serde_json::Value;
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgConnection};

@@ -1,11 +1,11 @@
 //! Laws that hold for any input.
 
-use flowsmith::check::order::StepGraph;
-use flowsmith::check::{CheckSettings, check};
-use flowsmith::definition::decode;
-use flowsmith::finding::Findings;
 use flowsmith::report::findings::{Report, github, json, sarif, text};
-use flowsmith::source::{Sources, parse};
+use flowsmith_core::check::order::StepGraph;
+use flowsmith_core::check::{CheckSettings, check};
+use flowsmith_core::definition::decode;
+use flowsmith_core::finding::Findings;
+use flowsmith_core::source::{Sources, parse};
 use proptest::prelude::*;
 
 fn survives(name: &str, bytes: Vec<u8>) {

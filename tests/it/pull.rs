@@ -1,7 +1,7 @@
 //! Pulling: what a database holds becomes files that differ from it in nothing.
 
-use flowsmith::catalog::{Catalog, Flow};
-use flowsmith::migration::{CompileSettings, compile};
+use flowsmith_core::catalog::{Catalog, Flow};
+use flowsmith_core::migration::{CompileSettings, compile};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};

@@ -6,15 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flowsmith::bench::{BenchReport, BenchSettings, Delivery, Protocol, Scenario, ScenarioReport, Summary, Usage};
-use flowsmith::catalog::{Annotations, Flow, FlowId, FlowOptions, State, Step, TableName};
-use flowsmith::diff::{Alteration, Change, Class, Delta, FlowDelta, StepDelta};
-use flowsmith::drift::Drift;
-use flowsmith::engine::doctor::{CheckStatus, DoctorCheck};
-use flowsmith::ledger::{LedgerEntry, MigrationState, MigrationStatus, Status};
-use flowsmith::live::{RunCounts, TriggerDifference};
-use flowsmith::plan::{Hazard, Plan, PlannedChange, RefusedTrigger};
 use flowsmith::report::{Subject, bench_json, doctor_json, drift_json, plan_json, status_json};
+use flowsmith_core::catalog::{Annotations, Flow, FlowId, FlowOptions, State, Step, TableName};
+use flowsmith_core::diff::{Alteration, Change, Class, Delta, FlowDelta, StepDelta};
+use flowsmith_postgres::bench::{
+    BenchReport, BenchSettings, Delivery, Protocol, Scenario, ScenarioReport, Summary, Usage,
+};
+use flowsmith_postgres::drift::Drift;
+use flowsmith_postgres::engine::doctor::{CheckStatus, DoctorCheck};
+use flowsmith_postgres::ledger::{LedgerEntry, MigrationState, MigrationStatus, Status};
+use flowsmith_postgres::live::{RunCounts, TriggerDifference};
+use flowsmith_postgres::plan::{Hazard, Plan, PlannedChange, RefusedTrigger};
 use serde_json::Value;
 
 fn subject() -> Subject {

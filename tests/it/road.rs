@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use flowsmith::apply::{ApplySettings, apply};
-use flowsmith::catalog::{Catalog, Flow, Ignore};
-use flowsmith::database::Target;
-use flowsmith::drift::drift;
-use flowsmith::live::{Live, LiveShape, read_snapshot};
-use flowsmith::migration::{CompileSettings, Folder, MAX_CREATES, Migration, compile};
-use flowsmith::plan::changes;
+use flowsmith_core::catalog::{Catalog, Flow, Ignore};
+use flowsmith_core::migration::{CompileSettings, Folder, MAX_CREATES, Migration, compile};
+use flowsmith_postgres::apply::{ApplySettings, apply};
+use flowsmith_postgres::database::Target;
+use flowsmith_postgres::drift::drift;
+use flowsmith_postgres::live::{Live, LiveShape, read_snapshot};
+use flowsmith_postgres::plan::changes;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use sqlx::migrate::Migrator;
@@ -174,8 +174,8 @@ pub(crate) fn without_conditions(catalog: &Catalog) -> Catalog {
         for step in &mut flow.steps {
             step.required_input_pattern = None;
             step.forbidden_input_pattern = None;
-            step.when_unmet = flowsmith::catalog::FailureMode::Skip;
-            step.when_exhausted = flowsmith::catalog::FailureMode::Fail;
+            step.when_unmet = flowsmith_core::catalog::FailureMode::Skip;
+            step.when_exhausted = flowsmith_core::catalog::FailureMode::Fail;
         }
         flow
     };
@@ -238,7 +238,7 @@ async fn any_catalog_becomes_any_other() {
             let database = engine.database().await;
             let held = bring(&database, engine, &Catalog::new(), &first, "20260101000000").await;
             assert_eq!(held.catalog, first);
-            let wanted = flowsmith::migration::carry_over(&first, second.clone());
+            let wanted = flowsmith_core::migration::carry_over(&first, second.clone());
             assert_eq!(bring(&database, engine, &first, &second, "20260102000000").await.catalog, wanted);
         }
     }
@@ -249,10 +249,10 @@ async fn more_flows_than_the_lock_table_holds_come_in_several_migrations() {
     let flows = 600_usize;
     let catalog: Catalog = (0..flows)
         .map(|number| Flow {
-            id: flowsmith::catalog::FlowId::new(format!("flow_{number}"), 1),
-            state: flowsmith::catalog::State::Current,
+            id: flowsmith_core::catalog::FlowId::new(format!("flow_{number}"), 1),
+            state: flowsmith_core::catalog::State::Current,
             options: Default::default(),
-            steps: vec![flowsmith::catalog::Step::single("only")],
+            steps: vec![flowsmith_core::catalog::Step::single("only")],
             annotations: Default::default(),
             triggers: Default::default(),
         })
@@ -280,13 +280,13 @@ async fn more_flows_than_the_lock_table_holds_come_in_several_migrations() {
 #[tokio::test]
 async fn a_flow_of_ten_thousand_steps_arrives() {
     let steps = (0..10_000).map(|number| {
-        let mut step = flowsmith::catalog::Step::single(format!("step_{number}"));
+        let mut step = flowsmith_core::catalog::Step::single(format!("step_{number}"));
         step.depends_on = if number == 0 { Vec::new() } else { vec![format!("step_{}", number - 1)] };
         step
     });
     let flow = Flow {
-        id: flowsmith::catalog::FlowId::new("long", 1),
-        state: flowsmith::catalog::State::Current,
+        id: flowsmith_core::catalog::FlowId::new("long", 1),
+        state: flowsmith_core::catalog::State::Current,
         options: Default::default(),
         steps: steps.collect(),
         annotations: Default::default(),

@@ -1,8 +1,8 @@
 //! Three roles share the work: each can do its part from end to end, and none can do another's.
 
-use flowsmith::engine::doctor::{CheckStatus, doctor};
-use flowsmith::engine::install::{InputStyle, install_with_roles};
-use flowsmith::engine::roles::{Role, RolePrefix};
+use flowsmith_postgres::engine::doctor::{CheckStatus, doctor};
+use flowsmith_postgres::engine::install::{InputStyle, install_with_roles};
+use flowsmith_postgres::engine::roles::{Role, RolePrefix};
 use sqlx::postgres::PgDatabaseError;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
 

@@ -1,8 +1,8 @@
 //! What `install --grants` makes, who can run it, and what becomes of rights.
 
-use flowsmith::engine::doctor::{CheckStatus, doctor};
-use flowsmith::engine::install::{InputStyle, InstallError, install, install_with_roles};
-use flowsmith::engine::roles::{Role, audit, functions};
+use flowsmith_postgres::engine::doctor::{CheckStatus, doctor};
+use flowsmith_postgres::engine::install::{InputStyle, InstallError, install, install_with_roles};
+use flowsmith_postgres::engine::roles::{Role, audit, functions};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::command::Project;
@@ -24,7 +24,7 @@ async fn every_function_is_somebodys_or_the_owners() {
     known.dedup();
     let mut there: Vec<_> = there.split(' ').collect();
     there.sort_unstable();
-    assert_eq!(there, known, "src/engine/roles/rights.txt lists each function of the schemas");
+    assert_eq!(there, known, "crates/flowsmith-postgres/src/engine/roles/rights.txt lists each function of the schemas");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flowsmith::server::{Durability, Lifetime, Server, ServerError, Settings, provide};
+use flowsmith_devserver::{Durability, Lifetime, Server, ServerError, Settings, provide};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};

@@ -4,8 +4,8 @@
 //! not ask whether they make sense. So a block with any text in parentheses runs to its end exactly if the text stays in
 //! them.
 
-use flowsmith::check::expression::{self, ExpressionError};
-use flowsmith::database::Statement;
+use flowsmith_core::check::expression::{self, ExpressionError};
+use flowsmith_core::sql::Statement;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, LazyLock, Mutex};
 
-use flowsmith::server::{Binaries, Durability, Lifetime, Server, Settings, provide};
+use flowsmith_devserver::{Binaries, Durability, Lifetime, Server, Settings, provide};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 use tokio::sync::OnceCell;

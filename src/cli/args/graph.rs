@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use flowsmith::operate::RunPrefix;
+use flowsmith_postgres::runs::RunPrefix;
 
 #[derive(Debug, Args)]
 pub(crate) struct GraphArgs {

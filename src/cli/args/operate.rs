@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use flowsmith::live::RunStatus;
-use flowsmith::operate::RunPrefix;
+use flowsmith_postgres::live::RunStatus;
+use flowsmith_postgres::runs::RunPrefix;
 
 use super::StatusFormat;
 

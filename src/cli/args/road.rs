@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use flowsmith::catalog::FlowId;
-use flowsmith::engine::roles::RolePrefix;
-use flowsmith::migration::Version;
+use flowsmith_core::catalog::FlowId;
+use flowsmith_core::migration::Version;
+use flowsmith_postgres::engine::roles::RolePrefix;
 
 use super::{StatusFormat, duration};
 

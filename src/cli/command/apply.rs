@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use flowsmith::apply::{Applied, ApplyError, ApplySettings, Progress, apply};
-use flowsmith::engine::detect::Detection;
-use flowsmith::migration::Folder;
 use flowsmith::report::drift_text;
+use flowsmith_core::migration::Folder;
+use flowsmith_postgres::apply::{Applied, ApplyError, ApplySettings, Progress, apply};
+use flowsmith_postgres::engine::detect::Detection;
 
 use crate::cli::args::road::ApplyArgs;
 use crate::cli::exit::{Exit, Failure};

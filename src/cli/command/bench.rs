@@ -2,8 +2,8 @@
 
 use std::pin::pin;
 
-use flowsmith::bench::{Bench, BenchReport, BenchSettings, Progress, Protocol, Scenario};
 use flowsmith::report::{bench_json, bench_text};
+use flowsmith_postgres::bench::{Bench, BenchReport, BenchSettings, Progress, Protocol, Scenario};
 use futures_util::future::{Either, select};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 

@@ -1,7 +1,7 @@
 //! `flowsmith check`
 
-use flowsmith::check::{Checked, check_files};
 use flowsmith::report::findings::{self, Report};
+use flowsmith_core::check::{Checked, check_files};
 
 use crate::cli::args::road::{CheckArgs, CheckFormat};
 use crate::cli::background::Background;

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use chrono::Utc;
-use flowsmith::catalog::{Catalog, Flow, FlowId, State};
-use flowsmith::check::Checked;
-use flowsmith::diff::{Change, Class};
-use flowsmith::drift::way_back;
-use flowsmith::live::read_snapshot;
-use flowsmith::migration::{CompileSettings, Compiled, Folder, Version, compile, replay};
-use flowsmith::plan::{changes, left_queues};
 use flowsmith::report::changes_text;
+use flowsmith_core::catalog::{Catalog, Flow, FlowId, State};
+use flowsmith_core::check::Checked;
+use flowsmith_core::diff::{Change, Class};
+use flowsmith_core::migration::{CompileSettings, Compiled, Folder, Version, compile, replay};
+use flowsmith_postgres::drift::way_back;
+use flowsmith_postgres::live::read_snapshot;
+use flowsmith_postgres::plan::{changes, left_queues};
 
 use crate::cli::args::road::CompileArgs;
 use crate::cli::command::check;
@@ -146,6 +146,6 @@ fn rehash(project: &Project, output: &Output) -> Result<Exit, Failure> {
     // What cannot be replayed is not made legitimate by a new sum.
     replay(folder.migrations())?;
     folder.rehash()?;
-    output.message(&format!("Wrote {}", project.migrations.join(flowsmith::migration::SUM_FILE).display()));
+    output.message(&format!("Wrote {}", project.migrations.join(flowsmith_core::migration::SUM_FILE).display()));
     Ok(Exit::Done)
 }

@@ -3,11 +3,11 @@
 use std::fs;
 
 use flowsmith::graph::{Graph, Style, choose, choose_of_run, dot, mermaid, step_descriptions, svg};
-use flowsmith::live::{UnknownFlow, read_snapshot};
-use flowsmith::migration::{Folder, replay};
-use flowsmith::operate::{Depth, Engine, Flows, RunPrefix, read_run};
 use flowsmith::report::findings::{self, Report};
 use flowsmith::report::graph_html;
+use flowsmith_core::migration::{Folder, replay};
+use flowsmith_postgres::live::{UnknownFlow, read_snapshot};
+use flowsmith_postgres::runs::{Depth, Engine, Flows, RunPrefix, read_run};
 
 use crate::cli::args::graph::{GraphArgs, GraphFormat, GraphSide};
 use crate::cli::command::check;

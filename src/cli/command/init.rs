@@ -4,8 +4,8 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use flowsmith::config::{CONFIG_FILE, Config};
-use flowsmith::source::Sources;
+use flowsmith_core::config::{CONFIG_FILE, Config};
+use flowsmith_core::source::Sources;
 
 use crate::cli::args::road::InitArgs;
 use crate::cli::exit::{Exit, Failure};

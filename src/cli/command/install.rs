@@ -1,9 +1,9 @@
 //! `flowsmith install`
 
-use flowsmith::engine::install::{
+use flowsmith_postgres::engine::install::{
     EngineAction, InputStyle as Style, InstallReport, PgmqAction, install, install_script, install_with_roles,
 };
-use flowsmith::engine::roles::{Role, grants_script};
+use flowsmith_postgres::engine::roles::{Role, grants_script};
 
 use crate::cli::args::road::{InputStyle, InstallArgs};
 use crate::cli::exit::{Exit, Failure};

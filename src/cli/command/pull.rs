@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use flowsmith::apply::ApplySettings;
-use flowsmith::catalog::{Catalog, Flow, State};
-use flowsmith::check::{self as checking, CheckSettings, Checked};
-use flowsmith::database::Failure as DatabaseFailure;
-use flowsmith::ledger::Status;
-use flowsmith::live::{ForeignJob, foreign_jobs, read_snapshot};
-use flowsmith::migration::{Folder, compile, replay};
-use flowsmith::pull::{PulledFile, adopt, flow_file};
 use flowsmith::report::findings::{self, Report};
-use flowsmith::source::Sources;
+use flowsmith_core::catalog::{Catalog, Flow, State};
+use flowsmith_core::check::{self as checking, CheckSettings, Checked};
+use flowsmith_core::migration::{Folder, compile, replay};
+use flowsmith_core::source::Sources;
+use flowsmith_postgres::apply::ApplySettings;
+use flowsmith_postgres::database::Failure as DatabaseFailure;
+use flowsmith_postgres::ledger::Status;
+use flowsmith_postgres::live::{ForeignJob, foreign_jobs, read_snapshot};
+use flowsmith_postgres::pull::{PulledFile, adopt, flow_file};
 
 use crate::cli::args::road::PullArgs;
 use crate::cli::command::{apply, check, compile as compile_command};

@@ -1,10 +1,10 @@
 //! `flowsmith up` and `flowsmith down`
 
-use flowsmith::apply::ApplySettings;
-use flowsmith::engine::install::{EngineAction, InputStyle, install};
-use flowsmith::migration::{Folder, compile, replay};
-use flowsmith::report::counted;
-use flowsmith::server::Server;
+use flowsmith_core::migration::{Folder, compile, replay};
+use flowsmith_core::words::counted;
+use flowsmith_devserver::Server;
+use flowsmith_postgres::apply::ApplySettings;
+use flowsmith_postgres::engine::install::{EngineAction, InputStyle, install};
 
 use crate::cli::args::road::UpArgs;
 use crate::cli::command::{apply, check, compile as compile_command, install as install_command};
@@ -44,7 +44,8 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
             "run `flowsmith compile` and commit what it writes",
         ));
     } else {
-        let names: Vec<String> = compiled.migrations.iter().map(flowsmith::migration::Migration::file_name).collect();
+        let names: Vec<String> =
+            compiled.migrations.iter().map(flowsmith_core::migration::Migration::file_name).collect();
         folder.add(compiled.migrations)?;
         step("Compiled", &names.join(", "));
     }

@@ -7,15 +7,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use flowsmith::catalog::{Catalog, Flow};
-use flowsmith::check::Checked;
-use flowsmith::database::Pauses;
-use flowsmith::finding::{Code, Finding};
 use flowsmith::graph;
-use flowsmith::live::{LiveShape, read_snapshot};
 use flowsmith::report::findings;
-use flowsmith::starter::{self, Starter};
-use flowsmith::worker::{Builder, Worker, WorkerError, mismatches};
+use flowsmith_core::catalog::{Catalog, Flow};
+use flowsmith_core::check::Checked;
+use flowsmith_core::finding::{Code, Finding};
+use flowsmith_postgres::database::Pauses;
+use flowsmith_postgres::live::{LiveShape, read_snapshot};
+use flowsmith_worker::triggers::runner::{self, Starter};
+use flowsmith_worker::{Builder, Worker, WorkerError, mismatches};
 use futures_util::future::{FutureExt as _, join, select};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -70,7 +70,7 @@ async fn patiently(
     flows: &[Arc<Flow>],
     args: &WorkerArgs,
     output: &Output,
-) -> Result<Ready<Starter<impl Fn(&starter::Event) + use<>>>, Failure> {
+) -> Result<Ready<Starter<impl Fn(&runner::Event) + use<>>>, Failure> {
     let until = Instant::now() + args.wait_for_server;
     let mut pauses = Pauses::default();
     loop {
@@ -98,7 +98,7 @@ async fn ready(
     flows: &[Arc<Flow>],
     args: &WorkerArgs,
     output: &Output,
-) -> Result<Ready<Starter<impl Fn(&starter::Event) + use<>>>, Failure> {
+) -> Result<Ready<Starter<impl Fn(&runner::Event) + use<>>>, Failure> {
     let mut session = place.open().await?;
     session.level()?;
     let worker = if flows.is_empty() {
@@ -121,7 +121,7 @@ async fn starter(
     place: &Place,
     args: &WorkerArgs,
     output: &Output,
-) -> Result<Starter<impl Fn(&starter::Event) + use<>>, Failure> {
+) -> Result<Starter<impl Fn(&runner::Event) + use<>>, Failure> {
     if session.detection.may_read_triggers.is_none() {
         return Err(Failure::new(
             Exit::Failed,
@@ -134,7 +134,7 @@ async fn starter(
         ));
     }
     let output = output.clone();
-    let observe = move |event: &starter::Event| output.log(&stamped(event));
+    let observe = move |event: &runner::Event| output.log(&stamped(event));
     Ok(Starter::connect(&place.target, args.poll_interval, observe).await?)
 }
 

@@ -5,10 +5,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::definition::environment;
-use crate::finding::Span;
-use crate::finding::{Finding, Findings, Place};
-use crate::source::{Lines, Node, Position, Sources, Syntax, parse};
+use flowsmith_core::definition::environment;
+use flowsmith_core::finding::Span;
+use flowsmith_core::finding::{Finding, Findings, Place};
+use flowsmith_core::source::{Lines, Node, Position, Sources, Syntax, parse};
 
 /// A finding and where it stands.
 #[derive(Debug, Clone)]

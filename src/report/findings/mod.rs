@@ -14,9 +14,9 @@ pub use locate::{Located, Location};
 pub use sarif::sarif;
 pub use text::text;
 
-use crate::check::Checked;
-use crate::finding::Severity;
-use crate::source::Sources;
+use flowsmith_core::check::Checked;
+use flowsmith_core::finding::Severity;
+use flowsmith_core::source::Sources;
 
 /// A check's result with every place looked up, ready to be written in any form.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Location, Report, message};
-use crate::finding::Code;
+use flowsmith_core::finding::Code;
 
 /// One SARIF log with one run.
 pub fn sarif(report: &Report) -> String {

@@ -3,7 +3,7 @@
 use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 
 use super::{Located, Location, Report, Summary, message, path, visible};
-use crate::finding::Severity;
+use flowsmith_core::finding::Severity;
 
 /// A longer line tells nobody anything, and a file of one line would be printed whole.
 const MAX_LINE: usize = 1000;

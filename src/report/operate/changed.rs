@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::super::Subject;
 use super::super::plan::json;
-use crate::operate::Paused;
+use flowsmith_postgres::runs::Paused;
 
 #[derive(Serialize)]
 struct PausedJson<'a> {

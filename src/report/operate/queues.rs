@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::super::Subject;
-use super::super::changes::counted;
 use super::super::plan::json;
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::table::{Cell, table};
 use super::words::{duration, last_worker, time};
-use crate::operate::{Crew, QueueDepth, Worker, WorkerHealth};
+use flowsmith_core::words::counted;
+use flowsmith_postgres::runs::{Crew, QueueDepth, Worker, WorkerHealth};
 
 /// For people.
 pub fn queues_text(queues: &[QueueDepth], subject: &Subject) -> String {

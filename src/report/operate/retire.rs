@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::super::Subject;
-use super::super::changes::counted;
 use super::super::plan::json;
 use super::super::style::{BAD, BOLD, CARE, GOOD, paint};
 use super::table::{Cell, table};
-use crate::operate::{OldVersion, start_worker};
+use flowsmith_core::words::counted;
+use flowsmith_postgres::runs::{OldVersion, start_worker};
 
 /// For people.
 pub fn old_versions_text(versions: &[OldVersion], subject: &Subject) -> String {

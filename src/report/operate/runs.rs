@@ -6,13 +6,13 @@ use anstyle::Style;
 use serde::Serialize;
 
 use super::super::Subject;
-use super::super::changes::counted;
 use super::super::plan::json;
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::table::{Cell, table};
 use super::words::{duration, line, time};
-use crate::live::RunStatus;
-use crate::operate::{RunFailure, RunList, RunSummary};
+use flowsmith_core::words::counted;
+use flowsmith_postgres::live::RunStatus;
+use flowsmith_postgres::runs::{RunFailure, RunList, RunSummary};
 
 /// Longest error in a list.
 const MAX_ERROR: usize = 80;

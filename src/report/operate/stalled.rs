@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::super::Subject;
-use super::super::changes::counted;
 use super::super::plan::json;
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::words::{duration, last_worker};
-use crate::operate::{Engine, Stall, StallCause};
+use flowsmith_core::words::counted;
+use flowsmith_postgres::runs::{Engine, Stall, StallCause};
 
 /// After so many seconds without a sign of life, it is said that a worker is late.
 const LATE: f64 = 11.0;

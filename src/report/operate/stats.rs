@@ -9,7 +9,7 @@ use super::super::plan::json;
 use super::super::style::{BAD, BOLD, CARE, DIM, paint};
 use super::table::{Cell, table};
 use super::words::duration;
-use crate::operate::{Durations, FlowStats};
+use flowsmith_postgres::runs::{Durations, FlowStats};
 
 /// For people: runs that ended within `seconds`.
 pub fn stats_text(flows: &[FlowStats], seconds: f64, subject: &Subject) -> String {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::words::{clock, duration, line};
-use crate::operate::{RunDetail, RunEvent, RunEventKind, skip_words};
+use flowsmith_postgres::runs::{RunDetail, RunEvent, RunEventKind, skip_words};
 
 /// Longest reason.
 const MOST: usize = 160;

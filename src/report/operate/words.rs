@@ -1,6 +1,6 @@
 //! Times, durations and texts of others, as reports write them.
 
-use crate::operate::{Payload, WorkerHealth};
+use flowsmith_postgres::runs::{Payload, WorkerHealth};
 
 /// `850 ms`, `3.2 s`, `4m 10s`, `3h 20m`, `2d 5h`.
 pub(super) fn duration(seconds: f64) -> String {

@@ -26,7 +26,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Mutex;
 
-use flowsmith::engine::install::{InputStyle, install};
+use flowsmith_postgres::engine::install::{InputStyle, install};
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool};
 

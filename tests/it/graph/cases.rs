@@ -4,9 +4,9 @@
 use std::fs;
 
 use flowsmith::graph::{Graph, dot, mermaid};
-use flowsmith::live::StepStatus;
-use flowsmith::operate::{RunDetail, StepDetail};
 use flowsmith::report::graph_html;
+use flowsmith_postgres::live::StepStatus;
+use flowsmith_postgres::runs::{RunDetail, StepDetail};
 use serde_json::{from_value, json};
 
 use super::{assert_golden, cases, flow_of, graph_of, picture};

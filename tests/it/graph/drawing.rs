@@ -1,9 +1,9 @@
 //! What a good drawing is, held against random graphs: every box has its room, every edge goes around those of others,
 //! and there is an end to it.
 
-use flowsmith::catalog::{Annotations, Flow, FlowId, FlowOptions, State, Step};
 use flowsmith::graph::Graph;
 use flowsmith::graph::layout::{Layout, Point, Rect, Size, layout};
+use flowsmith_core::catalog::{Annotations, Flow, FlowId, FlowOptions, State, Step};
 use proptest::prelude::*;
 
 use super::picture;

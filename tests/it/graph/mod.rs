@@ -10,10 +10,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flowsmith::catalog::{Catalog, Flow};
-use flowsmith::check::{CheckSettings, Origin, check};
 use flowsmith::graph::{Graph, Style, step_descriptions, svg};
-use flowsmith::source::Sources;
+use flowsmith_core::catalog::{Catalog, Flow};
+use flowsmith_core::check::{CheckSettings, Origin, check};
+use flowsmith_core::source::Sources;
 
 /// Where the cases are.
 fn cases() -> PathBuf {

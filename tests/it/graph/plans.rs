@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use flowsmith::catalog::{Catalog, Ignore};
-use flowsmith::diff::Change;
 use flowsmith::graph::{Graph, Mark, dot, mermaid};
-use flowsmith::live::{Live, RunCounts};
-use flowsmith::plan::{Abilities, Plan, PlannedChange, changes, plan};
 use flowsmith::report::{Subject, plan_html, plan_text};
+use flowsmith_core::catalog::{Catalog, Ignore};
+use flowsmith_core::diff::Change;
+use flowsmith_postgres::live::{Live, RunCounts};
+use flowsmith_postgres::plan::{Abilities, Plan, PlannedChange, changes, plan};
 
 use super::{assert_golden, catalog, picture};
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use flowsmith::engine::install::{InputStyle, install};
+use flowsmith_postgres::engine::install::{InputStyle, install};
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flowsmith::operate::short_id_length;
+use flowsmith_postgres::runs::short_id_length;
 use serde_json::Value;
 use sqlx::PgConnection;
 

@@ -1,6 +1,6 @@
 //! `retry`, `cancel`, `pause`, `resume`, `prune`: they change what they say, and ask before they take away.
 
-use flowsmith::engine::roles::{Role, RolePrefix};
+use flowsmith_postgres::engine::roles::{Role, RolePrefix};
 use serde_json::Value;
 
 use super::{OTHER, RUN, complete, fail, json, refused, shop, start, take};

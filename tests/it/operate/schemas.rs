@@ -1,13 +1,15 @@
 //! Each word that a schema allows is written by some report, and each fits.
 
-use flowsmith::catalog::State;
-use flowsmith::engine::Level;
-use flowsmith::engine::detect::EngineKind;
-use flowsmith::operate::{Engine, OldVersion, RunDetail, RunEvent, RunEventKind, RunList, RunSummary, Stall, Worker};
 use flowsmith::report::Subject;
 use flowsmith::report::operate::{
     ended_json, event_json, event_text, old_versions_json, old_versions_text, run_json, runs_json, stalled_json,
     started_json, workers_json,
+};
+use flowsmith_core::catalog::State;
+use flowsmith_core::level::Level;
+use flowsmith_postgres::engine::detect::EngineKind;
+use flowsmith_postgres::runs::{
+    Engine, OldVersion, RunDetail, RunEvent, RunEventKind, RunList, RunSummary, Stall, Worker,
 };
 use serde_json::{Value, from_value, json};
 
@@ -70,7 +72,7 @@ fn runs_fit_their_schemas() {
 
 #[test]
 fn events_fit_their_schema() {
-    use flowsmith::operate::RunEventKind::{
+    use flowsmith_postgres::runs::RunEventKind::{
         RunCancelled, RunCompleted, RunFailed, RunStarted, StepCompleted, StepFailed, StepProgress, StepRetrying,
         StepSkipped, StepStarted,
     };

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use flowsmith::engine::roles::{Role, RolePrefix};
+use flowsmith_postgres::engine::roles::{Role, RolePrefix};
 use serde_json::Value;
 
 use super::{OTHER, RUN, complete, fail, fits, json, refused, shop, start, take};

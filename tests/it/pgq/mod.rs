@@ -4,7 +4,7 @@ mod walk;
 
 use std::time::{Duration, Instant};
 
-use flowsmith::engine::doctor::{CheckStatus, DoctorCheck, doctor};
+use flowsmith_postgres::engine::doctor::{CheckStatus, DoctorCheck, doctor};
 use sqlx::{ConnectOptions, PgConnection};
 
 use crate::command::Project;

@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
-use flowsmith::engine::doctor::{CheckStatus, doctor};
+use flowsmith_postgres::engine::doctor::{CheckStatus, doctor};
 
 use super::{HELD, PARTS, checks, eventually, named, somebodys_queue, with_pgq};
 use crate::command::Project;

@@ -1,6 +1,6 @@
 //! Triggers that cannot work: what `apply` refuses, and what `drift` and `doctor` tell of those that were broken later.
 
-use flowsmith::engine::roles::Role;
+use flowsmith_postgres::engine::roles::Role;
 
 use super::{ORDERS, deploy, order, with_orders};
 use crate::command::Project;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use flowsmith::engine::install::{InputStyle, install};
+use flowsmith_postgres::engine::install::{InputStyle, install};
 use sqlx::{ConnectOptions, PgConnection};
 
 use super::{deploy, order, runs};

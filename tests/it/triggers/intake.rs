@@ -4,10 +4,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use flowsmith::database::Target;
-use flowsmith::engine::roles::Role;
-use flowsmith::intake::{Batch, MOST_ATTEMPTS, QueueTrigger, queue_triggers, take, tidy};
-use flowsmith::starter::{Event, Starter};
+use flowsmith_postgres::database::Target;
+use flowsmith_postgres::engine::roles::Role;
+use flowsmith_worker::triggers::queues::{Batch, MOST_ATTEMPTS, QueueTrigger, queue_triggers, take, tidy};
+use flowsmith_worker::triggers::runner::{Event, Starter};
 use sqlx::{Connection, PgConnection};
 
 use super::{deploy, order, runs};
@@ -149,7 +149,7 @@ async fn drained_by_four(database: &Database, trigger: &QueueTrigger, events: us
         let mut started = 0;
         while text(&mut c, "(select count(*) from flowsmith.consumed_events)").await.unwrap() != events.to_string() {
             assert!(Instant::now() < end, "not drained");
-            if trigger.kind == flowsmith::catalog::QueueKind::Pgq {
+            if trigger.kind == flowsmith_core::catalog::QueueKind::Pgq {
                 for sql in TICK {
                     execute(&mut c, sql).await;
                 }
@@ -332,7 +332,7 @@ async fn a_queue_that_is_not_there_is_an_error_that_says_so() {
     let (_database, _project, mut c, trigger) = consuming("pgmq", "event.data").await.unwrap();
     let error = take(&mut c, &trigger).await.unwrap_err();
     assert!(error.to_string().contains("q_imports"), "{error}");
-    let pgq = QueueTrigger { kind: flowsmith::catalog::QueueKind::Pgq, ..trigger };
+    let pgq = QueueTrigger { kind: flowsmith_core::catalog::QueueKind::Pgq, ..trigger };
     let error = take(&mut c, &pgq).await.unwrap_err();
     assert!(error.to_string().contains("pgq") && error.help().contains("create extension pgq"), "{error}");
     tidy(&mut c).await.unwrap();

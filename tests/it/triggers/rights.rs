@@ -1,6 +1,6 @@
 //! Who may do what about triggers.
 
-use flowsmith::engine::roles::Role;
+use flowsmith_postgres::engine::roles::Role;
 use sqlx::{ConnectOptions, Executor};
 
 use super::{ORDERS, PAID, deploy, order, runs, with_orders};

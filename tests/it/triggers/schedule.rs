@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use flowsmith::database::Target;
-use flowsmith::engine::roles::Role;
-use flowsmith::schedule::{LONGEST_PAUSE, fire_due};
-use flowsmith::starter::{Event, Starter};
+use flowsmith_postgres::database::Target;
+use flowsmith_postgres::engine::roles::Role;
+use flowsmith_worker::triggers::runner::{Event, Starter};
+use flowsmith_worker::triggers::schedules::{LONGEST_PAUSE, fire_due};
 use futures_util::future::join_all;
 use sqlx::{Connection, PgConnection};
 

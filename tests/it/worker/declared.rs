@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use flowsmith::check::{CheckSettings, check};
-use flowsmith::source::Sources;
-use flowsmith::worker::{Builder, Event};
+use flowsmith_core::check::{CheckSettings, check};
+use flowsmith_core::source::Sources;
+use flowsmith_worker::{Builder, Event};
 use serde_json::{Value, json};
 
 use super::http_server::HttpServer;
@@ -242,7 +242,7 @@ async fn a_variable_that_is_not_set_is_named_and_no_value_is_ever_told() {
     let refused = |variables: &[(&str, &str)]| {
         let variables: HashMap<_, _> = variables.iter().copied().collect();
         let look_up = |name: &str| variables.get(name).map(ToString::to_string);
-        let error = flowsmith::worker::Worker::builder().declared(flow, &look_up).err().expect("a refusal");
+        let error = flowsmith_worker::Worker::builder().declared(flow, &look_up).err().expect("a refusal");
         (error.code(), error.to_string())
     };
     let unset = "f, step a: the variable BASE is not set; f, step a: the variable TOKEN is not set";

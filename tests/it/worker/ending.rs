@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flowsmith::worker::Event;
+use flowsmith_worker::Event;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 

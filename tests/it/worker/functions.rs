@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use flowsmith::worker::{Context, Event, HandlerError, WorkerError};
+use flowsmith_worker::{Context, Event, HandlerError, WorkerError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -239,7 +239,7 @@ async fn delays_and_retries_are_met_without_a_notification_for_them() {
 async fn what_cannot_be_worked_on_is_refused_at_the_start() {
     let scene = Scene::with(ORDER).await;
     let noop = |_: Value, _: Context| async { Ok(()) };
-    let refused = async |builder: flowsmith::worker::Builder| {
+    let refused = async |builder: flowsmith_worker::Builder| {
         let error = builder.connect(&scene.target()).await.err().expect("a refusal");
         assert!(!error.help().is_empty());
         (error.code(), error.to_string())
@@ -263,7 +263,7 @@ async fn what_cannot_be_worked_on_is_refused_at_the_start() {
     let twice = builder().flow("order").step("load", noop).step("reserve", noop).step("ship", noop).flow("order");
     assert_eq!(refused(twice).await, ("FS983", "order: it is named twice".to_owned()));
     let empty = crate::support::Database::create().await;
-    let target = flowsmith::database::Target::new(empty.options());
+    let target = flowsmith_postgres::database::Target::new(empty.options());
     let error = builder().flow("order").connect(&target).await.err().unwrap();
     assert_eq!(error.code(), "FS909", "{error}");
     let mut scene = scene;

@@ -21,8 +21,8 @@ mod warnings;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use flowsmith::database::Target;
-use flowsmith::worker::{Builder, Event, Worker, WorkerError};
+use flowsmith_postgres::database::Target;
+use flowsmith_worker::{Builder, Event, Worker, WorkerError};
 use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::oneshot;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use flowsmith::worker::Event;
+use flowsmith_worker::Event;
 use serde_json::{Value, json};
 
 use super::Scene;

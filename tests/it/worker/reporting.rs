@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use flowsmith::worker::{Event, HandlerError};
+use flowsmith_worker::{Event, HandlerError};
 use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
 use tokio::sync::Barrier;

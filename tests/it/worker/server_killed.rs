@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use flowsmith::database::Target;
-use flowsmith::engine::install::{InputStyle, install};
-use flowsmith::worker::Worker;
+use flowsmith_postgres::database::Target;
+use flowsmith_postgres::engine::install::{InputStyle, install};
+use flowsmith_worker::Worker;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Instant;
 
-use flowsmith::engine::install::{InputStyle, install};
-use flowsmith::server::Server;
+use flowsmith_devserver::Server;
+use flowsmith_postgres::engine::install::{InputStyle, install};
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::ConnectOptions as _;
 

@@ -1,8 +1,8 @@
 //! `flowsmith cancel`
 
-use flowsmith::live::RunStatus;
-use flowsmith::operate::{Depth, OperateError, cancel_run, read_run};
 use flowsmith::report::operate::ended_json;
+use flowsmith_postgres::live::RunStatus;
+use flowsmith_postgres::runs::{Depth, OperateError, cancel_run, read_run};
 
 use super::confirm::confirm;
 use super::operator::Operator;

@@ -4,12 +4,12 @@ use std::future::{Future, pending};
 use std::pin::pin;
 use std::time::Duration;
 
-use flowsmith::catalog::State;
-use flowsmith::live::RunStatus;
-use flowsmith::operate::{
+use flowsmith::report::operate::{ended_json, event_json, event_text, last_worker};
+use flowsmith_core::catalog::State;
+use flowsmith_postgres::live::RunStatus;
+use flowsmith_postgres::runs::{
     Depth, Flows, OperateError, RunDetail, RunSummary, Wakeups, events_between, read_crew, read_run, start_worker,
 };
-use flowsmith::report::operate::{ended_json, event_json, event_text, last_worker};
 use futures_util::future::{Either, select};
 use tokio::time::{Instant, sleep, timeout_at};
 

@@ -1,8 +1,8 @@
 //! What every command that operates flows begins with: a connection, the engine there, the flows by name.
 
-use flowsmith::database::{DatabaseError, Failure as DatabaseFailure};
-use flowsmith::operate::{Engine, FlowVersion, Flows, OperateError, RunPrefix};
 use flowsmith::report::Subject;
+use flowsmith_postgres::database::{DatabaseError, Failure as DatabaseFailure};
+use flowsmith_postgres::runs::{Engine, FlowVersion, Flows, OperateError, RunPrefix};
 use sqlx::postgres::PgConnection;
 
 use crate::cli::exit::Failure;

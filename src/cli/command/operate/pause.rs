@@ -1,7 +1,7 @@
 //! `flowsmith pause` and `flowsmith resume`
 
-use flowsmith::operate::{pause_flows, resume_flows};
 use flowsmith::report::operate::paused_json;
+use flowsmith_postgres::runs::{pause_flows, resume_flows};
 
 use super::operator::Operator;
 use crate::cli::args::StatusFormat;

@@ -1,8 +1,8 @@
 //! `flowsmith prune`
 
-use flowsmith::operate::{PruneFilter, count_prunable, prune};
-use flowsmith::report::counted;
 use flowsmith::report::operate::pruned_json;
+use flowsmith_core::words::counted;
+use flowsmith_postgres::runs::{PruneFilter, count_prunable, prune};
 
 use super::confirm::confirm;
 use super::operator::{Operator, slugs};

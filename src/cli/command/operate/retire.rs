@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use flowsmith::apply::{self as applying, ApplyError, ApplySettings};
-use flowsmith::catalog::{Catalog, FlowId};
-use flowsmith::migration::{CompileError, CompileSettings, Compiled, Folder, Migration, compile, replay};
-use flowsmith::operate::{OldVersion, OperateError, PruneFilter, prune, read_old_versions, start_worker, to_retire};
+use flowsmith::report::drift_text;
 use flowsmith::report::operate::{old_versions_json, old_versions_text};
-use flowsmith::report::{counted, drift_text};
+use flowsmith_core::catalog::{Catalog, FlowId};
+use flowsmith_core::migration::{CompileError, CompileSettings, Compiled, Folder, Migration, compile, replay};
+use flowsmith_core::words::counted;
+use flowsmith_postgres::apply::{self as applying, ApplyError, ApplySettings};
+use flowsmith_postgres::runs::{
+    OldVersion, OperateError, PruneFilter, prune, read_old_versions, start_worker, to_retire,
+};
 use tokio::time::{Instant, sleep};
 
 use super::confirm::confirm;

@@ -1,9 +1,9 @@
 //! `flowsmith retry`
 
-use flowsmith::catalog::State;
-use flowsmith::operate::{Depth, read_run, retry_run};
-use flowsmith::report::counted;
 use flowsmith::report::operate::started_json;
+use flowsmith_core::catalog::State;
+use flowsmith_core::words::counted;
+use flowsmith_postgres::runs::{Depth, read_run, retry_run};
 
 use super::follow::{Follow, Tells, follow, note_no_worker};
 use super::operator::Operator;

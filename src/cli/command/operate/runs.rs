@@ -4,10 +4,10 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use flowsmith::database::{DatabaseError, Failure as DatabaseFailure};
-use flowsmith::live::RunStatus;
-use flowsmith::operate::{FlowVersion, OperateError, RunFilter, list_runs, short_id_length};
 use flowsmith::report::operate::{runs_json, runs_text, runs_width};
+use flowsmith_postgres::database::{DatabaseError, Failure as DatabaseFailure};
+use flowsmith_postgres::live::RunStatus;
+use flowsmith_postgres::runs::{FlowVersion, OperateError, RunFilter, list_runs, short_id_length};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::operator::{Operator, is_lost};

@@ -1,7 +1,7 @@
 //! `flowsmith show`
 
-use flowsmith::operate::{Depth, read_run};
 use flowsmith::report::operate::{run_json, run_text};
+use flowsmith_postgres::runs::{Depth, read_run};
 
 use super::operator::Operator;
 use crate::cli::args::StatusFormat;

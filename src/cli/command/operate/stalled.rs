@@ -1,8 +1,8 @@
 //! `flowsmith stalled`
 
-use flowsmith::operate::{find_stalled, requeue_stalled};
-use flowsmith::report::counted;
 use flowsmith::report::operate::{stalled_json, stalled_text};
+use flowsmith_core::words::counted;
+use flowsmith_postgres::runs::{find_stalled, requeue_stalled};
 
 use super::operator::{Operator, named};
 use crate::cli::args::StatusFormat;

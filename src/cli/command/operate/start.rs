@@ -3,10 +3,10 @@
 use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 
-use flowsmith::catalog::State;
-use flowsmith::database::Failure as DatabaseFailure;
-use flowsmith::operate::{FlowVersion, OperateError, StartInput, start_run};
 use flowsmith::report::operate::started_json;
+use flowsmith_core::catalog::State;
+use flowsmith_postgres::database::Failure as DatabaseFailure;
+use flowsmith_postgres::runs::{FlowVersion, OperateError, StartInput, start_run};
 
 use super::follow::{Follow, Tells, follow, note_no_worker};
 use super::operator::Operator;

@@ -1,7 +1,7 @@
 //! `flowsmith workers`
 
-use flowsmith::operate::{read_crew, read_workers};
 use flowsmith::report::operate::{workers_json, workers_text};
+use flowsmith_postgres::runs::{read_crew, read_workers};
 
 use super::operator::{Operator, slugs};
 use crate::cli::args::StatusFormat;

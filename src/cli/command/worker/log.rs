@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{SecondsFormat, Utc};
 use flowsmith::report::findings::visible;
-use flowsmith::worker::Event;
+use flowsmith_worker::Event;
 
 use crate::cli::output::Output;
 

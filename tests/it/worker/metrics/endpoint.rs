@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use flowsmith::engine::install::{InputStyle, install};
-use flowsmith::worker::{Event, HandlerError, Worker, WorkerError};
+use flowsmith_postgres::engine::install::{InputStyle, install};
+use flowsmith_worker::{Event, HandlerError, Worker, WorkerError};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use sqlx::ConnectOptions as _;
@@ -23,7 +23,7 @@ const FLOW: &str = "select pgflow.create_flow('f', max_attempts => 2, base_delay
      select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b', '{a}')";
 
 /// A server of its own: what is committed outlives its end.
-fn options(server: &flowsmith::server::Server) -> sqlx::postgres::PgConnectOptions {
+fn options(server: &flowsmith_devserver::Server) -> sqlx::postgres::PgConnectOptions {
     server.connect_options("metrics").options([("synchronous_commit", "on")])
 }
 
@@ -217,7 +217,7 @@ async fn health_follows_the_database_and_the_end_of_the_worker() {
     execute(&mut c, FLOW).await;
     // Where the worker finds whichever server runs.
     let socket = folder.with_extension("socket");
-    let point = |server: &flowsmith::server::Server| {
+    let point = |server: &flowsmith_devserver::Server| {
         let _ = std::fs::remove_file(&socket);
         std::os::unix::fs::symlink(options(server).get_socket().unwrap(), &socket).unwrap();
     };
@@ -237,7 +237,7 @@ async fn health_follows_the_database_and_the_end_of_the_worker() {
     };
     let heard = events.clone();
     let builder = Worker::builder().observe(move |event| heard.0.lock().unwrap().push(event.clone()));
-    let target = flowsmith::database::Target::new(options(&server).socket(&socket));
+    let target = flowsmith_postgres::database::Target::new(options(&server).socket(&socket));
     let builder = builder.metrics("127.0.0.1:0").flow("f").step("a", waits).step("b", echo);
     let worker = builder.connect(&target).await.unwrap();
     let (stop, stopped) = oneshot::channel::<()>();

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use flowsmith::worker::Event;
+use flowsmith_worker::Event;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -97,6 +97,6 @@ pub(super) async fn read(address: &str, path: &str) -> String {
 }
 
 /// A handler that gives what it is given.
-async fn echo(input: Value, _: flowsmith::worker::Context) -> Result<Value, flowsmith::worker::HandlerError> {
+async fn echo(input: Value, _: flowsmith_worker::Context) -> Result<Value, flowsmith_worker::HandlerError> {
     Ok(input)
 }

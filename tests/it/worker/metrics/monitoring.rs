@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use flowsmith::worker::{METRICS, Metric, MetricKind};
+use flowsmith_worker::{METRICS, Metric, MetricKind};
 use serde_json::Value;
 
 use super::{Endpoint, echo};

@@ -1,0 +1,84 @@
+//! Declared inputs and outputs: JSON Schemas that are valid and complete in themselves.
+
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{ValidationError, Validator};
+use serde_json::Value;
+
+use crate::definition::FlowFile;
+use crate::finding::{Code, Finding, Findings};
+use crate::finding::{FieldPath, Segment};
+use crate::words;
+
+const TYPES: [&str; 7] = ["object", "array", "string", "integer", "number", "boolean", "null"];
+
+pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
+    if let Some(input) = &flow.input {
+        schema(input, &|| FieldPath::root().key("input"), findings);
+    }
+    for step in &flow.steps {
+        if let Some(output) = &step.output {
+            schema(output, &|| super::step_path(step).key("output"), findings);
+        }
+    }
+}
+
+fn schema(schema: &Value, path: &dyn Fn() -> FieldPath, findings: &mut Findings) {
+    if is_plain(schema) || !(schema.is_object() || schema.is_boolean()) {
+        return;
+    }
+    if let Err(error) = compile(schema) {
+        let path = below(path(), error.instance_path().as_str());
+        if matches!(error.kind(), ValidationErrorKind::Referencing(_)) {
+            let message = format!("`{path}` refers to something that is not part of it");
+            let finding = Finding::new(Code::InvalidSchema, path, message).label("has a `$ref` that leads elsewhere");
+            findings.push(
+                finding.help(
+                    "nothing is fetched: put it under `$defs` in this schema, and refer to it as `#/$defs/<name>`",
+                ),
+            );
+            return;
+        }
+        let message = format!("`{path}` is not a valid JSON Schema: {error}");
+        let help = match (path.segments().last(), error.instance().as_str()) {
+            (Some(Segment::Key(key)), Some(written)) if key == "type" => words::suggest(written, TYPES.into_iter()),
+            _ => "see https://json-schema.org/draft/2020-12 for what each keyword takes".to_owned(),
+        };
+        findings.push(Finding::new(Code::InvalidSchema, path, message).label("not allowed here").help(help));
+    }
+}
+
+/// The field that a JSON pointer names, below a path.
+pub(super) fn below(path: FieldPath, pointer: &str) -> FieldPath {
+    pointer.split('/').skip(1).fold(path, |path, name| match name.parse() {
+        Ok(index) => path.index(index),
+        Err(_) => path.key(name.replace("~1", "/").replace("~0", "~")),
+    })
+}
+
+/// A schema ready to check values; nothing is fetched for it.
+pub(super) fn compile(schema: &Value) -> Result<Validator, Box<ValidationError<'static>>> {
+    jsonschema::options().with_draft(jsonschema::Draft::Draft202012).build(schema).map_err(Box::new)
+}
+
+/// More names than this are compared by the crate, which does not compare each with each.
+const MAX_PLAIN_NAMES: usize = 64;
+
+/// Most schemas name types, properties and what is required, and those are told at a glance: compiling each of ten
+/// thousand would take longer than everything else. Whatever is not seen to be valid here is compiled.
+fn is_plain(schema: &Value) -> bool {
+    let Value::Object(keywords) = schema else { return schema.is_boolean() };
+    keywords.iter().all(|(keyword, value)| match keyword.as_str() {
+        "type" => value.as_str().is_some_and(|name| TYPES.contains(&name)),
+        "properties" => value.as_object().is_some_and(|properties| properties.values().all(is_plain)),
+        "items" | "additionalProperties" => is_plain(value),
+        "required" => value.as_array().is_some_and(|names| {
+            names.len() <= MAX_PLAIN_NAMES
+                && names.iter().all(Value::is_string)
+                && names.iter().enumerate().all(|(place, name)| !names[..place].contains(name))
+        }),
+        "title" | "description" => value.is_string(),
+        "minimum" | "maximum" => value.is_number(),
+        "minLength" | "maxLength" | "minItems" | "maxItems" => value.is_u64(),
+        _ => false,
+    })
+}

@@ -1,0 +1,161 @@
+//! Which database, and connecting to it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::{DatabaseError, Failure};
+
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A database to work on. Shown without its password, always.
+#[derive(Clone)]
+pub struct Target {
+    options: PgConnectOptions,
+    socket: Option<Arc<Socket>>,
+}
+
+/// Finds the folder with the socket of a server that may come back in another one; none where no server runs.
+type Socket = dyn Fn() -> Option<PathBuf> + Send + Sync;
+
+/// A database URL that cannot be read. The URL is not repeated: it may hold a password.
+#[derive(Debug, thiserror::Error)]
+#[error("the database URL cannot be read: {reason}")]
+pub struct TargetError {
+    reason: String,
+}
+
+impl TargetError {
+    /// The stable code, with a page in the documentation.
+    pub fn code(&self) -> &'static str {
+        "FS901"
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> &'static str {
+        "write postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters in the password percent-encoded"
+    }
+}
+
+impl Target {
+    /// A database by its connection options.
+    pub fn new(options: PgConnectOptions) -> Self {
+        // PgBouncer refuses start-up parameters that it does not know, and this is the one sqlx would send.
+        let options = options.extra_float_digits(None).application_name("flowsmith").disable_statement_logging();
+        // Statements are not kept prepared: behind a transaction pooler the next one may meet another server.
+        Self { options: options.statement_cache_capacity(0), socket: None }
+    }
+
+    /// The same database for sessions of another `application_name`.
+    #[must_use]
+    pub fn named(self, application: &str) -> Self {
+        Self { options: self.options.application_name(application), ..self }
+    }
+
+    /// The same database, whose socket is looked for anew at each connection.
+    #[must_use]
+    pub fn found_by(self, socket: impl Fn() -> Option<PathBuf> + Send + Sync + 'static) -> Self {
+        Self { socket: Some(Arc::new(socket)), ..self }
+    }
+
+    /// The options to connect with.
+    pub fn options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+
+    /// The same, with the place where the server is now.
+    fn options_now(&self) -> PgConnectOptions {
+        let options = self.options.clone();
+        match self.socket.as_ref().and_then(|find| find()) {
+            Some(socket) => options.socket(socket),
+            None => options,
+        }
+    }
+
+    /// Opens a connection, within ten seconds.
+    ///
+    /// # Errors
+    /// Where the server cannot be reached, refuses the user, or has no such database.
+    pub async fn connect(&self) -> Result<PgConnection, DatabaseError> {
+        let options = self.options_now();
+        let connecting = PgConnection::connect_with(&options);
+        match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(connected) => connected.map_err(|error| DatabaseError::connecting(self.to_string(), error)),
+            Err(_) => Err(DatabaseError::new(
+                Failure::Unreachable,
+                format!("cannot connect to {self}: no answer within {} s", CONNECT_TIMEOUT.as_secs()),
+            )),
+        }
+    }
+}
+
+impl Target {
+    /// A pool of one connection, for what takes nothing else. It has connected once: a pool by itself would try a server that
+    /// refuses for as long as it may, and then say only that this took too long.
+    ///
+    /// # Errors
+    /// As [`Target::connect`].
+    pub async fn pool_of_one(&self) -> Result<PgPool, DatabaseError> {
+        // One that cannot be closed in order is closed all the same.
+        let _ = self.connect().await?.close().await;
+        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
+        pool.connect_with(self.options_now()).await.map_err(|error| DatabaseError::connecting(self.to_string(), error))
+    }
+
+    /// A connection that listens for notifications.
+    ///
+    /// # Errors
+    /// As [`Target::connect`].
+    pub async fn listener(&self) -> Result<PgListener, DatabaseError> {
+        let pool = self.pool_of_one().await?;
+        PgListener::connect_with(&pool).await.map_err(|error| DatabaseError::connecting(self.to_string(), error))
+    }
+}
+
+impl FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(url: &str) -> Result<Self, Self::Err> {
+        let known = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+        if !known {
+            let reason = "it does not start with postgres:// or postgresql://".to_owned();
+            return Err(TargetError { reason });
+        }
+        let options = url.parse::<PgConnectOptions>().map_err(|error| TargetError { reason: cause(&error) })?;
+        Ok(Self::new(options))
+    }
+}
+
+/// The innermost reason, without what it quotes: that may be any part of the URL.
+fn cause(error: &sqlx::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string().split('"').step_by(2).map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options = self.options_now();
+        let database = options.get_database().unwrap_or(options.get_username());
+        write!(f, "{}@", options.get_username())?;
+        match options.get_socket() {
+            Some(socket) => write!(f, "{}", socket.display())?,
+            None => write!(f, "{}:{}", options.get_host(), options.get_port())?,
+        }
+        write!(f, "/{database}")
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({self})")
+    }
+}

@@ -1,0 +1,106 @@
+//! Why an install did not happen.
+
+use std::time::Duration;
+
+use crate::database::{DatabaseError, Holder};
+use crate::engine::detect::{DetectError, PgmqState};
+use crate::engine::facts::Fact;
+use flowsmith_core::level::Level;
+
+/// Why an install did not happen. Nothing is half done: the schema parts are one transaction.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// The server is too old.
+    #[error("the server is PostgreSQL {}, but the engine needs 14 or later: upgrade the server", .0 / 10_000)]
+    OldServer(i32),
+    /// pgmq is too old.
+    #[error(
+        "pgmq is too old ({0}): the engine needs 1.4.4 or later; run `alter extension pgmq update`, or its SQL upgrade"
+    )]
+    OldPgmq(PgmqState),
+    /// Some of an engine is there, not all.
+    #[error(
+        "the schema pgflow holds part of an engine only: of level {closest} it lacks {}. Finish that install with the tool \
+         that began it, or, where nothing in it is needed, `drop schema pgflow cascade` and install again",
+        .lacks.join("; ")
+    )]
+    Incomplete {
+        /// The level of which least is missing.
+        closest: Level,
+        /// What is missing of it.
+        lacks: Vec<Fact>,
+    },
+    /// A file that is installed is not the one that this program has.
+    #[error(
+        "engine file {name} was installed from another text than this flowsmith has (SHA-256 {installed}, here {expected}): \
+         released files are never edited, so use the flowsmith that installed it, or an unmodified one"
+    )]
+    Edited {
+        /// The file.
+        name: &'static str,
+        /// The checksum that the database holds.
+        installed: String,
+        /// The checksum of the file in this program.
+        expected: String,
+    },
+    /// The role may not.
+    #[error(
+        "the role {role} lacks the right {right}: let an owner run `grant {right} to {role}`, or install as another role"
+    )]
+    MissingRight {
+        /// Who asked.
+        role: String,
+        /// As it is written in GRANT: `CREATE on database x`.
+        right: String,
+    },
+    /// Roles were asked for, and the engine is not flowsmith's.
+    #[error(
+        "the engine here is pgflow's own, and --grants is for flowsmith's: whoever made it also knows who is to have which right on it"
+    )]
+    ForeignEngine,
+    /// Someone else holds the lock.
+    #[error(
+        "an apply or another install holds the lock after {:.1} s of waiting{}: wait for it, then run this again",
+        waited.as_secs_f64(),
+        holder.as_ref().map(|holder| format!(" ({holder})")).unwrap_or_default()
+    )]
+    Locked {
+        /// How long this one waited.
+        waited: Duration,
+        /// Who, if they still held it when asked.
+        holder: Option<Holder>,
+    },
+    /// pgmq's own installer failed.
+    #[error("pgmq could not be installed as plain SQL: {0}")]
+    Pgmq(#[from] pgmq::PgmqError),
+    /// The database could not be looked at.
+    #[error(transparent)]
+    Detect(#[from] DetectError),
+    /// The database refused something else.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl InstallError {
+    /// The stable code, with a page in the documentation. What to do is part of each message of its own.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::OldServer(_) => "FS921",
+            Self::OldPgmq(_) => "FS922",
+            Self::Incomplete { .. } => "FS918",
+            Self::Edited { .. } => "FS923",
+            Self::MissingRight { .. } => "FS905",
+            Self::ForeignEngine => "FS927",
+            Self::Locked { .. } => "FS913",
+            Self::Pgmq(_) => "FS924",
+            Self::Detect(error) => error.code(),
+            Self::Database(error) => error.code(),
+        }
+    }
+}
+
+impl From<sqlx::Error> for InstallError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
+    }
+}

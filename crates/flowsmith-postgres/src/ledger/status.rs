@@ -1,0 +1,101 @@
+//! Each migration's state: the folder and the ledger side by side.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::LedgerEntry;
+use flowsmith_core::migration::Migration;
+
+/// Where a migration stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MigrationState {
+    /// Ran here, and the file is what it was.
+    Applied,
+    /// Ran here by another tool, so the file's content at that time is not known.
+    AppliedElsewhere,
+    /// Still to run.
+    Pending,
+    /// Still to run, though a newer one has.
+    OutOfOrder,
+    /// Ran here, and the file has changed since.
+    Edited,
+    /// Ran here, and there is no such file.
+    Missing,
+}
+
+impl MigrationState {
+    /// The word for it in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::AppliedElsewhere => "applied by another tool",
+            Self::Pending => "pending",
+            Self::OutOfOrder => "pending, out of order",
+            Self::Edited => "edited",
+            Self::Missing => "missing",
+        }
+    }
+}
+
+/// One migration of the folder, the ledger, or both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationStatus {
+    /// `<version>_<name>`.
+    pub id: String,
+    /// Where it stands.
+    pub state: MigrationState,
+    /// What the ledger has of it.
+    pub entry: Option<LedgerEntry>,
+}
+
+/// Every migration, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// One entry a version.
+    pub migrations: Vec<MigrationStatus>,
+}
+
+impl Status {
+    /// Holds a folder's migrations against a ledger.
+    pub fn new(folder: &[Migration], ledger: &[LedgerEntry]) -> Self {
+        let newest = ledger.iter().map(|entry| entry.version.as_str()).max();
+        let entries: BTreeMap<&str, &LedgerEntry> =
+            ledger.iter().map(|entry| (entry.version.as_str(), entry)).collect();
+        let mut migrations: Vec<_> = folder
+            .iter()
+            .map(|migration| {
+                let version = migration.version.to_string();
+                let entry = entries.get(version.as_str()).copied();
+                let state = match entry {
+                    None if newest.is_some_and(|newest| version.as_str() < newest) => MigrationState::OutOfOrder,
+                    None => MigrationState::Pending,
+                    Some(LedgerEntry { checksum: None, .. }) => MigrationState::AppliedElsewhere,
+                    Some(entry) if entry.checksum.as_deref() == Some(&migration.checksum()) => MigrationState::Applied,
+                    Some(_) => MigrationState::Edited,
+                };
+                MigrationStatus { id: migration.id(), state, entry: entry.cloned() }
+            })
+            .collect();
+        let in_folder = |entry: &LedgerEntry| folder.iter().any(|m| m.version.to_string() == entry.version);
+        migrations.extend(ledger.iter().filter(|entry| !in_folder(entry)).map(|entry| MigrationStatus {
+            id: entry.id(),
+            state: MigrationState::Missing,
+            entry: Some(entry.clone()),
+        }));
+        migrations.sort_by(|a, b| a.id.cmp(&b.id));
+        Self { migrations }
+    }
+
+    /// Those in one of these states.
+    pub fn in_state<'a>(&'a self, states: &'a [MigrationState]) -> impl Iterator<Item = &'a MigrationStatus> {
+        self.migrations.iter().filter(|migration| states.contains(&migration.state))
+    }
+
+    /// Ids of those still to run, out of order or not.
+    pub fn pending(&self) -> Vec<&str> {
+        use MigrationState::{OutOfOrder, Pending};
+        self.in_state(&[Pending, OutOfOrder]).map(|migration| migration.id.as_str()).collect()
+    }
+}

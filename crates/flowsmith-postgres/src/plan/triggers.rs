@@ -1,0 +1,141 @@
+//! Triggers that a database cannot have, found out before a migration that brings them is undone for it. Looks only: the
+//! same questions as `flowsmith.sync_triggers` asks, without making anything or locking a table against writers.
+
+use minijinja::{Environment, UndefinedBehavior, context};
+use sqlx::AssertSqlSafe;
+use sqlx::Row as _;
+use sqlx::postgres::PgConnection;
+
+use super::hazard::coming_triggers;
+use crate::database::{DatabaseError, Failure};
+use flowsmith_core::catalog::{Catalog, FlowId, Input, QueueKind, TableName, TableTrigger, Trigger, TriggerSource};
+use flowsmith_core::diff::ChangeSet;
+use flowsmith_core::sql::quote::literal;
+
+/// The first version of pg_cron that knows `N seconds` and `$`.
+const SECONDS: [u32; 2] = [1, 5];
+
+/// What an expression of a queue's trigger sees.
+const EVENT: &str =
+    "(select null::bigint as id, null::timestamptz as time, null::text as type, null::jsonb as data) as event";
+
+/// A trigger that the database cannot have, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedTrigger {
+    /// The flow version that brings it.
+    pub flow: FlowId,
+    /// Its name.
+    pub trigger: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Which triggers that come into force with these changes the database would refuse; `live` are the flows it holds. What the
+/// role may not look at is not held against a trigger. Writes nothing; takes round trips only where triggers come.
+///
+/// # Errors
+/// Where the connection fails.
+pub async fn refused_triggers(
+    connection: &mut PgConnection,
+    changes: &ChangeSet,
+    live: &Catalog,
+) -> Result<Vec<RefusedTrigger>, DatabaseError> {
+    let mut refused = Vec::new();
+    for change in &changes.changes {
+        for trigger in coming_triggers(change) {
+            if let Some(reason) = reason(connection, trigger, live).await? {
+                refused.push(RefusedTrigger { flow: change.id().clone(), trigger: trigger.name.clone(), reason });
+            }
+        }
+    }
+    Ok(refused)
+}
+
+async fn reason(
+    connection: &mut PgConnection,
+    trigger: &Trigger,
+    live: &Catalog,
+) -> Result<Option<String>, DatabaseError> {
+    match &trigger.source {
+        TriggerSource::Cron { schedule, .. } => of_schedule(connection, schedule).await,
+        TriggerSource::Table(table) => of_table(connection, table).await,
+        TriggerSource::Queue { kind, queue, input_sql } => {
+            let holder = live.iter().find(|(slug, _)| *kind == QueueKind::Pgmq && slug.eq_ignore_ascii_case(queue));
+            match (holder, input_sql) {
+                (Some((slug, _)), _) => Ok(Some(format!("the queue {queue} holds the tasks of the flow {slug}"))),
+                (None, Some(sql)) => of_expression(connection, "input_sql", sql, "jsonb", EVENT).await,
+                (None, None) => Ok(None),
+            }
+        }
+    }
+}
+
+async fn of_schedule(connection: &mut PgConnection, schedule: &str) -> Result<Option<String>, DatabaseError> {
+    if !schedule.contains("second") && !schedule.contains('$') {
+        return Ok(None);
+    }
+    let rows = sqlx::raw_sql("select extversion from pg_catalog.pg_extension where extname = 'pg_cron'");
+    let Some(row) = rows.fetch_optional(connection).await? else { return Ok(None) };
+    let version: &str = row.try_get(0)?;
+    let parts: Vec<u32> = version.split(['.', '-']).map_while(|part| part.parse().ok()).collect();
+    let is_old = !parts.is_empty() && parts.as_slice() < SECONDS.as_slice();
+    Ok(is_old.then(|| format!("the schedule `{schedule}` needs pg_cron 1.5 or later; this is {version}")))
+}
+
+async fn of_table(connection: &mut PgConnection, trigger: &TableTrigger) -> Result<Option<String>, DatabaseError> {
+    let table = &trigger.table;
+    let rows = match table_rows(connection, table).await? {
+        Ok(rows) => rows,
+        Err(reason) => return Ok(Some(reason)),
+    };
+    if let Some(when) = &trigger.when
+        && let Some(reason) = of_expression(connection, "when", when, "bool", &rows).await?
+    {
+        return Ok(Some(reason));
+    }
+    match &trigger.input {
+        Input::Sql(sql) => of_expression(connection, "input_sql", sql, "jsonb", &rows).await,
+        Input::Value(_) => Ok(None),
+    }
+}
+
+/// What expressions of a trigger on this table see; or why there can be no trigger on it.
+async fn table_rows(connection: &mut PgConnection, table: &TableName) -> Result<Result<String, String>, DatabaseError> {
+    let text = render(include_str!("table.sql"), context! { table => table.as_str() });
+    let Some(row) = sqlx::raw_sql(AssertSqlSafe(text)).fetch_optional(connection).await? else {
+        return Ok(Err(format!("there is no table {table}; create it before `flowsmith apply`")));
+    };
+    let (rows, can_have): (String, bool) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(if can_have { Ok(rows) } else { Err(format!("{table} cannot have it: it is no table")) })
+}
+
+async fn of_expression(
+    connection: &mut PgConnection,
+    key: &str,
+    expression: &str,
+    kind: &str,
+    rows: &str,
+) -> Result<Option<String>, DatabaseError> {
+    let text = render(include_str!("expression.sql"), context! { expression, kind, rows });
+    let Err(error) = sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *connection).await else { return Ok(None) };
+    let is_said = matches!(&error, sqlx::Error::Database(_));
+    let message = error.as_database_error().map(|error| error.message().to_owned()).unwrap_or_default();
+    let error = DatabaseError::from(error);
+    if !is_said {
+        return Err(error);
+    }
+    sqlx::raw_sql("rollback").execute(connection).await?;
+    Ok(match error.failure() {
+        Failure::Permission | Failure::LockTimeout | Failure::Cancelled => None,
+        _ => Some(format!("`{key}` does not work here: {message}")),
+    })
+}
+
+fn render(template: &str, values: minijinja::Value) -> String {
+    let mut templates = Environment::new();
+    templates.set_undefined_behavior(UndefinedBehavior::Strict);
+    templates.add_filter("literal", |text: &str| literal(text));
+    templates
+        .render_str(template, values)
+        .expect("the fields that the template reads are given, as the tests render it")
+}

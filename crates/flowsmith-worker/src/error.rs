@@ -1,0 +1,110 @@
+//! Why a worker cannot start, or cannot go on.
+
+use flowsmith_postgres::database::DatabaseError;
+
+/// Why a worker cannot start, or cannot go on. What goes wrong with one task is not here: that is in the task's row.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The database's failure.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// A flow to work on is not in the database.
+    #[error("the database has no flow {}", flows.join(", "))]
+    NoFlow {
+        /// Slugs in the database.
+        flows: Vec<String>,
+    },
+    /// The flow files say something else than the database.
+    #[error("the flow files are not what the database holds: {}", differences.join("; "))]
+    Mismatch {
+        /// One text each.
+        differences: Vec<String>,
+    },
+    /// Steps and handlers are not the same.
+    #[error("{flow}: {}", problems.join("; "))]
+    Steps {
+        /// Slug in the database.
+        flow: String,
+        /// What is wrong, one text each.
+        problems: Vec<String>,
+    },
+    /// A handler refers to an environment variable that is not set.
+    #[error("{}", variables.join("; "))]
+    Variables {
+        /// Which variable, and where it is wanted, one text each.
+        variables: Vec<String>,
+    },
+    /// The engine cannot run flows.
+    #[error("the engine cannot run flows: it lacks {lacks}")]
+    Engine {
+        /// The functions that are not there.
+        lacks: String,
+    },
+    /// Nothing is there to work on.
+    #[error("there is nothing to work on: {why}")]
+    Nothing {
+        /// Why not.
+        why: String,
+    },
+    /// A handler cannot be run on this machine.
+    #[error("{flow}, step {step}: {why}")]
+    Handler {
+        /// Slug in the database.
+        flow: String,
+        /// The step.
+        step: String,
+        /// Why not.
+        why: String,
+    },
+    /// Metrics cannot be served where they were asked for.
+    #[error("cannot serve metrics at {address}: {why}")]
+    Metrics {
+        /// Host and port.
+        address: String,
+        /// What the system says.
+        why: String,
+    },
+}
+
+impl From<sqlx::Error> for WorkerError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+impl WorkerError {
+    /// The stable code, with a page in the documentation.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Database(error) => error.code(),
+            Self::NoFlow { .. } => "FS981",
+            Self::Mismatch { .. } => "FS982",
+            Self::Steps { .. } => "FS983",
+            Self::Variables { .. } => "FS984",
+            Self::Engine { .. } => "FS985",
+            Self::Nothing { .. } => "FS986",
+            Self::Handler { .. } => "FS987",
+            Self::Metrics { .. } => "FS988",
+        }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Database(error) => return error.help(),
+            Self::NoFlow { .. } => "run `flowsmith apply`, or correct the name: version 2 of `order` is `order_v2`",
+            Self::Mismatch { .. } => {
+                "`flowsmith plan` shows what `flowsmith apply` would do; --accept-drift works all the same"
+            }
+            Self::Steps { .. } => {
+                "all steps of a flow share its queue, so one worker needs a handler for each: add what is missing, or leave the flow to another worker"
+            }
+            Self::Variables { .. } => "set the variables in the worker's environment",
+            Self::Engine { .. } => "run `flowsmith install`, which upgrades flowsmith's engine",
+            Self::Nothing { .. } => "declare a `handler` for each step of a flow, or name a flow that has them",
+            Self::Handler { .. } => "correct the handler in the flow file",
+            Self::Metrics { .. } => "name another port, or end the program that has this one; port 0 takes any that is free",
+        }
+        .to_owned()
+    }
+}

@@ -66,7 +66,12 @@ fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
     }
     // One thread: the database does the work, and the embedded server must not outlive the thread that started it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        Failure::new(Exit::Failed, "FS801", format!("cannot start: {error}"), "free some resources")
+        Failure::new(
+            Exit::Failed,
+            "FS801",
+            format!("cannot start: {error}"),
+            "free memory or file descriptors, and try again",
+        )
     })?;
     runtime.block_on(async {
         match &cli.command {

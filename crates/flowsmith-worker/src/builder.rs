@@ -180,9 +180,7 @@ impl Builder {
         let mut connection = own.connect().await?;
         let detection = detect(&mut connection).await.map_err(|error| match error {
             DetectError::Database(error) => error.into(),
-            DetectError::Answer(error) => {
-                WorkerError::Engine { lacks: format!("a catalog that can be read ({error})") }
-            }
+            DetectError::Answer(error) => WorkerError::Engine { lacks: format!("a readable catalog ({error})") },
         })?;
         if matches!(detection.engine, EngineState::Missing) {
             return Err(DatabaseError::new(Failure::Engine, format!("{target} has no workflow engine")).into());
@@ -256,7 +254,7 @@ fn steps(found: &mut BTreeMap<String, Vec<(String, StepFacts)>>, flow: Declared)
     let mut problems = Vec::new();
     let mut steps = Vec::new();
     let Some(there) = found.remove(&slug) else {
-        return Err(WorkerError::Steps { flow: slug, problems: vec!["it is named twice".to_owned()] });
+        return Err(WorkerError::Steps { flow: slug, problems: vec!["the flow is named twice".to_owned()] });
     };
     for (step, facts) in there {
         match handlers.iter().position(|(name, _)| *name == step) {
@@ -270,12 +268,11 @@ fn steps(found: &mut BTreeMap<String, Vec<(String, StepFacts)>>, flow: Declared)
     }
     for (step, _) in handlers {
         let is_twice = steps.iter().any(|known| known.slug == step);
-        let why =
-            if is_twice { "has two handlers" } else { "has a handler, and the flow in the database has no such step" };
+        let why = if is_twice { "has two handlers" } else { "has a handler but does not exist in the database" };
         problems.push(format!("step {step} {why}"));
     }
     for step in limits.keys().filter(|step| steps.iter().all(|known| known.slug != **step)) {
-        problems.push(format!("step {step} has a limit, and no handler"));
+        problems.push(format!("step {step} has a limit but no handler"));
     }
     if problems.is_empty() { Ok(Flow { slug, steps }) } else { Err(WorkerError::Steps { flow: slug, problems }) }
 }

@@ -169,7 +169,7 @@ impl Worker {
             tokio::time::sleep(FAREWELL).await;
         };
         if let Either::Right(_) = select(pin!(leaving), pin!(left)).await {
-            let what = "ends without having told the database".to_owned();
+            let what = "exiting without unregistering from the database".to_owned();
             shared.tell(&Event::Refused { what, error: unanswered(FAREWELL).to_string() });
         }
         Ok(())
@@ -209,6 +209,7 @@ async fn sign_off(shared: &Shared) {
     let ids: Vec<&str> = shared.worker_ids.iter().map(String::as_str).collect();
     let noted = async { shared.tools.engine.stop(&mut shared.tools.target.connect().await?, &ids).await };
     if let Err(error) = noted.await {
-        shared.tell(&Event::Refused { what: "cannot note the end of the worker".to_owned(), error: error.to_string() });
+        shared
+            .tell(&Event::Refused { what: "cannot record the end of the worker".to_owned(), error: error.to_string() });
     }
 }

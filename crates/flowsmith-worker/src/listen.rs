@@ -59,14 +59,14 @@ pub(super) async fn listen(shared: Arc<Shared>, hearing: &Hearing, poll_interval
                 Event::Disconnected { error: error.to_string(), again_in: pauses.lost() }
             }
             Ok(None) => {
-                let why = "notifications do not come through, as behind a pooler in transaction mode";
+                let why = "notifications do not arrive, as behind a pooler in transaction mode";
                 return polling(why.to_owned());
             }
             // A password that is being changed, a database that is being made anew: as for every other connection.
             Err(error) if error.is_lost() || matches!(error.failure(), Failure::Refused | Failure::NoDatabase) => {
                 Event::NotConnected { error: error.to_string(), again_in: pauses.failed() }
             }
-            Err(error) => return polling(format!("the database refuses to be listened to: {error}")),
+            Err(error) => return polling(format!("LISTEN failed: {error}")),
         };
         shared.tell(&event);
         // Somebody has to look meanwhile.

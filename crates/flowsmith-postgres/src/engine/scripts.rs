@@ -1,21 +1,21 @@
-//! The SQL that an install runs, in order. A new version is a new file, or a folder of files, and a new entry here; files
-//! are never edited once released, because databases hold their checksums.
+//! The SQL scripts that an install runs, in order. A new version is a new file, or a folder of files, and a new entry here.
+//! Released files must not change, because databases store their checksums.
 
 use flowsmith_core::catalog::digest;
 
-/// One version of a part, numbered from 1.
+/// One version of the ledger or of the engine.
 #[derive(Debug, Clone, Copy)]
 pub struct Script {
-    /// The version that a database has after it.
+    /// The version of the database after this script, numbered from 1.
     pub version: i32,
-    /// The name of the file, or of the folder whose files are its text one after the other.
+    /// The name of the file, or of the folder whose concatenated files are the text.
     pub name: &'static str,
-    /// Its text.
+    /// The text of the script.
     pub sql: &'static str,
 }
 
 impl Script {
-    /// SHA-256 of the text with LF line ends, in lower-case hexadecimal.
+    /// The SHA-256 of the text with LF line ends, in lower-case hexadecimal.
     pub fn checksum(&self) -> String {
         digest(&self.sql.replace("\r\n", "\n"))
     }
@@ -40,7 +40,7 @@ pub const LEDGER: &[Script] = &[Script {
     ),
 }];
 
-/// The workflow engine, runs where there is none.
+/// The scripts of flowsmith's engine, for databases without an official engine.
 pub const ENGINE: &[Script] = &[
     Script { version: 1, name: "0001_definitions.sql", sql: include_str!("../../sql/engine/0001_definitions.sql") },
     Script {
@@ -74,7 +74,7 @@ pub fn newest_ledger() -> i32 {
     LEDGER.last().map_or(0, |script| script.version)
 }
 
-/// The newest engine version that this binary has.
+/// The newest version of the engine in this program.
 pub fn newest_engine() -> i32 {
     ENGINE.last().map_or(0, |script| script.version)
 }

@@ -52,7 +52,7 @@ pub async fn start_run(
             // The one thing that the engine itself says about inputs.
             _ if error.to_string().contains("has root map steps but input is") => OperateError::InputRefused {
                 flow: flow.id(),
-                reasons: vec!["a step maps the run's input, which must be an array then".to_owned()],
+                reasons: vec!["a map step maps the run's input, so it must be an array".to_owned()],
             },
             _ => OperateError::Database(error),
         }),

@@ -141,7 +141,7 @@ impl Sampler {
     /// A connection on which anything fails is not used again.
     async fn ask(&self) -> Result<Answer, OperateError> {
         let Some(engine) = self.source.engine else {
-            let message = "the database has part of an engine";
+            let message = "the database has an incomplete engine";
             return Err(DatabaseError::new(Failure::Engine, message).into());
         };
         let kept = self.connection.lock().unwrap_or_else(PoisonError::into_inner).take();

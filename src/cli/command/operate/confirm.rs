@@ -1,11 +1,11 @@
-//! Asking before something is taken away.
+//! Confirmation before destructive operations.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 
-/// Goes on where `--yes` is given, or somebody at a terminal says so.
+/// Succeeds with `--yes` or after confirmation on a terminal.
 pub(crate) fn confirm(question: &str, is_sure: bool, output: &Output) -> Result<(), Failure> {
     if is_sure {
         return Ok(());
@@ -14,8 +14,8 @@ pub(crate) fn confirm(question: &str, is_sure: bool, output: &Output) -> Result<
         return Err(Failure::new(
             Exit::Refused,
             "FS971",
-            format!("there is no terminal to confirm on: {question}"),
-            "pass --yes if you mean it; nothing has been changed",
+            format!("confirmation requires a terminal: {question}"),
+            "pass --yes to confirm; nothing has been changed",
         ));
     }
     output.ask(&format!("{question} [y/N] "));
@@ -24,5 +24,5 @@ pub(crate) fn confirm(question: &str, is_sure: bool, output: &Output) -> Result<
     if read.is_ok() && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
         return Ok(());
     }
-    Err(Failure::new(Exit::Refused, "FS972", "not confirmed", "nothing has been changed"))
+    Err(Failure::new(Exit::Refused, "FS972", "not confirmed", "answer `y`, or pass --yes; nothing has been changed"))
 }

@@ -11,7 +11,7 @@ use flowsmith_postgres::bench::BenchError;
 use flowsmith_postgres::database::{DatabaseError, Failure as DatabaseFailure, TargetError};
 use flowsmith_postgres::engine::detect::DetectError;
 use flowsmith_postgres::engine::install::InstallError;
-use flowsmith_postgres::runs::OperateError;
+use flowsmith_postgres::runs::RunsError;
 use flowsmith_worker::WorkerError;
 
 /// The exit code of a command. The numbers are part of the interface.
@@ -222,23 +222,23 @@ impl From<BenchError> for Failure {
     }
 }
 
-impl From<OperateError> for Failure {
-    fn from(error: OperateError) -> Self {
+impl From<RunsError> for Failure {
+    fn from(error: RunsError) -> Self {
         let exit = match &error {
-            OperateError::Database(error) => database_exit(error),
-            OperateError::Answer(_)
-            | OperateError::NoFlow(_)
-            | OperateError::NoRun { .. }
-            | OperateError::StartUnknown(_)
-            | OperateError::NeedsOperations { .. }
-            | OperateError::NeedsRecovery(_) => Exit::Failed,
-            OperateError::Input { .. } | OperateError::AmbiguousRun { .. } => Exit::Usage,
-            OperateError::NotCurrent { .. }
-            | OperateError::InputUnfit { .. }
-            | OperateError::InputRefused { .. }
-            | OperateError::RunTaken(_)
-            | OperateError::NotOld { .. }
-            | OperateError::WrongStatus { .. } => Exit::Refused,
+            RunsError::Database(error) => database_exit(error),
+            RunsError::Answer(_)
+            | RunsError::NoFlow(_)
+            | RunsError::NoRun { .. }
+            | RunsError::StartUnknown(_)
+            | RunsError::NeedsOperations { .. }
+            | RunsError::NeedsRecovery(_) => Exit::Failed,
+            RunsError::Input { .. } | RunsError::AmbiguousRun { .. } => Exit::Usage,
+            RunsError::NotCurrent { .. }
+            | RunsError::InputUnfit { .. }
+            | RunsError::InputRefused { .. }
+            | RunsError::RunTaken(_)
+            | RunsError::NotOld { .. }
+            | RunsError::WrongStatus { .. } => Exit::Refused,
         };
         Self::new(exit, error.code(), error.to_string(), error.help())
     }

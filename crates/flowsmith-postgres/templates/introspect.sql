@@ -1,10 +1,13 @@
 {#-
   Everything that flowsmith compares, in one round trip: flows, steps, dependencies, the ledger, how triggers differ from
-  what is recorded, schedules that pg_cron does not run. Each statement gives one result set, in this order; src/live/introspect.rs reads them.
-  Fields: `conditions` (the engine has the columns of level 0.14), `ledger` (the flowsmith schema is there), `triggers`
+  what is recorded, schedules that pg_cron does not run. The column `part` says what a row describes.
+  Fields: `own_transaction` (open a transaction around the statements), `conditions` (the engine has the columns of level 0.14), `ledger` (the flowsmith schema is there), `triggers`
   (it has triggers, and the role may see them).
 -#}
-select f.flow_slug, f.opt_max_attempts, f.opt_base_delay, f.opt_timeout, q.queue_name is not null as has_queue,
+{% if own_transaction -%}
+begin isolation level repeatable read, read only;
+{% endif -%}
+select 'flow' as part, f.flow_slug, f.opt_max_attempts, f.opt_base_delay, f.opt_timeout, q.queue_name is not null as has_queue,
 {%- if ledger %}
   v.flow, v.version, v.state, (v.definition -> 'annotations')::text as annotations, (v.definition -> 'triggers')::text as triggers
 {%- else %}
@@ -17,28 +20,31 @@ left join flowsmith.flow_versions v on v.flow_slug = f.flow_slug
 {%- endif %}
 order by f.flow_slug collate "C";
 
-select s.flow_slug, s.step_slug, s.step_type, s.opt_max_attempts, s.opt_base_delay, s.opt_timeout, s.opt_start_delay,
+select 'step' as part, s.flow_slug, s.step_slug, s.step_type, s.opt_max_attempts, s.opt_base_delay, s.opt_timeout, s.opt_start_delay,
 {%- if conditions %}
-  s.required_input_pattern::text, s.forbidden_input_pattern::text, s.when_unmet, s.when_exhausted
+  s.required_input_pattern::text as required_input_pattern, s.forbidden_input_pattern::text as forbidden_input_pattern, s.when_unmet, s.when_exhausted
 {%- else %}
-  null::text, null::text, 'skip'::text, 'fail'::text
+  null::text as required_input_pattern, null::text as forbidden_input_pattern, 'skip'::text as when_unmet,
+  'fail'::text as when_exhausted
 {%- endif %}
 from pgflow.steps s
 order by s.flow_slug collate "C", s.step_index;
 
-select d.flow_slug, d.step_slug, d.dep_slug from pgflow.deps d;
+select 'dependency' as part, d.flow_slug, d.step_slug, d.dep_slug from pgflow.deps d;
 
 {% if ledger -%}
-select m.version, m.name, m.checksum, to_char(m.applied_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), m.applied_by
+select 'migration' as part, m.version, m.name, m.checksum,
+  to_char(m.applied_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as applied_at, m.applied_by
 from flowsmith.migrations m order by m.version;
 {%- endif %}
 {% if triggers %}
 -- Expressions that stand in the function so are tried with its owner's rights, where that is this role, or one that this role may become
 -- and that could gain little by turning the session back: not where it is a superuser's. Else they are parsed alone. What the table says
 -- of the owner is not trusted: deployers write it.
-select d.flow, d.name, d.difference, d.declared, false as broken from flowsmith.trigger_differences() d
+select 'trigger difference' as part, d.flow, d.name as trigger, d.difference, d.declared, false as broken
+from flowsmith.trigger_differences() d
 union all
-select t.flow, t.name, f.fault, true, true
+select 'trigger difference', t.flow, t.name, f.fault, true, true
 from flowsmith.triggers t
 cross join lateral flowsmith.trigger_expression_errors(t.definition, (
   select o.rolname::text
@@ -49,7 +55,10 @@ cross join lateral flowsmith.trigger_expression_errors(t.definition, (
     and (o.rolname = current_user or pg_has_role(o.oid, case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end)
       and not (select m.rolsuper from pg_catalog.pg_roles m where m.rolname = current_user)))) f
 where t.kind <> 'cron'
-order by 1, 2, 3;
+order by flow, trigger, difference;
 
-select t.flow, t.name from flowsmith.triggers t where t.kind = 'cron' and not t.scheduled order by t.flow, t.name;
+select 'unscheduled trigger' as part, t.flow, t.name as trigger from flowsmith.triggers t where t.kind = 'cron' and not t.scheduled order by t.flow, t.name;
+{%- endif %}
+{%- if own_transaction %}
+commit;
 {%- endif %}

@@ -74,14 +74,14 @@ async fn a_queued_task_waits_for_its_time_or_has_lost_its_message() {
     fail(&mut c, RUN, "load", 0, "no").await;
     let found = finding(&project);
     assert_eq!(
-        (&found["cause"], &found["is_meant"], &found["fix"]),
+        (&found["cause"], &found["is_expected"], &found["fix"]),
         (&"retrying".into(), &true.into(), &"nothing to do".into())
     );
     assert!((100.0..=120.0).contains(&found["moves_in_seconds"].as_f64().unwrap()), "{found}");
     // Put off by hand, for longer than the engine does.
     run(&mut c, "update pgmq.q_order_v2 set vt = now() + interval '1 h'").await;
     let found = finding(&project);
-    assert_eq!((&found["cause"], &found["is_meant"]), (&"message-hidden".into(), &false.into()));
+    assert_eq!((&found["cause"], &found["is_expected"]), (&"message-hidden".into(), &false.into()));
     run(&mut c, "update pgmq.q_order_v2 set vt = now()").await;
     // Read, and not started.
     run(&mut c, "select pgmq.read('order_v2', 600, 1)").await;
@@ -108,12 +108,12 @@ async fn a_queued_task_waits_for_its_time_or_has_lost_its_message() {
 }
 
 #[tokio::test]
-async fn a_delayed_task_is_meant() {
+async fn delayed_task_is_expected() {
     let (_database, project, mut c) = shop().await;
     run(&mut c, "update pgflow.steps set opt_start_delay = 3600").await;
     start(&project, RUN);
     let found = finding(&project);
-    assert_eq!((&found["cause"], &found["is_meant"]), (&"delayed".into(), &true.into()));
+    assert_eq!((&found["cause"], &found["is_expected"]), (&"delayed".into(), &true.into()));
     assert!(project.done(&["stalled", "--for", "0s"]).stdout.contains("its start delay is not over, next in 1h"));
 }
 

@@ -5,7 +5,7 @@
 
 mod error;
 
-pub use crate::database::Holder;
+pub use crate::database::LockHolder;
 pub use error::ApplyError;
 
 use std::collections::BTreeSet;

@@ -1,2 +1,2 @@
 -- Which of the server's processes answers.
-select pg_backend_pid()
+select pg_backend_pid() as pid

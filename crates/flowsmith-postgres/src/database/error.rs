@@ -1,5 +1,7 @@
 //! Database errors, classified by what the user can do about them.
 
+use std::error::Error;
+
 use sqlx::postgres::PgDatabaseError;
 
 /// A database error, classified by [`Failure`].
@@ -10,10 +12,12 @@ pub struct DatabaseError {
     message: String,
     hint: Option<String>,
     state: Option<String>,
+    source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 /// What a database error means to the user; each kind has a code and a help text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Failure {
     /// No server answers, the server is starting or stopping, all connection slots are taken, or TLS failed.
     Unreachable,
@@ -46,7 +50,7 @@ pub enum Failure {
 impl DatabaseError {
     /// An error that flowsmith itself detected.
     pub fn new(failure: Failure, message: impl Into<String>) -> Self {
-        Self { failure, message: message.into(), hint: None, state: None }
+        Self { failure, message: message.into(), hint: None, state: None, source: None }
     }
 
     /// Replaces the help text of the kind of failure.
@@ -55,10 +59,16 @@ impl DatabaseError {
         self
     }
 
+    /// Adds the underlying error.
+    pub(crate) fn with_source(mut self, source: impl Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+
     pub(super) fn connecting(target: String, error: sqlx::Error) -> Self {
-        let Self { failure, message, hint, state } = Self::from(error);
-        let failure = if failure == Failure::Lost { Failure::Unreachable } else { failure };
-        Self { failure, message: format!("cannot connect to {target}: {message}"), hint, state }
+        let error = Self::from(error);
+        let failure = if error.failure == Failure::Lost { Failure::Unreachable } else { error.failure };
+        Self { failure, message: format!("cannot connect to {target}: {}", error.message), ..error }
     }
 
     /// Whether a row with the same key exists (SQLSTATE 23505).
@@ -127,14 +137,15 @@ impl DatabaseError {
 
 impl From<sqlx::Error> for DatabaseError {
     fn from(error: sqlx::Error) -> Self {
-        match &error {
+        let classified = match &error {
             sqlx::Error::Database(inner) => from_server(inner.downcast_ref::<PgDatabaseError>()),
             sqlx::Error::Io(source) => Self::new(Failure::Lost, format!("the connection failed: {source}")),
             sqlx::Error::Tls(source) => Self::new(Failure::Unreachable, format!("TLS failed: {source}")),
             sqlx::Error::Protocol(reason) => Self::new(Failure::Lost, format!("the connection failed: {reason}")),
             sqlx::Error::PoolTimedOut => Self::new(Failure::Unreachable, "the server did not answer in time"),
             other => Self::new(Failure::Sql, other.to_string()),
-        }
+        };
+        classified.with_source(error)
     }
 }
 
@@ -164,5 +175,6 @@ fn from_server(error: &PgDatabaseError) -> DatabaseError {
         message: format!("{}{detail}{shown_state}", error.message()),
         hint: error.hint().map(ToOwned::to_owned),
         state: Some(error.code().to_owned()),
+        source: None,
     }
 }

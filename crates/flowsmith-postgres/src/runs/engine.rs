@@ -1,6 +1,6 @@
 //! What the engine at hand can do for an operator.
 
-use super::OperateError;
+use super::RunsError;
 use crate::engine::detect::{Detection, EngineKind, EngineState};
 use flowsmith_core::level::Level;
 
@@ -42,8 +42,8 @@ impl Engine {
     ///
     /// # Errors
     /// There.
-    pub fn needs_operations(&self, what: &'static str) -> Result<(), OperateError> {
-        if self.has_operations() { Ok(()) } else { Err(OperateError::NeedsOperations { what, kind: self.kind }) }
+    pub fn require_operations(&self, what: &'static str) -> Result<(), RunsError> {
+        if self.has_operations() { Ok(()) } else { Err(RunsError::NeedsOperations { what, kind: self.kind }) }
     }
 
     /// For templates.

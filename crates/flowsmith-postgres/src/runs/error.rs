@@ -6,12 +6,12 @@ use flowsmith_core::catalog::State;
 use flowsmith_core::level::Level;
 
 use super::RunPrefix;
-use super::stalled::QUEUE_ANEW;
+use super::stalled::RECREATE_QUEUE;
 use crate::live::{RunStatus, UnknownFlow};
 
 /// Why an operator's command could not be done.
 #[derive(Debug, thiserror::Error)]
-pub enum OperateError {
+pub enum RunsError {
     /// The database's failure.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -131,13 +131,13 @@ fn is(status: RunStatus) -> &'static str {
     }
 }
 
-impl From<sqlx::Error> for OperateError {
+impl From<sqlx::Error> for RunsError {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error.into())
     }
 }
 
-impl OperateError {
+impl RunsError {
     /// Where a flow or a run is missing, says in which database.
     #[must_use]
     pub fn in_database(self, database: &str) -> Self {
@@ -172,7 +172,7 @@ impl OperateError {
         match self {
             // Whatever the language of the server's words.
             Self::Database(error) if error.to_string().contains("pgmq.q_") && error.to_string().contains("42P01") => {
-                QUEUE_ANEW.to_owned()
+                RECREATE_QUEUE.to_owned()
             }
             Self::Database(error) => error.help(),
             Self::Answer(_) => UNEXPECTED_RESULT_HELP.to_owned(),

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use sqlx::postgres::{PgConnection, PgListener};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::{OperateError, query};
-use crate::database::{Target, shares_backends};
+use super::{RunsError, query};
+use crate::database::{Target, uses_transaction_pooler};
 
 /// The channel of the engine's events.
 const CHANNEL: &str = "pgflow_events";
@@ -20,7 +20,7 @@ const SAFETY: Duration = Duration::from_secs(5);
 
 /// Why events do not come, so that one has to look.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WhyPolling {
+pub enum PollingReason {
     /// The engine sends them elsewhere than to PostgreSQL's channel.
     SentElsewhere,
     /// They are switched off in this database.
@@ -31,7 +31,7 @@ pub enum WhyPolling {
     Refused(String),
 }
 
-impl fmt::Display for WhyPolling {
+impl fmt::Display for PollingReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SentElsewhere => write!(f, "this engine does not send events to the channel {CHANNEL}"),
@@ -43,7 +43,7 @@ impl fmt::Display for WhyPolling {
 }
 
 /// Tells when to look again at a run.
-pub struct Wakeups {
+pub struct RunWatcher {
     listener: Option<PgListener>,
     topic: String,
 }
@@ -54,7 +54,7 @@ struct Ability {
     is_off: bool,
 }
 
-impl Wakeups {
+impl RunWatcher {
     /// Listens for events of a run; where that cannot work, says why, and polls.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ impl Wakeups {
         target: &Target,
         connection: &mut PgConnection,
         run_id: &str,
-    ) -> Result<(Self, Option<WhyPolling>), OperateError> {
+    ) -> Result<(Self, Option<PollingReason>), RunsError> {
         let (listener, why) = match listen(target, connection).await? {
             Ok(listener) => (Some(listener), None),
             Err(why) => (None, Some(why)),
@@ -90,25 +90,25 @@ impl Wakeups {
 async fn listen(
     target: &Target,
     connection: &mut PgConnection,
-) -> Result<Result<PgListener, WhyPolling>, OperateError> {
+) -> Result<Result<PgListener, PollingReason>, RunsError> {
     let abilities: Vec<Ability> = query::read(connection, include_str!("events.sql"), &context! {}).await?;
-    let Some(ability) = abilities.into_iter().next() else { return Ok(Err(WhyPolling::SentElsewhere)) };
+    let Some(ability) = abilities.into_iter().next() else { return Ok(Err(PollingReason::SentElsewhere)) };
     if !ability.notifies {
-        return Ok(Err(WhyPolling::SentElsewhere));
+        return Ok(Err(PollingReason::SentElsewhere));
     }
     if ability.is_off {
-        return Ok(Err(WhyPolling::SwitchedOff));
+        return Ok(Err(PollingReason::SwitchedOff));
     }
     let mut listener = match target.listener().await {
         Ok(listener) => listener,
-        Err(error) => return Ok(Err(WhyPolling::Refused(error.to_string()))),
+        Err(error) => return Ok(Err(PollingReason::Refused(error.to_string()))),
     };
-    if shares_backends(&mut listener, connection).await? {
-        return Ok(Err(WhyPolling::Pooled));
+    if uses_transaction_pooler(&mut listener, connection).await? {
+        return Ok(Err(PollingReason::Pooled));
     }
     match listener.listen(CHANNEL).await {
         Ok(()) => Ok(Ok(listener)),
-        Err(error) => Ok(Err(WhyPolling::Refused(error.to_string()))),
+        Err(error) => Ok(Err(PollingReason::Refused(error.to_string()))),
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, OperateError, query};
+use super::{Engine, RunsError, query};
 use crate::live::UnknownFlow;
 use flowsmith_core::catalog::State;
 
@@ -70,7 +70,7 @@ impl Flows {
     ///
     /// # Errors
     /// Where the connection fails, or the role may not read definitions.
-    pub async fn read(connection: &mut PgConnection, engine: Engine) -> Result<Self, OperateError> {
+    pub async fn read(connection: &mut PgConnection, engine: Engine) -> Result<Self, RunsError> {
         let context = context! { engine => engine.context() };
         let versions = query::read(connection, include_str!("flows.sql"), &context).await?;
         Ok(Self { versions, database: None })
@@ -96,8 +96,8 @@ impl Flows {
     ///
     /// # Errors
     /// Where there is no such flow; the error says what was probably meant.
-    pub fn named(&self, name: &str) -> Result<Vec<&FlowVersion>, OperateError> {
-        let with = |is_meant: &dyn Fn(&&FlowVersion) -> bool| self.versions.iter().filter(is_meant).collect::<Vec<_>>();
+    pub fn named(&self, name: &str) -> Result<Vec<&FlowVersion>, RunsError> {
+        let with = |is_expected: &dyn Fn(&&FlowVersion) -> bool| self.versions.iter().filter(is_meant).collect::<Vec<_>>();
         let of_flow = with(&|version| version.flow == name);
         let found = if of_flow.is_empty() {
             with(&|version| version.slug == name || name.contains('@') && version.id() == name)
@@ -111,18 +111,18 @@ impl Flows {
     ///
     /// # Errors
     /// Where there is no such flow, or no version of it is current.
-    pub fn to_start(&self, name: &str) -> Result<&FlowVersion, OperateError> {
+    pub fn to_start(&self, name: &str) -> Result<&FlowVersion, RunsError> {
         let named = self.named(name)?;
         let exact = |version: &FlowVersion| version.id() == name || version.flow != name;
         let found =
             named.iter().find(|version| exact(version) || matches!(version.state, State::Current | State::Unmanaged));
-        found.copied().ok_or_else(|| OperateError::NotCurrent {
+        found.copied().ok_or_else(|| RunsError::NotCurrent {
             flow: name.to_owned(),
             versions: named.iter().map(|version| (version.id(), version.state)).collect(),
         })
     }
 
-    fn unknown(&self, name: &str) -> OperateError {
+    fn unknown(&self, name: &str) -> RunsError {
         let known = self.versions.iter().map(|version| (version.flow.as_str(), version.version));
         let unknown = UnknownFlow::new(name, UnknownFlow::DATABASE, known);
         match &self.database {

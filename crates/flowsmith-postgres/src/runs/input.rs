@@ -3,7 +3,7 @@
 use jsonschema::Validator;
 use serde_json::Value;
 
-use super::OperateError;
+use super::RunsError;
 
 /// How many things that are wrong with an input are told.
 const MAX_REASONS: usize = 5;
@@ -18,7 +18,7 @@ pub struct DeclaredInput {
 }
 
 /// The same, ready to hold inputs against.
-pub struct InputCheck {
+pub struct InputValidator {
     flow: String,
     validator: Option<Validator>,
 }
@@ -26,19 +26,19 @@ pub struct InputCheck {
 impl DeclaredInput {
     /// Makes it ready. A schema that cannot be compiled was refused by `check`; whoever recorded it otherwise gets no answer
     /// from it.
-    pub fn check(&self) -> InputCheck {
+    pub fn check(&self) -> InputValidator {
         let draft = jsonschema::Draft::Draft202012;
         let validator = jsonschema::options().with_draft(draft).build(&self.schema).ok();
-        InputCheck { flow: self.flow.clone(), validator }
+        InputValidator { flow: self.flow.clone(), validator }
     }
 }
 
-impl InputCheck {
+impl InputValidator {
     /// Holds an input against it.
     ///
     /// # Errors
     /// Where the schema refuses it.
-    pub fn hold(&self, input: &Value) -> Result<(), OperateError> {
+    pub fn hold(&self, input: &Value) -> Result<(), RunsError> {
         let Some(validator) = &self.validator else { return Ok(()) };
         let reasons: Vec<String> = validator
             .iter_errors(input)
@@ -48,6 +48,6 @@ impl InputCheck {
                 place => format!("{place}: {error}"),
             })
             .collect();
-        if reasons.is_empty() { Ok(()) } else { Err(OperateError::InputRefused { flow: self.flow.clone(), reasons }) }
+        if reasons.is_empty() { Ok(()) } else { Err(RunsError::InputRefused { flow: self.flow.clone(), reasons }) }
     }
 }

@@ -4,11 +4,11 @@ use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, FlowVersion, OperateError, query};
+use super::{Engine, FlowVersion, RunsError, query};
 
 /// A flow version that was paused or let go.
 #[derive(Debug, Clone, Serialize)]
-pub struct Paused {
+pub struct FlowPause {
     /// The flow version's slug.
     pub slug: String,
     /// The flow, as the flow files call it.
@@ -29,8 +29,8 @@ pub async fn pause_flows(
     connection: &mut PgConnection,
     engine: Engine,
     flows: &[&FlowVersion],
-) -> Result<Vec<Paused>, OperateError> {
-    engine.needs_operations("pausing a flow")?;
+) -> Result<Vec<FlowPause>, RunsError> {
+    engine.require_operations("pausing a flow")?;
     set(connection, engine, flows, true).await
 }
 
@@ -42,8 +42,8 @@ pub async fn resume_flows(
     connection: &mut PgConnection,
     engine: Engine,
     flows: &[&FlowVersion],
-) -> Result<Vec<Paused>, OperateError> {
-    engine.needs_operations("resuming a flow")?;
+) -> Result<Vec<FlowPause>, RunsError> {
+    engine.require_operations("resuming a flow")?;
     set(connection, engine, flows, false).await
 }
 
@@ -52,7 +52,7 @@ async fn set(
     engine: Engine,
     flows: &[&FlowVersion],
     is_paused: bool,
-) -> Result<Vec<Paused>, OperateError> {
+) -> Result<Vec<FlowPause>, RunsError> {
     #[derive(Deserialize)]
     struct Answer {
         slug: String,
@@ -71,7 +71,7 @@ async fn set(
         .iter()
         .filter_map(|answer| {
             let FlowVersion { slug, flow, version, .. } = of(answer)?.clone();
-            Some(Paused { slug, flow, version, is_paused, has_changed: answer.has_changed })
+            Some(FlowPause { slug, flow, version, is_paused, has_changed: answer.has_changed })
         })
         .collect())
 }

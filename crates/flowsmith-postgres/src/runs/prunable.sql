@@ -3,7 +3,7 @@
 {% if slugs is none %}
 select count(*) as runs, false as are_rare
 {% else %}
-{% set suits = "r.flow_slug = any (" ~ (slugs | texts) ~ ")" %}
+{% set suits = "r.flow_slug = any (" ~ (slugs | array) ~ ")" %}
 select count(*) filter (where {{ suits }}) as runs,
   (select count(*) from pgflow.runs r where {{ suits }}) < count(*) filter (where not {{ suits }}) / 2 as are_rare
 {% endif %}

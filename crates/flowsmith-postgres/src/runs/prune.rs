@@ -4,7 +4,7 @@ use minijinja::context;
 use serde::Deserialize;
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, OperateError, query};
+use super::{Engine, RunsError, query};
 
 /// Runs that one transaction deletes: some tenths of a second, so that nobody waits long for what it locks.
 const BATCH: u64 = 1_000;
@@ -39,12 +39,12 @@ pub async fn count_prunable(
     connection: &mut PgConnection,
     engine: Engine,
     filter: &PruneFilter,
-) -> Result<u64, OperateError> {
-    engine.needs_operations("pruning")?;
+) -> Result<u64, RunsError> {
+    engine.require_operations("pruning")?;
     Ok(prunable(connection, filter).await?.runs)
 }
 
-async fn prunable(connection: &mut PgConnection, filter: &PruneFilter) -> Result<Prunable, OperateError> {
+async fn prunable(connection: &mut PgConnection, filter: &PruneFilter) -> Result<Prunable, RunsError> {
     let context = context! { older_than => filter.older_than, slugs => filter.slugs.clone() };
     let mut counts = query::read(connection, include_str!("prunable.sql"), &context).await?;
     Ok(counts.pop().unwrap_or(Prunable { runs: 0, are_rare: false }))
@@ -60,8 +60,8 @@ pub async fn prune(
     engine: Engine,
     filter: &PruneFilter,
     mut progress: impl FnMut(u64),
-) -> Result<u64, OperateError> {
-    engine.needs_operations("pruning")?;
+) -> Result<u64, RunsError> {
+    engine.require_operations("pruning")?;
     // Each flow version for itself, as the engine does it; no more than there are, since looking for more reads all others.
     let each: Vec<Option<Vec<String>>> = match &filter.slugs {
         Some(slugs) => slugs.iter().map(|slug| Some(vec![slug.clone()])).collect(),

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::OperateError;
+use super::RunsError;
 use crate::database::DatabaseError;
 use flowsmith_core::sql::quote::{identifier, literal};
 
@@ -40,7 +40,7 @@ pub(super) async fn read<T: DeserializeOwned>(
     connection: &mut PgConnection,
     template: &str,
     context: &Value,
-) -> Result<Vec<T>, OperateError> {
+) -> Result<Vec<T>, RunsError> {
     rows(connection, "begin isolation level repeatable read, read only", &[], template, context).await
 }
 
@@ -49,7 +49,7 @@ pub(super) async fn write<T: DeserializeOwned>(
     connection: &mut PgConnection,
     template: &str,
     context: &Value,
-) -> Result<Vec<T>, OperateError> {
+) -> Result<Vec<T>, RunsError> {
     rows(connection, "begin", &[], template, context).await
 }
 
@@ -59,7 +59,7 @@ pub(super) async fn write_after<T: DeserializeOwned>(
     before: &[&str],
     template: &str,
     context: &Value,
-) -> Result<Vec<T>, OperateError> {
+) -> Result<Vec<T>, RunsError> {
     rows(connection, "begin", before, template, context).await
 }
 
@@ -69,7 +69,7 @@ async fn rows<T: DeserializeOwned>(
     before: &[&str],
     template: &str,
     context: &Value,
-) -> Result<Vec<T>, OperateError> {
+) -> Result<Vec<T>, RunsError> {
     let before: String = before.iter().map(|statement| render(statement, context) + ";\n").collect();
     let query = render(template, context);
     // As plain text: a bound value would take two round trips, which a transaction pooler may send to different servers.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
 use super::workers::SILENT_AFTER;
-use super::{Engine, FlowVersion, OperateError, query};
+use super::{Engine, FlowVersion, RunsError, query};
 
 /// How many queues are read in one statement: planning takes longer with each.
 const AT_ONCE: usize = 100;
@@ -45,7 +45,7 @@ pub async fn read_queues(
     connection: &mut PgConnection,
     engine: Engine,
     flows: &[&FlowVersion],
-) -> Result<Vec<QueueDepth>, OperateError> {
+) -> Result<Vec<QueueDepth>, RunsError> {
     let mut queues = Vec::new();
     for chunk in flows.chunks(AT_ONCE) {
         let named: Vec<_> = chunk

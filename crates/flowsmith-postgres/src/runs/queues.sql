@@ -1,6 +1,6 @@
 {#- What is in each queue. A queue holds unfinished tasks only, so it is counted. -#}
 {% set by = "flow_slug" %}
-with {% include "in_hand.sql" %},
+with {% include "running_tasks.sql" %},
 alive as materialized (
   select w.queue_name, count(*) as workers from pgflow.workers w
   where w.deprecated_at is null {% if engine.conditions %}and w.stopped_at is null{% endif %}
@@ -10,7 +10,7 @@ alive as materialized (
 depth as (
 {% for queue in queues %}
   select {{ loop.index }} as place, {{ queue.slug | literal }} as slug,
-{% if queue.is_there %}
+{% if queue.exists %}
     count(*) as messages, count(*) filter (where q.vt <= clock_timestamp()) as waiting,
     extract(epoch from clock_timestamp() - min(q.vt) filter (where q.vt <= clock_timestamp()))::float8 as longest_wait_seconds,
     extract(epoch from clock_timestamp() - min(q.enqueued_at))::float8 as oldest_seconds
@@ -25,6 +25,6 @@ select d.slug, d.slug as flow, 1 as version, false as is_paused, d.messages, d.w
   coalesce(h.tasks, 0) as in_flight, greatest(coalesce(d.messages, 0) - d.waiting - coalesce(h.tasks, 0), 0) as delayed,
   coalesce(a.workers, 0) as workers
 from depth d
-left join in_hand h on h.flow_slug = d.slug
+left join running h on h.flow_slug = d.slug
 left join alive a on a.queue_name = d.slug
 order by d.place

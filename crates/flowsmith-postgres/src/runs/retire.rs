@@ -4,7 +4,7 @@ use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, FlowVersion, Flows, OperateError, query, read_queues};
+use super::{Engine, FlowVersion, Flows, RunsError, query, read_queues};
 use flowsmith_core::catalog::{FlowId, State};
 
 /// A version that nobody starts any more.
@@ -45,7 +45,7 @@ pub async fn read_old_versions(
     connection: &mut PgConnection,
     engine: Engine,
     flows: &Flows,
-) -> Result<Vec<OldVersion>, OperateError> {
+) -> Result<Vec<OldVersion>, RunsError> {
     #[derive(Deserialize)]
     struct Runs {
         under_way: u64,
@@ -78,13 +78,13 @@ pub async fn read_old_versions(
 ///
 /// # Errors
 /// Where one is unknown, or not old.
-pub fn to_retire(flows: &Flows, names: &[String]) -> Result<Vec<FlowId>, OperateError> {
+pub fn versions_to_retire(flows: &Flows, names: &[String]) -> Result<Vec<FlowId>, RunsError> {
     let mut ids = Vec::new();
     for name in names {
         let named = flows.named(name)?;
         let old = |flow: &&FlowVersion| matches!(flow.state, State::Draining | State::Retired);
         if !named.iter().any(old) {
-            return Err(OperateError::NotOld { versions: named.iter().map(|flow| (flow.id(), flow.state)).collect() });
+            return Err(RunsError::NotOld { versions: named.iter().map(|flow| (flow.id(), flow.state)).collect() });
         }
         ids.extend(named.into_iter().filter(old).map(|flow| FlowId::new(flow.flow.clone(), flow.version)));
     }

@@ -7,7 +7,7 @@ use minijinja::context;
 use serde::Deserialize;
 use sqlx::postgres::PgConnection;
 
-use super::{OperateError, query};
+use super::{RunsError, query};
 
 /// The shortest beginning of an id that is shown: the part before its first hyphen.
 const SHORTEST: usize = 8;
@@ -29,7 +29,7 @@ impl RunPrefix {
     ///
     /// # Errors
     /// Where there is no such run, or more than one; where the database refuses.
-    pub async fn resolve(&self, connection: &mut PgConnection) -> Result<String, OperateError> {
+    pub async fn resolve(&self, connection: &mut PgConnection) -> Result<String, RunsError> {
         #[derive(Deserialize)]
         struct Found {
             run_id: String,
@@ -38,9 +38,9 @@ impl RunPrefix {
         let context = context! { lowest => bound('0'), highest => bound('f') };
         let found: Vec<Found> = query::read(connection, include_str!("run_id.sql"), &context).await?;
         match found.as_slice() {
-            [] => Err(OperateError::NoRun { prefix: self.clone(), database: None }),
+            [] => Err(RunsError::NoRun { prefix: self.clone(), database: None }),
             [only] => Ok(only.run_id.clone()),
-            several => Err(OperateError::AmbiguousRun {
+            several => Err(RunsError::AmbiguousRun {
                 prefix: self.clone(),
                 runs: several.iter().map(|found| found.run_id.clone()).collect(),
             }),
@@ -52,7 +52,7 @@ impl RunPrefix {
 ///
 /// # Errors
 /// Where the connection fails, or the role may not read runs.
-pub async fn short_id_length(connection: &mut PgConnection, run_ids: &[String]) -> Result<usize, OperateError> {
+pub async fn short_id_length(connection: &mut PgConnection, run_ids: &[String]) -> Result<usize, RunsError> {
     #[derive(Deserialize)]
     struct Neighbours {
         run_id: String,

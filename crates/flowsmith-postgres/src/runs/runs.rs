@@ -6,7 +6,7 @@ use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, Flows, OperateError, query};
+use super::{Engine, Flows, RunsError, query};
 use crate::live::RunStatus;
 
 /// A run in a list.
@@ -88,7 +88,7 @@ pub async fn list_runs(
     engine: Engine,
     flows: &Flows,
     filter: &RunFilter,
-) -> Result<RunList, OperateError> {
+) -> Result<RunList, RunsError> {
     let is_choosy = filter.slugs.is_some() || filter.status.is_some();
     let every = || flows.all().iter().map(|flow| flow.slug.clone()).collect();
     let context = context! {

@@ -3,7 +3,7 @@
     that is asked for. An official engine has no index of ends, and reads its runs once.
     Those that were cancelled have failed, and no step of theirs has. -#}
 {% set suits %}
-r.flow_slug = any ({{ slugs | texts }})
+r.flow_slug = any ({{ slugs | array }})
 {%- if status %} and r.status = {{ ("failed" if status == "cancelled" else status) | literal }}{% endif %}
 {%- if status in ["failed", "cancelled"] %} and {% if status == "cancelled" %}not {% endif %}exists (
       select from pgflow.step_states s where s.run_id = r.run_id and s.status = 'failed' offset 0){% endif %}

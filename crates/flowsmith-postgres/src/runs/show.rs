@@ -4,7 +4,7 @@ use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, Flows, OperateError, Payload, RunFailure, RunSummary, query};
+use super::{Engine, Flows, RunsError, Payload, RunFailure, RunSummary, query};
 use crate::database::Failure;
 use crate::live::{RunStatus, StepStatus, TaskStatus};
 
@@ -172,7 +172,7 @@ pub struct TaskDetail {
 
 /// How much to read of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
+pub enum DetailLevel {
     /// States and counts, and the tasks that say most.
     States,
     /// Also the beginnings of the run's input and of outputs.
@@ -190,8 +190,8 @@ pub async fn read_run(
     engine: Engine,
     flows: &Flows,
     run_id: &str,
-    depth: Depth,
-) -> Result<RunDetail, OperateError> {
+    depth: DetailLevel,
+) -> Result<RunDetail, RunsError> {
     let mut found = Vec::new();
     // Roles differ in what they may read (docs/roles.md): whoever may read runs is shown them, with what else there is.
     for definitions in [true, false] {
@@ -199,12 +199,12 @@ pub async fn read_run(
             engine => engine.context(),
             definitions,
             run_id,
-            payloads => depth != Depth::States,
-            cut => (depth != Depth::Full).then_some(GLANCE),
-            max_tasks => (depth != Depth::Full).then_some(NOTABLE_TASKS),
+            payloads => depth != DetailLevel::Status,
+            cut => (depth != DetailLevel::Full).then_some(GLANCE),
+            max_tasks => (depth != DetailLevel::Full).then_some(NOTABLE_TASKS),
         };
         match query::read(connection, include_str!("show.sql"), &context).await {
-            Err(OperateError::Database(error)) if error.failure() == Failure::Permission && definitions => {}
+            Err(RunsError::Database(error)) if error.failure() == Failure::Permission && definitions => {}
             result => {
                 found = result?;
                 break;
@@ -212,7 +212,7 @@ pub async fn read_run(
         }
     }
     let Some(mut run): Option<RunDetail> = found.pop() else {
-        return Err(OperateError::NoRun {
+        return Err(RunsError::NoRun {
             prefix: run_id.parse().expect("an id that the database gave"),
             database: None,
         });

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
 use super::workers::{SILENT_AFTER, WorkerHealth};
-use super::{Engine, FlowVersion, OperateError, query, start_worker};
+use super::{Engine, FlowVersion, RunsError, query, start_worker_advice};
 use flowsmith_core::catalog::State;
 
 /// Why tasks do not move.
@@ -17,7 +17,7 @@ pub enum StallCause {
     /// Queued, and the workers that are alive have not come to it.
     Busy,
     /// Queued, and the flow is paused.
-    Paused,
+    FlowPause,
     /// Queued, put away by a pause that is over.
     Parked,
     /// Queued, until its start delay is over.
@@ -42,7 +42,7 @@ pub enum StallCause {
 
 /// Tasks of a step that do not move for the same reason.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Stall {
+pub struct StalledTasks {
     /// The flow version's slug.
     pub slug: String,
     /// The flow, as the flow files call it.
@@ -78,10 +78,10 @@ pub struct Stall {
 }
 
 /// What to do where a flow's queue is gone.
-pub(crate) const QUEUE_ANEW: &str =
+pub(crate) const RECREATE_QUEUE: &str =
     "run `flowsmith compile --from-live`, then `flowsmith apply --accept-drift`, to recreate the queue";
 
-impl Stall {
+impl StalledTasks {
     /// Whether nobody need do anything.
     pub fn is_meant(&self) -> bool {
         matches!(self.cause, StallCause::Delayed | StallCause::Retrying)
@@ -96,7 +96,7 @@ impl Stall {
             "see docs/operating.md for how to send it again on this engine".to_owned()
         };
         match self.cause {
-            StallCause::NoWorker => start_worker(flow, *version, slug, self.state),
+            StallCause::NoWorker => start_worker_advice(flow, *version, slug, self.state),
             StallCause::Busy => {
                 "start more workers, or raise their --concurrency; `flowsmith queues` shows the backlog".to_owned()
             }
@@ -114,7 +114,7 @@ impl Stall {
             },
             StallCause::MessageMissing | StallCause::GivenUp => anew,
             StallCause::QueueMissing => {
-                QUEUE_ANEW.to_owned()
+                RECREATE_QUEUE.to_owned()
             }
             StallCause::TimedOut if engine.has_conditions() => {
                 "run `flowsmith stalled --requeue`; a running `flowsmith worker` does so every 15 seconds, as does the pg_cron job of `flowsmith install`"
@@ -145,7 +145,7 @@ pub async fn find_stalled(
     engine: Engine,
     flows: &[&FlowVersion],
     at_least: f64,
-) -> Result<Vec<Stall>, OperateError> {
+) -> Result<Vec<StalledTasks>, RunsError> {
     #[derive(Deserialize)]
     struct Active {
         slug: String,
@@ -166,7 +166,7 @@ pub async fn find_stalled(
             silent_after => SILENT_AFTER,
             at_least,
         };
-        let mut found: Vec<Stall> = query::read(connection, include_str!("stalled.sql"), &context).await?;
+        let mut found: Vec<StalledTasks> = query::read(connection, include_str!("stalled.sql"), &context).await?;
         for stall in &mut found {
             stall.flow.clone_from(&flow.flow);
             stall.version = flow.version;
@@ -174,7 +174,7 @@ pub async fn find_stalled(
         }
         stalls.extend(found);
     }
-    stalls.sort_by(|a, b| a.is_meant().cmp(&b.is_meant()).then(b.seconds.total_cmp(&a.seconds)));
+    stalls.sort_by(|a, b| a.is_expected().cmp(&b.is_expected()).then(b.seconds.total_cmp(&a.seconds)));
     Ok(stalls)
 }
 
@@ -182,13 +182,13 @@ pub async fn find_stalled(
 ///
 /// # Errors
 /// Where the engine cannot (levels before 0.14), or the database fails.
-pub async fn requeue_stalled(connection: &mut PgConnection, engine: Engine) -> Result<u64, OperateError> {
+pub async fn requeue_stalled(connection: &mut PgConnection, engine: Engine) -> Result<u64, RunsError> {
     #[derive(Deserialize)]
     struct Requeued {
         tasks: u64,
     }
     if !engine.has_conditions() {
-        return Err(OperateError::NeedsRecovery(engine.level));
+        return Err(RunsError::NeedsRecovery(engine.level));
     }
     let requeued: Vec<Requeued> = query::write(connection, include_str!("requeue.sql"), &context! {}).await?;
     Ok(requeued.first().map_or(0, |requeued| requeued.tasks))

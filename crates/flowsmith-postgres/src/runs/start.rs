@@ -3,7 +3,7 @@
 use minijinja::context;
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, FlowVersion, OperateError, RunPrefix, RunSummary, StartInput, query};
+use super::{Engine, FlowVersion, RunsError, RunPrefix, RunSummary, StartInput, query};
 use crate::database::Failure;
 use crate::live::UnknownFlow;
 
@@ -17,7 +17,7 @@ pub async fn start_run(
     flow: &FlowVersion,
     input: &StartInput,
     run_id: Option<&RunPrefix>,
-) -> Result<RunSummary, OperateError> {
+) -> Result<RunSummary, RunsError> {
     let run_id = run_id.and_then(RunPrefix::whole);
     // The door that starters are given, where it leads there.
     let by_name = engine.has_ledger && flow.state == flowsmith_core::catalog::State::Current;
@@ -41,26 +41,26 @@ pub async fn start_run(
             }
             Ok(run)
         }
-        Err(OperateError::Database(error)) => Err(match (error.failure(), run_id) {
-            (Failure::Lost, _) => OperateError::StartUnknown(error),
-            (_, Some(id)) if error.is_unique_violation() => OperateError::RunTaken(id),
+        Err(RunsError::Database(error)) => Err(match (error.failure(), run_id) {
+            (Failure::Lost, _) => RunsError::StartUnknown(error),
+            (_, Some(id)) if error.is_unique_violation() => RunsError::RunTaken(id),
             // `flowsmith.start_flow` refuses nothing else, and says whether there ever was a version.
             (Failure::Guard, _) if by_name => match error.help().as_str() {
-                "It is retired." => OperateError::NotCurrent { flow: flow.flow.clone(), versions: Vec::new() },
+                "It is retired." => RunsError::NotCurrent { flow: flow.flow.clone(), versions: Vec::new() },
                 _ => UnknownFlow::unseen(&flow.flow).into(),
             },
             // The one thing that the engine itself says about inputs.
-            _ if error.to_string().contains("has root map steps but input is") => OperateError::InputRefused {
+            _ if error.to_string().contains("has root map steps but input is") => RunsError::InputRefused {
                 flow: flow.id(),
                 reasons: vec!["a map step maps the run's input, so it must be an array".to_owned()],
             },
-            _ => OperateError::Database(error),
+            _ => RunsError::Database(error),
         }),
         Err(error) => Err(error),
     }
 }
 
-pub(super) fn unanswered(function: &str) -> OperateError {
+pub(super) fn unanswered(function: &str) -> RunsError {
     let message = format!("{function} returned no row");
-    OperateError::Answer(serde::de::Error::custom(message))
+    RunsError::Answer(serde::de::Error::custom(message))
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{DeclaredInput, FlowVersion, OperateError};
+use super::{DeclaredInput, FlowVersion, RunsError};
 
 /// How deep serde_json reads, on our side as on that of our workers.
 const MAX_DEPTH: &str = "127";
@@ -20,8 +20,8 @@ impl StartInput {
     ///
     /// # Errors
     /// Where it is not JSON, or cannot be kept: PostgreSQL has no `\u0000`, and no handler is given what it could not read.
-    pub fn parse(bytes: &[u8], place: &str) -> Result<Self, OperateError> {
-        let refused = |what: String| OperateError::Input { place: place.to_owned(), what };
+    pub fn parse(bytes: &[u8], place: &str) -> Result<Self, RunsError> {
+        let refused = |what: String| RunsError::Input { place: place.to_owned(), what };
         let text = std::str::from_utf8(bytes)
             .map_err(|error| refused(format!("is not UTF-8, from byte {} on", error.valid_up_to())))?;
         // A mark that some editors begin files with.
@@ -32,7 +32,7 @@ impl StartInput {
         // As far as the grammar goes; what it allows can still not be kept.
         serde_json::from_str::<&RawValue>(text)
             .map_err(|error| refused(format!("is not JSON: {} ({})", words(&error), place_of(&error))))?;
-        let unfit = |what: String| OperateError::InputUnfit { place: place.to_owned(), what };
+        let unfit = |what: String| RunsError::InputUnfit { place: place.to_owned(), what };
         let value = serde_json::from_str(text)
             .map_err(|error| unfit(format!("{} ({})", why_unfit(&error), place_of(&error))))?;
         match null_character(text) {
@@ -50,7 +50,7 @@ impl StartInput {
     ///
     /// # Errors
     /// Where the schema refuses it.
-    pub fn check(&self, flow: &FlowVersion) -> Result<(), OperateError> {
+    pub fn check(&self, flow: &FlowVersion) -> Result<(), RunsError> {
         let Some(schema) = &flow.input else { return Ok(()) };
         DeclaredInput { flow: flow.id(), schema: schema.clone() }.check().hold(&self.value)
     }

@@ -4,7 +4,7 @@ use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, FlowVersion, OperateError, QueueDepth, query, read_queues};
+use super::{Engine, FlowVersion, RunsError, QueueDepth, query, read_queues};
 
 /// Durations, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -78,7 +78,7 @@ pub async fn read_run_counts(
     engine: Engine,
     slugs: Vec<String>,
     since: f64,
-) -> Result<Vec<RunCounts>, OperateError> {
+) -> Result<Vec<RunCounts>, RunsError> {
     let context = context! { engine => engine.context(), slugs, since };
     query::read(connection, include_str!("stats.sql"), &context).await
 }
@@ -93,7 +93,7 @@ pub async fn read_stats(
     flows: &[&FlowVersion],
     since: f64,
     by_step: bool,
-) -> Result<Vec<FlowStats>, OperateError> {
+) -> Result<Vec<FlowStats>, RunsError> {
     #[derive(Deserialize)]
     struct OfStep {
         slug: String,

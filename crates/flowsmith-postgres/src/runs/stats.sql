@@ -10,7 +10,7 @@ with ended as materialized (
     where coalesce(r.completed_at, r.failed_at) >= statement_timestamp() - make_interval(secs => {{ since }})
       and (r.completed_at is not null or r.failed_at is not null) offset 0) r
   {% include "run_time.sql" %}
-  where r.flow_slug = any ({{ slugs | texts }})
+  where r.flow_slug = any ({{ slugs | array }})
 ),
 counted as (
   select e.flow_slug, count(*) filter (where e.status = 'completed') as completed, count(*) filter (where e.status = 'failed') as failed,
@@ -21,7 +21,7 @@ counted as (
 select s.slug, w.under_way, coalesce(c.completed, 0) as completed, coalesce(c.failed, 0) as failed, coalesce(c.cancelled, 0) as cancelled,
   case when c.percentiles is not null then
     jsonb_build_object('p50', c.percentiles[1], 'p95', c.percentiles[2], 'max', c.percentiles[3]) end as durations
-from unnest({{ slugs | texts }}) s (slug)
+from unnest({{ slugs | array }}) s (slug)
 cross join lateral (
   select count(*) as under_way from pgflow.runs r where r.flow_slug = s.slug and r.status = 'started' offset 0) w
 left join counted c on c.flow_slug = s.slug

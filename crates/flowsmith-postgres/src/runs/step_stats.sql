@@ -5,7 +5,7 @@ with ended as materialized (
     select r.run_id, r.flow_slug from pgflow.runs r
     where coalesce(r.completed_at, r.failed_at) >= statement_timestamp() - make_interval(secs => {{ since }})
       and (r.completed_at is not null or r.failed_at is not null) offset 0) r
-  where r.flow_slug = any ({{ slugs | texts }})
+  where r.flow_slug = any ({{ slugs | array }})
 ),
 counted as (
   select e.flow_slug, s.step_slug, count(*) filter (where s.status = 'completed') as completed,
@@ -22,5 +22,5 @@ select d.flow_slug as slug, jsonb_build_object(
   'durations', case when c.percentiles is not null then
     jsonb_build_object('p50', c.percentiles[1], 'p95', c.percentiles[2], 'max', c.percentiles[3]) end) as stats
 from pgflow.steps d left join counted c on c.flow_slug = d.flow_slug and c.step_slug = d.step_slug
-where d.flow_slug = any ({{ slugs | texts }})
+where d.flow_slug = any ({{ slugs | array }})
 order by d.flow_slug, d.step_index

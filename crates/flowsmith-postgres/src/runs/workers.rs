@@ -4,7 +4,7 @@ use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, OperateError, query};
+use super::{Engine, RunsError, query};
 use flowsmith_core::catalog::State;
 
 /// A worker that has not been heard from for so many seconds is silent. pgflow's workers are heard from every 5.
@@ -58,7 +58,7 @@ pub struct Worker {
 }
 
 /// How to have the tasks of a flow version done, where nobody does them: what to start.
-pub fn start_worker(flow: &str, version: u32, slug: &str, state: State) -> String {
+pub fn start_worker_advice(flow: &str, version: u32, slug: &str, state: State) -> String {
     match state {
         State::Current => format!("run `flowsmith worker {flow}`, or start your own worker for the queue {slug}"),
         State::Draining | State::Retired => format!(
@@ -71,7 +71,7 @@ pub fn start_worker(flow: &str, version: u32, slug: &str, state: State) -> Strin
 
 /// Whether anybody works on some queues.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-pub struct Crew {
+pub struct QueueWorkers {
     /// How many workers are alive.
     pub workers: u32,
     /// How long ago one was last heard from, in seconds; none where there never was one.
@@ -84,13 +84,13 @@ pub struct Crew {
 ///
 /// # Errors
 /// Where the connection fails, or the role may not read workers.
-pub async fn read_crew(
+pub async fn read_queue_workers(
     connection: &mut PgConnection,
     engine: Engine,
     queues: Option<Vec<String>>,
-) -> Result<Crew, OperateError> {
+) -> Result<QueueWorkers, RunsError> {
     let context = context! { engine => engine.context(), queues, silent_after => SILENT_AFTER };
-    let read: Vec<Crew> = query::read(connection, include_str!("crew.sql"), &context).await?;
+    let read: Vec<QueueWorkers> = query::read(connection, include_str!("crew.sql"), &context).await?;
     // Grouped by one clock.
     Ok(read.into_iter().next().expect("an aggregate gives a row"))
 }
@@ -104,7 +104,7 @@ pub async fn read_workers(
     engine: Engine,
     queues: Option<Vec<String>>,
     all: bool,
-) -> Result<Vec<Worker>, OperateError> {
+) -> Result<Vec<Worker>, RunsError> {
     let context = context! { engine => engine.context(), queues, all, silent_after => SILENT_AFTER };
     query::read(connection, include_str!("workers.sql"), &context).await
 }

@@ -1,6 +1,6 @@
 {#- Workers with their health and the tasks that they have in hand. -#}
 {% set by = "last_worker_id" %}
-with {% include "in_hand.sql" %}
+with {% include "running_tasks.sql" %}
 select w.worker_id, w.queue_name as queue, w.function_name as function, w.started_at, w.last_heartbeat_at,
   extract(epoch from clock_timestamp() - w.last_heartbeat_at)::float8 as silent_seconds,
   coalesce(h.tasks, 0) as in_flight,
@@ -12,10 +12,10 @@ select w.worker_id, w.queue_name as queue, w.function_name as function, w.starte
     when w.deprecated_at is not null then 'deprecated'
     else 'alive' end as health
 from pgflow.workers w
-left join in_hand h on h.last_worker_id = w.worker_id
+left join running h on h.last_worker_id = w.worker_id
 where true
 {% if queues is not none %}
-  and w.queue_name = any ({{ queues | texts }})
+  and w.queue_name = any ({{ queues | array }})
 {% endif %}
 {% if not all %}
   and (h.tasks > 0 or w.last_heartbeat_at > clock_timestamp() - interval '1 day'{% if engine.conditions %} and w.stopped_at is null{% endif %})

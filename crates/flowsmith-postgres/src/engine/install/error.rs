@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::database::{DatabaseError, Holder};
+use crate::database::{DatabaseError, LockHolder};
 use crate::engine::detect::{DetectError, PgmqState};
 use crate::engine::facts::Fact;
 use flowsmith_core::level::Level;
@@ -60,7 +60,7 @@ pub enum InstallError {
         /// How long this install waited.
         waited: Duration,
         /// The holder, if it still held the lock after the wait.
-        holder: Option<Holder>,
+        holder: Option<LockHolder>,
     },
     /// pgmq's own installer failed.
     #[error("cannot install pgmq as plain SQL: {0}")]

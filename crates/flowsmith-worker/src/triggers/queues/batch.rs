@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use super::{ANSWER, MOST_ATTEMPTS, QueueTrigger, retry_delay};
 use flowsmith_core::catalog::QueueKind;
 use flowsmith_postgres::database::{DatabaseError, within};
-use flowsmith_postgres::runs::{DeclaredInput, InputCheck, OperateError};
+use flowsmith_postgres::runs::{DeclaredInput, InputValidator, RunsError};
 
 /// What became of a batch.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ pub struct FailedEvent {
     /// Its number in its queue.
     pub id: i64,
     /// Why not.
-    pub error: OperateError,
+    pub error: RunsError,
     /// When it is tried again; none where it is given up.
     pub retry_after: Option<Duration>,
 }
@@ -113,16 +113,16 @@ pub(super) async fn start_runs(
 async fn attempt(
     connection: &mut PgConnection,
     source: Source<'_>,
-    check: Option<&InputCheck>,
+    check: Option<&InputValidator>,
     events: &[Event],
-) -> Result<Result<usize, OperateError>, DatabaseError> {
+) -> Result<Result<usize, RunsError>, DatabaseError> {
     let mut savepoint = connection.begin().await?;
     match start(&mut savepoint, source, check, events).await {
         Ok(started) => {
             savepoint.commit().await?;
             Ok(Ok(started))
         }
-        Err(OperateError::Database(error)) if error.is_lost() => Err(error),
+        Err(RunsError::Database(error)) if error.is_lost() => Err(error),
         Err(error) => {
             savepoint.rollback().await?;
             Ok(Err(error))
@@ -135,9 +135,9 @@ async fn attempt(
 async fn start(
     connection: &mut PgConnection,
     source: Source<'_>,
-    check: Option<&InputCheck>,
+    check: Option<&InputValidator>,
     events: &[Event],
-) -> Result<usize, OperateError> {
+) -> Result<usize, RunsError> {
     let inputs: Vec<(i64, Option<String>)> = sqlx::query_as(AssertSqlSafe(inputs(source.trigger)))
         .persistent(false)
         .bind(&source.trigger.flow)
@@ -183,7 +183,7 @@ async fn failed(
     connection: &mut PgConnection,
     source: Source<'_>,
     event: &Event,
-    error: OperateError,
+    error: RunsError,
 ) -> Result<FailedEvent, DatabaseError> {
     let failures = event.attempts + 1;
     let retry_after = (failures < MOST_ATTEMPTS).then(|| retry_delay(failures));

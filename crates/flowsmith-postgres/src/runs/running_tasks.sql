@@ -1,6 +1,6 @@
 {#- Included: the tasks in workers' hands, counted by `by`. An index finds them that holds no others. Of failed runs, tasks
     may be left in it; they are in nobody's hands any more. -#}
-in_hand as materialized (
+running as materialized (
   select t.{{ by }}, count(*) as tasks
   from (
     select t.{{ by }}, t.run_id from pgflow.step_tasks t

@@ -4,7 +4,7 @@ use minijinja::context;
 use serde::Deserialize;
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, Flows, OperateError, RunSummary, query};
+use super::{Engine, Flows, RunsError, RunSummary, query};
 
 /// What the call gave, and whether the call did that: the run may have ended, or been retried, in the moment before.
 #[derive(Deserialize)]
@@ -24,13 +24,13 @@ pub async fn cancel_run(
     flows: &Flows,
     run_id: &str,
     reason: Option<&str>,
-) -> Result<RunSummary, OperateError> {
-    engine.needs_operations("cancelling a run")?;
+) -> Result<RunSummary, RunsError> {
+    engine.require_operations("cancelling a run")?;
     let context = context! { engine => engine.context(), what => "cancel", run_id, reason };
     let Mended { run, has_changed } =
         call(connection, engine, include_str!("note_cancelled.sql"), run_id, &context).await?;
     if !has_changed {
-        return Err(OperateError::WrongStatus { run_id: run.run_id, status: run.status, done: "cancelled" });
+        return Err(RunsError::WrongStatus { run_id: run.run_id, status: run.status, done: "cancelled" });
     }
     Ok(named(run, flows))
 }
@@ -45,13 +45,13 @@ pub async fn retry_run(
     engine: Engine,
     flows: &Flows,
     run_id: &str,
-) -> Result<RunSummary, OperateError> {
-    engine.needs_operations("retrying a run")?;
+) -> Result<RunSummary, RunsError> {
+    engine.require_operations("retrying a run")?;
     let context = context! { engine => engine.context(), what => "retry", run_id };
     let Mended { run, has_changed } =
         call(connection, engine, include_str!("note_retried.sql"), run_id, &context).await?;
     if !has_changed {
-        return Err(OperateError::WrongStatus { run_id: run.run_id, status: run.status, done: "retried" });
+        return Err(RunsError::WrongStatus { run_id: run.run_id, status: run.status, done: "retried" });
     }
     Ok(named(run, flows))
 }
@@ -62,12 +62,12 @@ async fn call(
     note: &str,
     run_id: &str,
     context: &minijinja::Value,
-) -> Result<Mended, OperateError> {
+) -> Result<Mended, RunsError> {
     let before = [include_str!("call.sql"), note];
     let before = if engine.has_ledger { &before[..] } else { &before[..1] };
     let mut mended: Vec<Mended> = query::write_after(connection, before, include_str!("called.sql"), context).await?;
     // It was there when its id was looked up; since then somebody has pruned it.
-    mended.pop().ok_or_else(|| OperateError::NoRun {
+    mended.pop().ok_or_else(|| RunsError::NoRun {
         prefix: run_id.parse().expect("an id that the database gave"),
         database: None,
     })

@@ -23,9 +23,9 @@ pub struct Detection {
     pub has_cron_job: Option<bool>,
     /// The database that pg_cron can be in, where it is loaded, that is another one, and this role may know.
     pub cron_elsewhere: Option<String>,
-    /// Whether this role may see which triggers are in force; none where the schema `flowsmith` is too old to have any.
+    /// Whether this role can read the registered triggers; `None` without the schema `flowsmith`.
     pub may_read_triggers: Option<bool>,
-    /// Whether this role may read what was done to runs and by whom, and an index finds it: from version 3 of the schema on.
+    /// Whether this role can read `flowsmith.events`.
     pub may_read_events: bool,
     /// Whether the engine can recover stalled tasks.
     pub has_recovery: bool,

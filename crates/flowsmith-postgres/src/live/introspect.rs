@@ -70,7 +70,7 @@ pub struct LiveShape {
     pub conditions: bool,
     /// The flowsmith schema.
     pub ledger: bool,
-    /// Version 3 of that schema or later, which has triggers, and a role that may see them.
+    /// Triggers, which this role must be able to read.
     pub triggers: bool,
 }
 

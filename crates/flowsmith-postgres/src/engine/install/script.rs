@@ -14,7 +14,13 @@ const RECOVERY_JOB: &str = "pgflow_requeue_stalled_tasks";
 
 /// Everything that `install` runs besides pgmq, as SQL for psql or another migration tool. Safe to run again.
 pub fn install_script(input_style: InputStyle) -> String {
-    let scripts = || LEDGER.iter().chain(ENGINE).map(|script| script.sql);
+    script_of(ENGINE, LEDGER, input_style)
+}
+
+/// The install script with other versions of the engine and the ledger, for tests of upgrades.
+#[doc(hidden)]
+pub fn script_of(engine: &[Script], ledger: &[Script], input_style: InputStyle) -> String {
+    let scripts = || ledger.iter().chain(engine).map(|script| script.sql);
     let mut templates = Environment::new();
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
     templates.set_auto_escape_callback(|_| AutoEscape::None);
@@ -29,8 +35,8 @@ pub fn install_script(input_style: InputStyle) -> String {
                 recovery_job: RECOVERY_JOB,
                 outer: quote::dollar_tag("install", scripts()),
                 inner: quote::dollar_tag("script", scripts()),
-                ledger: rendered(LEDGER),
-                engine: rendered(ENGINE),
+                ledger: rendered(ledger),
+                engine: rendered(engine),
             }),
         )
         .expect("the template in the binary is well-formed, as the tests render it")

@@ -19,22 +19,22 @@ const LONGEST_PREFIX: usize = 63 - "_deployer".len();
 pub enum Role {
     /// `apply`, `plan`, `drift`, `status`, `pull`.
     Deployer,
-    /// Takes tasks and ends them.
+    /// Claims tasks and completes or fails them.
     Worker,
-    /// Starts runs and looks at them.
-    Starter,
+    /// Starts runs and reads them.
+    Client,
 }
 
 impl Role {
     /// Every one.
-    pub const ALL: [Self; 3] = [Self::Deployer, Self::Worker, Self::Starter];
+    pub const ALL: [Self; 3] = [Self::Deployer, Self::Worker, Self::Client];
 
     /// What its name ends with.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deployer => "deployer",
             Self::Worker => "worker",
-            Self::Starter => "starter",
+            Self::Client => "client",
         }
     }
 }

@@ -424,8 +424,8 @@ async fn no_trigger_takes_the_tasks_of_another_flow() {
     order(&project, "", "  - { name: imported, queue: \"pgmq:VICTIM\" }");
     project.compile();
     let plan = project.ends(5, &["plan"]);
-    assert!(plan.contains("the queue VICTIM holds the tasks of the flow Victim"), "{plan}");
+    assert!(plan.contains("the queue VICTIM belongs to flow Victim"), "{plan}");
     let refused = project.ends(5, &["apply"]);
-    assert!(refused.contains("FS996") && refused.contains("holds the tasks of the flow Victim"), "{refused}");
+    assert!(refused.contains("FS996") && refused.contains("belongs to flow Victim"), "{refused}");
     assert!(queue_triggers(&mut c).await.unwrap().iter().all(|trigger| trigger.queue == "imports"));
 }

@@ -48,12 +48,12 @@ async fn deployers_bring_table_triggers_and_those_who_write_to_the_table_need_no
     ] {
         refused(worker, sql).await;
     }
-    let starter = &mut team.session(Role::Starter).await;
-    refused(starter, "select flowsmith.fire_schedule('order', 'nightly')").await;
+    let client = &mut team.session(Role::Client).await;
+    refused(client, "select flowsmith.fire_schedule('order', 'nightly')").await;
     // A worker's scheduler starts what is declared, with the input that is declared, and nothing else.
     execute(worker, "select flowsmith.fire_schedule('order', 'nightly')").await;
     let error = worker.execute("select flowsmith.fire_schedule('order', 'paid')").await.unwrap_err();
-    assert!(error.to_string().contains("no trigger paid of kind cron in force"), "{error}");
+    assert!(error.to_string().contains("no registered trigger paid of kind cron"), "{error}");
 
     // Another of the deployers changes and removes it.
     execute(c, &format!("create role {deployer}_2 login in role {group}")).await;

@@ -149,7 +149,7 @@ impl From<sqlx::Error> for DatabaseError {
     }
 }
 
-/// By SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>, and FLnnn from `migrations/ledger`.
+/// By SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>, and FLnnn from `sql/ledger`.
 fn from_server(error: &PgDatabaseError) -> DatabaseError {
     let failure = match error.code() {
         "28000" | "28P01" => Failure::Refused,

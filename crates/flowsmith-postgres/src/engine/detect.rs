@@ -23,9 +23,9 @@ pub struct Detection {
     pub has_cron_job: Option<bool>,
     /// The database in which pg_cron can be created, if pg_cron is loaded for another database and this role may read the setting.
     pub cron_elsewhere: Option<String>,
-    /// Whether this role may read the active triggers; none if the schema `flowsmith` is too old to support triggers.
+    /// Whether this role can read the registered triggers; `None` without the schema `flowsmith`.
     pub may_read_triggers: Option<bool>,
-    /// Whether this role may read the events of runs, and an index supports it (version 3 of the schema or later).
+    /// Whether this role can read `flowsmith.events`.
     pub may_read_events: bool,
     /// Whether the engine can recover stalled tasks.
     pub has_recovery: bool,

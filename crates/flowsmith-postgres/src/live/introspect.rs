@@ -75,7 +75,7 @@ pub struct LiveShape {
     pub conditions: bool,
     /// The schema `flowsmith` exists.
     pub ledger: bool,
-    /// The schema has version 3 or later, which supports triggers, and the role may read them.
+    /// Triggers, which this role must be able to read.
     pub triggers: bool,
 }
 

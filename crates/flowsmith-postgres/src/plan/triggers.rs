@@ -62,7 +62,7 @@ async fn reason(
         TriggerSource::Queue { kind, queue, input_sql } => {
             let holder = live.iter().find(|(slug, _)| *kind == QueueKind::Pgmq && slug.eq_ignore_ascii_case(queue));
             match (holder, input_sql) {
-                (Some((slug, _)), _) => Ok(Some(format!("the queue {queue} holds the tasks of the flow {slug}"))),
+                (Some((slug, _)), _) => Ok(Some(format!("the queue {queue} belongs to flow {slug}"))),
                 (None, Some(sql)) => of_expression(connection, "input_sql", sql, "jsonb", EVENT).await,
                 (None, None) => Ok(None),
             }
@@ -103,10 +103,10 @@ async fn of_table(connection: &mut PgConnection, trigger: &TableTrigger) -> Resu
 async fn table_rows(connection: &mut PgConnection, table: &TableName) -> Result<Result<String, String>, DatabaseError> {
     let text = render(include_str!("table.sql"), context! { table => table.as_str() });
     let Some(row) = sqlx::raw_sql(AssertSqlSafe(text)).fetch_optional(connection).await? else {
-        return Ok(Err(format!("there is no table {table}; create it before `flowsmith apply`")));
+        return Ok(Err(format!("table {table} does not exist; create it before `flowsmith apply`")));
     };
     let (rows, can_have): (String, bool) = (row.try_get(0)?, row.try_get(1)?);
-    Ok(if can_have { Ok(rows) } else { Err(format!("{table} cannot have it: it is no table")) })
+    Ok(if can_have { Ok(rows) } else { Err(format!("{table} cannot have a row trigger: it is not a table")) })
 }
 
 async fn of_expression(
@@ -127,7 +127,7 @@ async fn of_expression(
     sqlx::raw_sql("rollback").execute(connection).await?;
     Ok(match error.failure() {
         Failure::Permission | Failure::LockTimeout | Failure::Cancelled => None,
-        _ => Some(format!("`{key}` does not work here: {message}")),
+        _ => Some(format!("`{key}` fails: {message}")),
     })
 }
 

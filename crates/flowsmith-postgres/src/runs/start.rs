@@ -19,7 +19,7 @@ pub async fn start_run(
     run_id: Option<&RunPrefix>,
 ) -> Result<RunSummary, RunsError> {
     let run_id = run_id.and_then(RunPrefix::whole);
-    // The door that starters are given, where it leads there.
+    // Clients have EXECUTE on `flowsmith.start_flow` only, which starts current versions.
     let by_name = engine.has_ledger && flow.state == flowsmith_core::catalog::State::Current;
     let context = context! {
         engine => engine.context(),

@@ -9,8 +9,8 @@ use crate::database::{DatabaseError, Failure};
 use crate::engine::detect::{Detection, EngineState};
 use crate::live::{LiveShape, TriggerDifference, read_snapshot};
 
-/// Checks that the active triggers match their declarations and work, and lists recent failures. No checks if the schema
-/// `flowsmith` is too old to support triggers.
+/// Checks that triggers are registered as declared and that their expressions are valid, and reports recent failures. No
+/// checks without the schema `flowsmith`.
 pub(super) async fn triggers(
     connection: &mut PgConnection,
     database: &Detection,

@@ -13,7 +13,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 pub use error::{INCOMPLETE_HELP, InstallError};
-pub use script::install_script;
+pub use script::{install_script, script_of};
 
 use super::Level;
 use super::detect::{Detection, EngineKind, EngineState, PgmqState, detect};

@@ -14,7 +14,13 @@ const RECOVERY_JOB: &str = "pgflow_requeue_stalled_tasks";
 
 /// Everything that `install` runs except pgmq, as one SQL script. Safe to run again.
 pub fn install_script(input_style: InputStyle) -> String {
-    let scripts = || LEDGER.iter().chain(ENGINE).map(|script| script.sql);
+    script_of(ENGINE, LEDGER, input_style)
+}
+
+/// The install script with other versions of the engine and the ledger, for tests of upgrades.
+#[doc(hidden)]
+pub fn script_of(engine: &[Script], ledger: &[Script], input_style: InputStyle) -> String {
+    let scripts = || ledger.iter().chain(engine).map(|script| script.sql);
     let context = ScriptContext {
         tool_version: env!("CARGO_PKG_VERSION"),
         lock_key: LOCK_KEY,
@@ -22,8 +28,8 @@ pub fn install_script(input_style: InputStyle) -> String {
         recovery_job: RECOVERY_JOB,
         outer: quote::dollar_tag("install", scripts()),
         inner: quote::dollar_tag("script", scripts()),
-        ledger: rendered(LEDGER),
-        engine: rendered(ENGINE),
+        ledger: rendered(ledger),
+        engine: rendered(engine),
     };
     TEMPLATES.render("install.sql", Serde(context))
 }

@@ -6,10 +6,10 @@
 
 with
 member as (
-  select r.oid, r.rolname, regexp_replace(r.rolname, '_(deployer|worker|starter)$', '') as prefix,
-         substring(r.rolname from '_(deployer|worker|starter)$') as role
+  select r.oid, r.rolname, regexp_replace(r.rolname, '_(deployer|worker|client)$', '') as prefix,
+         substring(r.rolname from '_(deployer|worker|client)$') as role
   from pg_catalog.pg_roles r
-  where r.rolname ~ '_(deployer|worker|starter)$'
+  where r.rolname ~ '_(deployer|worker|client)$'
 ),
 prefix as (
   select distinct m.prefix

@@ -22,19 +22,19 @@ pub enum Role {
     /// Claims tasks and completes or fails them.
     Worker,
     /// Starts runs and reads them.
-    Starter,
+    Client,
 }
 
 impl Role {
     /// All roles.
-    pub const ALL: [Self; 3] = [Self::Deployer, Self::Worker, Self::Starter];
+    pub const ALL: [Self; 3] = [Self::Deployer, Self::Worker, Self::Client];
 
     /// The suffix of the role name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deployer => "deployer",
             Self::Worker => "worker",
-            Self::Starter => "starter",
+            Self::Client => "client",
         }
     }
 }

@@ -37,7 +37,8 @@ pub enum Failure {
     Lost,
     /// The engine is missing or lacks a feature (SQLSTATE FL001).
     Engine,
-    /// A guard in a migration refused to run (FL002), or the migration does not fit the database (FL004).
+    /// A guard in a migration refused to run (FL002), the migration does not fit the database (FL004), or a flow does not exist
+    /// (FL006).
     Guard,
     /// The self-check of a migration found a difference (FL003).
     Mismatch,
@@ -79,6 +80,16 @@ impl DatabaseError {
     /// Whether a table does not exist (SQLSTATE 42P01).
     pub fn is_undefined_table(&self) -> bool {
         self.state.as_deref() == Some("42P01")
+    }
+
+    /// Whether the server does not know the flow (SQLSTATE FL006).
+    pub(crate) fn is_unknown_flow(&self) -> bool {
+        self.state.as_deref() == Some("FL006")
+    }
+
+    /// Whether a function raised an error without an SQLSTATE of its own (P0001).
+    pub(crate) fn is_raised_exception(&self) -> bool {
+        self.state.as_deref() == Some("P0001")
     }
 
     /// Whether the connection failed, so that a retry on a new connection may succeed.
@@ -163,7 +174,7 @@ fn from_server(error: &PgDatabaseError) -> DatabaseError {
         "08000" | "08001" | "08003" | "08004" | "08006" | "08P01" => Failure::Lost,
         "57P03" | "53300" => Failure::Unreachable,
         "FL001" => Failure::Engine,
-        "FL002" | "FL004" => Failure::Guard,
+        "FL002" | "FL004" | "FL006" => Failure::Guard,
         "FL003" => Failure::Mismatch,
         "FL005" => Failure::Trigger,
         _ => Failure::Sql,

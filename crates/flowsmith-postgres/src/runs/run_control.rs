@@ -1,23 +1,24 @@
-//! Ending a run, and taking one up again.
+//! Cancelling and retrying runs.
 
-use minijinja::context;
+use minijinja::{Value, context};
 use serde::Deserialize;
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, Flows, RunsError, RunSummary, query};
+use super::{Engine, Flows, RunSummary, RunsError, query};
 
-/// What the call gave, and whether the call did that: the run may have ended, or been retried, in the moment before.
+/// The run after the call, and whether this call has changed it. It has not if the run ended, or was cancelled or retried by
+/// another session, just before.
 #[derive(Deserialize)]
-struct Mended {
+struct ChangedRun {
     #[serde(flatten)]
     run: RunSummary,
     has_changed: bool,
 }
 
-/// Ends a run that is under way: it has failed then, its tasks are not started any more, and `retry_run` can take it up.
+/// Cancels a running run. The run fails, its remaining tasks are not started, and [`retry_run`] can resume it.
 ///
 /// # Errors
-/// Where the run is over, the engine cannot, or the database fails.
+/// If the run has ended, the engine does not support it, or the database reports an error.
 pub async fn cancel_run(
     connection: &mut PgConnection,
     engine: Engine,
@@ -27,19 +28,18 @@ pub async fn cancel_run(
 ) -> Result<RunSummary, RunsError> {
     engine.require_operations("cancelling a run")?;
     let context = context! { engine => engine.context(), what => "cancel", run_id, reason };
-    let Mended { run, has_changed } =
-        call(connection, engine, include_str!("note_cancelled.sql"), run_id, &context).await?;
+    let ChangedRun { run, has_changed } = call(connection, engine, "record_cancelled.sql", run_id, context).await?;
     if !has_changed {
         return Err(RunsError::WrongStatus { run_id: run.run_id, status: run.status, done: "cancelled" });
     }
     Ok(named(run, flows))
 }
 
-/// Takes a failed run up again: its failed steps and those that were under way, with all their attempts; what has completed
-/// stays.
+/// Retries a failed run: its failed and interrupted steps run again with all their attempts; completed steps keep their
+/// outputs.
 ///
 /// # Errors
-/// Where the run has not failed, the engine cannot, or the database fails.
+/// If the run has not failed, the engine does not support it, or the database reports an error.
 pub async fn retry_run(
     connection: &mut PgConnection,
     engine: Engine,
@@ -48,8 +48,7 @@ pub async fn retry_run(
 ) -> Result<RunSummary, RunsError> {
     engine.require_operations("retrying a run")?;
     let context = context! { engine => engine.context(), what => "retry", run_id };
-    let Mended { run, has_changed } =
-        call(connection, engine, include_str!("note_retried.sql"), run_id, &context).await?;
+    let ChangedRun { run, has_changed } = call(connection, engine, "record_retried.sql", run_id, context).await?;
     if !has_changed {
         return Err(RunsError::WrongStatus { run_id: run.run_id, status: run.status, done: "retried" });
     }
@@ -59,16 +58,16 @@ pub async fn retry_run(
 async fn call(
     connection: &mut PgConnection,
     engine: Engine,
-    note: &str,
+    record: &'static str,
     run_id: &str,
-    context: &minijinja::Value,
-) -> Result<Mended, RunsError> {
-    let before = [include_str!("call.sql"), note];
-    let before = if engine.has_ledger { &before[..] } else { &before[..1] };
-    let mut mended: Vec<Mended> = query::write_after(connection, before, include_str!("called.sql"), context).await?;
-    // It was there when its id was looked up; since then somebody has pruned it.
-    mended.pop().ok_or_else(|| RunsError::NoRun {
-        prefix: run_id.parse().expect("an id that the database gave"),
+    context: Value,
+) -> Result<ChangedRun, RunsError> {
+    let statements = ["call.sql", record];
+    let statements = if engine.has_ledger { &statements[..] } else { &statements[..1] };
+    let mut changed: Vec<ChangedRun> = query::write(connection, statements, "changed_run.sql", context).await?;
+    // The run existed when its id was resolved; another session has pruned it since.
+    changed.pop().ok_or_else(|| RunsError::NoRun {
+        prefix: run_id.parse().expect("the id comes from the database"),
         database: None,
     })
 }

@@ -66,7 +66,7 @@ select run.run_id, run.flow_slug as slug, run.flow_slug as flow, 1 as version, {
 {% else %}
   null as cancelled,
 {% endif %}
-  {{ 'run.input' | payload(payloads, cut) }} as input, {{ 'run.output' | payload(payloads, cut) }} as output, steps.list as steps
+  {% set value = "run.input" %}{% include "payload.sql" %} as input, {% set value = "run.output" %}{% include "payload.sql" %} as output, steps.list as steps
 from run cross join clock cross join lateral (
   select coalesce(json_agg(x order by x.step_index), '[]') as list
   from (
@@ -77,7 +77,7 @@ from run cross join clock cross join lateral (
       s.started_at, s.ended_at,
       extract(epoch from coalesce(s.ended_at, run.last_moment) - s.started_at)::float8 as seconds,
       s.initial_tasks as tasks, t.queued, t.started, t.completed, t.failed, t.unfinished, t.not_run, t.attempts, s.max_attempts,
-      {{ 'g.input' | payload(payloads, cut) }} as input, {{ 's.output' | payload(payloads, cut) }} as output, list.tasks as task_list
+      {% set value = "g.input" %}{% include "payload.sql" %} as input, {% set value = "s.output" %}{% include "payload.sql" %} as output, list.tasks as task_list
     from state s
     left join given g using (step_slug)
     cross join lateral (
@@ -97,7 +97,7 @@ from run cross join clock cross join lateral (
           k.attempts_count as attempts, k.error_message as error, k.last_worker_id as worker_id,
           k.queued_at, k.started_at, coalesce(k.completed_at, k.failed_at) as ended_at,
           extract(epoch from coalesce(k.completed_at, k.failed_at, s.ended_at, run.last_moment) - k.started_at)::float8 as seconds,
-          {{ 'k.output' | payload(payloads, cut) }} as output
+          {% set value = "k.output" %}{% include "payload.sql" %} as output
         from pgflow.step_tasks k
         where k.run_id = run.run_id and k.step_slug = s.step_slug
 {% if max_tasks is not none %}

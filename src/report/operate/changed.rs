@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::super::Subject;
 use super::super::plan::json;
-use flowsmith_postgres::runs::Paused;
+use flowsmith_postgres::runs::FlowPause;
 
 #[derive(Serialize)]
 struct PausedJson<'a> {

@@ -10,7 +10,7 @@ use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::table::{Cell, table};
 use super::words::{duration, last_worker, time};
 use flowsmith_core::words::counted;
-use flowsmith_postgres::runs::{QueueWorkers, QueueDepth, Worker, WorkerHealth};
+use flowsmith_postgres::runs::{QueueDepth, QueueWorkers, Worker, WorkerHealth};
 
 /// The report as text.
 pub fn queues_text(queues: &[QueueDepth], subject: &Subject) -> String {

@@ -9,7 +9,7 @@ use super::super::plan::json;
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::words::{duration, last_worker};
 use flowsmith_core::words::counted;
-use flowsmith_postgres::runs::{Engine, StalledTasks, StallCause};
+use flowsmith_postgres::runs::{Engine, StallCause, StalledTasks};
 
 /// After this number of seconds without a heartbeat, the report mentions it.
 const LATE: f64 = 11.0;

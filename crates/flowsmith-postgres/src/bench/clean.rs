@@ -24,7 +24,11 @@ pub(super) async fn everything(connection: &mut PgConnection, capabilities: &Cap
 }
 
 /// Deletes one flow with its runs and its queue, also if the engine has no function for that.
-pub(super) async fn delete(connection: &mut PgConnection, capabilities: &Capabilities, flow: &str) -> Result<(), BenchError> {
+pub(super) async fn delete(
+    connection: &mut PgConnection,
+    capabilities: &Capabilities,
+    flow: &str,
+) -> Result<(), BenchError> {
     if capabilities.deletes_flows {
         sqlx::query("select pgflow.delete_flow_and_data($1)").bind(flow).execute(connection).await?;
         return Ok(());

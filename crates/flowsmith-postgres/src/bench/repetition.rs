@@ -47,7 +47,8 @@ pub(super) async fn measure(setting: &Setting<'_>, scenario: Scenario, flow: &st
         .bind(runs as i64)
         .fetch_all(&mut connection)
         .await?;
-    let events = if setting.capabilities.notifies { Some(Events::listen(setting.options.clone()).await?) } else { None };
+    let events =
+        if setting.capabilities.notifies { Some(Events::listen(setting.options.clone()).await?) } else { None };
 
     let began = Instant::now();
     create(&mut connection, scenario, flow).await?;

@@ -23,19 +23,19 @@ pub struct LockHolder {
     /// Process id of the server's backend.
     pub pid: i32,
     /// The session's role.
-    pub user: String,
+    pub role: String,
     /// The session's `application_name`.
-    pub application: String,
+    pub application_name: String,
     /// The client address, or `local`.
     pub address: String,
     /// The start of its transaction as RFC 3339, if the current role may see it.
-    pub since: Option<String>,
+    pub transaction_start: Option<String>,
 }
 
 impl fmt::Display for LockHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}, pid {}, {})", self.user, self.application, self.pid, self.address)?;
-        self.since.as_ref().map_or(Ok(()), |since| write!(f, " since {since}"))
+        write!(f, "{} ({}, pid {}, {})", self.role, self.application_name, self.pid, self.address)?;
+        self.transaction_start.as_ref().map_or(Ok(()), |since| write!(f, " since {since}"))
     }
 }
 

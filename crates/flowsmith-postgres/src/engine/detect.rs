@@ -205,7 +205,7 @@ struct Answer {
 /// If the connection fails or the role may not read `flowsmith.engine`.
 pub async fn detect(connection: &mut PgConnection) -> Result<Detection, DetectError> {
     let row = sqlx::raw_sql(include_str!("detect.sql")).fetch_one(connection).await.map_err(DatabaseError::from)?;
-    let answer: Answer = serde_json::from_str(row.try_get(0).map_err(DatabaseError::from)?)?;
+    let answer: Answer = serde_json::from_str(row.try_get("answer").map_err(DatabaseError::from)?)?;
     Ok(Detection::from(answer))
 }
 

@@ -96,8 +96,7 @@ impl Flows {
     /// # Errors
     /// [`UnknownFlow`] with a suggestion if there is none.
     pub fn named(&self, name: &str) -> Result<Vec<&FlowVersion>, RunsError> {
-        let select =
-            |matches: &dyn Fn(&&FlowVersion) -> bool| self.versions.iter().filter(matches).collect::<Vec<_>>();
+        let select = |matches: &dyn Fn(&&FlowVersion) -> bool| self.versions.iter().filter(matches).collect::<Vec<_>>();
         let of_flow = select(&|version| version.flow == name);
         let found = if of_flow.is_empty() {
             select(&|version| version.slug == name || name.contains('@') && version.id() == name)

@@ -1,4 +1,5 @@
-{#- Included: how many workers of a queue are alive, and what became of the one that was heard from last. `queues`: the names, none = all. -#}
+{#- Included: counts the live workers of queues (`queues`, none = all), and returns the state of the worker that was heard
+    from last, and how long ago that was. -#}
 select count(*) filter (where w.deprecated_at is null {% if engine.conditions %}and w.stopped_at is null{% endif %}
     and w.last_heartbeat_at > clock.now - make_interval(secs => {{ silent_after }})) as workers,
   extract(epoch from clock.now - max(heard.at))::float8 as heartbeat_seconds,

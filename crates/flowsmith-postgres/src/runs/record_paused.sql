@@ -1,5 +1,5 @@
-{#- Notes who pauses flow versions or lets them go, for those that this changes. -#}
+{#- Records who pauses or resumes flow versions, for those whose state this changes. -#}
 insert into flowsmith.events (kind, detail)
-select {% if is_paused %}'flow-paused'{% else %}'flow-resumed'{% endif %}, jsonb_build_object('flow_slug', s.slug)
-from unnest({{ slugs | array }}) s (slug)
-where {% if is_paused %}not {% endif %}exists (select from pgflow.paused_flows p where p.flow_slug = s.slug)
+select {% if is_paused %}'flow-paused'{% else %}'flow-resumed'{% endif %}, jsonb_build_object('flow_slug', flow.slug)
+from unnest({{ slugs | array }}) flow (slug)
+where {% if is_paused %}not {% endif %}exists (select from pgflow.paused_flows p where p.flow_slug = flow.slug)

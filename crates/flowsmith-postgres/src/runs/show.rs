@@ -4,7 +4,7 @@ use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, Flows, RunsError, Payload, RunFailure, RunSummary, query};
+use super::{Engine, Flows, Payload, RunFailure, RunSummary, RunsError, query};
 use crate::database::Failure;
 use crate::live::{RunStatus, StepStatus, TaskStatus};
 

@@ -32,8 +32,7 @@ pub async fn start_run(
         input => input.text.as_str(),
         run_id => run_id.as_deref(),
     };
-    let started: Result<Vec<RunSummary>, _> =
-        query::write(connection, &["call.sql"], "changed_run.sql", context).await;
+    let started: Result<Vec<RunSummary>, _> = query::write(connection, &["call.sql"], "changed_run.sql", context).await;
     let mut runs = match started {
         Ok(runs) => runs,
         Err(RunsError::Database(error)) => {

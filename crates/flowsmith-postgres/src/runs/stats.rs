@@ -4,7 +4,7 @@ use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, FlowVersion, RunsError, QueueDepth, query, read_queues};
+use super::{Engine, FlowVersion, QueueDepth, RunsError, query, read_queues};
 
 /// Percentiles of durations, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -15,8 +15,8 @@ use flowsmith_core::catalog::State;
 use flowsmith_postgres::database::{DatabaseError, Failure, Target};
 use flowsmith_postgres::engine::detect::Detection;
 use flowsmith_postgres::runs::{
-    Engine, Flows, RunsError, QueueDepth, RunCounts, StalledTasks, Worker, WorkerHealth, find_stalled, with_statement_timeout,
-    read_queues, read_run_counts, read_workers,
+    Engine, Flows, QueueDepth, RunCounts, RunsError, StalledTasks, Worker, WorkerHealth, find_stalled, read_queues,
+    read_run_counts, read_workers, with_statement_timeout,
 };
 
 /// How long an answer is good for, at least; and at least so many times as long as it took, so that the questions never make

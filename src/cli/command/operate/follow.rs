@@ -8,7 +8,8 @@ use flowsmith::report::operate::{ended_json, event_json, event_text, last_worker
 use flowsmith_core::catalog::State;
 use flowsmith_postgres::live::RunStatus;
 use flowsmith_postgres::runs::{
-    DetailLevel, Flows, RunsError, RunDetail, RunSummary, RunWatcher, events_between, read_queue_workers, read_run, start_worker_advice,
+    DetailLevel, Flows, RunDetail, RunSummary, RunWatcher, RunsError, events_between, read_queue_workers, read_run,
+    start_worker_advice,
 };
 use futures_util::future::{Either, select};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -99,7 +100,7 @@ async fn report_end(operator: &mut Operator, follow: &Follow<'_>, output: &Outpu
 async fn to_the_end(operator: &mut Operator, follow: &Follow<'_>, output: &Output) -> Result<Exit, Failure> {
     // The deadline for reconnecting since the last successful read.
     let mut hope = None;
-    let (flows, mut wakeups) = loop {
+    let (flows, mut watcher) = loop {
         match begin(operator, follow, output).await {
             Err(error) if is_lost(&error) => reconnect(operator, error, &mut hope, output).await?,
             begun => break begun?,
@@ -107,7 +108,8 @@ async fn to_the_end(operator: &mut Operator, follow: &Follow<'_>, output: &Outpu
     };
     let mut before = follow.before.clone();
     loop {
-        let read = read_run(&mut operator.connection, operator.engine, &flows, follow.run_id, DetailLevel::Status).await;
+        let read =
+            read_run(&mut operator.connection, operator.engine, &flows, follow.run_id, DetailLevel::Status).await;
         let run = match read {
             Err(error) if is_lost(&error) => {
                 reconnect(operator, error, &mut hope, output).await?;
@@ -126,7 +128,7 @@ async fn to_the_end(operator: &mut Operator, follow: &Follow<'_>, output: &Outpu
             }
         }
         match run.status {
-            RunStatus::Started => wakeups.next().await,
+            RunStatus::Started => watcher.changed().await,
             RunStatus::Completed => return Ok(Exit::Done),
             RunStatus::Failed | RunStatus::Cancelled => return Err(failed(&run)),
         }
@@ -141,11 +143,11 @@ async fn begin(
     output: &Output,
 ) -> Result<(Flows, RunWatcher), RunsError> {
     let flows = operator.flows_if_allowed().await?;
-    let (wakeups, why) = RunWatcher::open(&operator.place.target, &mut operator.connection, follow.run_id).await?;
+    let (watcher, why) = RunWatcher::open(&operator.place.target, &mut operator.connection, follow.run_id).await?;
     if let Some(why) = why {
         output.message(&format!("note: polling twice a second, because {why}"));
     }
-    Ok((flows, wakeups))
+    Ok((flows, watcher))
 }
 
 /// Reconnects after this error until the deadline.

@@ -2,7 +2,7 @@
 
 use flowsmith::report::Subject;
 use flowsmith_postgres::database::{DatabaseError, Failure as DatabaseFailure};
-use flowsmith_postgres::runs::{Engine, FlowVersion, Flows, RunsError, RunPrefix};
+use flowsmith_postgres::runs::{Engine, FlowVersion, Flows, RunPrefix, RunsError};
 use sqlx::postgres::PgConnection;
 
 use crate::cli::exit::Failure;
@@ -49,9 +49,7 @@ impl Operator {
     /// The names of the flows; empty for a role that may read runs but no definitions, which then shows slugs.
     pub(crate) async fn flows_if_allowed(&mut self) -> Result<Flows, RunsError> {
         match self.flows().await {
-            Err(RunsError::Database(error)) if error.failure() == DatabaseFailure::Permission => {
-                Ok(Flows::default())
-            }
+            Err(RunsError::Database(error)) if error.failure() == DatabaseFailure::Permission => Ok(Flows::default()),
             result => result,
         }
     }

@@ -9,7 +9,7 @@ use flowsmith_core::migration::{CompileError, CompileSettings, Compiled, Folder,
 use flowsmith_core::words::counted;
 use flowsmith_postgres::apply::{self as applying, ApplyError, ApplySettings};
 use flowsmith_postgres::runs::{
-    OldVersion, RunsError, PruneFilter, prune, read_old_versions, start_worker_advice, versions_to_retire,
+    OldVersion, PruneFilter, RunsError, prune, read_old_versions, start_worker_advice, versions_to_retire,
 };
 use tokio::time::{Instant, sleep};
 

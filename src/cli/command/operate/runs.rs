@@ -7,7 +7,7 @@ use std::time::Duration;
 use flowsmith::report::operate::{runs_json, runs_text, runs_width};
 use flowsmith_postgres::database::{DatabaseError, Failure as DatabaseFailure};
 use flowsmith_postgres::live::RunStatus;
-use flowsmith_postgres::runs::{FlowVersion, RunsError, RunFilter, list_runs, short_id_length};
+use flowsmith_postgres::runs::{FlowVersion, RunFilter, RunsError, list_runs, short_id_length};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::operator::{Operator, is_lost};
@@ -78,10 +78,7 @@ async fn next(args: &RunsArgs, operator: &mut Operator, last: &str, output: &Out
 
 /// Awaits an answer, and calls `say` with the waiting time every few seconds. If the answer does not arrive at all, the connection
 /// counts as lost.
-async fn answered<T>(
-    question: impl Future<Output = Result<T, RunsError>>,
-    say: impl Fn(u64),
-) -> Result<T, RunsError> {
+async fn answered<T>(question: impl Future<Output = Result<T, RunsError>>, say: impl Fn(u64)) -> Result<T, RunsError> {
     let mut question = pin!(question);
     for waits in 1..=WAITS {
         match timeout(WAIT, &mut question).await {

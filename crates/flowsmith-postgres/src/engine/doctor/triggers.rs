@@ -64,8 +64,9 @@ async fn failures(connection: &mut PgConnection) -> Result<DoctorCheck, Database
     }
     let mut detail = "in the last 7 days".to_owned();
     for row in &rows {
-        let (flow, trigger): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
-        let (times, last_at, last): (i64, &str, &str) = (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+        let (flow, trigger): (&str, &str) = (row.try_get("flow")?, row.try_get("name")?);
+        let (times, last_at): (i64, &str) = (row.try_get("failures")?, row.try_get("last_at")?);
+        let last: &str = row.try_get("last_error")?;
         let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
         let _ = write!(detail, "\n{flow}: trigger {trigger}: {times}, last at {last_at}: {last}");
     }

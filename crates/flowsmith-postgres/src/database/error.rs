@@ -17,7 +17,6 @@ pub struct DatabaseError {
 
 /// What a database error means to the user; each kind has a code and a help text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Failure {
     /// No server answers, the server is starting or stopping, all connection slots are taken, or TLS failed.
     Unreachable,
@@ -73,7 +72,7 @@ impl DatabaseError {
     }
 
     /// Whether a row with the same key exists (SQLSTATE 23505).
-    pub fn is_unique_violation(&self) -> bool {
+    pub(crate) fn is_unique_violation(&self) -> bool {
         self.state.as_deref() == Some("23505")
     }
 

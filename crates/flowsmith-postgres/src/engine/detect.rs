@@ -12,6 +12,7 @@ use crate::database::DatabaseError;
 
 /// The result of detection.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Detection {
     /// `server_version_num`, 150018 for 15.18.
     pub server_version: i32,
@@ -47,6 +48,7 @@ pub struct Detection {
 
 /// A row of `flowsmith.engine`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
 pub struct RecordedScript {
     /// The version of the script.
     pub version: i32,
@@ -120,7 +122,7 @@ impl PgmqState {
     }
 
     /// Whether pgmq is missing or known to be older than a version.
-    pub fn is_older_than(&self, minimum: [u32; 3]) -> bool {
+    pub(crate) fn is_older_than(&self, minimum: [u32; 3]) -> bool {
         let Some(version) = self.version() else { return *self == Self::Missing };
         let parts: Vec<u32> = version.split('.').map_while(|part| part.parse().ok()).collect();
         parts.as_slice() < minimum.as_slice()
@@ -144,7 +146,7 @@ impl fmt::Display for PgmqState {
 }
 
 /// The help text for a query result that this version cannot read. A newer engine or ledger may have written the value.
-pub const UNEXPECTED_RESULT_HELP: &str =
+pub(crate) const UNEXPECTED_RESULT_HELP: &str =
     "update flowsmith; if the newest version fails too, report this with the versions of flowsmith and PostgreSQL";
 
 /// An error of detection.

@@ -70,7 +70,7 @@ pub const ENGINE: &[Script] = &[
 ];
 
 /// The newest version of the schema `flowsmith` in this binary.
-pub fn newest_ledger() -> i32 {
+pub(crate) fn newest_ledger() -> i32 {
     LEDGER.last().map_or(0, |script| script.version)
 }
 

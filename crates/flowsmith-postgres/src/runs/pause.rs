@@ -8,6 +8,7 @@ use super::{Engine, FlowVersion, RunsError, query};
 
 /// A flow version that was paused or resumed.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct FlowPause {
     /// The slug of the flow version.
     pub slug: String,

@@ -12,6 +12,7 @@ const QUEUES_PER_QUERY: usize = 100;
 
 /// The messages in the queue of a flow version.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct QueueDepth {
     /// The slug of the flow version, which is the name of the queue.
     pub slug: String,

@@ -148,6 +148,7 @@ pub fn skip_words(reason: &str) -> String {
 
 /// A task of a step.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TaskDetail {
     /// The index in the array of a map step; 0 for other steps.
     pub index: u32,

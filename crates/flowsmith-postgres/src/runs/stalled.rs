@@ -43,6 +43,7 @@ pub enum StallCause {
 
 /// Stalled tasks of a step with the same cause.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StalledTasks {
     /// The slug of the flow version.
     pub slug: String,

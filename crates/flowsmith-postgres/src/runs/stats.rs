@@ -19,6 +19,7 @@ pub struct Durations {
 
 /// The statistics of a flow version over a period, and its backlog.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct FlowStats {
     /// The slug of the flow version.
     pub slug: String,
@@ -48,6 +49,7 @@ pub struct FlowStats {
 
 /// The statistics of a step over a period.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StepStats {
     /// The slug of the step.
     pub step: String,
@@ -63,6 +65,7 @@ pub struct StepStats {
 
 /// The numbers of runs of a flow version.
 #[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
 pub struct RunCounts {
     /// The slug of the flow version.
     pub slug: String,

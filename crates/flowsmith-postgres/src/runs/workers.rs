@@ -38,6 +38,7 @@ impl WorkerHealth {
 
 /// A worker.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Worker {
     /// The id.
     pub worker_id: String,
@@ -71,6 +72,7 @@ pub fn start_worker_advice(flow: &str, version: u32, slug: &str, state: State) -
 
 /// A summary of the workers of some queues.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[non_exhaustive]
 pub struct QueueWorkers {
     /// The number of live workers.
     pub workers: u32,

@@ -9,6 +9,7 @@ use crate::database::{DatabaseError, Failure};
 
 /// The differences for the three roles of one prefix. Both lists are empty if the privileges are those of `install --grants`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RoleAudit {
     /// The prefix of the role names.
     pub prefix: String,

@@ -1,5 +1,6 @@
 //! Work on files in the background, while the database is queried.
 
+use flowsmith_core::diagnostic::Code;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::exit::{Exit, Failure};
@@ -19,7 +20,7 @@ impl<T: Send + 'static> Background<T> {
             let message = format!("reading the files failed unexpectedly: {error}");
             Failure::new(
                 Exit::Failed,
-                "FS828",
+                Code::CheckAborted,
                 message,
                 "report this with the message and, if possible, the flow files",
             )

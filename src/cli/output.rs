@@ -4,6 +4,7 @@
 //! SIGPIPE. A command that changes something continues to its end, and its exit code reports the result. Errors of stderr are
 //! ignored.
 
+use flowsmith_core::diagnostic::Code;
 use std::borrow::Cow;
 use std::io;
 use std::os::fd::AsFd;
@@ -88,7 +89,7 @@ impl Output {
             let message = format!("cannot write the report: {error}");
             self.failure(&Failure::new(
                 Exit::Failed,
-                "FS801",
+                Code::Io,
                 message,
                 "free space on the target of stdout, and run this again",
             ));

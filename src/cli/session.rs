@@ -1,5 +1,6 @@
 //! The database of a command: the given one, or the embedded server of the project.
 
+use flowsmith_core::diagnostic::Code;
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
@@ -33,7 +34,7 @@ impl Place {
         if !project.server_folder().exists() {
             return Err(Failure::new(
                 Exit::Usage,
-                "FS824",
+                Code::NoDatabase,
                 "no database is configured",
                 "pass --database, set DATABASE_URL, or run `flowsmith up` to create an embedded database",
             ));
@@ -68,12 +69,13 @@ pub(crate) fn start(project: &Project, output: &Output) -> Result<Server, Failur
         major: Server::data_major(folder),
         ..flowsmith_devserver::Settings::default()
     };
-    let binaries = flowsmith_devserver::provide(&settings, &|text| output.message(text))?;
+    let binaries = flowsmith_devserver::provide(&settings, &|text| output.message(text)).map_err(Failure::server)?;
     output.detail(&format!("PostgreSQL {} from {}", binaries.version, binaries.dir.display()));
     if settings.major.is_none() && io::stderr().is_terminal() {
         output.message("Creating the project's PostgreSQL server; this takes a few seconds.");
     }
-    let server = Server::start(&binaries, folder, flowsmith_devserver::Durability::Durable, Lifetime::Detached)?;
+    let server = Server::start(&binaries, folder, flowsmith_devserver::Durability::Durable, Lifetime::Detached)
+        .map_err(Failure::server)?;
     ignore_in_git(folder);
     Ok(server)
 }
@@ -98,20 +100,20 @@ impl Session {
         match &self.detection.engine {
             EngineState::Present { .. } if self.detection.pgmq == PgmqState::Missing => Err(Failure::new(
                 Exit::Failed,
-                "FS909",
+                Code::EngineMissing,
                 format!("{} has no pgmq, which the engine's queues require", self.database),
                 "run `flowsmith install`",
             )),
             EngineState::Present { level, .. } => Ok(*level),
             EngineState::Missing => Err(Failure::new(
                 Exit::Failed,
-                "FS909",
+                Code::EngineMissing,
                 format!("{} has no workflow engine", self.database),
                 "run `flowsmith install`",
             )),
             EngineState::Incomplete { closest, lacks, .. } => Err(Failure::new(
                 Exit::Failed,
-                "FS918",
+                Code::EngineIncomplete,
                 format!(
                     "{} has an incomplete engine: level {closest} without {}{}",
                     self.database,

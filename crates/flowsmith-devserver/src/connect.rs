@@ -28,8 +28,8 @@ impl Server {
             .ssl_mode(PgSslMode::Disable)
     }
 
-    /// Returns a function that finds the current socket folder of the server, which changes with each start. The function
-    /// returns `None` while the server is stopped.
+    /// Returns a function that finds the current socket folder of the server; `None` while the server is stopped. Each start uses
+    /// another socket folder.
     pub fn socket_finder(&self) -> impl Fn() -> Option<PathBuf> + Send + Sync + 'static {
         let place = self.place.clone();
         move || place.socket_dir()

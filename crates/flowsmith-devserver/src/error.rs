@@ -141,22 +141,6 @@ pub enum ServerError {
 }
 
 impl ServerError {
-    /// The stable code, with a page in the documentation.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Named { .. } | Self::NotFound { .. } | Self::Fetch { .. } => "FS931",
-            Self::HashMismatch { .. } => "FS932",
-            Self::Unusable { .. } => "FS933",
-            Self::NoAccount => "FS934",
-            Self::OtherMajor { .. } => "FS935",
-            Self::WrongOwner { .. } => "FS938",
-            Self::Locked { .. } => "FS936",
-            Self::Initdb { .. } | Self::Ended { .. } | Self::NotReady { .. } | Self::Killed { .. } => "FS937",
-            Self::Io { .. } => "FS801",
-            Self::Database(_) => "FS912",
-        }
-    }
-
     /// The help text.
     pub fn help(&self) -> String {
         match self {

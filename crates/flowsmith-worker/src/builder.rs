@@ -33,7 +33,7 @@ pub struct Builder {
     bounds: Bounds,
     connections: usize,
     poll_interval: Duration,
-    patience: Option<Duration>,
+    shutdown_timeout: Option<Duration>,
     observer: Observer,
     metrics: Option<String>,
 }
@@ -54,7 +54,7 @@ impl Builder {
             bounds: Bounds { concurrency: 50, batch: 20, sql: 5 },
             connections: 2,
             poll_interval: Duration::from_secs(3),
-            patience: None,
+            shutdown_timeout: None,
             observer: Arc::new(|_| {}),
             metrics: None,
         }
@@ -127,10 +127,10 @@ impl Builder {
         self
     }
 
-    /// How long tasks in hand may go on once the worker is to end; then they are dropped and go back to the queue. Without it,
-    /// until their timeouts.
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = Some(patience);
+    /// How long running tasks may continue once the worker shuts down. Afterwards the worker cancels them and returns them to
+    /// their queues. Without a shutdown timeout, tasks run until their own timeouts.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.shutdown_timeout = Some(timeout);
         self
     }
 
@@ -194,7 +194,7 @@ impl Builder {
         let plan = Plan {
             connections: self.connections,
             poll_interval: self.poll_interval,
-            patience: self.patience,
+            shutdown_timeout: self.shutdown_timeout,
             recovers: engine.recovers && detection.has_cron_job != Some(true),
         };
         let (metrics, observer) = match listener {

@@ -1,5 +1,6 @@
 //! `flowsmith bench`
 
+use flowsmith_core::diagnostic::Code;
 use std::pin::pin;
 
 use flowsmith::report::{bench_json, bench_text};
@@ -94,7 +95,7 @@ async fn measure(bench: &Bench, output: &Output) -> Result<BenchReport, Failure>
         Either::Left((report, _)) => Ok(report?),
         Either::Right(_) => Err(Failure::new(
             Exit::Failed,
-            "FS955",
+            Code::BenchInterrupted,
             "the benchmark was stopped",
             "run it again with fewer --runs or --repetitions; its flows were deleted unless FS956 is reported too",
         )),
@@ -112,7 +113,7 @@ async fn clean(bench: &Bench) -> Result<(), Failure> {
     let prefix = bench.prefix();
     Err(Failure::new(
         Exit::Failed,
-        "FS956",
+        Code::BenchLeftovers,
         format!("flows of the benchmark named {prefix}_… may remain: {error}"),
         "delete these flows with pgflow.delete_flow_and_data(flow_slug), if the engine has it",
     ))
@@ -130,7 +131,7 @@ impl Stop {
             signal(kind).map_err(|error| {
                 Failure::new(
                     Exit::Failed,
-                    "FS801",
+                    Code::Io,
                     format!("cannot listen for signals: {error}"),
                     "free memory or file descriptors, and try again",
                 )

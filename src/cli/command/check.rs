@@ -2,6 +2,7 @@
 
 use flowsmith::report::findings::{self, Report};
 use flowsmith_core::check::{Checked, check_files};
+use flowsmith_core::diagnostic::Code;
 
 use crate::cli::args::road::{CheckArgs, CheckFormat};
 use crate::cli::background::Background;
@@ -72,7 +73,7 @@ fn require_flows(project: &Project) -> Result<(), Failure> {
     }
     Err(Failure::new(
         Exit::Failed,
-        "FS825",
+        Code::NoFlowsFolder,
         format!("the folder {} does not exist", project.flows.display()),
         "run `flowsmith init` to create a project, or pass the folder of the flow files with --flows",
     ))

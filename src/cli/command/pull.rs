@@ -1,5 +1,6 @@
 //! `flowsmith pull`
 
+use flowsmith_core::diagnostic::Code;
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -29,7 +30,7 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
     if !args.files_only && !shape.ledger {
         return Err(Failure::new(
             Exit::Failed,
-            "FS919",
+            Code::LedgerMissing,
             "this database has no flowsmith schema, in which the baseline would be recorded",
             "run `flowsmith install` first (it does not change an existing engine), or pull with --files-only",
         ));
@@ -42,7 +43,7 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
     if !args.files_only && !status.pending().is_empty() {
         return Err(Failure::new(
             Exit::Refused,
-            "FS829",
+            Code::PullPending,
             format!("migrations are pending: {}", status.pending().join(", ")),
             "apply them first, or delete the files and run `flowsmith compile --rehash`",
         ));
@@ -124,7 +125,7 @@ fn refuse_second_files(checked: &Checked, wanted: &Catalog, project: &Project) -
     }
     Err(Failure::new(
         Exit::Refused,
-        "FS826",
+        Code::PullOverwrites,
         format!("these flows are already defined in other files and differ from the database: {}", twice.join(", ")),
         "run `flowsmith plan` to see the differences; change those files to match the database, or delete them and pull again",
     ))
@@ -148,7 +149,7 @@ fn refuse_wrong(files: &[PulledFile], wanted: &Catalog, project: &Project, outpu
     let listed = wrong.iter().map(|slug| format!("\"{slug}\"")).collect::<Vec<_>>().join(", ");
     Err(Failure::new(
         Exit::Refused,
-        "FS831",
+        Code::PullInvalidFlow,
         format!(
             "nothing was written, because flows of this database do not pass `flowsmith check`: {}",
             wrong.join(", ")
@@ -166,7 +167,7 @@ fn write(files: Vec<PulledFile>, args: &PullArgs, project: &Project, output: &Ou
         let names: Vec<String> = there.iter().map(|path| path.display().to_string()).collect();
         return Err(Failure::new(
             Exit::Refused,
-            "FS826",
+            Code::PullOverwrites,
             format!("these files exist and differ from the database: {}", names.join(", ")),
             "run `flowsmith plan` to see the differences; pass --overwrite to replace the files",
         ));

@@ -1,5 +1,6 @@
 //! Errors of `apply`.
 
+use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use std::time::Duration;
 
 use super::LockHolder;
@@ -49,39 +50,46 @@ pub enum ApplyError {
     Replay(#[from] ReplayError),
 }
 
-impl ApplyError {
-    /// The stable code, with a page in the documentation.
-    pub fn code(&self) -> &'static str {
+impl Diagnostic for ApplyError {
+    fn code(&self) -> Code {
         match self {
             Self::Database(error) | Self::Migration { source: error, .. } => error.code(),
-            Self::NotRecorded(_) => "FS802",
-            Self::Locked { .. } => "FS913",
-            Self::Drift(_) => "FS914",
-            Self::Edited(_) => "FS915",
-            Self::Missing(_) => "FS916",
-            Self::OutOfOrder(_) => "FS917",
+            Self::NotRecorded(_) => Code::ForeignMigration,
+            Self::Locked { .. } => Code::ApplyLocked,
+            Self::Drift(_) => Code::Drifted,
+            Self::Edited(_) => Code::MigrationEdited,
+            Self::Missing(_) => Code::MigrationMissing,
+            Self::OutOfOrder(_) => Code::MigrationOutOfOrder,
             Self::Replay(error) => error.code(),
         }
     }
 
-    /// The help text.
-    pub fn help(&self) -> String {
+    fn kind(&self) -> Kind {
         match self {
+            Self::Database(source) | Self::Migration { source, .. } => source.kind(),
+            Self::Locked { .. } | Self::Replay(_) => Kind::Failed,
+            Self::Drift(_) => Kind::Drift,
+            Self::NotRecorded(_) | Self::Edited(_) | Self::Missing(_) | Self::OutOfOrder(_) => Kind::Refused,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
             Self::Database(error) => return error.help(),
             Self::Migration { id, source } if source.failure() == Failure::Trigger => {
-                return format!(
+                return Some(format!(
                     "{} To change the trigger, delete {id}.sql, run `flowsmith compile --rehash`, and compile again.",
-                    source.help()
-                );
+                    source.help().unwrap_or_default()
+                ));
             }
             Self::Migration { id, source } if matches!(source.failure(), Failure::Guard | Failure::Mismatch) => {
-                return format!(
+                return Some(format!(
                     "{} First delete {id}.sql and run `flowsmith compile --rehash`.",
-                    source.help()
-                );
+                    source.help().unwrap_or_default()
+                ));
             }
             Self::Migration { source, .. } => return source.help(),
-            Self::Replay(error) => error.help(),
+            Self::Replay(error) => return error.help(),
             Self::NotRecorded(_) => "keep only migrations written by `flowsmith compile` in this folder",
             Self::Locked { .. } => "wait for it to finish, or pass a longer --lock-timeout",
             Self::Drift(_) => {
@@ -90,8 +98,10 @@ impl ApplyError {
             }
             Self::Edited(_) => "restore the files (`git checkout`), and make the change in a new migration",
             Self::Missing(_) => "check that this is the right branch and the right database, and restore the files",
-            Self::OutOfOrder(_) => "delete the files and compile again so that the changes come last, or pass --out-of-order",
-        }
-        .to_owned()
+            Self::OutOfOrder(_) => {
+                "delete the files and compile again so that the changes come last, or pass --out-of-order"
+            }
+        };
+        Some(help.to_owned())
     }
 }

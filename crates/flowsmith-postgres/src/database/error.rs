@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use sqlx::postgres::PgDatabaseError;
 
 /// A database error, classified by [`Failure`].
@@ -13,6 +14,67 @@ pub struct DatabaseError {
     hint: Option<String>,
     state: Option<String>,
     source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Diagnostic for DatabaseError {
+    fn code(&self) -> Code {
+        match self.failure {
+            Failure::Unreachable => Code::DatabaseUnreachable,
+            Failure::Refused => Code::AuthenticationFailed,
+            Failure::NoDatabase => Code::DatabaseMissing,
+            Failure::Permission => Code::PermissionDenied,
+            Failure::LockTimeout => Code::LockTimeout,
+            Failure::Cancelled => Code::StatementCancelled,
+            Failure::Lost => Code::ConnectionLost,
+            Failure::Engine => Code::EngineMissing,
+            Failure::Guard => Code::GuardRefused,
+            Failure::Mismatch => Code::StateMismatch,
+            Failure::Sql => Code::StatementFailed,
+            Failure::Conflict => Code::TransactionConflict,
+            Failure::Trigger => Code::TriggerRefused,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self.failure {
+            Failure::Guard | Failure::Mismatch | Failure::Trigger => Kind::Refused,
+            Failure::Unreachable
+            | Failure::Refused
+            | Failure::NoDatabase
+            | Failure::Permission
+            | Failure::LockTimeout
+            | Failure::Conflict
+            | Failure::Cancelled
+            | Failure::Lost
+            | Failure::Engine
+            | Failure::Sql => Kind::Failed,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        if self.hint.is_some() {
+            return self.hint.clone();
+        }
+        let help = match self.failure {
+            Failure::Unreachable => "check that the server is running and that host and port are correct",
+            Failure::Refused => "check the user name and password in the database URL",
+            Failure::NoDatabase => "create the database (`createdb`), or correct its name in the database URL",
+            Failure::Permission => "connect as the owner of the database, or ask the owner to grant the privilege",
+            Failure::LockTimeout => "wait for the other session to finish, or pass a longer --lock-timeout",
+            Failure::Conflict => {
+                "run the command again: the transaction was rolled back; if it fails again, run it while fewer transactions write to these tables"
+            }
+            Failure::Cancelled => "pass a longer --statement-timeout, or find out who cancelled the statement",
+            Failure::Lost => "run the command again: the server rolls back an interrupted transaction",
+            Failure::Engine => "run `flowsmith install`",
+            Failure::Trigger => "correct the trigger in the flow file",
+            Failure::Guard | Failure::Mismatch => "run `flowsmith plan` to see the difference",
+            Failure::Sql => {
+                "look up the SQLSTATE in the PostgreSQL documentation, or run `flowsmith doctor` to audit the database"
+            }
+        };
+        Some(help.to_owned())
+    }
 }
 
 /// What a database error means to the user; each kind has a code and a help text.
@@ -99,49 +161,6 @@ impl DatabaseError {
     /// The kind of failure.
     pub fn failure(&self) -> Failure {
         self.failure
-    }
-
-    /// The stable code, with a page in the documentation.
-    pub fn code(&self) -> &'static str {
-        match self.failure {
-            Failure::Unreachable => "FS902",
-            Failure::Refused => "FS903",
-            Failure::NoDatabase => "FS904",
-            Failure::Permission => "FS905",
-            Failure::LockTimeout => "FS906",
-            Failure::Cancelled => "FS907",
-            Failure::Lost => "FS908",
-            Failure::Engine => "FS909",
-            Failure::Guard => "FS910",
-            Failure::Mismatch => "FS911",
-            Failure::Sql => "FS912",
-            Failure::Conflict => "FS926",
-            Failure::Trigger => "FS996",
-        }
-    }
-
-    /// The help text: the server's hint if it sent one, otherwise advice for the kind of failure.
-    pub fn help(&self) -> String {
-        if let Some(hint) = &self.hint {
-            return hint.clone();
-        }
-        match self.failure {
-            Failure::Unreachable => "check that the server is running and that host and port are correct",
-            Failure::Refused => "check the user name and password in the database URL",
-            Failure::NoDatabase => "create the database (`createdb`), or correct its name in the database URL",
-            Failure::Permission => "connect as the owner of the database, or ask the owner to grant the privilege",
-            Failure::LockTimeout => "wait for the other session to finish, or pass a longer --lock-timeout",
-            Failure::Conflict => {
-                "run the command again: the transaction was rolled back; if it fails again, run it while fewer transactions write to these tables"
-            }
-            Failure::Cancelled => "pass a longer --statement-timeout, or find out who cancelled the statement",
-            Failure::Lost => "run the command again: the server rolls back an interrupted transaction",
-            Failure::Engine => "run `flowsmith install`",
-            Failure::Trigger => "correct the trigger in the flow file",
-            Failure::Guard | Failure::Mismatch => "run `flowsmith plan` to see the difference",
-            Failure::Sql => "look up the SQLSTATE in the PostgreSQL documentation, or run `flowsmith doctor` to audit the database",
-        }
-        .to_owned()
     }
 }
 

@@ -121,7 +121,7 @@ fn count(runs: i64) -> String {
 /// The hazards of a change.
 pub(super) fn hazards(change: &Change, runs: RunCounts, abilities: Abilities) -> Vec<Hazard> {
     let mut hazards = Vec::new();
-    if !abilities.conditions && change.meant().is_some_and(|flow| flow.steps.iter().any(Step::needs_conditions)) {
+    if !abilities.conditions && change.result().is_some_and(|flow| flow.steps.iter().any(Step::needs_conditions)) {
         hazards.push(Hazard::NoConditions);
     }
     match change {
@@ -170,7 +170,7 @@ fn trigger_hazards(change: &Change, abilities: Abilities) -> Vec<Hazard> {
 
 /// The triggers that a change activates.
 pub(super) fn coming_triggers(change: &Change) -> Vec<&Trigger> {
-    let Some(flow) = change.meant().filter(|flow| flow.state == State::Current) else { return Vec::new() };
+    let Some(flow) = change.result().filter(|flow| flow.state == State::Current) else { return Vec::new() };
     let is_new = |trigger: &&Trigger| match change {
         Change::Alter(alteration) if alteration.from.state == State::Current => {
             let same = |held: &Trigger| held.name == trigger.name && held.source == trigger.source;
@@ -197,7 +197,7 @@ fn consumers(flow: &Flow) -> impl Iterator<Item = Consumer<'_>> {
 
 /// For each change, the PgQ queues that triggers stop consuming. A trigger that a new version of the flow has too continues.
 pub fn left_queues(changes: &[Change]) -> Vec<Vec<Hazard>> {
-    let meant = changes.iter().filter_map(Change::meant).flat_map(|flow| consumers(flow));
+    let meant = changes.iter().filter_map(Change::result).flat_map(|flow| consumers(flow));
     let stay: BTreeSet<Consumer<'_>> = meant.collect();
     let left = |change: &Change| -> Vec<Hazard> {
         let held = match change {

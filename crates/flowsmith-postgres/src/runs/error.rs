@@ -3,6 +3,7 @@
 use crate::database::DatabaseError;
 use crate::engine::detect::{EngineKind, UNEXPECTED_RESULT_HELP};
 use flowsmith_core::catalog::State;
+use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use flowsmith_core::level::Level;
 
 use super::RunPrefix;
@@ -103,6 +104,89 @@ pub enum RunsError {
     },
 }
 
+impl Diagnostic for RunsError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Database(error) => error.code(),
+            Self::Answer(_) => Code::UnreadableAnswer,
+            Self::NoFlow(_) => Code::UnknownFlow,
+            Self::NotCurrent { .. } => Code::NoCurrentVersion,
+            Self::Input { .. } => Code::InputNotJson,
+            Self::InputUnfit { .. } | Self::InputRefused { .. } => Code::InputRefused,
+            Self::NoRun { .. } => Code::UnknownRun,
+            Self::AmbiguousRun { .. } => Code::AmbiguousRun,
+            Self::RunTaken(_) => Code::RunIdTaken,
+            Self::NeedsOperations { .. } | Self::NeedsRecovery(_) => Code::OperationMissing,
+            Self::WrongStatus { .. } => Code::RunStatus,
+            Self::NotOld { .. } => Code::NotAnOldVersion,
+            Self::StartUnknown(_) => Code::StartUnconfirmed,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Database(error) => error.kind(),
+            Self::Answer(_)
+            | Self::NoFlow(_)
+            | Self::NoRun { .. }
+            | Self::StartUnknown(_)
+            | Self::NeedsOperations { .. }
+            | Self::NeedsRecovery(_) => Kind::Failed,
+            Self::Input { .. } | Self::AmbiguousRun { .. } => Kind::Usage,
+            Self::NotCurrent { .. }
+            | Self::InputUnfit { .. }
+            | Self::InputRefused { .. }
+            | Self::RunTaken(_)
+            | Self::NotOld { .. }
+            | Self::WrongStatus { .. } => Kind::Refused,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Database(error) => return error.help(),
+            Self::Answer(_) => UNEXPECTED_RESULT_HELP.to_owned(),
+            Self::NoFlow(unknown) => unknown.help(),
+            Self::NotCurrent { versions, .. } => match versions.last() {
+                Some((id, _)) => format!("run `flowsmith start {id}` to start an old version"),
+                None => {
+                    "use a role that may read definitions to start an old version by name, such as order@1".to_owned()
+                }
+            },
+            Self::Input { .. } => {
+                "pass JSON, such as --input '{\"id\": 7}', a file as --input @order.json, or - for standard input"
+                    .to_owned()
+            }
+            Self::InputUnfit { .. } => {
+                "remove the value, or store such data elsewhere and pass a reference to it; no run was started"
+                    .to_owned()
+            }
+            Self::InputRefused { .. } => {
+                "correct the input according to `input` in the flow file; no run was started".to_owned()
+            }
+            Self::NoRun { .. } => "run `flowsmith runs` to list the runs; pruned runs are deleted".to_owned(),
+            Self::AmbiguousRun { .. } => "give more characters of the id".to_owned(),
+            Self::RunTaken(id) => format!("run `flowsmith show {id}`: the run was started before"),
+            Self::NeedsOperations { kind: EngineKind::Official, .. } => {
+                "see docs/operating.md for the commands that work on an official engine, and for alternatives"
+                    .to_owned()
+            }
+            Self::NeedsOperations { kind: EngineKind::Flowsmith { .. }, .. } => {
+                "run `flowsmith install` to upgrade the engine".to_owned()
+            }
+            Self::NotOld { .. } => {
+                "apply a newer version, or remove the flow from the files and apply that; then retire the version"
+                    .to_owned()
+            }
+            Self::NeedsRecovery(_) => "run `flowsmith stalled` to see the fix for each task".to_owned(),
+            Self::WrongStatus { run_id, .. } => format!("run `flowsmith show {run_id}` to see its state"),
+            Self::StartUnknown(_) => {
+                "run `flowsmith runs` to check; with --run-id, the command can be repeated safely".to_owned()
+            }
+        })
+    }
+}
+
 fn states(versions: &[(String, State)]) -> String {
     versions.iter().map(|(id, state)| format!("{id} is {}", state.as_str())).collect::<Vec<_>>().join(", ")
 }
@@ -144,70 +228,6 @@ impl RunsError {
             Self::NoFlow(unknown) => Self::NoFlow(unknown.in_database(database)),
             Self::NoRun { prefix, .. } => Self::NoRun { prefix, database: Some(database.to_owned()) },
             other => other,
-        }
-    }
-
-    /// The stable code, with a page in the documentation.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Database(error) => error.code(),
-            Self::Answer(_) => "FS920",
-            Self::NoFlow(_) => UnknownFlow::CODE,
-            Self::NotCurrent { .. } => "FS962",
-            Self::Input { .. } => "FS963",
-            Self::InputUnfit { .. } | Self::InputRefused { .. } => "FS964",
-            Self::NoRun { .. } => "FS965",
-            Self::AmbiguousRun { .. } => "FS966",
-            Self::RunTaken(_) => "FS967",
-            Self::NeedsOperations { .. } | Self::NeedsRecovery(_) => "FS968",
-            Self::WrongStatus { .. } => "FS970",
-            Self::NotOld { .. } => "FS977",
-            Self::StartUnknown(_) => "FS973",
-        }
-    }
-
-    /// What to do about it.
-    pub fn help(&self) -> String {
-        match self {
-            Self::Database(error) => error.help(),
-            Self::Answer(_) => UNEXPECTED_RESULT_HELP.to_owned(),
-            Self::NoFlow(unknown) => unknown.help(),
-            Self::NotCurrent { versions, .. } => match versions.last() {
-                Some((id, _)) => format!("run `flowsmith start {id}` to start an old version"),
-                None => {
-                    "use a role that may read definitions to start an old version by name, such as order@1".to_owned()
-                }
-            },
-            Self::Input { .. } => {
-                "pass JSON, such as --input '{\"id\": 7}', a file as --input @order.json, or - for standard input"
-                    .to_owned()
-            }
-            Self::InputUnfit { .. } => {
-                "remove the value, or store such data elsewhere and pass a reference to it; no run was started"
-                    .to_owned()
-            }
-            Self::InputRefused { .. } => {
-                "correct the input according to `input` in the flow file; no run was started".to_owned()
-            }
-            Self::NoRun { .. } => "run `flowsmith runs` to list the runs; pruned runs are deleted".to_owned(),
-            Self::AmbiguousRun { .. } => "give more characters of the id".to_owned(),
-            Self::RunTaken(id) => format!("run `flowsmith show {id}`: the run was started before"),
-            Self::NeedsOperations { kind: EngineKind::Official, .. } => {
-                "see docs/operating.md for the commands that work on an official engine, and for alternatives"
-                    .to_owned()
-            }
-            Self::NeedsOperations { kind: EngineKind::Flowsmith { .. }, .. } => {
-                "run `flowsmith install` to upgrade the engine".to_owned()
-            }
-            Self::NotOld { .. } => {
-                "apply a newer version, or remove the flow from the files and apply that; then retire the version"
-                    .to_owned()
-            }
-            Self::NeedsRecovery(_) => "run `flowsmith stalled` to see the fix for each task".to_owned(),
-            Self::WrongStatus { run_id, .. } => format!("run `flowsmith show {run_id}` to see its state"),
-            Self::StartUnknown(_) => {
-                "run `flowsmith runs` to check; with --run-id, the command can be repeated safely".to_owned()
-            }
         }
     }
 }

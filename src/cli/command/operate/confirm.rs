@@ -1,5 +1,6 @@
 //! Confirmation before destructive operations.
 
+use flowsmith_core::diagnostic::Code;
 use std::io::{self, BufRead as _, IsTerminal as _};
 
 use crate::cli::exit::{Exit, Failure};
@@ -13,7 +14,7 @@ pub(crate) fn confirm(question: &str, is_sure: bool, output: &Output) -> Result<
     if !io::stdin().is_terminal() {
         return Err(Failure::new(
             Exit::Refused,
-            "FS971",
+            Code::NoTerminal,
             format!("confirmation requires a terminal: {question}"),
             "pass --yes to confirm; nothing has been changed",
         ));
@@ -24,5 +25,10 @@ pub(crate) fn confirm(question: &str, is_sure: bool, output: &Output) -> Result<
     if read.is_ok() && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
         return Ok(());
     }
-    Err(Failure::new(Exit::Refused, "FS972", "not confirmed", "answer `y`, or pass --yes; nothing has been changed"))
+    Err(Failure::new(
+        Exit::Refused,
+        Code::NotConfirmed,
+        "not confirmed",
+        "answer `y`, or pass --yes; nothing has been changed",
+    ))
 }

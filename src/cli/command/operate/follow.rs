@@ -1,5 +1,6 @@
 //! Follows a run until it ends.
 
+use flowsmith_core::diagnostic::Code;
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::time::Duration;
@@ -77,7 +78,7 @@ async fn within(follow: &Follow<'_>, end: impl Future<Output = Result<Exit, Fail
     timeout_at(Instant::now() + timeout, end).await.unwrap_or_else(|_| {
         Err(Failure::new(
             Exit::Failed,
-            "FS975",
+            Code::NotFinishedInTime,
             format!("run {} did not end within {timeout:?} and continues", follow.run_id),
             format!(
                 "run `flowsmith watch {0}` to follow it, `flowsmith stalled` to find stalled tasks, or `flowsmith cancel {0}` \
@@ -177,7 +178,7 @@ fn failed(run: &RunDetail) -> Failure {
     let first = if run.status == RunStatus::Cancelled { "" } else { ", fix the cause" };
     Failure::new(
         Exit::Failed,
-        "FS969",
+        Code::RunFailed,
         format!("run {} of {}@{} {how}{reason}", run.run_id, run.flow, run.version),
         format!("run `flowsmith show {0}` for details{first}, and run `flowsmith retry {0}` to resume it", run.run_id),
     )

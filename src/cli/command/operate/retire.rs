@@ -1,5 +1,6 @@
 //! `flowsmith retire`
 
+use flowsmith_core::diagnostic::Code;
 use std::time::Duration;
 
 use flowsmith::report::drift_text;
@@ -123,7 +124,7 @@ fn refuse_pending(
     }
     Err(Failure::new(
         Exit::Refused,
-        "FS976",
+        Code::RetirePending,
         format!("migrations are pending: {}", pending.join(", ")),
         "apply them first, or delete the files and run `flowsmith compile --rehash`",
     ))
@@ -171,7 +172,7 @@ async fn drained(
         if !args.wait || args.timeout.is_some_and(|timeout| began.elapsed() >= timeout) {
             return Err(Failure::new(
                 Exit::Refused,
-                "FS974",
+                Code::NotDrained,
                 format!("not drained: {busy}"),
                 "pass --wait to wait for it, and keep a worker with the flow files of the old version running; see `flowsmith runs` \
                  for the runs and `flowsmith stalled` for stalled tasks",

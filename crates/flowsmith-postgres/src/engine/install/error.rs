@@ -1,5 +1,6 @@
 //! Errors of `install`.
 
+use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use std::time::Duration;
 
 use crate::database::{DatabaseError, LockHolder};
@@ -73,26 +74,35 @@ pub enum InstallError {
     Database(#[from] DatabaseError),
 }
 
-impl InstallError {
-    /// The stable code, with a page in the documentation.
-    pub fn code(&self) -> &'static str {
+impl Diagnostic for InstallError {
+    fn code(&self) -> Code {
         match self {
-            Self::OldServer(_) => "FS921",
-            Self::OldPgmq(_) => "FS922",
-            Self::Incomplete { .. } => "FS918",
-            Self::Edited { .. } => "FS923",
-            Self::MissingRight { .. } => "FS905",
-            Self::ForeignEngine => "FS927",
-            Self::Locked { .. } => "FS913",
-            Self::Pgmq(_) => "FS924",
+            Self::OldServer(_) => Code::ServerTooOld,
+            Self::OldPgmq(_) => Code::PgmqTooOld,
+            Self::Incomplete { .. } => Code::EngineIncomplete,
+            Self::Edited { .. } => Code::EngineEdited,
+            Self::MissingRight { .. } => Code::PermissionDenied,
+            Self::ForeignEngine => Code::RolesOnOfficialEngine,
+            Self::Locked { .. } => Code::ApplyLocked,
+            Self::Pgmq(_) => Code::PgmqInstallFailed,
             Self::Detect(error) => error.code(),
             Self::Database(error) => error.code(),
         }
     }
 
-    /// The help text.
-    pub fn help(&self) -> String {
+    fn kind(&self) -> Kind {
         match self {
+            Self::Database(error) => error.kind(),
+            Self::Detect(error) => error.kind(),
+            Self::OldServer(_) | Self::OldPgmq(_) | Self::Pgmq(_) | Self::Locked { .. } | Self::MissingRight { .. } => {
+                Kind::Failed
+            }
+            Self::Incomplete { .. } | Self::Edited { .. } | Self::ForeignEngine => Kind::Refused,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
             Self::OldServer(_) => "upgrade the server",
             Self::OldPgmq(_) => {
                 "upgrade the package on the server and run `alter extension pgmq update`, or run pgmq's SQL upgrade"
@@ -100,7 +110,7 @@ impl InstallError {
             Self::Incomplete { .. } => INCOMPLETE_HELP,
             Self::Edited { .. } => "use the flowsmith that installed the engine, or an unmodified release",
             Self::MissingRight { role, right } => {
-                return format!("run `grant {right} to {role}` as an owner, or install as another role");
+                return Some(format!("run `grant {right} to {role}` as an owner, or install as another role"));
             }
             Self::ForeignEngine => {
                 "grant privileges on that engine as its vendor documents, and run `flowsmith install` without --grants"
@@ -111,8 +121,8 @@ impl InstallError {
             }
             Self::Detect(error) => return error.help(),
             Self::Database(error) => return error.help(),
-        }
-        .to_owned()
+        };
+        Some(help.to_owned())
     }
 }
 

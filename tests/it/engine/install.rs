@@ -211,7 +211,7 @@ async fn the_installed_schemas_are_the_committed_ones() {
         let live = schema.read(c).await.unwrap();
         if std::env::var_os("UPDATE").is_some() {
             let text: String = live.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
-            let path = format!("{}/migrations/{folder}/schema.txt", env!("CARGO_MANIFEST_DIR"));
+            let path = format!("{}/crates/flowsmith-postgres/sql/{folder}/schema.txt", env!("CARGO_MANIFEST_DIR"));
             std::fs::write(path, text).unwrap();
             continue;
         }

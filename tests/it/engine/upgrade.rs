@@ -2,48 +2,33 @@
 
 use flowsmith_postgres::engine::detect::detect;
 use flowsmith_postgres::engine::doctor::{CheckStatus, doctor};
-use flowsmith_postgres::engine::install::{EngineAction, InputStyle, install, install_script, install_with_roles};
+use flowsmith_postgres::engine::install::{EngineAction, InputStyle, install, install_with_roles, script_of};
 use flowsmith_postgres::engine::roles::{Role, RolePrefix, audit};
 use flowsmith_postgres::engine::schema;
 use flowsmith_postgres::engine::scripts::{ENGINE, LEDGER, Script, newest_engine};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 
 use crate::engine::definitions::{execute, text, with_engine};
 use crate::fixture::Database;
 use crate::fixture::command::Project;
 
-/// The install script as it was when these were the newest files of the engine and of the schema `flowsmith`: each file is
-/// a section of its own.
-fn script_of(engine: i32, ledger: i32) -> String {
-    let script = install_script(InputStyle::Separate);
-    let (mut kept, mut cut) = (true, 0);
-    let keeps = |line: &str, part: &str, newest: i32| {
-        let number: i32 = line.strip_prefix("-- ─── ")?.strip_prefix(part)?.split(':').next()?.parse().ok()?;
-        Some(number <= newest)
-    };
-    let mut older = String::new();
-    for line in script.lines() {
-        if let Some(keep) = keeps(line, "Engine ", engine).or_else(|| keeps(line, "Ledger ", ledger)) {
-            kept = keep;
-            cut += i32::from(!keep);
-        }
-        if kept {
-            older.extend([line, "\n"]);
-        }
-    }
-    let newest = |scripts: &[Script]| scripts.last().unwrap().version;
-    assert_eq!(cut, newest(ENGINE) - engine + newest(LEDGER) - ledger, "each file is a section");
-    older
-}
-
-/// A database as an older flowsmith left it.
-async fn installed(engine: i32, ledger: i32) -> Database {
+/// Creates a database in which an older flowsmith installed the first `engine` versions of the engine.
+async fn installed(engine: i32) -> Database {
     let database = Database::create().await;
     let pool = PgPool::connect_with(database.options()).await.unwrap();
     pgmq::install::install_sql_from_embedded(&pool).await.unwrap();
     pool.close().await;
-    execute(&mut database.connect().await, &format!("begin; {}; commit", script_of(engine, ledger))).await;
+    let older = &ENGINE[..usize::try_from(engine).unwrap()];
+    run_script(&mut database.connect().await, older, LEDGER).await.unwrap();
     database
+}
+
+/// Runs the install script with these versions of the engine and the ledger, in one transaction.
+async fn run_script(c: &mut PgConnection, engine: &[Script], ledger: &[Script]) -> Result<(), sqlx::Error> {
+    let script = script_of(engine, ledger, InputStyle::Separate);
+    let mut transaction = c.begin().await?;
+    sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut *transaction).await?;
+    transaction.commit().await
 }
 
 /// Reads, starts and completes whatever can be, until nothing is left. A map's source gives two elements.
@@ -106,10 +91,8 @@ async fn every_older_version_becomes_the_newest_with_its_data() {
     let fresh = with_engine().await;
     let fresh = &mut fresh.connect().await;
     let fresh_schemas = (schema::ENGINE.read(fresh).await.unwrap(), schema::LEDGER.read(fresh).await.unwrap());
-    let newest_ledger = LEDGER.last().unwrap().version;
-    let older = (1..newest_engine()).map(|engine| (engine, 1)).chain([(newest_engine(), 1), (1, newest_ledger)]);
-    for (engine, ledger) in older {
-        let database = installed(engine, ledger).await;
+    for engine in 1..newest_engine() {
+        let database = installed(engine).await;
         let c = &mut database.connect().await;
         let project = Project::on(&database);
         project.flow(
@@ -124,19 +107,16 @@ async fn every_older_version_becomes_the_newest_with_its_data() {
         }
 
         let report = install(&database.options(), InputStyle::Separate).await.unwrap();
-        let to = newest_engine();
-        let expected =
-            if engine == to { EngineAction::UpToDate(to) } else { EngineAction::Upgraded { from: engine, to } };
-        assert_eq!(report.engine, expected);
+        assert_eq!(report.engine, EngineAction::Upgraded { from: engine, to: newest_engine() });
         let schemas = (schema::ENGINE.read(c).await.unwrap(), schema::LEDGER.read(c).await.unwrap());
-        assert_eq!(schemas, fresh_schemas, "from engine {engine}, ledger {ledger}");
+        assert_eq!(schemas, fresh_schemas, "from engine {engine}");
         let send = "pg_get_functiondef('realtime.send(jsonb, text, text, boolean)'::regprocedure)";
         assert_eq!(text(c, send).await, text(fresh, send).await);
         let (found, expected) = (detect(c).await.unwrap(), detect(fresh).await.unwrap());
         assert_eq!(found, expected);
         let checks = doctor(c).await.unwrap();
         let bad: Vec<_> = checks.iter().filter(|check| check.status != CheckStatus::Ok).collect();
-        assert!(bad.is_empty(), "from engine {engine}, ledger {ledger}: {bad:#?}");
+        assert!(bad.is_empty(), "from engine {engine}: {bad:#?}");
 
         project.done(&["drift"]);
         execute(c, "select flowsmith.start_flow('order', '{}')").await;
@@ -162,6 +142,42 @@ async fn every_older_version_becomes_the_newest_with_its_data() {
         assert_eq!(text(c, left).await, None, "from engine {engine}");
         assert_eq!(text(c, "select count(*) from pgmq.q_order").await.as_deref(), Some("0"));
     }
+}
+
+/// A later release adds a version; the versions that a database has are not run again.
+#[tokio::test]
+async fn a_new_ledger_version_upgrades_a_database_once_and_keeps_its_rows() {
+    let database = with_engine().await;
+    let c = &mut database.connect().await;
+    execute(c, "insert into flowsmith.events (kind) values ('before')").await;
+    let next = Script {
+        version: 2,
+        name: "next",
+        sql: "alter table flowsmith.events add column note text default 'none' not null;",
+    };
+    let ledger = [LEDGER, &[next]].concat();
+    for _ in 0..2 {
+        // The statement fails if it is run twice.
+        run_script(c, ENGINE, &ledger).await.unwrap();
+    }
+    let recorded = "select string_agg(version || ' ' || checksum, ', ' order by version) from flowsmith.ledger";
+    let expected = ledger.iter().map(|script| format!("{} {}", script.version, script.checksum()));
+    assert_eq!(text(c, recorded).await, Some(expected.collect::<Vec<_>>().join(", ")));
+    let rows = "select string_agg(kind || ' ' || note, ', ') from flowsmith.events";
+    assert_eq!(text(c, rows).await.as_deref(), Some("before none"));
+
+    // This program's install leaves the newer version in place.
+    install(&database.options(), InputStyle::Separate).await.unwrap();
+    assert_eq!(detect(c).await.unwrap().ledger, Some(2));
+}
+
+#[tokio::test]
+async fn an_edited_ledger_script_is_refused() {
+    let database = with_engine().await;
+    let c = &mut database.connect().await;
+    let edited = Script { sql: "select 1;", ..LEDGER[0] };
+    let error = run_script(c, ENGINE, &[edited]).await.unwrap_err();
+    assert!(error.to_string().contains("the installed ledger script ledger has a different content"), "{error}");
 }
 
 /// What a new version's functions need, only `--grants` gives: an install without it says so.

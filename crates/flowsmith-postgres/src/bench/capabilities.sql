@@ -1,20 +1,20 @@
--- What the engine here has that a bench needs: functions it lacks, one list for each protocol; whether events go out as
--- notifications; a name for this bench, and flows of other benches.
+-- Returns the features of the engine on which a benchmark depends: missing functions for each protocol, and whether events
+-- are sent as notifications; also a prefix for the flows of this benchmark, and flows that other benchmarks left.
 select
   array(
-    select f from unnest(array[
+    select required.function from unnest(array[
       'pgflow.start_flow(text,jsonb,uuid)',
       'pgflow.start_tasks(text,bigint[],uuid)',
       'pgflow.complete_task(uuid,text,integer,jsonb)'
-    ]) f
-    where to_regprocedure(f) is null
+    ]) as required (function)
+    where to_regprocedure(required.function) is null
   ) as runtime_lacks,
   array(
-    select f from unnest(array[
+    select required.function from unnest(array[
       'pgflow.poll_tasks(text,uuid,integer)',
       'pgflow.complete_tasks(uuid[],text[],integer[],jsonb[])'
-    ]) f
-    where to_regprocedure(f) is null
+    ]) as required (function)
+    where to_regprocedure(required.function) is null
   ) as batch_lacks,
   to_regprocedure('pgflow.delete_flow_and_data(text)') is not null as deletes_flows,
   exists (

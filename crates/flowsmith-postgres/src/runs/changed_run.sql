@@ -1,5 +1,5 @@
-{#- The run that `call.sql` has started or changed, as it is now, and whether this transaction has written it: in the moment
-    before, it may have ended by itself, or somebody else may have done the same. -#}
+{#- Returns the run that `call.sql` started or changed, and whether this transaction changed it: just before, the run may have
+    ended, or another session may have made the same change. -#}
 select summary.*,
   (select r.xmin = pg_current_xact_id()::xid from pgflow.runs r where r.run_id = summary.run_id) as has_changed
 from (

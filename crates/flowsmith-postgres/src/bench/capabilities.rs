@@ -5,9 +5,9 @@ use sqlx::{FromRow, query_as};
 
 use super::BenchError;
 
-/// A row of `abilities.sql`.
+/// A row of `capabilities.sql`.
 #[derive(Debug, FromRow)]
-pub(super) struct Abilities {
+pub(super) struct Capabilities {
     /// Missing functions for running flows.
     pub(super) runtime_lacks: Vec<String>,
     /// Missing functions for batches.
@@ -24,9 +24,9 @@ pub(super) struct Abilities {
     pub(super) backend: i32,
 }
 
-impl Abilities {
+impl Capabilities {
     /// Detects them in one round trip.
     pub(super) async fn of(connection: &mut PgConnection) -> Result<Self, BenchError> {
-        Ok(query_as(include_str!("abilities.sql")).fetch_one(connection).await?)
+        Ok(query_as(include_str!("capabilities.sql")).fetch_one(connection).await?)
     }
 }

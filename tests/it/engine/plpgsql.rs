@@ -36,12 +36,15 @@ const UNFOUNDED: &[(&str, &str)] = &[
     ("pgflow._prepare(", "text type variable is not sanitized"),
     ("pgflow._read(", "text type variable is not sanitized"),
     ("pgflow._queue(", "text type variable is not sanitized"),
+    // Dynamic SQL, because engines differ in the columns of pgflow.steps.
+    ("flowsmith.actual_steps(", "OUT variable"),
     // Statements about pg_cron, which is not here, and which they ask for first.
     ("flowsmith.actual_cron_jobs(", "relation \"cron.job\" does not exist"),
     ("flowsmith.actual_cron_jobs(", "OUT variable"),
-    ("flowsmith.sync_cron_jobs(", "schema \"cron\" does not exist"),
+    ("flowsmith.schedule_cron_jobs(", "schema \"cron\" does not exist"),
+    ("flowsmith.unschedule_cron_jobs(", "schema \"cron\" does not exist"),
     // What it runs is SQL of the flow file, with the rights of whoever applies it, in parentheses that it cannot leave.
-    ("flowsmith.trigger_expression_errors(", "text type variable is not sanitized"),
+    ("flowsmith.check_expression(", "text type variable is not sanitized"),
     // A notification is text in the end; `private` is for those who have a realtime.send of another kind.
     ("realtime.send(", "(cast \"jsonb\" value to \"text\" type)"),
     ("realtime.send(", "unused parameter \"private\""),

@@ -88,8 +88,6 @@ declare
   options      constant jsonb := definition #> '{source,table}';
   table_name   constant text := options ->> 'table';
   trigger_name constant text := flowsmith.trigger_name(flow, name);
-  events       constant text := (
-    select string_agg(event.name, ' or ') from jsonb_array_elements_text(options -> 'on') as event (name));
   owner        constant text := flowsmith.trigger_function_owner();
 begin
   if flowsmith.table_oid(table_name) is null then
@@ -103,7 +101,9 @@ begin
     trigger_name, flowsmith.trigger_function_body(flow, name, definition));
   execute format('revoke all on function flowsmith_triggers.%I() from public', trigger_name);
   execute format('create trigger %I after %s on %s for each row execute function flowsmith_triggers.%I(%L, %L)',
-    trigger_name, events, table_name, trigger_name, flow, name);
+    trigger_name,
+    (select string_agg(event.name, ' or ') from jsonb_array_elements_text(options -> 'on') as event (name)),
+    table_name, trigger_name, flow, name);
   if owner <> current_user then
     execute format('alter function flowsmith_triggers.%I() owner to %I', trigger_name, owner);
   end if;

@@ -4,9 +4,6 @@ use super::OperateError;
 use crate::engine::Level;
 use crate::engine::detect::{Detection, EngineKind, EngineState};
 
-/// flowsmith's engine has operations from this script on.
-const FIRST_WITH_OPERATIONS: i32 = 3;
-
 /// The engine, as far as operating depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Engine {
@@ -28,9 +25,9 @@ impl Engine {
         Some(Self { level, kind, has_ledger, reads_events: detection.may_read_events })
     }
 
-    /// Whether it has flowsmith's own operations: cancelling, retrying, pausing, pruning.
+    /// Whether the engine can cancel, retry, pause and prune, which official engines cannot.
     pub fn has_operations(&self) -> bool {
-        matches!(self.kind, EngineKind::Flowsmith { version } if version >= FIRST_WITH_OPERATIONS)
+        matches!(self.kind, EngineKind::Flowsmith { .. })
     }
 
     /// Whether steps can be skipped, keep their outputs, and stalled tasks be recovered.
@@ -43,7 +40,7 @@ impl Engine {
     /// # Errors
     /// There.
     pub fn needs_operations(&self, what: &'static str) -> Result<(), OperateError> {
-        if self.has_operations() { Ok(()) } else { Err(OperateError::NeedsOperations { what, kind: self.kind }) }
+        if self.has_operations() { Ok(()) } else { Err(OperateError::NeedsOperations { what }) }
     }
 
     /// For templates.

@@ -3,7 +3,6 @@
 use crate::catalog::State;
 use crate::database::DatabaseError;
 use crate::engine::Level;
-use crate::engine::detect::EngineKind;
 
 use super::RunPrefix;
 use super::stalled::QUEUE_ANEW;
@@ -76,12 +75,10 @@ pub enum OperateError {
         runs: Vec<String>,
     },
     /// The engine lacks what is needed.
-    #[error("{what} needs flowsmith's own engine, and this database has {}", whose(*kind))]
+    #[error("{what} needs flowsmith's own engine, and this database has pgflow's")]
     NeedsOperations {
         /// What was asked for.
         what: &'static str,
-        /// The engine that is there.
-        kind: EngineKind,
     },
     /// The engine has no recovery of stalled tasks.
     #[error("engine level {0} cannot queue stalled tasks again")]
@@ -106,13 +103,6 @@ pub enum OperateError {
 
 fn states(versions: &[(String, State)]) -> String {
     versions.iter().map(|(id, state)| format!("{id} is {}", state.as_str())).collect::<Vec<_>>().join(", ")
-}
-
-fn whose(kind: EngineKind) -> String {
-    match kind {
-        EngineKind::Official => "pgflow's".to_owned(),
-        EngineKind::Flowsmith { version } => format!("version {version} of it, which is too old"),
-    }
 }
 
 fn refusal(status: RunStatus, done: &str) -> String {
@@ -194,12 +184,9 @@ impl OperateError {
             Self::NoRun { .. } => "`flowsmith runs` lists runs; pruned ones are gone".to_owned(),
             Self::AmbiguousRun { .. } => "give more of the id".to_owned(),
             Self::RunTaken(id) => format!("it was started before: `flowsmith show {id}`"),
-            Self::NeedsOperations { kind: EngineKind::Official, .. } => {
+            Self::NeedsOperations { .. } => {
                 "docs/operating.md says which commands work on an official engine, and what to do there instead"
                     .to_owned()
-            }
-            Self::NeedsOperations { kind: EngineKind::Flowsmith { .. }, .. } => {
-                "run `flowsmith install`, which upgrades it".to_owned()
             }
             Self::NotOld { .. } => {
                 "a version becomes old when its file has a newer one, or is gone, and that is applied".to_owned()

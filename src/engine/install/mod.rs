@@ -13,7 +13,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 pub use error::InstallError;
-pub use script::install_script;
+pub use script::{install_script, install_script_of};
 
 use super::Level;
 use super::detect::{Detection, EngineKind, EngineState, PgmqState, detect};

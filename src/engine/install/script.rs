@@ -14,7 +14,13 @@ const RECOVERY_JOB: &str = "pgflow_requeue_stalled_tasks";
 
 /// Everything that `install` runs besides pgmq, as SQL for psql or another migration tool. Safe to run again.
 pub fn install_script(input_style: InputStyle) -> String {
-    let scripts = || LEDGER.iter().chain(ENGINE).map(|script| script.sql);
+    install_script_of(LEDGER, ENGINE, input_style)
+}
+
+/// The same for other scripts than those of this program: tests install versions that no release has yet.
+#[doc(hidden)]
+pub fn install_script_of(ledger: &[Script], engine: &[Script], input_style: InputStyle) -> String {
+    let scripts = || ledger.iter().chain(engine).map(|script| script.sql);
     let mut templates = Environment::new();
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
     templates.set_auto_escape_callback(|_| AutoEscape::None);
@@ -29,8 +35,8 @@ pub fn install_script(input_style: InputStyle) -> String {
                 recovery_job: RECOVERY_JOB,
                 outer: quote::dollar_tag("install", scripts()),
                 inner: quote::dollar_tag("script", scripts()),
-                ledger: rendered(LEDGER),
-                engine: rendered(ENGINE),
+                ledger: rendered(ledger),
+                engine: rendered(engine),
             }),
         )
         .expect("the template in the binary is well-formed, as the tests render it")

@@ -198,7 +198,7 @@ fn workers_and_stalls_fit_their_schemas() {
         "nothing-under-way",
     ];
     let stalls: Vec<Stall> = causes.into_iter().map(stall).collect();
-    let engines = [(Level::V0_14, EngineKind::Flowsmith { version: 3 }), (Level::V0_8_1, EngineKind::Official)];
+    let engines = [(Level::V0_14, EngineKind::Flowsmith { version: 1 }), (Level::V0_8_1, EngineKind::Official)];
     let reports = engines.map(|(level, kind)| {
         stalled_json(&stalls, Engine { level, kind, has_ledger: true, reads_events: true }, &subject())
     });

@@ -40,7 +40,7 @@ struct MigrationContext<'a> {
     gone: Vec<GoneContext>,
     made: Vec<MadeContext<'a>>,
     tuned: Vec<TunedContext<'a>>,
-    /// Slugs of the flows whose triggers it brings or takes away.
+    /// The slugs of the flows whose triggers are synchronised.
     triggers: Vec<&'a str>,
 }
 

@@ -1,8 +1,8 @@
 //! Database errors, classified by what the user can do about them.
 
-use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use std::error::Error;
 
+use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use sqlx::postgres::PgDatabaseError;
 
 /// A database error, classified by [`Failure`].

@@ -80,7 +80,9 @@ pub(super) async fn write<T: DeserializeOwned>(
 ) -> Result<Vec<T>, RunsError> {
     rows(connection, false, statements, query, context).await.map_err(|error| match error {
         // Detection has found all tables of the engine, so the missing table is the queue of a flow.
-        RunsError::Database(error) if error.is_undefined_table() => error.with_hint(RECREATE_QUEUE).into(),
+        RunsError::Database(error) if error.is_undefined_table() => {
+            error.with_hint(format!("the queue of the flow is missing: {RECREATE_QUEUE}")).into()
+        }
         error => error,
     })
 }

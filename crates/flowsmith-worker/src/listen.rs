@@ -11,7 +11,7 @@ use sqlx::postgres::PgListener;
 use super::event::Event;
 use super::shared::Shared;
 use flowsmith_core::sql::quote::literal;
-use flowsmith_postgres::database::{DatabaseError, Failure, Pauses, shares_backends};
+use flowsmith_postgres::database::{DatabaseError, Failure, Pauses, uses_transaction_pooler};
 
 /// How long a notification that was sent as a test may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -85,7 +85,7 @@ async fn connect(shared: &Shared) -> Result<Option<PgListener>, DatabaseError> {
     let mut listener = shared.tools.target.listener().await?;
     // It would connect again by itself, and nobody would look for what was missed.
     listener.eager_reconnect(false);
-    if shares_backends(&mut listener, &mut sender).await? {
+    if uses_transaction_pooler(&mut listener, &mut sender).await? {
         return Ok(None);
     }
     listener.listen(&channel).await?;

@@ -88,8 +88,8 @@ async fn drift_of_a_version_that_has_left_the_files_is_undone_too() {
             let drift = project.ends(3, &["drift"]);
             assert!(drift.contains("order_v3") || drift.contains("order@3"), "{words}: {drift}");
             let migrations = project.migrations().len();
-            let way_back = project.done(&["compile", "--from-live"]).both();
-            assert!(way_back.contains(words), "{words}: {way_back}");
+            let revert_target = project.done(&["compile", "--from-live"]).both();
+            assert!(revert_target.contains(words), "{words}: {revert_target}");
             assert_eq!(project.migrations().len(), migrations + 1);
             let plan = project.ends(3, &["plan"]);
             assert!(!plan.contains("matches the flow files.") && plan.contains("`flowsmith drift`"), "{plan}");

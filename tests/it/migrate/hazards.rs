@@ -142,7 +142,7 @@ async fn migrations_out_of_their_order_are_refused_where_it_matters() {
     std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
     let retire = project.compile();
     let refused = psql(&database, &project.path("migrations").join(retire)).unwrap_err();
-    assert!(refused.contains("FL004") && refused.contains("which no migration has brought here"), "{refused}");
+    assert!(refused.contains("FL004") && refused.contains("which no applied migration created"), "{refused}");
 }
 
 #[tokio::test]
@@ -156,7 +156,7 @@ async fn a_version_that_is_taken_by_another_migration_is_said() {
     project.done(&["compile", "--timestamp", "20260101000000"]);
     let file = project.migrations().pop().unwrap();
     let refused = psql(&database, &project.path("migrations").join(file)).unwrap_err();
-    assert!(refused.contains("is taken here by another migration, other"), "{refused}");
+    assert!(refused.contains("is already used by another migration, other"), "{refused}");
 }
 
 #[tokio::test]

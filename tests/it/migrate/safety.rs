@@ -128,7 +128,10 @@ async fn a_flow_is_not_deleted_under_a_started_run() {
             "{plan}"
         );
         let refused = project.ends(5, &["apply"]);
-        assert!(refused.contains("FS910") && refused.contains("1 started run(s), it cannot be deleted"), "{refused}");
+        assert!(
+            refused.contains("FS910") && refused.contains("1 started run(s), so it cannot be deleted"),
+            "{refused}"
+        );
         assert_eq!(text(&mut c, STEPS).await.unwrap(), "load charge");
 
         execute(&mut c, "update pgflow.runs set status = 'failed'").await;
@@ -174,12 +177,12 @@ async fn a_flow_of_the_same_slug_and_another_shape_is_not_taken_over() {
         project.compile();
         let refused = project.ends(5, &["apply"]);
         assert!(refused.contains("FS911"), "{refused}");
-        for part in ["order: timeout is 99, meant 60", "order: step other is not meant to be there", "pull"] {
+        for part in ["order: timeout is 99, expected 60", "order: step other is unexpected", "pull"] {
             assert!(refused.contains(part), "{part}: {refused}");
         }
         assert!(
             refused.contains("order: step charge is missing")
-                || refused.contains("order: step charge position is 3, meant 2"),
+                || refused.contains("order: step charge position is 3, expected 2"),
             "{refused}"
         );
         let held = text(

@@ -63,7 +63,7 @@ async fn tick_and_take(c: &mut PgConnection, trigger: &QueueTrigger) -> Batch {
 
 /// As many runs as this, each of one event.
 async fn assert_each_started_once(c: &mut PgConnection, events: usize) {
-    let counts = "(select concat_ws(' ', (select count(*) from pgflow.runs), count(*), count(distinct run_id)) from flowsmith.taken)";
+    let counts = "(select concat_ws(' ', (select count(*) from pgflow.runs), count(*), count(distinct run_id)) from flowsmith.consumed_events)";
     assert_eq!(text(c, counts).await.unwrap(), format!("{events} {events} {events}"));
 }
 
@@ -149,7 +149,7 @@ async fn drained_by_four(database: &Database, trigger: &QueueTrigger, events: us
     let worker = async || {
         let mut c = database.connect().await;
         let mut started = 0;
-        while text(&mut c, "(select count(*) from flowsmith.taken)").await.unwrap() != events.to_string() {
+        while text(&mut c, "(select count(*) from flowsmith.consumed_events)").await.unwrap() != events.to_string() {
             assert!(Instant::now() < end, "not drained");
             if trigger.kind == flowsmith_core::catalog::QueueKind::Pgq {
                 for sql in TICK {
@@ -429,8 +429,8 @@ async fn no_trigger_takes_the_tasks_of_another_flow() {
     order(&project, "", "  - { name: imported, queue: \"pgmq:VICTIM\" }");
     project.compile();
     let plan = project.ends(5, &["plan"]);
-    assert!(plan.contains("the queue VICTIM holds the tasks of the flow Victim"), "{plan}");
+    assert!(plan.contains("the queue VICTIM belongs to flow Victim"), "{plan}");
     let refused = project.ends(5, &["apply"]);
-    assert!(refused.contains("FS996") && refused.contains("holds the tasks of the flow Victim"), "{refused}");
+    assert!(refused.contains("FS996") && refused.contains("belongs to flow Victim"), "{refused}");
     assert!(queue_triggers(&mut c).await.unwrap().iter().all(|trigger| trigger.queue == "imports"));
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
-use sqlx::{Connection as _, Row};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection as _, FromRow};
 use tokio::task::JoinSet;
 
 use super::events::Calls;
@@ -39,6 +39,7 @@ pub(super) struct Worker {
 }
 
 /// A claimed task.
+#[derive(FromRow)]
 struct Task {
     run_id: String,
     step_slug: String,
@@ -55,9 +56,8 @@ impl Workers {
         let mut workers = Vec::new();
         for _ in 0..count {
             let mut connection = PgConnection::connect_with(options).await?;
-            let register = "insert into pgflow.workers (worker_id, queue_name, function_name) \
-                            values (gen_random_uuid(), $1, $1) returning worker_id::text";
-            let id = sqlx::query_scalar(register).bind(name).fetch_one(&mut connection).await?;
+            let id =
+                sqlx::query_scalar(include_str!("register_worker.sql")).bind(name).fetch_one(&mut connection).await?;
             workers.push(Worker { connection, id, calls: Calls::default() });
         }
         Ok(Self(workers))
@@ -172,15 +172,14 @@ impl Worker {
         if messages.is_empty() {
             return Ok(Vec::new());
         }
-        let start = "select run_id::text, step_slug, task_index, input::text from pgflow.start_tasks($1, $2, $3::uuid)";
-        let query = sqlx::query(start).bind(&job.flow).bind(messages).bind(&self.id);
-        Ok(query.fetch_all(&mut self.connection).await?.iter().map(task).collect::<Result<_, _>>()?)
+        let query = sqlx::query_as(include_str!("start_tasks.sql")).bind(&job.flow).bind(messages).bind(&self.id);
+        Ok(query.fetch_all(&mut self.connection).await?)
     }
 
     async fn poll(&mut self, job: &Job) -> Result<Vec<Task>, BenchError> {
-        let poll = "select run_id::text, step_slug, task_index, input::text from pgflow.poll_tasks($1, $2::uuid, $3)";
-        let query = sqlx::query(poll).bind(&job.flow).bind(&self.id).bind(job.batch as i32);
-        Ok(query.fetch_all(&mut self.connection).await?.iter().map(task).collect::<Result<_, _>>()?)
+        let query =
+            sqlx::query_as(include_str!("poll_tasks.sql")).bind(&job.flow).bind(&self.id).bind(job.batch as i32);
+        Ok(query.fetch_all(&mut self.connection).await?)
     }
 
     async fn complete(&mut self, job: &Job, task: &Task) -> Result<(), BenchError> {
@@ -217,13 +216,4 @@ impl Worker {
             }
         }
     }
-}
-
-fn task(row: &PgRow) -> Result<Task, sqlx::Error> {
-    Ok(Task {
-        run_id: row.try_get(0)?,
-        step_slug: row.try_get(1)?,
-        task_index: row.try_get(2)?,
-        input: row.try_get(3)?,
-    })
 }

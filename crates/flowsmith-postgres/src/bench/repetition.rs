@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection as _, FromRow};
 
-use super::abilities::Abilities;
+use super::capabilities::Capabilities;
 use super::events::{Arrivals, Events};
 use super::load::{Job, Workers};
 use super::{BenchError, Protocol, Scenario, clean};
@@ -17,7 +17,7 @@ pub(super) struct Setting<'a> {
     pub(super) workers: usize,
     pub(super) batch: usize,
     pub(super) protocol: Protocol,
-    pub(super) abilities: &'a Abilities,
+    pub(super) capabilities: &'a Capabilities,
 }
 
 /// The duration of each phase.
@@ -42,12 +42,13 @@ impl Repetition {
 pub(super) async fn measure(setting: &Setting<'_>, scenario: Scenario, flow: &str) -> Result<Repetition, BenchError> {
     let (runs, tasks) = (setting.runs, setting.runs * scenario.tasks_of_a_run());
     let mut connection = PgConnection::connect_with(&setting.options).await?;
-    let mut workers = Workers::connect(&setting.options, setting.workers, &setting.abilities.prefix).await?;
+    let mut workers = Workers::connect(&setting.options, setting.workers, &setting.capabilities.prefix).await?;
     let run_ids: Vec<String> = sqlx::query_scalar("select gen_random_uuid()::text from generate_series(1, $1)")
         .bind(runs as i64)
         .fetch_all(&mut connection)
         .await?;
-    let events = if setting.abilities.notifies { Some(Events::listen(setting.options.clone()).await?) } else { None };
+    let events =
+        if setting.capabilities.notifies { Some(Events::listen(setting.options.clone()).await?) } else { None };
 
     let began = Instant::now();
     create(&mut connection, scenario, flow).await?;
@@ -68,7 +69,7 @@ pub(super) async fn measure(setting: &Setting<'_>, scenario: Scenario, flow: &st
         None => None,
     };
     check(&mut connection, scenario, flow, (runs, tasks)).await?;
-    clean::delete(&mut connection, setting.abilities, flow).await?;
+    clean::delete(&mut connection, setting.capabilities, flow).await?;
     Ok(Repetition { runs, tasks, creation, start, processing, arrivals })
 }
 

@@ -5,14 +5,15 @@ mod link;
 mod lock;
 mod pauses;
 mod pooler;
+pub(crate) mod sql;
 mod target;
 mod within;
 
 pub use error::{DatabaseError, Failure};
 pub use link::{Link, LinkEvent, Owner};
-pub use lock::Holder;
+pub use lock::LockHolder;
 pub(crate) use lock::{LOCK_KEY, Lock, take};
 pub use pauses::Pauses;
-pub use pooler::shares_backends;
+pub use pooler::uses_transaction_pooler;
 pub use target::{Target, TargetError};
 pub use within::{unanswered, within};

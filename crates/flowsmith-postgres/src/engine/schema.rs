@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use minijinja::{Environment, UndefinedBehavior};
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use minijinja::context;
+use sqlx::{PgConnection, Row};
 
+use super::TEMPLATES;
 use crate::database::DatabaseError;
-use flowsmith_core::sql::quote::literal;
 
 /// A schema with its expected lines. A test compares them with an installed schema and rewrites them with `UPDATE=1`.
 #[derive(Debug, Clone, Copy)]
@@ -29,15 +29,10 @@ impl Schema {
     /// # Errors
     /// If the connection fails.
     pub async fn read(self, connection: &mut PgConnection) -> Result<Vec<String>, DatabaseError> {
-        let mut templates = Environment::new();
-        templates.set_undefined_behavior(UndefinedBehavior::Strict);
-        templates.add_filter("literal", |text: &str| literal(text));
-        // Not a bound parameter: that takes two round trips, which a transaction pooler may route to different servers.
-        let text = templates
-            .render_str(include_str!("../../templates/schema.sql"), minijinja::context! { schema => self.name })
-            .expect("the template reads the name only");
-        let rows = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(connection).await?;
-        Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+        // A bound value would take two round trips, which a transaction pooler may send to different servers.
+        let query = TEMPLATES.query("schema.sql", context! { schema => self.name });
+        let rows = sqlx::raw_sql(query).fetch_all(connection).await?;
+        Ok(rows.iter().map(|row| row.try_get("line")).collect::<Result<_, _>>()?)
     }
 
     /// The differences between a database and the newest version, one text each. Grants to named roles are ignored, because users

@@ -117,9 +117,9 @@ pub(super) async fn ledger_schema(
             "function reset_flow(",
             "function drop_flow(",
             "function fire_schedule(",
-            "function fire_row(",
-            "function take_event(",
-            "function give_up_event(",
+            "function fire_table_trigger(",
+            "function consume_event(",
+            "function discard_event(",
         ];
         differences.retain(|line| {
             !of_ours.iter().any(|what| line.split_once(": ").is_some_and(|(_, line)| line.starts_with(what)))

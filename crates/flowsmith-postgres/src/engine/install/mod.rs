@@ -13,7 +13,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 pub use error::{INCOMPLETE_HELP, InstallError};
-pub use script::install_script;
+pub use script::{install_script, script_of};
 
 use super::Level;
 use super::detect::{Detection, EngineKind, EngineState, PgmqState, detect};
@@ -22,10 +22,10 @@ use super::scripts::{ENGINE, newest_engine};
 use crate::database::{self, DatabaseError, Failure, Lock, Target};
 
 /// The oldest supported version of pgmq.
-pub const OLDEST_PGMQ: [u32; 3] = [1, 4, 4];
+pub(crate) const OLDEST_PGMQ: [u32; 3] = [1, 4, 4];
 
 /// The oldest supported server, as `server_version_num`.
-pub const OLDEST_SERVER: i32 = 140_000;
+pub(crate) const OLDEST_SERVER: i32 = 140_000;
 
 /// The form of the input that `start_tasks` passes to a single step. It is chosen when the engine is installed and cannot change
 /// afterwards.
@@ -50,6 +50,7 @@ impl InputStyle {
 
 /// The result of an install.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct InstallReport {
     /// What was done about pgmq.
     pub pgmq: PgmqAction,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection};
 
 use super::scratch::{Batch, Scratch};
 use super::{DoctorCheck, SELF_TEST, not_looked_at};
@@ -199,26 +199,38 @@ async fn comes_back(queue: &mut Scratch<'_>, consumer: &str, events: &[super::sc
     Ok(String::new())
 }
 
+/// The row of `monitoring.sql`.
+#[derive(FromRow)]
+struct Monitoring {
+    last_tick_id: i64,
+    has_lag: bool,
+    ev_new: i64,
+    last_tick: i64,
+    pending_events: i64,
+}
+
 async fn monitoring(queue: &mut Scratch<'_>, consumer: &str) -> Passed {
     let read = async |queue: &mut Scratch<'_>| {
         let name = queue.name.clone();
         let mut transaction = queue.begin().await?;
         let query = sqlx::query_as(include_str!("monitoring.sql")).persistent(false).bind(name).bind(consumer);
-        let row: Option<(i64, bool, i64, i64, i64)> = query.fetch_optional(&mut *transaction).await?;
+        let row: Option<Monitoring> = query.fetch_optional(&mut *transaction).await?;
         row.ok_or_else(|| Trouble::Unexpected("get_queue_info or get_consumer_info returned nothing".to_owned()))
     };
     queue.insert(8, 2).await?;
-    let (seen, has_lag, new, _, _) = read(queue).await?;
-    expect("get_queue_info: ticker_lag", has_lag, true)?;
-    expect("get_queue_info: ev_new", new, 2)?;
+    let before = read(queue).await?;
+    expect("get_queue_info: ticker_lag", before.has_lag, true)?;
+    expect("get_queue_info: ev_new", before.ev_new, 2)?;
     let batch = tick_and_take(queue, consumer).await?;
-    let (last, _, new, done, pending) = read(queue).await?;
-    expect("get_queue_info: ev_new after a tick", new, 0)?;
-    expect("get_queue_info: last_tick_id", last, seen + 1)?;
-    expect("get_consumer_info: pending_events and last_tick", (pending, done), (2, seen))?;
+    let ticked = read(queue).await?;
+    expect("get_queue_info: ev_new after a tick", ticked.ev_new, 0)?;
+    expect("get_queue_info: last_tick_id", ticked.last_tick_id, before.last_tick_id + 1)?;
+    let progress = (ticked.pending_events, ticked.last_tick);
+    expect("get_consumer_info: pending_events and last_tick", progress, (2, before.last_tick_id))?;
     queue.finish(&batch).await?;
-    let (_, _, _, done, pending) = read(queue).await?;
-    expect("get_consumer_info: pending_events and last_tick at the end", (pending, done), (0, last))?;
+    let finished = read(queue).await?;
+    let progress = (finished.pending_events, finished.last_tick);
+    expect("get_consumer_info: pending_events and last_tick at the end", progress, (0, ticked.last_tick_id))?;
     Ok(String::new())
 }
 

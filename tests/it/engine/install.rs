@@ -72,15 +72,26 @@ async fn an_edited_engine_file_is_refused() {
     let database = with_engine().await;
     execute(&mut database.connect().await, "update flowsmith.engine set checksum = 'abc' where version = 1").await;
     let error = install(&database.options(), InputStyle::Separate).await.unwrap_err();
-    assert!(matches!(error, InstallError::Edited { name: "0001_definitions.sql", .. }), "{error}");
+    assert!(matches!(error, InstallError::Edited { name: "engine", .. }), "{error}");
 }
 
+/// `drop schema pgflow cascade` leaves realtime.send behind: the next install replaces it.
 #[tokio::test]
-async fn an_engine_that_was_dropped_is_installed_anew() {
+async fn a_dropped_engine_is_installed_again() {
     let database = with_engine().await;
-    execute(&mut database.connect().await, "drop schema pgflow cascade").await;
+    let c = &mut database.connect().await;
+    let send = "pg_get_functiondef('realtime.send(jsonb, text, text, boolean)'::regprocedure)";
+    let current = text(c, send).await;
+    execute(
+        c,
+        "drop schema pgflow cascade;
+         create or replace function realtime.send(payload jsonb, event text, topic text, private boolean default true)
+         returns void language plpgsql as $$ begin perform pg_notify('pgflow_events', event); end $$",
+    )
+    .await;
     let report = install(&database.options(), InputStyle::Separate).await.unwrap();
     assert_eq!(report.engine, EngineAction::Installed(newest_engine()));
+    assert_eq!(text(c, send).await, current);
 }
 
 #[tokio::test]
@@ -207,7 +218,8 @@ async fn a_pgmq_that_is_too_old_is_refused() {
 async fn the_installed_schemas_are_the_committed_ones() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
-    for (schema, folder) in [(schema::ENGINE, "engine"), (schema::LEDGER, "ledger")] {
+    let folders = [(schema::ENGINE, "crates/flowsmith-postgres/sql/engine"), (schema::LEDGER, "migrations/ledger")];
+    for (schema, folder) in folders {
         let live = schema.read(c).await.unwrap();
         if std::env::var_os("UPDATE").is_some() {
             let text: String = live.iter().flat_map(|line| [line.as_str(), "\n"]).collect();

@@ -262,7 +262,7 @@ async fn it_serves_metrics_where_it_is_told_to_and_refuses_where_it_cannot() {
     let worker = Running::start(&project, &["--database", &url, "--metrics", "127.0.0.1:0"]);
     worker.says("/metrics").await;
     let said = worker.said();
-    let (_, address) = said.split_once("serves metrics at http://").unwrap();
+    let (_, address) = said.split_once("serving metrics at http://").unwrap();
     let (address, _) = address.split_once("/metrics").unwrap();
     let run = scene.start("f", "{}").await;
     assert_eq!(scene.end_of(&run).await.0, "completed");

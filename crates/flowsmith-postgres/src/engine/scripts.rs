@@ -40,34 +40,35 @@ pub const LEDGER: &[Script] = &[Script {
     ),
 }];
 
-/// The scripts of flowsmith's engine, for databases without an official engine.
-pub const ENGINE: &[Script] = &[
-    Script { version: 1, name: "0001_definitions.sql", sql: include_str!("../../sql/engine/0001_definitions.sql") },
-    Script {
-        version: 2,
-        name: "0002_runs",
-        sql: concat!(
-            include_str!("../../sql/engine/0002_runs/1_tables.sql"),
-            include_str!("../../sql/engine/0002_runs/2_queues.sql"),
-            include_str!("../../sql/engine/0002_runs/3_steps.sql"),
-            include_str!("../../sql/engine/0002_runs/4_runs.sql"),
-            include_str!("../../sql/engine/0002_runs/5_going_on.sql"),
-            include_str!("../../sql/engine/0002_runs/6_starting.sql"),
-            include_str!("../../sql/engine/0002_runs/7_completing.sql"),
-            include_str!("../../sql/engine/0002_runs/8_failing.sql"),
-            include_str!("../../sql/engine/0002_runs/9_workers_and_rights.sql"),
-        ),
-    },
-    Script {
-        version: 3,
-        name: "0003_operations",
-        sql: concat!(
-            include_str!("../../sql/engine/0003_operations/1_runs.sql"),
-            include_str!("../../sql/engine/0003_operations/2_flows.sql"),
-            include_str!("../../sql/engine/0003_operations/3_invariants_and_rights.sql"),
-        ),
-    },
-];
+/// The workflow engine, installed in a database that has none.
+pub const ENGINE: &[Script] = &[Script {
+    version: 1,
+    name: "engine",
+    sql: concat!(
+        include_str!("../../sql/engine/00_overview.sql"),
+        include_str!("../../sql/engine/10_tables.sql"),
+        include_str!("../../sql/engine/20_settings.sql"),
+        include_str!("../../sql/engine/30_flows.sql"),
+        include_str!("../../sql/engine/40_shapes.sql"),
+        include_str!("../../sql/engine/50_events.sql"),
+        include_str!("../../sql/engine/60_messages.sql"),
+        include_str!("../../sql/engine/70_steps.sql"),
+        include_str!("../../sql/engine/71_tasks.sql"),
+        include_str!("../../sql/engine/72_runs.sql"),
+        include_str!("../../sql/engine/73_advance.sql"),
+        include_str!("../../sql/engine/80_start_flow.sql"),
+        include_str!("../../sql/engine/81_start_tasks.sql"),
+        include_str!("../../sql/engine/82_complete_task.sql"),
+        include_str!("../../sql/engine/83_complete_tasks.sql"),
+        include_str!("../../sql/engine/84_fail_task.sql"),
+        include_str!("../../sql/engine/85_recovery.sql"),
+        include_str!("../../sql/engine/90_run_control.sql"),
+        include_str!("../../sql/engine/91_pruning.sql"),
+        include_str!("../../sql/engine/92_workers.sql"),
+        include_str!("../../sql/engine/93_violations.sql"),
+        include_str!("../../sql/engine/99_privileges.sql"),
+    ),
+}];
 
 /// The newest version of the schema `flowsmith` in this binary.
 pub(crate) fn newest_ledger() -> i32 {

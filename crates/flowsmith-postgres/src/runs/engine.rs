@@ -4,9 +4,6 @@ use super::RunsError;
 use crate::engine::detect::{Detection, EngineKind, EngineState};
 use flowsmith_core::level::Level;
 
-/// The first version of flowsmith's engine with operations.
-const FIRST_WITH_OPERATIONS: i32 = 3;
-
 /// The features of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Engine {
@@ -30,7 +27,7 @@ impl Engine {
 
     /// Whether the engine can cancel, retry and prune runs and pause flows. Only flowsmith's engine can.
     pub fn has_operations(&self) -> bool {
-        matches!(self.kind, EngineKind::Flowsmith { version } if version >= FIRST_WITH_OPERATIONS)
+        matches!(self.kind, EngineKind::Flowsmith { .. })
     }
 
     /// Whether the engine can skip steps and recover stalled tasks, and stores the outputs of steps.
@@ -43,7 +40,7 @@ impl Engine {
     /// # Errors
     /// [`RunsError::NeedsOperations`] if it has not.
     pub fn require_operations(&self, what: &'static str) -> Result<(), RunsError> {
-        if self.has_operations() { Ok(()) } else { Err(RunsError::NeedsOperations { what, kind: self.kind }) }
+        if self.has_operations() { Ok(()) } else { Err(RunsError::NeedsOperations { what }) }
     }
 
     /// The features as a value for templates.

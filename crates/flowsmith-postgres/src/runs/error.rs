@@ -1,7 +1,7 @@
 //! Errors of the commands for runs.
 
 use crate::database::DatabaseError;
-use crate::engine::detect::{EngineKind, UNEXPECTED_RESULT_HELP};
+use crate::engine::detect::UNEXPECTED_RESULT_HELP;
 use flowsmith_core::catalog::State;
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use flowsmith_core::level::Level;
@@ -76,12 +76,10 @@ pub enum RunsError {
         runs: Vec<String>,
     },
     /// The engine lacks an operation.
-    #[error("{what} requires flowsmith's engine, but this database has {}", whose(*kind))]
+    #[error("{what} requires flowsmith's engine, but this database has pgflow's")]
     NeedsOperations {
         /// The operation.
         what: &'static str,
-        /// The engine of the database.
-        kind: EngineKind,
     },
     /// The engine cannot recover stalled tasks.
     #[error("engine level {0} cannot requeue stalled tasks")]
@@ -167,12 +165,9 @@ impl Diagnostic for RunsError {
             Self::NoRun { .. } => "run `flowsmith runs` to list the runs; pruned runs are deleted".to_owned(),
             Self::AmbiguousRun { .. } => "give more characters of the id".to_owned(),
             Self::RunTaken(id) => format!("run `flowsmith show {id}`: the run was started before"),
-            Self::NeedsOperations { kind: EngineKind::Official, .. } => {
+            Self::NeedsOperations { .. } => {
                 "see docs/operating.md for the commands that work on an official engine, and for alternatives"
                     .to_owned()
-            }
-            Self::NeedsOperations { kind: EngineKind::Flowsmith { .. }, .. } => {
-                "run `flowsmith install` to upgrade the engine".to_owned()
             }
             Self::NotOld { .. } => {
                 "apply a newer version, or remove the flow from the files and apply that; then retire the version"
@@ -189,13 +184,6 @@ impl Diagnostic for RunsError {
 
 fn states(versions: &[(String, State)]) -> String {
     versions.iter().map(|(id, state)| format!("{id} is {}", state.as_str())).collect::<Vec<_>>().join(", ")
-}
-
-fn whose(kind: EngineKind) -> String {
-    match kind {
-        EngineKind::Official => "pgflow's".to_owned(),
-        EngineKind::Flowsmith { version } => format!("version {version}, which is too old"),
-    }
 }
 
 fn refusal(status: RunStatus, done: &str) -> String {

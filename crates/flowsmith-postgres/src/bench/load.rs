@@ -13,13 +13,13 @@ use super::{BenchError, Protocol, Scenario};
 use crate::database::{DatabaseError, Failure};
 
 /// The visibility timeout of read messages in seconds; longer than any stall of the machine.
-const HIDDEN: i32 = 3600;
+const VISIBILITY_TIMEOUT: i32 = 3600;
 
 /// The pause after an empty read. New tasks appear when another worker completes one, which takes about as long.
 const IDLE: Duration = Duration::from_millis(1);
 
 /// The longest time without a finished task.
-const PATIENCE: Duration = Duration::from_secs(60);
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The work of all workers.
 #[derive(Debug, Clone)]
@@ -130,8 +130,8 @@ async fn process_share(mut worker: Worker, job: Job, finished: Arc<AtomicUsize>)
         }
         if so_far > seen {
             (seen, since) = (so_far, Instant::now());
-        } else if since.elapsed() > PATIENCE {
-            let (scenario, tasks, waited) = (job.scenario, job.tasks, PATIENCE.as_secs());
+        } else if since.elapsed() > STALL_TIMEOUT {
+            let (scenario, tasks, waited) = (job.scenario, job.tasks, STALL_TIMEOUT.as_secs());
             return Err(BenchError::Stalled { scenario, finished: so_far, tasks, waited });
         }
         match worker.work(&job).await? {
@@ -165,7 +165,7 @@ impl Worker {
     async fn read_and_start(&mut self, job: &Job) -> Result<Vec<Task>, BenchError> {
         let messages: Vec<i64> = sqlx::query_scalar("select msg_id from pgmq.read($1, $2, $3)")
             .bind(&job.flow)
-            .bind(HIDDEN)
+            .bind(VISIBILITY_TIMEOUT)
             .bind(job.batch as i32)
             .fetch_all(&mut self.connection)
             .await?;
@@ -190,7 +190,7 @@ impl Worker {
             .bind(job.scenario.output(&task.step_slug, &task.input))
             .fetch_one(&mut self.connection)
             .await?;
-        self.note_completion(std::slice::from_ref(task));
+        self.record_completion(std::slice::from_ref(task));
         Ok(())
     }
 
@@ -203,11 +203,11 @@ impl Worker {
             .bind(tasks.iter().map(output).collect::<Vec<_>>())
             .fetch_all(&mut self.connection)
             .await?;
-        self.note_completion(tasks);
+        self.record_completion(tasks);
         Ok(())
     }
 
-    fn note_completion(&mut self, tasks: &[Task]) {
+    fn record_completion(&mut self, tasks: &[Task]) {
         let answered = Instant::now();
         for task in tasks {
             match self.calls.completion.get_mut(&task.run_id) {

@@ -152,7 +152,7 @@ async fn an_engine_of_another_level_than_a_flow_needs() {
     let plan = project.ends(5, &["plan"]);
     assert!(plan.contains("refused: the engine has no conditions or skip modes; they need level 0.14"), "{plan}");
     let refused = project.ends(1, &["apply"]);
-    assert!(refused.contains("FS909") && refused.contains("which this engine does not have"), "{refused}");
+    assert!(refused.contains("FS909") && refused.contains("which this engine does not support"), "{refused}");
     let refused = project.ends(4, &["compile", "--engine", "0.8.1"]);
     assert!(refused.contains("0.8.1"), "{refused}");
 }

@@ -24,7 +24,10 @@ async fn every_function_is_somebodys_or_the_owners() {
     known.dedup();
     let mut there: Vec<_> = there.split(' ').collect();
     there.sort_unstable();
-    assert_eq!(there, known, "crates/flowsmith-postgres/src/engine/roles/rights.txt lists each function of the schemas");
+    assert_eq!(
+        there, known,
+        "crates/flowsmith-postgres/src/engine/roles/rights.txt lists each function of the schemas"
+    );
 }
 
 #[tokio::test]
@@ -116,7 +119,10 @@ async fn queues_of_other_owners_are_named() {
     let error = install_with_roles(&options, InputStyle::Separate, &prefix(&database)).await.unwrap_err();
     assert_eq!(
         (error.code(), error.to_string()),
-        ("FS905", format!("the role {name}_owner cannot grant privileges on these queues: pgmq.q_order (owned by postgres)"))
+        (
+            "FS905",
+            format!("the role {name}_owner cannot grant privileges on these queues: pgmq.q_order (owned by postgres)")
+        )
     );
 }
 

@@ -47,7 +47,7 @@ async fn steps_are_not_replaced_under_any_run() {
 
         let refused = project.ends(5, &["apply"]);
         assert!(refused.contains("FS910") && refused.contains("flow order has 2 run(s)"), "{refused}");
-        assert!(refused.contains("help: Raise `version:` in the flow's file"), "{refused}");
+        assert!(refused.contains("help: Raise `version:` in the flow file"), "{refused}");
         let refused = psql(&database, &project.path("migrations").join(&file)).unwrap_err();
         assert!(refused.contains("FL002") && refused.contains("HINT:  Raise `version:`"), "{refused}");
         assert_eq!(text(&mut c, STEPS).await.unwrap(), "load charge");
@@ -122,7 +122,10 @@ async fn a_flow_is_not_deleted_under_a_started_run() {
         let plan = project.ends(5, &["plan"]);
         assert!(plan.contains("[drop]") && plan.contains("refused: 1 run started; wait until they end"), "{plan}");
         let refused = project.ends(5, &["apply"]);
-        assert!(refused.contains("FS910") && refused.contains("1 started run(s), so it cannot be deleted"), "{refused}");
+        assert!(
+            refused.contains("FS910") && refused.contains("1 started run(s), so it cannot be deleted"),
+            "{refused}"
+        );
         assert_eq!(text(&mut c, STEPS).await.unwrap(), "load charge");
 
         execute(&mut c, "update pgflow.runs set status = 'failed'").await;

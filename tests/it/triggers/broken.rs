@@ -78,7 +78,10 @@ async fn an_expression_that_no_row_can_work_for_is_refused() {
             "`when` fails: argument of CASE/WHEN must be type boolean, not type integer",
         ),
         ("{ name: t, table: public.orders, when: new.plan }", "must be type boolean, not type text"),
-        ("{ name: t, table: public.orders, input_sql: \"null\" }", "`input_sql` fails: it is always null, but a run needs an input"),
+        (
+            "{ name: t, table: public.orders, input_sql: \"null\" }",
+            "`input_sql` fails: it is always null, but a run needs an input",
+        ),
         ("{ name: t, table: public.orders, input_sql: \"null::json\" }", "it is always null, but a run needs an input"),
         ("{ name: t, table: public.orders, input_sql: new.plan }", no_json),
         ("{ name: t, queue: \"pgmq:q\", input_sql: event.type }", no_json),

@@ -92,10 +92,7 @@ async fn what_does_not_work_in_this_database_is_refused_as_a_whole() {
     let wrong = [
         ("{ name: t, table: public.nowhere }", "table public.nowhere does not exist"),
         ("{ name: t, table: public.open_orders }", "public.open_orders cannot have a row trigger"),
-        (
-            "{ name: t, table: public.orders, when: new.state = 1 }",
-            "`when` fails: column new.state does not exist",
-        ),
+        ("{ name: t, table: public.orders, when: new.state = 1 }", "`when` fails: column new.state does not exist"),
         (
             "{ name: t, table: public.orders, when: new.plan < 1 }",
             "`when` fails: operator does not exist: text < integer",

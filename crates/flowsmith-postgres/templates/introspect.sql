@@ -1,10 +1,13 @@
 {#-
-  Reads everything that flowsmith compares, in one round trip. Result sets, in the order in which src/live/introspect.rs
-  reads them: flows, steps, dependencies, applied migrations, differences of triggers, schedules that pg_cron does not run.
-  Fields: `conditions` (the engine has the columns of level 0.14), `ledger` (the schema flowsmith exists), `triggers` (this
+  Reads everything that flowsmith compares, in one round trip: flows, steps, dependencies, applied migrations, differences
+  of triggers, schedules that pg_cron does not run. The column `part` says which of these a row is.
+  Fields: `own_transaction` (run the statements in a transaction of their own), `conditions` (the engine has the columns of level 0.14), `ledger` (the schema flowsmith exists), `triggers` (this
   role can read the triggers).
 -#}
-select f.flow_slug, f.opt_max_attempts, f.opt_base_delay, f.opt_timeout, queue.queue_name is not null as has_queue,
+{% if own_transaction -%}
+begin isolation level repeatable read, read only;
+{% endif -%}
+select 'flow' as part, f.flow_slug, f.opt_max_attempts, f.opt_base_delay, f.opt_timeout, queue.queue_name is not null as has_queue,
 {%- if ledger %}
   v.flow, v.version, v.state, (v.definition -> 'annotations')::text as annotations, (v.definition -> 'triggers')::text as triggers
 {%- else %}
@@ -17,7 +20,8 @@ left join flowsmith.flow_versions v on v.flow_slug = f.flow_slug
 {%- endif %}
 order by f.flow_slug collate "C";
 
-select s.flow_slug, s.step_slug, s.step_type, s.opt_max_attempts, s.opt_base_delay, s.opt_timeout, s.opt_start_delay,
+select 'step' as part, s.flow_slug, s.step_slug, s.step_type, s.opt_max_attempts, s.opt_base_delay, s.opt_timeout,
+  s.opt_start_delay,
 {%- if conditions %}
   s.required_input_pattern::text as required_input_pattern, s.forbidden_input_pattern::text as forbidden_input_pattern,
   s.when_unmet, s.when_exhausted
@@ -28,10 +32,10 @@ select s.flow_slug, s.step_slug, s.step_type, s.opt_max_attempts, s.opt_base_del
 from pgflow.steps s
 order by s.flow_slug collate "C", s.step_index;
 
-select d.flow_slug, d.step_slug, d.dep_slug from pgflow.deps d;
+select 'dependency' as part, d.flow_slug, d.step_slug, d.dep_slug from pgflow.deps d;
 
 {% if ledger -%}
-select m.version, m.name, m.checksum,
+select 'migration' as part, m.version, m.name, m.checksum,
   to_char(m.applied_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as applied_at, m.applied_by
 from flowsmith.migrations m order by m.version;
 {%- endif %}
@@ -40,9 +44,10 @@ from flowsmith.migrations m order by m.version;
 -- role to which the current role can switch, unless the current role is a superuser, to which an expression could switch
 -- back. Otherwise they are only parsed. The owner is read from the catalog, because deployers can write to
 -- flowsmith.triggers.
-select d.flow, d.name, d.difference, d.declared, false as broken from flowsmith.trigger_differences() d
+select 'trigger difference' as part, d.flow, d.name as trigger, d.difference, d.declared, false as broken
+from flowsmith.trigger_differences() d
 union all
-select t.flow, t.name, invalid.error, true, true
+select 'trigger difference', t.flow, t.name, invalid.error, true, true
 from flowsmith.triggers t
 cross join lateral flowsmith.trigger_expression_errors(t.definition, (
   select owner.rolname::text
@@ -56,7 +61,11 @@ cross join lateral flowsmith.trigger_expression_errors(t.definition, (
         case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end)
       and not (select self.rolsuper from pg_catalog.pg_roles self where self.rolname = current_user)))) invalid
 where t.kind <> 'cron'
-order by 1, 2, 3;
+order by flow, trigger, difference;
 
-select t.flow, t.name from flowsmith.triggers t where t.kind = 'cron' and not t.scheduled order by t.flow, t.name;
+select 'unscheduled trigger' as part, t.flow, t.name as trigger
+from flowsmith.triggers t where t.kind = 'cron' and not t.scheduled order by t.flow, t.name;
+{%- endif %}
+{%- if own_transaction %}
+commit;
 {%- endif %}

@@ -1,5 +1,6 @@
 //! Why a worker cannot start, or cannot go on.
 
+use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use flowsmith_postgres::database::DatabaseError;
 
 /// Why a worker cannot start, or cannot go on. What goes wrong with one task is not here: that is in the task's row.
@@ -15,7 +16,7 @@ pub enum WorkerError {
         flows: Vec<String>,
     },
     /// The flow files say something else than the database.
-    #[error("the flow files are not what the database holds: {}", differences.join("; "))]
+    #[error("the flow files differ from the database: {}", differences.join("; "))]
     Mismatch {
         /// One text each.
         differences: Vec<String>,
@@ -35,13 +36,13 @@ pub enum WorkerError {
         variables: Vec<String>,
     },
     /// The engine cannot run flows.
-    #[error("the engine cannot run flows: it lacks {lacks}")]
+    #[error("the engine cannot run flows: missing {lacks}")]
     Engine {
         /// The functions that are not there.
         lacks: String,
     },
     /// Nothing is there to work on.
-    #[error("there is nothing to work on: {why}")]
+    #[error("no flow to work on: {why}")]
     Nothing {
         /// Why not.
         why: String,
@@ -66,45 +67,55 @@ pub enum WorkerError {
     },
 }
 
-impl From<sqlx::Error> for WorkerError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error.into())
-    }
-}
-
-impl WorkerError {
-    /// The stable code, with a page in the documentation.
-    pub fn code(&self) -> &'static str {
+impl Diagnostic for WorkerError {
+    fn code(&self) -> Code {
         match self {
             Self::Database(error) => error.code(),
-            Self::NoFlow { .. } => "FS981",
-            Self::Mismatch { .. } => "FS982",
-            Self::Steps { .. } => "FS983",
-            Self::Variables { .. } => "FS984",
-            Self::Engine { .. } => "FS985",
-            Self::Nothing { .. } => "FS986",
-            Self::Handler { .. } => "FS987",
-            Self::Metrics { .. } => "FS988",
+            Self::NoFlow { .. } => Code::WorkerUnknownFlow,
+            Self::Mismatch { .. } => Code::WorkerMismatch,
+            Self::Steps { .. } => Code::HandlersMismatch,
+            Self::Variables { .. } => Code::VariableUnset,
+            Self::Engine { .. } => Code::WorkerEngine,
+            Self::Nothing { .. } => Code::NothingToWorkOn,
+            Self::Handler { .. } => Code::HandlerUnusable,
+            Self::Metrics { .. } => Code::MetricsUnavailable,
         }
     }
 
-    /// What to do about it.
-    pub fn help(&self) -> String {
+    fn kind(&self) -> Kind {
         match self {
+            Self::Database(error) => error.kind(),
+            Self::Mismatch { .. } => Kind::Drift,
+            Self::Steps { .. } | Self::Handler { .. } | Self::Nothing { .. } => Kind::Invalid,
+            Self::NoFlow { .. } => Kind::Pending,
+            Self::Variables { .. } | Self::Engine { .. } | Self::Metrics { .. } => Kind::Failed,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
             Self::Database(error) => return error.help(),
             Self::NoFlow { .. } => "run `flowsmith apply`, or correct the name: version 2 of `order` is `order_v2`",
             Self::Mismatch { .. } => {
-                "`flowsmith plan` shows what `flowsmith apply` would do; --accept-drift works all the same"
+                "run `flowsmith plan` to see the changes and `flowsmith apply` to make them, or pass --accept-drift to work with the definitions in the database"
             }
             Self::Steps { .. } => {
-                "all steps of a flow share its queue, so one worker needs a handler for each: add what is missing, or leave the flow to another worker"
+                "declare a handler for each step of the flow, because its steps share one queue, or leave the flow to another worker"
             }
-            Self::Variables { .. } => "set the variables in the worker's environment",
-            Self::Engine { .. } => "run `flowsmith install`, which upgrades flowsmith's engine",
-            Self::Nothing { .. } => "declare a `handler` for each step of a flow, or name a flow that has them",
+            Self::Variables { .. } => "set these variables in the environment of the worker",
+            Self::Engine { .. } => "run `flowsmith install` to upgrade flowsmith's engine",
+            Self::Nothing { .. } => "declare a `handler` for each step of a flow, or name a flow that has handlers",
             Self::Handler { .. } => "correct the handler in the flow file",
-            Self::Metrics { .. } => "name another port, or end the program that has this one; port 0 takes any that is free",
-        }
-        .to_owned()
+            Self::Metrics { .. } => {
+                "choose another port, or stop the program that uses this one; port 0 selects a free port"
+            }
+        };
+        Some(help.to_owned())
+    }
+}
+
+impl From<sqlx::Error> for WorkerError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
     }
 }

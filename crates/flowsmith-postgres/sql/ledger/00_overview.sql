@@ -116,6 +116,7 @@
 --   FL003   the database does not match the expected definitions
 --   FL004   the migration is malformed or conflicts with another one
 --   FL005   this database cannot have the trigger
+--   FL006   the flow is unknown
 
 create schema if not exists flowsmith;
 comment on schema flowsmith is 'flowsmith: ledger of migrations, current flow versions';

@@ -64,11 +64,12 @@ begin
   select v.flow_slug into current_slug
   from flowsmith.flow_versions v where v.flow = start_flow.flow and v.state = 'current';
   if not found then
+    if exists (select 1 from flowsmith.flow_versions v where v.flow = start_flow.flow) then
+      raise exception 'flowsmith: flow % has no current version', start_flow.flow
+        using errcode = 'FL002', hint = 'It is retired.';
+    end if;
     raise exception 'flowsmith: flow % has no current version', start_flow.flow
-      using errcode = 'FL002', hint = case
-        -- `flowsmith start` recognizes this hint.
-        when exists (select 1 from flowsmith.flow_versions v where v.flow = start_flow.flow) then 'It is retired.'
-        else 'No applied migration created it.' end;
+      using errcode = 'FL006', hint = 'No applied migration created it.';
   end if;
   return query select run.* from pgflow.start_flow(current_slug, start_flow.input, start_flow.run_id) run;
 end

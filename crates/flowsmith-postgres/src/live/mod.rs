@@ -1,4 +1,4 @@
-//! What a database holds: flows, steps and the ledger, read in one round trip.
+//! The live state of a database: flows, steps, triggers and the ledger.
 
 mod introspect;
 mod status;
@@ -9,3 +9,7 @@ pub use introspect::{
 };
 pub use status::{RunStatus, StepStatus, TaskStatus};
 pub use unknown_flow::UnknownFlow;
+
+/// The help text for a flow whose queue is missing.
+pub(crate) const RECREATE_QUEUE: &str =
+    "run `flowsmith compile --from-live`, then `flowsmith apply --accept-drift`, to recreate the queue";

@@ -6,6 +6,6 @@ select count(*) filter (where w.deprecated_at is null {% if engine.conditions %}
   (array_agg(case {% if engine.conditions %}when w.stopped_at is not null then 'stopped' {% endif %}when w.deprecated_at is not null then 'deprecated'
     when w.worker_id is not null then 'silent' end order by heard.at desc nulls last))[1] as last_worker
 from clock
-left join pgflow.workers w on {% if queues is none %}true{% else %}w.queue_name = any ({{ queues | texts }}){% endif %}
+left join pgflow.workers w on {% if queues is none %}true{% else %}w.queue_name = any ({{ queues | array }}){% endif %}
 cross join lateral (select greatest(w.last_heartbeat_at{% if engine.conditions %}, w.stopped_at{% endif %}) as at) heard
 group by clock.now

@@ -4,7 +4,7 @@
 {% if slugs is none %}
 select count(*) as runs, false as are_rare
 {% else %}
-{% set matches = "r.flow_slug = any (" ~ (slugs | texts) ~ ")" %}
+{% set matches = "r.flow_slug = any (" ~ (slugs | array) ~ ")" %}
 select count(*) filter (where {{ matches }}) as runs,
   (select count(*) from pgflow.runs r where {{ matches }}) < count(*) filter (where not {{ matches }}) / 2 as are_rare
 {% endif %}

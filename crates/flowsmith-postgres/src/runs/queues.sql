@@ -1,7 +1,7 @@
 {#- Returns the number and age of the messages in each queue, of the tasks in flight, and of live workers. Messages are
     counted, because a queue contains unfinished tasks only. -#}
 {% set by = "flow_slug" %}
-with {% include "in_hand.sql" %},
+with {% include "running_tasks.sql" %},
 live_workers as materialized (
   select w.queue_name, count(*) as workers from pgflow.workers w
   where w.deprecated_at is null {% if engine.conditions %}and w.stopped_at is null{% endif %}
@@ -11,7 +11,7 @@ live_workers as materialized (
 depth as (
 {% for queue in queues %}
   select {{ loop.index }} as position, {{ queue.slug | literal }} as slug,
-{% if queue.is_there %}
+{% if queue.exists %}
     count(*) as messages, count(*) filter (where q.vt <= clock_timestamp()) as waiting,
     extract(epoch from clock_timestamp() - min(q.vt) filter (where q.vt <= clock_timestamp()))::float8 as longest_wait_seconds,
     extract(epoch from clock_timestamp() - min(q.enqueued_at))::float8 as oldest_seconds

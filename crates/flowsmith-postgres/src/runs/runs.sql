@@ -3,7 +3,7 @@
     requested flow. An official engine has no index on the end; its runs are read once.
     A cancelled run has the status failed and no failed step. -#}
 {% set matches %}
-r.flow_slug = any ({{ slugs | texts }})
+r.flow_slug = any ({{ slugs | array }})
 {%- if status %} and r.status = {{ ("failed" if status == "cancelled" else status) | literal }}{% endif %}
 {%- if status in ["failed", "cancelled"] %} and {% if status == "cancelled" %}not {% endif %}exists (
       select from pgflow.step_states s where s.run_id = r.run_id and s.status = 'failed' offset 0){% endif %}

@@ -69,7 +69,7 @@ select run.run_id, run.flow_slug as slug, run.flow_slug as flow, 1 as version, {
 {% else %}
   null as cancelled,
 {% endif %}
-  {{ 'run.input' | payload(payloads, cut) }} as input, {{ 'run.output' | payload(payloads, cut) }} as output, steps.list as steps
+  {% set value = "run.input" %}{% include "payload.sql" %} as input, {% set value = "run.output" %}{% include "payload.sql" %} as output, steps.list as steps
 from run cross join clock cross join lateral (
   select coalesce(json_agg(shown_step order by shown_step.step_index), '[]') as list
   from (
@@ -81,7 +81,7 @@ from run cross join clock cross join lateral (
       extract(epoch from coalesce(s.ended_at, run.last_moment) - s.started_at)::float8 as seconds,
       s.initial_tasks as tasks, counted.queued, counted.started, counted.completed, counted.failed, counted.unfinished,
       counted.not_run, counted.attempts, s.max_attempts,
-      {{ 'step_input.input' | payload(payloads, cut) }} as input, {{ 's.output' | payload(payloads, cut) }} as output, listed.tasks as task_list
+      {% set value = "step_input.input" %}{% include "payload.sql" %} as input, {% set value = "s.output" %}{% include "payload.sql" %} as output, listed.tasks as task_list
     from state s
     left join step_input using (step_slug)
     cross join lateral (
@@ -101,7 +101,7 @@ from run cross join clock cross join lateral (
           t.attempts_count as attempts, t.error_message as error, t.last_worker_id as worker_id,
           t.queued_at, t.started_at, coalesce(t.completed_at, t.failed_at) as ended_at,
           extract(epoch from coalesce(t.completed_at, t.failed_at, s.ended_at, run.last_moment) - t.started_at)::float8 as seconds,
-          {{ 't.output' | payload(payloads, cut) }} as output
+          {% set value = "t.output" %}{% include "payload.sql" %} as output
         from pgflow.step_tasks t
         where t.run_id = run.run_id and t.step_slug = s.step_slug
 {% if max_tasks is not none %}

@@ -11,7 +11,7 @@ with ended as materialized (
     where coalesce(r.completed_at, r.failed_at) >= statement_timestamp() - make_interval(secs => {{ since }})
       and (r.completed_at is not null or r.failed_at is not null) offset 0) r
   {% include "run_time.sql" %}
-  where r.flow_slug = any ({{ slugs | texts }})
+  where r.flow_slug = any ({{ slugs | array }})
 ),
 counted as (
   select e.flow_slug, count(*) filter (where e.status = 'completed') as completed, count(*) filter (where e.status = 'failed') as failed,
@@ -22,7 +22,7 @@ counted as (
 select flow.slug, started.runs as under_way, coalesce(counted.completed, 0) as completed, coalesce(counted.failed, 0) as failed, coalesce(counted.cancelled, 0) as cancelled,
   case when counted.percentiles is not null then
     jsonb_build_object('p50', counted.percentiles[1], 'p95', counted.percentiles[2], 'max', counted.percentiles[3]) end as durations
-from unnest({{ slugs | texts }}) flow (slug)
+from unnest({{ slugs | array }}) flow (slug)
 cross join lateral (
   select count(*) as runs from pgflow.runs r where r.flow_slug = flow.slug and r.status = 'started' offset 0) started
 left join counted on counted.flow_slug = flow.slug

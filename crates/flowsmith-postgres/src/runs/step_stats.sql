@@ -6,7 +6,7 @@ with ended as materialized (
     select r.run_id, r.flow_slug from pgflow.runs r
     where coalesce(r.completed_at, r.failed_at) >= statement_timestamp() - make_interval(secs => {{ since }})
       and (r.completed_at is not null or r.failed_at is not null) offset 0) r
-  where r.flow_slug = any ({{ slugs | texts }})
+  where r.flow_slug = any ({{ slugs | array }})
 ),
 counted as (
   select e.flow_slug, s.step_slug, count(*) filter (where s.status = 'completed') as completed,
@@ -24,5 +24,5 @@ select definition.flow_slug as slug, jsonb_build_object(
     jsonb_build_object('p50', counted.percentiles[1], 'p95', counted.percentiles[2], 'max', counted.percentiles[3]) end) as stats
 from pgflow.steps definition
 left join counted on counted.flow_slug = definition.flow_slug and counted.step_slug = definition.step_slug
-where definition.flow_slug = any ({{ slugs | texts }})
+where definition.flow_slug = any ({{ slugs | array }})
 order by definition.flow_slug, definition.step_index

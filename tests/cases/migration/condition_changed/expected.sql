@@ -5,7 +5,7 @@
 --     step load: if {"paid":true} → {"paid":true,"total":10}
 --     step load: when_unmet skip → fail
 --     step mail: when_exhausted skip → fail
---     refused by the database where the flow has any run
+--     refused by the database if the flow has any runs
 --
 -- Requires engine level 0.14 or later. Apply it with `flowsmith apply`, `psql -1 -f` or `sqlx migrate run`. It runs in
 -- one transaction; running it again has no effect. Written by `flowsmith compile`; do not edit it.

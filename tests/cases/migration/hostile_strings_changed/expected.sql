@@ -4,7 +4,7 @@
 -- ~ hostile@1: 2 differences  (flows/hostile.yaml)
 --     step load: if {"a\"b":["\\","\u001f","%s %I"],"it's":"$calls$ \\' || (select 1) || '"} → {"a\"b":["\\","\u001f","%s %I"],"it''s\\":"$calls$ \\' || (select 1) || '"}
 --     description (recorded only)
---     refused by the database where the flow has any run
+--     refused by the database if the flow has any runs
 --
 -- Requires engine level 0.14 or later. Apply it with `flowsmith apply`, `psql -1 -f` or `sqlx migrate run`. It runs in
 -- one transaction; running it again has no effect. Written by `flowsmith compile`; do not edit it.

@@ -5,7 +5,7 @@
 --     max_attempts 3 → 7
 --     step charge: timeout 30 s → 45 s
 --     step mail: depends_on charge → load
---     refused by the database where the flow has any run
+--     refused by the database if the flow has any runs
 --
 -- Requires engine level 0.7.2 or later. Apply it with `flowsmith apply`, `psql -1 -f` or `sqlx migrate run`. It runs in
 -- one transaction; running it again has no effect. Written by `flowsmith compile`; do not edit it.

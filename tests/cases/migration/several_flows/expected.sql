@@ -6,8 +6,8 @@
 -- ~ order@1: current → draining
 -- + order@2: new version, 3 steps  (flows/order.yaml)
 -- ~ replaced@1: step b added  (flows/replaced.yaml)
---     refused by the database where the flow has any run
--- ~ tuned@1: step a: timeout the flow's → 5 s  (flows/tuned.yaml)
+--     refused by the database if the flow has any runs
+-- ~ tuned@1: step a: timeout inherited → 5 s  (flows/tuned.yaml)
 --
 -- Requires engine level 0.7.2 or later. Apply it with `flowsmith apply`, `psql -1 -f` or `sqlx migrate run`. It runs in
 -- one transaction; running it again has no effect. Written by `flowsmith compile`; do not edit it.

@@ -2,7 +2,7 @@
 -- flowsmith migration 20260103000000_change_order
 --
 -- ~ order@1: step thank added  (flows/order.yaml)
---     refused by the database where the flow has any run
+--     refused by the database if the flow has any runs
 --
 -- Requires engine level 0.7.2 or later. Apply it with `flowsmith apply`, `psql -1 -f` or `sqlx migrate run`. It runs in
 -- one transaction; running it again has no effect. Written by `flowsmith compile`; do not edit it.

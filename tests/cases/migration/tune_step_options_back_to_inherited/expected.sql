@@ -2,11 +2,11 @@
 -- flowsmith migration 20260103000000_change_order
 --
 -- ~ order@1: 5 differences  (flows/order.yaml)
---     step load: max_attempts 9 → the flow's
---     step load: base_delay 0 s → the flow's
---     step load: timeout 3600 s → the flow's
+--     step load: max_attempts 9 → inherited
+--     step load: base_delay 0 s → inherited
+--     step load: timeout 3600 s → inherited
 --     step load: start_delay 10 s → none
---     step charge: timeout 30 s → the flow's
+--     step charge: timeout 30 s → inherited
 --
 -- Requires engine level 0.7.2 or later. Apply it with `flowsmith apply`, `psql -1 -f` or `sqlx migrate run`. It runs in
 -- one transaction; running it again has no effect. Written by `flowsmith compile`; do not edit it.

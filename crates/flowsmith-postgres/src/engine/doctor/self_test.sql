@@ -256,4 +256,4 @@ begin
 end
 $self_test$;
 
-select current_setting('flowsmith.self_test');
+select current_setting('flowsmith.self_test') as results;

@@ -1,5 +1,5 @@
--- Returns the privileges of the three roles in this database, one row each. Queue tables on which a worker lacks a
--- privilege have the privilege LACKING.
+-- Returns the privileges of the three roles in this database, one row each; and, with is_granted = false and without a
+-- privilege, the queue tables on which a worker lacks some.
 --
 -- Roles count if `install --grants` was run for their prefix in this database, that is, if one of them has USAGE on the
 -- schema pgflow. For objects that are not flowsmith's own (pgmq, realtime), privileges of PUBLIC are included.
@@ -43,12 +43,12 @@ granted as (
   cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) privilege
   where n.nspname in ('pgflow', 'flowsmith') or n.nspname = 'realtime' and p.proname = 'send'
 )
-select prefix.prefix, role.role, granted.privilege, granted.object
+select prefix.prefix, role.role, granted.privilege, granted.object, true as is_granted
 from prefix
 join candidate role using (prefix)
 join granted on granted.grantee = role.oid or granted.grantee = 0 and granted.schema in ('pgmq', 'realtime')
 union
-select prefix.prefix, role.role, 'LACKING', format('table pgmq.%I', c.relname)
+select prefix.prefix, role.role, null, format('table pgmq.%I', c.relname), false
 from prefix
 join candidate role using (prefix)
 join pgflow.flows f on role.role = 'worker'
@@ -58,4 +58,4 @@ join pg_catalog.pg_class c
   on c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = 'pgmq')
   and c.relname = kind.prefix || lower(f.flow_slug)
 where exists (select from unnest(kind.privileges) needed where not has_table_privilege(role.oid, c.oid, needed))
-order by 1, 2, 4, 3
+order by prefix, role, object, privilege

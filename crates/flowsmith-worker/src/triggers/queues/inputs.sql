@@ -1,10 +1,8 @@
-{#-
-  Returns the inputs of the runs that events start, for events that have not been consumed. Parameters: $1 flow, $2 trigger;
-  the events as arrays: $3 ids, $4 times, $5 types, $6 data; $7 queue. `input` is the expression from the flow file, in
-  parentheses; `flowsmith check` has verified that the parentheses in it are balanced.
--#}
+-- Returns the inputs of the runs that events start, for events that have not been consumed. Parameters: $1 flow, $2 trigger;
+-- the events as arrays: $3 ids, $4 times, $5 types, $6 data; $7 queue. `input` is the expression from the flow file, in
+-- parentheses; `flowsmith check` has verified that the parentheses in it are balanced.
 select event.id, (
-{{ input }}
+:input
 )::pg_catalog.jsonb::pg_catalog.text as input
 from (
   select given.id, given.time::timestamptz as time, given.type, flowsmith.event_data(given.data) as data

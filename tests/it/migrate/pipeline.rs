@@ -162,7 +162,7 @@ async fn conditions_are_refused_by_an_engine_that_has_none() {
         let file = place.path().join("m.sql");
         std::fs::write(&file, &case.migrations().next().unwrap().content).unwrap();
         let refused = psql(&database, &file).unwrap_err();
-        assert!(refused.contains("FL001") && refused.contains("which this engine does not have"), "{refused}");
+        assert!(refused.contains("FL001") && refused.contains("which this engine does not support"), "{refused}");
     }
     assert_eq!(dump(&database).await, "");
 }

@@ -1,18 +1,18 @@
 //! The connection to PostgreSQL: where it goes, how it is made, and what its failures mean to a user.
 
+mod backoff;
 mod error;
-mod link;
 mod lock;
-mod pauses;
 mod pooler;
+mod reconnecting;
 mod target;
-mod within;
+mod timeout;
 
+pub use backoff::Backoff;
 pub use error::{DatabaseError, Failure};
-pub use link::{Link, LinkEvent, Owner};
 pub use lock::Holder;
 pub(crate) use lock::{LOCK_KEY, Lock, take};
-pub use pauses::Pauses;
 pub use pooler::shares_backends;
+pub use reconnecting::{ConnectionEvent, Observer, ReconnectingConnection};
 pub use target::{Target, TargetError};
-pub use within::{unanswered, within};
+pub use timeout::{timed_out, with_timeout};

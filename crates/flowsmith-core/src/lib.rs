@@ -1,10 +1,12 @@
-//! The pure part of flowsmith: everything between flow files, migrations and the database, without any I/O but reading files.
+//! The core of flowsmith: flow files, their check, catalogs, diffs and migrations. It does no I/O other than reading and writing
+//! files.
 
 pub mod catalog;
 pub mod check;
 pub mod config;
 pub mod cron;
 pub mod definition;
+pub mod diagnostic;
 pub mod diff;
 pub mod finding;
 pub mod level;

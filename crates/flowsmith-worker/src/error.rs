@@ -1,7 +1,10 @@
 //! Errors that keep a worker from starting.
 
+use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use flowsmith_postgres::database::DatabaseError;
+use flowsmith_postgres::engine::detect::DetectError;
 use flowsmith_postgres::engine::facts::Fact;
+use flowsmith_postgres::engine::install::INCOMPLETE_HELP;
 use flowsmith_postgres::live::UnknownFlow;
 
 /// An error that keeps a worker from starting. Errors of single tasks are recorded in the task's row instead.
@@ -11,6 +14,9 @@ pub enum WorkerError {
     /// An error of the database.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// The engine could not be detected.
+    #[error(transparent)]
+    Detect(#[from] DetectError),
     /// A requested flow is not in the flow files.
     #[error(transparent)]
     UnknownFlow(#[from] UnknownFlow),
@@ -102,32 +108,50 @@ impl From<sqlx::Error> for WorkerError {
 impl WorkerError {
     /// Whether the server is unavailable, so that a later attempt may succeed.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Database(error) if error.is_lost())
+        matches!(self, Self::Database(error) | Self::Detect(DetectError::Database(error)) if error.is_lost())
     }
+}
 
-    /// The stable code, with a page in the documentation.
-    pub fn code(&self) -> &'static str {
+impl Diagnostic for WorkerError {
+    fn code(&self) -> Code {
         match self {
             Self::Database(error) => error.code(),
-            Self::UnknownFlow(_) => UnknownFlow::CODE,
-            Self::NoFlow { .. } => "FS981",
-            Self::Mismatch { .. } => "FS982",
-            Self::Steps { .. } => "FS983",
-            Self::Variables { .. } => "FS984",
-            Self::Engine { .. } => "FS985",
-            Self::IncompleteEngine { .. } => "FS918",
-            Self::Triggers { .. } => "FS997",
-            Self::Nothing { .. } => "FS986",
-            Self::Handler { .. } => "FS987",
-            Self::Metrics { .. } => "FS988",
+            Self::Detect(error) => error.code(),
+            Self::UnknownFlow(_) => Code::UnknownFlow,
+            Self::NoFlow { .. } => Code::WorkerUnknownFlow,
+            Self::Mismatch { .. } => Code::WorkerMismatch,
+            Self::Steps { .. } => Code::HandlersMismatch,
+            Self::Variables { .. } => Code::VariableUnset,
+            Self::Engine { .. } => Code::WorkerEngine,
+            Self::IncompleteEngine { .. } => Code::EngineIncomplete,
+            Self::Triggers { .. } => Code::TriggersUnsupported,
+            Self::Nothing { .. } => Code::NothingToWorkOn,
+            Self::Handler { .. } => Code::HandlerUnusable,
+            Self::Metrics { .. } => Code::MetricsUnavailable,
         }
     }
 
-    /// The help text.
-    pub fn help(&self) -> String {
+    fn kind(&self) -> Kind {
         match self {
+            Self::Database(error) => error.kind(),
+            Self::Detect(error) => error.kind(),
+            Self::Mismatch { .. } => Kind::Drift,
+            Self::Steps { .. } | Self::Handler { .. } | Self::Nothing { .. } => Kind::Invalid,
+            Self::NoFlow { .. } => Kind::Pending,
+            Self::UnknownFlow(_)
+            | Self::Variables { .. }
+            | Self::Engine { .. }
+            | Self::IncompleteEngine { .. }
+            | Self::Triggers { .. }
+            | Self::Metrics { .. } => Kind::Failed,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
             Self::Database(error) => return error.help(),
-            Self::UnknownFlow(error) => return error.help(),
+            Self::Detect(error) => return error.help(),
+            Self::UnknownFlow(error) => return Some(error.help()),
             Self::NoFlow { .. } => "run `flowsmith apply`, or correct the name: version 2 of `order` is `order_v2`",
             Self::Mismatch { .. } => {
                 "run `flowsmith plan` to see the changes and `flowsmith apply` to make them, or pass --accept-drift to work with the definitions in the database"
@@ -137,16 +161,14 @@ impl WorkerError {
             }
             Self::Variables { .. } => "set these variables in the environment of the worker",
             Self::Engine { .. } => "run `flowsmith install` to upgrade flowsmith's engine",
-            Self::IncompleteEngine { .. } => {
-                "run `flowsmith doctor` to list the missing parts, and finish that installation"
-            }
+            Self::IncompleteEngine { .. } => INCOMPLETE_HELP,
             Self::Triggers { .. } => "run `flowsmith install` to install or upgrade the schema",
             Self::Nothing { .. } => "declare a `handler` for each step of a flow, or name a flow that has handlers",
             Self::Handler { .. } => "correct the handler in the flow file",
             Self::Metrics { .. } => {
                 "choose another port, or stop the program that uses this one; port 0 selects a free port"
             }
-        }
-        .to_owned()
+        };
+        Some(help.to_owned())
     }
 }

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flowsmith_core::diagnostic::Code;
+
 /// Called for every event of a worker.
 pub(crate) type EventObserver = Arc<dyn Fn(&Event) + Send + Sync>;
 
@@ -163,8 +165,8 @@ impl fmt::Display for TaskName {
 
 impl Event {
     /// The code of an event that an operator has to act on. It has a page in the documentation.
-    pub fn code(&self) -> Option<&'static str> {
-        matches!(self, Self::QueueMissing { .. }).then_some("FS989")
+    pub fn code(&self) -> Option<Code> {
+        matches!(self, Self::QueueMissing { .. }).then_some(Code::QueueMissing)
     }
 
     /// Advice for an event with a code.
@@ -205,7 +207,7 @@ impl fmt::Display for Event {
                 write!(
                     f,
                     "{version}: {runs} still running, and no worker serves this version: start one with the flow file of that \
-                     version, and keep it running until `flowsmith retire {version} --wait` reports that the version is drained"
+                     version, and keep it running until the version is drained, for which `flowsmith retire {version} --wait` waits"
                 )
             }
             Self::Disconnected { error, retry_in } if retry_in.is_zero() => {

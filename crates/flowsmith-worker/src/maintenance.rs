@@ -114,9 +114,7 @@ impl Maintenance {
         self.shared.dispatcher.expire(now);
         self.wake_visible(now);
         // A poll shortly before a heartbeat becomes one, so that an idle worker makes no additional query.
-        if self.next_heartbeat <= now
-            || (self.next_poll <= now && self.next_heartbeat <= now + self.poll_interval)
-        {
+        if self.next_heartbeat <= now || (self.next_poll <= now && self.next_heartbeat <= now + self.poll_interval) {
             self.heartbeat(connection, now).await?;
         } else if self.next_poll <= now {
             self.poll(connection, now).await?;
@@ -131,7 +129,8 @@ impl Maintenance {
         if self.recovers && self.next_recovery <= now {
             self.next_recovery = now + RECOVERY_INTERVAL;
             // Finished tasks whose results are not acknowledged yet would be requeued.
-            self.skipped_recoveries = if self.shared.dispatcher.has_backlog() { self.skipped_recoveries + 1 } else { 0 };
+            self.skipped_recoveries =
+                if self.shared.dispatcher.has_backlog() { self.skipped_recoveries + 1 } else { 0 };
             if (1..=MAX_SKIPPED_RECOVERIES).contains(&self.skipped_recoveries) {
                 return Ok(());
             }

@@ -18,11 +18,7 @@ pub(crate) struct PeriodicChecks {
 
 impl PeriodicChecks {
     /// Reads the options of steps, and looks for runs that no worker serves.
-    pub(crate) async fn run(
-        &mut self,
-        shared: &Shared,
-        connection: &mut Connection<'_>,
-    ) -> Result<(), DatabaseError> {
+    pub(crate) async fn run(&mut self, shared: &Shared, connection: &mut Connection<'_>) -> Result<(), DatabaseError> {
         tune_steps(shared, connection).await?;
         let Some(open) = connection.get().await else { return Ok(()) };
         if shared.older_versions.is_empty() {

@@ -1,4 +1,4 @@
-//! What an operator has changed.
+//! Results of commands that change runs or flows.
 
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ struct PausedJson<'a> {
     flows: &'a [Paused],
 }
 
-/// For machines: `schema/pause.v1.json`.
+/// The report as JSON: `schema/pause.v1.json`.
 pub fn paused_json(flows: &[Paused], subject: &Subject) -> String {
     json(&PausedJson { version: 1, database: &subject.database, engine: &subject.engine, flows })
 }
@@ -27,7 +27,7 @@ struct PrunedJson<'a> {
     deleted_runs: u64,
 }
 
-/// For machines: `schema/prune.v1.json`.
+/// The report as JSON: `schema/prune.v1.json`.
 pub fn pruned_json(deleted_runs: u64, subject: &Subject) -> String {
     json(&PrunedJson { version: 1, database: &subject.database, engine: &subject.engine, deleted_runs })
 }

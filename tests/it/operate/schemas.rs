@@ -13,7 +13,7 @@ use flowsmith_postgres::runs::{
 };
 use serde_json::{Value, from_value, json};
 
-use crate::report_schemas::assert_fits;
+use crate::shared::schemas::assert_fits;
 
 fn subject() -> Subject {
     Subject { database: "app@localhost:5432/app".to_owned(), engine: "engine 0.14, flowsmith's".to_owned() }

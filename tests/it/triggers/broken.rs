@@ -3,9 +3,9 @@
 use flowsmith_postgres::engine::roles::Role;
 
 use super::{ORDERS, deploy, order, with_orders};
-use crate::command::Project;
-use crate::engine_definitions::{execute, text};
-use crate::roles::Team;
+use crate::engine::definitions::{execute, text};
+use crate::engine::roles::Team;
+use crate::fixture::command::Project;
 
 /// Applies a trigger that is refused, and takes the migration back.
 fn refused(project: &Project, trigger: &str, words: &str) {

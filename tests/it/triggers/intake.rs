@@ -1,5 +1,6 @@
 //! Events of queues start runs, each one, whoever dies when.
 
+use flowsmith_core::diagnostic::Diagnostic as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -11,11 +12,12 @@ use flowsmith_worker::triggers::runner::{Event, Starter};
 use sqlx::{Connection, PgConnection};
 
 use super::{deploy, order, runs};
-use crate::command::{Project, ours};
-use crate::engine_definitions::{execute, text};
+use crate::engine::definitions::{execute, text};
+use crate::engine::roles::Team;
+use crate::fixture::command::{Project, ours};
+use crate::fixture::{Database, server};
 use crate::pgq::with_pgq;
-use crate::roles::Team;
-use crate::support::{Database, left_out, server};
+use crate::shared::left_out;
 
 const TICK: [&str; 2] = ["select pgq.force_tick('imports')", "select pgq.ticker('imports')"];
 
@@ -260,12 +262,12 @@ async fn an_event_whose_input_the_flow_does_not_declare_comes_again_and_is_given
             }
         };
         execute(&mut c, send).await;
-        let reason = "flow order@1 does not take this input: /id: \"x\" is not of type \"integer\"";
+        let reason = "flow order@1 does not accept this input: /id: \"x\" is not of type \"integer\"";
         for attempt in 1..=MOST_ATTEMPTS {
             let batch = next(&mut c).await;
             assert_eq!((batch.events, batch.started), if attempt == 1 { (3, 2) } else { (1, 0) }, "{kind} {attempt}");
             let [failed] = batch.failed.as_slice() else { panic!("{batch:?}") };
-            assert_eq!((failed.error.code(), failed.error.to_string().as_str()), ("FS964", reason));
+            assert_eq!((failed.error.code().as_str(), failed.error.to_string().as_str()), ("FS964", reason));
             execute(&mut c, again).await;
         }
         assert_eq!(next(&mut c).await.events, 0);
@@ -299,7 +301,7 @@ async fn a_trigger_that_leaves_a_queue_of_pgq_gives_up_what_is_unread_and_says_s
     execute(&mut c, "select pgq.ticker('imports')").await;
     execute(&mut c, "select pgq.insert_event('imports', 'n', '51')").await;
 
-    let leaves = "imported leaves pgq:imports: events there that it has not taken start no run";
+    let leaves = "imported stops consuming pgq:imports: its unconsumed events start no run";
     let trigger = |name: &str| format!("  - {{ name: {name}, queue: \"pgq:imports\", input_sql: event.data }}");
     order(&project, "version: 2", &trigger("imported"));
     let compiled = project.done(&["compile"]).both();
@@ -314,7 +316,7 @@ async fn a_trigger_that_leaves_a_queue_of_pgq_gives_up_what_is_unread_and_says_s
 
     let said = Mutex::new(Vec::new());
     let observe = |event: &Event| said.lock().unwrap().push(event.to_string());
-    let left = "flowsmith:order:imported has left the queue imports of PgQ, as its trigger is gone: about 51 events that it had not taken start no run";
+    let left = "consumer flowsmith:order:imported was unregistered from PgQ queue imports, because its trigger no longer exists: about 51 unconsumed events start no run";
     let starter = Starter::connect(&Target::new(database.options()), Duration::from_secs(1), observe).await.unwrap();
     let end = Instant::now() + Duration::from_secs(20);
     starter
@@ -334,7 +336,10 @@ async fn a_queue_that_is_not_there_is_an_error_that_says_so() {
     assert!(error.to_string().contains("q_imports"), "{error}");
     let pgq = QueueTrigger { kind: flowsmith_core::catalog::QueueKind::Pgq, ..trigger };
     let error = take(&mut c, &pgq).await.unwrap_err();
-    assert!(error.to_string().contains("pgq") && error.help().contains("create extension pgq"), "{error}");
+    assert!(
+        error.to_string().contains("pgq") && error.help().unwrap_or_default().contains("create extension pgq"),
+        "{error}"
+    );
     tidy(&mut c).await.unwrap();
     if with_pgq().await.is_some() {
         execute(&mut c, "create extension pgq").await;

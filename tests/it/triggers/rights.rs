@@ -4,8 +4,8 @@ use flowsmith_postgres::engine::roles::Role;
 use sqlx::{ConnectOptions, Executor};
 
 use super::{ORDERS, PAID, deploy, order, runs, with_orders};
-use crate::engine_definitions::{execute, text};
-use crate::roles::{Team, refused};
+use crate::engine::definitions::{execute, text};
+use crate::engine::roles::{Team, refused};
 
 #[tokio::test]
 async fn deployers_bring_table_triggers_and_those_who_write_to_the_table_need_no_right_on_flowsmith() {

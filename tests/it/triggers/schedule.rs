@@ -1,5 +1,6 @@
 //! Schedules of a database without pg_cron, as a worker runs them.
 
+use flowsmith_core::diagnostic::Diagnostic as _;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -11,10 +12,10 @@ use futures_util::future::join_all;
 use sqlx::{Connection, PgConnection};
 
 use super::{deploy, order, runs};
-use crate::command::{Project, ours};
-use crate::engine_definitions::{execute, text};
-use crate::roles::Team;
-use crate::support::Database;
+use crate::engine::definitions::{execute, text};
+use crate::engine::roles::Team;
+use crate::fixture::Database;
+use crate::fixture::command::{Project, ours};
 
 /// A flow with this schedule, which it seems to have had for days.
 async fn scheduled(schedule: &str) -> (Database, Project, PgConnection) {
@@ -128,7 +129,10 @@ async fn one_that_cannot_be_started_takes_no_other_along_and_what_pg_cron_runs_i
     let tick = fire_due(&mut c).await.unwrap();
     assert_eq!(tick.fired.iter().map(|firing| firing.flow.as_str()).collect::<Vec<_>>(), ["order"]);
     let [failed] = tick.failed.as_slice() else { panic!("{tick:?}") };
-    assert_eq!((failed.flow.as_str(), failed.trigger.as_str(), failed.error.code()), ("broken", "daily", "FS910"));
+    assert_eq!(
+        (failed.flow.as_str(), failed.trigger.as_str(), failed.error.code().as_str()),
+        ("broken", "daily", "FS910")
+    );
     assert!(failed.error.to_string().contains("no current version"), "{}", failed.error);
     // It is tried again, and started when it can be.
     execute(&mut c, "update flowsmith.flow_versions set state = 'current' where flow = 'broken'").await;
@@ -170,5 +174,5 @@ async fn schedules_that_are_refused_keep_no_queue_from_its_turn() {
         }
     };
     starter.run(started).await;
-    assert_eq!(refused.try_recv().unwrap(), "cannot see to schedules");
+    assert_eq!(refused.try_recv().unwrap(), "cannot run schedules");
 }

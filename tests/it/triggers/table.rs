@@ -3,8 +3,8 @@
 use sqlx::{AssertSqlSafe, Executor};
 
 use super::{PAID, deploy, order, runs, with_orders};
-use crate::command::Project;
-use crate::engine_definitions::{execute, text};
+use crate::engine::definitions::{execute, text};
+use crate::fixture::command::Project;
 
 #[tokio::test]
 async fn changes_that_meet_the_condition_start_runs_of_the_current_version() {
@@ -76,7 +76,10 @@ async fn a_run_that_cannot_be_started_breaks_a_statement_only_where_strict() {
     order(&project, "", &trigger(true));
     project.compile();
     let plan = project.ends(2, &["plan"]);
-    assert!(plan.contains("strict: where broken cannot start a run, the change of the table fails"), "{plan}");
+    assert!(
+        plan.contains("strict: if broken cannot start a run, the statement that changes the table fails"),
+        "{plan}"
+    );
     assert!(plan.contains("writers to public.orders wait"), "{plan}");
     project.done(&["apply"]);
     let error = c.execute("insert into public.orders (id) values (1)").await.unwrap_err();
@@ -216,7 +219,7 @@ async fn drift_of_table_triggers_is_seen_and_undone() {
         assert!(project.ends(3, &["apply"]).contains("FS914"));
         for format in ["text", "markdown", "html"] {
             let plan = project.ends(3, &["plan", "--format", format]);
-            assert!(plan.contains("the database is not what was applied") && !plan.contains("holds what"), "{plan}");
+            assert!(plan.contains("the database has drifted") && !plan.contains("matches the flow files."), "{plan}");
         }
         let compiled = project.done(&["compile", "--from-live"]);
         assert!(compiled.stdout.contains("triggers recreated"), "{compiled}");
@@ -322,7 +325,7 @@ async fn a_pull_brings_recorded_triggers_into_the_files() {
 
 #[tokio::test]
 async fn an_official_engine_has_triggers_too() {
-    let database = crate::command::official().await;
+    let database = crate::fixture::command::official().await;
     let project = Project::on(&database);
     let mut c = database.connect().await;
     execute(&mut c, super::ORDERS).await;

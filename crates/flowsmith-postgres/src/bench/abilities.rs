@@ -1,31 +1,31 @@
-//! What the engine of a database can do.
+//! Detects the functions of an engine that the benchmark needs.
 
 use sqlx::postgres::PgConnection;
 use sqlx::{FromRow, query_as};
 
 use super::BenchError;
 
-/// What `abilities.sql` finds.
+/// A row of `abilities.sql`.
 #[derive(Debug, FromRow)]
 pub(super) struct Abilities {
-    /// Functions for running flows that are not there.
+    /// Missing functions for running flows.
     pub(super) runtime_lacks: Vec<String>,
-    /// Functions for batches that are not there.
+    /// Missing functions for batches.
     pub(super) batch_lacks: Vec<String>,
-    /// Whether it can delete a flow with its data.
+    /// Whether the engine can delete a flow with its data.
     pub(super) deletes_flows: bool,
-    /// Whether events go out as notifications.
+    /// Whether the database sends events as notifications.
     pub(super) notifies: bool,
-    /// What this bench's flows begin with.
+    /// The name prefix of the flows of this benchmark.
     pub(super) prefix: String,
-    /// Flows of other benches.
+    /// Flows of other benchmarks.
     pub(super) others: Vec<String>,
-    /// The server's process that answered.
+    /// The process id of the backend.
     pub(super) backend: i32,
 }
 
 impl Abilities {
-    /// Asks, in one round trip.
+    /// Detects them in one round trip.
     pub(super) async fn of(connection: &mut PgConnection) -> Result<Self, BenchError> {
         Ok(query_as(include_str!("abilities.sql")).fetch_one(connection).await?)
     }

@@ -1,4 +1,4 @@
-//! Leaves nothing behind.
+//! Deletes the flows and workers of the benchmark.
 
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnection;
 use super::BenchError;
 use super::abilities::Abilities;
 
-/// Deletes every flow of this bench, and its workers.
+/// Deletes every flow and the workers of this benchmark.
 pub(super) async fn everything(connection: &mut PgConnection, abilities: &Abilities) -> Result<(), BenchError> {
     let flows: Vec<String> =
         sqlx::query_scalar("select f.flow_slug from pgflow.flows f where starts_with(f.flow_slug, $1)")
@@ -23,7 +23,7 @@ pub(super) async fn everything(connection: &mut PgConnection, abilities: &Abilit
     Ok(())
 }
 
-/// Deletes one flow with its runs and its queue.
+/// Deletes one flow with its runs and its queue, also if the engine has no function for that.
 pub(super) async fn delete(connection: &mut PgConnection, abilities: &Abilities, flow: &str) -> Result<(), BenchError> {
     if abilities.deletes_flows {
         sqlx::query("select pgflow.delete_flow_and_data($1)").bind(flow).execute(connection).await?;

@@ -1,4 +1,4 @@
-//! Connections that start runs and process tasks, as workers do, with handlers that do nothing.
+//! Connections that start runs and process tasks like workers, without running handlers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,16 +12,16 @@ use super::events::Calls;
 use super::{BenchError, Protocol, Scenario};
 use crate::database::{DatabaseError, Failure};
 
-/// Seconds that a message stays hidden between its reading and its start: longer than any stall of the machine.
+/// The visibility timeout of read messages in seconds; longer than any stall of the machine.
 const HIDDEN: i32 = 3600;
 
-/// A wait after an empty read: what is waited for is another worker's completion, which takes about as long.
+/// The pause after an empty read. New tasks appear when another worker completes one, which takes about as long.
 const IDLE: Duration = Duration::from_millis(1);
 
-/// Longest time without any task finished.
+/// The longest time without a finished task.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What is to be processed, and how.
+/// The work of all workers.
 #[derive(Debug, Clone)]
 pub(super) struct Job {
     pub(super) scenario: Scenario,
@@ -31,14 +31,14 @@ pub(super) struct Job {
     pub(super) batch: usize,
 }
 
-/// One connection, with what it notes on the way.
+/// One connection with the times of its calls.
 pub(super) struct Worker {
     connection: PgConnection,
     id: String,
     calls: Calls,
 }
 
-/// What a worker was handed.
+/// A claimed task.
 struct Task {
     run_id: String,
     step_slug: String,
@@ -46,11 +46,11 @@ struct Task {
     input: String,
 }
 
-/// All workers of a bench.
+/// The workers of a benchmark.
 pub(super) struct Workers(Vec<Worker>);
 
 impl Workers {
-    /// Connects so many, and registers them, since tasks refer to who processed them.
+    /// Connects `count` workers and registers them, because tasks refer to their worker.
     pub(super) async fn connect(options: &PgConnectOptions, count: usize, name: &str) -> Result<Self, BenchError> {
         let mut workers = Vec::new();
         for _ in 0..count {
@@ -63,7 +63,7 @@ impl Workers {
         Ok(Self(workers))
     }
 
-    /// Starts runs under these ids, each worker its share.
+    /// Starts runs with these ids, distributed over the workers.
     pub(super) async fn start(&mut self, flow: &str, run_ids: &[String]) -> Result<(), BenchError> {
         let workers = std::mem::take(&mut self.0);
         let mut starting = JoinSet::new();
@@ -75,7 +75,7 @@ impl Workers {
         self.gather(starting).await
     }
 
-    /// Processes until as many tasks are finished as there are.
+    /// Processes tasks until all are finished.
     pub(super) async fn process(&mut self, job: &Job) -> Result<(), BenchError> {
         let finished = Arc::new(AtomicUsize::new(0));
         let mut working = JoinSet::new();
@@ -85,16 +85,16 @@ impl Workers {
         self.gather(working).await
     }
 
-    /// The first that fails ends the others.
+    /// Waits for all workers. The first error stops the others.
     async fn gather(&mut self, mut working: JoinSet<Result<Worker, BenchError>>) -> Result<(), BenchError> {
         while let Some(worker) = working.join_next().await {
-            let broken = |error| DatabaseError::new(Failure::Lost, format!("a worker broke off: {error}"));
+            let broken = |error| DatabaseError::new(Failure::Lost, format!("a worker panicked: {error}"));
             self.0.push(worker.map_err(broken)??);
         }
         Ok(())
     }
 
-    /// What all of them noted. Of several completions of one run, the last.
+    /// The call times of all workers. Of several completions of one run, the last counts.
     pub(super) fn calls(self) -> Calls {
         let mut all = Calls::default();
         for worker in self.0 {
@@ -144,7 +144,7 @@ async fn process_share(mut worker: Worker, job: Job, finished: Arc<AtomicUsize>)
 }
 
 impl Worker {
-    /// Takes a batch of tasks and finishes them; how many there were.
+    /// Claims a batch of tasks, completes them and returns their number.
     async fn work(&mut self, job: &Job) -> Result<usize, BenchError> {
         let tasks = match job.protocol {
             Protocol::Single => self.read_and_start(job).await?,

@@ -1,8 +1,9 @@
-//! What a failure of the database means, and to whom.
+//! Database errors, classified by what the user can do about them.
 
+use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use sqlx::postgres::PgDatabaseError;
 
-/// A failure of the database, named by what it means to the user.
+/// A database error, classified by [`Failure`].
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct DatabaseError {
@@ -12,44 +13,105 @@ pub struct DatabaseError {
     state: Option<String>,
 }
 
-/// Kinds of failure.
+impl Diagnostic for DatabaseError {
+    fn code(&self) -> Code {
+        match self.failure {
+            Failure::Unreachable => Code::DatabaseUnreachable,
+            Failure::Refused => Code::AuthenticationFailed,
+            Failure::NoDatabase => Code::DatabaseMissing,
+            Failure::Permission => Code::PermissionDenied,
+            Failure::LockTimeout => Code::LockTimeout,
+            Failure::Cancelled => Code::StatementCancelled,
+            Failure::Lost => Code::ConnectionLost,
+            Failure::Engine => Code::EngineMissing,
+            Failure::Guard => Code::GuardRefused,
+            Failure::Mismatch => Code::StateMismatch,
+            Failure::Sql => Code::StatementFailed,
+            Failure::Conflict => Code::TransactionConflict,
+            Failure::Trigger => Code::TriggerRefused,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self.failure {
+            Failure::Guard | Failure::Mismatch | Failure::Trigger => Kind::Refused,
+            Failure::Unreachable
+            | Failure::Refused
+            | Failure::NoDatabase
+            | Failure::Permission
+            | Failure::LockTimeout
+            | Failure::Conflict
+            | Failure::Cancelled
+            | Failure::Lost
+            | Failure::Engine
+            | Failure::Sql => Kind::Failed,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        if self.hint.is_some() {
+            return self.hint.clone();
+        }
+        let help = match self.failure {
+            Failure::Unreachable => "check that the server is running and that host and port are correct",
+            Failure::Refused => "check the user name and password in the database URL",
+            Failure::NoDatabase => "create the database (`createdb`), or correct its name in the database URL",
+            Failure::Permission => "connect as the owner of the database, or ask the owner to grant the privilege",
+            Failure::LockTimeout => "wait for the other session to finish, or pass a longer --lock-timeout",
+            Failure::Conflict => {
+                "run the command again: the transaction was rolled back; if it fails again, run it while fewer transactions write to these tables"
+            }
+            Failure::Cancelled => "pass a longer --statement-timeout, or find out who cancelled the statement",
+            Failure::Lost => "run the command again: the server rolls back an interrupted transaction",
+            Failure::Engine => "run `flowsmith install`",
+            Failure::Trigger => "correct the trigger in the flow file",
+            Failure::Guard | Failure::Mismatch => "run `flowsmith plan` to see the difference",
+            Failure::Sql => {
+                "look up the SQLSTATE in the PostgreSQL documentation, or run `flowsmith doctor` to audit the database"
+            }
+        };
+        Some(help.to_owned())
+    }
+}
+
+/// What a database error means to the user; each kind has a code and a help text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// No server there, or no answer.
+    /// No server answers, the server is starting or stopping, all connection slots are taken, or TLS failed.
     Unreachable,
-    /// User or password refused.
+    /// The server rejected the user name or the password.
     Refused,
     /// The server has no such database.
     NoDatabase,
-    /// The user lacks a right.
+    /// The role lacks a privilege.
     Permission,
-    /// Another session holds a lock for too long.
+    /// Another session held a lock for longer than `lock_timeout`.
     LockTimeout,
-    /// Another transaction came in between: a serialization failure or a deadlock.
+    /// A serialization failure or a deadlock.
     Conflict,
-    /// A statement took too long or was cancelled.
+    /// A statement exceeded `statement_timeout` or was cancelled.
     Cancelled,
-    /// The connection was lost on the way; what was not committed is undone.
+    /// The connection was lost; the server rolls back its transaction.
     Lost,
-    /// The engine is missing or lacks a feature (FL001).
+    /// The engine is missing or lacks a feature (SQLSTATE FL001).
     Engine,
-    /// A safety guard in the database refused (FL002), or the migration does not fit the database (FL004).
+    /// A guard in a migration refused to run (FL002), or the migration does not fit the database (FL004).
     Guard,
-    /// The database does not hold what was meant (FL003).
+    /// The self-check of a migration found a difference (FL003).
     Mismatch,
-    /// A trigger that the database cannot have (FL005).
+    /// The database cannot create a trigger (FL005).
     Trigger,
-    /// Anything else that the server said.
+    /// Any other error that the server reported.
     Sql,
 }
 
 impl DatabaseError {
-    /// A failure in own words.
+    /// An error that flowsmith itself detected.
     pub fn new(failure: Failure, message: impl Into<String>) -> Self {
         Self { failure, message: message.into(), hint: None, state: None }
     }
 
-    /// The same failure with what to do about it.
+    /// Replaces the help text of the kind of failure.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
@@ -61,67 +123,24 @@ impl DatabaseError {
         Self { failure, message: format!("cannot connect to {target}: {message}"), hint, state }
     }
 
-    /// Whether a row with this key is there already.
+    /// Whether a row with the same key exists (SQLSTATE 23505).
     pub fn is_unique_violation(&self) -> bool {
         self.state.as_deref() == Some("23505")
     }
 
-    /// Whether a table is not there.
+    /// Whether a table does not exist (SQLSTATE 42P01).
     pub fn is_undefined_table(&self) -> bool {
         self.state.as_deref() == Some("42P01")
     }
 
-    /// Whether the connection is what failed, so that another one may do better.
+    /// Whether the connection failed, so that a retry on a new connection may succeed.
     pub fn is_lost(&self) -> bool {
         matches!(self.failure, Failure::Lost | Failure::Unreachable)
     }
 
-    /// What it means.
+    /// The kind of failure.
     pub fn failure(&self) -> Failure {
         self.failure
-    }
-
-    /// The stable code, with a page in the documentation.
-    pub fn code(&self) -> &'static str {
-        match self.failure {
-            Failure::Unreachable => "FS902",
-            Failure::Refused => "FS903",
-            Failure::NoDatabase => "FS904",
-            Failure::Permission => "FS905",
-            Failure::LockTimeout => "FS906",
-            Failure::Cancelled => "FS907",
-            Failure::Lost => "FS908",
-            Failure::Engine => "FS909",
-            Failure::Guard => "FS910",
-            Failure::Mismatch => "FS911",
-            Failure::Sql => "FS912",
-            Failure::Conflict => "FS926",
-            Failure::Trigger => "FS996",
-        }
-    }
-
-    /// What to do about it.
-    pub fn help(&self) -> String {
-        if let Some(hint) = &self.hint {
-            return hint.clone();
-        }
-        match self.failure {
-            Failure::Unreachable => "check that the server runs and that host and port are right",
-            Failure::Refused => "check the user and password in the database URL",
-            Failure::NoDatabase => "create it (`createdb`), or correct the name in the database URL",
-            Failure::Permission => "connect as the owner of the database, or have the right granted",
-            Failure::LockTimeout => "wait for the other session, or give a longer --lock-timeout",
-            Failure::Conflict => {
-                "nothing is half done: run the command again; where it happens again, apply while fewer transactions write to these tables"
-            }
-            Failure::Cancelled => "give a longer --statement-timeout, or find out who cancelled it",
-            Failure::Lost => "nothing is half done: run the command again",
-            Failure::Engine => "run `flowsmith install`",
-            Failure::Trigger => "correct it in the flow file",
-            Failure::Guard | Failure::Mismatch => "see what `flowsmith plan` says",
-            Failure::Sql => "the server's own words say what is wrong; `flowsmith doctor` audits the database",
-        }
-        .to_owned()
     }
 }
 
@@ -132,7 +151,7 @@ impl From<sqlx::Error> for DatabaseError {
             sqlx::Error::Io(source) => Self::new(Failure::Lost, format!("the connection failed: {source}")),
             sqlx::Error::Tls(source) => Self::new(Failure::Unreachable, format!("TLS failed: {source}")),
             sqlx::Error::Protocol(reason) => Self::new(Failure::Lost, format!("the connection failed: {reason}")),
-            sqlx::Error::PoolTimedOut => Self::new(Failure::Unreachable, "the server has not answered in time"),
+            sqlx::Error::PoolTimedOut => Self::new(Failure::Unreachable, "the server did not answer in time"),
             other => Self::new(Failure::Sql, other.to_string()),
         }
     }
@@ -147,7 +166,7 @@ fn from_server(error: &PgDatabaseError) -> DatabaseError {
         "40001" | "40P01" => Failure::Conflict,
         "55P03" => Failure::LockTimeout,
         "57014" => Failure::Cancelled,
-        // The second line is what a pooler says that has lost its server.
+        // 08P01 is sent by a pooler that has lost its server.
         "57P01" | "57P02" | "25P03" | "57P05" => Failure::Lost,
         "08000" | "08001" | "08003" | "08004" | "08006" | "08P01" => Failure::Lost,
         "57P03" | "53300" => Failure::Unreachable,

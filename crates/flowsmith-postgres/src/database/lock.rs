@@ -1,5 +1,5 @@
-//! The lock that everything which writes takes: advisory and scoped to the transaction, so that it cannot outlive it and
-//! works behind a transaction pooler.
+//! The lock that every writing command takes. It is an advisory lock scoped to the transaction: it cannot outlive the
+//! transaction, and it works behind a transaction pooler.
 
 use std::fmt;
 
@@ -8,21 +8,21 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::{DatabaseError, Failure};
 
-/// The bytes of `flowsmit`, as `flowsmith.lock_key()` has it.
+/// The bytes of `flowsmit`; the same value as `flowsmith.lock_key()`.
 pub(crate) const LOCK_KEY: i64 = 7_380_396_448_181_741_940;
 
-/// Who holds the lock.
+/// The session that holds the lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     /// Process id of the server's backend.
     pub pid: i32,
-    /// Its role.
+    /// The session's role.
     pub user: String,
-    /// Its `application_name`.
+    /// The session's `application_name`.
     pub application: String,
-    /// Its address, or `local`.
+    /// The client address, or `local`.
     pub address: String,
-    /// When its transaction began, RFC 3339, if the role may see it.
+    /// The start of its transaction as RFC 3339, if the current role may see it.
     pub since: Option<String>,
 }
 
@@ -33,16 +33,17 @@ impl fmt::Display for Holder {
     }
 }
 
-/// What came of asking for the lock.
+/// The result of [`take`].
 #[derive(Debug)]
 pub(crate) enum Lock {
-    /// It is this transaction's.
+    /// This transaction holds the lock.
     Taken,
-    /// Someone else had it until the patience was over: this one, if they still held it when asked. The transaction goes on.
+    /// Another session held the lock until `lock_timeout` expired: this one, if it still held the lock afterwards. The
+    /// transaction can continue.
     Held(Option<Holder>),
 }
 
-/// Takes the lock in the transaction that is open, waiting as long as its `lock_timeout` says.
+/// Takes the lock in the open transaction and waits for at most its `lock_timeout`.
 pub(crate) async fn take(connection: &mut PgConnection) -> Result<Lock, DatabaseError> {
     let wanted = format!("savepoint before_lock; select pg_advisory_xact_lock({LOCK_KEY})");
     let locked = sqlx::raw_sql(AssertSqlSafe(wanted)).execute(&mut *connection).await.map_err(DatabaseError::from);

@@ -1,4 +1,4 @@
-//! The connection to PostgreSQL: where it goes, how it is made, and what its failures mean to a user.
+//! The connection to PostgreSQL: addresses, reconnecting, the lock, errors, and SQL with parameters.
 
 mod backoff;
 mod error;

@@ -1,6 +1,6 @@
-//! Drift: what someone changed behind git's back.
+//! Drift: the differences between a database and its applied migrations.
 //!
-//! The recorded side is the migrations that the ledger says ran here, so pending ones are no drift.
+//! The recorded side consists of the migrations in the ledger, so pending migrations are not drift.
 
 use std::collections::BTreeSet;
 
@@ -10,43 +10,43 @@ use flowsmith_core::catalog::{Catalog, Ignore, State};
 use flowsmith_core::diff::{Change, FlowDelta, diff};
 use flowsmith_core::migration::{Folder, ReplayError, carry_over, replay};
 
-/// How a database differs from what was applied to it.
+/// The differences between a database and its applied migrations.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Drift {
-    /// From what was recorded to what is there.
+    /// Changes from the recorded catalog to the live one.
     pub changes: Vec<Change>,
-    /// Flows that are there and were never recorded, by database slug.
+    /// Database slugs of flows that no migration created.
     pub unmanaged: Vec<String>,
-    /// Recorded flows whose queue is gone, by database slug.
+    /// Database slugs of recorded flows whose queue is missing.
     pub without_queue: BTreeSet<String>,
-    /// Triggers that are not in force as recorded, those that are and do not work, and those that nobody declares.
+    /// Triggers that differ from their records, do not work, or are not declared.
     pub triggers: Vec<TriggerDifference>,
-    /// Migrations whose file changed after they ran, or is gone, by id.
+    /// Ids of applied migrations whose file changed or is missing.
     pub migrations: Vec<(String, MigrationState)>,
 }
 
 impl Drift {
-    /// Whether the database is what was applied to it.
+    /// Whether the database matches its applied migrations.
     pub fn is_empty(&self) -> bool {
         !self.blocks_apply() && self.unmanaged.is_empty() && self.triggers.is_empty()
     }
 
-    /// What stands in the way of applying, a text each.
+    /// The changes and findings, one text each.
     pub fn summary(&self) -> Vec<String> {
         let changes = self.changes.iter().map(|change| format!("{}: {}", change.id(), change.summary()));
         changes.chain(self.findings()).collect()
     }
 
-    /// What is neither a change nor an unmanaged flow, a text each.
+    /// Missing queues, trigger differences and changed migrations, one text each.
     pub fn findings(&self) -> Vec<String> {
         let triggers = self.triggers.iter().map(ToString::to_string);
-        let queues = self.without_queue.iter().map(|slug| format!("{slug} has lost its queue"));
+        let queues = self.without_queue.iter().map(|slug| format!("{slug}: the queue is missing"));
         let migrations = self.migrations.iter().map(|(id, state)| format!("migration {id}: {}", state.as_str()));
         queues.chain(triggers).chain(migrations).collect()
     }
 
-    /// What is left of it where these flow versions, by database slug, are deleted next: what their definitions have become
-    /// does not matter then. That one of them was made the current version by hand does.
+    /// Removes drift that does not matter if these flow versions (database slugs) are deleted next: differences of their
+    /// definitions. A manual change of which version is current still counts.
     #[must_use]
     pub fn without(mut self, deleted: &BTreeSet<String>) -> Self {
         let is_definition = |change: &Change| match change {
@@ -61,8 +61,8 @@ impl Drift {
         self
     }
 
-    /// Whether applying on top of it would build on something else than was recorded. A flow or a trigger that flowsmith
-    /// never made does not stand in the way of those it made, and a broken trigger not in the way of what mends it.
+    /// Whether the drift blocks `apply`, because pending migrations were compiled against another state. Flows and triggers that
+    /// flowsmith did not create do not block, and neither does a broken trigger, which a migration may fix.
     pub fn blocks_apply(&self) -> bool {
         !self.changes.is_empty()
             || !self.without_queue.is_empty()
@@ -71,10 +71,10 @@ impl Drift {
     }
 }
 
-/// Holds what ran here against what is here.
+/// Compares a database with its applied migrations.
 ///
 /// # Errors
-/// Where a migration cannot be replayed.
+/// If a migration cannot be replayed.
 pub fn drift(folder: &Folder, live: &Live, ignore: &Ignore) -> Result<Drift, ReplayError> {
     let status = Status::new(folder.migrations(), &live.ledger);
     let recorded = recorded(folder, live)?;
@@ -83,17 +83,17 @@ pub fn drift(folder: &Folder, live: &Live, ignore: &Ignore) -> Result<Drift, Rep
     Ok(between(&recorded, live, ignore, migrations))
 }
 
-/// What the migrations that ran here recorded.
+/// The catalog of the applied migrations.
 fn recorded(folder: &Folder, live: &Live) -> Result<Catalog, ReplayError> {
     let applied: BTreeSet<&str> = live.ledger.iter().map(|entry| entry.version.as_str()).collect();
     replay(folder.migrations().iter().filter(|migration| applied.contains(migration.version.to_string().as_str())))
 }
 
-/// `desired`, the flows of the files, and beside them each flow version that ran here and has left the files, as the
-/// migrations have it, but for those in `deleted`, by database slug: what there is to go back to.
+/// The target of `compile --from-live`: the flows of the files (`desired`), and every applied flow version that has left the
+/// files as the migrations define it, except those in `deleted` (database slugs).
 ///
 /// # Errors
-/// Where a migration cannot be replayed.
+/// If a migration cannot be replayed.
 pub fn way_back(
     folder: &Folder,
     live: &Live,
@@ -101,7 +101,7 @@ pub fn way_back(
     deleted: &BTreeSet<String>,
 ) -> Result<Catalog, ReplayError> {
     let ran = recorded(folder, live)?;
-    // What a migration that is still to run makes of it counts; what it deletes needs no way back.
+    // Pending migrations count: their changes are part of the target, and versions that they delete are not.
     let newest = replay(folder.migrations())?;
     let kept = newest.iter().filter(|(slug, _)| ran.get(slug).is_some() && !deleted.contains(*slug));
     let kept: Catalog = kept.map(|(_, flow)| flow.clone()).collect();

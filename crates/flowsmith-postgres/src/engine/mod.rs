@@ -1,4 +1,4 @@
-//! The workflow engine in the database: which API level it speaks, how it is detected, installed and audited.
+//! The workflow engine in the database: API levels, detection, installation, roles and audit.
 
 pub mod detect;
 pub mod doctor;

@@ -1,4 +1,4 @@
-//! What the database says was applied, held against what the folder holds.
+//! The ledger: the record of applied migrations in a database.
 
 mod status;
 
@@ -7,13 +7,13 @@ pub use status::{MigrationState, MigrationStatus, Status};
 /// One row of `flowsmith.migrations`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerEntry {
-    /// The migration's version, 14 digits.
+    /// The version of the migration, 14 digits.
     pub version: String,
-    /// Its name.
+    /// The name of the migration.
     pub name: String,
-    /// SHA-256 of the file; none where another tool ran it.
+    /// The SHA-256 of the file; none if another tool ran it.
     pub checksum: Option<String>,
-    /// When, in UTC to the second, as RFC 3339.
+    /// The time in UTC, to the second, as RFC 3339.
     pub applied_at: String,
     /// The database role that ran it.
     pub applied_by: String,

@@ -1,4 +1,4 @@
-//! Reading the live catalog.
+//! Reads the live catalog in one round trip.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -16,33 +16,34 @@ use flowsmith_core::catalog::{
 };
 use flowsmith_core::sql::quote::literal;
 
-/// What a database holds.
+/// The live state of a database.
 #[derive(Debug, Clone, Default)]
 pub struct Live {
-    /// Its flows. One that flowsmith never recorded is [`State::Unmanaged`], and its slug is taken for its name.
+    /// The flows. An unrecorded flow is [`State::Unmanaged`], and its slug serves as its name.
     pub catalog: Catalog,
-    /// What was applied, oldest first.
+    /// The applied migrations, oldest first.
     pub ledger: Vec<LedgerEntry>,
-    /// Database slugs of flows whose queue is gone.
+    /// Database slugs of flows whose queue is missing.
     pub without_queue: BTreeSet<String>,
-    /// How the triggers in force differ from the recorded ones.
+    /// Differences between the active triggers and the recorded ones.
     pub trigger_differences: Vec<TriggerDifference>,
-    /// Schedules that pg_cron does not run, as flow and name: a worker's scheduler does.
+    /// Schedules that pg_cron does not run, as flow and name; a worker with `--schedule` runs them.
     pub unscheduled: Vec<(String, String)>,
 }
 
-/// A way in which a trigger is not in force as it is recorded.
+/// A difference between an active trigger and its record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TriggerDifference {
-    /// The flow's slug.
+    /// The slug of the flow.
     pub flow: String,
-    /// The trigger's name.
+    /// The name of the trigger.
     pub trigger: String,
-    /// What differs, as the end of a sentence that begins with the trigger.
+    /// The difference, as a predicate whose subject is the trigger.
     pub difference: String,
-    /// Whether a current flow version declares it; else it is there and nobody wants it.
+    /// Whether a current flow version declares the trigger; if not, it is superfluous.
     pub declared: bool,
-    /// Whether it is as recorded and does not work: its expressions name what is not there, or may not be used, any more.
+    /// Whether the trigger matches its record but does not work, because its expressions refer to objects that are missing or
+    /// not accessible.
     pub broken: bool,
 }
 
@@ -55,29 +56,29 @@ impl fmt::Display for TriggerDifference {
 /// A job of pg_cron.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignJob {
-    /// Its name, or its number where it has none.
+    /// The name of the job, or its number if it has no name.
     pub name: String,
-    /// When it runs.
+    /// The schedule.
     pub schedule: String,
-    /// What it runs.
+    /// The command.
     pub command: String,
 }
 
-/// Which tables and columns there are to read.
+/// The tables and columns that can be read.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct LiveShape {
-    /// The columns of level 0.14.
+    /// The columns of engine level 0.14 exist.
     pub conditions: bool,
-    /// The flowsmith schema.
+    /// The schema `flowsmith` exists.
     pub ledger: bool,
-    /// Version 3 of that schema or later, which has triggers, and a role that may see them.
+    /// The schema has version 3 or later, which supports triggers, and the role may read them.
     pub triggers: bool,
 }
 
-/// Reads everything in one round trip and one snapshot. Writes nothing.
+/// Reads the live state in one round trip and one snapshot. Writes nothing.
 ///
 /// # Errors
-/// Where the server refuses or the connection fails.
+/// If the server rejects a query or the connection fails.
 pub async fn read_snapshot(connection: &mut PgConnection, shape: LiveShape) -> Result<Live, DatabaseError> {
     let statements = statements(shape);
     let text = format!("begin isolation level repeatable read, read only;\n{statements}\ncommit;");
@@ -85,10 +86,10 @@ pub async fn read_snapshot(connection: &mut PgConnection, shape: LiveShape) -> R
     read_result_sets(connection, text, 1).await
 }
 
-/// Reads everything in one round trip, within the transaction that is open.
+/// Reads the live state in one round trip within the open transaction.
 ///
 /// # Errors
-/// Where the server refuses or the connection fails.
+/// If the server rejects a query or the connection fails.
 pub async fn read(connection: &mut PgConnection, shape: LiveShape) -> Result<Live, DatabaseError> {
     read_result_sets(connection, statements(shape), 0).await
 }
@@ -128,9 +129,9 @@ async fn read_result_sets(
 #[derive(Default)]
 struct Reader {
     flows: Vec<Flow>,
-    /// Place in `flows` by database slug.
+    /// Index in `flows` by database slug.
     places: HashMap<String, usize>,
-    /// Place in the flow's `steps`, by place of the flow and slug of the step.
+    /// Index in the flow's `steps`, by index of the flow and slug of the step.
     steps: HashMap<(usize, String), usize>,
     live: Live,
 }
@@ -180,7 +181,7 @@ impl Reader {
 
     fn step(&mut self, row: &PgRow) -> Result<(), DatabaseError> {
         let flow: &str = row.try_get(0)?;
-        // A foreign key says that the flow is there.
+        // A foreign key guarantees that the flow exists.
         let place = *self.places.get(flow).ok_or_else(|| unreadable("flow of a step", flow))?;
         let slug: String = row.try_get(1)?;
         let pattern = |index: usize| -> Result<Option<serde_json::Value>, DatabaseError> {
@@ -260,14 +261,14 @@ impl Reader {
 }
 
 pub(super) fn unreadable(what: &str, value: &str) -> DatabaseError {
-    DatabaseError::new(Failure::Sql, format!("the database holds a {what} that flowsmith cannot read: {value}"))
-        .with_hint("someone wrote to the tables directly, or the engine is newer than this flowsmith knows")
+    DatabaseError::new(Failure::Sql, format!("the database has an unknown {what}: {value}"))
+        .with_hint("use a flowsmith that supports this engine, or revert direct changes of its tables")
 }
 
-/// Jobs of pg_cron in this database that start flows and are none of flowsmith's. None where there is no pg_cron.
+/// Jobs of pg_cron in this database that start flows and were not created by flowsmith. Empty without pg_cron.
 ///
 /// # Errors
-/// Where the role may not see them or the connection fails.
+/// If the role may not read the jobs or the connection fails.
 pub async fn foreign_jobs(connection: &mut PgConnection) -> Result<Vec<ForeignJob>, DatabaseError> {
     let rows = sqlx::raw_sql(include_str!("foreign_jobs.sql")).fetch_all(connection).await?;
     rows.iter()
@@ -275,19 +276,19 @@ pub async fn foreign_jobs(connection: &mut PgConnection) -> Result<Vec<ForeignJo
         .collect()
 }
 
-/// Runs of one flow.
+/// The number of runs of a flow version.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct RunCounts {
-    /// Started and not finished.
+    /// Running runs.
     pub started: i64,
-    /// All of them.
+    /// All runs.
     pub total: i64,
 }
 
-/// Runs of these flows, by database slug, in one round trip; flows without runs are left out.
+/// The number of runs by database slug, in one round trip. Flows without runs are omitted.
 ///
 /// # Errors
-/// Where the server refuses or the connection fails.
+/// If the server rejects the query or the connection fails.
 pub async fn run_counts(
     connection: &mut PgConnection,
     database_slugs: &[String],
@@ -295,7 +296,7 @@ pub async fn run_counts(
     let mut templates = Environment::new();
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
     templates.add_filter("literal", |text: &str| literal(text));
-    // As plain text: a bound value would take two round trips, which a transaction pooler may send to different servers.
+    // Not a bound parameter: that takes two round trips, which a transaction pooler may route to different servers.
     let text = templates
         .render_str(
             include_str!("../../templates/run_counts.sql"),

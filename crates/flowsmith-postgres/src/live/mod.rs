@@ -1,4 +1,4 @@
-//! What a database holds: flows, steps and the ledger, read in one round trip.
+//! The live state of a database: flows, steps, triggers and the ledger.
 
 mod introspect;
 mod status;

@@ -1,4 +1,4 @@
-//! The plan: what applying would do to a live database, with what stands in the way there.
+//! The plan: the changes that applying would make in a live database, with their hazards.
 
 mod hazard;
 mod triggers;
@@ -14,47 +14,47 @@ use flowsmith_core::catalog::{Catalog, Ignore, State};
 use flowsmith_core::diff::{Change, ChangeSet, diff};
 use flowsmith_core::migration::carry_over;
 
-/// What applying would do.
+/// The changes that applying would make.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
-    /// One entry a flow version that changes.
+    /// One entry per changed flow version.
     pub changes: Vec<PlannedChange>,
-    /// Flows that are there, in no file and never recorded: left alone.
+    /// Flows in the database that are in no file and were never recorded; they are left unchanged.
     pub unmanaged: Vec<String>,
-    /// How the database differs from what was applied to it: of this the changes show only what the files say otherwise.
+    /// The drift of the database. `changes` shows drift only where the flow files differ too.
     pub drift: Drift,
 }
 
-/// One change, and what it meets in the database.
+/// One change with its hazards.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedChange {
-    /// What changes.
+    /// The change.
     pub change: Change,
-    /// Runs of the flow as it is.
+    /// The runs of the flow version.
     pub runs: RunCounts,
-    /// What to know before; the refusals among them stop `apply`.
+    /// The hazards of the change; some of them make `apply` refuse it.
     pub hazards: Vec<Hazard>,
 }
 
 impl Plan {
-    /// Whether there is nothing to change: no change of a flow, and no drift.
+    /// Whether the plan has neither changes nor drift that blocks `apply`.
     pub fn is_in_sync(&self) -> bool {
         self.changes.is_empty() && !self.is_drifted()
     }
 
-    /// Whether `apply` stops at the database's drift.
+    /// Whether drift blocks `apply`.
     pub fn is_drifted(&self) -> bool {
         self.drift.blocks_apply()
     }
 
-    /// Whether applying would be refused.
+    /// Whether `apply` would refuse a change.
     pub fn is_refused(&self) -> bool {
         self.changes.iter().flat_map(|planned| &planned.hazards).any(Hazard::refuses)
     }
 }
 
-/// What turns the live catalog into the desired one, and the flows that are left alone. A flow version that is recorded
-/// and in no file is kept, but for those among `deletions`, database slugs that a pending migration deletes.
+/// The changes from the live catalog to the desired one, and the unmanaged flows. Recorded flow versions that are in no file
+/// are kept, except `deletions`: database slugs that a pending migration deletes.
 pub fn changes(
     live: &Live,
     desired: Catalog,
@@ -79,16 +79,17 @@ pub fn changes(
     (diff(&from, &target), unmanaged)
 }
 
-/// What a database can do.
+/// The features of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Abilities {
-    /// Its engine has conditions and skip modes.
+    /// The engine supports conditions and skip modes.
     pub conditions: bool,
-    /// It has pg_cron.
+    /// The database has pg_cron.
     pub pg_cron: bool,
 }
 
-/// Adds to each change what it meets: runs by database slug, what the database can do, and the triggers that it refuses.
+/// Adds hazards to each change, from the runs by database slug, the features of the database, and the triggers that it cannot
+/// create.
 pub fn plan(
     changes: ChangeSet,
     unmanaged: Vec<String>,

@@ -34,10 +34,10 @@ pub enum WhyPolling {
 impl fmt::Display for WhyPolling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SentElsewhere => write!(f, "this engine's events do not go to the channel {CHANNEL}"),
-            Self::SwitchedOff => f.write_str("events are switched off here (pgflow.events = off)"),
-            Self::Pooled => f.write_str("notifications do not come through a pooler in transaction mode"),
-            Self::Refused(why) => write!(f, "LISTEN is refused: {why}"),
+            Self::SentElsewhere => write!(f, "this engine does not send events to the channel {CHANNEL}"),
+            Self::SwitchedOff => f.write_str("events are disabled in this database (pgflow.events = off)"),
+            Self::Pooled => f.write_str("a pooler in transaction mode does not forward notifications"),
+            Self::Refused(why) => write!(f, "LISTEN failed: {why}"),
         }
     }
 }

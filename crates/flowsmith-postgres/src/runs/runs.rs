@@ -49,7 +49,7 @@ pub struct RunFailure {
 
 impl fmt::Display for RunFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "step {}: {}", self.step, self.error.as_deref().unwrap_or("no error was given"))
+        write!(f, "step {}: {}", self.step, self.error.as_deref().unwrap_or("no error message"))
     }
 }
 

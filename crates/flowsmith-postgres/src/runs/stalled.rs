@@ -79,7 +79,7 @@ pub struct Stall {
 
 /// What to do where a flow's queue is gone.
 pub(crate) const QUEUE_ANEW: &str =
-    "`flowsmith drift` says more; `flowsmith compile --from-live`, then `flowsmith apply --accept-drift`, recreates it";
+    "run `flowsmith compile --from-live`, then `flowsmith apply --accept-drift`, to recreate the queue";
 
 impl Stall {
     /// Whether nobody need do anything.
@@ -91,25 +91,25 @@ impl Stall {
     pub fn fix(&self, engine: Engine) -> String {
         let Self { slug, flow, version, run_id, .. } = self;
         let anew = if engine.has_operations() {
-            format!("`flowsmith cancel {run_id}`, then `flowsmith retry {run_id}`, sends it again")
+            format!("run `flowsmith cancel {run_id}`, then `flowsmith retry {run_id}`, to send it again")
         } else {
-            "docs/operating.md says how to send it again on this engine".to_owned()
+            "see docs/operating.md for how to send it again on this engine".to_owned()
         };
         match self.cause {
             StallCause::NoWorker => start_worker(flow, *version, slug, self.state),
             StallCause::Busy => {
-                "start more workers, or let them do more at once; `flowsmith queues` shows the backlog".to_owned()
+                "start more workers, or raise their --concurrency; `flowsmith queues` shows the backlog".to_owned()
             }
-            StallCause::Paused => format!("`flowsmith resume {flow}@{version}`"),
+            StallCause::Paused => format!("run `flowsmith resume {flow}@{version}`"),
             StallCause::Parked => {
-                format!("`flowsmith pause {flow}@{version}`, then `flowsmith resume {flow}@{version}`, takes it back")
+                format!("run `flowsmith pause {flow}@{version}`, then `flowsmith resume {flow}@{version}`")
             }
-            StallCause::Delayed | StallCause::Retrying => "nothing to do".to_owned(),
+            StallCause::Delayed | StallCause::Retrying => "no action needed".to_owned(),
             StallCause::MessageHidden => match self.message_id {
                 Some(id) if self.tasks == 1 => {
-                    format!("wait; or, where nobody works on it: select pgmq.set_vt('{slug}', {id}, 0)")
+                    format!("wait; or, if no worker processes it, run: select pgmq.set_vt('{slug}', {id}, 0)")
                 }
-                Some(id) => format!("wait; or, where nobody works on them, for each: select pgmq.set_vt('{slug}', {id}, 0)"),
+                Some(id) => format!("wait; or, if no worker processes them, run for each: select pgmq.set_vt('{slug}', {id}, 0)"),
                 None => "wait".to_owned(),
             },
             StallCause::MessageMissing | StallCause::GivenUp => anew,
@@ -117,11 +117,11 @@ impl Stall {
                 QUEUE_ANEW.to_owned()
             }
             StallCause::TimedOut if engine.has_conditions() => {
-                "`flowsmith stalled --requeue`; a running `flowsmith worker` does it every 15 seconds, or pg_cron's job (`flowsmith install` makes it)"
+                "run `flowsmith stalled --requeue`; a running `flowsmith worker` does so every 15 seconds, as does the pg_cron job of `flowsmith install`"
                     .to_owned()
             }
             StallCause::TimedOut => format!(
-                "select pgflow.fail_task('{run_id}', '{}', {}, 'timed out') gives it its next attempt",
+                "run `select pgflow.fail_task('{run_id}', '{}', {}, 'timed out')` to give it its next attempt",
                 self.step.as_deref().unwrap_or_default(),
                 self.task_index.unwrap_or_default()
             ),
@@ -129,9 +129,9 @@ impl Stall {
                 "wait: it is queued again 30 seconds after its timeout; see `flowsmith workers`".to_owned()
             }
             StallCause::WorkerGone => {
-                "see `flowsmith workers`; after its timeout, `flowsmith stalled` says what to do".to_owned()
+                "see `flowsmith workers`; after its timeout, `flowsmith stalled` shows the fix".to_owned()
             }
-            StallCause::NothingUnderWay => format!("`flowsmith doctor`, and report it; {anew}"),
+            StallCause::NothingUnderWay => format!("run `flowsmith doctor` and report this; {anew}"),
         }
     }
 }

@@ -4,6 +4,8 @@ use minijinja::context;
 use sqlx::postgres::PgConnection;
 
 use super::{Engine, FlowVersion, OperateError, RunPrefix, RunSummary, StartInput, query};
+use flowsmith_core::diagnostic::Diagnostic as _;
+
 use crate::database::Failure;
 use crate::live::UnknownFlow;
 
@@ -45,14 +47,14 @@ pub async fn start_run(
             (Failure::Lost, _) => OperateError::StartUnknown(error),
             (_, Some(id)) if error.is_unique_violation() => OperateError::RunTaken(id),
             // `flowsmith.start_flow` refuses nothing else, and says whether there ever was a version.
-            (Failure::Guard, _) if by_name => match error.help().as_str() {
+            (Failure::Guard, _) if by_name => match error.help().unwrap_or_default().as_str() {
                 "It is retired." => OperateError::NotCurrent { flow: flow.flow.clone(), versions: Vec::new() },
                 _ => UnknownFlow::unseen(&flow.flow).into(),
             },
             // The one thing that the engine itself says about inputs.
             _ if error.to_string().contains("has root map steps but input is") => OperateError::InputRefused {
                 flow: flow.id(),
-                reasons: vec!["a step maps the run's input, which must be an array then".to_owned()],
+                reasons: vec!["a map step maps the run's input, so it must be an array".to_owned()],
             },
             _ => OperateError::Database(error),
         }),

@@ -40,7 +40,7 @@ impl StartInput {
             Some(at) => {
                 let (line, column) = line_and_column(text, at);
                 Err(unfit(format!(
-                    "has the character \\u0000, which PostgreSQL cannot hold (line {line}, column {column})"
+                    "contains the character \\u0000, which PostgreSQL cannot store (line {line}, column {column})"
                 )))
             }
         }
@@ -61,7 +61,7 @@ fn words(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
     match text {
-        "key must be a string" => "a key must stand in double quotes".to_owned(),
+        "key must be a string" => "a key must be in double quotes".to_owned(),
         other => other.to_owned(),
     }
 }
@@ -74,9 +74,9 @@ fn place_of(error: &serde_json::Error) -> String {
 fn why_unfit(error: &serde_json::Error) -> String {
     match words(error) {
         what if what.starts_with("recursion limit") => format!("is nested deeper than {MAX_DEPTH} levels"),
-        what if what.starts_with("number out of range") => "has a number that is too large".to_owned(),
+        what if what.starts_with("number out of range") => "contains a number that is too large".to_owned(),
         what if what.contains("hex escape") || what.contains("surrogate") => {
-            "has half a surrogate pair, which is no character".to_owned()
+            "contains an unpaired surrogate".to_owned()
         }
         what => format!("cannot be read: {what}"),
     }

@@ -60,10 +60,10 @@ pub struct Worker {
 /// How to have the tasks of a flow version done, where nobody does them: what to start.
 pub fn start_worker(flow: &str, version: u32, slug: &str, state: State) -> String {
     match state {
-        State::Current => format!("start one: `flowsmith worker {flow}`, or your own for the queue {slug}"),
+        State::Current => format!("run `flowsmith worker {flow}`, or start your own worker for the queue {slug}"),
         State::Draining | State::Retired => format!(
-            "it is an old version, which drains: run a worker with the flow files that had it, as git keeps them; there, \
-             `flowsmith worker {flow}@{version}`"
+            "run `flowsmith worker {flow}@{version}` in a checkout of the commit that has this version, because old versions are not in \
+             the current flow files"
         ),
         State::Unmanaged => format!("start a worker for the queue {slug}"),
     }

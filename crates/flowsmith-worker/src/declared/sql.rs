@@ -207,7 +207,9 @@ async fn output(connection: &mut PgConnection, sql: String) -> Result<String, Qu
 }
 
 fn text<'v>(value: &PgValueRef<'v>) -> Result<&'v str, QueryError> {
-    value.as_str().map_err(|error| QueryError::Handler(HandlerError::permanent(format!("the output cannot be read: {error}"))))
+    value
+        .as_str()
+        .map_err(|error| QueryError::Handler(HandlerError::permanent(format!("the output cannot be read: {error}"))))
 }
 
 /// A value of a common type as JSON; none if PostgreSQL has to convert it.
@@ -232,9 +234,11 @@ async fn convert(connection: &mut PgConnection, of: u32, text: &str) -> Result<S
     match fetch(connection, cast).await {
         Ok(json) => Ok(json.first().map_or(Ok("null".to_owned()), |row| row.try_get(0))?),
         // PostgreSQL has output but no input for this type, such as `record`.
-        Err(QueryError::Database(error)) if error.failure() == Failure::Sql => Err(QueryError::Handler(HandlerError::permanent(
-            format!("the output has the type {name}, which is not JSON: wrap it in to_jsonb(…) ({error})"),
-        ))),
+        Err(QueryError::Database(error)) if error.failure() == Failure::Sql => {
+            Err(QueryError::Handler(HandlerError::permanent(format!(
+                "the output has the type {name}, which is not JSON: wrap it in to_jsonb(…) ({error})"
+            ))))
+        }
         Err(broken) => Err(broken),
     }
 }

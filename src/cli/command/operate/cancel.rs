@@ -18,7 +18,7 @@ pub(crate) async fn run(args: &CancelArgs, project: &Project, output: &Output) -
     let flows = operator.flows().await?;
     let run_id = operator.run_id(&args.run).await?;
     let run = read_run(&mut operator.connection, operator.engine, &flows, &run_id, Depth::States).await?;
-    // Nobody is asked about what cannot be done.
+    // Checked before asking for confirmation.
     if run.status != RunStatus::Started {
         return Err(OperateError::WrongStatus { run_id, status: run.status, done: "cancelled" }.into());
     }

@@ -1,4 +1,4 @@
-//! What every command that operates flows begins with: a connection, the engine there, the flows by name.
+//! The common start of operating commands: a connection, its engine, and the flows by name.
 
 use flowsmith::report::Subject;
 use flowsmith_postgres::database::{DatabaseError, Failure as DatabaseFailure};
@@ -10,7 +10,7 @@ use crate::cli::output::Output;
 use crate::cli::project::Project;
 use crate::cli::session::Place;
 
-/// A connection to operate on.
+/// A connection with its engine.
 pub(crate) struct Operator {
     pub(crate) place: Place,
     pub(crate) connection: PgConnection,
@@ -31,7 +31,7 @@ impl Operator {
         Ok(Self { connection: session.connection, place, engine, subject })
     }
 
-    /// Connects again, after the connection was lost.
+    /// Reconnects after a lost connection.
     pub(crate) async fn reconnect(&mut self) -> Result<(), DatabaseError> {
         self.connection = self.place.target.connect().await?;
         Ok(())
@@ -41,12 +41,12 @@ impl Operator {
         Ok(Flows::read(&mut self.connection, self.engine).await?.of_database(&self.subject.database))
     }
 
-    /// The whole id of the run that is named.
+    /// The complete id of a run.
     pub(crate) async fn run_id(&mut self, run: &RunPrefix) -> Result<String, OperateError> {
         run.resolve(&mut self.connection).await.map_err(|error| error.in_database(&self.subject.database))
     }
 
-    /// What flows are called. A role that may read runs and no definitions is shown their slugs.
+    /// The names of the flows; empty for a role that may read runs but no definitions, which then shows slugs.
     pub(crate) async fn flows_if_allowed(&mut self) -> Result<Flows, OperateError> {
         match self.flows().await {
             Err(OperateError::Database(error)) if error.failure() == DatabaseFailure::Permission => {
@@ -57,12 +57,12 @@ impl Operator {
     }
 }
 
-/// Whether another connection may help.
+/// Whether the error is a lost connection.
 pub(crate) fn is_lost(error: &OperateError) -> bool {
     matches!(error, OperateError::Database(error) if error.is_lost())
 }
 
-/// The flow versions that a name means; all of them where none is given.
+/// The flow versions of a name; all without a name.
 pub(crate) fn named<'a>(flows: &'a Flows, name: Option<&str>) -> Result<Vec<&'a FlowVersion>, OperateError> {
     name.map_or_else(|| Ok(flows.all().iter().collect()), |name| flows.named(name))
 }

@@ -20,7 +20,7 @@ pub(crate) async fn run(args: &RetryArgs, project: &Project, output: &Output) ->
     let before = read_run(&mut operator.connection, operator.engine, &flows, &run_id, Depth::States).await?;
     let run = retry_run(&mut operator.connection, operator.engine, &flows, &run_id).await?;
     output.message(&format!(
-        "Retried run {run_id} of {}@{}: {} of {} left to do",
+        "Retried run {run_id} of {}@{}: {} of {} remaining",
         run.flow,
         run.version,
         run.remaining_steps,

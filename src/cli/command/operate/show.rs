@@ -14,7 +14,7 @@ pub(crate) async fn run(args: &ShowArgs, project: &Project, output: &Output) -> 
     let mut operator = Operator::open(project, output).await?;
     let flows = operator.flows_if_allowed().await?;
     let run_id = operator.run_id(&args.run).await?;
-    // Machines are given all of it: half a JSON value is none.
+    // JSON output is always complete: a truncated JSON value is useless.
     let depth = if args.full || args.format == StatusFormat::Json { Depth::Full } else { Depth::Glance };
     let run = read_run(&mut operator.connection, operator.engine, &flows, &run_id, depth).await?;
     output.report(&match args.format {

@@ -5,7 +5,7 @@
 --     step load: if {"paid":true} → {"paid":true,"total":10}
 --     step load: when_unmet skip → fail
 --     step mail: when_exhausted skip → fail
---     refused by the database where the flow has any run
+--     refused by the database if the flow has any runs
 --
 -- Engine level 0.14 or later. Runs in one transaction and any number of times, by `flowsmith apply`,
 -- `psql -1 -f` or `sqlx migrate run`; written by `flowsmith compile`, not to be edited.

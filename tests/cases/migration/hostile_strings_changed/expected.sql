@@ -4,7 +4,7 @@
 -- ~ hostile@1: 2 differences  (flows/hostile.yaml)
 --     step load: if {"a\"b":["\\","\u001f","%s %I"],"it's":"$calls$ \\' || (select 1) || '"} → {"a\"b":["\\","\u001f","%s %I"],"it''s\\":"$calls$ \\' || (select 1) || '"}
 --     description (recorded only)
---     refused by the database where the flow has any run
+--     refused by the database if the flow has any runs
 --
 -- Engine level 0.14 or later. Runs in one transaction and any number of times, by `flowsmith apply`,
 -- `psql -1 -f` or `sqlx migrate run`; written by `flowsmith compile`, not to be edited.

@@ -5,7 +5,7 @@
 --     max_attempts 3 → 7
 --     step charge: timeout 30 s → 45 s
 --     step mail: depends_on charge → load
---     refused by the database where the flow has any run
+--     refused by the database if the flow has any runs
 --
 -- Engine level 0.7.2 or later. Runs in one transaction and any number of times, by `flowsmith apply`,
 -- `psql -1 -f` or `sqlx migrate run`; written by `flowsmith compile`, not to be edited.

@@ -6,8 +6,8 @@
 -- ~ order@1: current → draining
 -- + order@2: new version, 3 steps  (flows/order.yaml)
 -- ~ replaced@1: step b added  (flows/replaced.yaml)
---     refused by the database where the flow has any run
--- ~ tuned@1: step a: timeout the flow's → 5 s  (flows/tuned.yaml)
+--     refused by the database if the flow has any runs
+-- ~ tuned@1: step a: timeout inherited → 5 s  (flows/tuned.yaml)
 --
 -- Engine level 0.7.2 or later. Runs in one transaction and any number of times, by `flowsmith apply`,
 -- `psql -1 -f` or `sqlx migrate run`; written by `flowsmith compile`, not to be edited.

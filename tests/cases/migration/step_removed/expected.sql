@@ -2,7 +2,7 @@
 -- flowsmith migration 20260103000000_change_order
 --
 -- ~ order@1: step mail removed  (flows/order.yaml)
---     refused by the database where the flow has any run
+--     refused by the database if the flow has any runs
 --
 -- Engine level 0.7.2 or later. Runs in one transaction and any number of times, by `flowsmith apply`,
 -- `psql -1 -f` or `sqlx migrate run`; written by `flowsmith compile`, not to be edited.

@@ -1,8 +1,8 @@
 -- file: 20260103000000_change_order.sql
 -- flowsmith migration 20260103000000_change_order
 --
--- ~ order@1: steps in another order  (flows/order.yaml)
---     refused by the database where the flow has any run
+-- ~ order@1: steps reordered  (flows/order.yaml)
+--     refused by the database if the flow has any runs
 --
 -- Engine level 0.7.2 or later. Runs in one transaction and any number of times, by `flowsmith apply`,
 -- `psql -1 -f` or `sqlx migrate run`; written by `flowsmith compile`, not to be edited.

@@ -2,9 +2,9 @@
 -- flowsmith migration 20260103000000_change_order
 --
 -- ~ order@1: 5 differences  (flows/order.yaml)
---     step load: max_attempts the flow's → 9
---     step load: base_delay the flow's → 0 s
---     step load: timeout the flow's → 3600 s
+--     step load: max_attempts inherited → 9
+--     step load: base_delay inherited → 0 s
+--     step load: timeout inherited → 3600 s
 --     step load: start_delay none → 10 s
 --     step charge: timeout 30 s → 45 s
 --

@@ -2,11 +2,11 @@
 -- flowsmith migration 20260103000000_change_order
 --
 -- ~ order@1: 5 differences  (flows/order.yaml)
---     step load: max_attempts 9 → the flow's
---     step load: base_delay 0 s → the flow's
---     step load: timeout 3600 s → the flow's
+--     step load: max_attempts 9 → inherited
+--     step load: base_delay 0 s → inherited
+--     step load: timeout 3600 s → inherited
 --     step load: start_delay 10 s → none
---     step charge: timeout 30 s → the flow's
+--     step charge: timeout 30 s → inherited
 --
 -- Engine level 0.7.2 or later. Runs in one transaction and any number of times, by `flowsmith apply`,
 -- `psql -1 -f` or `sqlx migrate run`; written by `flowsmith compile`, not to be edited.

@@ -1,4 +1,4 @@
-//! The install as one script, for psql or another migration tool.
+//! The installation as one SQL script, for `install`, psql and other migration tools.
 
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
@@ -9,10 +9,10 @@ use crate::database::LOCK_KEY;
 use crate::engine::scripts::{ENGINE, LEDGER, Script};
 use flowsmith_core::sql::quote;
 
-/// The name of pg_cron's job that recovers stalled tasks: the one that pgflow's own engine gives it.
+/// The name of the pg_cron job that recovers stalled tasks; pgflow's own engine uses the same name.
 const RECOVERY_JOB: &str = "pgflow_requeue_stalled_tasks";
 
-/// Everything that `install` runs besides pgmq, as SQL for psql or another migration tool. Safe to run again.
+/// Everything that `install` runs except pgmq, as one SQL script. Safe to run again.
 pub fn install_script(input_style: InputStyle) -> String {
     let scripts = || LEDGER.iter().chain(ENGINE).map(|script| script.sql);
     let mut templates = Environment::new();
@@ -36,7 +36,7 @@ pub fn install_script(input_style: InputStyle) -> String {
         .expect("the template in the binary is well-formed, as the tests render it")
 }
 
-/// What the template is rendered with.
+/// The context of the template.
 #[derive(Serialize)]
 struct ScriptContext {
     tool_version: &'static str,
@@ -49,7 +49,7 @@ struct ScriptContext {
     engine: Vec<Rendered>,
 }
 
-/// A script as the template sees it.
+/// A script in the context of the template.
 #[derive(Serialize)]
 struct Rendered {
     version: i32,

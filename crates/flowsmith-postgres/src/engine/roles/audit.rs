@@ -1,4 +1,4 @@
-//! What the roles of a database may do, held against what they should.
+//! Compares the privileges of the roles in a database with the expected ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,21 +7,21 @@ use sqlx::{PgConnection, Row};
 use super::{Right, Role, is_ours, rights};
 use crate::database::{DatabaseError, Failure};
 
-/// What differs for the three roles of one prefix. Empty lists where all is as `install --grants` makes it.
+/// The differences for the three roles of one prefix. Both lists are empty if the privileges are those of `install --grants`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleAudit {
-    /// How the names of the three begin.
+    /// The prefix of the role names.
     pub prefix: String,
-    /// Rights that a role should have and has not.
+    /// Privileges that a role lacks.
     pub missing: Vec<String>,
-    /// Rights on flowsmith's own objects that a role has and should not have.
+    /// Unexpected privileges on flowsmith's own objects.
     pub extra: Vec<String>,
 }
 
-/// Looks at every set of three roles that `install --grants` has served in this database.
+/// Audits every set of roles that `install --grants` created in this database.
 ///
 /// # Errors
-/// Where the connection fails or the role may not read the flows.
+/// If the connection fails or the current role may not read the flows.
 pub async fn audit(connection: &mut PgConnection) -> Result<Vec<RoleAudit>, DatabaseError> {
     let rows = sqlx::raw_sql(include_str!("granted.sql")).fetch_all(connection).await?;
     let mut granted: BTreeMap<String, BTreeSet<(String, Right)>> = BTreeMap::new();
@@ -32,7 +32,7 @@ pub async fn audit(connection: &mut PgConnection) -> Result<Vec<RoleAudit>, Data
     Ok(granted.into_iter().map(|(prefix, granted)| compare(prefix, &granted)).collect())
 }
 
-/// Prefixes of roles that lack rights. None where the role that asks may not see.
+/// The prefixes of roles that lack privileges. Empty if the current role may not read the privileges.
 pub(crate) async fn outdated(connection: &mut PgConnection) -> Result<Vec<String>, DatabaseError> {
     match audit(connection).await {
         Ok(audits) => {

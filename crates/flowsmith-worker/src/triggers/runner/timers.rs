@@ -1,163 +1,173 @@
-//! What a starter has to do, and when: look which triggers there are, fire schedules, take from queues, tidy up.
+//! The timers of the runner: reading triggers, starting due runs, consuming from queues, and cleaning up.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
 
-use super::event::Event;
-use crate::triggers::queues::{QueueTrigger, queue_triggers, take, tidy};
-use crate::triggers::schedules::fire_due;
-use flowsmith_postgres::database::{DatabaseError, within};
+use super::event::TriggerEvent;
+use crate::triggers::queues::{Batch, QueueTrigger, clean_up, consume, queue_triggers};
+use crate::triggers::schedules::start_due_runs;
+use flowsmith_postgres::database::{DatabaseError, with_timeout};
 
-/// Between two looks at which triggers there are.
-const LIST_EVERY: Duration = Duration::from_secs(10);
-/// Between two farewells to queues that no trigger takes from any more.
-const TIDY_EVERY: Duration = Duration::from_secs(600);
-/// After something that was refused.
-const AFTER_REFUSAL: Duration = Duration::from_secs(10);
-/// Batches of one queue in a row, before others have their turn.
-const IN_A_ROW: usize = 20;
+/// The time between two readings of the triggers.
+const READ_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long the database may take to say which triggers there are, and to start what is due; the connection counts as lost then.
-const ANSWER: Duration = Duration::from_secs(30);
+/// The time between two clean-ups.
+const CLEAN_UP_INTERVAL: Duration = Duration::from_secs(600);
 
-/// A queue and when to look at it next.
-struct Source {
+/// The pause after the database rejected a call.
+const PAUSE_AFTER_REJECTION: Duration = Duration::from_secs(10);
+
+/// The maximum number of batches of one queue in a row, before other queues have their turn.
+const MAX_BATCHES_IN_A_ROW: usize = 20;
+
+/// The timeout for reading triggers and starting due runs. A call that exceeds it counts as a lost connection.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A queue, and when to consume from it next.
+struct QueueTimer {
     trigger: QueueTrigger,
     due: Instant,
 }
 
-/// What there is to do, and when.
-pub(super) struct Agenda<O> {
+/// The timers of the runner.
+pub(super) struct Timers<O> {
     poll_interval: Duration,
     observe: Arc<O>,
-    sources: Vec<Source>,
-    list_due: Instant,
-    fire_due: Instant,
-    tidy_due: Instant,
+    queues: Vec<QueueTimer>,
+    read_due: Instant,
+    schedules_due: Instant,
+    clean_up_due: Instant,
 }
 
-impl<O: Fn(&Event)> Agenda<O> {
-    /// Reads which triggers there are.
+impl<O: Fn(&TriggerEvent)> Timers<O> {
+    /// Reads the triggers.
     pub(super) async fn read(
         connection: &mut PgConnection,
         poll_interval: Duration,
         observe: Arc<O>,
     ) -> Result<Self, DatabaseError> {
         let now = Instant::now();
-        let mut agenda =
-            Self { poll_interval, observe, sources: Vec::new(), list_due: now, fire_due: now, tidy_due: now };
-        agenda.list(connection).await?;
-        agenda.tell(&Event::Watching { queues: agenda.queues() });
-        Ok(agenda)
+        let mut timers =
+            Self { poll_interval, observe, queues: Vec::new(), read_due: now, schedules_due: now, clean_up_due: now };
+        timers.read_triggers(connection).await?;
+        timers.emit(&TriggerEvent::Watching { queues: timers.queue_names() });
+        Ok(timers)
     }
 
-    fn tell(&self, event: &Event) {
+    fn emit(&self, event: &TriggerEvent) {
         (self.observe)(event);
     }
 
-    /// Says what was refused, and how long nothing is tried again.
-    pub(super) fn refused(&self, error: &DatabaseError) -> Duration {
-        self.tell(&Event::Refused { what: "cannot see to triggers".to_owned(), error: error.to_string() });
-        AFTER_REFUSAL
+    /// Reports that the database rejected a call, and returns the pause before the next one.
+    pub(super) fn emit_rejected(&self, error: &DatabaseError) -> Duration {
+        let operation = "cannot read triggers".to_owned();
+        self.emit(&TriggerEvent::Rejected { operation, error: error.to_string() });
+        PAUSE_AFTER_REJECTION
     }
 
-    /// Does what is due, and says how long nothing will be.
-    pub(super) async fn round(&mut self, connection: &mut PgConnection) -> Result<Duration, DatabaseError> {
-        if self.list_due <= Instant::now() {
-            let before = self.queues();
-            self.list(connection).await?;
-            if before != self.queues() {
-                self.tell(&Event::Watching { queues: self.queues() });
+    /// Does everything that is due, and returns the time until something else is.
+    pub(super) async fn run_due(&mut self, connection: &mut PgConnection) -> Result<Duration, DatabaseError> {
+        if self.read_due <= Instant::now() {
+            let before = self.queue_names();
+            self.read_triggers(connection).await?;
+            if before != self.queue_names() {
+                self.emit(&TriggerEvent::Watching { queues: self.queue_names() });
             }
         }
-        if self.fire_due <= Instant::now() {
-            self.fire(connection).await?;
+        if self.schedules_due <= Instant::now() {
+            self.run_schedules(connection).await?;
         }
-        for at in 0..self.sources.len() {
-            if self.sources[at].due <= Instant::now() {
-                self.take_from(at, connection).await?;
+        for at in 0..self.queues.len() {
+            if self.queues[at].due <= Instant::now() {
+                self.consume_from(at, connection).await?;
             }
         }
-        if self.tidy_due <= Instant::now() {
-            self.tidy_due = Instant::now() + TIDY_EVERY;
-            for departure in tidy(connection).await? {
-                self.tell(&Event::Left(departure));
+        if self.clean_up_due <= Instant::now() {
+            self.clean_up_due = Instant::now() + CLEAN_UP_INTERVAL;
+            for consumer in clean_up(connection).await? {
+                self.emit(&TriggerEvent::ConsumerUnregistered(consumer));
             }
         }
-        let dues = self.sources.iter().map(|source| source.due).chain([self.list_due, self.fire_due, self.tidy_due]);
-        let next = dues.min().unwrap_or(self.list_due);
-        Ok(next.saturating_duration_since(Instant::now()))
+        let queues = self.queues.iter().map(|queue| queue.due);
+        let next = queues.chain([self.read_due, self.schedules_due, self.clean_up_due]).min();
+        Ok(next.unwrap_or(self.read_due).saturating_duration_since(Instant::now()))
     }
 
-    async fn list(&mut self, connection: &mut PgConnection) -> Result<(), DatabaseError> {
+    async fn read_triggers(&mut self, connection: &mut PgConnection) -> Result<(), DatabaseError> {
         let now = Instant::now();
-        self.list_due = now + LIST_EVERY;
-        let triggers = within(ANSWER, queue_triggers(connection)).await?;
+        self.read_due = now + READ_INTERVAL;
+        let triggers = with_timeout(CALL_TIMEOUT, queue_triggers(connection)).await?;
         let due = |trigger: &QueueTrigger| {
-            self.sources.iter().find(|source| source.trigger == *trigger).map_or(now, |source| source.due)
+            self.queues.iter().find(|queue| queue.trigger == *trigger).map_or(now, |queue| queue.due)
         };
-        self.sources = triggers.into_iter().map(|trigger| Source { due: due(&trigger), trigger }).collect();
+        self.queues = triggers.into_iter().map(|trigger| QueueTimer { due: due(&trigger), trigger }).collect();
         Ok(())
     }
 
-    /// Schedules that are refused do not keep queues from their turn.
-    async fn fire(&mut self, connection: &mut PgConnection) -> Result<(), DatabaseError> {
-        self.fire_due = Instant::now() + AFTER_REFUSAL;
-        let tick = match within(ANSWER, fire_due(connection)).await {
-            Ok(tick) => tick,
+    /// Starts due runs. If the database rejects that, queues still have their turn.
+    async fn run_schedules(&mut self, connection: &mut PgConnection) -> Result<(), DatabaseError> {
+        self.schedules_due = Instant::now() + PAUSE_AFTER_REJECTION;
+        let runs = match with_timeout(CALL_TIMEOUT, start_due_runs(connection)).await {
+            Ok(runs) => runs,
             Err(error) if error.is_lost() => return Err(error),
             Err(error) => {
-                let what = "cannot see to schedules".to_owned();
-                self.tell(&Event::Refused { what, error: error.to_string() });
+                let operation = "cannot run schedules".to_owned();
+                self.emit(&TriggerEvent::Rejected { operation, error: error.to_string() });
                 return Ok(());
             }
         };
-        self.fire_due = Instant::now() + tick.pause;
-        for firing in tick.fired {
-            self.tell(&Event::Fired(firing));
+        self.schedules_due = Instant::now() + runs.pause;
+        for run in runs.started {
+            self.emit(&TriggerEvent::ScheduledRunStarted(run));
         }
-        for failed in tick.failed {
-            self.tell(&Event::FiringFailed(failed));
+        for run in runs.failed {
+            self.emit(&TriggerEvent::ScheduledRunFailed(run));
         }
         Ok(())
     }
 
-    /// Takes batches while there are any. A queue that is not there, or that refuses, does not keep the others from their turn.
-    async fn take_from(&mut self, at: usize, connection: &mut PgConnection) -> Result<(), DatabaseError> {
-        let trigger = self.sources[at].trigger.clone();
+    /// Consumes batches of one queue.
+    async fn consume_from(&mut self, at: usize, connection: &mut PgConnection) -> Result<(), DatabaseError> {
+        let trigger = self.queues[at].trigger.clone();
         let name = format!("{}:{}", trigger.flow, trigger.name);
-        self.sources[at].due = Instant::now() + self.poll_interval;
-        for _ in 0..IN_A_ROW {
-            let batch = match take(connection, &trigger).await {
+        self.queues[at].due = Instant::now() + self.poll_interval;
+        for _ in 0..MAX_BATCHES_IN_A_ROW {
+            let batch = match consume(connection, &trigger).await {
                 Ok(batch) => batch,
                 Err(error) if error.is_lost() => return Err(error),
                 Err(error) => {
-                    self.sources[at].due = Instant::now() + AFTER_REFUSAL;
-                    let what = format!("{name}: cannot take from the queue {}", trigger.queue);
-                    self.tell(&Event::Refused { what, error: error.to_string() });
+                    self.queues[at].due = Instant::now() + PAUSE_AFTER_REJECTION;
+                    let operation = format!("{name}: cannot consume from queue {}", trigger.queue);
+                    self.emit(&TriggerEvent::Rejected { operation, error: error.to_string() });
                     return Ok(());
                 }
             };
-            if batch.started > 0 {
-                self.tell(&Event::Took { trigger: name.clone(), started: batch.started });
-            }
-            if batch.known > 0 {
-                self.tell(&Event::Known { trigger: name.clone(), events: batch.known });
-            }
-            for event in batch.failed {
-                self.tell(&Event::EventFailed { trigger: name.clone(), event });
-            }
-            if batch.events == 0 {
+            let is_empty = batch.events == 0;
+            self.emit_batch(&name, batch);
+            if is_empty {
                 return Ok(());
             }
         }
-        self.sources[at].due = Instant::now();
+        self.queues[at].due = Instant::now();
         Ok(())
     }
 
-    fn queues(&self) -> Vec<String> {
-        self.sources.iter().map(|source| format!("{}:{}", source.trigger.kind.as_str(), source.trigger.queue)).collect()
+    fn emit_batch(&self, trigger: &str, batch: Batch) {
+        let trigger = || trigger.to_owned();
+        if batch.started > 0 {
+            self.emit(&TriggerEvent::EventsConsumed { trigger: trigger(), started: batch.started });
+        }
+        if batch.already_handled > 0 {
+            self.emit(&TriggerEvent::EventsAlreadyHandled { trigger: trigger(), events: batch.already_handled });
+        }
+        for event in batch.failed {
+            self.emit(&TriggerEvent::EventFailed { trigger: trigger(), event });
+        }
+    }
+
+    fn queue_names(&self) -> Vec<String> {
+        self.queues.iter().map(|queue| format!("{}:{}", queue.trigger.kind.as_str(), queue.trigger.queue)).collect()
     }
 }

@@ -1,17 +1,17 @@
-//! Starts runs, in batches, about as fast as they end.
+//! Starting runs in batches, about as fast as they end.
 
 use std::time::{Duration, Instant};
 
 use super::client::Client;
-use super::stage::Doors;
-use super::{PATIENCE, Size};
+use super::fixture::Routes;
+use super::{PROGRESS_TIMEOUT, Size};
 
 const BATCH: usize = 10;
 
-/// Every so many-th run is a parcel's.
+/// Every fifth run is one of the flow `parcel`.
 const PARCELS: usize = 5;
 
-/// The id of a run, from its number.
+/// The id of the run with this number.
 pub(super) fn run_id(n: usize) -> String {
     format!("00000000-0000-4000-8000-{n:012x}")
 }
@@ -20,24 +20,23 @@ pub(super) fn is_parcel(n: usize) -> bool {
     n.is_multiple_of(PARCELS)
 }
 
-/// Starts runs until there are as many as there are to be. A batch whose answer did not come is started again, and a run that
-/// has been acknowledged never is.
-pub(super) async fn start_runs(doors: &Doors, size: Size) {
+/// Starts all runs. A batch without an answer is started again, but no acknowledged run is.
+pub(super) async fn start_runs(routes: &Routes, size: Size) {
     let window = (size.runs / 25).max(40);
-    let mut client = Client::new(&[doors.direct.clone(), doors.pooled.clone()], size.dice(3));
+    let mut client = Client::new(&[routes.direct.clone(), routes.pooled.clone()], size.dice(3));
     let mut numbers = 1..=size.runs;
     loop {
         let batch: Vec<usize> = numbers.by_ref().take(BATCH).collect();
         if batch.is_empty() {
             return;
         }
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + PROGRESS_TIMEOUT;
         while client.count("select count(*) from pgflow.runs where status = 'started'").await + BATCH > window {
-            assert!(Instant::now() < deadline, "runs do not end");
+            assert!(Instant::now() < deadline, "some runs do not end");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let values: Vec<String> = batch.iter().map(|&n| value(n)).collect();
-        // Those that are there come of a batch that was committed, and nobody has heard of it.
+        // Existing runs belong to a batch that was committed, but whose answer was lost.
         let start = format!(
             "with missing as materialized (
                select g.flow, g.n, g.run_id from (values {}) g (flow, n, run_id)
@@ -46,7 +45,7 @@ pub(super) async fn start_runs(doors: &Doors, size: Size) {
              select count(r.run_id) from missing m cross join lateral pgflow.start_flow(m.flow, to_jsonb(m.n), m.run_id) r",
             values.join(", ")
         );
-        client.ask(&start).await;
+        client.query(&start).await;
     }
 }
 

@@ -1,38 +1,38 @@
-//! Somebody who asks the database whatever happens to the connection.
+//! A client that repeats its statements until the database answers.
 
 use std::time::{Duration, Instant};
 
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 
-use super::PATIENCE;
+use super::PROGRESS_TIMEOUT;
 use crate::chaos::faults::is_cut;
 use crate::engine::concurrency::operators::Dice;
-use crate::engine::concurrency::query;
+use crate::engine::concurrency::query as run_query;
 
-/// A client that comes in by any of several doors, and by another one after a connection was lost.
+/// A client that connects by one of several routes, and chooses again after every loss.
 pub(super) struct Client {
-    doors: Vec<PgConnectOptions>,
+    routes: Vec<PgConnectOptions>,
     dice: Dice,
     connection: Option<PgConnection>,
 }
 
 impl Client {
-    pub(super) fn new(doors: &[PgConnectOptions], dice: Dice) -> Self {
-        Self { doors: doors.to_vec(), dice, connection: None }
+    pub(super) fn new(routes: &[PgConnectOptions], dice: Dice) -> Self {
+        Self { routes: routes.to_vec(), dice, connection: None }
     }
 
-    /// What `query` gives of statements that may be repeated: they are, until an answer has come.
-    pub(super) async fn ask(&mut self, sql: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+    /// Runs idempotent statements until they succeed, and returns the result.
+    pub(super) async fn query(&mut self, sql: &str) -> String {
+        let deadline = Instant::now() + PROGRESS_TIMEOUT;
         loop {
-            let door = &self.doors[self.dice.throw(self.doors.len())];
+            let route = &self.routes[self.dice.throw(self.routes.len())];
             let error = match &mut self.connection {
-                Some(connection) => match query(connection, sql).await {
+                Some(connection) => match run_query(connection, sql).await {
                     Ok(answer) => return answer,
                     Err(error) => error,
                 },
-                None => match door.connect().await {
+                None => match route.connect().await {
                     Ok(connection) => {
                         self.connection = Some(connection);
                         continue;
@@ -47,9 +47,9 @@ impl Client {
         }
     }
 
-    /// The one number that a query gives.
+    /// The single number that a query returns.
     pub(super) async fn count(&mut self, sql: &str) -> usize {
-        let answer = self.ask(sql).await;
+        let answer = self.query(sql).await;
         answer.parse().unwrap_or_else(|_| panic!("{sql}: {answer}"))
     }
 }

@@ -1,4 +1,4 @@
-//! What the workers work on: a server, a pooler before it, two flows, and what these call.
+//! The fixture: a server, a pooler in front of it, two flows, and the HTTP server that they call.
 
 use std::collections::HashMap;
 
@@ -12,10 +12,10 @@ use crate::fixture::pooler::Pooler;
 use crate::worker::http_server::HttpServer;
 use crate::worker::restartable::Restartable;
 
-/// Every query that is committed leaves the row of its task here, and nothing prevents a second one.
+/// Every committed query inserts a row for its task. There is no unique key, so a repetition shows.
 const DONE: &str = "create table done (run_id uuid not null, step text not null, place integer not null)";
 
-/// Rows of a run: `load`, three of `pack`, `weigh`, which fails at its first attempt, and `ship`.
+/// The rows of a run: `load`, three of `pack`, `weigh`, which fails at its first attempt, and `ship`.
 const ORDER: &str = r#"flow: order
 defaults: { max_attempts: 50, base_delay: 0, timeout: 10 }
 steps:
@@ -34,7 +34,7 @@ steps:
     handler: { sql: "insert into done values (:run_id, 'ship', 0) returning (:input) -> 'pack'" }
 "#;
 
-pub(super) const ROWS_OF_AN_ORDER: usize = 6;
+pub(super) const ROWS_PER_ORDER: usize = 6;
 
 const PARCEL: &str = r#"flow: parcel
 defaults: { max_attempts: 50, base_delay: 0, timeout: 10 }
@@ -43,27 +43,27 @@ steps:
   notify: { depends_on: [label], handler: { http: "${env:SHOP}/empty" } }
 "#;
 
-pub(super) struct Stage {
+pub(super) struct Fixture {
     pub(super) size: Size,
     pub(super) server: Restartable,
     pub(super) pooler: Pooler,
     pub(super) project: Project,
-    pub(super) doors: Doors,
+    pub(super) routes: Routes,
     http: HttpServer,
 }
 
-/// The ways to the database.
+/// The routes to the database.
 #[derive(Clone)]
-pub(super) struct Doors {
+pub(super) struct Routes {
     pub(super) direct: PgConnectOptions,
     pub(super) pooled: PgConnectOptions,
 }
 
-impl Stage {
-    /// None where the machine has no pooler.
-    pub(super) async fn set(size: Size) -> Option<Self> {
-        let server = Restartable::start("proof").await;
-        let pooler = Pooler::in_front_of(server.socket(), Restartable::DATABASE, "proof_pooler").await?;
+impl Fixture {
+    /// None if the machine has no pooler.
+    pub(super) async fn create(size: Size) -> Option<Self> {
+        let server = Restartable::start("chaos").await;
+        let pooler = Pooler::in_front_of(server.socket(), Restartable::DATABASE, "chaos_pooler").await?;
         let http = HttpServer::start().await;
         let project = Project::new().with("DATABASE_URL", &server.url()).with("SHOP", &http.base());
         project.write("flows/order.yaml", ORDER);
@@ -72,16 +72,16 @@ impl Stage {
         project.done(&["install"]);
         project.done(&["apply"]);
         execute(&mut server.connect().await, DONE).await;
-        let doors = Doors { direct: server.options(), pooled: pooler.options() };
-        Some(Self { size, server, pooler, project, doors, http })
+        let routes = Routes { direct: server.options(), pooled: pooler.options() };
+        Some(Self { size, server, pooler, project, routes, http })
     }
 
-    /// Somebody who looks on, not through the pooler.
+    /// A client for assertions, which does not use the pooler.
     pub(super) fn observer(&self) -> Client {
-        Client::new(std::slice::from_ref(&self.doors.direct), self.size.dice(2))
+        Client::new(std::slice::from_ref(&self.routes.direct), self.size.dice(2))
     }
 
-    /// How often the program was run for each run.
+    /// How often the program ran, by run.
     pub(super) fn labels(&self) -> HashMap<String, usize> {
         let mut labels = HashMap::new();
         for run in self.project.read("labels").lines() {
@@ -90,7 +90,7 @@ impl Stage {
         labels
     }
 
-    /// How often the request was made for each run.
+    /// How often the request was sent, by run.
     pub(super) fn notes(&self) -> HashMap<String, usize> {
         let calls = self.http.calls().into_iter();
         calls.map(|(key, times)| (key.strip_suffix("/notify/0").unwrap().to_owned(), times)).collect()

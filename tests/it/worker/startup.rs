@@ -9,7 +9,7 @@ use flowsmith_postgres::engine::install::{InputStyle, install};
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::ConnectOptions as _;
 
-use super::PATIENCE;
+use super::WAIT_TIMEOUT;
 use super::process::Running;
 use crate::devserver::postmaster;
 use crate::fixture;
@@ -17,7 +17,7 @@ use crate::fixture::command::Project;
 use crate::program::up::embedded;
 
 #[tokio::test]
-async fn a_worker_waits_at_its_start_for_a_server_that_is_away_and_for_nothing_else() {
+async fn worker_waits_for_an_unavailable_server_and_for_nothing_else() {
     let folder = fixture::folder("started_after_a_worker");
     let server = fixture::start(&folder);
     server.ensure_database("late").await.unwrap();
@@ -44,7 +44,7 @@ async fn a_worker_waits_at_its_start_for_a_server_that_is_away_and_for_nothing_e
     let mut c = options.connect().await.unwrap();
     sqlx::raw_sql("checkpoint").execute(&mut c).await.unwrap();
     kill_process(Pid::from_raw(postmaster(&folder)).unwrap(), Signal::KILL).unwrap();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     while options.connect().await.is_ok() {
         assert!(Instant::now() < deadline);
     }
@@ -67,7 +67,7 @@ async fn a_worker_waits_at_its_start_for_a_server_that_is_away_and_for_nothing_e
 }
 
 #[tokio::test]
-async fn the_embedded_server_is_found_again_wherever_it_comes_back() {
+async fn worker_finds_the_restarted_embedded_server() {
     let embedded = embedded();
     let project = &embedded.0;
     project.flow("f", "", "  a: { handler: { sql: \"select 1\" } }");

@@ -1,4 +1,4 @@
-//! Events of queues start runs, each one, whoever dies when.
+//! Queues whose events start runs: each event starts one run, even if workers are killed.
 
 use flowsmith_core::diagnostic::Diagnostic as _;
 use std::process::{Child, Command, Stdio};
@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use flowsmith_postgres::database::Target;
 use flowsmith_postgres::engine::roles::Role;
-use flowsmith_worker::triggers::queues::{Batch, MOST_ATTEMPTS, QueueTrigger, queue_triggers, take, tidy};
-use flowsmith_worker::triggers::runner::{Event, Starter};
+use flowsmith_worker::triggers::{
+    Batch, MAX_ATTEMPTS, QueueTrigger, Runner, TriggerEvent, clean_up, consume, queue_triggers,
+};
 use sqlx::{Connection, PgConnection};
 
 use super::{deploy, order, runs};
@@ -21,12 +22,12 @@ use crate::shared::left_out;
 
 const TICK: [&str; 2] = ["select pgq.force_tick('imports')", "select pgq.ticker('imports')"];
 
-/// A flow that takes from the queue `imports`, with this input; none where the server has no PgQ.
+/// A flow that consumes from the queue `imports` with this input; none if the server has no PgQ.
 async fn consuming(kind: &str, input_sql: &str) -> Option<(Database, Project, PgConnection, QueueTrigger)> {
     let database = ours().await;
     let mut c = database.connect().await;
     if kind == "pgq" {
-        // Its roles are the server's; two sessions that make them at once would meet.
+        // PgQ creates roles, which are shared by all databases, so two sessions must not create them at once.
         with_pgq().await?;
         execute(&mut c, "create extension pgq").await;
     }
@@ -41,19 +42,19 @@ async fn consuming(kind: &str, input_sql: &str) -> Option<(Database, Project, Pg
 async fn consuming_pgq(input_sql: &str) -> Option<(Database, Project, PgConnection, QueueTrigger)> {
     let (database, project, mut c, trigger) = consuming("pgq", input_sql).await?;
     execute(&mut c, "select pgq.create_queue('imports')").await;
-    // Registers.
-    assert_eq!(take(&mut c, &trigger).await.unwrap().events, 0);
+    // Registers the consumer.
+    assert_eq!(consume(&mut c, &trigger).await.unwrap().events, 0);
     Some((database, project, c, trigger))
 }
 
-/// Ticks, so that what was inserted becomes a batch, and takes it.
-async fn tick_and_take(c: &mut PgConnection, trigger: &QueueTrigger) -> Batch {
+/// Ticks, so that the inserted events become a batch, and consumes it.
+async fn tick_and_consume(c: &mut PgConnection, trigger: &QueueTrigger) -> Batch {
     for sql in TICK {
         execute(c, sql).await;
     }
-    // What was there before may be a batch of its own, without events.
+    // Earlier ticks may form batches without events.
     for _ in 0..10 {
-        let batch = take(c, trigger).await.unwrap();
+        let batch = consume(c, trigger).await.unwrap();
         if batch.events > 0 {
             return batch;
         }
@@ -61,13 +62,13 @@ async fn tick_and_take(c: &mut PgConnection, trigger: &QueueTrigger) -> Batch {
     Batch::default()
 }
 
-/// As many runs as this, each of one event.
+/// Asserts that each of this number of events has started one run.
 async fn assert_each_started_once(c: &mut PgConnection, events: usize) {
     let counts = "(select concat_ws(' ', (select count(*) from pgflow.runs), count(*), count(distinct run_id)) from flowsmith.taken)";
     assert_eq!(text(c, counts).await.unwrap(), format!("{events} {events} {events}"));
 }
 
-/// A pgqd that ends with the test.
+/// A pgqd process that is killed at the end of the test.
 struct Ticker(Child);
 
 impl Drop for Ticker {
@@ -77,7 +78,7 @@ impl Drop for Ticker {
 }
 
 #[tokio::test]
-async fn pgqd_ticks_and_every_event_starts_one_run() {
+async fn pgq_event_starts_one_run_with_pgqd() {
     let input = "jsonb_build_array(event.type, event.data, event.id > 0, event.time <= now())";
     let Some((database, _project, mut c, trigger)) = consuming_pgq(input).await else { return };
     if Command::new("pgqd").arg("-V").stdout(Stdio::null()).status().is_err() {
@@ -101,7 +102,7 @@ async fn pgqd_ticks_and_every_event_starts_one_run() {
     let end = Instant::now() + Duration::from_secs(60);
     let mut started = 0;
     while started < 3 && Instant::now() < end {
-        started += take(&mut c, &trigger).await.unwrap().started;
+        started += consume(&mut c, &trigger).await.unwrap().started;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(
@@ -112,39 +113,39 @@ async fn pgqd_ticks_and_every_event_starts_one_run() {
 }
 
 #[tokio::test]
-async fn an_event_starts_one_run_though_workers_die_and_batches_come_again() {
+async fn pgq_event_starts_one_run_despite_killed_workers_and_repeated_batches() {
     let Some((database, _project, mut c, trigger)) = consuming_pgq("event.data").await else { return };
     execute(&mut c, "select pgq.insert_event('imports', 'n', n::text) from generate_series(1, 20) n").await;
     for sql in TICK {
         execute(&mut c, sql).await;
     }
-    // One takes the batch and dies before its transaction ends; one that asks meanwhile gets nothing.
+    // A worker consumes the batch and is killed before its transaction ends; another one gets nothing meanwhile.
     let mut dying = database.connect().await;
     let mut transaction = dying.begin().await.unwrap();
     let pid = text(&mut transaction, "pg_backend_pid()").await.unwrap();
-    let first = take(&mut transaction, &trigger).await.unwrap();
+    let first = consume(&mut transaction, &trigger).await.unwrap();
     assert_eq!((first.events, first.started), (20, 20));
-    assert_eq!(take(&mut c, &trigger).await.unwrap().events, 0);
+    assert_eq!(consume(&mut c, &trigger).await.unwrap().events, 0);
     execute(&mut c, &format!("select pg_terminate_backend({pid})")).await;
     let end = Instant::now() + Duration::from_secs(20);
-    while take(&mut c, &trigger).await.unwrap().events == 0 {
+    while consume(&mut c, &trigger).await.unwrap().events == 0 {
         assert!(Instant::now() < end, "the batch is still held");
     }
     assert_each_started_once(&mut c, 20).await;
 
-    // Somebody puts the consumer back to the beginning.
+    // The consumer is moved back to the beginning.
     let again = format!(
         "select pgq.unregister_consumer('imports', '{0}'); select pgq.register_consumer_at('imports', '{0}', (select min(tick_id) from pgq.tick))",
         trigger.consumer()
     );
     execute(&mut c, &again).await;
-    let batch = tick_and_take(&mut c, &trigger).await;
+    let batch = tick_and_consume(&mut c, &trigger).await;
     assert_eq!((batch.events, batch.started, batch.failed.len()), (20, 0, 0));
     assert_each_started_once(&mut c, 20).await;
 }
 
-/// Several workers at one queue, until it is empty.
-async fn drained_by_four(database: &Database, trigger: &QueueTrigger, events: usize) -> usize {
+/// Drains a queue with four workers, and returns the number of started runs.
+async fn drain_with_four_workers(database: &Database, trigger: &QueueTrigger, events: usize) -> usize {
     let end = Instant::now() + Duration::from_secs(60);
     let worker = async || {
         let mut c = database.connect().await;
@@ -156,7 +157,7 @@ async fn drained_by_four(database: &Database, trigger: &QueueTrigger, events: us
                     execute(&mut c, sql).await;
                 }
             }
-            let batch = take(&mut c, trigger).await.unwrap();
+            let batch = consume(&mut c, trigger).await.unwrap();
             assert!(batch.failed.is_empty(), "{batch:?}");
             started += batch.started;
         }
@@ -167,7 +168,7 @@ async fn drained_by_four(database: &Database, trigger: &QueueTrigger, events: us
 }
 
 #[tokio::test]
-async fn many_workers_start_each_event_once() {
+async fn event_starts_one_run_with_many_workers() {
     const EVENTS: usize = 300;
     if let Some((database, _project, mut c, trigger)) = consuming_pgq("event.data").await {
         execute(
@@ -175,12 +176,12 @@ async fn many_workers_start_each_event_once() {
             &format!("select pgq.insert_event('imports', 'n', n::text) from generate_series(1, {EVENTS}) n"),
         )
         .await;
-        assert_eq!(drained_by_four(&database, &trigger, EVENTS).await, EVENTS);
+        assert_eq!(drain_with_four_workers(&database, &trigger, EVENTS).await, EVENTS);
         assert_each_started_once(&mut c, EVENTS).await;
     }
     let (database, _project, mut c, trigger) = consuming("pgmq", "event.data").await.unwrap();
     execute(&mut c, &format!("select pgmq.create('imports'); select pgmq.send('imports', to_jsonb(n)) from generate_series(1, {EVENTS}) n")).await;
-    assert_eq!(drained_by_four(&database, &trigger, EVENTS).await, EVENTS);
+    assert_eq!(drain_with_four_workers(&database, &trigger, EVENTS).await, EVENTS);
     assert_each_started_once(&mut c, EVENTS).await;
     let left = "(select concat_ws(' ', (select count(*) from pgmq.q_imports), (select count(*) from pgmq.a_imports)))";
     assert_eq!(text(&mut c, left).await.unwrap(), format!("0 {EVENTS}"));
@@ -190,49 +191,49 @@ const PICKY: &str = "to_jsonb(1 / (event.data -> 'n')::int)";
 const GIVEN_UP: &str = "(select string_agg(concat_ws(' ', detail ->> 'flow', detail ->> 'trigger', detail ->> 'data', detail ->> 'error'), ', ') from flowsmith.events where kind = 'trigger-failed')";
 
 #[tokio::test]
-async fn an_event_of_pgq_that_starts_no_run_comes_again_and_is_given_up_in_the_end() {
+async fn pgq_event_that_starts_no_run_is_retried_and_discarded() {
     let Some((_database, _project, mut c, trigger)) = consuming_pgq(PICKY).await else { return };
     execute(
         &mut c,
         "select pgq.insert_event('imports', 'n', jsonb_build_object('n', n)::text) from generate_series(-1, 1) n",
     )
     .await;
-    for attempt in 1..=MOST_ATTEMPTS {
-        let batch = tick_and_take(&mut c, &trigger).await;
+    for attempt in 1..=MAX_ATTEMPTS {
+        let batch = tick_and_consume(&mut c, &trigger).await;
         assert_eq!((batch.events, batch.started), if attempt == 1 { (3, 2) } else { (1, 0) }, "{attempt}");
         let [failed] = batch.failed.as_slice() else { panic!("{batch:?}") };
         assert!(failed.error.to_string().contains("division by zero"), "{}", failed.error);
-        assert_eq!(failed.retry_after.is_none(), attempt == MOST_ATTEMPTS, "{attempt}");
+        assert_eq!(failed.retry_after.is_none(), attempt == MAX_ATTEMPTS, "{attempt}");
         execute(
             &mut c,
             "update pgq.retry_queue set ev_retry_after = now() - interval '1 second'; select pgq.maint_retry_events()",
         )
         .await;
     }
-    assert_eq!(tick_and_take(&mut c, &trigger).await.events, 0);
+    assert_eq!(tick_and_consume(&mut c, &trigger).await.events, 0);
     assert_eq!(text(&mut c, GIVEN_UP).await.unwrap(), "order imported {\"n\": 0} division by zero [SQLSTATE 22012]");
     assert_eq!(text(&mut c, "(select count(*) from pgflow.runs)").await.unwrap(), "2");
 }
 
 #[tokio::test]
-async fn a_message_of_pgmq_that_starts_no_run_comes_again_and_is_given_up_in_the_end() {
+async fn pgmq_message_that_starts_no_run_is_retried_and_discarded() {
     let (_database, _project, mut c, trigger) = consuming("pgmq", PICKY).await.unwrap();
     execute(&mut c, "select pgmq.create('imports'); select pgmq.send('imports', jsonb_build_object('n', n)) from generate_series(-1, 1) n").await;
-    for attempt in 1..=MOST_ATTEMPTS {
-        let batch = take(&mut c, &trigger).await.unwrap();
+    for attempt in 1..=MAX_ATTEMPTS {
+        let batch = consume(&mut c, &trigger).await.unwrap();
         assert_eq!((batch.events, batch.started), if attempt == 1 { (3, 2) } else { (1, 0) }, "{attempt}");
         let [failed] = batch.failed.as_slice() else { panic!("{batch:?}") };
-        assert_eq!(failed.retry_after.is_none(), attempt == MOST_ATTEMPTS, "{attempt}");
-        assert_eq!(take(&mut c, &trigger).await.unwrap().events, 0, "it stays away for a while");
+        assert_eq!(failed.retry_after.is_none(), attempt == MAX_ATTEMPTS, "{attempt}");
+        assert_eq!(consume(&mut c, &trigger).await.unwrap().events, 0, "it is delayed");
         execute(&mut c, "update pgmq.q_imports set vt = now() - interval '1 second'").await;
     }
-    assert_eq!(take(&mut c, &trigger).await.unwrap().events, 0);
+    assert_eq!(consume(&mut c, &trigger).await.unwrap().events, 0);
     assert_eq!(text(&mut c, GIVEN_UP).await.unwrap(), "order imported {\"n\": 0} division by zero [SQLSTATE 22012]");
     assert_eq!(text(&mut c, "(select count(*) from pgflow.runs)").await.unwrap(), "2");
 }
 
 #[tokio::test]
-async fn an_event_whose_input_the_flow_does_not_declare_comes_again_and_is_given_up_in_the_end() {
+async fn event_with_an_invalid_input_is_retried_and_discarded() {
     let schema = "input: { type: object, required: [id], properties: { id: { type: integer } } }";
     for kind in ["pgmq", "pgq"] {
         let Some((_database, project, mut c, _)) = consuming(kind, "event.data").await else { continue };
@@ -241,13 +242,13 @@ async fn an_event_whose_input_the_flow_does_not_declare_comes_again_and_is_given
         deploy(&project);
         let trigger = queue_triggers(&mut c).await.unwrap().remove(0);
         let next = async |c: &mut PgConnection| match kind {
-            "pgq" => tick_and_take(c, &trigger).await,
-            _ => take(c, &trigger).await.unwrap(),
+            "pgq" => tick_and_consume(c, &trigger).await,
+            _ => consume(c, &trigger).await.unwrap(),
         };
         let (send, again) = match kind {
             "pgq" => {
                 execute(&mut c, "select pgq.create_queue('imports')").await;
-                take(&mut c, &trigger).await.unwrap();
+                consume(&mut c, &trigger).await.unwrap();
                 (
                     "select pgq.insert_event('imports', 'n', d) from unnest(array['{\"id\": 1}', '{\"id\": \"x\"}', '{\"id\": 2}']) d",
                     "update pgq.retry_queue set ev_retry_after = now() - interval '1 second'; select pgq.maint_retry_events()",
@@ -263,7 +264,7 @@ async fn an_event_whose_input_the_flow_does_not_declare_comes_again_and_is_given
         };
         execute(&mut c, send).await;
         let reason = "flow order@1 does not accept this input: /id: \"x\" is not of type \"integer\"";
-        for attempt in 1..=MOST_ATTEMPTS {
+        for attempt in 1..=MAX_ATTEMPTS {
             let batch = next(&mut c).await;
             assert_eq!((batch.events, batch.started), if attempt == 1 { (3, 2) } else { (1, 0) }, "{kind} {attempt}");
             let [failed] = batch.failed.as_slice() else { panic!("{batch:?}") };
@@ -277,24 +278,24 @@ async fn an_event_whose_input_the_flow_does_not_declare_comes_again_and_is_given
 }
 
 #[tokio::test]
-async fn a_consumer_leaves_with_its_trigger() {
+async fn consumer_is_unregistered_with_its_trigger() {
     let Some((_database, project, mut c, trigger)) = consuming_pgq("event.data").await else { return };
     execute(&mut c, "select pgq.register_consumer('imports', 'somebody else')").await;
     let consumers = "(select string_agg(consumer_name, ', ' order by consumer_name) from pgq.get_consumer_info())";
-    tidy(&mut c).await.unwrap();
+    clean_up(&mut c).await.unwrap();
     assert_eq!(text(&mut c, consumers).await.unwrap(), "flowsmith:order:imported, somebody else");
     std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
     deploy(&project);
-    assert!(take(&mut c, &trigger).await.is_ok_and(|batch| batch.events == 0));
-    tidy(&mut c).await.unwrap();
+    assert!(consume(&mut c, &trigger).await.is_ok_and(|batch| batch.events == 0));
+    clean_up(&mut c).await.unwrap();
     assert_eq!(text(&mut c, consumers).await.unwrap(), "somebody else");
 }
 
 #[tokio::test]
-async fn a_trigger_that_leaves_a_queue_of_pgq_gives_up_what_is_unread_and_says_so() {
+async fn unregistered_consumer_reports_unconsumed_events() {
     let Some((database, project, mut c, trigger)) = consuming_pgq("event.data").await else { return };
     execute(&mut c, "select pgq.insert_event('imports', 'n', '0')").await;
-    assert_eq!(tick_and_take(&mut c, &trigger).await.started, 1);
+    assert_eq!(tick_and_consume(&mut c, &trigger).await.started, 1);
     execute(&mut c, "select pgq.insert_event('imports', 'n', n::text) from generate_series(1, 50) n").await;
     // A forced tick would count as thousands of events.
     execute(&mut c, "select pgq.set_queue_config('imports', 'ticker_max_count', '1')").await;
@@ -315,11 +316,11 @@ async fn a_trigger_that_leaves_a_queue_of_pgq_gives_up_what_is_unread_and_says_s
     project.done(&["apply"]);
 
     let said = Mutex::new(Vec::new());
-    let observe = |event: &Event| said.lock().unwrap().push(event.to_string());
+    let observe = |event: &TriggerEvent| said.lock().unwrap().push(event.to_string());
     let left = "consumer flowsmith:order:imported was unregistered from PgQ queue imports, because its trigger no longer exists: about 51 unconsumed events start no run";
-    let starter = Starter::connect(&Target::new(database.options()), Duration::from_secs(1), observe).await.unwrap();
+    let runner = Runner::connect(&Target::new(database.options()), Duration::from_secs(1), observe).await.unwrap();
     let end = Instant::now() + Duration::from_secs(20);
-    starter
+    runner
         .run(async {
             while Instant::now() < end && !said.lock().unwrap().iter().any(|line| line == left) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -330,26 +331,27 @@ async fn a_trigger_that_leaves_a_queue_of_pgq_gives_up_what_is_unread_and_says_s
 }
 
 #[tokio::test]
-async fn a_queue_that_is_not_there_is_an_error_that_says_so() {
+async fn missing_queue_is_an_error_that_names_it() {
     let (_database, _project, mut c, trigger) = consuming("pgmq", "event.data").await.unwrap();
-    let error = take(&mut c, &trigger).await.unwrap_err();
+    let error = consume(&mut c, &trigger).await.unwrap_err();
     assert!(error.to_string().contains("q_imports"), "{error}");
-    let pgq = QueueTrigger { kind: flowsmith_core::catalog::QueueKind::Pgq, ..trigger };
-    let error = take(&mut c, &pgq).await.unwrap_err();
+    let mut pgq = trigger;
+    pgq.kind = flowsmith_core::catalog::QueueKind::Pgq;
+    let error = consume(&mut c, &pgq).await.unwrap_err();
     assert!(
         error.to_string().contains("pgq") && error.help().unwrap_or_default().contains("create extension pgq"),
         "{error}"
     );
-    tidy(&mut c).await.unwrap();
+    clean_up(&mut c).await.unwrap();
     if with_pgq().await.is_some() {
         execute(&mut c, "create extension pgq").await;
-        let error = take(&mut c, &pgq).await.unwrap_err();
+        let error = consume(&mut c, &pgq).await.unwrap_err();
         assert!(error.to_string().to_lowercase().contains("queue"), "{error}");
     }
 }
 
 #[tokio::test]
-async fn a_worker_has_the_rights_that_queues_need() {
+async fn worker_role_can_consume_from_queues() {
     let team = Team::new().await;
     let mut c = team.database.connect().await;
     let project = team.project();
@@ -360,12 +362,12 @@ async fn a_worker_has_the_rights_that_queues_need() {
     execute(&mut c, &format!("grant select, insert, update, delete on pgmq.q_imports, pgmq.a_imports to {role}")).await;
     let mut worker = team.session(Role::Worker).await;
     let trigger = queue_triggers(&mut worker).await.unwrap().remove(0);
-    assert_eq!(take(&mut worker, &trigger).await.unwrap().started, 1);
-    tidy(&mut worker).await.unwrap();
+    assert_eq!(consume(&mut worker, &trigger).await.unwrap().started, 1);
+    clean_up(&mut worker).await.unwrap();
     assert_eq!(runs(&mut c).await, "order {\"a\": 1}");
 }
 
-/// Five messages in a queue that is made for them.
+/// Creates a queue with five messages.
 async fn fill(c: &mut PgConnection, queue: &str) {
     let sql =
         format!("select pgmq.create('{queue}'); select pgmq.send('{queue}', to_jsonb(n)) from generate_series(1, 5) n");
@@ -373,58 +375,58 @@ async fn fill(c: &mut PgConnection, queue: &str) {
 }
 
 #[tokio::test]
-async fn numbers_of_events_begin_anew_in_another_queue_and_in_one_that_is_made_anew() {
+async fn event_ids_of_another_or_recreated_queue_are_new_events() {
     let (_database, project, mut c, trigger) = consuming("pgmq", "event.data").await.unwrap();
     fill(&mut c, "imports").await;
-    assert_eq!(take(&mut c, &trigger).await.unwrap().started, 5);
+    assert_eq!(consume(&mut c, &trigger).await.unwrap().started, 5);
     execute(&mut c, "select pgmq.drop_queue('imports')").await;
     fill(&mut c, "imports").await;
-    assert_eq!(take(&mut c, &trigger).await.unwrap().started, 5, "the same name");
+    assert_eq!(consume(&mut c, &trigger).await.unwrap().started, 5, "the same name");
 
     order(&project, "", "  - { name: imported, queue: \"pgmq:Others\", input_sql: event.data }");
     deploy(&project);
     let trigger = queue_triggers(&mut c).await.unwrap().remove(0);
     fill(&mut c, "others").await;
-    assert_eq!(take(&mut c, &trigger).await.unwrap().started, 5, "another name");
+    assert_eq!(consume(&mut c, &trigger).await.unwrap().started, 5, "another name");
     assert_each_started_once(&mut c, 15).await;
 
-    // What comes again in the same queue starts nothing, which is said.
+    // A repeated message of the same queue starts no run and is reported.
     execute(&mut c, "delete from pgmq.a_others where msg_id = 3; insert into pgmq.q_others (msg_id, vt, message) overriding system value select 3, now(), '3'").await;
-    let batch = take(&mut c, &trigger).await.unwrap();
-    assert_eq!((batch.events, batch.started, batch.known), (1, 0, 1));
+    let batch = consume(&mut c, &trigger).await.unwrap();
+    assert_eq!((batch.events, batch.started, batch.already_handled), (1, 0, 1));
     assert_each_started_once(&mut c, 15).await;
 }
 
 #[tokio::test]
-async fn so_they_do_in_a_queue_of_pgq_that_is_made_anew() {
+async fn event_ids_of_a_recreated_pgq_queue_are_new_events() {
     let Some((_database, _project, mut c, trigger)) = consuming_pgq("event.data").await else { return };
     for _ in 0..2 {
         let sql = "select pgq.insert_event('imports', 'n', n::text) from generate_series(1, 5) n";
         execute(&mut c, sql).await;
-        assert_eq!(tick_and_take(&mut c, &trigger).await.started, 5);
+        assert_eq!(tick_and_consume(&mut c, &trigger).await.started, 5);
         execute(&mut c, "select pgq.drop_queue('imports', true); select pgq.create_queue('imports')").await;
-        take(&mut c, &trigger).await.unwrap();
+        consume(&mut c, &trigger).await.unwrap();
     }
     assert_each_started_once(&mut c, 10).await;
 }
 
 #[tokio::test]
-async fn a_batch_of_any_size_is_taken_in_portions() {
+async fn large_batch_is_consumed_in_portions() {
     let Some((_database, _project, mut c, trigger)) = consuming_pgq("to_jsonb(1 / (event.data)::int)").await else {
         return;
     };
-    // One that starts no run: only its portion is taken one by one.
+    // One event starts no run, so the events of its portion are consumed one by one.
     let sql = "select pgq.insert_event('imports', 'n', n::text) from generate_series(-600, 600) n";
     execute(&mut c, sql).await;
-    let batch = tick_and_take(&mut c, &trigger).await;
-    assert_eq!((batch.events, batch.started, batch.known, batch.failed.len()), (1201, 1200, 0, 1));
+    let batch = tick_and_consume(&mut c, &trigger).await;
+    assert_eq!((batch.events, batch.started, batch.already_handled, batch.failed.len()), (1201, 1200, 0, 1));
     assert_each_started_once(&mut c, 1200).await;
 }
 
 #[tokio::test]
-async fn no_trigger_takes_the_tasks_of_another_flow() {
+async fn trigger_on_the_queue_of_another_flow_is_refused() {
     let (_database, project, mut c, _trigger) = consuming("pgmq", "event.data").await.unwrap();
-    // One that no file of this project knows.
+    // A flow that is not in the files of this project.
     execute(&mut c, "select pgflow.create_flow('Victim'); select pgflow.add_step('Victim', 'a')").await;
     order(&project, "", "  - { name: imported, queue: \"pgmq:VICTIM\" }");
     project.compile();

@@ -1,4 +1,4 @@
-//! The server is killed again and again under a worker: what `sql` handlers do is done exactly once, and every run ends.
+//! The server is killed repeatedly while a worker runs: `sql` handlers take effect exactly once, and every run ends.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,11 @@ use flowsmith_worker::Worker;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::PATIENCE;
-use super::declared::declared;
-use super::restartable::Restartable;
+use crate::worker::WAIT_TIMEOUT;
+use crate::worker::declared::declared;
+use crate::worker::restartable::Restartable;
 
-/// Every query that is committed leaves a row here.
+/// Every committed query inserts a row into `done`.
 const DEFINITIONS: &str = "create table done (run_id uuid not null, step text not null, place integer);
      select pgflow.create_flow('f', max_attempts => 20, base_delay => 0); select pgflow.add_step('f', 'a');
      select pgflow.add_step('f', 'b', '{a}', step_type => 'map'); select pgflow.add_step('f', 'c', '{b}')";
@@ -32,7 +32,7 @@ async fn value(connection: &mut PgConnection, sql: &str) -> Result<String, sqlx:
 }
 
 #[tokio::test]
-async fn queries_are_done_exactly_once_though_the_server_is_killed() {
+async fn sql_handlers_run_exactly_once_while_the_server_is_killed() {
     let mut server = Restartable::start("killed_under_a_worker").await;
     install(&server.options(), InputStyle::Separate).await.unwrap();
     let mut c = server.connect().await;
@@ -47,11 +47,11 @@ async fn queries_are_done_exactly_once_though_the_server_is_killed() {
     sqlx::raw_sql(AssertSqlSafe(start)).execute(&mut c).await.unwrap();
 
     for kill in 1..=3 {
-        // As soon as it has done another part of the work.
-        let deadline = Instant::now() + PATIENCE;
+        // After each part of the work.
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         let part = format!("(select count(*) from done) > {}", kill * RUNS);
         while value(&mut c, &part).await.unwrap() != "true" {
-            assert!(Instant::now() < deadline, "the worker gets nothing done");
+            assert!(Instant::now() < deadline, "the worker makes no progress");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         server.kill().await;
@@ -59,17 +59,17 @@ async fn queries_are_done_exactly_once_though_the_server_is_killed() {
         c = server.connect().await;
     }
 
-    // What a poll had handed out in the moment of a kill is stalled at worst: time passes for it.
-    let deadline = Instant::now() + PATIENCE;
+    // Tasks claimed at the moment of a kill may be stalled, so their timestamps are moved back for the recovery.
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     while value(&mut c, "select count(*) from pgflow.runs where status <> 'completed'").await.unwrap() != "0" {
         let stall = "update pgflow.step_tasks set queued_at = queued_at - interval '1 second', started_at = started_at - interval '1 second'
                      where status = 'started'";
         sqlx::raw_sql(stall).execute(&mut c).await.unwrap();
-        assert!(Instant::now() < deadline, "runs do not end");
+        assert!(Instant::now() < deadline, "some runs do not end");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let _ = stop.send(());
-    tokio::time::timeout(PATIENCE, working).await.unwrap().unwrap().unwrap();
+    tokio::time::timeout(WAIT_TIMEOUT, working).await.unwrap().unwrap().unwrap();
     let twice = "select count(*) from (select from done group by run_id, step, place having count(*) > 1) twice";
     assert_eq!(value(&mut c, twice).await.unwrap(), "0");
     assert_eq!(value(&mut c, "select count(*) from done").await.unwrap(), (RUNS * 5).to_string());

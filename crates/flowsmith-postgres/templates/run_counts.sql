@@ -1,5 +1,5 @@
-{#- Runs of the flows named in `slugs`: started ones and all. -#}
-select flow_slug, count(*) filter (where status = 'started'), count(*)
+{#- Counts the runs of the flows in `slugs`: started ones, and all. A flow without runs has no row. -#}
+select flow_slug, count(*) filter (where status = 'started') as started, count(*) as total
 from pgflow.runs
-where flow_slug = any (array[{% for slug in slugs %}{{ slug|literal }}{% if not loop.last %}, {% endif %}{% endfor %}]::text[])
+where flow_slug = any ({{ slugs | array }})
 group by flow_slug

@@ -11,7 +11,7 @@ use sqlx::postgres::PgListener;
 use crate::event::Event;
 use crate::shared::Shared;
 use flowsmith_core::sql::quote::literal;
-use flowsmith_postgres::database::{Backoff, DatabaseError, Failure, shares_backends};
+use flowsmith_postgres::database::{Backoff, DatabaseError, Failure, uses_transaction_pooler};
 
 /// How long the notification of the self-test may take.
 const SELF_TEST_TIMEOUT: Duration = Duration::from_secs(2);
@@ -75,7 +75,7 @@ async fn connect(shared: &Shared) -> Result<Option<PgListener>, DatabaseError> {
     let mut listener = shared.services.target.listener().await?;
     // It would reconnect silently, so that missed notifications would go unnoticed.
     listener.eager_reconnect(false);
-    if shares_backends(&mut listener, &mut sender).await? {
+    if uses_transaction_pooler(&mut listener, &mut sender).await? {
         return Ok(None);
     }
     listener.listen(&channel).await?;

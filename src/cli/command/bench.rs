@@ -97,7 +97,7 @@ async fn measure(bench: &Bench, output: &Output) -> Result<BenchReport, Failure>
             Exit::Failed,
             Code::BenchInterrupted,
             "the benchmark was stopped",
-            "run it again with fewer --runs or --repetitions; its flows were deleted unless FS956 is reported too",
+            "run it again with fewer --runs or --repetitions; its flows are deleted unless another error is reported",
         )),
     }
 }

@@ -9,7 +9,7 @@ use flowsmith_core::catalog::{Catalog, Flow, FlowId, State};
 use flowsmith_core::check::Checked;
 use flowsmith_core::diff::{Change, Class};
 use flowsmith_core::migration::{CompileSettings, Compiled, Folder, Version, compile, replay};
-use flowsmith_postgres::drift::way_back;
+use flowsmith_postgres::drift::revert_target;
 use flowsmith_postgres::live::read_snapshot;
 use flowsmith_postgres::plan::{changes, left_queues};
 
@@ -35,7 +35,7 @@ pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) 
         let shape = session.shape()?;
         let live = read_snapshot(&mut session.connection, shape).await?;
         let deleted: BTreeSet<String> = args.delete.iter().map(FlowId::database_slug).collect();
-        let desired = way_back(&folder, &live, checked.catalog.clone(), &deleted)?;
+        let desired = revert_target(&folder, &live, checked.catalog.clone(), &deleted)?;
         let (changes, _) = changes(&live, desired, &deleted, &project.ignore);
         let changed: BTreeSet<String> = changes.changes.iter().map(Change::database_slug).collect();
         let triggers: BTreeSet<String> =

@@ -8,7 +8,7 @@ use flowsmith::report::findings::{self, Report};
 use flowsmith::report::graph_html;
 use flowsmith_core::migration::{Folder, replay};
 use flowsmith_postgres::live::{UnknownFlow, read_snapshot};
-use flowsmith_postgres::runs::{Depth, Engine, Flows, RunPrefix, read_run};
+use flowsmith_postgres::runs::{DetailLevel, Engine, Flows, RunPrefix, read_run};
 
 use crate::cli::args::graph::{GraphArgs, GraphFormat, GraphSide};
 use crate::cli::command::check;
@@ -134,7 +134,7 @@ async fn of_run(run: &RunPrefix, flow: Option<&str>, project: &Project, output: 
     let shape = session.shape()?;
     let run_id = run.resolve(&mut session.connection).await.map_err(|error| error.in_database(&session.database))?;
     let engine = Engine::of(&session.detection).expect("an engine with a level is present");
-    let states = read_run(&mut session.connection, engine, &Flows::default(), &run_id, Depth::States).await?;
+    let states = read_run(&mut session.connection, engine, &Flows::default(), &run_id, DetailLevel::Status).await?;
     let live = read_snapshot(&mut session.connection, shape).await?;
     let flow = choose_of_run(&live.catalog, &states, flow).map_err(|error| error.in_database(&session.database))?;
     Ok(Graph::of_run(flow, &states))

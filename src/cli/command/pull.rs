@@ -62,7 +62,7 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
     match jobs {
         Ok(jobs) => note_jobs(&jobs, output),
         Err(error) if error.failure() == DatabaseFailure::Permission => {
-            output.message("Jobs of pg_cron were not read: this role may not call flowsmith.held_jobs().");
+            output.message("Jobs of pg_cron were not read: this role may not call flowsmith.actual_cron_jobs().");
         }
         Err(error) => return Err(error.into()),
     }

@@ -10,7 +10,7 @@ use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::table::{Cell, table};
 use super::words::{duration, last_worker, time};
 use flowsmith_core::words::counted;
-use flowsmith_postgres::runs::{Crew, QueueDepth, Worker, WorkerHealth};
+use flowsmith_postgres::runs::{QueueDepth, QueueWorkers, Worker, WorkerHealth};
 
 /// The report as text.
 pub fn queues_text(queues: &[QueueDepth], subject: &Subject) -> String {
@@ -75,12 +75,12 @@ pub fn queues_json(queues: &[QueueDepth], subject: &Subject) -> String {
     json(&QueuesJson { version: 1, database: &subject.database, engine: &subject.engine, queues })
 }
 
-/// The workers as text. `crew` describes the workers of the requested queues if none is listed.
-pub fn workers_text(workers: &[Worker], crew: Option<&Crew>, subject: &Subject) -> String {
+/// The workers as text. `summary` describes the workers of the requested queues if none is listed.
+pub fn workers_text(workers: &[Worker], summary: Option<&QueueWorkers>, subject: &Subject) -> String {
     let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Workers of"), subject.database, subject.engine);
     if workers.is_empty() {
-        let _ = match crew {
-            Some(Crew { last_worker: health @ Some(_), heartbeat_seconds, .. }) => {
+        let _ = match summary {
+            Some(QueueWorkers { last_worker: health @ Some(_), heartbeat_seconds, .. }) => {
                 writeln!(text, "None is running; {}. Pass --all to list it.", last_worker(*health, *heartbeat_seconds))
             }
             _ => writeln!(text, "None is running; {}.", last_worker(None, None)),

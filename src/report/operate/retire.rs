@@ -9,7 +9,7 @@ use super::super::plan::json;
 use super::super::style::{BAD, BOLD, CARE, GOOD, paint};
 use super::table::{Cell, table};
 use flowsmith_core::words::counted;
-use flowsmith_postgres::runs::{OldVersion, start_worker};
+use flowsmith_postgres::runs::{OldVersion, start_worker_advice};
 
 /// The report as text.
 pub fn old_versions_text(versions: &[OldVersion], subject: &Subject) -> String {
@@ -39,7 +39,7 @@ pub fn old_versions_text(versions: &[OldVersion], subject: &Subject) -> String {
     text.push_str(&table(&["FLOW", "STATE", "RUNNING", "MESSAGES", "WORKERS", "ENDED", "DRAINED"], &rows));
     if let Some(version) = versions.iter().find(|version| !version.is_drained && version.workers == 0) {
         let OldVersion { flow, version: number, slug, state, .. } = version;
-        let _ = writeln!(text, "\nTo drain {}, {}.", version.id(), start_worker(flow, *number, slug, *state));
+        let _ = writeln!(text, "\nTo drain {}, {}.", version.id(), start_worker_advice(flow, *number, slug, *state));
     }
     let drained = versions.iter().filter(|version| version.is_drained).count();
     let _ = writeln!(text, "\n{}, {drained} drained.", counted(versions.len(), "version"));

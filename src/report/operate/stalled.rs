@@ -9,20 +9,20 @@ use super::super::plan::json;
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::words::{duration, last_worker};
 use flowsmith_core::words::counted;
-use flowsmith_postgres::runs::{Engine, Stall, StallCause};
+use flowsmith_postgres::runs::{Engine, StallCause, StalledTasks};
 
 /// After this number of seconds without a heartbeat, the report mentions it.
 const LATE: f64 = 11.0;
 
 /// The report as text.
-pub fn stalled_text(stalls: &[Stall], engine: Engine, subject: &Subject) -> String {
+pub fn stalled_text(stalls: &[StalledTasks], engine: Engine, subject: &Subject) -> String {
     let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Stalled tasks of"), subject.database, subject.engine);
     if stalls.is_empty() {
         let _ = writeln!(text, "{}", paint(GOOD, "None."));
         return text;
     }
     for stall in stalls {
-        let style = if stall.is_meant() { CARE } else { BAD };
+        let style = if stall.is_expected() { CARE } else { BAD };
         let what = match &stall.step {
             Some(step) => {
                 format!("step {step}: {}", counted(usize::try_from(stall.tasks).unwrap_or(usize::MAX), "task"))
@@ -32,7 +32,7 @@ pub fn stalled_text(stalls: &[Stall], engine: Engine, subject: &Subject) -> Stri
         let _ = writeln!(
             text,
             "  {} {}  {what} for {}: {}",
-            paint(style, if stall.is_meant() { "·" } else { "!" }),
+            paint(style, if stall.is_expected() { "·" } else { "!" }),
             paint(BOLD, format!("{}@{}", stall.flow, stall.version)),
             duration(stall.seconds),
             why(stall)
@@ -41,7 +41,7 @@ pub fn stalled_text(stalls: &[Stall], engine: Engine, subject: &Subject) -> Stri
         let _ = writeln!(text, "      {}", paint(DIM, format!("{run} {}", stall.run_id)));
         let _ = writeln!(text, "      {} {}", paint(DIM, "fix:"), stall.fix(engine));
     }
-    let meant = stalls.iter().filter(|stall| stall.is_meant()).count();
+    let meant = stalls.iter().filter(|stall| stall.is_expected()).count();
     let note = match (meant, stalls.len()) {
         (0, _) => "",
         (meant, all) if meant == all => ", none of which needs action",
@@ -53,7 +53,7 @@ pub fn stalled_text(stalls: &[Stall], engine: Engine, subject: &Subject) -> Stri
 }
 
 /// A sentence about the cause.
-fn why(stall: &Stall) -> String {
+fn why(stall: &StalledTasks) -> String {
     let in_time = stall.moves_in_seconds.map(|seconds| format!(", next in {}", duration(seconds))).unwrap_or_default();
     let (its, it) = if stall.tasks == 1 { ("its", "it") } else { ("their", "them") };
     let messages = if stall.tasks == 1 { "its message is" } else { "their messages are" };
@@ -91,7 +91,7 @@ fn why(stall: &Stall) -> String {
 }
 
 /// Crashed workers count as alive for half a minute, but they miss their heartbeat, which is due every 5 seconds.
-fn late(stall: &Stall) -> String {
+fn late(stall: &StalledTasks) -> String {
     match stall.heartbeat_seconds.filter(|seconds| *seconds > LATE) {
         Some(seconds) if stall.workers == 1 => format!("with its last heartbeat {} ago, ", duration(seconds)),
         Some(seconds) => format!("with the last heartbeat {} ago, ", duration(seconds)),
@@ -126,7 +126,7 @@ struct StallJson<'a> {
 }
 
 /// The report as JSON: `schema/stalled.v1.json`.
-pub fn stalled_json(stalls: &[Stall], engine: Engine, subject: &Subject) -> String {
+pub fn stalled_json(stalls: &[StalledTasks], engine: Engine, subject: &Subject) -> String {
     let stalled = stalls
         .iter()
         .map(|stall| StallJson {
@@ -135,7 +135,7 @@ pub fn stalled_json(stalls: &[Stall], engine: Engine, subject: &Subject) -> Stri
             version: stall.version,
             step: stall.step.as_deref(),
             cause: stall.cause,
-            is_expected: stall.is_meant(),
+            is_expected: stall.is_expected(),
             detail: why(stall),
             fix: stall.fix(engine),
             tasks: stall.tasks,

@@ -73,7 +73,7 @@ fn plans_fit_their_schema() {
         Hazard::TriggerRefused(RefusedTrigger {
             flow: FlowId::new("order", 1),
             trigger: "paid".to_owned(),
-            reason: "there is no table public.orders".to_owned(),
+            reason: "table public.orders does not exist".to_owned(),
         }),
         Hazard::LeavesQueue { trigger: "imported".to_owned(), queue: "imports".to_owned() },
     ];

@@ -61,7 +61,7 @@ async fn pg_cron_runs_schedules_and_drift_compares_its_jobs() {
     let nightly = "flowsmith:order:nightly | 0 2 * * * | select flowsmith.fire_schedule('order', 'nightly') | t";
     assert_eq!(text(c, JOBS).await.as_deref(), Some(nightly));
     for (sql, words) in [
-        ("select cron.unschedule('flowsmith:order:nightly')", "its job is gone from pg_cron"),
+        ("select cron.unschedule('flowsmith:order:nightly')", "its pg_cron job is missing"),
         (
             "select cron.alter_job(jobid, schedule => '0 3 * * *') from cron.job where jobname like 'flowsmith:%'",
             "its job runs at 0 3 * * *",
@@ -93,7 +93,7 @@ async fn pg_cron_runs_schedules_and_drift_compares_its_jobs() {
     execute(c, "select cron.schedule('flowsmith:order:more', '0 4 * * *', 'select 1')").await;
     execute(c, "select cron.schedule('by hand', '0 5 * * *', $$select pgflow.start_flow('order', '{}')$$)").await;
     let drift = project.ends(3, &["drift"]);
-    assert!(drift.contains("order: trigger more: pg_cron has a job flowsmith:order:more"), "{drift}");
+    assert!(drift.contains("order: trigger more: pg_cron has an unexpected job flowsmith:order:more"), "{drift}");
     assert!(!drift.contains("by hand"), "{drift}");
     let other = Project::new().with("DATABASE_URL", &server.url("postgres"));
     let pulled = other.done(&["pull", "--files-only"]).both();
@@ -143,7 +143,7 @@ async fn pg_cron_runs_schedules_and_drift_compares_its_jobs() {
     // Gone with its flow, and with pg_cron itself.
     execute(c, "drop extension pg_cron").await;
     let drift = project.ends(3, &["drift"]);
-    assert!(drift.contains("order: trigger nightly: its job is gone from pg_cron"), "{drift}");
+    assert!(drift.contains("order: trigger nightly: its pg_cron job is missing"), "{drift}");
     order(&project, "version: 2", NIGHTLY);
     let plan = project.ends(3, &["plan"]);
     assert!(plan.contains("No flow changes, but the database has drifted"), "{plan}");

@@ -64,7 +64,7 @@ async fn tick_and_consume(c: &mut PgConnection, trigger: &QueueTrigger) -> Batch
 
 /// Asserts that each of this number of events has started one run.
 async fn assert_each_started_once(c: &mut PgConnection, events: usize) {
-    let counts = "(select concat_ws(' ', (select count(*) from pgflow.runs), count(*), count(distinct run_id)) from flowsmith.taken)";
+    let counts = "(select concat_ws(' ', (select count(*) from pgflow.runs), count(*), count(distinct run_id)) from flowsmith.consumed_events)";
     assert_eq!(text(c, counts).await.unwrap(), format!("{events} {events} {events}"));
 }
 
@@ -150,7 +150,7 @@ async fn drain_with_four_workers(database: &Database, trigger: &QueueTrigger, ev
     let worker = async || {
         let mut c = database.connect().await;
         let mut started = 0;
-        while text(&mut c, "(select count(*) from flowsmith.taken)").await.unwrap() != events.to_string() {
+        while text(&mut c, "(select count(*) from flowsmith.consumed_events)").await.unwrap() != events.to_string() {
             assert!(Instant::now() < end, "not drained");
             if trigger.kind == flowsmith_core::catalog::QueueKind::Pgq {
                 for sql in TICK {
@@ -431,8 +431,8 @@ async fn trigger_on_the_queue_of_another_flow_is_refused() {
     order(&project, "", "  - { name: imported, queue: \"pgmq:VICTIM\" }");
     project.compile();
     let plan = project.ends(5, &["plan"]);
-    assert!(plan.contains("the queue VICTIM holds the tasks of the flow Victim"), "{plan}");
+    assert!(plan.contains("the queue VICTIM belongs to flow Victim"), "{plan}");
     let refused = project.ends(5, &["apply"]);
-    assert!(refused.contains("FS996") && refused.contains("holds the tasks of the flow Victim"), "{refused}");
+    assert!(refused.contains("FS996") && refused.contains("belongs to flow Victim"), "{refused}");
     assert!(queue_triggers(&mut c).await.unwrap().iter().all(|trigger| trigger.queue == "imports"));
 }

@@ -93,25 +93,22 @@ async fn invalid_triggers_are_refused_as_a_whole() {
     let (_database, project, mut c) = with_orders().await;
     execute(&mut c, "create view public.open_orders as select * from public.orders").await;
     let wrong = [
-        ("{ name: t, table: public.nowhere }", "there is no table public.nowhere"),
-        ("{ name: t, table: public.open_orders }", "public.open_orders cannot have it"),
-        (
-            "{ name: t, table: public.orders, when: new.state = 1 }",
-            "`when` does not work here: column new.state does not exist",
-        ),
+        ("{ name: t, table: public.nowhere }", "table public.nowhere does not exist"),
+        ("{ name: t, table: public.open_orders }", "public.open_orders cannot have a row trigger"),
+        ("{ name: t, table: public.orders, when: new.state = 1 }", "`when` fails: column new.state does not exist"),
         (
             "{ name: t, table: public.orders, when: new.plan < 1 }",
-            "`when` does not work here: operator does not exist: text < integer",
+            "`when` fails: operator does not exist: text < integer",
         ),
-        ("{ name: t, table: public.orders, when: \"new.id = = 1\" }", "`when` does not work here: syntax error"),
-        ("{ name: t, table: public.orders, input_sql: new.id }", "`input_sql` does not work here: cannot cast"),
+        ("{ name: t, table: public.orders, when: \"new.id = = 1\" }", "`when` fails: syntax error"),
+        ("{ name: t, table: public.orders, input_sql: new.id }", "`input_sql` fails: cannot cast"),
         (
             "{ name: t, table: public.orders, input_sql: shop.load(new.id) }",
-            "`input_sql` does not work here: schema \"shop\" does not exist",
+            "`input_sql` fails: schema \"shop\" does not exist",
         ),
         (
             "{ name: t, queue: \"pgmq:q\", input_sql: event.payload }",
-            "`input_sql` does not work here: column event.payload does not exist",
+            "`input_sql` fails: column event.payload does not exist",
         ),
     ];
     for (trigger, words) in wrong {
@@ -125,7 +122,7 @@ async fn invalid_triggers_are_refused_as_a_whole() {
         std::fs::remove_dir_all(project.path("migrations")).unwrap();
     }
     order(&project, "", "  - { name: t, table: pg_catalog.pg_class }");
-    assert!(project.ends(5, &["plan"]).contains("pg_catalog.pg_class cannot have it"));
+    assert!(project.ends(5, &["plan"]).contains("pg_catalog.pg_class cannot have a row trigger"));
     // A plan that has asked about something wrong goes on to what is right.
     order(&project, "", &format!("{PAID}\n  - {{ name: t, queue: \"pgmq:q\", input_sql: event.data }}"));
     project.ends(2, &["plan"]);
@@ -178,33 +175,33 @@ async fn drift_of_table_triggers_is_detected_and_reverted() {
     let kinds = [
         (
             "drop trigger \"flowsmith:order:paid\" on public.orders".to_owned(),
-            "its trigger on public.orders is gone",
+            "its trigger on public.orders is missing",
         ),
         ("alter table public.orders disable trigger all".to_owned(), "its trigger on public.orders is disabled"),
         (
             "alter table public.orders enable always trigger \"flowsmith:order:paid\"".to_owned(),
-            "its trigger on public.orders fires for replicated changes too: `enable always`",
+            "its trigger on public.orders also fires for replicated changes (`enable always`)",
         ),
         (
             "alter table public.orders enable replica trigger \"flowsmith:order:paid\"".to_owned(),
-            "its trigger on public.orders fires for replicated changes alone: `enable replica`",
+            "its trigger on public.orders fires for replicated changes only (`enable replica`)",
         ),
-        (format!("drop function {function}() cascade"), "its trigger on public.orders is gone"),
-        (format!("create or replace function {function}() {body}"), "its function was changed by hand"),
-        (format!("alter function {function}() security invoker"), "its function was changed by hand"),
-        (format!("alter function {function}() reset search_path"), "its function was changed by hand"),
+        (format!("drop function {function}() cascade"), "its trigger on public.orders is missing"),
+        (format!("create or replace function {function}() {body}"), "its function was modified manually"),
+        (format!("alter function {function}() security invoker"), "its function was modified manually"),
+        (format!("alter function {function}() reset search_path"), "its function was modified manually"),
         (
             format!("create or replace trigger \"flowsmith:order:paid\" after delete on public.orders for each row execute function {function}('order', 'paid')"),
-            "its trigger on public.orders was made anew by hand",
+            "its trigger on public.orders was modified manually",
         ),
-        ("delete from flowsmith.triggers".to_owned(), "is not in force"),
+        ("delete from flowsmith.triggers".to_owned(), "is not registered"),
         (
             "update flowsmith.triggers set definition = jsonb_set(definition, '{source,table,strict}', 'true')".to_owned(),
-            "another definition is in force",
+            "is registered with another definition",
         ),
         (
             "alter table public.orders rename to old_orders; create table public.orders (like public.old_orders including all)".to_owned(),
-            "its trigger on public.orders is gone",
+            "its trigger on public.orders is missing",
         ),
     ];
     for (sql, words) in kinds {
@@ -252,7 +249,7 @@ async fn missing_partition_trigger_and_foreign_function_owner_are_drift() {
         ),
         (
             format!("alter function flowsmith_triggers.\"flowsmith:order:part\"() owner to {bob}"),
-            format!("its function belongs to {bob} and was made for postgres"),
+            format!("its function is owned by {bob} instead of postgres"),
         ),
     ] {
         execute(&mut c, &sql).await;
@@ -276,7 +273,7 @@ async fn foreign_trigger_that_calls_our_function_is_named_by_the_function() {
         for each row execute function flowsmith_triggers.\"flowsmith:order:paid\"()";
     execute(&mut c, sql).await;
     let said = project.ends(3, &["drift"]);
-    assert!(said.contains("order: trigger paid: public.a has a trigger mine"), "{said}");
+    assert!(said.contains("order: trigger paid: public.a has an unexpected trigger mine"), "{said}");
     project.done(&["compile", "--from-live"]);
     project.done(&["apply"]);
     project.done(&["drift"]);
@@ -294,7 +291,7 @@ async fn undeclared_trigger_is_drift_and_does_not_block_apply() {
     )
     .await;
     let said = project.ends(3, &["drift"]);
-    assert!(said.contains("order: trigger more: public.orders has a trigger second"), "{said}");
+    assert!(said.contains("order: trigger more: public.orders has an unexpected trigger second"), "{said}");
     project.flow("another", "", "  a: {}");
     deploy(&project);
     project.done(&["compile", "--from-live"]);

@@ -314,7 +314,7 @@ async fn sql_query_is_rolled_back_if_its_task_is_not_completed() {
     let errors: Value = serde_json::from_str(&fixture.text(ERRORS).await).unwrap();
     assert_eq!(errors["error"], json!([2, "division by zero [SQLSTATE 22012]"]));
     assert_eq!(errors["rows"][0], 1);
-    assert!(errors["rows"][1].as_str().unwrap().starts_with("the query gave more than one row"), "{errors}");
+    assert!(errors["rows"][1].as_str().unwrap().starts_with("the query returned more than one row"), "{errors}");
     assert_eq!(errors["slow"][0], 1);
     fixture.until("(select count(*) = 0 from pg_stat_activity where query like '%pg_sleep(1000)%' and pid <> pg_backend_pid() and state = 'active')").await;
 }

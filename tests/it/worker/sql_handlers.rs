@@ -45,8 +45,8 @@ async fn invalid_query_results_fail_permanently() {
     for (step, begins) in [
         ("record", "the output has the type record, which is not JSON: wrap it in to_jsonb(…)"),
         ("zero", "the database rejected the output: unsupported Unicode escape sequence"),
-        ("many", "the query gave more than one row, and its output is one value"),
-        ("wide", "the query gave a row of 2 columns, and its output is one value"),
+        ("many", "the query returned more than one row instead of one value"),
+        ("wide", "the query returned a row of 2 columns instead of one value"),
     ] {
         assert_eq!(errors[step][0], 1, "{errors}");
         assert!(errors[step][1].as_str().unwrap().starts_with(begins), "{errors}");

@@ -3,7 +3,7 @@
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use std::time::Duration;
 
-use super::Holder;
+use super::LockHolder;
 use crate::database::{DatabaseError, Failure};
 use crate::drift::Drift;
 use flowsmith_core::migration::ReplayError;
@@ -31,7 +31,7 @@ pub enum ApplyError {
         /// How long this apply waited.
         waited: Duration,
         /// The holder, if it still held the lock after the wait.
-        holder: Option<Holder>,
+        holder: Option<LockHolder>,
     },
     /// The database has drifted.
     #[error("the database has drifted from its applied migrations")]

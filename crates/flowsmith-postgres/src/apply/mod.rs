@@ -5,21 +5,26 @@
 
 mod error;
 
-pub use crate::database::Holder;
+pub use crate::database::LockHolder;
 pub use error::ApplyError;
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use minijinja::context;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 
+use crate::database::sql::{Templates, templates};
 use crate::database::{self, DatabaseError, Lock, Target};
 use crate::drift::{Drift, drift};
 use crate::ledger::{LedgerEntry, MigrationState, Status};
 use crate::live::{self, LiveShape};
 use flowsmith_core::catalog::Ignore;
 use flowsmith_core::migration::{Folder, Migration, deletions};
+
+static TEMPLATES: LazyLock<Templates> = templates![".": "limits.sql"];
 
 /// Settings of an apply.
 #[derive(Debug, Clone)]
@@ -167,15 +172,17 @@ async fn begin<'c>(
     settings: &ApplySettings,
 ) -> Result<sqlx::Transaction<'c, sqlx::Postgres>, ApplyError> {
     let mut transaction = connection.begin().await.map_err(DatabaseError::from)?;
-    let limits = format!(
-        "set transaction isolation level read committed, read write; set local lock_timeout = {}; set local statement_timeout = {}",
-        settings.lock_timeout.as_millis(),
-        settings.statement_timeout.as_millis()
-    );
-    sqlx::raw_sql(AssertSqlSafe(limits)).execute(&mut *transaction).await.map_err(DatabaseError::from)?;
-    match database::take(&mut transaction).await? {
-        Lock::Taken => Ok(transaction),
-        Lock::Held(holder) => Err(ApplyError::Locked { waited: settings.lock_timeout, holder }),
+    let limits = context! {
+        lock_timeout => settings.lock_timeout.as_millis() as u64,
+        statement_timeout => settings.statement_timeout.as_millis() as u64,
+    };
+    sqlx::raw_sql(TEMPLATES.query("limits.sql", limits))
+        .execute(&mut *transaction)
+        .await
+        .map_err(DatabaseError::from)?;
+    match database::acquire_lock(&mut transaction).await? {
+        Lock::Acquired => Ok(transaction),
+        Lock::HeldElsewhere(holder) => Err(ApplyError::Locked { waited: settings.lock_timeout, holder }),
     }
 }
 

@@ -5,14 +5,15 @@ mod error;
 mod lock;
 mod pooler;
 mod reconnecting;
+pub(crate) mod sql;
 mod target;
 mod timeout;
 
 pub use backoff::Backoff;
 pub use error::{DatabaseError, Failure};
-pub use lock::Holder;
-pub(crate) use lock::{LOCK_KEY, Lock, take};
-pub use pooler::shares_backends;
+pub use lock::LockHolder;
+pub(crate) use lock::{LOCK_KEY, Lock, acquire_lock};
+pub use pooler::uses_transaction_pooler;
 pub use reconnecting::{ConnectionEvent, Observer, ReconnectingConnection};
 pub use target::{Target, TargetError};
 pub use timeout::{timed_out, with_timeout};

@@ -94,7 +94,7 @@ fn recorded(folder: &Folder, live: &Live) -> Result<Catalog, ReplayError> {
 ///
 /// # Errors
 /// If a migration cannot be replayed.
-pub fn way_back(
+pub fn revert_target(
     folder: &Folder,
     live: &Live,
     desired: Catalog,

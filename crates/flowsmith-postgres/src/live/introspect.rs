@@ -2,19 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::sync::LazyLock;
 
 use futures_util::TryStreamExt as _;
-use minijinja::{Environment, UndefinedBehavior};
+use minijinja::context;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{AssertSqlSafe, Either, Row as _};
+use sqlx::{FromRow, Row as _};
 
+use crate::database::sql::{Templates, templates};
 use crate::database::{DatabaseError, Failure};
 use crate::ledger::LedgerEntry;
 use flowsmith_core::catalog::{
-    Annotations, Catalog, FailureMode, Flow, FlowId, FlowOptions, State, Step, StepKind, canonical_json,
+    Annotations, Catalog, FailureMode, Flow, FlowId, FlowOptions, State, Step, StepKind, Trigger, canonical_json,
 };
-use flowsmith_core::sql::quote::literal;
+
+static TEMPLATES: LazyLock<Templates> = templates!["../../templates": "introspect.sql", "run_counts.sql"];
 
 /// The live state of a database.
 #[derive(Debug, Clone, Default)]
@@ -32,7 +36,7 @@ pub struct Live {
 }
 
 /// A difference between an active trigger and its record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow)]
 pub struct TriggerDifference {
     /// The slug of the flow.
     pub flow: String,
@@ -54,7 +58,7 @@ impl fmt::Display for TriggerDifference {
 }
 
 /// A job of pg_cron.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct ForeignJob {
     /// The name of the job, or its number if it has no name.
     pub name: String,
@@ -65,13 +69,13 @@ pub struct ForeignJob {
 }
 
 /// The tables and columns that can be read.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy)]
 pub struct LiveShape {
     /// The columns of engine level 0.14 exist.
     pub conditions: bool,
     /// The schema `flowsmith` exists.
     pub ledger: bool,
-    /// The schema has version 3 or later, which supports triggers, and the role may read them.
+    /// Triggers, which this role must be able to read.
     pub triggers: bool,
 }
 
@@ -80,10 +84,12 @@ pub struct LiveShape {
 /// # Errors
 /// If the server rejects a query or the connection fails.
 pub async fn read_snapshot(connection: &mut PgConnection, shape: LiveShape) -> Result<Live, DatabaseError> {
-    let statements = statements(shape);
-    let text = format!("begin isolation level repeatable read, read only;\n{statements}\ncommit;");
-    // `begin` completes first, so the result sets count from 1.
-    read_result_sets(connection, text, 1).await
+    let live = introspect(connection, shape, true).await;
+    if live.is_err() {
+        // After an error the transaction is still open. A lost connection has none, so this error does not matter.
+        let _ = sqlx::raw_sql("rollback").execute(connection).await;
+    }
+    live
 }
 
 /// Reads the live state in one round trip within the open transaction.
@@ -91,36 +97,27 @@ pub async fn read_snapshot(connection: &mut PgConnection, shape: LiveShape) -> R
 /// # Errors
 /// If the server rejects a query or the connection fails.
 pub async fn read(connection: &mut PgConnection, shape: LiveShape) -> Result<Live, DatabaseError> {
-    read_result_sets(connection, statements(shape), 0).await
+    introspect(connection, shape, false).await
 }
 
-fn statements(shape: LiveShape) -> String {
-    let mut templates = Environment::new();
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    templates
-        .render_str(include_str!("../../templates/introspect.sql"), minijinja::value::Serde(&shape))
-        .expect("the fields that the template reads are in the shape, as the tests render it")
-}
-
-async fn read_result_sets(
+async fn introspect(
     connection: &mut PgConnection,
-    text: String,
-    first_set: usize,
+    shape: LiveShape,
+    own_transaction: bool,
 ) -> Result<Live, DatabaseError> {
+    let LiveShape { conditions, ledger, triggers } = shape;
+    let query = TEMPLATES.query("introspect.sql", context! { conditions, ledger, triggers, own_transaction });
     let mut reader = Reader::default();
-    let mut set = 0;
-    let mut results = sqlx::raw_sql(AssertSqlSafe(text)).fetch_many(&mut *connection);
-    while let Some(item) = results.try_next().await? {
-        match item {
-            Either::Left(_) => set += 1,
-            Either::Right(row) => match set - first_set {
-                0 => reader.flow(&row)?,
-                1 => reader.step(&row)?,
-                2 => reader.dependency(&row)?,
-                3 => reader.ledger_entry(&row)?,
-                4 => reader.trigger_difference(&row)?,
-                _ => reader.live.unscheduled.push((row.try_get(0)?, row.try_get(1)?)),
-            },
+    let mut rows = sqlx::raw_sql(query).fetch(connection);
+    while let Some(row) = rows.try_next().await? {
+        match row.try_get("part")? {
+            "flow" => reader.flow(&row)?,
+            "step" => reader.step(&row)?,
+            "dependency" => reader.dependency(&row)?,
+            "migration" => reader.live.ledger.push(LedgerEntry::from_row(&row)?),
+            "trigger difference" => reader.live.trigger_differences.push(TriggerDifference::from_row(&row)?),
+            "unscheduled trigger" => reader.live.unscheduled.push((row.try_get("flow")?, row.try_get("trigger")?)),
+            part => unreachable!("introspect.sql has no part {part}"),
         }
     }
     Ok(reader.finish())
@@ -138,11 +135,11 @@ struct Reader {
 
 impl Reader {
     fn flow(&mut self, row: &PgRow) -> Result<(), DatabaseError> {
-        let database_slug: String = row.try_get(0)?;
-        let flow: Option<String> = row.try_get(5)?;
+        let database_slug: String = row.try_get("flow_slug")?;
+        let flow: Option<String> = row.try_get("flow")?;
         let id = match flow {
             Some(slug) => {
-                let version: i32 = row.try_get(6)?;
+                let version: i32 = row.try_get("version")?;
                 FlowId {
                     slug,
                     version: u32::try_from(version).map_err(|_| unreadable("version", &version.to_string()))?,
@@ -150,47 +147,42 @@ impl Reader {
             }
             None => FlowId::new(database_slug.clone(), 1),
         };
-        let state = match row.try_get::<Option<&str>, _>(7)? {
+        let state = match row.try_get::<Option<&str>, _>("state")? {
             None => State::Unmanaged,
             Some("current") => State::Current,
             Some("draining") => State::Draining,
             Some("retired") => State::Retired,
             Some(other) => return Err(unreadable("state", other)),
         };
-        let annotations = match row.try_get::<Option<&str>, _>(8)? {
-            None => Annotations::default(),
-            Some(text) => serde_json::from_str(text)
-                .and_then(|value| serde_json::from_value(canonical_json(value)))
-                .map_err(|_| unreadable("annotations", text))?,
+        let annotations: Option<Annotations> = json(row, "annotations")?;
+        let triggers: Option<Vec<Trigger>> = json(row, "triggers")?;
+        let options = FlowOptions {
+            max_attempts: row.try_get("opt_max_attempts")?,
+            base_delay: row.try_get("opt_base_delay")?,
+            timeout: row.try_get("opt_timeout")?,
         };
-        let triggers = match row.try_get::<Option<&str>, _>(9)? {
-            None => Vec::new(),
-            Some(text) => serde_json::from_str(text)
-                .and_then(|value| serde_json::from_value(canonical_json(value)))
-                .map_err(|_| unreadable("trigger", text))?,
-        };
-        let options =
-            FlowOptions { max_attempts: row.try_get(1)?, base_delay: row.try_get(2)?, timeout: row.try_get(3)? };
-        if !row.try_get::<bool, _>(4)? {
+        if !row.try_get::<bool, _>("has_queue")? {
             self.live.without_queue.insert(database_slug.clone());
         }
         self.places.insert(database_slug, self.flows.len());
-        self.flows.push(Flow { id, state, options, steps: Vec::new(), annotations, triggers });
+        self.flows.push(Flow {
+            id,
+            state,
+            options,
+            steps: Vec::new(),
+            annotations: annotations.unwrap_or_default(),
+            triggers: triggers.unwrap_or_default(),
+        });
         Ok(())
     }
 
     fn step(&mut self, row: &PgRow) -> Result<(), DatabaseError> {
-        let flow: &str = row.try_get(0)?;
+        let flow: &str = row.try_get("flow_slug")?;
         // A foreign key guarantees that the flow exists.
         let place = *self.places.get(flow).ok_or_else(|| unreadable("flow of a step", flow))?;
-        let slug: String = row.try_get(1)?;
-        let pattern = |index: usize| -> Result<Option<serde_json::Value>, DatabaseError> {
-            let text: Option<&str> = row.try_get(index)?;
-            text.map(|text| serde_json::from_str(text).map(canonical_json).map_err(|_| unreadable("pattern", text)))
-                .transpose()
-        };
-        let mode = |index: usize| -> Result<FailureMode, DatabaseError> {
-            match row.try_get(index)? {
+        let slug: String = row.try_get("step_slug")?;
+        let mode = |column: &str| -> Result<FailureMode, DatabaseError> {
+            match row.try_get(column)? {
                 "fail" => Ok(FailureMode::Fail),
                 "skip" => Ok(FailureMode::Skip),
                 "skip-cascade" => Ok(FailureMode::SkipCascade),
@@ -198,20 +190,20 @@ impl Reader {
             }
         };
         let step = Step {
-            kind: match row.try_get(2)? {
+            kind: match row.try_get("step_type")? {
                 "single" => StepKind::Single,
                 "map" => StepKind::Map,
                 other => return Err(unreadable("step_type", other)),
             },
             depends_on: Vec::new(),
-            max_attempts: row.try_get(3)?,
-            base_delay: row.try_get(4)?,
-            timeout: row.try_get(5)?,
-            start_delay: row.try_get(6)?,
-            required_input_pattern: pattern(7)?,
-            forbidden_input_pattern: pattern(8)?,
-            when_unmet: mode(9)?,
-            when_exhausted: mode(10)?,
+            max_attempts: row.try_get("opt_max_attempts")?,
+            base_delay: row.try_get("opt_base_delay")?,
+            timeout: row.try_get("opt_timeout")?,
+            start_delay: row.try_get("opt_start_delay")?,
+            required_input_pattern: json(row, "required_input_pattern")?,
+            forbidden_input_pattern: json(row, "forbidden_input_pattern")?,
+            when_unmet: mode("when_unmet")?,
+            when_exhausted: mode("when_exhausted")?,
             slug: slug.clone(),
         };
         self.steps.insert((place, slug), self.flows[place].steps.len());
@@ -220,34 +212,12 @@ impl Reader {
     }
 
     fn dependency(&mut self, row: &PgRow) -> Result<(), DatabaseError> {
-        let flow: &str = row.try_get(0)?;
-        let step: String = row.try_get(1)?;
+        let flow: &str = row.try_get("flow_slug")?;
+        let step: String = row.try_get("step_slug")?;
         let place = *self.places.get(flow).ok_or_else(|| unreadable("flow of a dependency", flow))?;
         let key = (place, step);
         let step = *self.steps.get(&key).ok_or_else(|| unreadable("step of a dependency", &key.1))?;
-        self.flows[place].steps[step].depends_on.push(row.try_get(2)?);
-        Ok(())
-    }
-
-    fn ledger_entry(&mut self, row: &PgRow) -> Result<(), DatabaseError> {
-        self.live.ledger.push(LedgerEntry {
-            version: row.try_get(0)?,
-            name: row.try_get(1)?,
-            checksum: row.try_get(2)?,
-            applied_at: row.try_get(3)?,
-            applied_by: row.try_get(4)?,
-        });
-        Ok(())
-    }
-
-    fn trigger_difference(&mut self, row: &PgRow) -> Result<(), DatabaseError> {
-        self.live.trigger_differences.push(TriggerDifference {
-            flow: row.try_get(0)?,
-            trigger: row.try_get(1)?,
-            difference: row.try_get(2)?,
-            declared: row.try_get(3)?,
-            broken: row.try_get(4)?,
-        });
+        self.flows[place].steps[step].depends_on.push(row.try_get("dep_slug")?);
         Ok(())
     }
 
@@ -258,6 +228,13 @@ impl Reader {
         self.live.catalog = self.flows.into_iter().collect();
         self.live
     }
+}
+
+/// The JSON value of a text column; none if it is null.
+fn json<T: DeserializeOwned>(row: &PgRow, column: &str) -> Result<Option<T>, DatabaseError> {
+    let Some(text) = row.try_get::<Option<&str>, _>(column)? else { return Ok(None) };
+    let value = serde_json::from_str(text).and_then(|value| serde_json::from_value(canonical_json(value)));
+    value.map(Some).map_err(|error| unreadable(column, text).with_source(error))
 }
 
 pub(super) fn unreadable(what: &str, value: &str) -> DatabaseError {
@@ -271,13 +248,11 @@ pub(super) fn unreadable(what: &str, value: &str) -> DatabaseError {
 /// If the role may not read the jobs or the connection fails.
 pub async fn foreign_jobs(connection: &mut PgConnection) -> Result<Vec<ForeignJob>, DatabaseError> {
     let rows = sqlx::raw_sql(include_str!("foreign_jobs.sql")).fetch_all(connection).await?;
-    rows.iter()
-        .map(|row| Ok(ForeignJob { name: row.try_get(0)?, schedule: row.try_get(1)?, command: row.try_get(2)? }))
-        .collect()
+    Ok(rows.iter().map(ForeignJob::from_row).collect::<Result<_, _>>()?)
 }
 
 /// The number of runs of a flow version.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, FromRow)]
 pub struct RunCounts {
     /// Running runs.
     pub started: i64,
@@ -293,18 +268,8 @@ pub async fn run_counts(
     connection: &mut PgConnection,
     database_slugs: &[String],
 ) -> Result<BTreeMap<String, RunCounts>, DatabaseError> {
-    let mut templates = Environment::new();
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    templates.add_filter("literal", |text: &str| literal(text));
     // Not a bound parameter: that takes two round trips, which a transaction pooler may route to different servers.
-    let text = templates
-        .render_str(
-            include_str!("../../templates/run_counts.sql"),
-            minijinja::context! { slugs => database_slugs.to_vec() },
-        )
-        .expect("the template reads the slugs only");
-    let rows = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(connection).await?;
-    rows.iter()
-        .map(|row| Ok((row.try_get(0)?, RunCounts { started: row.try_get(1)?, total: row.try_get(2)? })))
-        .collect()
+    let query = TEMPLATES.query("run_counts.sql", context! { slugs => database_slugs.to_vec() });
+    let rows = sqlx::raw_sql(query).fetch_all(connection).await?;
+    rows.iter().map(|row| Ok((row.try_get("flow_slug")?, RunCounts::from_row(row)?))).collect()
 }

@@ -9,3 +9,7 @@ pub use introspect::{
 };
 pub use status::{RunStatus, StepStatus, TaskStatus};
 pub use unknown_flow::UnknownFlow;
+
+/// The help text for a flow whose queue is missing.
+pub(crate) const RECREATE_QUEUE: &str =
+    "run `flowsmith compile --from-live`, then `flowsmith apply --accept-drift`, to recreate the queue";

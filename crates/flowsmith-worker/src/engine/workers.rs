@@ -62,7 +62,7 @@ impl Engine {
     /// Requeues stalled tasks of silent workers, and returns their number.
     pub(crate) async fn requeue_stalled(&self, connection: &mut PgConnection) -> Result<i64, DatabaseError> {
         let rows = fetch(connection, REQUEUE_STALLED.fill(&[])).await?;
-        let count: i32 = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
-        Ok(count.into())
+        let tasks: i32 = rows.first().map_or(Ok(0), |row| row.try_get("tasks"))?;
+        Ok(tasks.into())
     }
 }

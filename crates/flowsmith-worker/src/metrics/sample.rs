@@ -16,8 +16,8 @@ use flowsmith_core::diagnostic::Diagnostic as _;
 use flowsmith_postgres::database::{DatabaseError, Failure, Target};
 use flowsmith_postgres::engine::detect::Detection;
 use flowsmith_postgres::runs::{
-    Engine, Flows, OperateError, QueueDepth, RunCounts, Stall, Worker, WorkerHealth, find_stalled, limited,
-    read_queues, read_run_counts, read_workers,
+    Engine, Flows, QueueDepth, RunCounts, RunsError, StalledTasks, Worker, WorkerHealth, find_stalled, read_queues,
+    read_run_counts, read_workers, with_statement_timeout,
 };
 
 /// The shortest time for which figures are cached. They are also cached for ten times as long as reading them took, so that
@@ -66,7 +66,7 @@ struct Figures {
     queues: Vec<QueueDepth>,
     runs: Vec<RunCounts>,
     workers: Vec<Worker>,
-    stalls: Vec<Stall>,
+    stalls: Vec<StalledTasks>,
 }
 
 /// Reads figures on request, and caches them.
@@ -132,7 +132,7 @@ impl Sampler {
         match figures {
             Ok(figures) => Sample { figures: Ok(figures), at: seconds_since_1970(), fresh_until: fresh_until(began) },
             // The query took long, and would again.
-            Err(OperateError::Database(error)) if error.failure() == Failure::Cancelled => {
+            Err(RunsError::Database(error)) if error.failure() == Failure::Cancelled => {
                 Sample { fresh_until: fresh_until(began), ..Sample::failed(&error.into()) }
             }
             Err(error) => Sample::failed(&error),
@@ -140,7 +140,7 @@ impl Sampler {
     }
 
     /// Reads the figures. A connection is not reused after an error.
-    async fn read(&self) -> Result<Figures, OperateError> {
+    async fn read(&self) -> Result<Figures, RunsError> {
         let Some(engine) = self.source.engine else {
             let message = "the database has an incomplete engine";
             return Err(DatabaseError::new(Failure::Engine, message).into());
@@ -151,11 +151,11 @@ impl Sampler {
             Some(connection) => connection,
             None => self.source.target.connect().await?,
         };
-        let mut figures = limited(STATEMENT_TIMEOUT, Figures::read(&mut connection, engine)).await;
-        if was_kept && matches!(&figures, Err(OperateError::Database(error)) if error.failure() == Failure::Lost) {
+        let mut figures = with_statement_timeout(STATEMENT_TIMEOUT, Figures::read(&mut connection, engine)).await;
+        if was_kept && matches!(&figures, Err(RunsError::Database(error)) if error.failure() == Failure::Lost) {
             // The server may have restarted since the last reading.
             connection = self.source.target.connect().await?;
-            figures = limited(STATEMENT_TIMEOUT, Figures::read(&mut connection, engine)).await;
+            figures = with_statement_timeout(STATEMENT_TIMEOUT, Figures::read(&mut connection, engine)).await;
         }
         if figures.is_ok() {
             *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
@@ -174,7 +174,7 @@ fn no_answer(timeout: Duration) -> DatabaseError {
 }
 
 impl Figures {
-    async fn read(connection: &mut PgConnection, engine: Engine) -> Result<Self, OperateError> {
+    async fn read(connection: &mut PgConnection, engine: Engine) -> Result<Self, RunsError> {
         let flows = Flows::read(connection, engine).await?;
         let all: Vec<_> = flows.all().iter().collect();
         let slugs = all.iter().map(|flow| flow.slug.clone()).collect();
@@ -200,7 +200,7 @@ impl Figures {
 }
 
 impl Sample {
-    fn failed(error: &OperateError) -> Self {
+    fn failed(error: &RunsError) -> Self {
         Self {
             figures: Err(error.code().as_str()),
             at: seconds_since_1970(),
@@ -265,7 +265,7 @@ impl Figures {
     /// Stalled tasks by flow and step; 0 for a flow without any. The step is empty for a run without a running step.
     fn stalled(&self) -> Vec<(&str, &str, u64)> {
         let mut counts: Vec<(&str, &str, u64)> = self.queues.iter().map(|queue| (queue.slug.as_str(), "", 0)).collect();
-        for stall in self.stalls.iter().filter(|stall| !stall.is_meant()) {
+        for stall in self.stalls.iter().filter(|stall| !stall.is_expected()) {
             let (flow, step) = (stall.slug.as_str(), stall.step.as_deref().unwrap_or_default());
             match counts.iter_mut().find(|(other, at, _)| (*other, *at) == (flow, step)) {
                 Some((.., tasks)) => *tasks += stall.tasks,

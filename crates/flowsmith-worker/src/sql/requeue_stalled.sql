@@ -1,2 +1,2 @@
--- Requeues stalled tasks of silent workers. Where pg_cron is installed, its job does the same.
-select pgflow.requeue_stalled_tasks()
+-- Requeues tasks whose worker stopped responding. pg_cron does this if it is installed.
+select pgflow.requeue_stalled_tasks() as tasks

@@ -1,6 +1,6 @@
--- Returns claimed tasks to the queue, visible after :delay seconds, if they still belong to this worker and their runs and
--- steps have not ended. The attempt counts only if the handler has started (:started = 1).
-with mine as (
+-- Returns claimed tasks to their queue, visible after :delay seconds. Affects only tasks that still belong to this worker, of
+-- started runs and steps. The attempt counts only if the handler has started (:started is 1).
+with own_task as (
   select t.run_id, t.step_slug, t.task_index
   from pgflow.step_tasks t
   join unnest(:run_ids, :step_slugs, :task_indexes) given (run_id, step_slug, task_index)
@@ -17,9 +17,10 @@ returned as (
   update pgflow.step_tasks t
   set status = 'queued', started_at = null,
       attempts_count = case when :started = 1 then t.attempts_count else greatest(t.attempts_count - 1, 0) end
-  from mine
-  where t.run_id = mine.run_id and t.step_slug = mine.step_slug and t.task_index = mine.task_index
+  from own_task
+  where t.run_id = own_task.run_id and t.step_slug = own_task.step_slug and t.task_index = own_task.task_index
   returning t.message_id
 )
 select count(*) as tasks from pgflow.set_vt_batch(
-  :queue, array(select r.message_id from returned r order by r.message_id), array(select :delay::integer from returned r))
+  :queue, array(select returned.message_id from returned order by returned.message_id),
+  array(select :delay::integer from returned))

@@ -1,2 +1,2 @@
--- Records the end of a worker. Engines without the column stopped_at record a last heartbeat instead.
+-- Records that a worker stopped. If the engine has no column for that, the worker's rows stay with their last heartbeat.
 update pgflow.workers w set :column = clock_timestamp() where w.worker_id = any (:ids)

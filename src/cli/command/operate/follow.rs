@@ -9,7 +9,8 @@ use flowsmith::report::operate::{ended_json, event_json, event_text, last_worker
 use flowsmith_core::catalog::State;
 use flowsmith_postgres::live::RunStatus;
 use flowsmith_postgres::runs::{
-    Depth, Flows, OperateError, RunDetail, RunSummary, Wakeups, events_between, read_crew, read_run, start_worker,
+    DetailLevel, Flows, RunDetail, RunSummary, RunWatcher, RunsError, events_between, read_queue_workers, read_run,
+    start_worker_advice,
 };
 use futures_util::future::{Either, select};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -92,7 +93,7 @@ async fn report_end(operator: &mut Operator, follow: &Follow<'_>, output: &Outpu
     // The connection may have been left in the middle of a query.
     operator.reconnect().await?;
     let flows = operator.flows_if_allowed().await?;
-    let run = read_run(&mut operator.connection, operator.engine, &flows, follow.run_id, Depth::Full).await?;
+    let run = read_run(&mut operator.connection, operator.engine, &flows, follow.run_id, DetailLevel::Full).await?;
     output.report(&ended_json(&run, &operator.subject));
     Ok(())
 }
@@ -100,7 +101,7 @@ async fn report_end(operator: &mut Operator, follow: &Follow<'_>, output: &Outpu
 async fn to_the_end(operator: &mut Operator, follow: &Follow<'_>, output: &Output) -> Result<Exit, Failure> {
     // The deadline for reconnecting since the last successful read.
     let mut hope = None;
-    let (flows, mut wakeups) = loop {
+    let (flows, mut watcher) = loop {
         match begin(operator, follow, output).await {
             Err(error) if is_lost(&error) => reconnect(operator, error, &mut hope, output).await?,
             begun => break begun?,
@@ -108,7 +109,8 @@ async fn to_the_end(operator: &mut Operator, follow: &Follow<'_>, output: &Outpu
     };
     let mut before = follow.before.clone();
     loop {
-        let read = read_run(&mut operator.connection, operator.engine, &flows, follow.run_id, Depth::States).await;
+        let read =
+            read_run(&mut operator.connection, operator.engine, &flows, follow.run_id, DetailLevel::Status).await;
         let run = match read {
             Err(error) if is_lost(&error) => {
                 reconnect(operator, error, &mut hope, output).await?;
@@ -127,7 +129,7 @@ async fn to_the_end(operator: &mut Operator, follow: &Follow<'_>, output: &Outpu
             }
         }
         match run.status {
-            RunStatus::Started => wakeups.next().await,
+            RunStatus::Started => watcher.changed().await,
             RunStatus::Completed => return Ok(Exit::Done),
             RunStatus::Failed | RunStatus::Cancelled => return Err(failed(&run)),
         }
@@ -140,22 +142,22 @@ async fn begin(
     operator: &mut Operator,
     follow: &Follow<'_>,
     output: &Output,
-) -> Result<(Flows, Wakeups), OperateError> {
+) -> Result<(Flows, RunWatcher), RunsError> {
     let flows = operator.flows_if_allowed().await?;
-    let (wakeups, why) = Wakeups::open(&operator.place.target, &mut operator.connection, follow.run_id).await?;
+    let (watcher, why) = RunWatcher::open(&operator.place.target, &mut operator.connection, follow.run_id).await?;
     if let Some(why) = why {
         output.message(&format!("note: polling twice a second, because {why}"));
     }
-    Ok((flows, wakeups))
+    Ok((flows, watcher))
 }
 
 /// Reconnects after this error until the deadline.
 pub(crate) async fn reconnect(
     operator: &mut Operator,
-    mut error: OperateError,
+    mut error: RunsError,
     hope: &mut Option<Instant>,
     output: &Output,
-) -> Result<(), OperateError> {
+) -> Result<(), RunsError> {
     if hope.is_none() {
         output.message(&format!("note: {error}; retrying for a minute"));
     }
@@ -189,15 +191,15 @@ pub(crate) async fn note_no_worker(operator: &mut Operator, run: &RunSummary, st
     }
     let queues = Some(vec![run.slug.clone()]);
     // A role that starts runs may lack the privilege to read workers; the note is then omitted.
-    let Ok(crew) = read_crew(&mut operator.connection, operator.engine, queues).await else { return };
-    if crew.workers > 0 {
+    let Ok(serving) = read_queue_workers(&mut operator.connection, operator.engine, queues).await else { return };
+    if serving.workers > 0 {
         return;
     }
     output.message(&format!(
         "note: no worker of {}@{} is running: {}; {}",
         run.flow,
         run.version,
-        last_worker(crew.last_worker, crew.heartbeat_seconds),
-        start_worker(&run.flow, run.version, &run.slug, state)
+        last_worker(serving.last_worker, serving.heartbeat_seconds),
+        start_worker_advice(&run.flow, run.version, &run.slug, state)
     ));
 }

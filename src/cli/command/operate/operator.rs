@@ -2,7 +2,7 @@
 
 use flowsmith::report::Subject;
 use flowsmith_postgres::database::{DatabaseError, Failure as DatabaseFailure};
-use flowsmith_postgres::runs::{Engine, FlowVersion, Flows, OperateError, RunPrefix};
+use flowsmith_postgres::runs::{Engine, FlowVersion, Flows, RunPrefix, RunsError};
 use sqlx::postgres::PgConnection;
 
 use crate::cli::exit::Failure;
@@ -37,33 +37,31 @@ impl Operator {
         Ok(())
     }
 
-    pub(crate) async fn flows(&mut self) -> Result<Flows, OperateError> {
-        Ok(Flows::read(&mut self.connection, self.engine).await?.of_database(&self.subject.database))
+    pub(crate) async fn flows(&mut self) -> Result<Flows, RunsError> {
+        Ok(Flows::read(&mut self.connection, self.engine).await?.in_database(&self.subject.database))
     }
 
     /// The complete id of a run.
-    pub(crate) async fn run_id(&mut self, run: &RunPrefix) -> Result<String, OperateError> {
+    pub(crate) async fn run_id(&mut self, run: &RunPrefix) -> Result<String, RunsError> {
         run.resolve(&mut self.connection).await.map_err(|error| error.in_database(&self.subject.database))
     }
 
     /// The names of the flows; empty for a role that may read runs but no definitions, which then shows slugs.
-    pub(crate) async fn flows_if_allowed(&mut self) -> Result<Flows, OperateError> {
+    pub(crate) async fn flows_if_allowed(&mut self) -> Result<Flows, RunsError> {
         match self.flows().await {
-            Err(OperateError::Database(error)) if error.failure() == DatabaseFailure::Permission => {
-                Ok(Flows::default())
-            }
+            Err(RunsError::Database(error)) if error.failure() == DatabaseFailure::Permission => Ok(Flows::default()),
             result => result,
         }
     }
 }
 
 /// Whether the error is a lost connection.
-pub(crate) fn is_lost(error: &OperateError) -> bool {
-    matches!(error, OperateError::Database(error) if error.is_lost())
+pub(crate) fn is_lost(error: &RunsError) -> bool {
+    matches!(error, RunsError::Database(error) if error.is_lost())
 }
 
 /// The flow versions of a name; all without a name.
-pub(crate) fn named<'a>(flows: &'a Flows, name: Option<&str>) -> Result<Vec<&'a FlowVersion>, OperateError> {
+pub(crate) fn named<'a>(flows: &'a Flows, name: Option<&str>) -> Result<Vec<&'a FlowVersion>, RunsError> {
     name.map_or_else(|| Ok(flows.all().iter().collect()), |name| flows.named(name))
 }
 

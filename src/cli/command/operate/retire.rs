@@ -10,7 +10,7 @@ use flowsmith_core::migration::{CompileError, CompileSettings, Compiled, Folder,
 use flowsmith_core::words::counted;
 use flowsmith_postgres::apply::{self as applying, ApplyError, ApplySettings};
 use flowsmith_postgres::runs::{
-    OldVersion, OperateError, PruneFilter, prune, read_old_versions, start_worker, to_retire,
+    OldVersion, PruneFilter, RunsError, prune, read_old_versions, start_worker_advice, versions_to_retire,
 };
 use tokio::time::{Instant, sleep};
 
@@ -32,7 +32,7 @@ const REMINDER: Duration = Duration::from_secs(30);
 pub(crate) async fn run(args: &RetireArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     let mut operator = Operator::open(project, output).await?;
     let flows = operator.flows().await?;
-    let ids = to_retire(&flows, &args.versions)?;
+    let ids = versions_to_retire(&flows, &args.versions)?;
     if ids.is_empty() {
         let versions = read_old_versions(&mut operator.connection, operator.engine, &flows).await?;
         report(args, &versions, &[], &operator, output);
@@ -184,7 +184,7 @@ async fn drained(
                 let OldVersion { flow, version, slug, state, .. } = version;
                 output.message(&format!(
                     "note: no worker of {flow}@{version} is running; {}",
-                    start_worker(flow, *version, slug, *state)
+                    start_worker_advice(flow, *version, slug, *state)
                 ));
             }
         }
@@ -203,7 +203,7 @@ fn what_is_left(version: &OldVersion) -> String {
     format!("{} has {runs} and {messages}{workers}", version.id())
 }
 
-async fn old_versions(operator: &mut Operator) -> Result<Vec<OldVersion>, OperateError> {
+async fn old_versions(operator: &mut Operator) -> Result<Vec<OldVersion>, RunsError> {
     let flows = operator.flows().await?;
     read_old_versions(&mut operator.connection, operator.engine, &flows).await
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use flowsmith::report::operate::{runs_json, runs_text, runs_width};
 use flowsmith_postgres::database::{DatabaseError, Failure as DatabaseFailure};
 use flowsmith_postgres::live::RunStatus;
-use flowsmith_postgres::runs::{FlowVersion, OperateError, RunFilter, list_runs, short_id_length};
+use flowsmith_postgres::runs::{FlowVersion, RunFilter, RunsError, list_runs, short_id_length};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::operator::{Operator, is_lost};
@@ -78,10 +78,7 @@ async fn next(args: &RunsArgs, operator: &mut Operator, last: &str, output: &Out
 
 /// Awaits an answer, and calls `say` with the waiting time every few seconds. If the answer does not arrive at all, the connection
 /// counts as lost.
-async fn answered<T>(
-    question: impl Future<Output = Result<T, OperateError>>,
-    say: impl Fn(u64),
-) -> Result<T, OperateError> {
+async fn answered<T>(question: impl Future<Output = Result<T, RunsError>>, say: impl Fn(u64)) -> Result<T, RunsError> {
     let mut question = pin!(question);
     for waits in 1..=WAITS {
         match timeout(WAIT, &mut question).await {
@@ -94,7 +91,7 @@ async fn answered<T>(
 }
 
 /// `columns` is the width of the terminal, if the output is one.
-async fn look(args: &RunsArgs, operator: &mut Operator, columns: Option<usize>) -> Result<String, OperateError> {
+async fn look(args: &RunsArgs, operator: &mut Operator, columns: Option<usize>) -> Result<String, RunsError> {
     let flows = operator.flows().await?;
     let slugs = args.flow.as_deref().map(|name| flows.named(name)).transpose()?;
     let filter = RunFilter {

@@ -6,7 +6,7 @@ use std::path::Path;
 use flowsmith::report::operate::started_json;
 use flowsmith_core::catalog::State;
 use flowsmith_postgres::database::Failure as DatabaseFailure;
-use flowsmith_postgres::runs::{FlowVersion, OperateError, StartInput, start_run};
+use flowsmith_postgres::runs::{FlowVersion, RunsError, StartInput, start_run};
 
 use super::follow::{Follow, Tells, follow, note_no_worker};
 use super::operator::Operator;
@@ -23,10 +23,10 @@ pub(crate) async fn run(args: &StartArgs, project: &Project, output: &Output) ->
     let flow = match operator.flows().await {
         Ok(flows) => flows.to_start(&args.flow)?.clone(),
         // A role that may start flows need not be allowed to read their definitions; see docs/roles.md.
-        Err(OperateError::Database(error))
+        Err(RunsError::Database(error))
             if error.failure() == DatabaseFailure::Permission && operator.engine.has_ledger =>
         {
-            FlowVersion::unread(&args.flow)
+            FlowVersion::assumed(&args.flow)
         }
         Err(error) => return Err(error.into()),
     };

@@ -1,15 +1,16 @@
 //! Starting a run for each event of a batch, whichever queue system it is from.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use minijinja::{Environment, UndefinedBehavior};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::limits::{CALL_TIMEOUT, MAX_ATTEMPTS, retry_delay};
 use super::trigger::QueueTrigger;
 use flowsmith_core::catalog::QueueKind;
+use flowsmith_core::sql::Statement;
 use flowsmith_postgres::database::{DatabaseError, with_timeout};
-use flowsmith_postgres::runs::{DeclaredInput, InputCheck, OperateError};
+use flowsmith_postgres::runs::{DeclaredInput, InputValidator, RunsError};
 
 /// A consumed batch.
 #[derive(Debug, Default)]
@@ -43,7 +44,7 @@ pub struct FailedEvent {
     /// The id in its queue.
     pub id: i64,
     /// The error.
-    pub error: OperateError,
+    pub error: RunsError,
     /// The delay before the next attempt; none if the event was discarded.
     pub retry_after: Option<Duration>,
 }
@@ -64,7 +65,7 @@ pub(super) struct QueueEvent {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EventSource<'t> {
     pub(super) trigger: &'t QueueTrigger,
-    /// The queue as `flowsmith.taken` names it.
+    /// The queue as `flowsmith.consumed_events` names it.
     pub(super) queue: &'t str,
     /// The id of the PgQ batch.
     pub(super) batch_id: Option<i64>,
@@ -92,14 +93,14 @@ pub(super) async fn start_runs(
     if events.is_empty() {
         return Ok(batch);
     }
-    let check = source.trigger.input.as_ref().map(DeclaredInput::check);
-    let check = check.as_ref();
-    match with_timeout(CALL_TIMEOUT, attempt(connection, source, check, events)).await? {
+    let validator = source.trigger.input.as_ref().map(DeclaredInput::compile);
+    let validator = validator.as_ref();
+    match with_timeout(CALL_TIMEOUT, attempt(connection, source, validator, events)).await? {
         Ok(started) => batch.started = started,
         Err(_) => {
             for event in events {
                 let single = std::slice::from_ref(event);
-                match with_timeout(CALL_TIMEOUT, attempt(connection, source, check, single)).await? {
+                match with_timeout(CALL_TIMEOUT, attempt(connection, source, validator, single)).await? {
                     Ok(started) => batch.started += started,
                     Err(error) => {
                         batch.failed.push(with_timeout(CALL_TIMEOUT, fail(connection, source, event, error)).await?);
@@ -116,16 +117,16 @@ pub(super) async fn start_runs(
 async fn attempt(
     connection: &mut PgConnection,
     source: EventSource<'_>,
-    check: Option<&InputCheck>,
+    validator: Option<&InputValidator>,
     events: &[QueueEvent],
-) -> Result<Result<usize, OperateError>, DatabaseError> {
+) -> Result<Result<usize, RunsError>, DatabaseError> {
     let mut savepoint = connection.begin().await?;
-    match start(&mut savepoint, source, check, events).await {
+    match start(&mut savepoint, source, validator, events).await {
         Ok(started) => {
             savepoint.commit().await?;
             Ok(Ok(started))
         }
-        Err(OperateError::Database(error)) if error.is_lost() => Err(error),
+        Err(RunsError::Database(error)) if error.is_lost() => Err(error),
         Err(error) => {
             savepoint.rollback().await?;
             Ok(Err(error))
@@ -138,9 +139,9 @@ async fn attempt(
 async fn start(
     connection: &mut PgConnection,
     source: EventSource<'_>,
-    check: Option<&InputCheck>,
+    validator: Option<&InputValidator>,
     events: &[QueueEvent],
-) -> Result<usize, OperateError> {
+) -> Result<usize, RunsError> {
     let inputs: Vec<(i64, Option<String>)> = sqlx::query_as(AssertSqlSafe(inputs(source.trigger)))
         .persistent(false)
         .bind(&source.trigger.flow)
@@ -152,10 +153,10 @@ async fn start(
         .bind(source.queue)
         .fetch_all(&mut *connection)
         .await?;
-    if let Some(check) = check {
+    if let Some(validator) = validator {
         // The engine rejects a null input.
         for input in inputs.iter().filter_map(|(_, input)| input.as_deref()) {
-            check.hold(&serde_json::from_str(input)?)?;
+            validator.validate(&serde_json::from_str(input)?)?;
         }
     }
     let (ids, inputs): (Vec<i64>, Vec<Option<String>>) = inputs.into_iter().unzip();
@@ -173,12 +174,10 @@ async fn start(
 }
 
 fn inputs(trigger: &QueueTrigger) -> String {
-    let mut templates = Environment::new();
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    let input = trigger.input_sql.as_deref().unwrap_or("event.data");
-    templates
-        .render_str(include_str!("inputs.sql"), minijinja::context! { input })
-        .expect("the template uses no variable but `input`")
+    static INPUTS: LazyLock<Statement> =
+        LazyLock::new(|| Statement::parse(include_str!("inputs.sql")).expect("the file is valid SQL"));
+    // The expression is part of the statement and cannot be a bound parameter.
+    INPUTS.fill(&[("input", trigger.input_sql.as_deref().unwrap_or("event.data"))])
 }
 
 /// Computes the delay of a failed event, or discards the event after its last attempt.
@@ -186,7 +185,7 @@ async fn fail(
     connection: &mut PgConnection,
     source: EventSource<'_>,
     event: &QueueEvent,
-    error: OperateError,
+    error: RunsError,
 ) -> Result<FailedEvent, DatabaseError> {
     let failures = event.attempts + 1;
     let retry_after = (failures < MAX_ATTEMPTS).then(|| retry_delay(failures));

@@ -86,7 +86,7 @@ async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 #[tokio::test]
-async fn a_database_without_pgq_is_told_nothing_of_it() {
+async fn database_without_pgq_is_not_audited_for_it() {
     let database = Database::create().await;
     let c = &mut database.connect().await;
     assert_eq!(checks(c).await, []);
@@ -96,7 +96,7 @@ async fn a_database_without_pgq_is_told_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn a_queue_that_is_not_ticked_fails_and_names_pgqd() {
+async fn queue_without_ticks_fails_and_names_pgqd() {
     let Some(database) = with_pgq().await else { return };
     let c = &mut database.connect().await;
     assert_eq!(named(&checks(c).await, "pgq ticker").detail, "no queue");
@@ -131,7 +131,7 @@ async fn a_queue_that_is_not_ticked_fails_and_names_pgqd() {
 }
 
 #[tokio::test]
-async fn consumers_and_rotations_that_lag_are_warned_of() {
+async fn lagging_consumers_and_rotations_are_warnings() {
     let Some(database) = with_pgq().await else { return };
     let c = &mut database.connect().await;
     somebodys_queue(c).await;
@@ -152,7 +152,7 @@ async fn consumers_and_rotations_that_lag_are_warned_of() {
 }
 
 #[tokio::test]
-async fn an_older_version_than_the_servers_is_warned_of() {
+async fn outdated_extension_version_is_a_warning() {
     let Some(database) = with_pgq().await else { return };
     let c = &mut database.connect().await;
     execute(c, "update pg_extension set extversion = '3.4' where extname = 'pgq'").await;
@@ -165,7 +165,7 @@ async fn an_older_version_than_the_servers_is_warned_of() {
 }
 
 #[tokio::test]
-async fn roles_and_sessions_that_may_not_write_read_what_they_may() {
+async fn read_only_roles_and_sessions_are_audited() {
     let Some(database) = with_pgq().await else { return };
     let c = &mut database.connect().await;
     somebodys_queue(c).await;
@@ -204,7 +204,7 @@ async fn roles_and_sessions_that_may_not_write_read_what_they_may() {
 }
 
 #[tokio::test]
-async fn the_command_reports_it_as_text_and_json() {
+async fn doctor_reports_pgq_as_text_and_json() {
     let Some(database) = with_pgq().await else { return };
     let project = Project::on(&database);
     // There is no engine, so it fails.

@@ -17,7 +17,7 @@ fn refused(project: &Project, trigger: &str, words: &str) {
 }
 
 #[tokio::test]
-async fn a_trigger_that_a_later_change_of_the_database_broke_is_told_by_drift_and_doctor() {
+async fn trigger_broken_by_a_later_change_is_reported_by_drift_and_doctor() {
     let when = "when: \"shop.wanted(new.id) and new.status = 'paid'\"";
     for (sql, words, mended) in [
         (
@@ -69,7 +69,7 @@ async fn a_trigger_that_a_later_change_of_the_database_broke_is_told_by_drift_an
 }
 
 #[tokio::test]
-async fn an_expression_that_no_row_can_work_for_is_refused() {
+async fn expression_that_fails_for_every_row_is_refused() {
     let (_database, project, mut c) = with_orders().await;
     let no_json = "`input_sql` fails: it has the type text";
     for (trigger, words) in [
@@ -113,7 +113,7 @@ async fn an_expression_that_no_row_can_work_for_is_refused() {
 }
 
 #[tokio::test]
-async fn an_expression_is_tried_with_the_rights_that_its_function_will_have() {
+async fn expression_is_tried_with_the_privileges_of_its_function() {
     let team = Team::new().await;
     let c = &mut team.database.connect().await;
     let deployer = team.login(Role::Deployer);
@@ -143,7 +143,7 @@ async fn an_expression_is_tried_with_the_rights_that_its_function_will_have() {
 
 /// Deployers may write to `flowsmith.triggers`, and administrators look at it.
 #[tokio::test]
-async fn who_looks_at_triggers_runs_no_code_of_those_who_declared_them() {
+async fn reading_triggers_runs_no_declared_code() {
     let team = Team::new().await;
     let c = &mut team.database.connect().await;
     let group = team.prefix.name(Role::Deployer);

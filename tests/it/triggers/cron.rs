@@ -30,7 +30,7 @@ async fn fired(c: &mut PgConnection, input: &str) {
 }
 
 #[tokio::test]
-async fn pg_cron_fires_schedules_and_drift_sees_its_jobs() {
+async fn pg_cron_runs_schedules_and_drift_compares_its_jobs() {
     let Some(server) = server_with_cron("triggers-cron").await else { return };
     let options = server.connect_options("postgres");
     let c = &mut options.connect().await.unwrap();
@@ -161,7 +161,7 @@ async fn pg_cron_fires_schedules_and_drift_sees_its_jobs() {
 }
 
 #[tokio::test]
-async fn schedules_without_pg_cron_are_applied_and_told() {
+async fn schedules_without_pg_cron_are_applied_with_a_note() {
     let database = ours().await;
     let project = Project::on(&database);
     order(&project, "", NIGHTLY);
@@ -186,7 +186,7 @@ async fn schedules_without_pg_cron_are_applied_and_told() {
 }
 
 #[tokio::test]
-async fn who_has_pg_cron_in_another_database_is_not_told_to_make_it_here() {
+async fn pg_cron_in_another_database_is_not_suggested_here() {
     let Some(server) = server_with_cron("triggers-elsewhere").await else { return };
     execute(&mut server.connect_options("postgres").connect().await.unwrap(), "create database shop").await;
     install(&server.connect_options("shop"), InputStyle::Separate).await.unwrap();

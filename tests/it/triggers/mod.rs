@@ -1,11 +1,11 @@
-//! Triggers on real servers: what starts runs, what does not, who may, and what drift sees.
+//! Triggers on real servers: the runs that they start, privileges, and drift.
 
 mod broken;
 mod cron;
-mod intake;
 pub(crate) mod pg_cron;
+mod queues;
 mod rights;
-mod schedule;
+mod schedules;
 mod table;
 
 use sqlx::PgConnection;

@@ -8,7 +8,7 @@ use crate::engine::definitions::{execute, text};
 use crate::engine::roles::{Team, refused};
 
 #[tokio::test]
-async fn deployers_bring_table_triggers_and_those_who_write_to_the_table_need_no_right_on_flowsmith() {
+async fn writers_to_a_table_need_no_privilege_on_flowsmith() {
     let team = Team::new().await;
     let c = &mut team.database.connect().await;
     let (deployer, stranger) = (team.login(Role::Deployer), team.name("stranger"));
@@ -70,7 +70,7 @@ async fn deployers_bring_table_triggers_and_those_who_write_to_the_table_need_no
 
 /// The function runs with its owner's rights, so nothing of the session that changes a row may get into it.
 #[tokio::test]
-async fn a_session_cannot_put_its_own_code_into_a_triggers_function() {
+async fn session_cannot_inject_code_into_a_trigger_function() {
     let (database, project, mut c) = with_orders().await;
     let trigger = r#"  - name: paid
     table: public.orders

@@ -7,7 +7,7 @@ use crate::engine::definitions::{execute, text};
 use crate::fixture::command::Project;
 
 #[tokio::test]
-async fn changes_that_meet_the_condition_start_runs_of_the_current_version() {
+async fn matching_changes_start_runs_of_the_current_version() {
     let (_database, project, mut c) = with_orders().await;
     order(&project, "", PAID);
     deploy(&project);
@@ -37,7 +37,7 @@ async fn changes_that_meet_the_condition_start_runs_of_the_current_version() {
 }
 
 #[tokio::test]
-async fn every_kind_of_change_can_be_listened_to() {
+async fn insert_update_delete_and_truncate_start_runs() {
     let (_database, project, mut c) = with_orders().await;
     let triggers = "  - { name: any, table: orders, on: [delete, insert, update], input_sql: \"jsonb_build_array(tg_op, old.id, new.id)\" }
   - { name: fixed, table: public.orders, on: [delete], input: [1, \"it's\"] }";
@@ -52,7 +52,7 @@ async fn every_kind_of_change_can_be_listened_to() {
 }
 
 #[tokio::test]
-async fn a_run_that_cannot_be_started_breaks_a_statement_only_where_strict() {
+async fn failed_start_fails_the_statement_only_if_strict() {
     let (_database, project, mut c) = with_orders().await;
     let trigger = |strict: bool| {
         format!(
@@ -89,7 +89,7 @@ async fn a_run_that_cannot_be_started_breaks_a_statement_only_where_strict() {
 }
 
 #[tokio::test]
-async fn what_does_not_work_in_this_database_is_refused_as_a_whole() {
+async fn invalid_triggers_are_refused_as_a_whole() {
     let (_database, project, mut c) = with_orders().await;
     execute(&mut c, "create view public.open_orders as select * from public.orders").await;
     let wrong = [
@@ -131,7 +131,7 @@ async fn what_does_not_work_in_this_database_is_refused_as_a_whole() {
 }
 
 #[tokio::test]
-async fn hostile_names_and_texts_stay_what_they_are() {
+async fn hostile_names_and_texts_are_quoted() {
     let (_database, project, mut c) = with_orders().await;
     let table = r#""it's; $$ x"."Table %s \ $body$""#;
     execute(
@@ -168,7 +168,7 @@ async fn hostile_names_and_texts_stay_what_they_are() {
 }
 
 #[tokio::test]
-async fn drift_of_table_triggers_is_seen_and_undone() {
+async fn drift_of_table_triggers_is_detected_and_reverted() {
     let function = "flowsmith_triggers.\"flowsmith:order:paid\"";
     let body = "returns trigger language plpgsql security definer
         set search_path = pg_catalog, pg_temp set standard_conforming_strings = on as 'begin return null; end'";
@@ -228,7 +228,7 @@ async fn drift_of_table_triggers_is_seen_and_undone() {
 }
 
 #[tokio::test]
-async fn a_trigger_that_one_partition_lacks_and_a_function_of_another_owner_are_drift() {
+async fn missing_partition_trigger_and_foreign_function_owner_are_drift() {
     let (database, project, mut c) = with_orders().await;
     let parts = "create table public.parts (id int) partition by range (id);
         create table public.half partition of public.parts for values from (0) to (10) partition by range (id);
@@ -265,7 +265,7 @@ async fn a_trigger_that_one_partition_lacks_and_a_function_of_another_owner_are_
 }
 
 #[tokio::test]
-async fn a_trigger_of_somebody_elses_that_calls_our_function_is_named_after_the_function() {
+async fn foreign_trigger_that_calls_our_function_is_named_by_the_function() {
     let (_database, project, mut c) = with_orders().await;
     order(&project, "", PAID);
     deploy(&project);
@@ -280,7 +280,7 @@ async fn a_trigger_of_somebody_elses_that_calls_our_function_is_named_after_the_
 }
 
 #[tokio::test]
-async fn a_trigger_of_ours_that_nobody_declares_is_seen_and_stands_in_no_ones_way() {
+async fn undeclared_trigger_is_drift_and_does_not_block_apply() {
     let (_database, project, mut c) = with_orders().await;
     order(&project, "", PAID);
     deploy(&project);
@@ -300,7 +300,7 @@ async fn a_trigger_of_ours_that_nobody_declares_is_seen_and_stands_in_no_ones_wa
 }
 
 #[tokio::test]
-async fn a_pull_brings_recorded_triggers_into_the_files() {
+async fn pull_writes_recorded_triggers_to_the_files() {
     let (database, project, mut c) = with_orders().await;
     let others = "  - { name: nightly, cron: \"@daily\", description: \"at night: #1\", input: { a: [1.5, null] } }
   - { name: mails, queue: \"pgmq:mails\", input_sql: \"event.data -> 'x'\" }
@@ -321,7 +321,7 @@ async fn a_pull_brings_recorded_triggers_into_the_files() {
 }
 
 #[tokio::test]
-async fn an_official_engine_has_triggers_too() {
+async fn official_engine_supports_triggers() {
     let database = crate::fixture::command::official().await;
     let project = Project::on(&database);
     let mut c = database.connect().await;
@@ -335,7 +335,7 @@ async fn an_official_engine_has_triggers_too() {
 }
 
 #[tokio::test]
-async fn what_is_deleted_takes_its_triggers_along() {
+async fn deleted_flow_takes_its_triggers_along() {
     let (_database, project, mut c) = with_orders().await;
     order(&project, "", PAID);
     deploy(&project);

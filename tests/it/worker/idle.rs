@@ -8,7 +8,7 @@ use flowsmith_devserver::Server;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
 
-use super::PATIENCE;
+use super::WAIT_TIMEOUT;
 use super::process::Running;
 use crate::engine::definitions::{execute, text};
 use crate::fixture;
@@ -45,7 +45,7 @@ impl Heartbeats {
 
     async fn next(&mut self) {
         let last = "(select max(last_heartbeat_at) from pgflow.workers)";
-        let (before, deadline) = (text(&mut self.0, last).await, Instant::now() + PATIENCE);
+        let (before, deadline) = (text(&mut self.0, last).await, Instant::now() + WAIT_TIMEOUT);
         while text(&mut self.0, last).await == before {
             assert!(Instant::now() < deadline, "no heartbeat after {before:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -86,7 +86,7 @@ async fn queries_a_second(server: &Server, database: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn an_idle_worker_makes_at_most_one_query_every_few_seconds() {
+async fn idle_worker_makes_at_most_one_query_every_few_seconds() {
     // Of its own, so that nothing else is counted.
     let server = fixture::start(&fixture::folder("idle"));
     server.ensure_database("flows").await.unwrap();

@@ -18,7 +18,8 @@ pub struct Schema {
 }
 
 /// The engine's.
-pub const ENGINE: Schema = Schema { name: "pgflow", expected: include_str!("../../crates/flowsmith-postgres/sql/engine/schema.txt") };
+pub const ENGINE: Schema =
+    Schema { name: "pgflow", expected: include_str!("../../crates/flowsmith-postgres/sql/engine/schema.txt") };
 
 /// flowsmith's own.
 pub const LEDGER: Schema = Schema { name: "flowsmith", expected: include_str!("../../migrations/ledger/schema.txt") };

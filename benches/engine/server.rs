@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use flowsmith::engine::install::{InputStyle, install};
-use flowsmith::server::{Durability, Lifetime, Server, Settings, provide};
+use flowsmith_devserver::{Durability, Lifetime, Server, Settings, provide};
+use flowsmith_postgres::engine::install::{InputStyle, install};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 

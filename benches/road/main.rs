@@ -12,8 +12,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use flowsmith::engine::install::{InputStyle, install};
-use flowsmith::server::{Durability, Lifetime, Server, Settings, provide};
+use flowsmith_devserver::{Durability, Lifetime, Server, Settings, provide};
+use flowsmith_postgres::engine::install::{InputStyle, install};
 use measure::{Run, flowsmith, median};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _};

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use flowsmith::database::Target;
-use flowsmith::worker::{Event, Worker};
+use flowsmith_postgres::database::Target;
+use flowsmith_worker::{Event, Worker};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 

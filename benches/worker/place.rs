@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use flowsmith::engine::install::{InputStyle, install};
-use flowsmith::server::{Durability, Lifetime, Server, Settings, provide};
+use flowsmith_devserver::{Durability, Lifetime, Server, Settings, provide};
+use flowsmith_postgres::engine::install::{InputStyle, install};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
 

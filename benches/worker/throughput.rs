@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use flowsmith::database::Target;
-use flowsmith::worker::{Event, Worker};
+use flowsmith_postgres::database::Target;
+use flowsmith_worker::{Event, Worker};
 use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::sync::Notify;

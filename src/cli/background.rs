@@ -1,23 +1,29 @@
-//! Work on files that goes on while the database is asked.
+//! Work on files in the background, while the database is queried.
 
+use flowsmith_core::diagnostic::Code;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::exit::{Exit, Failure};
 
-/// Work that was started and is to be waited for.
+/// A running background task.
 pub(crate) struct Background<T>(JoinHandle<T>);
 
 impl<T: Send + 'static> Background<T> {
-    /// Starts it on a thread of its own.
+    /// Starts the work on a separate thread.
     pub(crate) fn start(work: impl FnOnce() -> T + Send + 'static) -> Self {
         Self(spawn_blocking(work))
     }
 
-    /// Waits for what it gives.
+    /// Waits for the result.
     pub(crate) async fn finish(self) -> Result<T, Failure> {
         self.0.await.map_err(|error| {
-            let message = format!("work on the files broke off, which is a defect of flowsmith: {error}");
-            Failure::without_help(Exit::Failed, "FS828", message)
+            let message = format!("reading the files failed unexpectedly: {error}");
+            Failure::new(
+                Exit::Failed,
+                Code::CheckAborted,
+                message,
+                "report this with the message and, if possible, the flow files",
+            )
         })
     }
 }

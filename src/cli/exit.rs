@@ -1,39 +1,30 @@
-//! Exit codes, and what each failure exits with.
+//! Exit codes, and the exit code of each error.
 
 use std::process::ExitCode;
 
-use flowsmith::apply::ApplyError;
-use flowsmith::bench::BenchError;
-use flowsmith::config::ConfigError;
-use flowsmith::database::{DatabaseError, Failure as DatabaseFailure, TargetError};
-use flowsmith::engine::detect::DetectError;
-use flowsmith::engine::install::InstallError;
-use flowsmith::graph::GraphError;
-use flowsmith::migration::{CompileError, FolderError, ReplayError};
-use flowsmith::operate::OperateError;
-use flowsmith::server::ServerError;
-use flowsmith::worker::WorkerError;
+use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
+use flowsmith_devserver::ServerError;
 
-/// How a command ended. The numbers are part of the interface.
+/// The exit code of a command. The numbers are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// In sync, or done.
+    /// Done, or in sync.
     Done = 0,
-    /// Could not do it: connection, I/O, SQL.
+    /// The command failed: connection, I/O, SQL.
     Failed = 1,
-    /// There is something to compile or to apply.
+    /// Changes are pending: something is to be compiled or applied.
     Pending = 2,
-    /// The database is not what was applied to it.
+    /// The database has drifted from its applied migrations.
     Drift = 3,
     /// The definitions have errors.
     Invalid = 4,
-    /// A safety guard refused.
+    /// A safety guard refused the command.
     Refused = 5,
-    /// The command line is wrong.
+    /// The command line is invalid.
     Usage = 64,
-    /// Ctrl-C: the command has stopped looking, and what it looked at goes on.
+    /// Ctrl-C while following a run; the run continues.
     Interrupted = 130,
-    /// Nobody read to the end what a command wrote that only reads: what a shell says of a program killed by SIGPIPE.
+    /// Broken pipe on stdout of a read-only command; the status that shells report for a program killed by SIGPIPE.
     Unread = 141,
 }
 
@@ -43,206 +34,72 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command could not do what it was asked to: printed on stderr, with its code and what to do.
+/// An error of a command. It is printed on stderr with its code and help text.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
-    pub(crate) code: Option<&'static str>,
+    pub(crate) code: Option<Code>,
     pub(crate) message: String,
     pub(crate) help: Option<String>,
 }
 
 impl Failure {
-    pub(crate) fn new(exit: Exit, code: &'static str, message: impl Into<String>, help: impl Into<String>) -> Self {
+    pub(crate) fn new(exit: Exit, code: Code, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { exit, code: Some(code), message: message.into(), help: Some(help.into()) }
     }
 
-    /// One whose message says what to do.
-    pub(crate) fn without_help(exit: Exit, code: &'static str, message: String) -> Self {
-        Self { exit, code: Some(code), message, help: None }
-    }
-
-    /// A command line that clap lets through and that makes no sense.
+    /// An invalid command line that clap accepts.
     pub(crate) fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { exit: Exit::Usage, code: None, message: message.into(), help: Some(help.into()) }
     }
 
-    /// The disk's failure.
+    /// An I/O error.
     pub(crate) fn io(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::new(
             Exit::Failed,
-            "FS801",
+            Code::Io,
             format!("cannot {what} {}: {error}", path.display()),
-            "check that the path is right and that you may read and write it",
+            "check the path and its permissions",
         )
     }
 }
 
-impl From<DatabaseError> for Failure {
-    fn from(error: DatabaseError) -> Self {
-        Self::new(database_exit(&error), error.code(), error.to_string(), error.help())
+impl<E: Diagnostic> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { exit: error.kind().into(), code: Some(error.code()), message: error.to_string(), help: error.help() }
     }
 }
 
-fn database_exit(error: &DatabaseError) -> Exit {
-    match error.failure() {
-        DatabaseFailure::Guard | DatabaseFailure::Mismatch | DatabaseFailure::Trigger => Exit::Refused,
-        DatabaseFailure::Unreachable
-        | DatabaseFailure::Refused
-        | DatabaseFailure::NoDatabase
-        | DatabaseFailure::Permission
-        | DatabaseFailure::LockTimeout
-        | DatabaseFailure::Conflict
-        | DatabaseFailure::Cancelled
-        | DatabaseFailure::Lost
-        | DatabaseFailure::Engine
-        | DatabaseFailure::Sql => Exit::Failed,
-    }
-}
-
-impl From<ApplyError> for Failure {
-    fn from(error: ApplyError) -> Self {
-        let exit = match &error {
-            ApplyError::Database(source) | ApplyError::Migration { source, .. } => database_exit(source),
-            ApplyError::Locked { .. } | ApplyError::Replay(_) => Exit::Failed,
-            ApplyError::Drift(_) => Exit::Drift,
-            ApplyError::NotRecorded(_) | ApplyError::Edited(_) | ApplyError::Missing(_) | ApplyError::OutOfOrder(_) => {
-                Exit::Refused
-            }
-        };
-        Self::new(exit, error.code(), error.to_string(), error.help())
-    }
-}
-
-impl From<FolderError> for Failure {
-    fn from(error: FolderError) -> Self {
-        let exit = match &error {
-            FolderError::Io { .. } => Exit::Failed,
-            FolderError::Foreign { .. } | FolderError::SameVersion { .. } | FolderError::Sum(_) => Exit::Refused,
-        };
-        Self::new(exit, error.code(), error.to_string(), error.help())
-    }
-}
-
-impl From<ReplayError> for Failure {
-    fn from(error: ReplayError) -> Self {
-        Self::new(Exit::Failed, error.code(), error.to_string(), error.help())
-    }
-}
-
-impl From<CompileError> for Failure {
-    fn from(error: CompileError) -> Self {
-        let exit = match &error {
-            CompileError::NotAfterLast { .. } | CompileError::Name(_) => Exit::Usage,
-            CompileError::DeleteWanted(_) | CompileError::DeleteUnknown(_) | CompileError::Renamed { .. } => {
-                Exit::Refused
-            }
-        };
-        Self::new(exit, error.code(), error.to_string(), error.help())
-    }
-}
-
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        let exit = match &error {
-            ConfigError::Io { .. } | ConfigError::Invalid { .. } => Exit::Failed,
-            ConfigError::UnknownEnvironment { .. } => Exit::Usage,
-        };
-        Self::new(exit, error.code(), error.to_string(), error.help())
-    }
-}
-
-impl From<TargetError> for Failure {
-    fn from(error: TargetError) -> Self {
-        Self::new(Exit::Usage, error.code(), error.to_string(), error.help())
-    }
-}
-
-impl From<DetectError> for Failure {
-    fn from(error: DetectError) -> Self {
-        match error {
-            DetectError::Database(error) => error.into(),
-            DetectError::Answer(_) => Self::without_help(Exit::Failed, error.code(), error.to_string()),
+impl From<Kind> for Exit {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Pending => Self::Pending,
+            Kind::Drift => Self::Drift,
+            Kind::Invalid => Self::Invalid,
+            Kind::Refused => Self::Refused,
+            Kind::Usage => Self::Usage,
+            _ => Self::Failed,
         }
     }
 }
 
-impl From<InstallError> for Failure {
-    fn from(error: InstallError) -> Self {
-        match error {
-            InstallError::Database(error) => error.into(),
-            InstallError::Detect(error) => error.into(),
-            InstallError::OldServer(_)
-            | InstallError::OldPgmq(_)
-            | InstallError::Pgmq(_)
-            | InstallError::Locked { .. }
-            | InstallError::MissingRight { .. } => Self::without_help(Exit::Failed, error.code(), error.to_string()),
-            InstallError::Incomplete { .. } | InstallError::Edited { .. } | InstallError::ForeignEngine => {
-                Self::without_help(Exit::Refused, error.code(), error.to_string())
+impl Failure {
+    /// A failure of the embedded server, which assigns no codes itself.
+    pub(crate) fn server(error: ServerError) -> Self {
+        let code = match &error {
+            ServerError::Named { .. } | ServerError::NotFound { .. } | ServerError::Fetch { .. } => {
+                Code::ServerNotFound
             }
-        }
-    }
-}
-
-impl From<ServerError> for Failure {
-    fn from(error: ServerError) -> Self {
-        Self::without_help(Exit::Failed, error.code(), error.to_string())
-    }
-}
-
-impl From<GraphError> for Failure {
-    fn from(error: GraphError) -> Self {
-        let exit = match &error {
-            GraphError::NoFlow(_) => Exit::Failed,
-            GraphError::OtherFlow { .. } => Exit::Usage,
+            ServerError::HashMismatch { .. } => Code::DownloadMismatch,
+            ServerError::Unusable { .. } => Code::ServerUnusable,
+            ServerError::NoAccount => Code::NoServerUser,
+            ServerError::OtherMajor { .. } => Code::OtherMajorData,
+            ServerError::WrongOwner { .. } => Code::OtherUsersData,
+            ServerError::Locked { .. } => Code::ServerLocked,
+            ServerError::Io { .. } => Code::Io,
+            ServerError::Database(_) => Code::StatementFailed,
+            _ => Code::ServerFailed,
         };
-        Self::new(exit, error.code(), error.to_string(), error.help())
-    }
-}
-
-impl From<WorkerError> for Failure {
-    fn from(error: WorkerError) -> Self {
-        let exit = match error {
-            WorkerError::Database(error) => return error.into(),
-            WorkerError::Mismatch { .. } => Exit::Drift,
-            WorkerError::Steps { .. } | WorkerError::Handler { .. } | WorkerError::Nothing { .. } => Exit::Invalid,
-            WorkerError::NoFlow { .. } => Exit::Pending,
-            WorkerError::Variables { .. } | WorkerError::Engine { .. } | WorkerError::Metrics { .. } => Exit::Failed,
-        };
-        Self::new(exit, error.code(), error.to_string(), error.help())
-    }
-}
-
-impl From<BenchError> for Failure {
-    fn from(error: BenchError) -> Self {
-        match error {
-            BenchError::Database(error) => error.into(),
-            BenchError::NoRuntime { .. }
-            | BenchError::NoBatches { .. }
-            | BenchError::Stalled { .. }
-            | BenchError::Miscount { .. } => Self::new(Exit::Failed, error.code(), error.to_string(), error.help()),
-        }
-    }
-}
-
-impl From<OperateError> for Failure {
-    fn from(error: OperateError) -> Self {
-        let exit = match &error {
-            OperateError::Database(error) => database_exit(error),
-            OperateError::Answer(_)
-            | OperateError::NoFlow(_)
-            | OperateError::NoRun { .. }
-            | OperateError::StartUnknown(_)
-            | OperateError::NeedsOperations { .. }
-            | OperateError::NeedsRecovery(_) => Exit::Failed,
-            OperateError::Input { .. } | OperateError::AmbiguousRun { .. } => Exit::Usage,
-            OperateError::NotCurrent { .. }
-            | OperateError::InputUnfit { .. }
-            | OperateError::InputRefused { .. }
-            | OperateError::RunTaken(_)
-            | OperateError::NotOld { .. }
-            | OperateError::WrongStatus { .. } => Exit::Refused,
-        };
-        Self::new(exit, error.code(), error.to_string(), error.help())
+        Self::new(Exit::Failed, code, error.to_string(), error.help())
     }
 }

@@ -1,9 +1,10 @@
-//! Where words go: reports to stdout, messages to stderr; colours only where they are wanted.
+//! Output: reports to stdout, messages to stderr, with colors as configured.
 //!
-//! Whoever reads may go away (`flowsmith status | head -1`). A command that only reads then ends, quietly, as other programs do
-//! that are killed by SIGPIPE. One that changes something goes on to its end, and says by its exit code how that was.
-//! Nobody reading messages stops nothing.
+//! A reader may close the pipe (`flowsmith status | head -1`). A read-only command then ends silently, like a program killed by
+//! SIGPIPE. A command that changes something continues to its end, and its exit code reports the result. Errors of stderr are
+//! ignored.
 
+use flowsmith_core::diagnostic::Code;
 use std::borrow::Cow;
 use std::io;
 use std::os::fd::AsFd;
@@ -17,7 +18,7 @@ use super::exit::{Exit, Failure};
 use super::fold::{fold, log};
 use super::nature::{Effect, Form};
 
-/// The two streams, and how much is said on them.
+/// The output streams and their verbosity.
 #[derive(Clone)]
 pub(crate) struct Output {
     quiet: bool,
@@ -25,7 +26,7 @@ pub(crate) struct Output {
     choice: ColorChoice,
     form: Form,
     effect: Effect,
-    /// Whether it is known, and has been said, that stdout takes nothing.
+    /// Whether writing to stdout failed and the failure was reported.
     is_unread: Arc<AtomicBool>,
 }
 
@@ -46,16 +47,16 @@ impl Output {
         }
     }
 
-    /// What stdout is to hold.
+    /// The kind of text on stdout.
     pub(crate) fn form(&self) -> Form {
         self.form
     }
 
-    /// What was asked for.
+    /// Writes the report to stdout.
     pub(crate) fn report(&self, text: &str) {
         match self.form {
             Form::Text => self.print(&folded(io::stdout(), text)),
-            // Has no colours to be taken out, and may be long.
+            // JSON has no colors to strip, and may be long.
             Form::Json => self.written(write(io::stdout().lock(), text)),
             Form::Document => self.print(text),
         }
@@ -71,7 +72,7 @@ impl Output {
         }
     }
 
-    /// What belongs to a report for people; a message where stdout holds something else.
+    /// Writes a part of a text report; on stderr if stdout has another format.
     pub(crate) fn aside(&self, text: &str) {
         match self.form {
             Form::Text => self.report(text),
@@ -85,31 +86,30 @@ impl Output {
             if is_closed {
                 std::process::exit(i32::from(Exit::Unread as u8));
             }
-            let message = format!("the report cannot be written: {error}");
+            let message = format!("cannot write the report: {error}");
             self.failure(&Failure::new(
                 Exit::Failed,
-                "FS801",
+                Code::Io,
                 message,
-                "make room where stdout goes, and run this again",
+                "free space on the target of stdout, and run this again",
             ));
             std::process::exit(i32::from(Exit::Failed as u8));
         }
         if !self.is_unread.swap(true, Ordering::Relaxed) && !is_closed {
-            self.complain(&format!("warning: what goes to stdout is lost: {error}; the work goes on"));
+            self.complain(&format!("warning: cannot write to stdout: {error}; the command continues"));
         }
     }
 
-    /// A report in place of the one before it, where there is a screen; as much of it as fits.
+    /// Replaces the previous report on the screen, truncated to its size. Without a terminal, appends the report.
     pub(crate) fn screen(&self, text: &str) {
         let Ok(size) = rustix::termios::tcgetwinsize(io::stdout()) else {
             return self.report(&format!("{text}\n"));
         };
-        // Not through the stream that strips colours where none are wanted: it would strip these too.
+        // A stream that strips colors would strip these sequences too.
         let control = |sequence: &str| {
             self.written(write(AutoStream::always_ansi(io::stdout()), sequence));
         };
-        // To the corner, without breaking lines that are too long; what a longer report has left is cleared, line by line,
-        // so that nothing flickers.
+        // Move to the corner and disable line wrapping. The previous report is cleared line by line, which avoids flicker.
         control("\u{1b}[?7l\u{1b}[H");
         let text = fold(text, usize::from(size.ws_col));
         for line in text.lines().take(usize::from(size.ws_row).saturating_sub(1)) {
@@ -119,14 +119,14 @@ impl Output {
         control("\u{1b}[J\u{1b}[?7h");
     }
 
-    /// What happens meanwhile.
+    /// Writes a message, unless `--quiet`.
     pub(crate) fn message(&self, text: &str) {
         if !self.quiet {
             self.complain(text);
         }
     }
 
-    /// A line of a log.
+    /// Writes a line of a log, unless `--quiet`.
     pub(crate) fn log(&self, line: &str) {
         if !self.quiet {
             let line = format!("{line}\n");
@@ -134,43 +134,43 @@ impl Output {
                 Ok(size) if size.ws_col > 0 => log(&line, usize::from(size.ws_col)),
                 _ => line,
             };
-            // Whoever stops reading messages stops nothing.
+            // Errors of stderr are ignored.
             let _ = write(AutoStream::new(io::stderr(), self.choice), &folded);
         }
     }
 
-    /// A line of a log that only the curious want to read.
+    /// Writes a line of a log with `--verbose`.
     pub(crate) fn log_detail(&self, line: &str) {
         if self.verbose {
             self.log(line);
         }
     }
 
-    /// How many columns a report has; none where it does not go to a terminal.
+    /// The width of the terminal; none if stdout is not a terminal.
     pub(crate) fn columns(&self) -> Option<usize> {
         let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
         (size.ws_col > 0).then_some(usize::from(size.ws_col))
     }
 
-    /// What is wrong; said also where quiet.
+    /// Writes a warning, even with `--quiet`.
     pub(crate) fn complain(&self, text: &str) {
         self.ask(&format!("{text}\n"));
     }
 
-    /// A question, which is asked also where quiet.
+    /// Writes text without a line break, such as a question, even with `--quiet`.
     pub(crate) fn ask(&self, text: &str) {
-        // Whoever stops reading messages stops nothing.
+        // Errors of stderr are ignored.
         let _ = write(AutoStream::new(io::stderr(), self.choice), &folded(io::stderr(), text));
     }
 
-    /// What only the curious want to know.
+    /// Writes a message with `--verbose`.
     pub(crate) fn detail(&self, text: &str) {
         if self.verbose {
             self.message(text);
         }
     }
 
-    /// Why it was not done; said also where quiet.
+    /// Writes an error, even with `--quiet`.
     pub(crate) fn failure(&self, failure: &Failure) {
         let bad = anstyle::AnsiColor::Red.on_default().bold();
         let code = failure.code.map(|code| format!("[{code}]")).unwrap_or_default();
@@ -185,7 +185,7 @@ impl Output {
     }
 }
 
-/// The text as it is to be read where it goes.
+/// The text, wrapped if the stream is a terminal.
 fn folded(stream: impl AsFd, text: &str) -> Cow<'_, str> {
     match rustix::termios::tcgetwinsize(stream) {
         Ok(size) if size.ws_col > 0 => fold(text, usize::from(size.ws_col)).into(),

@@ -1,12 +1,13 @@
 //! The project at hand: settings from the file, the environment and the flags, in this order.
 
+use flowsmith_core::diagnostic::Code;
 use std::path::{Path, PathBuf};
 
-use flowsmith::catalog::Ignore;
-use flowsmith::check::{CheckSettings, Checked, check};
-use flowsmith::config::{Config, ConfigError};
-use flowsmith::engine::Level;
-use flowsmith::source::Sources;
+use flowsmith_core::catalog::Ignore;
+use flowsmith_core::check::{CheckSettings, Checked, check};
+use flowsmith_core::config::{Config, ConfigError};
+use flowsmith_core::source::Sources;
+use flowsmith_postgres::engine::Level;
 
 use super::args::Global;
 use super::exit::{Exit, Failure};
@@ -60,7 +61,7 @@ impl Project {
         self.database.as_ref().map(Option::as_deref).map_err(|variable| {
             Failure::new(
                 Exit::Usage,
-                "FS823",
+                Code::DatabaseUrlUnset,
                 format!("the variable {variable}, which holds this environment's database URL, is not set"),
                 format!("export {variable}=postgres://USER:PASSWORD@HOST:PORT/DATABASE"),
             )

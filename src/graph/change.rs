@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::flow::{node, places};
 use super::{Edge, Graph, Icon, Mark, Row};
-use crate::catalog::Step;
-use crate::diff::{Alteration, Change, FlowDelta};
+use flowsmith_core::catalog::Step;
+use flowsmith_core::diff::{Alteration, Change, FlowDelta};
 
 impl Graph {
     /// A change of a flow. What is removed is drawn among what stays.

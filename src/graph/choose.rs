@@ -1,31 +1,55 @@
-//! Which flow is meant.
+//! Selects the flow of a graph.
 
+use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, Flow};
-use crate::live::UnknownFlow;
-use crate::operate::RunDetail;
+use flowsmith_core::catalog::{Catalog, Flow};
+use flowsmith_postgres::live::UnknownFlow;
+use flowsmith_postgres::runs::RunDetail;
 
-/// Why there is no picture: what was asked for is not there.
+/// An error in the selection of a flow.
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError {
     /// No flow has the name.
     #[error(transparent)]
     NoFlow(#[from] UnknownFlow),
-    /// The run and the flow do not go together.
-    #[error("the run {run} is one of the flow {of}, not of {named}")]
+    /// The run belongs to another flow than the named one.
+    #[error("run {run} belongs to flow {of}, not to {named}")]
     OtherFlow {
-        /// The run.
+        /// The id of the run.
         run: String,
-        /// Its flow.
+        /// The flow of the run.
         of: String,
-        /// The flow that was named.
+        /// The named flow.
         named: String,
     },
 }
 
+impl Diagnostic for GraphError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NoFlow(_) => Code::UnknownFlow,
+            Self::OtherFlow { .. } => Code::RunOfOtherFlow,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NoFlow(_) => Kind::Failed,
+            Self::OtherFlow { .. } => Kind::Usage,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::NoFlow(unknown) => unknown.help(),
+            Self::OtherFlow { .. } => "omit the flow, or correct the id of the run".to_owned(),
+        })
+    }
+}
+
 impl GraphError {
-    /// Where a flow is missing from the database, says from which.
+    /// Adds the address of the database to the error for an unknown flow.
     #[must_use]
     pub fn in_database(self, database: &str) -> Self {
         match self {
@@ -33,28 +57,12 @@ impl GraphError {
             other @ Self::OtherFlow { .. } => other,
         }
     }
-
-    /// The stable code, with a page in the documentation.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::NoFlow(_) => UnknownFlow::CODE,
-            Self::OtherFlow { .. } => "FS993",
-        }
-    }
-
-    /// What to do about it.
-    pub fn help(&self) -> String {
-        match self {
-            Self::NoFlow(unknown) => unknown.help(),
-            Self::OtherFlow { .. } => "leave the flow out: a run knows its own".to_owned(),
-        }
-    }
 }
 
-/// The flow by that name: `order` for its highest version, `order@1` for that one, `order_v2` as in the database.
+/// The flow with this name: `order` selects the highest version, `order@1` that version, `order_v2` the slug in the database.
 ///
 /// # Errors
-/// Where there is none; `place` says where it was looked for.
+/// If there is none; the message names the searched `place`.
 pub fn choose<'a>(catalog: &'a Catalog, name: &str, place: &'static str) -> Result<&'a Arc<Flow>, GraphError> {
     let flows = || catalog.iter().map(|(_, flow)| flow);
     let highest = flows().filter(|flow| flow.id.slug == name).max_by_key(|flow| flow.id.version);

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::Graph;
-use crate::check::Origin;
-use crate::definition::{decode, environment};
-use crate::finding::Findings;
-use crate::source::{Sources, parse};
+use flowsmith_core::check::Origin;
+use flowsmith_core::definition::{decode, environment};
+use flowsmith_core::finding::Findings;
+use flowsmith_core::source::{Sources, parse};
 
 /// By step, what a flow file says that it is for. `environment`: whose overrides are taken. Empty where the file is gone meanwhile.
 pub fn step_descriptions(sources: &Sources, origin: &Origin, environment: Option<&str>) -> BTreeMap<String, String> {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Graph, Mark, Node, words};
-use crate::live::StepStatus;
+use flowsmith_postgres::live::StepStatus;
 
 /// Writes a graph as DOT: maps have two outlines, conditional steps six corners and dashes.
 pub fn dot(graph: &Graph) -> String {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::words::{attempts, duration, pattern};
 use super::{Edge, Graph, Icon, Mark, Node, Row, Start};
-use crate::catalog::{FailureMode, Flow, Step, StepKind, Trigger};
+use flowsmith_core::catalog::{FailureMode, Flow, Step, StepKind, Trigger};
 
 impl Graph {
     /// A flow as it is defined.
@@ -119,7 +119,7 @@ fn notes(flow: &Flow, step: &Step) -> Vec<String> {
     }
     let has_condition = step.required_input_pattern.is_some() || step.forbidden_input_pattern.is_some();
     if has_condition && step.when_unmet == FailureMode::Skip {
-        notes.push("else skip it; what follows goes on".to_owned());
+        notes.push("else skip it; later steps continue".to_owned());
     }
     if step.max_attempts.is_none() && step.base_delay.is_none() {
         notes.push(tries(flow, step));

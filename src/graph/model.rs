@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::live::StepStatus;
+use flowsmith_postgres::live::StepStatus;
 
 /// A flow as a picture shows it.
 #[derive(Debug, Clone, Default, PartialEq)]

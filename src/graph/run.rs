@@ -2,9 +2,9 @@
 
 use super::words::elapsed;
 use super::{Graph, Icon, Row};
-use crate::catalog::Flow;
-use crate::live::{RunStatus, StepStatus};
-use crate::operate::{RunDetail, StepDetail};
+use flowsmith_core::catalog::Flow;
+use flowsmith_postgres::live::{RunStatus, StepStatus};
+use flowsmith_postgres::runs::{RunDetail, StepDetail};
 
 impl Graph {
     /// A run of a flow.
@@ -57,7 +57,7 @@ fn rows(run: &RunDetail, step: &StepDetail) -> Vec<Row> {
             text = format!("waits for {awaited} {}", if awaited == 1 { "step" } else { "steps" });
         }
         StepStatus::Skipped => {
-            if let Some(reason) = step.skip_words() {
+            if let Some(reason) = step.skip_reason_text() {
                 text.push_str(&format!(": {reason}"));
             }
         }

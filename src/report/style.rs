@@ -1,8 +1,8 @@
-//! Colours by meaning.
+//! Colors by meaning.
 
 use anstyle::{AnsiColor, Style};
 
-use crate::diff::{Change, Class};
+use flowsmith_core::diff::{Change, Class};
 
 pub(super) const BOLD: Style = Style::new().bold();
 pub(super) const DIM: Style = Style::new().dimmed();

@@ -1,11 +1,12 @@
 //! `flowsmith apply`
 
+use flowsmith_core::diagnostic::Code;
 use std::time::Duration;
 
-use flowsmith::apply::{Applied, ApplyError, ApplySettings, Progress, apply};
-use flowsmith::engine::detect::Detection;
-use flowsmith::migration::Folder;
 use flowsmith::report::drift_text;
+use flowsmith_core::migration::Folder;
+use flowsmith_postgres::apply::{Applied, ApplyError, ApplySettings, Progress, apply};
+use flowsmith_postgres::engine::detect::Detection;
 
 use crate::cli::args::road::ApplyArgs;
 use crate::cli::exit::{Exit, Failure};
@@ -26,26 +27,26 @@ pub(crate) async fn run(args: &ApplyArgs, project: &Project, output: &Output) ->
     };
     let applied = pending(&place, &folder, &settings, output, |id, took| say(id, took, output)).await?;
     if applied.migrations.is_empty() {
-        output.message("Nothing to apply: every migration has run.");
+        output.message("Nothing to apply: every migration is applied.");
     }
     Ok(Exit::Done)
 }
 
-/// Says what was applied, on stderr.
+/// Reports an applied migration on stderr.
 pub(crate) fn say(id: &str, took: Duration, output: &Output) {
     output.message(&format!("Applied {id} in {}", time(took)));
 }
 
-/// Of how many schedules a note gives the names.
+/// The most schedules that a note names.
 const NAMED: usize = 8;
 
-/// Says which schedules nothing in the database runs.
+/// Notes the schedules that pg_cron does not run.
 fn note_unscheduled(unscheduled: &[(String, String)], detection: &Detection, output: &Output) {
     if unscheduled.is_empty() {
         return;
     }
     let care = anstyle::AnsiColor::Cyan.on_default().bold();
-    let why = if detection.has_pg_cron { "flowsmith may not use the pg_cron that is" } else { "there is no pg_cron" };
+    let why = if detection.has_pg_cron { "flowsmith may not use pg_cron" } else { "there is no pg_cron" };
     let mut note = format!(
         "{care}note{care:#}: {why} in this database, so these schedules fire only while a worker runs with --schedule:"
     );
@@ -57,14 +58,14 @@ fn note_unscheduled(unscheduled: &[(String, String)], detection: &Detection, out
     }
     match &detection.cron_elsewhere {
         Some(database) => note.push_str(&format!(
-            "\n      pg_cron can be in the database {database} alone (`cron.database_name`), so that flowsmith and these tables would have to be there"
+            "\n      pg_cron is restricted to the database {database} (`cron.database_name`); to use it, flowsmith and its flows must be installed there"
         )),
         None if detection.has_pg_cron => {
-            note.push_str("\n      or let whoever installed flowsmith use it: `grant usage on schema cron to …`, then `flowsmith install`");
+            note.push_str("\n      or grant the role that installed flowsmith access (`grant usage on schema cron to …`), then run `flowsmith install`");
         }
         None => note.push_str(
-            "\n      or hand them to pg_cron, if this is the database that `cron.database_name` names: \
-             `create extension pg_cron`, then `flowsmith install`",
+            "\n      or use pg_cron, if `cron.database_name` names this database: run `create extension pg_cron`, then \
+             `flowsmith install`",
         ),
     }
     output.message(&note);
@@ -79,7 +80,7 @@ pub(crate) fn time(took: Duration) -> String {
     }
 }
 
-/// Applies what is pending; `applied` hears of each migration as it is committed.
+/// Applies the pending migrations; each is reported to `applied` when it is committed.
 pub(crate) async fn pending(
     place: &Place,
     folder: &Folder,
@@ -92,9 +93,9 @@ pub(crate) async fn pending(
     if !shape.ledger {
         return Err(Failure::new(
             Exit::Failed,
-            "FS919",
-            "this database has no flowsmith schema, where applied migrations are recorded",
-            "run `flowsmith install`; it leaves an engine that is there as it is",
+            Code::LedgerMissing,
+            "this database has no flowsmith schema, which records applied migrations",
+            "run `flowsmith install`; it does not change an existing engine",
         ));
     }
     let subject = session.subject();

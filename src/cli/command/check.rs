@@ -1,7 +1,8 @@
 //! `flowsmith check`
 
-use flowsmith::check::{Checked, check_files};
 use flowsmith::report::findings::{self, Report};
+use flowsmith_core::check::{Checked, check_files};
+use flowsmith_core::diagnostic::Code;
 
 use crate::cli::args::road::{CheckArgs, CheckFormat};
 use crate::cli::background::Background;
@@ -28,21 +29,21 @@ pub(crate) fn run(args: &CheckArgs, project: &Project, output: &Output) -> Resul
     Ok(if refused { Exit::Invalid } else { Exit::Done })
 }
 
-/// Checks every flow file for a command that needs them all to be right. Findings go to
-/// stdout, in the form that is asked for, or to stderr where that form has no room for them; warnings to stderr.
+/// Checks every flow file for a command that requires all of them to be valid. Errors go to stdout in the requested format, or to
+/// stderr if that format has no place for them; warnings go to stderr.
 pub(crate) fn or_refuse(project: &Project, output: &Output) -> Result<Checked, Failure> {
     require_flows(project)?;
     accept(project.check(), project, output)
 }
 
-/// Starts a check that goes on while the database is asked; [`accept`] takes what it gives.
+/// Starts a check in the background, while the database is queried; its result is passed to [`accept`].
 pub(crate) fn start(project: &Project) -> Result<Background<Checked>, Failure> {
     require_flows(project)?;
     let project = project.clone();
     Ok(Background::start(move || project.check()))
 }
 
-/// Refuses a check with errors; says the warnings of any other.
+/// Refuses a check with errors, and reports its warnings otherwise.
 pub(crate) fn accept(checked: Checked, project: &Project, output: &Output) -> Result<Checked, Failure> {
     if checked.findings.is_empty() {
         return Ok(checked);
@@ -58,22 +59,22 @@ pub(crate) fn accept(checked: Checked, project: &Project, output: &Output) -> Re
             exit: Exit::Invalid,
             code: None,
             message: "the flow files have errors".to_owned(),
-            help: Some("each finding says what to write instead".to_owned()),
+            help: Some("fix the findings".to_owned()),
         });
     }
     output.message(text.trim_end());
     Ok(checked)
 }
 
-/// A folder that is not there is a mistake, not an empty project: everything recorded would be retired.
+/// A missing folder is an error, not an empty project, which would retire every recorded flow.
 fn require_flows(project: &Project) -> Result<(), Failure> {
     if project.flows.is_dir() {
         return Ok(());
     }
     Err(Failure::new(
         Exit::Failed,
-        "FS825",
-        format!("there is no folder {}", project.flows.display()),
-        "run `flowsmith init`, or name the folder of your flow files with --flows",
+        Code::NoFlowsFolder,
+        format!("the folder {} does not exist", project.flows.display()),
+        "run `flowsmith init` to create a project, or pass the folder of the flow files with --flows",
     ))
 }

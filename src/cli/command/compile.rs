@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use chrono::Utc;
-use flowsmith::catalog::{Catalog, Flow, FlowId, State};
-use flowsmith::check::Checked;
-use flowsmith::diff::{Change, Class};
-use flowsmith::drift::way_back;
-use flowsmith::live::read_snapshot;
-use flowsmith::migration::{CompileSettings, Compiled, Folder, Version, compile, replay};
-use flowsmith::plan::{changes, left_queues};
 use flowsmith::report::changes_text;
+use flowsmith_core::catalog::{Catalog, Flow, FlowId, State};
+use flowsmith_core::check::Checked;
+use flowsmith_core::diff::{Change, Class};
+use flowsmith_core::migration::{CompileSettings, Compiled, Folder, Version, compile, replay};
+use flowsmith_postgres::drift::revert_target;
+use flowsmith_postgres::live::read_snapshot;
+use flowsmith_postgres::plan::{changes, left_queues};
 
 use crate::cli::args::road::CompileArgs;
 use crate::cli::command::check;
@@ -35,7 +35,7 @@ pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) 
         let shape = session.shape()?;
         let live = read_snapshot(&mut session.connection, shape).await?;
         let deleted: BTreeSet<String> = args.delete.iter().map(FlowId::database_slug).collect();
-        let desired = way_back(&folder, &live, checked.catalog.clone(), &deleted)?;
+        let desired = revert_target(&folder, &live, checked.catalog.clone(), &deleted)?;
         let (changes, _) = changes(&live, desired, &deleted, &project.ignore);
         let changed: BTreeSet<String> = changes.changes.iter().map(Change::database_slug).collect();
         let triggers: BTreeSet<String> =
@@ -64,35 +64,35 @@ pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) 
         }
     }
     if args.check {
-        output.message("The migrations are behind the flow files: run `flowsmith compile` and commit what it writes.");
+        output.message("The migrations are behind the flow files: run `flowsmith compile` and commit the migration.");
         return Ok(Exit::Pending);
     }
     write(compiled, &mut folder, output)?;
     Ok(Exit::Done)
 }
 
-/// Says beforehand what the migration will say to whoever applies it where the flow is in use.
+/// Notes for replacements, which `apply` refuses if the version has runs.
 fn note_replacements(changes: &[Change], checked: &Checked, output: &Output) {
     let care = anstyle::AnsiColor::Yellow.on_default().bold();
     for change in changes.iter().filter(|change| change.class() == Class::Replace) {
         let id = change.id();
         let instead = if checked.catalog.get(&change.database_slug()).is_some() {
             format!(
-                "To keep runs, take this migration back (delete it, `flowsmith compile --rehash`) and write `version: {}` in the flow's file: a version beside it.",
+                "To keep the runs, delete this migration, run `flowsmith compile --rehash`, and write `version: {}` in the flow file, which creates a new version.",
                 id.version.saturating_add(1)
             )
         } else {
             format!(
-                "An old version that is drained can be deleted instead: take this migration back (delete it, `flowsmith compile --rehash`) and run `flowsmith retire {id}`."
+                "A drained old version can be deleted instead: delete this migration, run `flowsmith compile --rehash`, then `flowsmith retire {id}`."
             )
         };
         output.report(&format!(
-            "{care}note{care:#}: [replace] makes steps anew, so `apply` is refused wherever {id} has runs, in flight or ended.\n      {instead}\n"
+            "{care}note{care:#}: [replace] recreates steps, so `apply` refuses it in any database in which {id} has runs, running or ended.\n      {instead}\n"
         ));
     }
 }
 
-/// Compiles against a catalog; `remade` are the flows that get a queue anew, and those that get triggers anew.
+/// Compiles against a catalog; `remade` are the flows whose queues and those whose triggers are recreated.
 fn compiled(
     recorded: &Catalog,
     desired: Catalog,
@@ -112,7 +112,8 @@ fn compiled(
     Ok(compile(recorded, desired, &settings)?)
 }
 
-/// How to compile the next migration of a folder: now, or a second after the newest, whichever is later.
+/// The settings for the next migration of a folder. Its version is the current time, or a second after the newest migration if that
+/// is later.
 pub(crate) fn settings(folder: &Folder, timestamp: Option<Version>) -> CompileSettings {
     let last = folder.last_version();
     let now = Version::at(Utc::now());
@@ -128,12 +129,12 @@ pub(crate) fn settings(folder: &Folder, timestamp: Option<Version>) -> CompileSe
     }
 }
 
-/// Which file each database slug is from.
+/// The flow file of each database slug.
 pub(crate) fn files(checked: &Checked) -> BTreeMap<String, PathBuf> {
     checked.origins.iter().map(|(slug, origin)| (slug.clone(), origin.file.clone())).collect()
 }
 
-/// Writes the migrations, and says which.
+/// Writes the migrations and reports their names.
 pub(crate) fn write(compiled: Compiled, folder: &mut Folder, output: &Output) -> Result<(), Failure> {
     for migration in &compiled.migrations {
         output.message(&format!("Wrote {}", folder.path().join(migration.file_name()).display()));
@@ -143,9 +144,9 @@ pub(crate) fn write(compiled: Compiled, folder: &mut Folder, output: &Output) ->
 
 fn rehash(project: &Project, output: &Output) -> Result<Exit, Failure> {
     let folder = Folder::read_unchecked(&project.migrations)?;
-    // What cannot be replayed is not made legitimate by a new sum.
+    // A new sum must not accept migrations that cannot be replayed.
     replay(folder.migrations())?;
     folder.rehash()?;
-    output.message(&format!("Wrote {}", project.migrations.join(flowsmith::migration::SUM_FILE).display()));
+    output.message(&format!("Wrote {}", project.migrations.join(flowsmith_core::migration::SUM_FILE).display()));
     Ok(Exit::Done)
 }

@@ -1,7 +1,7 @@
 //! `flowsmith doctor`
 
-use flowsmith::engine::doctor::{CheckStatus, doctor};
 use flowsmith::report::{doctor_json, doctor_text};
+use flowsmith_postgres::engine::doctor::{CheckStatus, doctor};
 
 use crate::cli::args::StatusFormat;
 use crate::cli::args::road::DoctorArgs;

@@ -1,9 +1,9 @@
 //! `flowsmith drift`
 
-use flowsmith::drift::drift;
-use flowsmith::live::read_snapshot;
-use flowsmith::migration::Folder;
 use flowsmith::report::{drift_json, drift_markdown, drift_text};
+use flowsmith_core::migration::Folder;
+use flowsmith_postgres::drift::drift;
+use flowsmith_postgres::live::read_snapshot;
 
 use crate::cli::args::road::{ReportArgs, ReportFormat};
 use crate::cli::background::Background;

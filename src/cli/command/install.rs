@@ -1,9 +1,10 @@
 //! `flowsmith install`
 
-use flowsmith::engine::install::{
+use flowsmith_core::diagnostic::Code;
+use flowsmith_postgres::engine::install::{
     EngineAction, InputStyle as Style, InstallReport, PgmqAction, install, install_script, install_with_roles,
 };
-use flowsmith::engine::roles::{Role, grants_script};
+use flowsmith_postgres::engine::roles::{Role, grants_script};
 
 use crate::cli::args::road::{InputStyle, InstallArgs};
 use crate::cli::exit::{Exit, Failure};
@@ -33,48 +34,48 @@ pub(crate) async fn run(args: &InstallArgs, project: &Project, output: &Output) 
     if args.input_style.is_some() && held != Some(style.as_str()) {
         return Err(Failure::new(
             Exit::Refused,
-            "FS925",
+            Code::InputStyleFixed,
             format!(
-                "the input style here is {}, chosen when the engine was installed",
-                held.unwrap_or("the engine's own")
+                "the engine was installed with the input style {}, which cannot change",
+                held.unwrap_or("of its level")
             ),
-            "leave --input-style out; workers in flight would meet inputs of another form",
+            "omit --input-style",
         ));
     }
     output.report(&format!("{}\n", words(&report)));
     for prefix in &report.outdated_roles {
         output.message(&format!(
-            "the roles of {prefix} lack rights that this version needs: run `flowsmith install --grants --role-prefix {prefix}`"
+            "the roles of {prefix} lack privileges that this version needs: run `flowsmith install --grants --role-prefix {prefix}`"
         ));
     }
     if let Some(roles) = roles {
         let names = Role::ALL.map(|role| roles.name(role)).join(", ");
-        output.report(&format!("the roles {names} have their rights\n"));
+        output.report(&format!("the roles {names} have their privileges\n"));
     }
     Ok(Exit::Done)
 }
 
-/// What was installed, in one line.
+/// A summary of the installation in one line.
 pub(crate) fn words(report: &InstallReport) -> String {
     let engine = match report.engine {
         EngineAction::Installed(version) => format!("engine version {version} installed"),
         EngineAction::Upgraded { from, to } => format!("engine upgraded from version {from} to {to}"),
         EngineAction::UpToDate(version) => format!("engine version {version} is up to date"),
-        EngineAction::LeftOfficial(level) => format!("pgflow's engine {level} left as it is"),
+        EngineAction::LeftOfficial(level) => format!("pgflow's engine {level} left unchanged"),
     };
     let recovery = match (report.database.has_pg_cron, report.database.has_cron_job) {
         (true, Some(true)) => ", pg_cron recovers stalled tasks",
         (true, _) if report.database.has_recovery => {
-            ", pg_cron has no job that recovers stalled tasks: see `flowsmith doctor`"
+            ", pg_cron has no job for recovering stalled tasks: see `flowsmith doctor`"
         }
         _ => "",
     };
     let pgmq = match report.pgmq {
-        PgmqAction::Kept => "kept",
+        PgmqAction::Kept => "unchanged",
         PgmqAction::CreatedExtension => "created as an extension",
         PgmqAction::InstalledSql => "installed as plain SQL",
         PgmqAction::InstalledSqlForLackOfRights => {
-            "installed as plain SQL, since this role may not create the extension that the server has"
+            "installed as plain SQL, because this role may not create the extension"
         }
     };
     format!("{engine}, pgmq {pgmq}{recovery}")

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flowsmith::diff::Change;
-use flowsmith::drift::drift;
-use flowsmith::ledger::Status;
-use flowsmith::live::{read_snapshot, run_counts};
-use flowsmith::migration::{Folder, deletions};
-use flowsmith::plan::{Abilities, changes, plan, refused_triggers};
 use flowsmith::report::{plan_html, plan_json, plan_markdown, plan_text};
+use flowsmith_core::diff::Change;
+use flowsmith_core::migration::{Folder, deletions};
+use flowsmith_postgres::drift::drift;
+use flowsmith_postgres::ledger::Status;
+use flowsmith_postgres::live::{read_snapshot, run_counts};
+use flowsmith_postgres::plan::{Abilities, changes, plan, refused_triggers};
 
 use crate::cli::args::road::{PlanArgs, PlanFormat};
 use crate::cli::command::check;

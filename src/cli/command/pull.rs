@@ -1,18 +1,19 @@
 //! `flowsmith pull`
 
+use flowsmith_core::diagnostic::Code;
 use std::collections::BTreeSet;
 use std::fs;
 
-use flowsmith::apply::ApplySettings;
-use flowsmith::catalog::{Catalog, Flow, State};
-use flowsmith::check::{self as checking, CheckSettings, Checked};
-use flowsmith::database::Failure as DatabaseFailure;
-use flowsmith::ledger::Status;
-use flowsmith::live::{ForeignJob, foreign_jobs, read_snapshot};
-use flowsmith::migration::{Folder, compile, replay};
-use flowsmith::pull::{PulledFile, adopt, flow_file};
 use flowsmith::report::findings::{self, Report};
-use flowsmith::source::Sources;
+use flowsmith_core::catalog::{Catalog, Flow, State};
+use flowsmith_core::check::{self as checking, CheckSettings, Checked};
+use flowsmith_core::migration::{Folder, compile, replay};
+use flowsmith_core::source::Sources;
+use flowsmith_postgres::apply::ApplySettings;
+use flowsmith_postgres::database::Failure as DatabaseFailure;
+use flowsmith_postgres::ledger::Status;
+use flowsmith_postgres::live::{ForeignJob, foreign_jobs, read_snapshot};
+use flowsmith_postgres::pull::{PulledFile, adopt, flow_file};
 
 use crate::cli::args::road::PullArgs;
 use crate::cli::command::{apply, check, compile as compile_command};
@@ -29,9 +30,9 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
     if !args.files_only && !shape.ledger {
         return Err(Failure::new(
             Exit::Failed,
-            "FS919",
-            "this database has no flowsmith schema, where the baseline would be recorded",
-            "run `flowsmith install` first (it leaves an engine that is there as it is), or pull with --files-only",
+            Code::LedgerMissing,
+            "this database has no flowsmith schema, in which the baseline would be recorded",
+            "run `flowsmith install` first (it does not change an existing engine), or pull with --files-only",
         ));
     }
     let live = read_snapshot(&mut session.connection, shape).await?;
@@ -42,9 +43,9 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
     if !args.files_only && !status.pending().is_empty() {
         return Err(Failure::new(
             Exit::Refused,
-            "FS829",
-            format!("migrations are pending here: {}", status.pending().join(", ")),
-            "apply them first, or take them back: delete the files and run `flowsmith compile --rehash`",
+            Code::PullPending,
+            format!("migrations are pending: {}", status.pending().join(", ")),
+            "apply them first, or delete the files and run `flowsmith compile --rehash`",
         ));
     }
     let adopted: Catalog = adopt(&live.catalog)
@@ -61,7 +62,7 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
     match jobs {
         Ok(jobs) => note_jobs(&jobs, output),
         Err(error) if error.failure() == DatabaseFailure::Permission => {
-            output.message("Jobs of pg_cron were not looked at: this role may not call flowsmith.held_jobs().");
+            output.message("Jobs of pg_cron were not read: this role may not call flowsmith.actual_cron_jobs().");
         }
         Err(error) => return Err(error.into()),
     }
@@ -72,19 +73,18 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
     Ok(Exit::Done)
 }
 
-/// Says which jobs are left: one that starts a flow can become a trigger, but whether its command does nothing else is for
-/// people to say.
+/// Lists the remaining jobs. A job that starts a flow can become a trigger, but only the user knows whether its command does
+/// anything else.
 fn note_jobs(jobs: &[ForeignJob], output: &Output) {
     for job in jobs {
         output.message(&format!(
-            "Left alone: pg_cron's job {} (`{}`: {}). To have it here, declare a trigger with that `cron:` and take the job away with cron.unschedule.",
+            "Left unchanged: pg_cron's job {} (`{}`: {}). To manage it with flowsmith, declare a trigger with this `cron:` and remove the job with cron.unschedule.",
             job.name, job.schedule, job.command.trim()
         ));
     }
 }
 
-/// Writes the baseline and applies it: every call in it finds what it would make, its self-check proves that, and the
-/// ledger has it.
+/// Writes the baseline and applies it. All its objects exist already, its self-check verifies that, and the ledger records it.
 async fn record(adopted: Catalog, place: &Place, project: &Project, output: &Output) -> Result<(), Failure> {
     let mut folder = Folder::read(&project.migrations)?;
     let mut settings = compile_command::settings(&folder, None);
@@ -97,7 +97,7 @@ async fn record(adopted: Catalog, place: &Place, project: &Project, output: &Out
     Ok(())
 }
 
-/// The live flows that the files do not have, or have otherwise.
+/// The flows in the database that are missing in the files or differ from them.
 fn wanted(checked: &Checked, live: &Catalog) -> Catalog {
     let held = &checked.catalog;
     live.iter()
@@ -112,7 +112,7 @@ fn wanted(checked: &Checked, live: &Catalog) -> Catalog {
         .collect()
 }
 
-/// A flow that a file of another name defines would be defined twice.
+/// Refuses flows that another file defines, because they would be defined twice.
 fn refuse_second_files(checked: &Checked, wanted: &Catalog, project: &Project) -> Result<(), Failure> {
     let elsewhere = |slug: &str, flow: &Flow| {
         let origin =
@@ -125,13 +125,13 @@ fn refuse_second_files(checked: &Checked, wanted: &Catalog, project: &Project) -
     }
     Err(Failure::new(
         Exit::Refused,
-        "FS826",
-        format!("these flows are defined already and say something else than the database: {}", twice.join(", ")),
-        "look at `flowsmith plan`; put what the database holds into those files, or delete them and pull again",
+        Code::PullOverwrites,
+        format!("these flows are already defined in other files and differ from the database: {}", twice.join(", ")),
+        "run `flowsmith plan` to see the differences; change those files to match the database, or delete them and pull again",
     ))
 }
 
-/// A flow that does not pass the check would stop every command that reads the files, from here on.
+/// Refuses flows that do not pass the check, because every command that reads the files would fail from then on.
 fn refuse_wrong(files: &[PulledFile], wanted: &Catalog, project: &Project, output: &Output) -> Result<(), Failure> {
     let sources = Sources::Memory(
         files.iter().map(|file| (project.flows.join(&file.name), file.content.clone().into_bytes())).collect(),
@@ -149,10 +149,13 @@ fn refuse_wrong(files: &[PulledFile], wanted: &Catalog, project: &Project, outpu
     let listed = wrong.iter().map(|slug| format!("\"{slug}\"")).collect::<Vec<_>>().join(", ");
     Err(Failure::new(
         Exit::Refused,
-        "FS831",
-        format!("flows of this database do not pass `flowsmith check`, so nothing was written: {}", wrong.join(", ")),
+        Code::PullInvalidFlow,
         format!(
-            "leave them alone: `ignore = [{listed}]` in flowsmith.toml; or complete or delete them in the database; then pull again"
+            "nothing was written, because flows of this database do not pass `flowsmith check`: {}",
+            wrong.join(", ")
+        ),
+        format!(
+            "write `ignore = [{listed}]` in flowsmith.toml, or correct these flows in the database; then pull again"
         ),
     ))
 }
@@ -164,14 +167,14 @@ fn write(files: Vec<PulledFile>, args: &PullArgs, project: &Project, output: &Ou
         let names: Vec<String> = there.iter().map(|path| path.display().to_string()).collect();
         return Err(Failure::new(
             Exit::Refused,
-            "FS826",
-            format!("these files are there and say something else than the database: {}", names.join(", ")),
-            "look at `flowsmith plan`; --overwrite takes what the database holds",
+            Code::PullOverwrites,
+            format!("these files exist and differ from the database: {}", names.join(", ")),
+            "run `flowsmith plan` to see the differences; pass --overwrite to replace the files",
         ));
     }
     fs::create_dir_all(&project.flows).map_err(|error| Failure::io("create", &project.flows, &error))?;
     if files.is_empty() {
-        output.message("Nothing to pull: the flow files have every flow of the database.");
+        output.message("Nothing to pull: the flow files define every flow of the database.");
     }
     for file in files {
         let path = project.flows.join(&file.name);

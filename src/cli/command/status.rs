@@ -1,9 +1,9 @@
 //! `flowsmith status`
 
-use flowsmith::ledger::{MigrationState, Status};
-use flowsmith::live::read_snapshot;
-use flowsmith::migration::Folder;
 use flowsmith::report::{status_json, status_text};
+use flowsmith_core::migration::Folder;
+use flowsmith_postgres::ledger::{MigrationState, Status};
+use flowsmith_postgres::live::read_snapshot;
 
 use crate::cli::args::StatusFormat;
 use crate::cli::args::road::StatusArgs;

@@ -1,10 +1,11 @@
 //! `flowsmith up` and `flowsmith down`
 
-use flowsmith::apply::ApplySettings;
-use flowsmith::engine::install::{EngineAction, InputStyle, install};
-use flowsmith::migration::{Folder, compile, replay};
-use flowsmith::report::counted;
-use flowsmith::server::Server;
+use flowsmith_core::diagnostic::Code;
+use flowsmith_core::migration::{Folder, compile, replay};
+use flowsmith_core::words::counted;
+use flowsmith_devserver::Server;
+use flowsmith_postgres::apply::ApplySettings;
+use flowsmith_postgres::engine::install::{EngineAction, InputStyle, install};
 
 use crate::cli::args::road::UpArgs;
 use crate::cli::command::{apply, check, compile as compile_command, install as install_command};
@@ -18,8 +19,8 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
     let is_given = project.database()?.is_some();
     if args.url && is_given {
         return Err(Failure::usage(
-            "--url is about the embedded database, and another one is given",
-            "leave --url out",
+            "--url prints the URL of the embedded database, but another database is given",
+            "omit --url",
         ));
     }
     let step = |what: &str, detail: &str| step(output, args.url, what, detail);
@@ -35,16 +36,17 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
     settings.files = compile_command::files(&checked);
     let compiled = compile(&replay(folder.migrations())?, checked.catalog, &settings)?;
     if compiled.changes.is_empty() {
-        step("Compiled", "nothing new, the migrations are up to date");
+        step("Compiled", "nothing to compile, the migrations are up to date");
     } else if args.no_compile {
         return Err(Failure::new(
             Exit::Pending,
-            "FS827",
+            Code::MigrationsBehind,
             "the migrations are behind the flow files",
-            "run `flowsmith compile` and commit what it writes",
+            "run `flowsmith compile` and commit the migration",
         ));
     } else {
-        let names: Vec<String> = compiled.migrations.iter().map(flowsmith::migration::Migration::file_name).collect();
+        let names: Vec<String> =
+            compiled.migrations.iter().map(flowsmith_core::migration::Migration::file_name).collect();
         folder.add(compiled.migrations)?;
         step("Compiled", &names.join(", "));
     }
@@ -58,7 +60,7 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
     let applied = apply::pending(&place, &folder, &apply_settings, output, say).await?;
     let changed = !applied.migrations.is_empty() || !matches!(report.engine, EngineAction::UpToDate(_));
     let state = if changed { "In sync now" } else { "In sync" };
-    step(state, &format!("the database holds what the flow files say ({flows})"));
+    step(state, &format!("the database matches the flow files ({flows})"));
     output.report(&match connect {
         Connect::Given(target) => format!("\nConnect: {target}\n"),
         Connect::Embedded(url) if args.url => format!("{url}\n"),
@@ -67,22 +69,22 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
     Ok(Exit::Done)
 }
 
-/// One line of the report; a message where the report is something else.
+/// One line of the report, or a message if the report is the URL.
 fn step(output: &Output, as_message: bool, what: &str, detail: &str) {
     let good = anstyle::AnsiColor::Green.on_default().bold();
     let line = format!("{good}{what:>11}{good:#}  {detail}");
     if as_message { output.message(&line) } else { output.report(&format!("{line}\n")) }
 }
 
-/// How to connect.
+/// How the user connects.
 enum Connect {
-    /// As was given; shown without its password.
+    /// The given database; shown without its password.
     Given(String),
-    /// By this URL.
+    /// The embedded database by URL.
     Embedded(String),
 }
 
-/// The database that was named, or the embedded one, and how to connect to it.
+/// The given database or the embedded one, and how the user connects to it.
 async fn place(project: &Project, step: impl Fn(&str, &str), output: &Output) -> Result<(Place, Connect), Failure> {
     if project.database()?.is_some() {
         let place = Place::find(project, output)?;
@@ -91,7 +93,7 @@ async fn place(project: &Project, step: impl Fn(&str, &str), output: &Output) ->
         return Ok((place, Connect::Given(target)));
     }
     let server = session::start(project, output)?;
-    server.ensure_database(session::EMBEDDED_DATABASE).await?;
+    server.ensure_database(session::EMBEDDED_DATABASE).await.map_err(Failure::server)?;
     let how = if server.started_here() { "started" } else { "running" };
     step("PostgreSQL", &format!("{how}, data in {}", server.folder().display()));
     let connect = Connect::Embedded(server.url(session::EMBEDDED_DATABASE));
@@ -100,10 +102,10 @@ async fn place(project: &Project, step: impl Fn(&str, &str), output: &Output) ->
 
 /// Stops the embedded server.
 pub(crate) fn down(project: &Project, output: &Output) -> Result<Exit, Failure> {
-    if Server::stop_running(project.server_folder())? {
-        output.message("PostgreSQL stopped; its data stays.");
+    if Server::stop_running(project.server_folder()).map_err(Failure::server)? {
+        output.message("Stopped PostgreSQL; its data is kept.");
     } else {
-        output.message("No embedded PostgreSQL runs here.");
+        output.message("No embedded PostgreSQL is running.");
     }
     Ok(Exit::Done)
 }

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{Location, Report, message};
-use crate::finding::Code;
+use flowsmith_core::finding::Code;
 
 /// One SARIF log with one run.
 pub fn sarif(report: &Report) -> String {
-    let rules: Vec<_> = Code::ALL.iter().map(|code| rule(*code)).collect();
+    let rules: Vec<_> = Code::FINDINGS.iter().map(|code| rule(*code)).collect();
     let results: Vec<_> = report
         .findings
         .iter()
@@ -29,7 +29,7 @@ pub fn sarif(report: &Report) -> String {
                 .collect();
             json!({
                 "ruleId": finding.code.as_str(),
-                "ruleIndex": Code::ALL.iter().position(|code| *code == finding.code),
+                "ruleIndex": Code::FINDINGS.iter().position(|code| *code == finding.code),
                 "level": finding.severity.as_str(),
                 "message": { "text": format!("{}{help}", message(located)) },
                 "locations": [place(&finding.file, located.at.as_ref())],
@@ -73,7 +73,7 @@ fn place(file: &std::path::Path, location: Option<&Location>) -> Value {
     json!({ "physicalLocation": physical })
 }
 
-/// A relative reference: whatever a URI keeps for itself is percent-encoded.
+/// A relative URI reference with percent-encoded reserved characters.
 fn uri(file: &std::path::Path) -> String {
     let path = file.to_string_lossy().replace('\\', "/");
     path.bytes().fold(String::with_capacity(path.len()), |mut uri, byte| {

@@ -4,12 +4,12 @@ mod walk;
 
 use std::time::{Duration, Instant};
 
-use flowsmith::engine::doctor::{CheckStatus, DoctorCheck, doctor};
+use flowsmith_postgres::engine::doctor::{CheckStatus, DoctorCheck, doctor};
 use sqlx::{ConnectOptions, PgConnection};
 
-use crate::command::Project;
-use crate::engine_definitions::{execute, text};
-use crate::support::{self, Database, has_extension};
+use crate::engine::definitions::{execute, text};
+use crate::fixture::command::Project;
+use crate::fixture::{self, Database, has_extension};
 
 const PARTS: [&str; 11] = [
     "create",
@@ -35,7 +35,7 @@ const HELD: &str = "
 
 /// A database with PgQ and no engine; none where the server has no PgQ.
 pub(crate) async fn with_pgq() -> Option<Database> {
-    let mut c = support::server().connect_options("postgres").connect().await.unwrap();
+    let mut c = fixture::server().connect_options("postgres").connect().await.unwrap();
     if !has_extension(&mut c, "pgq").await {
         return None;
     }
@@ -86,7 +86,7 @@ async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 #[tokio::test]
-async fn a_database_without_pgq_is_told_nothing_of_it() {
+async fn database_without_pgq_is_not_audited_for_it() {
     let database = Database::create().await;
     let c = &mut database.connect().await;
     assert_eq!(checks(c).await, []);
@@ -96,10 +96,10 @@ async fn a_database_without_pgq_is_told_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn a_queue_that_is_not_ticked_fails_and_names_pgqd() {
+async fn queue_without_ticks_fails_and_names_pgqd() {
     let Some(database) = with_pgq().await else { return };
     let c = &mut database.connect().await;
-    assert_eq!(named(&checks(c).await, "pgq ticker").detail, "there is no queue to tick");
+    assert_eq!(named(&checks(c).await, "pgq ticker").detail, "no queue");
     execute(c, "select pgq.create_queue('imports'), pgq.create_queue('other')").await;
     let age = |seconds| {
         format!(
@@ -127,11 +127,11 @@ async fn a_queue_that_is_not_ticked_fails_and_names_pgqd() {
     execute(c, "select pgq.set_queue_config('imports', 'ticker_paused', 'true')").await;
     let found = checks(c).await;
     let ticker = named(&found, "pgq ticker");
-    assert_eq!((ticker.status, &*ticker.detail), (CheckStatus::Warning, "imports: its ticker is paused"));
+    assert_eq!((ticker.status, &*ticker.detail), (CheckStatus::Warning, "imports: the ticker is paused"));
 }
 
 #[tokio::test]
-async fn consumers_and_rotations_that_lag_are_warned_of() {
+async fn lagging_consumers_and_rotations_are_warnings() {
     let Some(database) = with_pgq().await else { return };
     let c = &mut database.connect().await;
     somebodys_queue(c).await;
@@ -152,7 +152,7 @@ async fn consumers_and_rotations_that_lag_are_warned_of() {
 }
 
 #[tokio::test]
-async fn an_older_version_than_the_servers_is_warned_of() {
+async fn outdated_extension_version_is_a_warning() {
     let Some(database) = with_pgq().await else { return };
     let c = &mut database.connect().await;
     execute(c, "update pg_extension set extversion = '3.4' where extname = 'pgq'").await;
@@ -165,7 +165,7 @@ async fn an_older_version_than_the_servers_is_warned_of() {
 }
 
 #[tokio::test]
-async fn roles_and_sessions_that_may_not_write_read_what_they_may() {
+async fn read_only_roles_and_sessions_are_audited() {
     let Some(database) = with_pgq().await else { return };
     let c = &mut database.connect().await;
     somebodys_queue(c).await;
@@ -204,7 +204,7 @@ async fn roles_and_sessions_that_may_not_write_read_what_they_may() {
 }
 
 #[tokio::test]
-async fn the_command_reports_it_as_text_and_json() {
+async fn doctor_reports_pgq_as_text_and_json() {
     let Some(database) = with_pgq().await else { return };
     let project = Project::on(&database);
     // There is no engine, so it fails.

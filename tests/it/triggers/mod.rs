@@ -1,17 +1,18 @@
-//! Triggers on real servers: what starts runs, what does not, who may, and what drift sees.
+//! Triggers on real servers: the runs that they start, privileges, and drift.
 
 mod broken;
 mod cron;
-mod intake;
+pub(crate) mod pg_cron;
+mod queues;
 mod rights;
-mod schedule;
+mod schedules;
 mod table;
 
 use sqlx::PgConnection;
 
-use crate::command::Project;
-use crate::engine_definitions::{execute, text};
-use crate::support::Database;
+use crate::engine::definitions::{execute, text};
+use crate::fixture::Database;
+use crate::fixture::command::Project;
 
 /// Writes the flow `order` with one step and these triggers.
 fn order(project: &Project, head: &str, triggers: &str) {
@@ -41,7 +42,7 @@ const PAID: &str = "  - name: paid
 
 /// A database with the table, and a project on it.
 async fn with_orders() -> (Database, Project, PgConnection) {
-    let database = crate::command::ours().await;
+    let database = crate::fixture::command::ours().await;
     let project = Project::on(&database);
     let mut c = database.connect().await;
     execute(&mut c, ORDERS).await;

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 type Calls = Arc<Mutex<HashMap<String, usize>>>;
 
 /// Answers by path: `/echo` with the request, `/404` and the like with that status.
-pub(super) struct HttpServer {
+pub(crate) struct HttpServer {
     address: String,
     calls: Calls,
     serving: JoinHandle<()>,
@@ -26,7 +26,7 @@ impl Drop for HttpServer {
 }
 
 impl HttpServer {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let asked = Arc::new(AtomicUsize::new(0));
@@ -40,12 +40,12 @@ impl HttpServer {
         Self { address, calls, serving }
     }
 
-    pub(super) fn base(&self) -> String {
+    pub(crate) fn base(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// How often each `idempotency-key` has come.
-    pub(super) fn calls(&self) -> HashMap<String, usize> {
+    pub(crate) fn calls(&self) -> HashMap<String, usize> {
         self.calls.lock().unwrap().clone()
     }
 }

@@ -4,16 +4,16 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use flowsmith::server::Server;
+use flowsmith_devserver::Server;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
 
-use super::PATIENCE;
+use super::WAIT_TIMEOUT;
 use super::process::Running;
-use crate::command::Project;
-use crate::engine_definitions::{execute, text};
-use crate::pooler::Pooler;
-use crate::support;
+use crate::engine::definitions::{execute, text};
+use crate::fixture;
+use crate::fixture::command::Project;
+use crate::fixture::pooler::Pooler;
 
 /// Flows of the worker that has many.
 const FLOWS: usize = 12;
@@ -45,7 +45,7 @@ impl Heartbeats {
 
     async fn next(&mut self) {
         let last = "(select max(last_heartbeat_at) from pgflow.workers)";
-        let (before, deadline) = (text(&mut self.0, last).await, Instant::now() + PATIENCE);
+        let (before, deadline) = (text(&mut self.0, last).await, Instant::now() + WAIT_TIMEOUT);
         while text(&mut self.0, last).await == before {
             assert!(Instant::now() < deadline, "no heartbeat after {before:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -86,9 +86,9 @@ async fn queries_a_second(server: &Server, database: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn an_idle_worker_makes_at_most_one_query_every_few_seconds() {
+async fn idle_worker_makes_at_most_one_query_every_few_seconds() {
     // Of its own, so that nothing else is counted.
-    let server = support::start(&support::folder("idle"));
+    let server = fixture::start(&fixture::folder("idle"));
     server.ensure_database("flows").await.unwrap();
     let mut c = server.connect_options("postgres").connect().await.unwrap();
     execute(&mut c, "alter system set autovacuum = off").await;
@@ -122,7 +122,7 @@ async fn an_idle_worker_makes_at_most_one_query_every_few_seconds() {
         worker.says("listening for notifications").await;
     }
     for worker in [&polling, &many_polling].into_iter().chain(&pooled) {
-        worker.says("polls, at the latest every 3 s").await;
+        worker.says("polling at least every 3 s").await;
     }
     let mut names = vec!["listening", "many_listening", "polling", "many_polling"];
     names.extend(pooled.as_ref().map(|_| "pooled"));

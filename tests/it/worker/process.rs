@@ -7,54 +7,54 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{PATIENCE, Scene};
-use crate::command::Project;
+use super::{Fixture, WAIT_TIMEOUT};
+use crate::fixture::command::Project;
 
 /// A worker process and the file of its log, killed at the latest when it is dropped.
-pub(super) struct Running(Child, PathBuf);
+pub(crate) struct Running(Child, PathBuf);
 
 impl Running {
-    pub(super) fn start(project: &Project, arguments: &[&str]) -> Self {
+    pub(crate) fn start(project: &Project, arguments: &[&str]) -> Self {
         let command = project.command(&[&["worker", "--verbose"], arguments].concat());
         Self::spawn(command, project.path("log"))
     }
 
     /// A command that logs to a file.
-    pub(super) fn spawn(mut command: Command, log: PathBuf) -> Self {
+    pub(crate) fn spawn(mut command: Command, log: PathBuf) -> Self {
         Self(command.stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap(), log)
     }
 
     /// What it has said.
-    pub(super) fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         fs::read_to_string(&self.1).unwrap()
     }
 
     /// Waits until it has said something.
-    pub(super) async fn says(&self, words: &str) {
-        let deadline = Instant::now() + PATIENCE;
+    pub(crate) async fn says(&self, words: &str) {
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         while !self.said().contains(words) {
             assert!(Instant::now() < deadline, "never said: {words}\n{}", self.said());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 
     /// Its process.
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.0.id()
     }
 
     /// How it ended, if it has.
-    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.0.try_wait().unwrap()
     }
 
     /// Waits until it ends by itself: its exit code.
-    pub(super) async fn ends(&mut self) -> Option<i32> {
-        let deadline = Instant::now() + PATIENCE;
+    pub(crate) async fn ends(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
             if let Some(status) = self.ended() {
                 return status.code();
@@ -65,7 +65,7 @@ impl Running {
     }
 
     /// Its exit code and what it said.
-    pub(super) fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let status = self.0.wait().unwrap();
         (status.code(), self.said())
     }
@@ -79,13 +79,13 @@ impl Drop for Running {
 }
 
 /// Sessions of workers that are stopped, until this is dropped.
-pub(super) struct Silent(Vec<Pid>);
+pub(crate) struct Silent(Vec<Pid>);
 
 impl Silent {
-    pub(super) async fn all(scene: &mut Scene) -> Self {
+    pub(crate) async fn all(fixture: &mut Fixture) -> Self {
         let sessions = "(select string_agg(pid::text, ' ') from pg_stat_activity
-                          where application_name in ('flowsmith worker', 'flowsmith starter') and datname = current_database())";
-        let pids = scene.text(sessions).await;
+                          where application_name in ('flowsmith worker', 'flowsmith triggers') and datname = current_database())";
+        let pids = fixture.text(sessions).await;
         let pids: Vec<Pid> = pids.split(' ').map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap()).collect();
         pids.iter().for_each(|pid| kill_process(*pid, Signal::STOP).unwrap());
         Self(pids)

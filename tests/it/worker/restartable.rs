@@ -5,17 +5,17 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use flowsmith::server::Server;
+use flowsmith_devserver::Server;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::PATIENCE;
-use crate::server::postmaster;
-use crate::support;
+use super::WAIT_TIMEOUT;
+use crate::devserver::postmaster;
+use crate::fixture;
 
 /// A server with the database `load`, in which a commit that was acknowledged has left the server.
-pub(super) struct Restartable {
+pub(crate) struct Restartable {
     folder: PathBuf,
     /// Leads to the socket's folder of whichever server runs.
     socket: PathBuf,
@@ -26,11 +26,11 @@ pub(super) struct Restartable {
 
 impl Restartable {
     /// The database.
-    pub(super) const DATABASE: &str = "load";
+    pub(crate) const DATABASE: &str = "load";
 
-    pub(super) async fn start(name: &str) -> Self {
-        let folder = support::folder(name);
-        let server = support::start(&folder);
+    pub(crate) async fn start(name: &str) -> Self {
+        let folder = fixture::folder(name);
+        let server = fixture::start(&folder);
         server.ensure_database(Self::DATABASE).await.unwrap();
         let socket = folder.with_extension("socket");
         let it = Self { folder, socket, server, killed: Vec::new() };
@@ -41,23 +41,23 @@ impl Restartable {
     }
 
     /// The folder in which its socket is.
-    pub(super) fn socket(&self) -> &Path {
+    pub(crate) fn socket(&self) -> &Path {
         &self.socket
     }
 
     /// How sqlx connects to it.
-    pub(super) fn options(&self) -> PgConnectOptions {
+    pub(crate) fn options(&self) -> PgConnectOptions {
         self.server.connect_options(Self::DATABASE).socket(&self.socket)
     }
 
     /// How the command line connects to it.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("postgresql:///{}?host={}&port=5432&user=postgres", Self::DATABASE, self.socket.display())
     }
 
     /// A connection, as soon as there is one to be had.
-    pub(super) async fn connect(&self) -> PgConnection {
-        let deadline = Instant::now() + PATIENCE;
+    pub(crate) async fn connect(&self) -> PgConnection {
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
             match self.options().connect().await {
                 Ok(connection) => return connection,
@@ -68,14 +68,14 @@ impl Restartable {
     }
 
     /// Kills it and all its backends; nobody answers afterwards.
-    pub(super) async fn kill(&self) {
+    pub(crate) async fn kill(&self) {
         let server = postmaster(&self.folder);
         let family = children(server);
         for pid in std::iter::once(server).chain(family) {
             // Some end by themselves meanwhile.
             let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
         }
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         while let Ok(connection) = self.options().connect().await {
             drop(connection.close().await);
             assert!(Instant::now() < deadline, "the server outlives its process");
@@ -83,9 +83,9 @@ impl Restartable {
     }
 
     /// Starts it again, after it was killed.
-    pub(super) async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         let folder = self.folder.clone();
-        let server = tokio::task::spawn_blocking(move || support::start(&folder)).await.unwrap();
+        let server = tokio::task::spawn_blocking(move || fixture::start(&folder)).await.unwrap();
         assert!(server.started_here());
         self.killed.push(std::mem::replace(&mut self.server, server));
         self.point();

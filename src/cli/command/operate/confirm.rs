@@ -1,11 +1,12 @@
-//! Asking before something is taken away.
+//! Confirmation before destructive operations.
 
+use flowsmith_core::diagnostic::Code;
 use std::io::{self, BufRead as _, IsTerminal as _};
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 
-/// Goes on where `--yes` is given, or somebody at a terminal says so.
+/// Succeeds with `--yes` or after confirmation on a terminal.
 pub(crate) fn confirm(question: &str, is_sure: bool, output: &Output) -> Result<(), Failure> {
     if is_sure {
         return Ok(());
@@ -13,9 +14,9 @@ pub(crate) fn confirm(question: &str, is_sure: bool, output: &Output) -> Result<
     if !io::stdin().is_terminal() {
         return Err(Failure::new(
             Exit::Refused,
-            "FS971",
-            format!("there is no terminal to confirm on: {question}"),
-            "pass --yes if you mean it; nothing has been changed",
+            Code::NoTerminal,
+            format!("confirmation requires a terminal: {question}"),
+            "pass --yes to confirm; nothing has been changed",
         ));
     }
     output.ask(&format!("{question} [y/N] "));
@@ -24,5 +25,10 @@ pub(crate) fn confirm(question: &str, is_sure: bool, output: &Output) -> Result<
     if read.is_ok() && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
         return Ok(());
     }
-    Err(Failure::new(Exit::Refused, "FS972", "not confirmed", "nothing has been changed"))
+    Err(Failure::new(
+        Exit::Refused,
+        Code::NotConfirmed,
+        "not confirmed",
+        "answer `y`, or pass --yes; nothing has been changed",
+    ))
 }

@@ -1,15 +1,17 @@
-//! Following a run to its end.
+//! Follows a run until it ends.
 
+use flowsmith_core::diagnostic::Code;
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::time::Duration;
 
-use flowsmith::catalog::State;
-use flowsmith::live::RunStatus;
-use flowsmith::operate::{
-    Depth, Flows, OperateError, RunDetail, RunSummary, Wakeups, events_between, read_crew, read_run, start_worker,
-};
 use flowsmith::report::operate::{ended_json, event_json, event_text, last_worker};
+use flowsmith_core::catalog::State;
+use flowsmith_postgres::live::RunStatus;
+use flowsmith_postgres::runs::{
+    DetailLevel, Flows, RunDetail, RunSummary, RunWatcher, RunsError, events_between, read_queue_workers, read_run,
+    start_worker_advice,
+};
 use futures_util::future::{Either, select};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -18,49 +20,49 @@ use crate::cli::args::StatusFormat;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 
-/// How long to try to connect again.
+/// The longest time to try to reconnect.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What to follow, and how to tell of it.
+/// The run to follow, and the output of its events.
 pub(crate) struct Follow<'a> {
     pub(crate) run_id: &'a str,
     pub(crate) timeout: Option<Duration>,
-    /// How it stood when it was looked at last: what has happened since is told.
+    /// The previous state of the run; events since then are reported.
     pub(crate) before: Option<RunDetail>,
     pub(crate) tells: Tells,
 }
 
-/// Where events go.
+/// The output of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tells {
-    /// They are the report.
+    /// Events are the report.
     Events(StatusFormat),
-    /// They are messages, on stderr. In JSON, the report is how the run stands in the end.
+    /// Events are messages on stderr. In JSON, the report is the final state of the run.
     End(StatusFormat),
 }
 
-/// Tells what happens to a run until it has ended.
+/// Reports the events of a run until it ends.
 pub(crate) async fn follow(operator: &mut Operator, follow: &Follow<'_>, output: &Output) -> Result<Exit, Failure> {
     let result = interruptible(within(follow, to_the_end(operator, follow, output))).await;
     if result.is_none() {
         output.message(&format!(
-            "\nRun {0} goes on: `flowsmith watch {0}` follows it, `flowsmith cancel {0}` ends it",
+            "\nRun {0} continues: `flowsmith watch {0}` follows it, `flowsmith cancel {0}` cancels it",
             follow.run_id
         ));
     }
     if follow.tells == Tells::End(StatusFormat::Json) {
         let reported = report_end(operator, follow, output).await;
-        // The first failure says more.
+        // The first failure is more informative.
         return result.unwrap_or(Ok(Exit::Interrupted)).and_then(|exit| reported.map(|()| exit));
     }
     result.unwrap_or(Ok(Exit::Interrupted))
 }
 
-/// What comes of a future; none where Ctrl-C comes before it.
+/// The output of a future; none if Ctrl-C comes first.
 async fn interruptible<T>(future: impl Future<Output = T>) -> Option<T> {
     let interrupt = async {
-        // Where signals cannot be heard, Ctrl-C ends the program as ever.
+        // If the handler cannot be installed, Ctrl-C ends the program as by default.
         if tokio::signal::ctrl_c().await.is_err() {
             pending::<()>().await;
         }
@@ -76,11 +78,11 @@ async fn within(follow: &Follow<'_>, end: impl Future<Output = Result<Exit, Fail
     timeout_at(Instant::now() + timeout, end).await.unwrap_or_else(|_| {
         Err(Failure::new(
             Exit::Failed,
-            "FS975",
-            format!("run {} has not ended within {timeout:?}; it goes on", follow.run_id),
+            Code::NotFinishedInTime,
+            format!("run {} did not end within {timeout:?} and continues", follow.run_id),
             format!(
-                "follow it further with `flowsmith watch {0}`, end it with `flowsmith cancel {0}`; `flowsmith stalled` \
-                 says what holds tasks up",
+                "run `flowsmith watch {0}` to follow it, `flowsmith stalled` to find stalled tasks, or `flowsmith cancel {0}` \
+                 to cancel it",
                 follow.run_id
             ),
         ))
@@ -88,18 +90,18 @@ async fn within(follow: &Follow<'_>, end: impl Future<Output = Result<Exit, Fail
 }
 
 async fn report_end(operator: &mut Operator, follow: &Follow<'_>, output: &Output) -> Result<(), Failure> {
-    // The connection may have been left in the middle of a question.
+    // The connection may have been left in the middle of a query.
     operator.reconnect().await?;
     let flows = operator.flows_if_allowed().await?;
-    let run = read_run(&mut operator.connection, operator.engine, &flows, follow.run_id, Depth::Full).await?;
+    let run = read_run(&mut operator.connection, operator.engine, &flows, follow.run_id, DetailLevel::Full).await?;
     output.report(&ended_json(&run, &operator.subject));
     Ok(())
 }
 
 async fn to_the_end(operator: &mut Operator, follow: &Follow<'_>, output: &Output) -> Result<Exit, Failure> {
-    // Until when to try, since the last time that something could be read.
+    // The deadline for reconnecting since the last successful read.
     let mut hope = None;
-    let (flows, mut wakeups) = loop {
+    let (flows, mut watcher) = loop {
         match begin(operator, follow, output).await {
             Err(error) if is_lost(&error) => reconnect(operator, error, &mut hope, output).await?,
             begun => break begun?,
@@ -107,7 +109,8 @@ async fn to_the_end(operator: &mut Operator, follow: &Follow<'_>, output: &Outpu
     };
     let mut before = follow.before.clone();
     loop {
-        let read = read_run(&mut operator.connection, operator.engine, &flows, follow.run_id, Depth::States).await;
+        let read =
+            read_run(&mut operator.connection, operator.engine, &flows, follow.run_id, DetailLevel::Status).await;
         let run = match read {
             Err(error) if is_lost(&error) => {
                 reconnect(operator, error, &mut hope, output).await?;
@@ -116,7 +119,7 @@ async fn to_the_end(operator: &mut Operator, follow: &Follow<'_>, output: &Outpu
             run => run?,
         };
         if hope.take().is_some() {
-            output.message("note: connected again");
+            output.message("note: reconnected");
         }
         for event in events_between(before.as_ref(), &run) {
             match follow.tells {
@@ -126,7 +129,7 @@ async fn to_the_end(operator: &mut Operator, follow: &Follow<'_>, output: &Outpu
             }
         }
         match run.status {
-            RunStatus::Started => wakeups.next().await,
+            RunStatus::Started => watcher.changed().await,
             RunStatus::Completed => return Ok(Exit::Done),
             RunStatus::Failed | RunStatus::Cancelled => return Err(failed(&run)),
         }
@@ -134,29 +137,29 @@ async fn to_the_end(operator: &mut Operator, follow: &Follow<'_>, output: &Outpu
     }
 }
 
-/// Listens from before the first look on, so that nothing is missed between them.
+/// Starts listening before the first read, so that no event is missed in between.
 async fn begin(
     operator: &mut Operator,
     follow: &Follow<'_>,
     output: &Output,
-) -> Result<(Flows, Wakeups), OperateError> {
+) -> Result<(Flows, RunWatcher), RunsError> {
     let flows = operator.flows_if_allowed().await?;
-    let (wakeups, why) = Wakeups::open(&operator.place.target, &mut operator.connection, follow.run_id).await?;
+    let (watcher, why) = RunWatcher::open(&operator.place.target, &mut operator.connection, follow.run_id).await?;
     if let Some(why) = why {
-        output.message(&format!("note: looking twice a second, since {why}"));
+        output.message(&format!("note: polling twice a second, because {why}"));
     }
-    Ok((flows, wakeups))
+    Ok((flows, watcher))
 }
 
-/// Makes a new connection after this error, for as long as there is hope.
+/// Reconnects after this error until the deadline.
 pub(crate) async fn reconnect(
     operator: &mut Operator,
-    mut error: OperateError,
+    mut error: RunsError,
     hope: &mut Option<Instant>,
     output: &Output,
-) -> Result<(), OperateError> {
+) -> Result<(), RunsError> {
     if hope.is_none() {
-        output.message(&format!("note: {error}; trying again for a minute"));
+        output.message(&format!("note: {error}; retrying for a minute"));
     }
     let deadline = *hope.get_or_insert_with(|| Instant::now() + PATIENCE);
     while Instant::now() < deadline {
@@ -172,31 +175,31 @@ pub(crate) async fn reconnect(
 fn failed(run: &RunDetail) -> Failure {
     let reason = run.failure_reason().map(|reason| format!(": {reason}")).unwrap_or_default();
     let how = if run.status == RunStatus::Cancelled { "was cancelled" } else { "has failed" };
-    let mended = if run.status == RunStatus::Cancelled { "to take it up again" } else { "once it is mended" };
+    let first = if run.status == RunStatus::Cancelled { "" } else { ", fix the cause" };
     Failure::new(
         Exit::Failed,
-        "FS969",
+        Code::RunFailed,
         format!("run {} of {}@{} {how}{reason}", run.run_id, run.flow, run.version),
-        format!("`flowsmith show {0}` says more; {mended}, `flowsmith retry {0}`", run.run_id),
+        format!("run `flowsmith show {0}` for details{first}, and run `flowsmith retry {0}` to resume it", run.run_id),
     )
 }
 
-/// Says where nobody is there to do it.
+/// Notes that no worker serves the flow of a run.
 pub(crate) async fn note_no_worker(operator: &mut Operator, run: &RunSummary, state: State, output: &Output) {
     if run.status.is_terminal() {
         return;
     }
     let queues = Some(vec![run.slug.clone()]);
-    // A role that starts runs need not be allowed to see workers: it is told nothing of them.
-    let Ok(crew) = read_crew(&mut operator.connection, operator.engine, queues).await else { return };
-    if crew.workers > 0 {
+    // A role that starts runs may lack the privilege to read workers; the note is then omitted.
+    let Ok(serving) = read_queue_workers(&mut operator.connection, operator.engine, queues).await else { return };
+    if serving.workers > 0 {
         return;
     }
     output.message(&format!(
         "note: no worker of {}@{} is running: {}; {}",
         run.flow,
         run.version,
-        last_worker(crew.last_worker, crew.heartbeat_seconds),
-        start_worker(&run.flow, run.version, &run.slug, state)
+        last_worker(serving.last_worker, serving.heartbeat_seconds),
+        start_worker_advice(&run.flow, run.version, &run.slug, state)
     ));
 }

@@ -1,8 +1,8 @@
-//! What every command that operates flows begins with: a connection, the engine there, the flows by name.
+//! The common start of operating commands: a connection, its engine, and the flows by name.
 
-use flowsmith::database::{DatabaseError, Failure as DatabaseFailure};
-use flowsmith::operate::{Engine, FlowVersion, Flows, OperateError, RunPrefix};
 use flowsmith::report::Subject;
+use flowsmith_postgres::database::{DatabaseError, Failure as DatabaseFailure};
+use flowsmith_postgres::runs::{Engine, FlowVersion, Flows, RunPrefix, RunsError};
 use sqlx::postgres::PgConnection;
 
 use crate::cli::exit::Failure;
@@ -10,7 +10,7 @@ use crate::cli::output::Output;
 use crate::cli::project::Project;
 use crate::cli::session::Place;
 
-/// A connection to operate on.
+/// A connection with its engine.
 pub(crate) struct Operator {
     pub(crate) place: Place,
     pub(crate) connection: PgConnection,
@@ -31,39 +31,37 @@ impl Operator {
         Ok(Self { connection: session.connection, place, engine, subject })
     }
 
-    /// Connects again, after the connection was lost.
+    /// Reconnects after a lost connection.
     pub(crate) async fn reconnect(&mut self) -> Result<(), DatabaseError> {
         self.connection = self.place.target.connect().await?;
         Ok(())
     }
 
-    pub(crate) async fn flows(&mut self) -> Result<Flows, OperateError> {
-        Ok(Flows::read(&mut self.connection, self.engine).await?.of_database(&self.subject.database))
+    pub(crate) async fn flows(&mut self) -> Result<Flows, RunsError> {
+        Ok(Flows::read(&mut self.connection, self.engine).await?.in_database(&self.subject.database))
     }
 
-    /// The whole id of the run that is named.
-    pub(crate) async fn run_id(&mut self, run: &RunPrefix) -> Result<String, OperateError> {
+    /// The complete id of a run.
+    pub(crate) async fn run_id(&mut self, run: &RunPrefix) -> Result<String, RunsError> {
         run.resolve(&mut self.connection).await.map_err(|error| error.in_database(&self.subject.database))
     }
 
-    /// What flows are called. A role that may read runs and no definitions is shown their slugs.
-    pub(crate) async fn flows_if_allowed(&mut self) -> Result<Flows, OperateError> {
+    /// The names of the flows; empty for a role that may read runs but no definitions, which then shows slugs.
+    pub(crate) async fn flows_if_allowed(&mut self) -> Result<Flows, RunsError> {
         match self.flows().await {
-            Err(OperateError::Database(error)) if error.failure() == DatabaseFailure::Permission => {
-                Ok(Flows::default())
-            }
+            Err(RunsError::Database(error)) if error.failure() == DatabaseFailure::Permission => Ok(Flows::default()),
             result => result,
         }
     }
 }
 
-/// Whether another connection may help.
-pub(crate) fn is_lost(error: &OperateError) -> bool {
-    matches!(error, OperateError::Database(error) if error.is_lost())
+/// Whether the error is a lost connection.
+pub(crate) fn is_lost(error: &RunsError) -> bool {
+    matches!(error, RunsError::Database(error) if error.is_lost())
 }
 
-/// The flow versions that a name means; all of them where none is given.
-pub(crate) fn named<'a>(flows: &'a Flows, name: Option<&str>) -> Result<Vec<&'a FlowVersion>, OperateError> {
+/// The flow versions of a name; all without a name.
+pub(crate) fn named<'a>(flows: &'a Flows, name: Option<&str>) -> Result<Vec<&'a FlowVersion>, RunsError> {
     name.map_or_else(|| Ok(flows.all().iter().collect()), |name| flows.named(name))
 }
 

@@ -1,7 +1,7 @@
 //! `flowsmith pause` and `flowsmith resume`
 
-use flowsmith::operate::{pause_flows, resume_flows};
 use flowsmith::report::operate::paused_json;
+use flowsmith_postgres::runs::{pause_flows, resume_flows};
 
 use super::operator::Operator;
 use crate::cli::args::StatusFormat;
@@ -10,7 +10,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::project::Project;
 
-/// Holds tasks back, or lets them go.
+/// Pauses or resumes the tasks of flows.
 pub(crate) async fn run(args: &PauseArgs, pause: bool, project: &Project, output: &Output) -> Result<Exit, Failure> {
     let mut operator = Operator::open(project, output).await?;
     let flows = operator.flows().await?;
@@ -24,9 +24,11 @@ pub(crate) async fn run(args: &PauseArgs, pause: bool, project: &Project, output
         let id = format!("{}@{}", flow.flow, flow.version);
         output.message(&match (pause, flow.has_changed) {
             (true, true) => {
-                format!("Paused {id}: nobody starts its tasks; those in hand go on, and runs can be started")
+                format!(
+                    "Paused {id}: workers claim no more of its tasks; running tasks continue, and runs can be started"
+                )
             }
-            (true, false) => format!("{id} was paused already"),
+            (true, false) => format!("{id} was already paused"),
             (false, true) => format!("Resumed {id}"),
             (false, false) => format!("{id} was not paused"),
         });

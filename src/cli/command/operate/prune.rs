@@ -1,8 +1,8 @@
 //! `flowsmith prune`
 
-use flowsmith::operate::{PruneFilter, count_prunable, prune};
-use flowsmith::report::counted;
 use flowsmith::report::operate::pruned_json;
+use flowsmith_core::words::counted;
+use flowsmith_postgres::runs::{PruneFilter, count_prunable, prune};
 
 use super::confirm::confirm;
 use super::operator::{Operator, slugs};
@@ -31,8 +31,8 @@ pub(crate) async fn run(args: &PruneArgs, project: &Project, output: &Output) ->
         deleted = prune(&mut operator.connection, operator.engine, &filter, progress).await?;
     }
     output.message(&match deleted {
-        0 => "Nothing to delete: no run ended that long ago.".to_owned(),
-        _ => format!("Deleted {} that ended that long ago", runs(deleted)),
+        0 => "Nothing to delete: no run ended before that time.".to_owned(),
+        _ => format!("Deleted {}", runs(deleted)),
     });
     if args.format == StatusFormat::Json {
         output.report(&pruned_json(deleted, &operator.subject));

@@ -1,7 +1,7 @@
 //! `flowsmith queues`
 
-use flowsmith::operate::read_queues;
 use flowsmith::report::operate::{queues_json, queues_text};
+use flowsmith_postgres::runs::read_queues;
 
 use super::operator::{Operator, named};
 use crate::cli::args::StatusFormat;

@@ -1,13 +1,17 @@
 //! `flowsmith retire`
 
+use flowsmith_core::diagnostic::Code;
 use std::time::Duration;
 
-use flowsmith::apply::{self as applying, ApplyError, ApplySettings};
-use flowsmith::catalog::{Catalog, FlowId};
-use flowsmith::migration::{CompileError, CompileSettings, Compiled, Folder, Migration, compile, replay};
-use flowsmith::operate::{OldVersion, OperateError, PruneFilter, prune, read_old_versions, start_worker, to_retire};
+use flowsmith::report::drift_text;
 use flowsmith::report::operate::{old_versions_json, old_versions_text};
-use flowsmith::report::{counted, drift_text};
+use flowsmith_core::catalog::{Catalog, FlowId};
+use flowsmith_core::migration::{CompileError, CompileSettings, Compiled, Folder, Migration, compile, replay};
+use flowsmith_core::words::counted;
+use flowsmith_postgres::apply::{self as applying, ApplyError, ApplySettings};
+use flowsmith_postgres::runs::{
+    OldVersion, PruneFilter, RunsError, prune, read_old_versions, start_worker_advice, versions_to_retire,
+};
 use tokio::time::{Instant, sleep};
 
 use super::confirm::confirm;
@@ -20,22 +24,22 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::project::Project;
 
-/// How often `--wait` looks.
+/// The polling interval of `--wait`.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// How often it says what it waits for, where that stays the same.
+/// The interval of progress messages while nothing changes.
 const REMINDER: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(args: &RetireArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     let mut operator = Operator::open(project, output).await?;
     let flows = operator.flows().await?;
-    let ids = to_retire(&flows, &args.versions)?;
+    let ids = versions_to_retire(&flows, &args.versions)?;
     if ids.is_empty() {
         let versions = read_old_versions(&mut operator.connection, operator.engine, &flows).await?;
         report(args, &versions, &[], &operator, output);
         return Ok(Exit::Done);
     }
     let mut folder = Folder::read(&project.migrations)?;
-    // Before anything is taken away: what would keep the migration from running.
+    // Check before any deletion that the migration can be applied.
     let pending = check_apply(&ids, &folder, &operator, project, output).await?;
     let (applied, own) = folder.migrations().split_at(folder.migrations().len() - pending.len().min(1));
     let recorded = replay(applied)?;
@@ -47,7 +51,7 @@ pub(crate) async fn run(args: &RetireArgs, project: &Project, output: &Output) -
     let runs = counted(usize::try_from(ended).unwrap_or(usize::MAX), "run");
     let question = format!("Delete {} with {runs} from {}?", list(&ids), operator.subject.database);
     confirm(&question, args.yes, output)?;
-    // The migration locks the table of runs, so it should find few.
+    // The migration locks the table of runs, so most runs are deleted beforehand.
     if operator.engine.has_operations() {
         let slugs = versions.iter().map(|version| version.slug.clone()).collect();
         let filter = PruneFilter { older_than: 0.0, slugs: Some(slugs) };
@@ -76,7 +80,7 @@ fn report(args: &RetireArgs, versions: &[OldVersion], deleted: &[String], operat
     });
 }
 
-/// What is pending, where nothing would keep it, and the deletion, from being applied.
+/// The pending migrations, if they and the deletion can be applied.
 async fn check_apply(
     ids: &[FlowId],
     folder: &Folder,
@@ -95,8 +99,7 @@ async fn check_apply(
     Ok(checked?)
 }
 
-/// What is to be applied is the deletion, and nothing that happened to lie there; it may lie there already, where an earlier
-/// `retire` was interrupted.
+/// Refuses other pending migrations. The deletion itself may be pending, if an earlier `retire` was interrupted.
 fn refuse_pending(
     pending: &[String],
     ids: &[FlowId],
@@ -121,13 +124,13 @@ fn refuse_pending(
     }
     Err(Failure::new(
         Exit::Refused,
-        "FS976",
-        format!("migrations are pending here: {}", pending.join(", ")),
-        "apply them first, or take them back: delete the files and run `flowsmith compile --rehash`",
+        Code::RetirePending,
+        format!("migrations are pending: {}", pending.join(", ")),
+        "apply them first, or delete the files and run `flowsmith compile --rehash`",
     ))
 }
 
-/// Versions that the files want would come back with the next migration.
+/// Refuses versions that are in the flow files, because the next migration would create them again.
 fn refuse_wanted(ids: &[FlowId], recorded: &Catalog, project: &Project, output: &Output) -> Result<(), Failure> {
     let wanted = if project.flows.is_dir() { check::or_refuse(project, output)?.catalog } else { Catalog::default() };
     for id in ids {
@@ -141,7 +144,7 @@ fn refuse_wanted(ids: &[FlowId], recorded: &Catalog, project: &Project, output: 
     Ok(())
 }
 
-/// These versions, of which nothing is left to do; with `--wait`, once that is so.
+/// These versions, if they are drained; with `--wait`, waits for that.
 async fn drained(
     ids: &[FlowId],
     args: &RetireArgs,
@@ -169,17 +172,20 @@ async fn drained(
         if !args.wait || args.timeout.is_some_and(|timeout| began.elapsed() >= timeout) {
             return Err(Failure::new(
                 Exit::Refused,
-                "FS974",
+                Code::NotDrained,
                 format!("not drained: {busy}"),
-                "--wait waits until it is. Old versions need a worker with the flow files that had them, as git keeps them; \
-                 `flowsmith runs` lists the runs, `flowsmith stalled` says what holds them up, `flowsmith cancel` ends one",
+                "pass --wait to wait for it, and keep a worker with the flow files of the old version running; see `flowsmith runs` \
+                 for the runs and `flowsmith stalled` for stalled tasks",
             ));
         }
         if told.is_none() {
-            output.message(&format!("Waiting until {} has no run under way and no message", list(ids)));
+            output.message(&format!("Waiting until {} has no running runs and no messages", list(ids)));
             for version in versions.iter().filter(|version| version.workers == 0 && !version.is_drained) {
                 let OldVersion { flow, version, slug, state, .. } = version;
-                output.message(&format!("note: {flow}@{version}: {}", start_worker(flow, *version, slug, *state)));
+                output.message(&format!(
+                    "note: no worker of {flow}@{version} is running; {}",
+                    start_worker_advice(flow, *version, slug, *state)
+                ));
             }
         }
         if told.as_ref() != Some(&busy) || told_at.elapsed() >= REMINDER {
@@ -191,18 +197,18 @@ async fn drained(
 }
 
 fn what_is_left(version: &OldVersion) -> String {
-    let runs = counted(usize::try_from(version.under_way).unwrap_or(usize::MAX), "run");
+    let runs = counted(usize::try_from(version.under_way).unwrap_or(usize::MAX), "running run");
     let messages = counted(usize::try_from(version.messages.unwrap_or(0)).unwrap_or(usize::MAX), "message");
-    let workers = if version.workers == 0 { ", and no worker is alive" } else { "" };
-    format!("{} has {runs} under way and {messages}{workers}", version.id())
+    let workers = if version.workers == 0 { ", but no live worker" } else { "" };
+    format!("{} has {runs} and {messages}{workers}", version.id())
 }
 
-async fn old_versions(operator: &mut Operator) -> Result<Vec<OldVersion>, OperateError> {
+async fn old_versions(operator: &mut Operator) -> Result<Vec<OldVersion>, RunsError> {
     let flows = operator.flows().await?;
     read_old_versions(&mut operator.connection, operator.engine, &flows).await
 }
 
-/// The migration that deletes them: so the folder, the ledger and the database say the same.
+/// The migration that deletes the versions, which keeps the folder, the ledger and the database consistent.
 fn deletion(ids: &[FlowId], recorded: &Catalog, settings: &CompileSettings) -> Result<Compiled, Failure> {
     let mut desired = recorded.clone();
     for id in ids {

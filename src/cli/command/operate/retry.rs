@@ -1,9 +1,9 @@
 //! `flowsmith retry`
 
-use flowsmith::catalog::State;
-use flowsmith::operate::{Depth, read_run, retry_run};
-use flowsmith::report::counted;
 use flowsmith::report::operate::started_json;
+use flowsmith_core::catalog::State;
+use flowsmith_core::words::counted;
+use flowsmith_postgres::runs::{DetailLevel, read_run, retry_run};
 
 use super::follow::{Follow, Tells, follow, note_no_worker};
 use super::operator::Operator;
@@ -17,10 +17,10 @@ pub(crate) async fn run(args: &RetryArgs, project: &Project, output: &Output) ->
     let mut operator = Operator::open(project, output).await?;
     let flows = operator.flows().await?;
     let run_id = operator.run_id(&args.run).await?;
-    let before = read_run(&mut operator.connection, operator.engine, &flows, &run_id, Depth::States).await?;
+    let before = read_run(&mut operator.connection, operator.engine, &flows, &run_id, DetailLevel::Status).await?;
     let run = retry_run(&mut operator.connection, operator.engine, &flows, &run_id).await?;
     output.message(&format!(
-        "Retried run {run_id} of {}@{}: {} of {} left to do",
+        "Retried run {run_id} of {}@{}: {} of {} remaining",
         run.flow,
         run.version,
         run.remaining_steps,

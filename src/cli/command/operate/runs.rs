@@ -4,10 +4,10 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use flowsmith::database::{DatabaseError, Failure as DatabaseFailure};
-use flowsmith::live::RunStatus;
-use flowsmith::operate::{FlowVersion, OperateError, RunFilter, list_runs, short_id_length};
 use flowsmith::report::operate::{runs_json, runs_text, runs_width};
+use flowsmith_postgres::database::{DatabaseError, Failure as DatabaseFailure};
+use flowsmith_postgres::live::RunStatus;
+use flowsmith_postgres::runs::{FlowVersion, RunFilter, RunsError, list_runs, short_id_length};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::operator::{Operator, is_lost};
@@ -17,17 +17,20 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::project::Project;
 
-/// How often `--watch` looks.
+/// The polling interval of `--watch`.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// The longest pause between attempts to connect again; the first is `INTERVAL`, each is twice the one before.
+/// The longest pause between attempts to reconnect; the first is `INTERVAL`, and each is twice the previous one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// After how long without an answer that is said, and how often until the connection is given up.
+/// The time without an answer after which a message is shown, and the number of such periods until the connection is abandoned.
 const WAIT: Duration = Duration::from_secs(5);
 const WAITS: u32 = 6;
 
 pub(crate) async fn run(args: &RunsArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     if args.watch && args.format == StatusFormat::Json {
-        return Err(Failure::usage("--watch shows text only", "`flowsmith watch RUN --format json` follows one run"));
+        return Err(Failure::usage(
+            "--watch supports text only",
+            "use `flowsmith watch RUN --format json` to follow one run",
+        ));
     }
     let mut operator = Operator::open(project, output).await?;
     let mut report = look(args, &mut operator, output.columns()).await?;
@@ -42,13 +45,13 @@ pub(crate) async fn run(args: &RunsArgs, project: &Project, output: &Output) -> 
     }
 }
 
-/// The next report. Where the server is away, the last one stays, with what is wrong above it, until there is something better.
+/// The next report. While the server is unavailable, the last report is shown below the error.
 async fn next(args: &RunsArgs, operator: &mut Operator, last: &str, output: &Output) -> Result<String, Failure> {
     let began = Instant::now();
     let mut pause = INTERVAL;
-    // Short lines first: a screen cuts long ones off.
+    // Short lines come first, because the screen truncates long ones.
     let say = |what: &str, why: &str| {
-        output.screen(&format!("{what}; what follows is {}s old.\n{why}\n\n{last}", began.elapsed().as_secs()));
+        output.screen(&format!("{what}; the data below is {}s old.\n{why}\n\n{last}", began.elapsed().as_secs()));
     };
     loop {
         let error = match answered(look(args, operator, output.columns()), |waited| {
@@ -60,9 +63,9 @@ async fn next(args: &RunsArgs, operator: &mut Operator, last: &str, output: &Out
             result => return Ok(result?),
         };
         let mut why = error.to_string();
-        // What is left of a connection that does not answer would be waited for again.
+        // A connection that does not answer is replaced, because it would block again.
         loop {
-            say(&format!("Not connected, trying again in {}s", pause.as_secs()), &why);
+            say(&format!("Not connected, retrying in {}s", pause.as_secs()), &why);
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
             match operator.reconnect().await {
@@ -73,11 +76,9 @@ async fn next(args: &RunsArgs, operator: &mut Operator, last: &str, output: &Out
     }
 }
 
-/// An answer; `say` is told every few seconds for how many it has not come. One that never comes is a lost connection.
-async fn answered<T>(
-    question: impl Future<Output = Result<T, OperateError>>,
-    say: impl Fn(u64),
-) -> Result<T, OperateError> {
+/// Awaits an answer, and calls `say` with the waiting time every few seconds. If the answer does not arrive at all, the connection
+/// counts as lost.
+async fn answered<T>(question: impl Future<Output = Result<T, RunsError>>, say: impl Fn(u64)) -> Result<T, RunsError> {
     let mut question = pin!(question);
     for waits in 1..=WAITS {
         match timeout(WAIT, &mut question).await {
@@ -85,12 +86,12 @@ async fn answered<T>(
             Err(_) => say(u64::from(waits) * WAIT.as_secs()),
         }
     }
-    let message = format!("the server has not answered for {}s", u64::from(WAITS) * WAIT.as_secs());
+    let message = format!("the server did not answer for {}s", u64::from(WAITS) * WAIT.as_secs());
     Err(DatabaseError::new(DatabaseFailure::Lost, message).into())
 }
 
-/// `columns`: how wide the terminal is, if it is one.
-async fn look(args: &RunsArgs, operator: &mut Operator, columns: Option<usize>) -> Result<String, OperateError> {
+/// `columns` is the width of the terminal, if the output is one.
+async fn look(args: &RunsArgs, operator: &mut Operator, columns: Option<usize>) -> Result<String, RunsError> {
     let flows = operator.flows().await?;
     let slugs = args.flow.as_deref().map(|name| flows.named(name)).transpose()?;
     let filter = RunFilter {
@@ -103,7 +104,7 @@ async fn look(args: &RunsArgs, operator: &mut Operator, columns: Option<usize>) 
     if args.format == StatusFormat::Json {
         return Ok(runs_json(&list, &operator.subject));
     }
-    // The beginning of an id is enough for every command.
+    // Every command accepts a prefix of an id.
     let id_length = if columns.is_some_and(|columns| runs_width(&list) > columns) {
         let ids: Vec<String> = list.runs.iter().map(|run| run.run_id.clone()).collect();
         short_id_length(&mut operator.connection, &ids).await?

@@ -1,7 +1,7 @@
 //! `flowsmith show`
 
-use flowsmith::operate::{Depth, read_run};
 use flowsmith::report::operate::{run_json, run_text};
+use flowsmith_postgres::runs::{DetailLevel, read_run};
 
 use super::operator::Operator;
 use crate::cli::args::StatusFormat;
@@ -14,8 +14,8 @@ pub(crate) async fn run(args: &ShowArgs, project: &Project, output: &Output) -> 
     let mut operator = Operator::open(project, output).await?;
     let flows = operator.flows_if_allowed().await?;
     let run_id = operator.run_id(&args.run).await?;
-    // Machines are given all of it: half a JSON value is none.
-    let depth = if args.full || args.format == StatusFormat::Json { Depth::Full } else { Depth::Glance };
+    // JSON output is always complete: a truncated JSON value is useless.
+    let depth = if args.full || args.format == StatusFormat::Json { DetailLevel::Full } else { DetailLevel::Preview };
     let run = read_run(&mut operator.connection, operator.engine, &flows, &run_id, depth).await?;
     output.report(&match args.format {
         StatusFormat::Text => run_text(&run, args.full),

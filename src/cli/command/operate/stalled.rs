@@ -1,8 +1,8 @@
 //! `flowsmith stalled`
 
-use flowsmith::operate::{find_stalled, requeue_stalled};
-use flowsmith::report::counted;
 use flowsmith::report::operate::{stalled_json, stalled_text};
+use flowsmith_core::words::counted;
+use flowsmith_postgres::runs::{find_stalled, requeue_stalled};
 
 use super::operator::{Operator, named};
 use crate::cli::args::StatusFormat;
@@ -18,7 +18,7 @@ pub(crate) async fn run(args: &StalledArgs, project: &Project, output: &Output) 
     if args.requeue {
         let tasks = requeue_stalled(&mut operator.connection, operator.engine).await?;
         let tasks = counted(usize::try_from(tasks).unwrap_or(usize::MAX), "task");
-        output.message(&format!("Queued {tasks} again, of all flows"));
+        output.message(&format!("Requeued {tasks} of all flows"));
     }
     let at_least = args.at_least.as_secs_f64();
     let stalls = find_stalled(&mut operator.connection, operator.engine, &flows, at_least).await?;

@@ -3,10 +3,10 @@
 use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 
-use flowsmith::catalog::State;
-use flowsmith::database::Failure as DatabaseFailure;
-use flowsmith::operate::{FlowVersion, OperateError, StartInput, start_run};
 use flowsmith::report::operate::started_json;
+use flowsmith_core::catalog::State;
+use flowsmith_postgres::database::Failure as DatabaseFailure;
+use flowsmith_postgres::runs::{FlowVersion, RunsError, StartInput, start_run};
 
 use super::follow::{Follow, Tells, follow, note_no_worker};
 use super::operator::Operator;
@@ -23,10 +23,10 @@ pub(crate) async fn run(args: &StartArgs, project: &Project, output: &Output) ->
     let flow = match operator.flows().await {
         Ok(flows) => flows.to_start(&args.flow)?.clone(),
         // A role that may start flows need not be allowed to read their definitions; see docs/roles.md.
-        Err(OperateError::Database(error))
+        Err(RunsError::Database(error))
             if error.failure() == DatabaseFailure::Permission && operator.engine.has_ledger =>
         {
-            FlowVersion::unread(&args.flow)
+            FlowVersion::assumed(&args.flow)
         }
         Err(error) => return Err(error.into()),
     };
@@ -36,19 +36,19 @@ pub(crate) async fn run(args: &StartArgs, project: &Project, output: &Output) ->
         .map_err(|error| error.in_database(&operator.subject.database))?;
     if flow.paused_at.is_some() {
         output.message(&format!(
-            "note: {} is paused, so nobody starts its tasks: `flowsmith resume {}`",
+            "note: {} is paused, so no worker claims its tasks; run `flowsmith resume {}` to resume it",
             flow.id(),
             flow.flow
         ));
     }
     if matches!(flow.state, State::Draining | State::Retired) {
         output.message(&format!(
-            "note: {} is {}: callers of the flow start another version, or none",
+            "note: {} is {}: callers of the flow start another version or none",
             flow.id(),
             flow.state.as_str()
         ));
     }
-    // What a script reads: on stdout the id, or one report, and nothing else.
+    // For scripts, stdout contains only the id or one report.
     match args.format {
         StatusFormat::Text => output.report(&format!("{}\n", started.run_id)),
         StatusFormat::Json if args.wait => {}
@@ -64,11 +64,11 @@ pub(crate) async fn run(args: &StartArgs, project: &Project, output: &Output) ->
     follow(&mut operator, &settings, output).await
 }
 
-/// What `--input` names, and where that stands.
+/// The input that `--input` names, and its source.
 fn input<'a>(given: &'a str, output: &Output) -> Result<(Vec<u8>, &'a str), Failure> {
     if given == "-" {
         if std::io::stdin().is_terminal() {
-            output.message("Reading the input from the terminal, as JSON; end it with Ctrl-D");
+            output.message("Reading the input as JSON from the terminal; end it with Ctrl-D");
         }
         let (mut bytes, place) = (Vec::new(), "standard input");
         std::io::stdin().read_to_end(&mut bytes).map_err(|error| Failure::io("read", Path::new(place), &error))?;

@@ -1,7 +1,7 @@
 //! `flowsmith stats`
 
-use flowsmith::operate::read_stats;
 use flowsmith::report::operate::{stats_json, stats_text};
+use flowsmith_postgres::runs::read_stats;
 
 use super::operator::{Operator, named};
 use crate::cli::args::StatusFormat;

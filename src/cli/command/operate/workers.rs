@@ -1,7 +1,7 @@
 //! `flowsmith workers`
 
-use flowsmith::operate::{read_crew, read_workers};
 use flowsmith::report::operate::{workers_json, workers_text};
+use flowsmith_postgres::runs::{read_queue_workers, read_workers};
 
 use super::operator::{Operator, slugs};
 use crate::cli::args::StatusFormat;
@@ -17,13 +17,13 @@ pub(crate) async fn run(args: &WorkersArgs, project: &Project, output: &Output) 
         None => None,
     };
     let workers = read_workers(&mut operator.connection, operator.engine, queues.clone(), args.all).await?;
-    let crew = if workers.is_empty() && args.format == StatusFormat::Text {
-        Some(read_crew(&mut operator.connection, operator.engine, queues).await?)
+    let summary = if workers.is_empty() && args.format == StatusFormat::Text {
+        Some(read_queue_workers(&mut operator.connection, operator.engine, queues).await?)
     } else {
         None
     };
     output.report(&match args.format {
-        StatusFormat::Text => workers_text(&workers, crew.as_ref(), &operator.subject),
+        StatusFormat::Text => workers_text(&workers, summary.as_ref(), &operator.subject),
         StatusFormat::Json => workers_json(&workers, &operator.subject),
     });
     Ok(Exit::Done)

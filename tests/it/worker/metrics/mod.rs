@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use flowsmith::worker::Event;
+use flowsmith_worker::Event;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::{Events, PATIENCE};
+use super::{Events, WAIT_TIMEOUT};
 
 /// An endpoint.
 #[derive(Clone, Copy)]
@@ -28,8 +28,8 @@ struct Answer {
 impl Endpoint {
     /// Of the worker that tells these events.
     async fn of(events: &Events) -> Self {
-        match events.wait(|event| matches!(event, Event::ServesMetrics { .. })).await {
-            Event::ServesMetrics { address } => Self(address),
+        match events.wait(|event| matches!(event, Event::ServingMetrics { .. })).await {
+            Event::ServingMetrics { address } => Self(address),
             other => panic!("{other:?}"),
         }
     }
@@ -44,7 +44,7 @@ impl Endpoint {
         // Refused before all of it is sent, where it is too long.
         let _ = stream.write_all(request).await;
         let mut bytes = Vec::new();
-        let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("it ends");
+        let read = tokio::time::timeout(WAIT_TIMEOUT, stream.read_to_end(&mut bytes)).await.expect("it ends");
         assert!(read.is_ok() || !bytes.is_empty(), "{read:?}");
         let text = String::from_utf8(bytes).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
@@ -66,7 +66,7 @@ impl Endpoint {
 
     /// Waits until a series has a value; none where it is not there. Answers about the database are kept for some seconds.
     async fn until(&self, series: &str, value: Option<f64>) -> BTreeMap<String, f64> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
             let metrics = self.metrics().await;
             if metrics.get(series).copied() == value {
@@ -79,7 +79,7 @@ impl Endpoint {
 
     /// Waits until `/healthz` answers so.
     async fn until_health(&self, status: u16) -> Answer {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
             let answer = self.get("/healthz").await;
             if answer.status == status {
@@ -97,6 +97,6 @@ pub(super) async fn read(address: &str, path: &str) -> String {
 }
 
 /// A handler that gives what it is given.
-async fn echo(input: Value, _: flowsmith::worker::Context) -> Result<Value, flowsmith::worker::HandlerError> {
+async fn echo(input: Value, _: flowsmith_worker::Context) -> Result<Value, flowsmith_worker::HandlerError> {
     Ok(input)
 }

@@ -1,4 +1,4 @@
-//! What is in the repository to watch workers with, held against a real endpoint: the dashboard, the alerts, the documentation.
+//! The dashboard, the alerts and the documentation of metrics match a real endpoint.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,12 +6,13 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use flowsmith::worker::{METRICS, Metric, MetricKind};
+use flowsmith_worker::{METRICS, Metric, MetricKind};
 use serde_json::Value;
 
 use super::{Endpoint, echo};
-use crate::support::{folder, left_out};
-use crate::worker::Scene;
+use crate::fixture::folder;
+use crate::shared::left_out;
+use crate::worker::Fixture;
 
 fn root(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -19,11 +20,11 @@ fn root(name: &str) -> PathBuf {
 
 /// The page of a worker, in which something has happened.
 async fn page() -> String {
-    let mut scene = Scene::with("select pgflow.create_flow('f'); select pgflow.add_step('f', 'a')").await;
-    let worker = scene.work(scene.builder().metrics("127.0.0.1:0").flow("f").step("a", echo)).await;
-    let endpoint = Endpoint::of(&scene.events).await;
-    let run = scene.start("f", "{}").await;
-    assert_eq!(scene.end_of(&run).await.0, "completed");
+    let mut fixture = Fixture::with("select pgflow.create_flow('f'); select pgflow.add_step('f', 'a')").await;
+    let worker = fixture.work(fixture.builder().metrics("127.0.0.1:0").flow("f").step("a", echo)).await;
+    let endpoint = Endpoint::of(&fixture.events).await;
+    let run = fixture.start("f", "{}").await;
+    assert_eq!(fixture.end_of(&run).await.0, "completed");
     let page = endpoint.get("/metrics").await.body;
     worker.stop().await;
     page
@@ -87,14 +88,14 @@ fn promtool(arguments: &[&str], input: &str) -> Option<(bool, String)> {
 }
 
 #[tokio::test]
-async fn the_endpoint_gives_exactly_the_metrics_that_are_listed() {
+async fn endpoint_serves_exactly_the_listed_metrics() {
     let page = page().await;
     let listed: BTreeSet<(&str, &str)> = METRICS.iter().map(|metric| (metric.name, metric.kind.as_str())).collect();
     let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let given: Vec<(&str, &str)> = types.map(|line| line.split_once(' ').unwrap()).collect();
     assert_eq!(given.iter().copied().collect::<BTreeSet<_>>(), listed);
     assert_eq!(given.len(), listed.len(), "one is given twice");
-    for Metric { name, help, kind, labels } in METRICS {
+    for Metric { name, help, kind, labels, .. } in METRICS {
         assert!(page.contains(&format!("# HELP {name} {help}\n")), "{name}");
         assert_eq!(*kind == MetricKind::Counter, name.ends_with("_total"), "{name}");
         let series = page.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.strip_prefix(name));
@@ -111,7 +112,7 @@ async fn the_endpoint_gives_exactly_the_metrics_that_are_listed() {
 }
 
 #[tokio::test]
-async fn promtool_reads_the_page_and_finds_nothing_to_improve() {
+async fn promtool_accepts_the_page_without_warnings() {
     let page = page().await;
     if let Some((is_content, said)) = promtool(&["check", "metrics"], &page) {
         assert!(is_content && said.trim().is_empty(), "{said}");
@@ -121,7 +122,7 @@ async fn promtool_reads_the_page_and_finds_nothing_to_improve() {
 }
 
 #[tokio::test]
-async fn the_dashboard_and_the_alerts_use_metrics_that_exist_and_leave_none_out() {
+async fn dashboard_uses_every_metric_and_alerts_only_existing_ones() {
     let names = names(&page().await);
     let queries = dashboard_queries();
     assert!(queries.len() > 20, "{queries:#?}");
@@ -136,7 +137,7 @@ async fn the_dashboard_and_the_alerts_use_metrics_that_exist_and_leave_none_out(
 }
 
 #[test]
-fn promtool_reads_every_query_of_the_dashboard() {
+fn promtool_accepts_every_query_of_the_dashboard() {
     let mut rules = "groups:\n  - name: dashboard\n    rules:\n".to_owned();
     for (at, query) in dashboard_queries().iter().filter(|query| !query.starts_with("label_values(")).enumerate() {
         let query = query.replace("$__rate_interval", "5m");
@@ -151,7 +152,7 @@ fn promtool_reads_every_query_of_the_dashboard() {
 }
 
 #[test]
-fn alerts_are_about_what_they_say() {
+fn every_alert_fires_in_its_test() {
     let (alerts, test) = (root("packaging/prometheus/alerts.yaml"), root("packaging/prometheus/alerts.test.yaml"));
     if let Some((is_content, said)) = promtool(&["check", "rules", alerts.to_str().unwrap()], "") {
         assert!(is_content, "{said}");
@@ -169,9 +170,9 @@ fn alerts_are_about_what_they_say() {
 
 /// `UPDATE=1` writes the table.
 #[test]
-fn the_documentation_lists_every_metric() {
-    const HEAD: &str = "| metric | kind | labels | what |\n|---|---|---|---|\n";
-    let rows = METRICS.iter().map(|Metric { name, kind, labels, help }| {
+fn documentation_lists_every_metric() {
+    const HEAD: &str = "| metric | type | labels | description |\n|---|---|---|---|\n";
+    let rows = METRICS.iter().map(|Metric { name, kind, labels, help, .. }| {
         let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
         format!("| `{name}` | {} | {} | {help} |\n", kind.as_str(), labels.join(", "))
     });

@@ -1,0 +1,146 @@
+//! The settings file `flowsmith.toml`.
+
+use crate::diagnostic::{Code, Diagnostic, Kind};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::level::Level;
+use crate::words;
+
+/// The name of the settings file.
+pub const CONFIG_FILE: &str = "flowsmith.toml";
+
+/// The settings of a project; omitted keys have defaults.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Folder of the flow files.
+    pub flows: PathBuf,
+    /// Folder of the migrations.
+    pub migrations: PathBuf,
+    /// Target engine level; none = the level of the database.
+    #[serde(deserialize_with = "level")]
+    pub engine: Option<Level>,
+    /// Flows in the database that flowsmith ignores: slugs, `*` for any characters.
+    pub ignore: Vec<String>,
+    /// Environments by the name that `--env` takes.
+    pub environments: BTreeMap<String, EnvironmentConfig>,
+}
+
+/// An environment to deploy to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnvironmentConfig {
+    /// Name of the variable with the database URL. The URL itself does not belong in a file under version control.
+    pub database_url_env: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            flows: PathBuf::from("flows"),
+            migrations: PathBuf::from("migrations"),
+            engine: None,
+            ignore: Vec::new(),
+            environments: BTreeMap::new(),
+        }
+    }
+}
+
+fn level<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Level>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text == "auto" { Ok(None) } else { text.parse().map(Some).map_err(serde::de::Error::custom) }
+}
+
+/// An error in the settings.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// The file is not TOML, or has an unknown key or an invalid value.
+    #[error("{}: {}", path.display(), reason.trim_end())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The parse error with line and column.
+        reason: String,
+    },
+    /// The requested environment is not configured.
+    #[error("environment `{name}` is not configured in {CONFIG_FILE}")]
+    UnknownEnvironment {
+        /// The requested name.
+        name: String,
+        /// Candidates for a suggestion: the configured environments, otherwise those with overrides in flow files.
+        known: BTreeSet<String>,
+        /// Whether any environment is configured.
+        is_configured: bool,
+    },
+}
+
+impl Diagnostic for ConfigError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Io { .. } => Code::SettingsUnreadable,
+            Self::Invalid { .. } => Code::InvalidSettings,
+            Self::UnknownEnvironment { .. } => Code::UndefinedEnvironment,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Io { .. } | Self::Invalid { .. } => Kind::Failed,
+            Self::UnknownEnvironment { .. } => Kind::Usage,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Io { .. } => "check the path and its permissions".to_owned(),
+            Self::Invalid { .. } => {
+                "use the keys flows, migrations, engine, ignore and [environments.NAME] database_url_env".to_owned()
+            }
+            Self::UnknownEnvironment { name, known, is_configured } => {
+                let known = || known.iter().map(String::as_str);
+                let add = |name: &str| {
+                    format!(
+                        "[environments.{name}] with database_url_env = \"VARIABLE\", the name of the variable with its database URL"
+                    )
+                };
+                match words::nearest(name, known().filter(|known| *known != name)) {
+                    Some(near) if *is_configured => format!("did you mean `{near}`? Otherwise add {}", add(name)),
+                    Some(near) => format!("did you mean `{near}`? Add {}", add(near)),
+                    None if *is_configured => {
+                        format!("use {}, or add {}", words::quoted_list(known(), "or"), add(name))
+                    }
+                    None => format!("add {}", add(name)),
+                }
+            }
+        })
+    }
+}
+
+impl Config {
+    /// Reads a settings file. Without `path`, a missing `flowsmith.toml` means the defaults.
+    ///
+    /// # Errors
+    /// If the file cannot be read or parsed.
+    pub fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let file = path.unwrap_or(Path::new(CONFIG_FILE));
+        let text = match fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_none() => return Ok(Self::default()),
+            Err(source) => return Err(ConfigError::Io { path: file.to_owned(), source }),
+        };
+        toml::from_str(&text).map_err(|error| ConfigError::Invalid { path: file.to_owned(), reason: error.to_string() })
+    }
+}

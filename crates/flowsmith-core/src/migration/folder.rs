@@ -1,0 +1,269 @@
+//! The migrations folder.
+//!
+//! A write consists of these steps: write the new sum file as a draft, write each migration as a draft and rename it, rename
+//! the draft of the sum file. If a write is interrupted, the draft of the sum file lists the intended migrations: either all of
+//! them exist and the write is completed, or those that exist are ignored.
+
+use crate::diagnostic::{Code, Diagnostic, Kind};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::sum::{self, SUM_DRAFT, SUM_FILE, SumMismatch};
+use super::{Migration, Version};
+
+/// The migrations of a folder.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    path: PathBuf,
+    migrations: Vec<Migration>,
+    /// The files left behind by an interrupted write: drafts, and migrations of an incomplete set.
+    left_over: Vec<PathBuf>,
+    /// Whether an interrupted write is complete except for the sum file.
+    lacks_sum: bool,
+}
+
+/// The reason why a migrations folder cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// An I/O operation failed.
+    #[error("cannot {verb} {}: {source}", path.display())]
+    Io {
+        /// The operation, as an infinitive.
+        verb: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// A file that flowsmith did not write, judging by its name or encoding.
+    #[error("{}: {reason}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The problem.
+        reason: String,
+    },
+    /// Two files have the same version, so their order is undefined.
+    #[error("{first} and {second} have the same version")]
+    SameVersion {
+        /// A file name.
+        first: String,
+        /// The other file name.
+        second: String,
+    },
+    /// The folder does not match its sum file.
+    #[error("the migrations folder does not match {SUM_FILE}: {}", list(.0))]
+    Sum(Vec<SumMismatch>),
+}
+
+impl Diagnostic for FolderError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Io { .. } => Code::Io,
+            Self::Foreign { .. } => Code::ForeignMigration,
+            Self::SameVersion { .. } => Code::SameVersion,
+            Self::Sum(_) => Code::SumMismatch,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Io { .. } => Kind::Failed,
+            Self::Foreign { .. } | Self::SameVersion { .. } | Self::Sum(_) => Kind::Refused,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::Io { .. } => "check the path and its permissions",
+            Self::Foreign { .. } => "move files that `flowsmith compile` did not write to another folder",
+            Self::SameVersion { .. } => {
+                "delete the migration that is not applied to any database, and run `flowsmith compile`"
+            }
+            Self::Sum(_) => {
+                "restore the files (`git checkout`); after a merge, or after removing a migration that is not applied to any database, run `flowsmith compile --rehash`"
+            }
+        };
+        Some(help.to_owned())
+    }
+}
+
+fn list(mismatches: &[SumMismatch]) -> String {
+    mismatches.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl Folder {
+    /// Reads a folder and checks it against its sum file. A folder that does not exist has no migrations. After an interrupted
+    /// write, the result is the state before or after that write; [`Folder::finish`] cleans up the files.
+    ///
+    /// # Errors
+    /// Any [`FolderError`].
+    pub fn read(path: &Path) -> Result<Self, FolderError> {
+        let mut folder = Self::read_unchecked(path)?;
+        let mismatches = sum::verify(&folder.migrations, &read_sum(&path.join(SUM_FILE))?);
+        if mismatches.is_empty() || folder.was_cut_off(&mismatches)? {
+            Ok(folder)
+        } else {
+            Err(FolderError::Sum(mismatches))
+        }
+    }
+
+    /// Whether the mismatches result from an interrupted write. If so, removes the migrations of an incomplete set.
+    fn was_cut_off(&mut self, mismatches: &[SumMismatch]) -> Result<bool, FolderError> {
+        let draft = read_sum(&self.path.join(SUM_DRAFT))?;
+        let lacking = sum::verify(&self.migrations, &draft);
+        if lacking.is_empty() {
+            self.lacks_sum = true;
+            return Ok(true);
+        }
+        let added =
+            |name: &str| mismatches.iter().any(|mismatch| matches!(mismatch, SumMismatch::Added(file) if file == name));
+        if !lacking.iter().all(|mismatch| matches!(mismatch, SumMismatch::Removed(_)))
+            || !mismatches.iter().all(|mismatch| matches!(mismatch, SumMismatch::Added(_)))
+        {
+            return Ok(false);
+        }
+        let left = self.migrations.extract_if(.., |migration| added(&migration.file_name()));
+        self.left_over.extend(left.map(|migration| self.path.join(migration.file_name())));
+        Ok(true)
+    }
+
+    /// Cleans up after an interrupted write, if there was one: completes it if only the sum file is missing, and undoes it
+    /// otherwise.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn finish(&mut self) -> Result<(), FolderError> {
+        if std::mem::take(&mut self.lacks_sum) {
+            self.rehash()?;
+        }
+        for file in self.left_over.drain(..) {
+            match fs::remove_file(&file) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(FolderError::Io { verb: "remove", path: file, source });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a folder without checking its sum file, for [`Folder::rehash`].
+    ///
+    /// # Errors
+    /// Any [`FolderError`] except [`FolderError::Sum`].
+    pub fn read_unchecked(path: &Path) -> Result<Self, FolderError> {
+        let (mut files, mut left_over) = (Vec::new(), Vec::new());
+        let entries = match fs::read_dir(path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let (migrations, left_over) = (Vec::new(), Vec::new());
+                return Ok(Self { path: path.to_owned(), migrations, left_over, lacks_sum: false });
+            }
+            Err(source) => return Err(FolderError::Io { verb: "read", path: path.to_owned(), source }),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|source| FolderError::Io { verb: "read", path: path.to_owned(), source })?;
+            let file = entry.path();
+            if file.extension().is_some_and(|extension| extension == "sql") {
+                files.push(file);
+            } else if file.file_name().is_some_and(|name| is_draft(&name.to_string_lossy())) {
+                left_over.push(file);
+            }
+        }
+        files.sort();
+        let migrations = files.par_iter().map(|file| read_migration(file)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(pair) = migrations.windows(2).find(|pair| pair[0].version == pair[1].version) {
+            return Err(FolderError::SameVersion { first: pair[0].file_name(), second: pair[1].file_name() });
+        }
+        Ok(Self { path: path.to_owned(), migrations, left_over, lacks_sum: false })
+    }
+
+    /// The path of the folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The migrations, oldest first.
+    pub fn migrations(&self) -> &[Migration] {
+        &self.migrations
+    }
+
+    /// The version of the newest migration.
+    pub fn last_version(&self) -> Option<Version> {
+        self.migrations.last().map(|migration| migration.version)
+    }
+
+    /// Adds migrations, which must be newer than the existing ones, and updates the sum file. If this is interrupted, the folder
+    /// reads as before or as after the change.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn add(&mut self, migrations: Vec<Migration>) -> Result<(), FolderError> {
+        fs::create_dir_all(&self.path).map_err(|source| FolderError::Io {
+            verb: "create",
+            path: self.path.clone(),
+            source,
+        })?;
+        self.finish()?;
+        let before = self.migrations.len();
+        self.migrations.extend(migrations);
+        let sum = self.path.join(SUM_FILE);
+        write_draft(&sum, &sum::sum(&self.migrations))?;
+        for migration in &self.migrations[before..] {
+            let file = self.path.join(migration.file_name());
+            write_draft(&file, &migration.content)?;
+            rename_draft(&file)?;
+        }
+        rename_draft(&sum)
+    }
+
+    /// Rewrites the sum file from the migrations.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn rehash(&self) -> Result<(), FolderError> {
+        let path = self.path.join(SUM_FILE);
+        write_draft(&path, &sum::sum(&self.migrations))?;
+        rename_draft(&path)
+    }
+}
+
+fn read_migration(path: &Path) -> Result<Migration, FolderError> {
+    let foreign = |reason: String| FolderError::Foreign { path: path.to_owned(), reason };
+    let bytes = fs::read(path).map_err(|source| FolderError::Io { verb: "read", path: path.to_owned(), source })?;
+    let content = String::from_utf8(bytes).map_err(|error| foreign(format!("not UTF-8: {error}")))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Migration::from_file(&name, content).map_err(foreign)
+}
+
+/// Reads a sum file; a missing one is empty.
+fn read_sum(path: &Path) -> Result<String, FolderError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(source) => Err(FolderError::Io { verb: "read", path: path.to_owned(), source }),
+    }
+}
+
+fn is_draft(name: &str) -> bool {
+    name == SUM_DRAFT || name.strip_suffix(".tmp").is_some_and(|file| file.ends_with(".sql"))
+}
+
+fn draft(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    name.into()
+}
+
+fn write_draft(path: &Path, content: &str) -> Result<(), FolderError> {
+    let path = draft(path);
+    fs::write(&path, content).map_err(|source| FolderError::Io { verb: "write", path, source })
+}
+
+fn rename_draft(path: &Path) -> Result<(), FolderError> {
+    fs::rename(draft(path), path).map_err(|source| FolderError::Io { verb: "write", path: path.to_owned(), source })
+}

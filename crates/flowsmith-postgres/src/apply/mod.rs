@@ -1,0 +1,241 @@
+//! Applies pending migrations. This is the only way in which flowsmith changes flow definitions in a database.
+//!
+//! Each migration runs in one transaction: lock, check the ledger, check for drift (before the first one), run, record,
+//! commit. If the process is killed at any point, the database is in the state before or after a migration.
+
+mod error;
+
+pub use crate::database::LockHolder;
+pub use error::ApplyError;
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use minijinja::context;
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection as _};
+
+use crate::database::sql::{Templates, templates};
+use crate::database::{self, DatabaseError, Lock, Target};
+use crate::drift::{Drift, drift};
+use crate::ledger::{LedgerEntry, MigrationState, Status};
+use crate::live::{self, LiveShape};
+use flowsmith_core::catalog::Ignore;
+use flowsmith_core::migration::{Folder, Migration, deletions};
+
+static TEMPLATES: LazyLock<Templates> = templates![".": "limits.sql"];
+
+/// Settings of an apply.
+#[derive(Debug, Clone)]
+pub struct ApplySettings {
+    /// The longest wait for another apply, and for each lock on a table.
+    pub lock_timeout: Duration,
+    /// The longest time that a statement of a migration may take.
+    pub statement_timeout: Duration,
+    /// Continue if the database has drifted.
+    pub accept_drift: bool,
+    /// Run pending migrations that are older than the newest applied one.
+    pub out_of_order: bool,
+    /// Flows in the database to ignore.
+    pub ignore: Ignore,
+    /// Database slugs of flow versions that a migration not yet written will delete. [`check`] ignores drift of their
+    /// definitions, as for pending deletions.
+    pub to_delete: BTreeSet<String>,
+}
+
+impl Default for ApplySettings {
+    fn default() -> Self {
+        Self {
+            lock_timeout: Duration::from_secs(10),
+            statement_timeout: Duration::from_secs(600),
+            accept_drift: false,
+            out_of_order: false,
+            ignore: Ignore::default(),
+            to_delete: BTreeSet::new(),
+        }
+    }
+}
+
+/// The result of an apply.
+#[derive(Debug, Clone, Default)]
+pub struct Applied {
+    /// Ids and durations of the migrations that ran.
+    pub migrations: Vec<(String, Duration)>,
+    /// New schedules that pg_cron does not run, as flow and trigger; a worker with `--schedule` must run them.
+    pub unscheduled: Vec<(String, String)>,
+    /// The remaining drift; empty unless drift was accepted.
+    pub drift: Drift,
+}
+
+/// Progress of an apply; migrations are named by id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress<'a> {
+    /// The migration starts.
+    Running(&'a str),
+    /// The migration was committed after this time. A later failure does not undo it.
+    Applied(&'a str, Duration),
+}
+
+/// Runs every pending migration of a folder and reports each to `progress`.
+///
+/// # Errors
+/// Any [`ApplyError`]. Migrations that were committed before the error stay applied; the failed one is rolled back.
+pub async fn apply(
+    target: &Target,
+    shape: LiveShape,
+    folder: &Folder,
+    settings: &ApplySettings,
+    mut progress: impl FnMut(Progress<'_>),
+) -> Result<Applied, ApplyError> {
+    let mut connection = target.connect().await?;
+    let before = live::read_snapshot(&mut connection, shape).await?;
+    let mut applied = Applied::default();
+    let mut guarded = false;
+    let pending = pending(folder, &before.ledger, settings)?;
+    let deleted = deletions(pending.iter().copied())?;
+    for migration in pending {
+        let id = migration.id();
+        progress(Progress::Running(&id));
+        let started = Instant::now();
+        let mut transaction = begin(&mut connection, settings).await?;
+        if !guarded {
+            guard(&mut transaction, shape, folder, &deleted, settings).await?;
+            guarded = true;
+        }
+        if run(&mut transaction, migration, started).await? {
+            transaction.commit().await.map_err(DatabaseError::from)?;
+            progress(Progress::Applied(&id, started.elapsed()));
+            applied.migrations.push((id, started.elapsed()));
+        }
+    }
+    let after = live::read_snapshot(&mut connection, shape).await?;
+    applied.drift = drift(folder, &after, &settings.ignore)?;
+    applied.unscheduled = after.unscheduled;
+    applied.unscheduled.retain(|schedule| !before.unscheduled.contains(schedule));
+    connection.close().await.map_err(DatabaseError::from)?;
+    if applied.drift.blocks_apply() && !settings.accept_drift {
+        return Err(ApplyError::Drift(Box::new(applied.drift)));
+    }
+    Ok(applied)
+}
+
+/// Checks the preconditions of [`apply`]: the folder matches the ledger, the role has the privileges, and nothing has drifted.
+/// Writes nothing, and returns the ids of the pending migrations.
+///
+/// # Errors
+/// Those of [`apply`] that occur before a migration runs.
+pub async fn check(
+    connection: &mut PgConnection,
+    shape: LiveShape,
+    folder: &Folder,
+    settings: &ApplySettings,
+) -> Result<Vec<String>, ApplyError> {
+    let live = live::read_snapshot(connection, shape).await?;
+    let pending = pending(folder, &live.ledger, settings)?;
+    let mut deleted = deletions(pending.iter().copied())?;
+    deleted.extend(settings.to_delete.iter().cloned());
+    let drift = drift(folder, &live, &settings.ignore)?.without(&deleted);
+    if drift.blocks_apply() && !settings.accept_drift {
+        return Err(ApplyError::Drift(Box::new(drift)));
+    }
+    sqlx::raw_sql(include_str!("may_apply.sql")).execute(connection).await.map_err(DatabaseError::from)?;
+    Ok(pending.into_iter().map(Migration::id).collect())
+}
+
+/// The migrations to run, in order.
+fn pending<'a>(
+    folder: &'a Folder,
+    ledger: &[LedgerEntry],
+    settings: &ApplySettings,
+) -> Result<Vec<&'a Migration>, ApplyError> {
+    let status = Status::new(folder.migrations(), ledger);
+    let named = |state| status.in_state(&[state]).map(|migration| migration.id.clone()).collect::<Vec<_>>();
+    let (edited, missing) = (named(MigrationState::Edited), named(MigrationState::Missing));
+    if !edited.is_empty() {
+        return Err(ApplyError::Edited(edited));
+    }
+    if !missing.is_empty() {
+        return Err(ApplyError::Missing(missing));
+    }
+    let late = named(MigrationState::OutOfOrder);
+    if !late.is_empty() && !settings.out_of_order {
+        return Err(ApplyError::OutOfOrder(late));
+    }
+    let pending = status.pending();
+    Ok(folder.migrations().iter().filter(|migration| pending.contains(&migration.id().as_str())).collect())
+}
+
+/// Opens a transaction with the time limits and takes the lock in it.
+async fn begin<'c>(
+    connection: &'c mut PgConnection,
+    settings: &ApplySettings,
+) -> Result<sqlx::Transaction<'c, sqlx::Postgres>, ApplyError> {
+    let mut transaction = connection.begin().await.map_err(DatabaseError::from)?;
+    let limits = context! {
+        lock_timeout => settings.lock_timeout.as_millis() as u64,
+        statement_timeout => settings.statement_timeout.as_millis() as u64,
+    };
+    sqlx::raw_sql(TEMPLATES.query("limits.sql", limits))
+        .execute(&mut *transaction)
+        .await
+        .map_err(DatabaseError::from)?;
+    match database::acquire_lock(&mut transaction).await? {
+        Lock::Acquired => Ok(transaction),
+        Lock::HeldElsewhere(holder) => Err(ApplyError::Locked { waited: settings.lock_timeout, holder }),
+    }
+}
+
+/// Refuses a drifted database, ignoring the definitions of `deleted` (database slugs). Records accepted drift in
+/// `flowsmith.events`.
+async fn guard(
+    connection: &mut PgConnection,
+    shape: LiveShape,
+    folder: &Folder,
+    deleted: &BTreeSet<String>,
+    settings: &ApplySettings,
+) -> Result<(), ApplyError> {
+    let live = live::read(connection, shape).await?;
+    let drift = drift(folder, &live, &settings.ignore)?.without(deleted);
+    if !drift.blocks_apply() {
+        return Ok(());
+    }
+    if !settings.accept_drift {
+        return Err(ApplyError::Drift(Box::new(drift)));
+    }
+    let flows: Vec<String> = drift.changes.iter().map(|change| change.id().to_string()).collect();
+    sqlx::query(include_str!("accept_drift.sql"))
+        .persistent(false)
+        .bind(flows)
+        .bind(drift.summary())
+        .execute(connection)
+        .await
+        .map_err(DatabaseError::from)?;
+    Ok(())
+}
+
+/// Runs one migration and completes its ledger row. Returns false if another apply has run it in the meantime.
+async fn run(connection: &mut PgConnection, migration: &Migration, started: Instant) -> Result<bool, ApplyError> {
+    let failed = |error: sqlx::Error| ApplyError::Migration { id: migration.id(), source: DatabaseError::from(error) };
+    let version = migration.version.to_string();
+    let recorded: bool = sqlx::query_scalar("select exists (select 1 from flowsmith.migrations where version = $1)")
+        .persistent(false)
+        .bind(&version)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)?;
+    if recorded {
+        return Ok(false);
+    }
+    sqlx::raw_sql(AssertSqlSafe(migration.content.clone())).execute(&mut *connection).await.map_err(failed)?;
+    let completed = sqlx::query(include_str!("record.sql"))
+        .persistent(false)
+        .bind(&version)
+        .bind(migration.checksum())
+        .bind(i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX))
+        .bind(env!("CARGO_PKG_VERSION"))
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    if completed.rows_affected() == 1 { Ok(true) } else { Err(ApplyError::NotRecorded(migration.id())) }
+}

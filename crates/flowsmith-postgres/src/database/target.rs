@@ -1,0 +1,167 @@
+//! The address of a database, and connecting to it.
+
+use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::{DatabaseError, Failure};
+
+/// The longest time that connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The address of a database. `Display` and `Debug` never show the password.
+#[derive(Clone)]
+pub struct Target {
+    options: PgConnectOptions,
+    socket: Option<Arc<Socket>>,
+}
+
+/// Finds the folder of the server's socket, which changes at each start of the embedded server; none if no server runs.
+type Socket = dyn Fn() -> Option<PathBuf> + Send + Sync;
+
+/// An invalid database URL. The URL is not repeated because it may contain a password.
+#[derive(Debug, thiserror::Error)]
+#[error("invalid database URL: {reason}")]
+pub struct TargetError {
+    reason: String,
+}
+
+impl Diagnostic for TargetError {
+    fn code(&self) -> Code {
+        Code::InvalidDatabaseUrl
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Usage
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(
+            "write postgres://USER:PASSWORD@HOST:PORT/DATABASE, and percent-encode special characters in the password"
+                .to_owned(),
+        )
+    }
+}
+
+impl Target {
+    /// A database with these connection options.
+    pub fn new(options: PgConnectOptions) -> Self {
+        // sqlx sends `extra_float_digits` at start-up, and PgBouncer rejects start-up parameters that it does not know.
+        let options = options.extra_float_digits(None).application_name("flowsmith").disable_statement_logging();
+        // No statement stays prepared: behind a transaction pooler the next call may use another server connection.
+        Self { options: options.statement_cache_capacity(0), socket: None }
+    }
+
+    /// The same database with another `application_name`.
+    #[must_use]
+    pub fn named(self, application: &str) -> Self {
+        Self { options: self.options.application_name(application), ..self }
+    }
+
+    /// The same database, whose socket is looked up for each connection.
+    #[must_use]
+    pub fn with_socket_finder(self, socket: impl Fn() -> Option<PathBuf> + Send + Sync + 'static) -> Self {
+        Self { socket: Some(Arc::new(socket)), ..self }
+    }
+
+    /// The connection options.
+    pub fn options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+
+    /// The connection options with the current socket of the server.
+    fn options_now(&self) -> PgConnectOptions {
+        let options = self.options.clone();
+        match self.socket.as_ref().and_then(|find| find()) {
+            Some(socket) => options.socket(socket),
+            None => options,
+        }
+    }
+
+    /// Opens a connection within ten seconds.
+    ///
+    /// # Errors
+    /// If the server cannot be reached, rejects the user, or has no such database.
+    pub async fn connect(&self) -> Result<PgConnection, DatabaseError> {
+        let options = self.options_now();
+        let connecting = PgConnection::connect_with(&options);
+        match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(connected) => connected.map_err(|error| DatabaseError::connecting(self.to_string(), error)),
+            Err(_) => Err(DatabaseError::new(
+                Failure::Unreachable,
+                format!("cannot connect to {self}: no answer within {} s", CONNECT_TIMEOUT.as_secs()),
+            )),
+        }
+    }
+}
+
+impl Target {
+    /// A pool of one connection, for callees that accept only a pool. It connects once beforehand: a pool retries a server that
+    /// refuses connections until its timeout, and then reports only the timeout.
+    ///
+    /// # Errors
+    /// As [`Target::connect`].
+    pub(crate) async fn pool_of_one(&self) -> Result<PgPool, DatabaseError> {
+        // If the orderly close fails, the connection is dropped all the same.
+        let _ = self.connect().await?.close().await;
+        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
+        pool.connect_with(self.options_now()).await.map_err(|error| DatabaseError::connecting(self.to_string(), error))
+    }
+
+    /// A connection that listens for notifications.
+    ///
+    /// # Errors
+    /// As [`Target::connect`].
+    pub async fn listener(&self) -> Result<PgListener, DatabaseError> {
+        let pool = self.pool_of_one().await?;
+        PgListener::connect_with(&pool).await.map_err(|error| DatabaseError::connecting(self.to_string(), error))
+    }
+}
+
+impl FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(url: &str) -> Result<Self, Self::Err> {
+        let known = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+        if !known {
+            let reason = "it does not start with postgres:// or postgresql://".to_owned();
+            return Err(TargetError { reason });
+        }
+        let options = url.parse::<PgConnectOptions>().map_err(|error| TargetError { reason: cause(&error) })?;
+        Ok(Self::new(options))
+    }
+}
+
+/// The innermost error without its quoted parts, because these may be any part of the URL.
+fn cause(error: &sqlx::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string().split('"').step_by(2).map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options = self.options_now();
+        let database = options.get_database().unwrap_or(options.get_username());
+        write!(f, "{}@", options.get_username())?;
+        match options.get_socket() {
+            Some(socket) => write!(f, "{}", socket.display())?,
+            None => write!(f, "{}:{}", options.get_host(), options.get_port())?,
+        }
+        write!(f, "/{database}")
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({self})")
+    }
+}

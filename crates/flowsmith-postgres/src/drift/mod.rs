@@ -1,0 +1,130 @@
+//! Drift: the differences between a database and its applied migrations.
+//!
+//! The recorded side consists of the migrations in the ledger, so pending migrations are not drift.
+
+use std::collections::BTreeSet;
+
+use crate::ledger::{MigrationState, Status};
+use crate::live::{Live, TriggerDifference};
+use flowsmith_core::catalog::{Catalog, Ignore, State};
+use flowsmith_core::diff::{Change, FlowDelta, diff};
+use flowsmith_core::migration::{Folder, ReplayError, carry_over, replay};
+
+/// The differences between a database and its applied migrations.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Drift {
+    /// Changes from the recorded catalog to the live one.
+    pub changes: Vec<Change>,
+    /// Database slugs of flows that no migration created.
+    pub unmanaged: Vec<String>,
+    /// Database slugs of recorded flows whose queue is missing.
+    pub without_queue: BTreeSet<String>,
+    /// Triggers that differ from their records, do not work, or are not declared.
+    pub triggers: Vec<TriggerDifference>,
+    /// Ids of applied migrations whose file changed or is missing.
+    pub migrations: Vec<(String, MigrationState)>,
+}
+
+impl Drift {
+    /// Whether the database matches its applied migrations.
+    pub fn is_empty(&self) -> bool {
+        !self.blocks_apply() && self.unmanaged.is_empty() && self.triggers.is_empty()
+    }
+
+    /// The changes and findings, one text each.
+    pub fn summary(&self) -> Vec<String> {
+        let changes = self.changes.iter().map(|change| format!("{}: {}", change.id(), change.summary()));
+        changes.chain(self.findings()).collect()
+    }
+
+    /// Missing queues, trigger differences and changed migrations, one text each.
+    pub fn findings(&self) -> Vec<String> {
+        let triggers = self.triggers.iter().map(ToString::to_string);
+        let queues = self.without_queue.iter().map(|slug| format!("{slug}: the queue is missing"));
+        let migrations = self.migrations.iter().map(|(id, state)| format!("migration {id}: {}", state.as_str()));
+        queues.chain(triggers).chain(migrations).collect()
+    }
+
+    /// Removes drift that does not matter if these flow versions (database slugs) are deleted next: differences of their
+    /// definitions. A manual change of which version is current still counts.
+    #[must_use]
+    pub fn without(mut self, deleted: &BTreeSet<String>) -> Self {
+        let is_definition = |change: &Change| match change {
+            Change::Create(_) => false,
+            Change::Drop(_) => true,
+            Change::Alter(alteration) => {
+                !alteration.deltas.iter().any(|delta| matches!(delta, FlowDelta::State(_) | FlowDelta::Id(_)))
+            }
+        };
+        self.changes.retain(|change| !deleted.contains(&change.database_slug()) || !is_definition(change));
+        self.without_queue.retain(|slug| !deleted.contains(slug));
+        self
+    }
+
+    /// Whether the drift blocks `apply`, because pending migrations were compiled against another state. Flows and triggers that
+    /// flowsmith did not create do not block, and neither does a broken trigger, which a migration may fix.
+    pub fn blocks_apply(&self) -> bool {
+        !self.changes.is_empty()
+            || !self.without_queue.is_empty()
+            || !self.migrations.is_empty()
+            || self.triggers.iter().any(|trigger| trigger.declared && !trigger.broken)
+    }
+}
+
+/// Compares a database with its applied migrations.
+///
+/// # Errors
+/// If a migration cannot be replayed.
+pub fn drift(folder: &Folder, live: &Live, ignore: &Ignore) -> Result<Drift, ReplayError> {
+    let status = Status::new(folder.migrations(), &live.ledger);
+    let recorded = recorded(folder, live)?;
+    let changed = [MigrationState::Edited, MigrationState::Missing];
+    let migrations = status.in_state(&changed).map(|migration| (migration.id.clone(), migration.state)).collect();
+    Ok(between(&recorded, live, ignore, migrations))
+}
+
+/// The catalog of the applied migrations.
+fn recorded(folder: &Folder, live: &Live) -> Result<Catalog, ReplayError> {
+    let applied: BTreeSet<&str> = live.ledger.iter().map(|entry| entry.version.as_str()).collect();
+    replay(folder.migrations().iter().filter(|migration| applied.contains(migration.version.to_string().as_str())))
+}
+
+/// The target of `compile --from-live`: the flows of the files (`desired`), and every applied flow version that has left the
+/// files as the migrations define it, except those in `deleted` (database slugs).
+///
+/// # Errors
+/// If a migration cannot be replayed.
+pub fn revert_target(
+    folder: &Folder,
+    live: &Live,
+    desired: Catalog,
+    deleted: &BTreeSet<String>,
+) -> Result<Catalog, ReplayError> {
+    let ran = recorded(folder, live)?;
+    // Pending migrations count: their changes are part of the target, and versions that they delete are not.
+    let newest = replay(folder.migrations())?;
+    let kept = newest.iter().filter(|(slug, _)| ran.get(slug).is_some() && !deleted.contains(*slug));
+    let kept: Catalog = kept.map(|(_, flow)| flow.clone()).collect();
+    Ok(carry_over(&kept, desired))
+}
+
+fn between(recorded: &Catalog, live: &Live, ignore: &Ignore, migrations: Vec<(String, MigrationState)>) -> Drift {
+    let is_stranger = |slug: &str| recorded.get(slug).is_none();
+    let mut held = live.catalog.clone();
+    let mut unmanaged = Vec::new();
+    for (slug, flow) in live.catalog.iter() {
+        if ignore.matches(slug) && is_stranger(slug) {
+            held.remove(slug);
+        } else if flow.state == State::Unmanaged && is_stranger(slug) {
+            held.remove(slug);
+            unmanaged.push(slug.to_owned());
+        }
+    }
+    Drift {
+        changes: diff(recorded, &held).changes,
+        unmanaged,
+        without_queue: live.without_queue.iter().filter(|slug| !is_stranger(slug)).cloned().collect(),
+        triggers: live.trigger_differences.clone(),
+        migrations,
+    }
+}

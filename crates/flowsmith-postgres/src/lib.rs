@@ -1,0 +1,12 @@
+//! flowsmith on PostgreSQL: reads, plans, applies, and operates flows in a live database.
+
+pub mod apply;
+pub mod bench;
+pub mod database;
+pub mod drift;
+pub mod engine;
+pub mod ledger;
+pub mod live;
+pub mod plan;
+pub mod pull;
+pub mod runs;

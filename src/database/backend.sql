@@ -1,2 +1,0 @@
--- Which of the server's processes answers.
-select pg_backend_pid()

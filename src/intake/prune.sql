@@ -1,4 +1,0 @@
--- Forgets events taken more than 30 days ago: their batches are finished, their messages archived. Some at a time, so that this
--- takes no longer than a call may.
-delete from flowsmith.taken t
-where t.ctid = any (array(select o.ctid from flowsmith.taken o where o.taken_at < now() - interval '30 days' limit 100000))

@@ -24,7 +24,10 @@ async fn every_function_is_somebodys_or_the_owners() {
     known.dedup();
     let mut there: Vec<_> = there.split(' ').collect();
     there.sort_unstable();
-    assert_eq!(there, known, "crates/flowsmith-postgres/src/engine/roles/rights.txt lists each function of the schemas");
+    assert_eq!(
+        there, known,
+        "crates/flowsmith-postgres/src/engine/roles/rights.txt lists each function of the schemas"
+    );
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! The command line.
 
+pub(crate) mod deploy;
 pub(crate) mod graph;
 pub(crate) mod operate;
-pub(crate) mod road;
 pub(crate) mod work;
 
 use std::path::PathBuf;
@@ -81,29 +81,29 @@ pub(crate) enum Color {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Set up a project: settings, a flow, a CI workflow, a hook
-    Init(road::InitArgs),
+    Init(deploy::InitArgs),
     /// Check, compile, install and apply; brings its own PostgreSQL
-    Up(road::UpArgs),
+    Up(deploy::UpArgs),
     /// Stop the PostgreSQL that `up` left running; its data stays
     Down,
     /// Check flow files, offline
-    Check(road::CheckArgs),
+    Check(deploy::CheckArgs),
     /// Write a migration for what changed in the flow files, offline
-    Compile(road::CompileArgs),
+    Compile(deploy::CompileArgs),
     /// Show what the flow files would change in the database
-    Plan(road::PlanArgs),
+    Plan(deploy::PlanArgs),
     /// Run the pending migrations
-    Apply(road::ApplyArgs),
+    Apply(deploy::ApplyArgs),
     /// Show what was changed in the database behind git's back
-    Drift(road::ReportArgs),
+    Drift(deploy::ReportArgs),
     /// Show which migrations ran in the database
-    Status(road::StatusArgs),
+    Status(deploy::StatusArgs),
     /// Adopt a database: write its flows as files, record them
-    Pull(road::PullArgs),
+    Pull(deploy::PullArgs),
     /// Install or upgrade the workflow engine
-    Install(road::InstallArgs),
+    Install(deploy::InstallArgs),
     /// Audit the database: server, engine, rights, a self-test
-    Doctor(road::DoctorArgs),
+    Doctor(deploy::DoctorArgs),
     /// Draw a flow, or how a run of it stands
     Graph(graph::GraphArgs),
     /// Do the tasks of flows, with the handlers that their files declare

@@ -3,9 +3,9 @@
 mod args;
 mod background;
 mod command;
+mod command_kind;
 mod exit;
 mod fold;
-mod nature;
 mod output;
 mod project;
 mod session;

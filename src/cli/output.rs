@@ -1,8 +1,8 @@
-//! Where words go: reports to stdout, messages to stderr; colours only where they are wanted.
+//! Prints reports to stdout and messages to stderr, in colour if requested.
 //!
-//! Whoever reads may go away (`flowsmith status | head -1`). A command that only reads then ends, quietly, as other programs do
-//! that are killed by SIGPIPE. One that changes something goes on to its end, and says by its exit code how that was.
-//! Nobody reading messages stops nothing.
+//! The reader of stdout may close it early (`flowsmith status | head -1`). A read-only command then exits quietly with 141,
+//! as if SIGPIPE had killed it. A command that writes continues to its end, and its exit code reports its result. A closed
+//! stderr stops no command.
 
 use std::borrow::Cow;
 use std::io;
@@ -13,20 +13,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anstream::{AutoStream, ColorChoice};
 
 use super::args::{Cli, Color};
+use super::command_kind::{CommandKind, StdoutFormat};
 use super::exit::{Exit, Failure};
 use super::fold::{fold, log};
-use super::nature::{Effect, Form};
 
-/// The two streams, and how much is said on them.
+/// The two streams and their verbosity.
 #[derive(Clone)]
 pub(crate) struct Output {
     quiet: bool,
     verbose: bool,
     choice: ColorChoice,
-    form: Form,
-    effect: Effect,
-    /// Whether it is known, and has been said, that stdout takes nothing.
-    is_unread: Arc<AtomicBool>,
+    format: StdoutFormat,
+    kind: CommandKind,
+    /// Whether a warning about a stdout that cannot be written has been printed.
+    has_warned: Arc<AtomicBool>,
 }
 
 impl Output {
@@ -40,24 +40,24 @@ impl Output {
             quiet: cli.global.quiet,
             verbose: cli.global.verbose,
             choice,
-            form: cli.command.form(),
-            effect: cli.command.effect(),
-            is_unread: Arc::default(),
+            format: cli.command.stdout_format(),
+            kind: cli.command.kind(),
+            has_warned: Arc::default(),
         }
     }
 
-    /// What stdout is to hold.
-    pub(crate) fn form(&self) -> Form {
-        self.form
+    /// The format of the report.
+    pub(crate) fn stdout_format(&self) -> StdoutFormat {
+        self.format
     }
 
-    /// What was asked for.
+    /// Prints the report of the command.
     pub(crate) fn report(&self, text: &str) {
-        match self.form {
-            Form::Text => self.print(&folded(io::stdout(), text)),
-            // Has no colours to be taken out, and may be long.
-            Form::Json => self.written(write(io::stdout().lock(), text)),
-            Form::Document => self.print(text),
+        match self.format {
+            StdoutFormat::Text => self.print(&folded(io::stdout(), text)),
+            // JSON holds no colours to strip, and may be long.
+            StdoutFormat::Json => self.written(write(io::stdout().lock(), text)),
+            StdoutFormat::Document => self.print(text),
         }
     }
 
@@ -71,17 +71,17 @@ impl Output {
         }
     }
 
-    /// What belongs to a report for people; a message where stdout holds something else.
+    /// Prints a part of a text report; if the report has another format, prints it as a message instead.
     pub(crate) fn aside(&self, text: &str) {
-        match self.form {
-            Form::Text => self.report(text),
-            Form::Json | Form::Document => self.complain(text.trim_end()),
+        match self.format {
+            StdoutFormat::Text => self.report(text),
+            StdoutFormat::Json | StdoutFormat::Document => self.complain(text.trim_end()),
         }
     }
 
     fn not_written(&self, error: &io::Error) {
         let is_closed = error.kind() == io::ErrorKind::BrokenPipe;
-        if self.effect == Effect::Reads {
+        if self.kind == CommandKind::ReadOnly {
             if is_closed {
                 std::process::exit(i32::from(Exit::Unread as u8));
             }
@@ -94,22 +94,22 @@ impl Output {
             ));
             std::process::exit(i32::from(Exit::Failed as u8));
         }
-        if !self.is_unread.swap(true, Ordering::Relaxed) && !is_closed {
+        if !self.has_warned.swap(true, Ordering::Relaxed) && !is_closed {
             self.complain(&format!("warning: what goes to stdout is lost: {error}; the work goes on"));
         }
     }
 
-    /// A report in place of the one before it, where there is a screen; as much of it as fits.
+    /// Replaces the previous report on a terminal, cut off at the height of the screen.
     pub(crate) fn screen(&self, text: &str) {
         let Ok(size) = rustix::termios::tcgetwinsize(io::stdout()) else {
             return self.report(&format!("{text}\n"));
         };
-        // Not through the stream that strips colours where none are wanted: it would strip these too.
+        // The stream that strips colours would strip these sequences too.
         let control = |sequence: &str| {
             self.written(write(AutoStream::always_ansi(io::stdout()), sequence));
         };
-        // To the corner, without breaking lines that are too long; what a longer report has left is cleared, line by line,
-        // so that nothing flickers.
+        // Moves to the corner and turns line wrapping off. The rest of the previous report is cleared line by line, which does
+        // not flicker.
         control("\u{1b}[?7l\u{1b}[H");
         let text = fold(text, usize::from(size.ws_col));
         for line in text.lines().take(usize::from(size.ws_row).saturating_sub(1)) {
@@ -119,14 +119,14 @@ impl Output {
         control("\u{1b}[J\u{1b}[?7h");
     }
 
-    /// What happens meanwhile.
+    /// Prints a message, except with --quiet.
     pub(crate) fn message(&self, text: &str) {
         if !self.quiet {
             self.complain(text);
         }
     }
 
-    /// A line of a log.
+    /// Prints a line of a log, except with --quiet.
     pub(crate) fn log(&self, line: &str) {
         if !self.quiet {
             let line = format!("{line}\n");
@@ -134,43 +134,43 @@ impl Output {
                 Ok(size) if size.ws_col > 0 => log(&line, usize::from(size.ws_col)),
                 _ => line,
             };
-            // Whoever stops reading messages stops nothing.
+            // A closed stderr stops no command.
             let _ = write(AutoStream::new(io::stderr(), self.choice), &folded);
         }
     }
 
-    /// A line of a log that only the curious want to read.
+    /// Prints a line of a log with --verbose.
     pub(crate) fn log_detail(&self, line: &str) {
         if self.verbose {
             self.log(line);
         }
     }
 
-    /// How many columns a report has; none where it does not go to a terminal.
+    /// The number of columns of the terminal that the report goes to, if it goes to one.
     pub(crate) fn columns(&self) -> Option<usize> {
         let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
         (size.ws_col > 0).then_some(usize::from(size.ws_col))
     }
 
-    /// What is wrong; said also where quiet.
+    /// Prints a problem, also with --quiet.
     pub(crate) fn complain(&self, text: &str) {
         self.ask(&format!("{text}\n"));
     }
 
-    /// A question, which is asked also where quiet.
+    /// Prints a question, also with --quiet.
     pub(crate) fn ask(&self, text: &str) {
-        // Whoever stops reading messages stops nothing.
+        // A closed stderr stops no command.
         let _ = write(AutoStream::new(io::stderr(), self.choice), &folded(io::stderr(), text));
     }
 
-    /// What only the curious want to know.
+    /// Prints a message with --verbose.
     pub(crate) fn detail(&self, text: &str) {
         if self.verbose {
             self.message(text);
         }
     }
 
-    /// Why it was not done; said also where quiet.
+    /// Prints the error that ended the command, also with --quiet.
     pub(crate) fn failure(&self, failure: &Failure) {
         let bad = anstyle::AnsiColor::Red.on_default().bold();
         let code = failure.code.map(|code| format!("[{code}]")).unwrap_or_default();
@@ -185,7 +185,7 @@ impl Output {
     }
 }
 
-/// The text as it is to be read where it goes.
+/// The text, folded to the width of the terminal that it goes to.
 fn folded(stream: impl AsFd, text: &str) -> Cow<'_, str> {
     match rustix::termios::tcgetwinsize(stream) {
         Ok(size) if size.ws_col > 0 => fold(text, usize::from(size.ws_col)).into(),

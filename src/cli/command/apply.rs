@@ -7,7 +7,7 @@ use flowsmith_core::migration::Folder;
 use flowsmith_postgres::apply::{Applied, ApplyError, ApplySettings, Progress, apply};
 use flowsmith_postgres::engine::detect::Detection;
 
-use crate::cli::args::road::ApplyArgs;
+use crate::cli::args::deploy::ApplyArgs;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::project::Project;

@@ -3,10 +3,10 @@
 use flowsmith::report::findings::{self, Report};
 use flowsmith_core::check::{Checked, check_files};
 
-use crate::cli::args::road::{CheckArgs, CheckFormat};
+use crate::cli::args::deploy::{CheckArgs, CheckFormat};
 use crate::cli::background::Background;
+use crate::cli::command_kind::StdoutFormat;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::nature::Form;
 use crate::cli::output::Output;
 use crate::cli::project::Project;
 
@@ -50,9 +50,9 @@ pub(crate) fn accept(checked: Checked, project: &Project, output: &Output) -> Re
     let report = Report::new(&checked, &project.sources());
     let text = findings::text(&report, true);
     if checked.has_errors() {
-        match output.form() {
-            Form::Json => output.report(&findings::json(&report)),
-            Form::Text | Form::Document => output.aside(&text),
+        match output.stdout_format() {
+            StdoutFormat::Json => output.report(&findings::json(&report)),
+            StdoutFormat::Text | StdoutFormat::Document => output.aside(&text),
         }
         return Err(Failure {
             exit: Exit::Invalid,

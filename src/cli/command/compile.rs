@@ -13,7 +13,7 @@ use flowsmith_postgres::drift::way_back;
 use flowsmith_postgres::live::read_snapshot;
 use flowsmith_postgres::plan::{changes, left_queues};
 
-use crate::cli::args::road::CompileArgs;
+use crate::cli::args::deploy::CompileArgs;
 use crate::cli::command::check;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;

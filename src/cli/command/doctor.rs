@@ -4,7 +4,7 @@ use flowsmith::report::{doctor_json, doctor_text};
 use flowsmith_postgres::engine::doctor::{CheckStatus, doctor};
 
 use crate::cli::args::StatusFormat;
-use crate::cli::args::road::DoctorArgs;
+use crate::cli::args::deploy::DoctorArgs;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::project::Project;

@@ -5,7 +5,7 @@ use flowsmith_core::migration::Folder;
 use flowsmith_postgres::drift::drift;
 use flowsmith_postgres::live::read_snapshot;
 
-use crate::cli::args::road::{ReportArgs, ReportFormat};
+use crate::cli::args::deploy::{ReportArgs, ReportFormat};
 use crate::cli::background::Background;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;

@@ -5,7 +5,7 @@ use flowsmith_postgres::engine::install::{
 };
 use flowsmith_postgres::engine::roles::{Role, grants_script};
 
-use crate::cli::args::road::{InputStyle, InstallArgs};
+use crate::cli::args::deploy::{InputStyle, InstallArgs};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::project::Project;

@@ -10,7 +10,7 @@ use flowsmith_postgres::ledger::Status;
 use flowsmith_postgres::live::{read_snapshot, run_counts};
 use flowsmith_postgres::plan::{Abilities, changes, plan, refused_triggers};
 
-use crate::cli::args::road::{PlanArgs, PlanFormat};
+use crate::cli::args::deploy::{PlanArgs, PlanFormat};
 use crate::cli::command::check;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;

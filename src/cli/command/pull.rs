@@ -14,7 +14,7 @@ use flowsmith_postgres::ledger::Status;
 use flowsmith_postgres::live::{ForeignJob, foreign_jobs, read_snapshot};
 use flowsmith_postgres::pull::{PulledFile, adopt, flow_file};
 
-use crate::cli::args::road::PullArgs;
+use crate::cli::args::deploy::PullArgs;
 use crate::cli::command::{apply, check, compile as compile_command};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;

@@ -6,7 +6,7 @@ use flowsmith_postgres::ledger::{MigrationState, Status};
 use flowsmith_postgres::live::read_snapshot;
 
 use crate::cli::args::StatusFormat;
-use crate::cli::args::road::StatusArgs;
+use crate::cli::args::deploy::StatusArgs;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::project::Project;

@@ -6,7 +6,7 @@ use flowsmith_devserver::Server;
 use flowsmith_postgres::apply::ApplySettings;
 use flowsmith_postgres::engine::install::{EngineAction, InputStyle, install};
 
-use crate::cli::args::road::UpArgs;
+use crate::cli::args::deploy::UpArgs;
 use crate::cli::command::{apply, check, compile as compile_command, install as install_command};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;

@@ -1,4 +1,4 @@
-//! Arguments of the commands on the road from a file to a running flow.
+//! Arguments of the commands that author and deploy flows.
 
 use std::path::PathBuf;
 use std::time::Duration;

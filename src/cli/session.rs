@@ -8,7 +8,7 @@ use flowsmith_devserver::{Lifetime, Server};
 use flowsmith_postgres::database::Target;
 use flowsmith_postgres::engine::Level;
 use flowsmith_postgres::engine::detect::{Detection, EngineKind, EngineState, PgmqState, detect};
-use flowsmith_postgres::live::LiveShape;
+use flowsmith_postgres::introspection::LiveShape;
 use sqlx::postgres::PgConnection;
 
 use super::exit::{Exit, Failure};

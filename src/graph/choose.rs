@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use flowsmith_core::catalog::UnknownFlow;
 use flowsmith_core::catalog::{Catalog, Flow};
-use flowsmith_postgres::live::UnknownFlow;
 use flowsmith_postgres::runs::RunDetail;
 
 /// Why there is no picture: what was asked for is not there.

@@ -14,9 +14,10 @@ use flowsmith_postgres::bench::{
 };
 use flowsmith_postgres::drift::Drift;
 use flowsmith_postgres::engine::doctor::{CheckStatus, DoctorCheck};
+use flowsmith_postgres::introspection::TriggerDifference;
 use flowsmith_postgres::ledger::{LedgerEntry, MigrationState, MigrationStatus, Status};
-use flowsmith_postgres::live::{RunCounts, TriggerDifference};
 use flowsmith_postgres::plan::{Hazard, Plan, PlannedChange, RefusedTrigger};
+use flowsmith_postgres::runs::RunTotals;
 use serde_json::Value;
 
 fn subject() -> Subject {
@@ -102,7 +103,7 @@ fn enumerated(schema: &Value, into: &mut BTreeSet<String>) {
 
 #[test]
 fn plans_fit_their_schema() {
-    let runs = RunCounts { started: 1, total: 3 };
+    let runs = RunTotals { started: 1, total: 3 };
     let hazards = vec![
         Hazard::ReplacedUnderRuns(runs),
         Hazard::DroppedUnderRuns(runs),

@@ -8,7 +8,7 @@ use flowsmith_core::migration::{CompileSettings, Folder, MAX_CREATES, Migration,
 use flowsmith_postgres::apply::{ApplySettings, apply};
 use flowsmith_postgres::database::Target;
 use flowsmith_postgres::drift::drift;
-use flowsmith_postgres::live::{Live, LiveShape, read_snapshot};
+use flowsmith_postgres::introspection::{Live, LiveShape, read_snapshot};
 use flowsmith_postgres::plan::changes;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use flowsmith_core::catalog::{Catalog, Flow};
 use flowsmith_core::diff::{Change, FlowDelta, diff};
-use flowsmith_postgres::live::Live;
+use flowsmith_postgres::introspection::Live;
 
 /// How flows of the files differ from the database, a text each. Flows that are not there at all are left out: a worker finds
 /// out about these itself. So are handlers, which the engine does not hold, and triggers, which it does no work for and whose

@@ -10,7 +10,7 @@ use flowsmith_core::check::Checked;
 use flowsmith_core::diff::{Change, Class};
 use flowsmith_core::migration::{CompileSettings, Compiled, Folder, Version, compile, replay};
 use flowsmith_postgres::drift::way_back;
-use flowsmith_postgres::live::read_snapshot;
+use flowsmith_postgres::introspection::read_snapshot;
 use flowsmith_postgres::plan::{changes, left_queues};
 
 use crate::cli::args::deploy::CompileArgs;

@@ -3,7 +3,7 @@
 use flowsmith::report::{drift_json, drift_markdown, drift_text};
 use flowsmith_core::migration::Folder;
 use flowsmith_postgres::drift::drift;
-use flowsmith_postgres::live::read_snapshot;
+use flowsmith_postgres::introspection::read_snapshot;
 
 use crate::cli::args::deploy::{ReportArgs, ReportFormat};
 use crate::cli::background::Background;

@@ -5,8 +5,9 @@ use std::fs;
 use flowsmith::graph::{Graph, Style, choose, choose_of_run, dot, mermaid, step_descriptions, svg};
 use flowsmith::report::findings::{self, Report};
 use flowsmith::report::graph_html;
+use flowsmith_core::catalog::UnknownFlow;
 use flowsmith_core::migration::{Folder, replay};
-use flowsmith_postgres::live::{UnknownFlow, read_snapshot};
+use flowsmith_postgres::introspection::read_snapshot;
 use flowsmith_postgres::runs::{Depth, Engine, Flows, RunPrefix, read_run};
 
 use crate::cli::args::graph::{GraphArgs, GraphFormat, GraphSide};

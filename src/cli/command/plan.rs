@@ -6,9 +6,10 @@ use flowsmith::report::{plan_html, plan_json, plan_markdown, plan_text};
 use flowsmith_core::diff::Change;
 use flowsmith_core::migration::{Folder, deletions};
 use flowsmith_postgres::drift::drift;
+use flowsmith_postgres::introspection::read_snapshot;
 use flowsmith_postgres::ledger::Status;
-use flowsmith_postgres::live::{read_snapshot, run_counts};
 use flowsmith_postgres::plan::{Abilities, changes, plan, refused_triggers};
+use flowsmith_postgres::runs::read_run_totals;
 
 use crate::cli::args::deploy::{PlanArgs, PlanFormat};
 use crate::cli::command::check;
@@ -31,7 +32,8 @@ pub(crate) async fn run(args: &PlanArgs, project: &Project, output: &Output) -> 
     let (changes, unmanaged) = changes(&live, checked.catalog, &deletions, &project.ignore);
     let abilities = Abilities { conditions: shape.conditions, pg_cron: session.detection.has_pg_cron };
     let slugs: Vec<String> = changes.changes.iter().map(Change::database_slug).collect();
-    let runs = if slugs.is_empty() { BTreeMap::new() } else { run_counts(&mut session.connection, &slugs).await? };
+    let runs =
+        if slugs.is_empty() { BTreeMap::new() } else { read_run_totals(&mut session.connection, &slugs).await? };
     let refused = refused_triggers(&mut session.connection, &changes, &live.catalog).await?;
     let mut plan = plan(changes, unmanaged, &runs, abilities, &refused);
     plan.drift = drift(&folder, &live, &project.ignore)?;

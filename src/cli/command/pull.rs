@@ -10,8 +10,8 @@ use flowsmith_core::migration::{Folder, compile, replay};
 use flowsmith_core::source::Sources;
 use flowsmith_postgres::apply::ApplySettings;
 use flowsmith_postgres::database::Failure as DatabaseFailure;
+use flowsmith_postgres::introspection::{ForeignJob, read_foreign_jobs, read_snapshot};
 use flowsmith_postgres::ledger::Status;
-use flowsmith_postgres::live::{ForeignJob, foreign_jobs, read_snapshot};
 use flowsmith_postgres::pull::{PulledFile, adopt, flow_file};
 
 use crate::cli::args::deploy::PullArgs;
@@ -35,7 +35,7 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
         ));
     }
     let live = read_snapshot(&mut session.connection, shape).await?;
-    let jobs = if shape.triggers { foreign_jobs(&mut session.connection).await } else { Ok(Vec::new()) };
+    let jobs = if shape.triggers { read_foreign_jobs(&mut session.connection).await } else { Ok(Vec::new()) };
     session.note_unseen_triggers(output);
     drop(session);
     let status = Status::new(folder.migrations(), &live.ledger);

@@ -2,8 +2,8 @@
 
 use flowsmith::report::{status_json, status_text};
 use flowsmith_core::migration::Folder;
+use flowsmith_postgres::introspection::read_snapshot;
 use flowsmith_postgres::ledger::{MigrationState, Status};
-use flowsmith_postgres::live::read_snapshot;
 
 use crate::cli::args::StatusFormat;
 use crate::cli::args::deploy::StatusArgs;

@@ -13,7 +13,7 @@ use flowsmith_core::catalog::{Catalog, Flow};
 use flowsmith_core::check::Checked;
 use flowsmith_core::finding::{Code, Finding};
 use flowsmith_postgres::database::Pauses;
-use flowsmith_postgres::live::{LiveShape, read_snapshot};
+use flowsmith_postgres::introspection::{LiveShape, read_snapshot};
 use flowsmith_worker::triggers::runner::{self, Starter};
 use flowsmith_worker::{Builder, Worker, WorkerError, mismatches};
 use futures_util::future::{FutureExt as _, join, select};

@@ -16,8 +16,8 @@ use sqlx::{AssertSqlSafe, Connection as _};
 
 use crate::database::{self, DatabaseError, Lock, Target};
 use crate::drift::{Drift, drift};
+use crate::introspection::{self, LiveShape};
 use crate::ledger::{LedgerEntry, MigrationState, Status};
-use crate::live::{self, LiveShape};
 use flowsmith_core::catalog::Ignore;
 use flowsmith_core::migration::{Folder, Migration, deletions};
 
@@ -84,7 +84,7 @@ pub async fn apply(
     mut progress: impl FnMut(Progress<'_>),
 ) -> Result<Applied, ApplyError> {
     let mut connection = target.connect().await?;
-    let before = live::read_snapshot(&mut connection, shape).await?;
+    let before = introspection::read_snapshot(&mut connection, shape).await?;
     let mut applied = Applied::default();
     let mut guarded = false;
     let pending = pending(folder, &before.ledger, settings)?;
@@ -104,7 +104,7 @@ pub async fn apply(
             applied.migrations.push((id, started.elapsed()));
         }
     }
-    let after = live::read_snapshot(&mut connection, shape).await?;
+    let after = introspection::read_snapshot(&mut connection, shape).await?;
     applied.drift = drift(folder, &after, &settings.ignore)?;
     applied.unscheduled = after.unscheduled;
     applied.unscheduled.retain(|schedule| !before.unscheduled.contains(schedule));
@@ -126,7 +126,7 @@ pub async fn check(
     folder: &Folder,
     settings: &ApplySettings,
 ) -> Result<Vec<String>, ApplyError> {
-    let live = live::read_snapshot(connection, shape).await?;
+    let live = introspection::read_snapshot(connection, shape).await?;
     let pending = pending(folder, &live.ledger, settings)?;
     let mut deleted = deletions(pending.iter().copied())?;
     deleted.extend(settings.to_delete.iter().cloned());
@@ -188,7 +188,7 @@ async fn guard(
     deleted: &BTreeSet<String>,
     settings: &ApplySettings,
 ) -> Result<(), ApplyError> {
-    let live = live::read(connection, shape).await?;
+    let live = introspection::read(connection, shape).await?;
     let drift = drift(folder, &live, &settings.ignore)?.without(deleted);
     if !drift.blocks_apply() {
         return Ok(());

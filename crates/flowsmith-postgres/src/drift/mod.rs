@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::introspection::{Live, TriggerDifference};
 use crate::ledger::{MigrationState, Status};
-use crate::live::{Live, TriggerDifference};
 use flowsmith_core::catalog::{Catalog, Ignore, State};
 use flowsmith_core::diff::{Change, FlowDelta, diff};
 use flowsmith_core::migration::{Folder, ReplayError, carry_over, replay};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Abilities, RefusedTrigger};
-use crate::live::RunCounts;
+use crate::runs::RunTotals;
 use flowsmith_core::catalog::{Flow, QueueKind, State, Step, TableName, Trigger, TriggerSource};
 use flowsmith_core::diff::{Change, Class, FlowDelta};
 
@@ -12,17 +12,17 @@ use flowsmith_core::diff::{Change, Class, FlowDelta};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hazard {
     /// Steps would be replaced under runs that have copied them.
-    ReplacedUnderRuns(RunCounts),
+    ReplacedUnderRuns(RunTotals),
     /// Data would be deleted under runs that are started.
-    DroppedUnderRuns(RunCounts),
+    DroppedUnderRuns(RunTotals),
     /// The engine has no conditions and skip modes.
     NoConditions,
     /// Runs that are started go on in the queue of the version that steps down.
-    Drains(RunCounts),
+    Drains(RunTotals),
     /// Runs that are started take the new options from their next task on.
-    TunedUnderRuns(RunCounts),
+    TunedUnderRuns(RunTotals),
     /// Finished runs are deleted with the flow.
-    HistoryDeleted(RunCounts),
+    HistoryDeleted(RunTotals),
     /// A trigger is made on a table: writers to it wait until the migration ends.
     LocksTable(TableName),
     /// Schedules that no pg_cron runs, by name.
@@ -111,7 +111,7 @@ fn count(runs: i64) -> String {
 }
 
 /// What this change meets.
-pub(super) fn hazards(change: &Change, runs: RunCounts, abilities: Abilities) -> Vec<Hazard> {
+pub(super) fn hazards(change: &Change, runs: RunTotals, abilities: Abilities) -> Vec<Hazard> {
     let mut hazards = Vec::new();
     if !abilities.conditions && change.meant().is_some_and(|flow| flow.steps.iter().any(Step::needs_conditions)) {
         hazards.push(Hazard::NoConditions);

@@ -9,7 +9,8 @@ pub use triggers::{RefusedTrigger, refused_triggers};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::drift::Drift;
-use crate::live::{Live, RunCounts};
+use crate::introspection::Live;
+use crate::runs::RunTotals;
 use flowsmith_core::catalog::{Catalog, Ignore, State};
 use flowsmith_core::diff::{Change, ChangeSet, diff};
 use flowsmith_core::migration::carry_over;
@@ -31,7 +32,7 @@ pub struct PlannedChange {
     /// What changes.
     pub change: Change,
     /// Runs of the flow as it is.
-    pub runs: RunCounts,
+    pub runs: RunTotals,
     /// What to know before; the refusals among them stop `apply`.
     pub hazards: Vec<Hazard>,
 }
@@ -92,7 +93,7 @@ pub struct Abilities {
 pub fn plan(
     changes: ChangeSet,
     unmanaged: Vec<String>,
-    runs: &BTreeMap<String, RunCounts>,
+    runs: &BTreeMap<String, RunTotals>,
     abilities: Abilities,
     refused: &[RefusedTrigger],
 ) -> Plan {

@@ -6,8 +6,9 @@ use flowsmith_core::catalog::State;
 use flowsmith_core::level::Level;
 
 use super::RunPrefix;
+use super::RunStatus;
 use super::stalled::QUEUE_ANEW;
-use crate::live::{RunStatus, UnknownFlow};
+use flowsmith_core::catalog::UnknownFlow;
 
 /// Why an operator's command could not be done.
 #[derive(Debug, thiserror::Error)]

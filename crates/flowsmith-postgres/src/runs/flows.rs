@@ -6,8 +6,8 @@ use serde_json::Value;
 use sqlx::postgres::PgConnection;
 
 use super::{Engine, OperateError, query};
-use crate::live::UnknownFlow;
 use flowsmith_core::catalog::State;
+use flowsmith_core::catalog::UnknownFlow;
 
 /// A flow version of the database.
 #[derive(Debug, Clone, Serialize, Deserialize)]

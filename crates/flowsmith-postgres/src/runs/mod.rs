@@ -22,6 +22,8 @@ mod stalled;
 mod start;
 mod start_input;
 mod stats;
+mod status;
+mod totals;
 mod watch;
 mod workers;
 
@@ -47,5 +49,7 @@ pub use start::start_run;
 pub use start_input::StartInput;
 pub use stats::{Durations, FlowStats, StepStats, read_stats};
 pub use stats::{RunCounts, read_run_counts};
+pub use status::{RunStatus, StepStatus, TaskStatus};
+pub use totals::{RunTotals, read_run_totals};
 pub use watch::{RunEvent, RunEventKind, events_between};
 pub use workers::{Crew, Worker, WorkerHealth, read_crew, read_workers, start_worker};

@@ -6,8 +6,8 @@ use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
+use super::RunStatus;
 use super::{Engine, Flows, OperateError, query};
-use crate::live::RunStatus;
 
 /// A run in a list.
 #[derive(Debug, Clone, Serialize, Deserialize)]

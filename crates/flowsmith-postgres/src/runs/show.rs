@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
 use super::{Engine, Flows, OperateError, Payload, RunFailure, RunSummary, query};
+use super::{RunStatus, StepStatus, TaskStatus};
 use crate::database::Failure;
-use crate::live::{RunStatus, StepStatus, TaskStatus};
 
 /// How many characters of an input or output are fetched for a look.
 const GLANCE: u32 = 2_000;

@@ -5,7 +5,7 @@ use sqlx::postgres::PgConnection;
 
 use super::{Engine, FlowVersion, OperateError, RunPrefix, RunSummary, StartInput, query};
 use crate::database::Failure;
-use crate::live::UnknownFlow;
+use flowsmith_core::catalog::UnknownFlow;
 
 /// Starts a run of this version and returns it as it is then; it may be over already.
 ///

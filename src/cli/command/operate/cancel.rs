@@ -1,7 +1,7 @@
 //! `flowsmith cancel`
 
 use flowsmith::report::operate::ended_json;
-use flowsmith_postgres::live::RunStatus;
+use flowsmith_postgres::runs::RunStatus;
 use flowsmith_postgres::runs::{Depth, OperateError, cancel_run, read_run};
 
 use super::confirm::confirm;

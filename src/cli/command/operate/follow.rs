@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flowsmith::report::operate::{ended_json, event_json, event_text, last_worker};
 use flowsmith_core::catalog::State;
-use flowsmith_postgres::live::RunStatus;
+use flowsmith_postgres::runs::RunStatus;
 use flowsmith_postgres::runs::{
     Depth, Flows, OperateError, RunDetail, RunSummary, Wakeups, events_between, read_crew, read_run, start_worker,
 };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flowsmith::report::operate::{runs_json, runs_text, runs_width};
 use flowsmith_postgres::database::{DatabaseError, Failure as DatabaseFailure};
-use flowsmith_postgres::live::RunStatus;
+use flowsmith_postgres::runs::RunStatus;
 use flowsmith_postgres::runs::{FlowVersion, OperateError, RunFilter, list_runs, short_id_length};
 use tokio::time::{Instant, sleep, timeout};
 

@@ -7,7 +7,7 @@ use sqlx::{Connection, PgConnection, Row};
 use super::{CheckStatus, DoctorCheck};
 use crate::database::{DatabaseError, Failure};
 use crate::engine::detect::{Detection, EngineState};
-use crate::live::{LiveShape, TriggerDifference, read_snapshot};
+use crate::introspection::{LiveShape, TriggerDifference, read_snapshot};
 
 /// Whether triggers are in force as declared and work, and which have failed lately; none where the schema `flowsmith` is too old to
 /// have any.

@@ -1,8 +1,8 @@
 {#-
-  Everything that flowsmith compares, in one round trip: flows, steps, dependencies, the ledger, how triggers differ from
-  what is recorded, schedules that pg_cron does not run. Each statement gives one result set, in this order; src/live/introspect.rs reads them.
-  Fields: `conditions` (the engine has the columns of level 0.14), `ledger` (the flowsmith schema is there), `triggers`
-  (it has triggers, and the role may see them).
+  Everything that flowsmith compares, in one round trip: flows, steps, dependencies, the ledger, differences of triggers,
+  schedules that pg_cron does not run. Each statement returns one result set; reader.rs tells them apart by their columns.
+  Fields: `conditions` (the engine has the columns of level 0.14), `ledger` (the flowsmith schema exists), `triggers`
+  (it has triggers, and the role may read them).
 -#}
 select f.flow_slug, f.opt_max_attempts, f.opt_base_delay, f.opt_timeout, q.queue_name is not null as has_queue,
 {%- if ledger %}
@@ -19,9 +19,9 @@ order by f.flow_slug collate "C";
 
 select s.flow_slug, s.step_slug, s.step_type, s.opt_max_attempts, s.opt_base_delay, s.opt_timeout, s.opt_start_delay,
 {%- if conditions %}
-  s.required_input_pattern::text, s.forbidden_input_pattern::text, s.when_unmet, s.when_exhausted
+  s.required_input_pattern::text as required, s.forbidden_input_pattern::text as forbidden, s.when_unmet, s.when_exhausted
 {%- else %}
-  null::text, null::text, 'skip'::text, 'fail'::text
+  null::text as required, null::text as forbidden, 'skip'::text as when_unmet, 'fail'::text as when_exhausted
 {%- endif %}
 from pgflow.steps s
 order by s.flow_slug collate "C", s.step_index;
@@ -29,14 +29,14 @@ order by s.flow_slug collate "C", s.step_index;
 select d.flow_slug, d.step_slug, d.dep_slug from pgflow.deps d;
 
 {% if ledger -%}
-select m.version, m.name, m.checksum, to_char(m.applied_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), m.applied_by
+select m.version, m.name, m.checksum, to_char(m.applied_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as applied_at, m.applied_by
 from flowsmith.migrations m order by m.version;
 {%- endif %}
 {% if triggers %}
 -- Expressions that stand in the function so are tried with its owner's rights, where that is this role, or one that this role may become
 -- and that could gain little by turning the session back: not where it is a superuser's. Else they are parsed alone. What the table says
 -- of the owner is not trusted: deployers write it.
-select d.flow, d.name, d.difference, d.declared, false as broken from flowsmith.trigger_differences() d
+select d.flow, d.name as trigger, d.difference, d.declared, false as broken from flowsmith.trigger_differences() d
 union all
 select t.flow, t.name, f.fault, true, true
 from flowsmith.triggers t
@@ -51,5 +51,5 @@ cross join lateral flowsmith.trigger_faults(t.definition, (
 where t.kind <> 'cron'
 order by 1, 2, 3;
 
-select t.flow, t.name from flowsmith.triggers t where t.kind = 'cron' and not t.scheduled order by t.flow, t.name;
+select t.flow, t.name as unscheduled from flowsmith.triggers t where t.kind = 'cron' and not t.scheduled order by t.flow, t.name;
 {%- endif %}

@@ -1,5 +1,6 @@
 //! Work on files that goes on while the database is asked.
 
+use flowsmith_core::diagnostic::Code;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::exit::{Exit, Failure};
@@ -17,7 +18,7 @@ impl<T: Send + 'static> Background<T> {
     pub(crate) async fn finish(self) -> Result<T, Failure> {
         self.0.await.map_err(|error| {
             let message = format!("work on the files broke off, which is a defect of flowsmith: {error}");
-            Failure::without_help(Exit::Failed, "FS828", message)
+            Failure::without_help(Exit::Failed, Code::CheckAborted, message)
         })
     }
 }

@@ -2,17 +2,8 @@
 
 use std::process::ExitCode;
 
-use flowsmith::graph::GraphError;
-use flowsmith_core::config::ConfigError;
-use flowsmith_core::migration::{CompileError, FolderError, ReplayError};
+use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use flowsmith_devserver::ServerError;
-use flowsmith_postgres::apply::ApplyError;
-use flowsmith_postgres::bench::BenchError;
-use flowsmith_postgres::database::{DatabaseError, Failure as DatabaseFailure, TargetError};
-use flowsmith_postgres::engine::detect::DetectError;
-use flowsmith_postgres::engine::install::InstallError;
-use flowsmith_postgres::runs::OperateError;
-use flowsmith_worker::WorkerError;
 
 /// How a command ended. The numbers are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,18 +38,18 @@ impl From<Exit> for ExitCode {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
-    pub(crate) code: Option<&'static str>,
+    pub(crate) code: Option<Code>,
     pub(crate) message: String,
     pub(crate) help: Option<String>,
 }
 
 impl Failure {
-    pub(crate) fn new(exit: Exit, code: &'static str, message: impl Into<String>, help: impl Into<String>) -> Self {
+    pub(crate) fn new(exit: Exit, code: Code, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { exit, code: Some(code), message: message.into(), help: Some(help.into()) }
     }
 
     /// One whose message says what to do.
-    pub(crate) fn without_help(exit: Exit, code: &'static str, message: String) -> Self {
+    pub(crate) fn without_help(exit: Exit, code: Code, message: String) -> Self {
         Self { exit, code: Some(code), message, help: None }
     }
 
@@ -71,178 +62,49 @@ impl Failure {
     pub(crate) fn io(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::new(
             Exit::Failed,
-            "FS801",
+            Code::Io,
             format!("cannot {what} {}: {error}", path.display()),
             "check that the path is right and that you may read and write it",
         )
     }
 }
 
-impl From<DatabaseError> for Failure {
-    fn from(error: DatabaseError) -> Self {
-        Self::new(database_exit(&error), error.code(), error.to_string(), error.help())
+impl<E: Diagnostic> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { exit: error.kind().into(), code: Some(error.code()), message: error.to_string(), help: error.help() }
     }
 }
 
-fn database_exit(error: &DatabaseError) -> Exit {
-    match error.failure() {
-        DatabaseFailure::Guard | DatabaseFailure::Mismatch | DatabaseFailure::Trigger => Exit::Refused,
-        DatabaseFailure::Unreachable
-        | DatabaseFailure::Refused
-        | DatabaseFailure::NoDatabase
-        | DatabaseFailure::Permission
-        | DatabaseFailure::LockTimeout
-        | DatabaseFailure::Conflict
-        | DatabaseFailure::Cancelled
-        | DatabaseFailure::Lost
-        | DatabaseFailure::Engine
-        | DatabaseFailure::Sql => Exit::Failed,
-    }
-}
-
-impl From<ApplyError> for Failure {
-    fn from(error: ApplyError) -> Self {
-        let exit = match &error {
-            ApplyError::Database(source) | ApplyError::Migration { source, .. } => database_exit(source),
-            ApplyError::Locked { .. } | ApplyError::Replay(_) => Exit::Failed,
-            ApplyError::Drift(_) => Exit::Drift,
-            ApplyError::NotRecorded(_) | ApplyError::Edited(_) | ApplyError::Missing(_) | ApplyError::OutOfOrder(_) => {
-                Exit::Refused
-            }
-        };
-        Self::new(exit, error.code(), error.to_string(), error.help())
-    }
-}
-
-impl From<FolderError> for Failure {
-    fn from(error: FolderError) -> Self {
-        let exit = match &error {
-            FolderError::Io { .. } => Exit::Failed,
-            FolderError::Foreign { .. } | FolderError::SameVersion { .. } | FolderError::Sum(_) => Exit::Refused,
-        };
-        Self::new(exit, error.code(), error.to_string(), error.help())
-    }
-}
-
-impl From<ReplayError> for Failure {
-    fn from(error: ReplayError) -> Self {
-        Self::new(Exit::Failed, error.code(), error.to_string(), error.help())
-    }
-}
-
-impl From<CompileError> for Failure {
-    fn from(error: CompileError) -> Self {
-        let exit = match &error {
-            CompileError::NotAfterLast { .. } | CompileError::Name(_) => Exit::Usage,
-            CompileError::DeleteWanted(_) | CompileError::DeleteUnknown(_) | CompileError::Renamed { .. } => {
-                Exit::Refused
-            }
-        };
-        Self::new(exit, error.code(), error.to_string(), error.help())
-    }
-}
-
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        let exit = match &error {
-            ConfigError::Io { .. } | ConfigError::Invalid { .. } => Exit::Failed,
-            ConfigError::UnknownEnvironment { .. } => Exit::Usage,
-        };
-        Self::new(exit, error.code(), error.to_string(), error.help())
-    }
-}
-
-impl From<TargetError> for Failure {
-    fn from(error: TargetError) -> Self {
-        Self::new(Exit::Usage, error.code(), error.to_string(), error.help())
-    }
-}
-
-impl From<DetectError> for Failure {
-    fn from(error: DetectError) -> Self {
-        match error {
-            DetectError::Database(error) => error.into(),
-            DetectError::Answer(_) => Self::without_help(Exit::Failed, error.code(), error.to_string()),
+impl From<Kind> for Exit {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Pending => Self::Pending,
+            Kind::Drift => Self::Drift,
+            Kind::Invalid => Self::Invalid,
+            Kind::Refused => Self::Refused,
+            Kind::Usage => Self::Usage,
+            _ => Self::Failed,
         }
     }
 }
 
-impl From<InstallError> for Failure {
-    fn from(error: InstallError) -> Self {
-        match error {
-            InstallError::Database(error) => error.into(),
-            InstallError::Detect(error) => error.into(),
-            InstallError::OldServer(_)
-            | InstallError::OldPgmq(_)
-            | InstallError::Pgmq(_)
-            | InstallError::Locked { .. }
-            | InstallError::MissingRight { .. } => Self::without_help(Exit::Failed, error.code(), error.to_string()),
-            InstallError::Incomplete { .. } | InstallError::Edited { .. } | InstallError::ForeignEngine => {
-                Self::without_help(Exit::Refused, error.code(), error.to_string())
+impl Failure {
+    /// A failure of the embedded server, which assigns no codes itself.
+    pub(crate) fn server(error: ServerError) -> Self {
+        let code = match &error {
+            ServerError::Named { .. } | ServerError::NotFound { .. } | ServerError::Fetch { .. } => {
+                Code::ServerNotFound
             }
-        }
-    }
-}
-
-impl From<ServerError> for Failure {
-    fn from(error: ServerError) -> Self {
-        Self::without_help(Exit::Failed, error.code(), error.to_string())
-    }
-}
-
-impl From<GraphError> for Failure {
-    fn from(error: GraphError) -> Self {
-        let exit = match &error {
-            GraphError::NoFlow(_) => Exit::Failed,
-            GraphError::OtherFlow { .. } => Exit::Usage,
+            ServerError::HashMismatch { .. } => Code::DownloadMismatch,
+            ServerError::Unusable { .. } => Code::ServerUnusable,
+            ServerError::NoAccount => Code::NoServerUser,
+            ServerError::OtherMajor { .. } => Code::OtherMajorData,
+            ServerError::WrongOwner { .. } => Code::OtherUsersData,
+            ServerError::Locked { .. } => Code::ServerLocked,
+            ServerError::Io { .. } => Code::Io,
+            ServerError::Database(_) => Code::StatementFailed,
+            _ => Code::ServerFailed,
         };
-        Self::new(exit, error.code(), error.to_string(), error.help())
-    }
-}
-
-impl From<WorkerError> for Failure {
-    fn from(error: WorkerError) -> Self {
-        let exit = match error {
-            WorkerError::Database(error) => return error.into(),
-            WorkerError::Mismatch { .. } => Exit::Drift,
-            WorkerError::Steps { .. } | WorkerError::Handler { .. } | WorkerError::Nothing { .. } => Exit::Invalid,
-            WorkerError::NoFlow { .. } => Exit::Pending,
-            WorkerError::Variables { .. } | WorkerError::Engine { .. } | WorkerError::Metrics { .. } => Exit::Failed,
-        };
-        Self::new(exit, error.code(), error.to_string(), error.help())
-    }
-}
-
-impl From<BenchError> for Failure {
-    fn from(error: BenchError) -> Self {
-        match error {
-            BenchError::Database(error) => error.into(),
-            BenchError::NoRuntime { .. }
-            | BenchError::NoBatches { .. }
-            | BenchError::Stalled { .. }
-            | BenchError::Miscount { .. } => Self::new(Exit::Failed, error.code(), error.to_string(), error.help()),
-        }
-    }
-}
-
-impl From<OperateError> for Failure {
-    fn from(error: OperateError) -> Self {
-        let exit = match &error {
-            OperateError::Database(error) => database_exit(error),
-            OperateError::Answer(_)
-            | OperateError::NoFlow(_)
-            | OperateError::NoRun { .. }
-            | OperateError::StartUnknown(_)
-            | OperateError::NeedsOperations { .. }
-            | OperateError::NeedsRecovery(_) => Exit::Failed,
-            OperateError::Input { .. } | OperateError::AmbiguousRun { .. } => Exit::Usage,
-            OperateError::NotCurrent { .. }
-            | OperateError::InputUnfit { .. }
-            | OperateError::InputRefused { .. }
-            | OperateError::RunTaken(_)
-            | OperateError::NotOld { .. }
-            | OperateError::WrongStatus { .. } => Exit::Refused,
-        };
-        Self::new(exit, error.code(), error.to_string(), error.help())
+        Self::without_help(Exit::Failed, code, error.to_string())
     }
 }

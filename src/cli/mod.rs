@@ -10,6 +10,7 @@ mod output;
 mod project;
 mod session;
 
+use flowsmith_core::diagnostic::Code;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -66,7 +67,7 @@ fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
     }
     // One thread: the database does the work, and the embedded server must not outlive the thread that started it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        Failure::new(Exit::Failed, "FS801", format!("cannot start: {error}"), "free some resources")
+        Failure::new(Exit::Failed, Code::Io, format!("cannot start: {error}"), "free some resources")
     })?;
     runtime.block_on(async {
         match &cli.command {

@@ -4,6 +4,7 @@
 //! as if SIGPIPE had killed it. A command that writes continues to its end, and its exit code reports its result. A closed
 //! stderr stops no command.
 
+use flowsmith_core::diagnostic::Code;
 use std::borrow::Cow;
 use std::io;
 use std::os::fd::AsFd;
@@ -88,7 +89,7 @@ impl Output {
             let message = format!("the report cannot be written: {error}");
             self.failure(&Failure::new(
                 Exit::Failed,
-                "FS801",
+                Code::Io,
                 message,
                 "make room where stdout goes, and run this again",
             ));

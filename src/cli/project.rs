@@ -1,5 +1,6 @@
 //! The project at hand: settings from the file, the environment and the flags, in this order.
 
+use flowsmith_core::diagnostic::Code;
 use std::path::{Path, PathBuf};
 
 use flowsmith_core::catalog::Ignore;
@@ -60,7 +61,7 @@ impl Project {
         self.database.as_ref().map(Option::as_deref).map_err(|variable| {
             Failure::new(
                 Exit::Usage,
-                "FS823",
+                Code::DatabaseUrlUnset,
                 format!("the variable {variable}, which holds this environment's database URL, is not set"),
                 format!("export {variable}=postgres://USER:PASSWORD@HOST:PORT/DATABASE"),
             )

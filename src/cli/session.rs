@@ -1,5 +1,6 @@
 //! A database to work with: the one that was named, or the project's embedded one.
 
+use flowsmith_core::diagnostic::Code;
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
@@ -32,7 +33,7 @@ impl Place {
         if !project.server_folder().exists() {
             return Err(Failure::new(
                 Exit::Usage,
-                "FS824",
+                Code::NoDatabase,
                 "no database is given",
                 "give --database, set DATABASE_URL, or run `flowsmith up`, which brings an embedded one",
             ));
@@ -67,12 +68,13 @@ pub(crate) fn start(project: &Project, output: &Output) -> Result<Server, Failur
         major: Server::data_major(folder),
         ..flowsmith_devserver::Settings::default()
     };
-    let binaries = flowsmith_devserver::provide(&settings, &|text| output.message(text))?;
+    let binaries = flowsmith_devserver::provide(&settings, &|text| output.message(text)).map_err(Failure::server)?;
     output.detail(&format!("PostgreSQL {} from {}", binaries.version, binaries.dir.display()));
     if settings.major.is_none() && io::stderr().is_terminal() {
         output.message("Makes a PostgreSQL of the project's own, once; that takes some seconds.");
     }
-    let server = Server::start(&binaries, folder, flowsmith_devserver::Durability::Durable, Lifetime::Detached)?;
+    let server = Server::start(&binaries, folder, flowsmith_devserver::Durability::Durable, Lifetime::Detached)
+        .map_err(Failure::server)?;
     ignore_in_git(folder);
     Ok(server)
 }
@@ -97,20 +99,20 @@ impl Session {
         match &self.detection.engine {
             EngineState::Present { .. } if self.detection.pgmq == PgmqState::Missing => Err(Failure::new(
                 Exit::Failed,
-                "FS909",
+                Code::EngineMissing,
                 format!("{} has no pgmq, which holds the engine's queues", self.database),
                 "run `flowsmith install`",
             )),
             EngineState::Present { level, .. } => Ok(*level),
             EngineState::Missing => Err(Failure::new(
                 Exit::Failed,
-                "FS909",
+                Code::EngineMissing,
                 format!("{} has no workflow engine", self.database),
                 "run `flowsmith install`",
             )),
             EngineState::Incomplete { closest, lacks, .. } => Err(Failure::new(
                 Exit::Failed,
-                "FS918",
+                Code::EngineIncomplete,
                 format!(
                     "{} has part of an engine: level {closest} without {}{}",
                     self.database,

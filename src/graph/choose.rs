@@ -1,5 +1,6 @@
 //! Which flow is meant.
 
+use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use std::sync::Arc;
 
 use flowsmith_core::catalog::UnknownFlow;
@@ -24,6 +25,29 @@ pub enum GraphError {
     },
 }
 
+impl Diagnostic for GraphError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NoFlow(_) => Code::UnknownFlow,
+            Self::OtherFlow { .. } => Code::RunOfOtherFlow,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NoFlow(_) => Kind::Failed,
+            Self::OtherFlow { .. } => Kind::Usage,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::NoFlow(unknown) => unknown.help(),
+            Self::OtherFlow { .. } => "leave the flow out: a run knows its own".to_owned(),
+        })
+    }
+}
+
 impl GraphError {
     /// Where a flow is missing from the database, says from which.
     #[must_use]
@@ -31,22 +55,6 @@ impl GraphError {
         match self {
             Self::NoFlow(unknown) => Self::NoFlow(unknown.in_database(database)),
             other @ Self::OtherFlow { .. } => other,
-        }
-    }
-
-    /// The stable code, with a page in the documentation.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::NoFlow(_) => UnknownFlow::CODE,
-            Self::OtherFlow { .. } => "FS993",
-        }
-    }
-
-    /// What to do about it.
-    pub fn help(&self) -> String {
-        match self {
-            Self::NoFlow(unknown) => unknown.help(),
-            Self::OtherFlow { .. } => "leave the flow out: a run knows its own".to_owned(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A `compile` or `up` that is killed while it writes leaves what the next one finishes, wherever it was cut.
 
+use flowsmith_core::diagnostic::Diagnostic as _;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -103,5 +104,5 @@ fn a_write_of_several_migrations_is_taken_back_where_it_is_not_all_there() {
     let mut edited = cuts(&before, &after).pop().unwrap().1;
     edited.get_mut(first).unwrap().extend(b"-- by hand");
     put(&folder, &edited);
-    assert_eq!(Folder::read(&folder).unwrap_err().code(), "FS804");
+    assert_eq!(Folder::read(&folder).unwrap_err().code().as_str(), "FS804");
 }

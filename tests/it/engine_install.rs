@@ -1,5 +1,6 @@
 //! What an install does to each kind of database.
 
+use flowsmith_core::diagnostic::Diagnostic as _;
 use std::io::Write;
 use std::process::Command;
 
@@ -122,7 +123,7 @@ async fn whoever_holds_the_lock_is_named() {
     let pid = text(holder, "pg_backend_pid()").await.unwrap();
     let hasty = database.options().options([("lock_timeout", "50ms")]);
     let error = install(&hasty, InputStyle::Separate).await.unwrap_err();
-    assert_eq!(error.code(), "FS913");
+    assert_eq!(error.code().as_str(), "FS913");
     let words = error.to_string();
     assert!(words.starts_with("an apply or another install holds the lock after 0."), "{words}");
     assert!(words.contains(&format!(" s of waiting (postgres (a long apply, pid {pid}, local) since 20")), "{words}");

@@ -1,5 +1,6 @@
 //! `flowsmith.toml`: where a project keeps its things.
 
+use crate::diagnostic::{Code, Diagnostic, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
@@ -86,19 +87,24 @@ pub enum ConfigError {
     },
 }
 
-impl ConfigError {
-    /// The stable code, with a page in the documentation.
-    pub fn code(&self) -> &'static str {
+impl Diagnostic for ConfigError {
+    fn code(&self) -> Code {
         match self {
-            Self::Io { .. } => "FS821",
-            Self::Invalid { .. } => "FS822",
-            Self::UnknownEnvironment { .. } => "FS830",
+            Self::Io { .. } => Code::SettingsUnreadable,
+            Self::Invalid { .. } => Code::InvalidSettings,
+            Self::UnknownEnvironment { .. } => Code::UndefinedEnvironment,
         }
     }
 
-    /// What to do about it.
-    pub fn help(&self) -> String {
+    fn kind(&self) -> Kind {
         match self {
+            Self::Io { .. } | Self::Invalid { .. } => Kind::Failed,
+            Self::UnknownEnvironment { .. } => Kind::Usage,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(match self {
             Self::Io { .. } => "check that the path is right and that you may read it".to_owned(),
             Self::Invalid { .. } => {
                 "keys are flows, migrations, engine, ignore and [environments.NAME] database_url_env".to_owned()
@@ -117,7 +123,7 @@ impl ConfigError {
                     None => format!("add {}", add(name)),
                 }
             }
-        }
+        })
     }
 }
 

@@ -5,6 +5,7 @@ pub mod check;
 pub mod config;
 pub mod cron;
 pub mod definition;
+pub mod diagnostic;
 pub mod diff;
 pub mod finding;
 pub mod level;

@@ -160,22 +160,6 @@ pub enum ServerError {
 }
 
 impl ServerError {
-    /// The stable code, with a page in the documentation. What to do is part of each message.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Named { .. } | Self::NotFound { .. } | Self::Fetch { .. } => "FS931",
-            Self::HashMismatch { .. } => "FS932",
-            Self::Unusable { .. } => "FS933",
-            Self::NoAccount => "FS934",
-            Self::OtherMajor { .. } => "FS935",
-            Self::WrongOwner { .. } => "FS938",
-            Self::Locked { .. } => "FS936",
-            Self::Initdb { .. } | Self::Ended { .. } | Self::NotReady { .. } | Self::Killed { .. } => "FS937",
-            Self::Io { .. } => "FS801",
-            Self::Database(_) => "FS912",
-        }
-    }
-
     /// For `map_err`: says what was tried on which path.
     pub(super) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();

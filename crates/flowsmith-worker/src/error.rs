@@ -1,5 +1,6 @@
 //! Why a worker cannot start, or cannot go on.
 
+use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use flowsmith_postgres::database::DatabaseError;
 
 /// Why a worker cannot start, or cannot go on. What goes wrong with one task is not here: that is in the task's row.
@@ -66,31 +67,33 @@ pub enum WorkerError {
     },
 }
 
-impl From<sqlx::Error> for WorkerError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error.into())
-    }
-}
-
-impl WorkerError {
-    /// The stable code, with a page in the documentation.
-    pub fn code(&self) -> &'static str {
+impl Diagnostic for WorkerError {
+    fn code(&self) -> Code {
         match self {
             Self::Database(error) => error.code(),
-            Self::NoFlow { .. } => "FS981",
-            Self::Mismatch { .. } => "FS982",
-            Self::Steps { .. } => "FS983",
-            Self::Variables { .. } => "FS984",
-            Self::Engine { .. } => "FS985",
-            Self::Nothing { .. } => "FS986",
-            Self::Handler { .. } => "FS987",
-            Self::Metrics { .. } => "FS988",
+            Self::NoFlow { .. } => Code::WorkerUnknownFlow,
+            Self::Mismatch { .. } => Code::WorkerMismatch,
+            Self::Steps { .. } => Code::HandlersMismatch,
+            Self::Variables { .. } => Code::VariableUnset,
+            Self::Engine { .. } => Code::WorkerEngine,
+            Self::Nothing { .. } => Code::NothingToWorkOn,
+            Self::Handler { .. } => Code::HandlerUnusable,
+            Self::Metrics { .. } => Code::MetricsUnavailable,
         }
     }
 
-    /// What to do about it.
-    pub fn help(&self) -> String {
+    fn kind(&self) -> Kind {
         match self {
+            Self::Database(error) => error.kind(),
+            Self::Mismatch { .. } => Kind::Drift,
+            Self::Steps { .. } | Self::Handler { .. } | Self::Nothing { .. } => Kind::Invalid,
+            Self::NoFlow { .. } => Kind::Pending,
+            Self::Variables { .. } | Self::Engine { .. } | Self::Metrics { .. } => Kind::Failed,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
             Self::Database(error) => return error.help(),
             Self::NoFlow { .. } => "run `flowsmith apply`, or correct the name: version 2 of `order` is `order_v2`",
             Self::Mismatch { .. } => {
@@ -103,8 +106,16 @@ impl WorkerError {
             Self::Engine { .. } => "run `flowsmith install`, which upgrades flowsmith's engine",
             Self::Nothing { .. } => "declare a `handler` for each step of a flow, or name a flow that has them",
             Self::Handler { .. } => "correct the handler in the flow file",
-            Self::Metrics { .. } => "name another port, or end the program that has this one; port 0 takes any that is free",
-        }
-        .to_owned()
+            Self::Metrics { .. } => {
+                "name another port, or end the program that has this one; port 0 takes any that is free"
+            }
+        };
+        Some(help.to_owned())
+    }
+}
+
+impl From<sqlx::Error> for WorkerError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
     }
 }

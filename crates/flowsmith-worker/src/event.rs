@@ -1,5 +1,6 @@
 //! What a worker tells whoever runs it, as it happens.
 
+use flowsmith_core::diagnostic::Code;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -158,8 +159,8 @@ impl fmt::Display for TaskName {
 
 impl Event {
     /// The stable code of what somebody has to put right, with a page in the documentation.
-    pub fn code(&self) -> Option<&'static str> {
-        matches!(self, Self::QueueGone { .. }).then_some("FS989")
+    pub fn code(&self) -> Option<Code> {
+        matches!(self, Self::QueueGone { .. }).then_some(Code::QueueMissing)
     }
 
     /// What to do about it.

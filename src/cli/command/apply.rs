@@ -1,5 +1,6 @@
 //! `flowsmith apply`
 
+use flowsmith_core::diagnostic::Code;
 use std::time::Duration;
 
 use flowsmith::report::drift_text;
@@ -92,7 +93,7 @@ pub(crate) async fn pending(
     if !shape.ledger {
         return Err(Failure::new(
             Exit::Failed,
-            "FS919",
+            Code::LedgerMissing,
             "this database has no flowsmith schema, where applied migrations are recorded",
             "run `flowsmith install`; it leaves an engine that is there as it is",
         ));

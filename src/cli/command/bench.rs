@@ -1,5 +1,6 @@
 //! `flowsmith bench`
 
+use flowsmith_core::diagnostic::Code;
 use std::pin::pin;
 
 use flowsmith::report::{bench_json, bench_text};
@@ -92,7 +93,7 @@ async fn measure(bench: &Bench, output: &Output) -> Result<BenchReport, Failure>
         Either::Left((report, _)) => Ok(report?),
         Either::Right(_) => Err(Failure::new(
             Exit::Failed,
-            "FS955",
+            Code::BenchInterrupted,
             "stopped before its end",
             "what it made is deleted, unless another message says otherwise; run it again with fewer --runs",
         )),
@@ -110,7 +111,7 @@ async fn clean(bench: &Bench) -> Result<(), Failure> {
     let prefix = bench.prefix();
     Err(Failure::new(
         Exit::Failed,
-        "FS956",
+        Code::BenchLeftovers,
         format!("flows named {prefix}_… may be left behind: {error}"),
         "delete them with pgflow.delete_flow_and_data(flow_slug), where the engine has it",
     ))
@@ -128,7 +129,7 @@ impl Stop {
             signal(kind).map_err(|error| {
                 Failure::new(
                     Exit::Failed,
-                    "FS801",
+                    Code::Io,
                     format!("cannot listen for signals: {error}"),
                     "free some resources",
                 )

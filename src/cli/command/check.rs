@@ -2,6 +2,7 @@
 
 use flowsmith::report::findings::{self, Report};
 use flowsmith_core::check::{Checked, check_files};
+use flowsmith_core::diagnostic::Code;
 
 use crate::cli::args::deploy::{CheckArgs, CheckFormat};
 use crate::cli::background::Background;
@@ -72,7 +73,7 @@ fn require_flows(project: &Project) -> Result<(), Failure> {
     }
     Err(Failure::new(
         Exit::Failed,
-        "FS825",
+        Code::NoFlowsFolder,
         format!("there is no folder {}", project.flows.display()),
         "run `flowsmith init`, or name the folder of your flow files with --flows",
     ))

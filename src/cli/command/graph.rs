@@ -1,5 +1,6 @@
 //! `flowsmith graph`
 
+use flowsmith_core::diagnostic::Code;
 use std::fs;
 
 use flowsmith::graph::{Graph, Style, choose, choose_of_run, dot, mermaid, step_descriptions, svg};
@@ -54,7 +55,7 @@ fn format(args: &GraphArgs) -> Result<GraphFormat, Failure> {
         "dot" | "gv" => Some(GraphFormat::Dot),
         _ => None,
     };
-    let refused = |message: String, help: &str| Err(Failure::new(Exit::Usage, "FS994", message, help));
+    let refused = |message: String, help: &str| Err(Failure::new(Exit::Usage, Code::PictureFormat, message, help));
     match (args.format, of_ending) {
         (Some(asked), Some(of_ending)) if asked != of_ending => refused(
             format!("{} has the ending of {}, but --format asks for {}", path.display(), word(of_ending), word(asked)),

@@ -1,5 +1,6 @@
 //! `flowsmith install`
 
+use flowsmith_core::diagnostic::Code;
 use flowsmith_postgres::engine::install::{
     EngineAction, InputStyle as Style, InstallReport, PgmqAction, install, install_script, install_with_roles,
 };
@@ -33,7 +34,7 @@ pub(crate) async fn run(args: &InstallArgs, project: &Project, output: &Output) 
     if args.input_style.is_some() && held != Some(style.as_str()) {
         return Err(Failure::new(
             Exit::Refused,
-            "FS925",
+            Code::InputStyleFixed,
             format!(
                 "the input style here is {}, chosen when the engine was installed",
                 held.unwrap_or("the engine's own")

@@ -1,5 +1,6 @@
 //! `flowsmith pull`
 
+use flowsmith_core::diagnostic::Code;
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -29,7 +30,7 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
     if !args.files_only && !shape.ledger {
         return Err(Failure::new(
             Exit::Failed,
-            "FS919",
+            Code::LedgerMissing,
             "this database has no flowsmith schema, where the baseline would be recorded",
             "run `flowsmith install` first (it leaves an engine that is there as it is), or pull with --files-only",
         ));
@@ -42,7 +43,7 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
     if !args.files_only && !status.pending().is_empty() {
         return Err(Failure::new(
             Exit::Refused,
-            "FS829",
+            Code::PullPending,
             format!("migrations are pending here: {}", status.pending().join(", ")),
             "apply them first, or take them back: delete the files and run `flowsmith compile --rehash`",
         ));
@@ -125,7 +126,7 @@ fn refuse_second_files(checked: &Checked, wanted: &Catalog, project: &Project) -
     }
     Err(Failure::new(
         Exit::Refused,
-        "FS826",
+        Code::PullOverwrites,
         format!("these flows are defined already and say something else than the database: {}", twice.join(", ")),
         "look at `flowsmith plan`; put what the database holds into those files, or delete them and pull again",
     ))
@@ -149,7 +150,7 @@ fn refuse_wrong(files: &[PulledFile], wanted: &Catalog, project: &Project, outpu
     let listed = wrong.iter().map(|slug| format!("\"{slug}\"")).collect::<Vec<_>>().join(", ");
     Err(Failure::new(
         Exit::Refused,
-        "FS831",
+        Code::PullInvalidFlow,
         format!("flows of this database do not pass `flowsmith check`, so nothing was written: {}", wrong.join(", ")),
         format!(
             "leave them alone: `ignore = [{listed}]` in flowsmith.toml; or complete or delete them in the database; then pull again"
@@ -164,7 +165,7 @@ fn write(files: Vec<PulledFile>, args: &PullArgs, project: &Project, output: &Ou
         let names: Vec<String> = there.iter().map(|path| path.display().to_string()).collect();
         return Err(Failure::new(
             Exit::Refused,
-            "FS826",
+            Code::PullOverwrites,
             format!("these files are there and say something else than the database: {}", names.join(", ")),
             "look at `flowsmith plan`; --overwrite takes what the database holds",
         ));

@@ -1,5 +1,6 @@
 //! `flowsmith up` and `flowsmith down`
 
+use flowsmith_core::diagnostic::Code;
 use flowsmith_core::migration::{Folder, compile, replay};
 use flowsmith_core::words::counted;
 use flowsmith_devserver::Server;
@@ -39,7 +40,7 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
     } else if args.no_compile {
         return Err(Failure::new(
             Exit::Pending,
-            "FS827",
+            Code::MigrationsBehind,
             "the migrations are behind the flow files",
             "run `flowsmith compile` and commit what it writes",
         ));
@@ -92,7 +93,7 @@ async fn place(project: &Project, step: impl Fn(&str, &str), output: &Output) ->
         return Ok((place, Connect::Given(target)));
     }
     let server = session::start(project, output)?;
-    server.ensure_database(session::EMBEDDED_DATABASE).await?;
+    server.ensure_database(session::EMBEDDED_DATABASE).await.map_err(Failure::server)?;
     let how = if server.started_here() { "started" } else { "running" };
     step("PostgreSQL", &format!("{how}, data in {}", server.folder().display()));
     let connect = Connect::Embedded(server.url(session::EMBEDDED_DATABASE));
@@ -101,7 +102,7 @@ async fn place(project: &Project, step: impl Fn(&str, &str), output: &Output) ->
 
 /// Stops the embedded server.
 pub(crate) fn down(project: &Project, output: &Output) -> Result<Exit, Failure> {
-    if Server::stop_running(project.server_folder())? {
+    if Server::stop_running(project.server_folder()).map_err(Failure::server)? {
         output.message("PostgreSQL stopped; its data stays.");
     } else {
         output.message("No embedded PostgreSQL runs here.");

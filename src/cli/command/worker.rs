@@ -2,6 +2,7 @@
 
 mod log;
 
+use flowsmith_core::diagnostic::Code;
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use flowsmith::graph;
 use flowsmith::report::findings;
 use flowsmith_core::catalog::{Catalog, Flow};
 use flowsmith_core::check::Checked;
-use flowsmith_core::finding::{Code, Finding};
+use flowsmith_core::finding::Finding;
 use flowsmith_postgres::database::Pauses;
 use flowsmith_postgres::introspection::{LiveShape, read_snapshot};
 use flowsmith_worker::triggers::runner::{self, Starter};
@@ -76,7 +77,10 @@ async fn patiently(
     loop {
         match ready(place, flows, args, output).await {
             // No server there, or none that answers yet.
-            Err(failure) if matches!(failure.code, Some("FS902" | "FS908")) && Instant::now() < until => {
+            Err(failure)
+                if matches!(failure.code, Some(Code::DatabaseUnreachable | Code::ConnectionLost))
+                    && Instant::now() < until =>
+            {
                 let left = until.saturating_duration_since(Instant::now());
                 let pause = pauses.failed().min(left);
                 let line = format!(
@@ -125,7 +129,7 @@ async fn starter(
     if session.detection.may_read_triggers.is_none() {
         return Err(Failure::new(
             Exit::Failed,
-            "FS997",
+            Code::TriggersUnsupported,
             format!(
                 "{} cannot hold triggers: its schema flowsmith is missing or of an earlier version",
                 session.database
@@ -227,7 +231,7 @@ async fn compare(
 fn signals() -> Result<(impl Future<Output = ()>, impl Future<Output = ()>), Failure> {
     let listen = |kind| -> Result<Signal, Failure> {
         signal(kind).map_err(|error| {
-            Failure::new(Exit::Failed, "FS801", format!("cannot listen for signals: {error}"), "free some resources")
+            Failure::new(Exit::Failed, Code::Io, format!("cannot listen for signals: {error}"), "free some resources")
         })
     };
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);

@@ -7,7 +7,7 @@ use flowsmith_core::finding::Code;
 
 /// One SARIF log with one run.
 pub fn sarif(report: &Report) -> String {
-    let rules: Vec<_> = Code::ALL.iter().map(|code| rule(*code)).collect();
+    let rules: Vec<_> = Code::FINDINGS.iter().map(|code| rule(*code)).collect();
     let results: Vec<_> = report
         .findings
         .iter()
@@ -29,7 +29,7 @@ pub fn sarif(report: &Report) -> String {
                 .collect();
             json!({
                 "ruleId": finding.code.as_str(),
-                "ruleIndex": Code::ALL.iter().position(|code| *code == finding.code),
+                "ruleIndex": Code::FINDINGS.iter().position(|code| *code == finding.code),
                 "level": finding.severity.as_str(),
                 "message": { "text": format!("{}{help}", message(located)) },
                 "locations": [place(&finding.file, located.at.as_ref())],

@@ -1,5 +1,6 @@
 //! Events of queues start runs, each one, whoever dies when.
 
+use flowsmith_core::diagnostic::Diagnostic as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -265,7 +266,7 @@ async fn an_event_whose_input_the_flow_does_not_declare_comes_again_and_is_given
             let batch = next(&mut c).await;
             assert_eq!((batch.events, batch.started), if attempt == 1 { (3, 2) } else { (1, 0) }, "{kind} {attempt}");
             let [failed] = batch.failed.as_slice() else { panic!("{batch:?}") };
-            assert_eq!((failed.error.code(), failed.error.to_string().as_str()), ("FS964", reason));
+            assert_eq!((failed.error.code().as_str(), failed.error.to_string().as_str()), ("FS964", reason));
             execute(&mut c, again).await;
         }
         assert_eq!(next(&mut c).await.events, 0);
@@ -334,7 +335,10 @@ async fn a_queue_that_is_not_there_is_an_error_that_says_so() {
     assert!(error.to_string().contains("q_imports"), "{error}");
     let pgq = QueueTrigger { kind: flowsmith_core::catalog::QueueKind::Pgq, ..trigger };
     let error = take(&mut c, &pgq).await.unwrap_err();
-    assert!(error.to_string().contains("pgq") && error.help().contains("create extension pgq"), "{error}");
+    assert!(
+        error.to_string().contains("pgq") && error.help().unwrap_or_default().contains("create extension pgq"),
+        "{error}"
+    );
     tidy(&mut c).await.unwrap();
     if with_pgq().await.is_some() {
         execute(&mut c, "create extension pgq").await;

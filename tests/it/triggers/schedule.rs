@@ -1,5 +1,6 @@
 //! Schedules of a database without pg_cron, as a worker runs them.
 
+use flowsmith_core::diagnostic::Diagnostic as _;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -128,7 +129,10 @@ async fn one_that_cannot_be_started_takes_no_other_along_and_what_pg_cron_runs_i
     let tick = fire_due(&mut c).await.unwrap();
     assert_eq!(tick.fired.iter().map(|firing| firing.flow.as_str()).collect::<Vec<_>>(), ["order"]);
     let [failed] = tick.failed.as_slice() else { panic!("{tick:?}") };
-    assert_eq!((failed.flow.as_str(), failed.trigger.as_str(), failed.error.code()), ("broken", "daily", "FS910"));
+    assert_eq!(
+        (failed.flow.as_str(), failed.trigger.as_str(), failed.error.code().as_str()),
+        ("broken", "daily", "FS910")
+    );
     assert!(failed.error.to_string().contains("no current version"), "{}", failed.error);
     // It is tried again, and started when it can be.
     execute(&mut c, "update flowsmith.flow_versions set state = 'current' where flow = 'broken'").await;

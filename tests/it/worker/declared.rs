@@ -1,5 +1,6 @@
 //! Handlers as flow files declare them.
 
+use flowsmith_core::diagnostic::Diagnostic as _;
 use std::collections::HashMap;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -243,7 +244,7 @@ async fn a_variable_that_is_not_set_is_named_and_no_value_is_ever_told() {
         let variables: HashMap<_, _> = variables.iter().copied().collect();
         let look_up = |name: &str| variables.get(name).map(ToString::to_string);
         let error = flowsmith_worker::Worker::builder().declared(flow, &look_up).err().expect("a refusal");
-        (error.code(), error.to_string())
+        (error.code().as_str(), error.to_string())
     };
     let unset = "f, step a: the variable BASE is not set; f, step a: the variable TOKEN is not set";
     assert_eq!(refused(&[]), ("FS984", unset.to_owned()));

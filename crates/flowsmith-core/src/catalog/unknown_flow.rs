@@ -17,8 +17,6 @@ pub struct UnknownFlow {
 }
 
 impl UnknownFlow {
-    /// The stable code, with a page in the documentation.
-    pub const CODE: &str = "FS961";
     /// Where most commands look.
     pub const DATABASE: &str = "the database";
 

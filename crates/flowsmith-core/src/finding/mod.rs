@@ -1,10 +1,9 @@
 //! A finding: what is wrong, where, and what to write instead.
 
-mod code;
 mod path;
 mod span;
 
-pub use code::{Code, Severity};
+pub use crate::diagnostic::{Code, Severity};
 pub use path::{FieldPath, Segment, Trail};
 pub use span::Span;
 

@@ -1,5 +1,6 @@
 //! From what the migrations recorded and what the files want to the next migration.
 
+use crate::diagnostic::{Code, Diagnostic, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -72,27 +73,33 @@ pub enum CompileError {
     },
 }
 
-impl CompileError {
-    /// The stable code, with a page in the documentation.
-    pub fn code(&self) -> &'static str {
+impl Diagnostic for CompileError {
+    fn code(&self) -> Code {
         match self {
-            Self::NotAfterLast { .. } => "FS811",
-            Self::Name(_) => "FS812",
-            Self::DeleteWanted(_) => "FS813",
-            Self::DeleteUnknown(_) => "FS814",
-            Self::Renamed { .. } => "FS815",
+            Self::NotAfterLast { .. } => Code::VersionNotNewest,
+            Self::Name(_) => Code::MigrationName,
+            Self::DeleteWanted(_) => Code::DeleteDefinedFlow,
+            Self::DeleteUnknown(_) => Code::DeleteUnknownFlow,
+            Self::Renamed { .. } => Code::RenamedFlow,
         }
     }
 
-    /// What to do about it.
-    pub fn help(&self) -> &'static str {
+    fn kind(&self) -> Kind {
         match self {
+            Self::NotAfterLast { .. } | Self::Name(_) => Kind::Usage,
+            Self::DeleteWanted(_) | Self::DeleteUnknown(_) | Self::Renamed { .. } => Kind::Refused,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
             Self::NotAfterLast { .. } => "leave --timestamp out, or give a later one",
             Self::Name(_) => "for example --name add_refunds",
             Self::DeleteWanted(_) => "take it out of the flow files first",
             Self::Renamed { .. } => "keep the name that was recorded, or choose a version whose slug is free",
             Self::DeleteUnknown(_) => "name it as SLUG@VERSION, as `flowsmith status` lists it",
-        }
+        };
+        Some(help.to_owned())
     }
 }
 

@@ -3,6 +3,7 @@
 //! A write goes: the draft of the new sum file; each migration, as a draft that is renamed; the draft renamed to the sum file. Where it
 //! is cut off, the draft tells what was meant: all of it is there, or what is there of it counts for nothing.
 
+use crate::diagnostic::{Code, Diagnostic, Kind};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -57,24 +58,25 @@ pub enum FolderError {
     Sum(Vec<SumMismatch>),
 }
 
-fn list(mismatches: &[SumMismatch]) -> String {
-    mismatches.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-}
-
-impl FolderError {
-    /// The stable code, with a page in the documentation.
-    pub fn code(&self) -> &'static str {
+impl Diagnostic for FolderError {
+    fn code(&self) -> Code {
         match self {
-            Self::Io { .. } => "FS801",
-            Self::Foreign { .. } => "FS802",
-            Self::SameVersion { .. } => "FS803",
-            Self::Sum(_) => "FS804",
+            Self::Io { .. } => Code::Io,
+            Self::Foreign { .. } => Code::ForeignMigration,
+            Self::SameVersion { .. } => Code::SameVersion,
+            Self::Sum(_) => Code::SumMismatch,
         }
     }
 
-    /// What to do about it.
-    pub fn help(&self) -> &'static str {
+    fn kind(&self) -> Kind {
         match self {
+            Self::Io { .. } => Kind::Failed,
+            Self::Foreign { .. } | Self::SameVersion { .. } | Self::Sum(_) => Kind::Refused,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
             Self::Io { .. } => "check that the path is right and that you may read and write it",
             Self::Foreign { .. } => {
                 "keep only migrations that `flowsmith compile` wrote here, others in a folder of their own"
@@ -83,8 +85,13 @@ impl FolderError {
             Self::Sum(_) => {
                 "bring the files back (`git checkout`); `flowsmith compile --rehash` is for after a merge, and for taking back what ran nowhere yet"
             }
-        }
+        };
+        Some(help.to_owned())
     }
+}
+
+fn list(mismatches: &[SumMismatch]) -> String {
+    mismatches.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl Folder {

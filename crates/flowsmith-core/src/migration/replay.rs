@@ -1,5 +1,6 @@
 //! What a folder of migrations leaves behind, without a database.
 
+use crate::diagnostic::{Code, Diagnostic, Kind};
 use std::collections::BTreeSet;
 
 use std::collections::HashMap;
@@ -45,20 +46,22 @@ pub enum ReplayError {
     },
 }
 
-impl ReplayError {
-    /// The stable code, with a page in the documentation.
-    pub fn code(&self) -> &'static str {
+impl Diagnostic for ReplayError {
+    fn code(&self) -> Code {
         match self {
-            Self::NoPlan { .. } => "FS802",
-            Self::Malformed { .. } => "FS805",
-            Self::Digest { .. } => "FS806",
-            Self::UnknownFlow { .. } => "FS807",
+            Self::NoPlan { .. } => Code::ForeignMigration,
+            Self::Malformed { .. } => Code::MalformedMigration,
+            Self::Digest { .. } => Code::DigestMismatch,
+            Self::UnknownFlow { .. } => Code::ChangeOfUnknownFlow,
         }
     }
 
-    /// What to do about it.
-    pub fn help(&self) -> &'static str {
-        match self {
+    fn kind(&self) -> Kind {
+        Kind::Failed
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
             Self::NoPlan { .. } => "keep only migrations that `flowsmith compile` wrote in this folder",
             Self::Malformed { .. } => "bring the file back (`git checkout`), or use the flowsmith that wrote it",
             Self::Digest { .. } => {
@@ -67,7 +70,8 @@ impl ReplayError {
             Self::UnknownFlow { .. } => {
                 "a migration before it is missing: `git log --diff-filter=D --name-only -- .` in the folder names it, `git checkout COMMIT^ -- FILE` brings it back; where neither ran anywhere, delete this one too, and compile again"
             }
-        }
+        };
+        Some(help.to_owned())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why applying stopped.
 
+use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use std::time::Duration;
 
 use super::Holder;
@@ -49,39 +50,46 @@ pub enum ApplyError {
     Replay(#[from] ReplayError),
 }
 
-impl ApplyError {
-    /// The stable code, with a page in the documentation.
-    pub fn code(&self) -> &'static str {
+impl Diagnostic for ApplyError {
+    fn code(&self) -> Code {
         match self {
             Self::Database(error) | Self::Migration { source: error, .. } => error.code(),
-            Self::NotRecorded(_) => "FS802",
-            Self::Locked { .. } => "FS913",
-            Self::Drift(_) => "FS914",
-            Self::Edited(_) => "FS915",
-            Self::Missing(_) => "FS916",
-            Self::OutOfOrder(_) => "FS917",
+            Self::NotRecorded(_) => Code::ForeignMigration,
+            Self::Locked { .. } => Code::ApplyLocked,
+            Self::Drift(_) => Code::Drifted,
+            Self::Edited(_) => Code::MigrationEdited,
+            Self::Missing(_) => Code::MigrationMissing,
+            Self::OutOfOrder(_) => Code::MigrationOutOfOrder,
             Self::Replay(error) => error.code(),
         }
     }
 
-    /// What to do about it.
-    pub fn help(&self) -> String {
+    fn kind(&self) -> Kind {
         match self {
+            Self::Database(source) | Self::Migration { source, .. } => source.kind(),
+            Self::Locked { .. } | Self::Replay(_) => Kind::Failed,
+            Self::Drift(_) => Kind::Drift,
+            Self::NotRecorded(_) | Self::Edited(_) | Self::Missing(_) | Self::OutOfOrder(_) => Kind::Refused,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
             Self::Database(error) => return error.help(),
             Self::Migration { id, source } if source.failure() == Failure::Trigger => {
-                return format!(
+                return Some(format!(
                     "{} To change the trigger, delete {id}.sql, run `flowsmith compile --rehash`, and compile again.",
-                    source.help()
-                );
+                    source.help().unwrap_or_default()
+                ));
             }
             Self::Migration { id, source } if matches!(source.failure(), Failure::Guard | Failure::Mismatch) => {
-                return format!(
+                return Some(format!(
                     "{} First take this migration back: delete {id}.sql and run `flowsmith compile --rehash`.",
-                    source.help()
-                );
+                    source.help().unwrap_or_default()
+                ));
             }
             Self::Migration { source, .. } => return source.help(),
-            Self::Replay(error) => error.help(),
+            Self::Replay(error) => return error.help(),
             Self::NotRecorded(_) => "keep only migrations that `flowsmith compile` wrote in this folder",
             Self::Locked { .. } => "wait for it, or give a longer --lock-timeout",
             Self::Drift(_) => {
@@ -90,7 +98,7 @@ impl ApplyError {
             Self::Edited(_) => "bring the files back (`git checkout`); a change goes into a new migration",
             Self::Missing(_) => "bring the files back: is this the right branch, and the right database?",
             Self::OutOfOrder(_) => "compile them again so that they come last, or go on with --out-of-order",
-        }
-        .to_owned()
+        };
+        Some(help.to_owned())
     }
 }

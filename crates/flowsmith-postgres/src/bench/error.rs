@@ -2,6 +2,7 @@
 
 use crate::bench::Scenario;
 use crate::database::DatabaseError;
+use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 
 /// Why a bench came to no end.
 #[derive(Debug, thiserror::Error)]
@@ -45,27 +46,28 @@ pub enum BenchError {
     },
 }
 
-impl From<sqlx::Error> for BenchError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error.into())
-    }
-}
-
-impl BenchError {
-    /// The stable code, with a page in the documentation.
-    pub fn code(&self) -> &'static str {
+impl Diagnostic for BenchError {
+    fn code(&self) -> Code {
         match self {
             Self::Database(error) => error.code(),
-            Self::NoRuntime { .. } => "FS951",
-            Self::NoBatches { .. } => "FS952",
-            Self::Stalled { .. } => "FS953",
-            Self::Miscount { .. } => "FS954",
+            Self::NoRuntime { .. } => Code::BenchNoRuntime,
+            Self::NoBatches { .. } => Code::BenchNoBatches,
+            Self::Stalled { .. } => Code::BenchStalled,
+            Self::Miscount { .. } => Code::BenchMiscount,
         }
     }
 
-    /// What to do about it.
-    pub fn help(&self) -> String {
+    fn kind(&self) -> Kind {
         match self {
+            Self::Database(error) => error.kind(),
+            Self::NoRuntime { .. } | Self::NoBatches { .. } | Self::Stalled { .. } | Self::Miscount { .. } => {
+                Kind::Failed
+            }
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
             Self::Database(error) => return error.help(),
             Self::NoRuntime { .. } => "run `flowsmith install`, which upgrades flowsmith's engine",
             Self::NoBatches { .. } => "leave --protocol out, or install flowsmith's engine in a database without one",
@@ -73,7 +75,13 @@ impl BenchError {
                 "`flowsmith doctor` audits the engine; look for locks and for other readers of the queue"
             }
             Self::Miscount { .. } => "`flowsmith doctor` audits the engine; if it is healthy, report this",
-        }
-        .to_owned()
+        };
+        Some(help.to_owned())
+    }
+}
+
+impl From<sqlx::Error> for BenchError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
     }
 }

@@ -1,5 +1,6 @@
 //! What a failure of the database means, and to whom.
 
+use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use sqlx::postgres::PgDatabaseError;
 
 /// A failure of the database, named by what it means to the user.
@@ -10,6 +11,65 @@ pub struct DatabaseError {
     message: String,
     hint: Option<String>,
     state: Option<String>,
+}
+
+impl Diagnostic for DatabaseError {
+    fn code(&self) -> Code {
+        match self.failure {
+            Failure::Unreachable => Code::DatabaseUnreachable,
+            Failure::Refused => Code::AuthenticationFailed,
+            Failure::NoDatabase => Code::DatabaseMissing,
+            Failure::Permission => Code::PermissionDenied,
+            Failure::LockTimeout => Code::LockTimeout,
+            Failure::Cancelled => Code::StatementCancelled,
+            Failure::Lost => Code::ConnectionLost,
+            Failure::Engine => Code::EngineMissing,
+            Failure::Guard => Code::GuardRefused,
+            Failure::Mismatch => Code::StateMismatch,
+            Failure::Sql => Code::StatementFailed,
+            Failure::Conflict => Code::TransactionConflict,
+            Failure::Trigger => Code::TriggerRefused,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self.failure {
+            Failure::Guard | Failure::Mismatch | Failure::Trigger => Kind::Refused,
+            Failure::Unreachable
+            | Failure::Refused
+            | Failure::NoDatabase
+            | Failure::Permission
+            | Failure::LockTimeout
+            | Failure::Conflict
+            | Failure::Cancelled
+            | Failure::Lost
+            | Failure::Engine
+            | Failure::Sql => Kind::Failed,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        if self.hint.is_some() {
+            return self.hint.clone();
+        }
+        let help = match self.failure {
+            Failure::Unreachable => "check that the server runs and that host and port are right",
+            Failure::Refused => "check the user and password in the database URL",
+            Failure::NoDatabase => "create it (`createdb`), or correct the name in the database URL",
+            Failure::Permission => "connect as the owner of the database, or have the right granted",
+            Failure::LockTimeout => "wait for the other session, or give a longer --lock-timeout",
+            Failure::Conflict => {
+                "nothing is half done: run the command again; where it happens again, apply while fewer transactions write to these tables"
+            }
+            Failure::Cancelled => "give a longer --statement-timeout, or find out who cancelled it",
+            Failure::Lost => "nothing is half done: run the command again",
+            Failure::Engine => "run `flowsmith install`",
+            Failure::Trigger => "correct it in the flow file",
+            Failure::Guard | Failure::Mismatch => "see what `flowsmith plan` says",
+            Failure::Sql => "the server's own words say what is wrong; `flowsmith doctor` audits the database",
+        };
+        Some(help.to_owned())
+    }
 }
 
 /// Kinds of failure.
@@ -79,49 +139,6 @@ impl DatabaseError {
     /// What it means.
     pub fn failure(&self) -> Failure {
         self.failure
-    }
-
-    /// The stable code, with a page in the documentation.
-    pub fn code(&self) -> &'static str {
-        match self.failure {
-            Failure::Unreachable => "FS902",
-            Failure::Refused => "FS903",
-            Failure::NoDatabase => "FS904",
-            Failure::Permission => "FS905",
-            Failure::LockTimeout => "FS906",
-            Failure::Cancelled => "FS907",
-            Failure::Lost => "FS908",
-            Failure::Engine => "FS909",
-            Failure::Guard => "FS910",
-            Failure::Mismatch => "FS911",
-            Failure::Sql => "FS912",
-            Failure::Conflict => "FS926",
-            Failure::Trigger => "FS996",
-        }
-    }
-
-    /// What to do about it.
-    pub fn help(&self) -> String {
-        if let Some(hint) = &self.hint {
-            return hint.clone();
-        }
-        match self.failure {
-            Failure::Unreachable => "check that the server runs and that host and port are right",
-            Failure::Refused => "check the user and password in the database URL",
-            Failure::NoDatabase => "create it (`createdb`), or correct the name in the database URL",
-            Failure::Permission => "connect as the owner of the database, or have the right granted",
-            Failure::LockTimeout => "wait for the other session, or give a longer --lock-timeout",
-            Failure::Conflict => {
-                "nothing is half done: run the command again; where it happens again, apply while fewer transactions write to these tables"
-            }
-            Failure::Cancelled => "give a longer --statement-timeout, or find out who cancelled it",
-            Failure::Lost => "nothing is half done: run the command again",
-            Failure::Engine => "run `flowsmith install`",
-            Failure::Trigger => "correct it in the flow file",
-            Failure::Guard | Failure::Mismatch => "see what `flowsmith plan` says",
-            Failure::Sql => "the server's own words say what is wrong; `flowsmith doctor` audits the database",
-        }
-        .to_owned()
     }
 }
 

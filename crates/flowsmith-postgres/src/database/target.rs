@@ -1,5 +1,6 @@
 //! Which database, and connecting to it.
 
+use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -31,15 +32,20 @@ pub struct TargetError {
     reason: String,
 }
 
-impl TargetError {
-    /// The stable code, with a page in the documentation.
-    pub fn code(&self) -> &'static str {
-        "FS901"
+impl Diagnostic for TargetError {
+    fn code(&self) -> Code {
+        Code::InvalidDatabaseUrl
     }
 
-    /// What to do about it.
-    pub fn help(&self) -> &'static str {
-        "write postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters in the password percent-encoded"
+    fn kind(&self) -> Kind {
+        Kind::Usage
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(
+            "write postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters in the password percent-encoded"
+                .to_owned(),
+        )
     }
 }
 

@@ -1,5 +1,6 @@
 //! What engine a database has, told by its catalog. Never writes.
 
+use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -154,12 +155,25 @@ pub enum DetectError {
     Answer(#[from] serde_json::Error),
 }
 
-impl DetectError {
-    /// The stable code, with a page in the documentation.
-    pub fn code(&self) -> &'static str {
+impl Diagnostic for DetectError {
+    fn code(&self) -> Code {
         match self {
             Self::Database(error) => error.code(),
-            Self::Answer(_) => "FS920",
+            Self::Answer(_) => Code::UnreadableAnswer,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Database(error) => error.kind(),
+            Self::Answer(_) => Kind::Failed,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::Database(error) => error.help(),
+            Self::Answer(_) => None,
         }
     }
 }

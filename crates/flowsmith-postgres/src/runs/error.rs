@@ -3,6 +3,7 @@
 use crate::database::DatabaseError;
 use crate::engine::detect::EngineKind;
 use flowsmith_core::catalog::State;
+use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use flowsmith_core::level::Level;
 
 use super::RunPrefix;
@@ -105,6 +106,89 @@ pub enum OperateError {
     },
 }
 
+impl Diagnostic for OperateError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Database(error) => error.code(),
+            Self::Answer(_) => Code::UnreadableAnswer,
+            Self::NoFlow(_) => Code::UnknownFlow,
+            Self::NotCurrent { .. } => Code::NoCurrentVersion,
+            Self::Input { .. } => Code::InputNotJson,
+            Self::InputUnfit { .. } | Self::InputRefused { .. } => Code::InputRefused,
+            Self::NoRun { .. } => Code::UnknownRun,
+            Self::AmbiguousRun { .. } => Code::AmbiguousRun,
+            Self::RunTaken(_) => Code::RunIdTaken,
+            Self::NeedsOperations { .. } | Self::NeedsRecovery(_) => Code::OperationMissing,
+            Self::WrongStatus { .. } => Code::RunStatus,
+            Self::NotOld { .. } => Code::NotAnOldVersion,
+            Self::StartUnknown(_) => Code::StartUnconfirmed,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Database(error) => error.kind(),
+            Self::Answer(_)
+            | Self::NoFlow(_)
+            | Self::NoRun { .. }
+            | Self::StartUnknown(_)
+            | Self::NeedsOperations { .. }
+            | Self::NeedsRecovery(_) => Kind::Failed,
+            Self::Input { .. } | Self::AmbiguousRun { .. } => Kind::Usage,
+            Self::NotCurrent { .. }
+            | Self::InputUnfit { .. }
+            | Self::InputRefused { .. }
+            | Self::RunTaken(_)
+            | Self::NotOld { .. }
+            | Self::WrongStatus { .. } => Kind::Refused,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            // Whatever the language of the server's words.
+            Self::Database(error) if error.to_string().contains("pgmq.q_") && error.to_string().contains("42P01") => {
+                format!("the flow has lost its queue: {QUEUE_ANEW}")
+            }
+            Self::Database(error) => return error.help(),
+            Self::Answer(_) => "please report it, with the command line".to_owned(),
+            Self::NoFlow(unknown) => unknown.help(),
+            Self::NotCurrent { versions, .. } => match versions.last() {
+                Some((id, _)) => format!("to start an old version all the same, name it: `flowsmith start {id}`"),
+                None => "a role that may read definitions can start an old version, by its name, as order@1".to_owned(),
+            },
+            Self::Input { .. } => {
+                "give JSON, such as --input '{\"id\": 7}', a file as --input @order.json, or - for standard input"
+                    .to_owned()
+            }
+            Self::InputUnfit { .. } => {
+                "nothing was started; take it out, or keep such data elsewhere and give its place".to_owned()
+            }
+            Self::InputRefused { .. } => {
+                "nothing was started; its flow file says under `input` what it takes".to_owned()
+            }
+            Self::NoRun { .. } => "`flowsmith runs` lists runs; pruned ones are gone".to_owned(),
+            Self::AmbiguousRun { .. } => "give more of the id".to_owned(),
+            Self::RunTaken(id) => format!("it was started before: `flowsmith show {id}`"),
+            Self::NeedsOperations { kind: EngineKind::Official, .. } => {
+                "docs/operating.md says which commands work on an official engine, and what to do there instead"
+                    .to_owned()
+            }
+            Self::NeedsOperations { kind: EngineKind::Flowsmith { .. }, .. } => {
+                "run `flowsmith install`, which upgrades it".to_owned()
+            }
+            Self::NotOld { .. } => {
+                "a version becomes old when its file has a newer one, or is gone, and that is applied".to_owned()
+            }
+            Self::NeedsRecovery(_) => "`flowsmith stalled` says for each what to do instead".to_owned(),
+            Self::WrongStatus { run_id, .. } => format!("look at it with `flowsmith show {run_id}`"),
+            Self::StartUnknown(_) => {
+                "look at `flowsmith runs`; with --run-id it is safe to run the command again".to_owned()
+            }
+        })
+    }
+}
+
 fn states(versions: &[(String, State)]) -> String {
     versions.iter().map(|(id, state)| format!("{id} is {}", state.as_str())).collect::<Vec<_>>().join(", ")
 }
@@ -146,70 +230,6 @@ impl OperateError {
             Self::NoFlow(unknown) => Self::NoFlow(unknown.in_database(database)),
             Self::NoRun { prefix, .. } => Self::NoRun { prefix, database: Some(database.to_owned()) },
             other => other,
-        }
-    }
-
-    /// The stable code, with a page in the documentation.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Database(error) => error.code(),
-            Self::Answer(_) => "FS920",
-            Self::NoFlow(_) => UnknownFlow::CODE,
-            Self::NotCurrent { .. } => "FS962",
-            Self::Input { .. } => "FS963",
-            Self::InputUnfit { .. } | Self::InputRefused { .. } => "FS964",
-            Self::NoRun { .. } => "FS965",
-            Self::AmbiguousRun { .. } => "FS966",
-            Self::RunTaken(_) => "FS967",
-            Self::NeedsOperations { .. } | Self::NeedsRecovery(_) => "FS968",
-            Self::WrongStatus { .. } => "FS970",
-            Self::NotOld { .. } => "FS977",
-            Self::StartUnknown(_) => "FS973",
-        }
-    }
-
-    /// What to do about it.
-    pub fn help(&self) -> String {
-        match self {
-            // Whatever the language of the server's words.
-            Self::Database(error) if error.to_string().contains("pgmq.q_") && error.to_string().contains("42P01") => {
-                format!("the flow has lost its queue: {QUEUE_ANEW}")
-            }
-            Self::Database(error) => error.help(),
-            Self::Answer(_) => "please report it, with the command line".to_owned(),
-            Self::NoFlow(unknown) => unknown.help(),
-            Self::NotCurrent { versions, .. } => match versions.last() {
-                Some((id, _)) => format!("to start an old version all the same, name it: `flowsmith start {id}`"),
-                None => "a role that may read definitions can start an old version, by its name, as order@1".to_owned(),
-            },
-            Self::Input { .. } => {
-                "give JSON, such as --input '{\"id\": 7}', a file as --input @order.json, or - for standard input"
-                    .to_owned()
-            }
-            Self::InputUnfit { .. } => {
-                "nothing was started; take it out, or keep such data elsewhere and give its place".to_owned()
-            }
-            Self::InputRefused { .. } => {
-                "nothing was started; its flow file says under `input` what it takes".to_owned()
-            }
-            Self::NoRun { .. } => "`flowsmith runs` lists runs; pruned ones are gone".to_owned(),
-            Self::AmbiguousRun { .. } => "give more of the id".to_owned(),
-            Self::RunTaken(id) => format!("it was started before: `flowsmith show {id}`"),
-            Self::NeedsOperations { kind: EngineKind::Official, .. } => {
-                "docs/operating.md says which commands work on an official engine, and what to do there instead"
-                    .to_owned()
-            }
-            Self::NeedsOperations { kind: EngineKind::Flowsmith { .. }, .. } => {
-                "run `flowsmith install`, which upgrades it".to_owned()
-            }
-            Self::NotOld { .. } => {
-                "a version becomes old when its file has a newer one, or is gone, and that is applied".to_owned()
-            }
-            Self::NeedsRecovery(_) => "`flowsmith stalled` says for each what to do instead".to_owned(),
-            Self::WrongStatus { run_id, .. } => format!("look at it with `flowsmith show {run_id}`"),
-            Self::StartUnknown(_) => {
-                "look at `flowsmith runs`; with --run-id it is safe to run the command again".to_owned()
-            }
         }
     }
 }

@@ -4,6 +4,8 @@ use minijinja::context;
 use sqlx::postgres::PgConnection;
 
 use super::{Engine, FlowVersion, OperateError, RunPrefix, RunSummary, StartInput, query};
+use flowsmith_core::diagnostic::Diagnostic as _;
+
 use crate::database::Failure;
 use flowsmith_core::catalog::UnknownFlow;
 
@@ -45,7 +47,7 @@ pub async fn start_run(
             (Failure::Lost, _) => OperateError::StartUnknown(error),
             (_, Some(id)) if error.is_unique_violation() => OperateError::RunTaken(id),
             // `flowsmith.start_flow` refuses nothing else, and says whether there ever was a version.
-            (Failure::Guard, _) if by_name => match error.help().as_str() {
+            (Failure::Guard, _) if by_name => match error.help().unwrap_or_default().as_str() {
                 "It is retired." => OperateError::NotCurrent { flow: flow.flow.clone(), versions: Vec::new() },
                 _ => UnknownFlow::unseen(&flow.flow).into(),
             },

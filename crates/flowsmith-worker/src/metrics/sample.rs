@@ -1,5 +1,6 @@
 //! What the database says of all flows, whoever works on them: asked for seldom, by one connection, within a bounded time.
 
+use flowsmith_core::diagnostic::Diagnostic as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -199,7 +200,7 @@ impl Answer {
 
 impl Sample {
     fn away(error: &OperateError) -> Self {
-        Self { answer: Err(error.code()), at: seconds_since_1970(), fresh_until: Instant::now() + FRESH }
+        Self { answer: Err(error.code().as_str()), at: seconds_since_1970(), fresh_until: Instant::now() + FRESH }
     }
 
     pub(super) fn write(&self, page: &mut Page) {

@@ -1,5 +1,6 @@
 //! Asking before something is taken away.
 
+use flowsmith_core::diagnostic::Code;
 use std::io::{self, BufRead as _, IsTerminal as _};
 
 use crate::cli::exit::{Exit, Failure};
@@ -13,7 +14,7 @@ pub(crate) fn confirm(question: &str, is_sure: bool, output: &Output) -> Result<
     if !io::stdin().is_terminal() {
         return Err(Failure::new(
             Exit::Refused,
-            "FS971",
+            Code::NoTerminal,
             format!("there is no terminal to confirm on: {question}"),
             "pass --yes if you mean it; nothing has been changed",
         ));
@@ -24,5 +25,5 @@ pub(crate) fn confirm(question: &str, is_sure: bool, output: &Output) -> Result<
     if read.is_ok() && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
         return Ok(());
     }
-    Err(Failure::new(Exit::Refused, "FS972", "not confirmed", "nothing has been changed"))
+    Err(Failure::new(Exit::Refused, Code::NotConfirmed, "not confirmed", "nothing has been changed"))
 }

@@ -1,5 +1,6 @@
 //! Following a run to its end.
 
+use flowsmith_core::diagnostic::Code;
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::time::Duration;
@@ -76,7 +77,7 @@ async fn within(follow: &Follow<'_>, end: impl Future<Output = Result<Exit, Fail
     timeout_at(Instant::now() + timeout, end).await.unwrap_or_else(|_| {
         Err(Failure::new(
             Exit::Failed,
-            "FS975",
+            Code::NotFinishedInTime,
             format!("run {} has not ended within {timeout:?}; it goes on", follow.run_id),
             format!(
                 "follow it further with `flowsmith watch {0}`, end it with `flowsmith cancel {0}`; `flowsmith stalled` \
@@ -175,7 +176,7 @@ fn failed(run: &RunDetail) -> Failure {
     let mended = if run.status == RunStatus::Cancelled { "to take it up again" } else { "once it is mended" };
     Failure::new(
         Exit::Failed,
-        "FS969",
+        Code::RunFailed,
         format!("run {} of {}@{} {how}{reason}", run.run_id, run.flow, run.version),
         format!("`flowsmith show {0}` says more; {mended}, `flowsmith retry {0}`", run.run_id),
     )

@@ -1,5 +1,6 @@
 //! `flowsmith retire`
 
+use flowsmith_core::diagnostic::Code;
 use std::time::Duration;
 
 use flowsmith::report::drift_text;
@@ -124,7 +125,7 @@ fn refuse_pending(
     }
     Err(Failure::new(
         Exit::Refused,
-        "FS976",
+        Code::RetirePending,
         format!("migrations are pending here: {}", pending.join(", ")),
         "apply them first, or take them back: delete the files and run `flowsmith compile --rehash`",
     ))
@@ -172,7 +173,7 @@ async fn drained(
         if !args.wait || args.timeout.is_some_and(|timeout| began.elapsed() >= timeout) {
             return Err(Failure::new(
                 Exit::Refused,
-                "FS974",
+                Code::NotDrained,
                 format!("not drained: {busy}"),
                 "--wait waits until it is. Old versions need a worker with the flow files that had them, as git keeps them; \
                  `flowsmith runs` lists the runs, `flowsmith stalled` says what holds them up, `flowsmith cancel` ends one",

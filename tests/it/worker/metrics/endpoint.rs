@@ -1,5 +1,6 @@
 //! What the endpoint answers: figures that are true, within a bounded time, whatever happens to the database.
 
+use flowsmith_core::diagnostic::Diagnostic as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -286,7 +287,7 @@ async fn an_address_that_somebody_else_has_is_an_error_before_anything_is_writte
     {
         let builder = scene.builder().metrics(address).flow("f").step("a", echo).step("b", echo);
         let refused = builder.connect(&scene.target()).await.err().expect("an error");
-        assert!(matches!(refused, WorkerError::Metrics { .. }) && refused.code() == "FS988", "{refused}");
+        assert!(matches!(refused, WorkerError::Metrics { .. }) && refused.code().as_str() == "FS988", "{refused}");
         let words = refused.to_string();
         assert!(words.starts_with(&format!("cannot serve metrics at {address}: ")) && words.contains(why), "{words}");
     }

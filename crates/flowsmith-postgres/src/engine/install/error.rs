@@ -1,5 +1,6 @@
 //! Why an install did not happen.
 
+use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use std::time::Duration;
 
 use crate::database::{DatabaseError, Holder};
@@ -81,20 +82,38 @@ pub enum InstallError {
     Database(#[from] DatabaseError),
 }
 
-impl InstallError {
-    /// The stable code, with a page in the documentation. What to do is part of each message of its own.
-    pub fn code(&self) -> &'static str {
+impl Diagnostic for InstallError {
+    fn code(&self) -> Code {
         match self {
-            Self::OldServer(_) => "FS921",
-            Self::OldPgmq(_) => "FS922",
-            Self::Incomplete { .. } => "FS918",
-            Self::Edited { .. } => "FS923",
-            Self::MissingRight { .. } => "FS905",
-            Self::ForeignEngine => "FS927",
-            Self::Locked { .. } => "FS913",
-            Self::Pgmq(_) => "FS924",
+            Self::OldServer(_) => Code::ServerTooOld,
+            Self::OldPgmq(_) => Code::PgmqTooOld,
+            Self::Incomplete { .. } => Code::EngineIncomplete,
+            Self::Edited { .. } => Code::EngineEdited,
+            Self::MissingRight { .. } => Code::PermissionDenied,
+            Self::ForeignEngine => Code::RolesOnOfficialEngine,
+            Self::Locked { .. } => Code::ApplyLocked,
+            Self::Pgmq(_) => Code::PgmqInstallFailed,
             Self::Detect(error) => error.code(),
             Self::Database(error) => error.code(),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Database(error) => error.kind(),
+            Self::Detect(error) => error.kind(),
+            Self::OldServer(_) | Self::OldPgmq(_) | Self::Pgmq(_) | Self::Locked { .. } | Self::MissingRight { .. } => {
+                Kind::Failed
+            }
+            Self::Incomplete { .. } | Self::Edited { .. } | Self::ForeignEngine => Kind::Refused,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::Database(error) => error.help(),
+            Self::Detect(error) => error.help(),
+            _ => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use flowsmith::report::{Subject, bench_json, doctor_json, drift_json, plan_json, status_json};
 use flowsmith_core::catalog::{Annotations, Flow, FlowId, FlowOptions, State, Step, TableName};
-use flowsmith_core::diff::{Alteration, Change, Class, Delta, FlowDelta, StepDelta};
+use flowsmith_core::diff::{AbandonedQueue, Alteration, Change, Class, Delta, FlowDelta, StepDelta};
 use flowsmith_postgres::bench::{
     BenchReport, BenchSettings, Delivery, Protocol, Scenario, ScenarioReport, Summary, Usage,
 };
@@ -119,7 +119,7 @@ fn plans_fit_their_schema() {
             trigger: "paid".to_owned(),
             reason: "there is no table public.orders".to_owned(),
         }),
-        Hazard::LeavesQueue { trigger: "imported".to_owned(), queue: "imports".to_owned() },
+        Hazard::LeavesQueue(AbandonedQueue { trigger: "imported".to_owned(), queue: "imports".to_owned() }),
     ];
     let planned = |change| PlannedChange { change, runs, hazards: hazards.clone() };
     let full = Plan {

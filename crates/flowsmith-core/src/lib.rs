@@ -10,6 +10,7 @@ pub mod diff;
 pub mod finding;
 pub mod level;
 pub mod migration;
+pub mod project;
 pub mod source;
 pub mod sql;
 pub mod words;

@@ -78,8 +78,8 @@ impl Change {
         }
     }
 
-    /// The flow as it is afterwards; none where it is gone.
-    pub fn meant(&self) -> Option<&Arc<Flow>> {
+    /// The flow version after the change; `None` if it is dropped.
+    pub fn after(&self) -> Option<&Arc<Flow>> {
         match self {
             Self::Create(flow) => Some(flow),
             Self::Alter(alteration) => Some(&alteration.to),

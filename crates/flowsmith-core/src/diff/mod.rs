@@ -2,10 +2,12 @@
 //!
 //! Two laws hold, and are tested as such: `diff(a, a)` is empty, and applying `diff(a, b)` to `a` gives `b`.
 
+mod abandoned_queue;
 mod change;
 mod delta;
 mod describe;
 
+pub use abandoned_queue::{AbandonedQueue, abandoned_queues};
 pub use change::{Alteration, Change, ChangeSet, Class};
 pub use delta::{Delta, FlowDelta, StepDelta};
 

@@ -97,7 +97,7 @@ struct UpdateContext<'a> {
 /// Writes one migration. `files` says for each database slug which file it is from.
 pub(super) fn render(version: Version, name: &str, changes: &[Change], files: &BTreeMap<String, PathBuf>) -> Migration {
     let needs_conditions = |change: &Change| {
-        let flow = change.meant();
+        let flow = change.after();
         flow.is_some_and(|flow| flow.steps.iter().any(Step::needs_conditions))
     };
     let engine = if changes.iter().any(needs_conditions) { Level::V0_14 } else { Level::V0_7_2 };
@@ -160,7 +160,7 @@ fn plan_json(engine: Level, changes: &[Change]) -> String {
 fn entry_json(change: &Change) -> String {
     let id = change.id();
     let slug = || serde_json::to_string(&id.slug).expect("a string is JSON");
-    match (change, change.meant()) {
+    match (change, change.after()) {
         (Change::Alter(alteration), _) if only_state(alteration) => {
             let state = alteration.to.state.as_str();
             format!(r#"{{"do":"state","flow":{},"version":{},"state":"{state}"}}"#, slug(), id.version)
@@ -190,7 +190,7 @@ fn gone(change: &Change) -> Option<GoneContext> {
 fn made(change: &Change) -> Option<MadeContext<'_>> {
     let anew = matches!(change, Change::Create(_)) || change.class() == Class::Replace;
     let queue_only = matches!(change, Change::Alter(alteration) if alteration.deltas.contains(&FlowDelta::Queue));
-    let flow = change.meant().filter(|_| anew || queue_only)?;
+    let flow = change.after().filter(|_| anew || queue_only)?;
     Some(MadeContext {
         id: flow.id.to_string(),
         slug: flow.id.database_slug(),

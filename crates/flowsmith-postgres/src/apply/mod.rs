@@ -4,9 +4,11 @@
 //! the first), run, record, commit. Killed at any point, the database is as before a migration or as after it.
 
 mod error;
+mod unscheduled;
 
 pub use crate::database::Holder;
 pub use error::ApplyError;
+pub use unscheduled::{Unscheduled, UnscheduledReason};
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -14,9 +16,10 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 
-use crate::database::{self, DatabaseError, Lock, Target};
+use crate::database::{self, DatabaseError, Lock};
 use crate::drift::{Drift, drift};
 use crate::introspection::{self, LiveShape};
+use crate::session::Session;
 use crate::ledger::{LedgerEntry, MigrationState, Status};
 use flowsmith_core::catalog::Ignore;
 use flowsmith_core::migration::{Folder, Migration, deletions};
@@ -57,8 +60,8 @@ impl Default for ApplySettings {
 pub struct Applied {
     /// Ids of the migrations that ran, and how long each took.
     pub migrations: Vec<(String, Duration)>,
-    /// Schedules that came and that no pg_cron runs, as flow and trigger: a worker's scheduler has to.
-    pub unscheduled: Vec<(String, String)>,
+    /// New schedules that pg_cron does not run.
+    pub unscheduled: Option<Unscheduled>,
     /// What still differs; empty but where drift was accepted.
     pub drift: Drift,
 }
@@ -77,13 +80,13 @@ pub enum Progress<'a> {
 /// # Errors
 /// Any [`ApplyError`]; migrations that ran before it stay applied, the one that failed leaves nothing behind.
 pub async fn apply(
-    target: &Target,
-    shape: LiveShape,
+    session: Session,
     folder: &Folder,
     settings: &ApplySettings,
     mut progress: impl FnMut(Progress<'_>),
 ) -> Result<Applied, ApplyError> {
-    let mut connection = target.connect().await?;
+    let shape = shape(&session)?;
+    let Session { mut connection, detection, .. } = session;
     let before = introspection::read_snapshot(&mut connection, shape).await?;
     let mut applied = Applied::default();
     let mut guarded = false;
@@ -106,8 +109,11 @@ pub async fn apply(
     }
     let after = introspection::read_snapshot(&mut connection, shape).await?;
     applied.drift = drift(folder, &after, &settings.ignore)?;
-    applied.unscheduled = after.unscheduled;
-    applied.unscheduled.retain(|schedule| !before.unscheduled.contains(schedule));
+    let new = after.unscheduled.into_iter().filter(|schedule| !before.unscheduled.contains(schedule));
+    let schedules: Vec<_> = new.collect();
+    if !schedules.is_empty() {
+        applied.unscheduled = Some(Unscheduled { schedules, reason: UnscheduledReason::of(&detection) });
+    }
     connection.close().await.map_err(DatabaseError::from)?;
     if applied.drift.blocks_apply() && !settings.accept_drift {
         return Err(ApplyError::Drift(Box::new(applied.drift)));
@@ -121,12 +127,11 @@ pub async fn apply(
 /// # Errors
 /// Those of [`apply`] that come before a migration runs.
 pub async fn check(
-    connection: &mut PgConnection,
-    shape: LiveShape,
+    session: &mut Session,
     folder: &Folder,
     settings: &ApplySettings,
 ) -> Result<Vec<String>, ApplyError> {
-    let live = introspection::read_snapshot(connection, shape).await?;
+    let live = session.read_live().await?;
     let pending = pending(folder, &live.ledger, settings)?;
     let mut deleted = deletions(pending.iter().copied())?;
     deleted.extend(settings.to_delete.iter().cloned());
@@ -134,8 +139,14 @@ pub async fn check(
     if drift.blocks_apply() && !settings.accept_drift {
         return Err(ApplyError::Drift(Box::new(drift)));
     }
-    sqlx::raw_sql(include_str!("may_apply.sql")).execute(connection).await.map_err(DatabaseError::from)?;
+    sqlx::raw_sql(include_str!("may_apply.sql")).execute(&mut session.connection).await.map_err(DatabaseError::from)?;
     Ok(pending.into_iter().map(Migration::id).collect())
+}
+
+/// The shape of a database that has a ledger.
+fn shape(session: &Session) -> Result<LiveShape, ApplyError> {
+    let shape = session.shape()?;
+    if shape.ledger { Ok(shape) } else { Err(ApplyError::NoLedger) }
 }
 
 /// The migrations to run, in order.

@@ -1,4 +1,4 @@
-//! What the database says was applied, held against what the folder holds.
+//! The ledger: the applied migrations that a database records, and their comparison with a folder.
 
 mod status;
 
@@ -11,9 +11,9 @@ pub struct LedgerEntry {
     pub version: String,
     /// Its name.
     pub name: String,
-    /// SHA-256 of the file; none where another tool ran it.
+    /// SHA-256 of the file; `None` if another tool ran it.
     pub checksum: Option<String>,
-    /// When, in UTC to the second, as RFC 3339.
+    /// The time of its application, UTC to the second, as RFC 3339.
     pub applied_at: String,
     /// The database role that ran it.
     pub applied_by: String,

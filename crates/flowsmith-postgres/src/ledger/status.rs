@@ -1,4 +1,4 @@
-//! Each migration's state: the folder and the ledger side by side.
+//! The state of each migration, by comparison of the folder with the ledger.
 
 use std::collections::BTreeMap;
 
@@ -7,26 +7,26 @@ use serde::Serialize;
 use super::LedgerEntry;
 use flowsmith_core::migration::Migration;
 
-/// Where a migration stands.
+/// The state of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MigrationState {
-    /// Ran here, and the file is what it was.
+    /// Applied, and the file is unchanged.
     Applied,
-    /// Ran here by another tool, so the file's content at that time is not known.
+    /// Applied by another tool, which did not record the checksum of the file.
     AppliedElsewhere,
-    /// Still to run.
+    /// Not applied.
     Pending,
-    /// Still to run, though a newer one has.
+    /// Not applied, although a newer migration is.
     OutOfOrder,
-    /// Ran here, and the file has changed since.
+    /// Applied, and the file has changed since.
     Edited,
-    /// Ran here, and there is no such file.
+    /// Applied, and the file is missing.
     Missing,
 }
 
 impl MigrationState {
-    /// The word for it in reports.
+    /// The word in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Applied => "applied",
@@ -44,21 +44,21 @@ impl MigrationState {
 pub struct MigrationStatus {
     /// `<version>_<name>`.
     pub id: String,
-    /// Where it stands.
+    /// Its state.
     pub state: MigrationState,
-    /// What the ledger has of it.
+    /// Its row in the ledger.
     pub entry: Option<LedgerEntry>,
 }
 
-/// Every migration, oldest first.
+/// The migrations of a folder and a ledger, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Status {
-    /// One entry a version.
+    /// One entry per version.
     pub migrations: Vec<MigrationStatus>,
 }
 
 impl Status {
-    /// Holds a folder's migrations against a ledger.
+    /// Compares the migrations of a folder with a ledger.
     pub fn new(folder: &[Migration], ledger: &[LedgerEntry]) -> Self {
         let newest = ledger.iter().map(|entry| entry.version.as_str()).max();
         let entries: BTreeMap<&str, &LedgerEntry> =
@@ -88,12 +88,17 @@ impl Status {
         Self { migrations }
     }
 
-    /// Those in one of these states.
+    /// The migrations in one of these states.
     pub fn in_state<'a>(&'a self, states: &'a [MigrationState]) -> impl Iterator<Item = &'a MigrationStatus> {
         self.migrations.iter().filter(|migration| states.contains(&migration.state))
     }
 
-    /// Ids of those still to run, out of order or not.
+    /// Whether an applied migration was edited or is missing in the folder.
+    pub fn is_drifted(&self) -> bool {
+        self.in_state(&[MigrationState::Edited, MigrationState::Missing]).next().is_some()
+    }
+
+    /// Ids of the migrations that are not applied, out of order or not.
     pub fn pending(&self) -> Vec<&str> {
         use MigrationState::{OutOfOrder, Pending};
         self.in_state(&[Pending, OutOfOrder]).map(|migration| migration.id.as_str()).collect()

@@ -1,14 +1,13 @@
-//! What a change meets in a live database.
+//! The hazards of a change in a live database.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Abilities, RefusedTrigger};
 use crate::runs::RunTotals;
-use flowsmith_core::catalog::{Flow, QueueKind, State, Step, TableName, Trigger, TriggerSource};
-use flowsmith_core::diff::{Change, Class, FlowDelta};
+use flowsmith_core::catalog::{State, Step, TableName, Trigger, TriggerSource};
+use flowsmith_core::diff::{AbandonedQueue, Change, Class, FlowDelta};
 
-/// Something to know before applying.
+/// A hazard of a change: a reason to refuse it, or an effect to know before applying it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hazard {
     /// Steps would be replaced under runs that have copied them.
@@ -32,12 +31,7 @@ pub enum Hazard {
     /// A trigger that the database cannot have.
     TriggerRefused(RefusedTrigger),
     /// A trigger leaves a queue of PgQ, and what it has not taken there is given up.
-    LeavesQueue {
-        /// The trigger's name.
-        trigger: String,
-        /// The queue's name.
-        queue: String,
-    },
+    LeavesQueue(AbandonedQueue),
 }
 
 impl Hazard {
@@ -62,7 +56,7 @@ impl Hazard {
             Self::NoPgCron(_) => "no-pg-cron",
             Self::Strict(_) => "strict-trigger",
             Self::TriggerRefused(_) => "trigger-refused",
-            Self::LeavesQueue { .. } => "leaves-queue",
+            Self::LeavesQueue(_) => "leaves-queue",
         }
     }
 }
@@ -98,9 +92,7 @@ impl fmt::Display for Hazard {
                 write!(f, "strict: where {} cannot start a run, the change of the table fails", names.join(", "))
             }
             Self::TriggerRefused(refused) => write!(f, "refused: trigger {}: {}", refused.trigger, refused.reason),
-            Self::LeavesQueue { trigger, queue } => {
-                write!(f, "{trigger} leaves pgq:{queue}: events there that it has not taken start no run")
-            }
+            Self::LeavesQueue(queue) => queue.fmt(f),
             Self::HistoryDeleted(runs) => write!(f, "{} deleted with it, outputs included", count(runs.total)),
         }
     }
@@ -113,7 +105,7 @@ fn count(runs: i64) -> String {
 /// What this change meets.
 pub(super) fn hazards(change: &Change, runs: RunTotals, abilities: Abilities) -> Vec<Hazard> {
     let mut hazards = Vec::new();
-    if !abilities.conditions && change.meant().is_some_and(|flow| flow.steps.iter().any(Step::needs_conditions)) {
+    if !abilities.conditions && change.after().is_some_and(|flow| flow.steps.iter().any(Step::needs_conditions)) {
         hazards.push(Hazard::NoConditions);
     }
     match change {
@@ -162,44 +154,13 @@ fn trigger_hazards(change: &Change, abilities: Abilities) -> Vec<Hazard> {
 
 /// The triggers that come into force with this change.
 pub(super) fn coming_triggers(change: &Change) -> Vec<&Trigger> {
-    let Some(flow) = change.meant().filter(|flow| flow.state == State::Current) else { return Vec::new() };
+    let Some(flow) = change.after().filter(|flow| flow.state == State::Current) else { return Vec::new() };
     let is_new = |trigger: &&Trigger| match change {
         Change::Alter(alteration) if alteration.from.state == State::Current => {
-            let same = |held: &Trigger| held.name == trigger.name && held.source == trigger.source;
+            let same = |before: &Trigger| before.name == trigger.name && before.source == trigger.source;
             !alteration.from.triggers.iter().any(same)
         }
         _ => true,
     };
     flow.triggers.iter().filter(is_new).collect()
-}
-
-/// A consumer of PgQ: flow, trigger, queue.
-type Consumer<'c> = (&'c str, &'c str, &'c str);
-
-/// Those that a flow version has while it is the current one.
-fn consumers(flow: &Flow) -> impl Iterator<Item = Consumer<'_>> {
-    let triggers = if flow.state == State::Current { flow.triggers.as_slice() } else { &[] };
-    triggers.iter().filter_map(|trigger| match &trigger.source {
-        TriggerSource::Queue { kind: QueueKind::Pgq, queue, .. } => {
-            Some((flow.id.slug.as_str(), trigger.name.as_str(), queue.as_str()))
-        }
-        _ => None,
-    })
-}
-
-/// The queues of PgQ that triggers leave with these changes, a list a change. A trigger that a later version of its flow has too stays.
-pub fn left_queues(changes: &[Change]) -> Vec<Vec<Hazard>> {
-    let meant = changes.iter().filter_map(Change::meant).flat_map(|flow| consumers(flow));
-    let stay: BTreeSet<Consumer<'_>> = meant.collect();
-    let left = |change: &Change| -> Vec<Hazard> {
-        let held = match change {
-            Change::Create(_) => return Vec::new(),
-            Change::Alter(alteration) => &alteration.from,
-            Change::Drop(flow) => flow,
-        };
-        let gone = consumers(held).filter(|consumer| !stay.contains(consumer));
-        gone.map(|(_, trigger, queue)| Hazard::LeavesQueue { trigger: trigger.to_owned(), queue: queue.to_owned() })
-            .collect()
-    };
-    changes.iter().map(left).collect()
 }

@@ -1,5 +1,5 @@
-//! Triggers that a database cannot have, found out before a migration that brings them is undone for it. Looks only: the
-//! same questions as `flowsmith.sync_triggers` asks, without making anything or locking a table against writers.
+//! Finds triggers that a database refuses before a migration that creates them is rolled back. Makes the checks of
+//! `flowsmith.sync_triggers`, but creates nothing and locks no table against writers.
 
 use minijinja::{Environment, UndefinedBehavior, context};
 use sqlx::AssertSqlSafe;
@@ -12,30 +12,30 @@ use flowsmith_core::catalog::{Catalog, FlowId, Input, QueueKind, TableName, Tabl
 use flowsmith_core::diff::ChangeSet;
 use flowsmith_core::sql::quote::literal;
 
-/// The first version of pg_cron that knows `N seconds` and `$`.
+/// The first version of pg_cron that accepts `N seconds` and `$`.
 const SECONDS: [u32; 2] = [1, 5];
 
-/// What an expression of a queue's trigger sees.
+/// The row that an expression of a queue's trigger reads.
 const EVENT: &str =
     "(select null::bigint as id, null::timestamptz as time, null::text as type, null::jsonb as data) as event";
 
-/// A trigger that the database cannot have, as it is now.
+/// A trigger that the database refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedTrigger {
-    /// The flow version that brings it.
+    /// The flow version that declares it.
     pub flow: FlowId,
     /// Its name.
     pub trigger: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// Which triggers that come into force with these changes the database would refuse; `live` are the flows it holds. What the
-/// role may not look at is not held against a trigger. Writes nothing; takes round trips only where triggers come.
+/// The triggers that these changes put in force and the database refuses; `live` are its flows. A trigger is not refused for
+/// objects that the role may not read. Writes nothing; makes round trips only if the changes put triggers in force.
 ///
 /// # Errors
-/// Where the connection fails.
-pub async fn refused_triggers(
+/// If the connection fails.
+pub(super) async fn refused_triggers(
     connection: &mut PgConnection,
     changes: &ChangeSet,
     live: &Catalog,
@@ -99,7 +99,7 @@ async fn of_table(connection: &mut PgConnection, trigger: &TableTrigger) -> Resu
     }
 }
 
-/// What expressions of a trigger on this table see; or why there can be no trigger on it.
+/// The rows that expressions of a trigger on this table read, or the reason why the table cannot have a trigger.
 async fn table_rows(connection: &mut PgConnection, table: &TableName) -> Result<Result<String, String>, DatabaseError> {
     let text = render(include_str!("table.sql"), context! { table => table.as_str() });
     let Some(row) = sqlx::raw_sql(AssertSqlSafe(text)).fetch_optional(connection).await? else {

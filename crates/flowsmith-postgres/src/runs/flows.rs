@@ -107,6 +107,22 @@ impl Flows {
         if found.is_empty() { Err(self.unknown(name)) } else { Ok(found) }
     }
 
+    /// The slugs of the versions that a name means.
+    ///
+    /// # Errors
+    /// If there is no such flow.
+    pub fn slugs_of(&self, name: &str) -> Result<Vec<String>, OperateError> {
+        Ok(self.named(name)?.into_iter().map(|flow| flow.slug.clone()).collect())
+    }
+
+    /// The versions that a name means; all versions without a name.
+    ///
+    /// # Errors
+    /// If there is no such flow.
+    pub fn named_or_all(&self, name: Option<&str>) -> Result<Vec<&FlowVersion>, OperateError> {
+        name.map_or_else(|| Ok(self.versions.iter().collect()), |name| self.named(name))
+    }
+
     /// The version that a run is started of: the current one of a flow, or the one that is named.
     ///
     /// # Errors

@@ -1,14 +1,16 @@
 //! The command line: arguments in, library called, report out, exit code.
 
+mod applied;
 mod args;
-mod background;
 mod command;
 mod command_kind;
+mod database;
 mod exit;
+mod explain;
 mod fold;
+mod installed;
 mod output;
 mod project;
-mod session;
 
 use flowsmith_core::diagnostic::Code;
 use std::process::ExitCode;

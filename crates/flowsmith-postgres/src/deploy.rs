@@ -16,6 +16,8 @@ use flowsmith_core::migration::Folder;
 pub enum DeployEvent<'a> {
     /// The engine was installed or upgraded, or was up to date.
     Installed(&'a InstallReport),
+    /// The database was opened with its engine, to apply migrations.
+    Opened(&'a Session),
     /// A migration was applied. It stays applied whatever fails later.
     Applied(&'a str, Duration),
 }
@@ -43,6 +45,7 @@ pub async fn deploy(
     let report = install(target.options(), InputStyle::default()).await?;
     observe(DeployEvent::Installed(&report));
     let session = Session::open(target).await?;
+    observe(DeployEvent::Opened(&session));
     let settings = ApplySettings { ignore: ignore.clone(), ..ApplySettings::default() };
     let applying = apply(session, folder, &settings, |progress| match progress {
         Progress::Running(_) => {}

@@ -13,8 +13,10 @@ use flowsmith::report::findings;
 use flowsmith_core::catalog::{Catalog, Flow};
 use flowsmith_core::check::Checked;
 use flowsmith_core::finding::Finding;
+use flowsmith_core::project::accept as refuse_errors;
 use flowsmith_postgres::database::Pauses;
 use flowsmith_postgres::introspection::{LiveShape, read_snapshot};
+use flowsmith_postgres::session::Session;
 use flowsmith_worker::triggers::runner::{self, Starter};
 use flowsmith_worker::{Builder, Worker, WorkerError, mismatches};
 use futures_util::future::{FutureExt as _, join, select};
@@ -22,15 +24,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::log::{Log, stamped};
 use crate::cli::args::work::WorkerArgs;
-use crate::cli::command::check;
+use crate::cli::database::Database;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::explain::{warnings, with_findings};
 use crate::cli::output::Output;
 use crate::cli::project::Project;
-use crate::cli::session::{Place, Session};
 
 pub(crate) async fn run(args: &WorkerArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
-    let place = Place::find(project, output)?;
-    let checked = check::start(project)?.finish().await?;
+    let place = Database::resolve(project, output)?;
+    let checked = project.files.check_files(&[])?;
     let flows = choose(accept(checked, args, project, output)?, args, output)?;
     let Ready { worker, starter } = patiently(&place, &flows, args, output).await?;
 
@@ -67,7 +69,7 @@ struct Ready<S> {
 /// Makes it ready, again and again while the server is away, as after a restart of the machine that both are on. Anything else
 /// that is wrong ends it at once.
 async fn patiently(
-    place: &Place,
+    place: &Database,
     flows: &[Arc<Flow>],
     args: &WorkerArgs,
     output: &Output,
@@ -98,7 +100,7 @@ async fn patiently(
 }
 
 async fn ready(
-    place: &Place,
+    place: &Database,
     flows: &[Arc<Flow>],
     args: &WorkerArgs,
     output: &Output,
@@ -122,7 +124,7 @@ async fn ready(
 /// What starts runs, connected.
 async fn starter(
     session: &Session,
-    place: &Place,
+    place: &Database,
     args: &WorkerArgs,
     output: &Output,
 ) -> Result<Starter<impl Fn(&runner::Event) + use<>>, Failure> {
@@ -167,9 +169,11 @@ fn accept(checked: Checked, args: &WorkerArgs, project: &Project, output: &Outpu
         && checked.findings.iter().filter(|finding| finding.is_error()).all(is_about_a_file)
         && args.names.iter().all(|name| checked.catalog.iter().any(|(slug, flow)| is_named(name, slug, flow)));
     if !(checked.has_errors() && are_elsewhere) {
-        return check::accept(checked, project, output).map(|checked| checked.catalog);
+        let checked = refuse_errors(checked).map_err(|error| with_findings(error, &project.files, output))?;
+        warnings(&checked, &project.files, output);
+        return Ok(checked.catalog);
     }
-    let text = findings::text(&findings::Report::new(&checked, &project.sources()), true);
+    let text = findings::text(&findings::Report::new(&checked, &project.files.sources()), true);
     output.message(text.trim_end());
     output.log(&stamped(&"the flows of files with errors are left out, and none of them was named"));
     Ok(checked.catalog)

@@ -6,8 +6,9 @@ use flowsmith::graph::{Graph, Mark, dot, mermaid};
 use flowsmith::report::{Subject, plan_html, plan_text};
 use flowsmith_core::catalog::{Catalog, Ignore};
 use flowsmith_core::diff::Change;
+use flowsmith_postgres::drift::Drift;
 use flowsmith_postgres::introspection::Live;
-use flowsmith_postgres::plan::{Abilities, Plan, PlannedChange, changes, plan};
+use flowsmith_postgres::plan::{Abilities, Plan, PlannedChange, changes};
 use flowsmith_postgres::runs::RunTotals;
 
 use super::{assert_golden, catalog, picture};
@@ -61,7 +62,8 @@ fn planned() -> Plan {
     let (changes, unmanaged) = changes(&live, catalog(AFTER), &["gone".to_owned()].into(), &Ignore::default());
     let runs = RunTotals { started: 2, total: 31 };
     let runs = [("order".to_owned(), runs), ("tuned".to_owned(), runs)].into();
-    plan(changes, unmanaged, &runs, Abilities { conditions: true, pg_cron: true }, &[])
+    let abilities = Abilities { conditions: true, pg_cron: true };
+    Plan::new(changes, unmanaged, &runs, abilities, &[], Drift::default())
 }
 
 #[test]

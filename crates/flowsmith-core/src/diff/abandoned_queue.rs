@@ -36,7 +36,8 @@ pub fn abandoned_queues(changes: &[Change]) -> Vec<Vec<AbandonedQueue>> {
             Change::Drop(flow) => flow,
         };
         let gone = consumers(before).filter(|consumer| !kept.contains(consumer));
-        gone.map(|(_, trigger, queue)| AbandonedQueue { trigger: trigger.to_owned(), queue: queue.to_owned() }).collect()
+        gone.map(|(_, trigger, queue)| AbandonedQueue { trigger: trigger.to_owned(), queue: queue.to_owned() })
+            .collect()
     };
     changes.iter().map(abandoned).collect()
 }

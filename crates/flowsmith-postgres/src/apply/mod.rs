@@ -19,8 +19,8 @@ use sqlx::{AssertSqlSafe, Connection as _};
 use crate::database::{self, DatabaseError, Lock};
 use crate::drift::{Drift, drift};
 use crate::introspection::{self, LiveShape};
-use crate::session::Session;
 use crate::ledger::{LedgerEntry, MigrationState, Status};
+use crate::session::Session;
 use flowsmith_core::catalog::Ignore;
 use flowsmith_core::migration::{Folder, Migration, deletions};
 

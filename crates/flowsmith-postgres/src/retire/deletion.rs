@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use super::RetireError;
 use flowsmith_core::catalog::{Catalog, FlowId};
-use flowsmith_core::migration::{
-    CompileError, CompileSettings, Compiled, Folder, Migration, Version, compile,
-};
+use flowsmith_core::migration::{CompileError, CompileSettings, Compiled, Folder, Migration, Version, compile};
 
 /// The migration that deletes old versions, and the folder that it belongs to.
 #[derive(Debug)]

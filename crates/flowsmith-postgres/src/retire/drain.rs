@@ -53,9 +53,7 @@ pub(super) async fn drained(
     loop {
         let mut versions = match old_versions(operator).await {
             Err(error) if wait != Wait::No && error.is_lost() => {
-                reconnection
-                    .reconnect(operator, error, |error| observe(RetireEvent::ConnectionLost(error)))
-                    .await?;
+                reconnection.reconnect(operator, error, |error| observe(RetireEvent::ConnectionLost(error))).await?;
                 continue;
             }
             versions => versions?,

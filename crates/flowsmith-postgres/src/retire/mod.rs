@@ -10,7 +10,7 @@ pub use error::RetireError;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::apply::{self, ApplySettings, Applied, Progress, apply};
+use crate::apply::{self, Applied, ApplySettings, Progress, apply};
 use crate::runs::{OldVersion, OperateError, Operator, PruneFilter, prune, read_old_versions, to_retire};
 use crate::session::Session;
 use deletion::Deletion;
@@ -87,7 +87,7 @@ pub async fn prepare(
     project: &Project,
     versions: &[String],
     wait: Wait,
-    observe: &mut impl FnMut(RetireEvent<'_>),
+    mut observe: impl FnMut(RetireEvent<'_>),
 ) -> Result<Retirement, RetireError> {
     let ids = to_retire(&operator.flows().await?, versions)?;
     let folder = project.read_migrations()?;
@@ -96,9 +96,9 @@ pub async fn prepare(
     let pending = apply::check(&mut operator.session, &folder, &settings).await?;
     let (applied, own) = folder.migrations().split_at(folder.migrations().len() - pending.len().min(1));
     let recorded = replay(applied)?;
-    refuse_defined(&ids, &recorded, project, observe)?;
+    refuse_defined(&ids, &recorded, project, &mut observe)?;
     let deletion = Deletion::new(&ids, recorded, applied, own, &pending, folder.clone())?;
-    let drained = drain::drained(operator, &ids, wait, observe).await?;
+    let drained = drain::drained(operator, &ids, wait, &mut observe).await?;
     Ok(Retirement {
         runs: drained.iter().map(|version| version.ended).sum(),
         slugs: drained.into_iter().map(|version| version.slug).collect(),
@@ -117,7 +117,7 @@ impl Retirement {
         self,
         operator: &mut Operator,
         project: &Project,
-        observe: &mut impl FnMut(RetireEvent<'_>),
+        mut observe: impl FnMut(RetireEvent<'_>),
     ) -> Result<Retired, RetireError> {
         // The migration locks the table of runs, so it should find few.
         if operator.engine.has_operations() {

@@ -75,8 +75,7 @@ impl Diagnostic for FollowError {
         match self {
             Self::Operate(error) => error.help(),
             Self::RunFailed(run) => {
-                let when =
-                    if run.status == RunStatus::Cancelled { "to take it up again" } else { "once it is mended" };
+                let when = if run.status == RunStatus::Cancelled { "to take it up again" } else { "once it is mended" };
                 Some(format!("`flowsmith show {0}` says more; {when}, `flowsmith retry {0}`", run.run_id))
             }
             Self::Timeout { run_id, .. } => Some(format!(
@@ -115,9 +114,7 @@ async fn to_the_end(
     let (flows, mut wakeups) = loop {
         match begin(operator, run_id, &mut observe).await {
             Err(error) if error.is_lost() => {
-                reconnection
-                    .reconnect(operator, error, |error| observe(FollowEvent::ConnectionLost(error)))
-                    .await?;
+                reconnection.reconnect(operator, error, |error| observe(FollowEvent::ConnectionLost(error))).await?;
             }
             begun => break begun?,
         }
@@ -126,9 +123,7 @@ async fn to_the_end(
         let read = read_run(&mut operator.session.connection, operator.engine, &flows, run_id, Depth::States).await;
         let run = match read {
             Err(error) if error.is_lost() => {
-                reconnection
-                    .reconnect(operator, error, |error| observe(FollowEvent::ConnectionLost(error)))
-                    .await?;
+                reconnection.reconnect(operator, error, |error| observe(FollowEvent::ConnectionLost(error))).await?;
                 continue;
             }
             run => run?,

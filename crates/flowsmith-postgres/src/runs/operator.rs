@@ -5,9 +5,10 @@ use std::time::Duration;
 use sqlx::postgres::PgConnection;
 
 use super::{
-    Crew, Depth, Engine, FlowVersion, Flows, OperateError, Paused, PruneFilter, RunDetail, RunFilter, RunList, RunPrefix,
-    RunStatus, RunSummary, StartInput, cancel_run, count_prunable, list_runs, pause_flows, prune, read_crew, read_run,
-    resume_flows, retry_run, start_run,
+    Crew, Depth, Engine, FlowStats, FlowVersion, Flows, OperateError, Paused, PruneFilter, QueueDepth, RunDetail,
+    RunFilter, RunList, RunPrefix, RunStatus, RunSummary, Stall, StartInput, Worker, cancel_run, count_prunable,
+    find_stalled, list_runs, pause_flows, prune, read_crew, read_queues, read_run, read_stats, read_workers,
+    requeue_stalled, resume_flows, retry_run, start_run,
 };
 use crate::database::{DatabaseError, Failure, Target};
 use crate::session::{Session, SessionError};
@@ -129,6 +130,83 @@ impl Operator {
         list_runs(&mut self.session.connection, self.engine, &flows, &RunFilter { slugs, ..filter }).await
     }
 
+    /// Reads the states of a run and its steps, under the slug of its flow version.
+    ///
+    /// # Errors
+    /// If there is no such run, or the connection fails.
+    pub async fn states(&mut self, run: &RunPrefix) -> Result<RunDetail, OperateError> {
+        let run_id = self.run_id(run).await?;
+        read_run(&mut self.session.connection, self.engine, &Flows::default(), &run_id, Depth::States).await
+    }
+
+    /// Reads the queues of the flow that is named, or of all flows.
+    ///
+    /// # Errors
+    /// If there is no such flow, the connection fails, or the role may not read queues.
+    pub async fn queues(&mut self, flow: Option<&str>) -> Result<Vec<QueueDepth>, OperateError> {
+        let flows = self.flows().await?;
+        read_queues(&mut self.session.connection, self.engine, &flows.named_or_all(flow)?).await
+    }
+
+    /// Reads the statistics of the flow that is named, also by step, or of all flows, over the last `since` seconds.
+    ///
+    /// # Errors
+    /// If there is no such flow, the connection fails, or the role may not read runs and queues.
+    pub async fn stats(&mut self, flow: Option<&str>, since: f64) -> Result<Vec<FlowStats>, OperateError> {
+        let flows = self.flows().await?;
+        let named = flows.named_or_all(flow)?;
+        read_stats(&mut self.session.connection, self.engine, &named, since, flow.is_some()).await
+    }
+
+    /// Finds the tasks of the flow that is named, or of all flows, that have not moved for `at_least` seconds.
+    ///
+    /// # Errors
+    /// If there is no such flow, the connection fails, or the role may not read runs and queues.
+    pub async fn stalled(&mut self, flow: Option<&str>, at_least: f64) -> Result<Vec<Stall>, OperateError> {
+        let flows = self.flows().await?;
+        find_stalled(&mut self.session.connection, self.engine, &flows.named_or_all(flow)?, at_least).await
+    }
+
+    /// Requeues the tasks of all flows that have been started for longer than their timeout, and then finds those that still do
+    /// not move, as [`Operator::stalled`] does. Returns the number of requeued tasks too.
+    ///
+    /// # Errors
+    /// If there is no such flow, or the engine cannot requeue tasks.
+    pub async fn requeue(&mut self, flow: Option<&str>, at_least: f64) -> Result<(u64, Vec<Stall>), OperateError> {
+        let flows = self.flows().await?;
+        let named = flows.named_or_all(flow)?;
+        let tasks = requeue_stalled(&mut self.session.connection, self.engine).await?;
+        let stalls = find_stalled(&mut self.session.connection, self.engine, &named, at_least).await?;
+        Ok((tasks, stalls))
+    }
+
+    /// Lists the workers of these queues, or of all queues; `all` includes those that have stopped or been silent for a day.
+    ///
+    /// # Errors
+    /// If the connection fails, or the role may not read workers.
+    pub async fn workers(&mut self, queues: Option<Vec<String>>, all: bool) -> Result<Vec<Worker>, OperateError> {
+        read_workers(&mut self.session.connection, self.engine, queues, all).await
+    }
+
+    /// Counts the workers of these queues, or of all queues, that are alive.
+    ///
+    /// # Errors
+    /// If the connection fails, or the role may not read workers.
+    pub async fn worker_counts(&mut self, queues: Option<Vec<String>>) -> Result<Crew, OperateError> {
+        read_crew(&mut self.session.connection, self.engine, queues).await
+    }
+
+    /// The queues of the flow versions that a name means; `None` without a name.
+    ///
+    /// # Errors
+    /// If there is no such flow, or the connection fails.
+    pub async fn queue_names(&mut self, flow: Option<&str>) -> Result<Option<Vec<String>>, OperateError> {
+        match flow {
+            Some(name) => Ok(Some(self.flows().await?.slugs_of(name)?)),
+            None => Ok(None),
+        }
+    }
+
     /// Starts a run of a flow, after a check of its input against the schema that the flow declares.
     ///
     /// # Errors
@@ -142,9 +220,7 @@ impl Operator {
         let flow = match self.flows().await {
             Ok(flows) => flows.to_start(flow)?.clone(),
             // A role that may start flows need not be allowed to read their definitions; see docs/roles.md.
-            Err(OperateError::Database(error))
-                if error.failure() == Failure::Permission && self.engine.has_ledger =>
-            {
+            Err(OperateError::Database(error)) if error.failure() == Failure::Permission && self.engine.has_ledger => {
                 FlowVersion::unread(flow)
             }
             Err(error) => return Err(error),

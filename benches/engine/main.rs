@@ -14,7 +14,7 @@ mod functions;
 mod history;
 mod last;
 #[expect(clippy::unwrap_used, reason = "as in the tests, whose file it is")]
-#[path = "../../tests/it/official.rs"]
+#[path = "../../tests/it/fixture/official.rs"]
 mod official;
 mod process;
 mod server;

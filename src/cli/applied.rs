@@ -28,7 +28,7 @@ pub(crate) fn report_applied<'a>(applied: &Applied, subject: impl Into<Option<&'
 fn note(unscheduled: &Unscheduled) -> String {
     let care = anstyle::AnsiColor::Cyan.on_default().bold();
     let why = match &unscheduled.reason {
-        UnscheduledReason::NotPermitted => "flowsmith may not use the pg_cron that is",
+        UnscheduledReason::NotPermitted => "flowsmith may not use pg_cron",
         _ => "there is no pg_cron",
     };
     let mut note = format!(
@@ -42,14 +42,14 @@ fn note(unscheduled: &Unscheduled) -> String {
     }
     match &unscheduled.reason {
         UnscheduledReason::OtherDatabase(database) => note.push_str(&format!(
-            "\n      pg_cron can be in the database {database} alone (`cron.database_name`), so that flowsmith and these tables would have to be there"
+            "\n      pg_cron is restricted to the database {database} (`cron.database_name`); to use it, flowsmith and its flows must be installed there"
         )),
         UnscheduledReason::NotPermitted => {
-            note.push_str("\n      or let whoever installed flowsmith use it: `grant usage on schema cron to …`, then `flowsmith install`");
+            note.push_str("\n      or grant the role that installed flowsmith access (`grant usage on schema cron to …`), then run `flowsmith install`");
         }
         _ => note.push_str(
-            "\n      or hand them to pg_cron, if this is the database that `cron.database_name` names: \
-             `create extension pg_cron`, then `flowsmith install`",
+            "\n      or use pg_cron, if `cron.database_name` names this database: run `create extension pg_cron`, then \
+             `flowsmith install`",
         ),
     }
     note

@@ -2,6 +2,7 @@
 
 pub(crate) mod deploy;
 pub(crate) mod graph;
+pub(crate) mod groups;
 pub(crate) mod operate;
 pub(crate) mod work;
 
@@ -12,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Flows as code for PostgreSQL
 #[derive(Debug, Parser)]
-#[command(name = "flowsmith", version, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(name = "flowsmith", max_term_width = 100, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -20,12 +21,11 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-const AFTER_HELP: &str = "Settings come from flowsmith.toml, then the environment, then flags.\n\
-Exit codes: 0 in sync, done · 1 could not do it · 2 changes pending · 3 drift ·\n\
-            4 invalid definitions · 5 refused by a safety guard · 64 usage ·\n\
-            141 nobody read the report.";
+const AFTER_HELP: &str = "Options override environment variables, which override flowsmith.toml.\n\
+Exit codes: 0 success · 1 failure · 2 changes pending · 3 drift · 4 invalid\n\
+definitions · 5 refused by a safety guard · 64 usage error · 141 broken pipe";
 
-/// What every command takes. Each fits on one line of 80 columns, since each command's help shows them all.
+/// The options of every command. The help of each command lists them all, so each help text fits on one line of 80 columns.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings")]
 pub(crate) struct Global {
@@ -38,26 +38,26 @@ pub(crate) struct Global {
     /// Folder of migrations [env: FLOWSMITH_MIGRATIONS]
     #[arg(long, global = true, value_name = "DIR", env = "FLOWSMITH_MIGRATIONS", hide_env = true)]
     pub(crate) migrations: Option<PathBuf>,
-    // The variable is read in `project`: the database of `--env` comes before it.
-    /// Database, postgres://… [env: DATABASE_URL]
+    // `project` reads the variable, because the database of `--env` takes precedence over it.
+    /// Database URL, postgres://… [env: DATABASE_URL]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) database: Option<String>,
-    /// Environment to deploy to [env: FLOWSMITH_ENV]
+    /// Environment to use [env: FLOWSMITH_ENV]
     #[arg(long = "env", global = true, value_name = "NAME", env = "FLOWSMITH_ENV", hide_env = true)]
     pub(crate) environment: Option<String>,
-    /// 0.7.2, 0.8.1, 0.14, auto [env: FLOWSMITH_ENGINE]
+    /// 0.7.2, 0.8.1, 0.14 or auto [env: FLOWSMITH_ENGINE]
     #[arg(long, global = true, value_name = "LEVEL", env = "FLOWSMITH_ENGINE", hide_env = true)]
     pub(crate) engine: Option<String>,
-    /// PostgreSQL's programs [env: FLOWSMITH_POSTGRES_BIN]
+    /// PostgreSQL bin folder [env: FLOWSMITH_POSTGRES_BIN]
     #[arg(long, global = true, value_name = "DIR", env = "FLOWSMITH_POSTGRES_BIN", hide_env = true)]
     pub(crate) postgres_bin: Option<PathBuf>,
-    /// Print results only, no messages
+    /// Print only results and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Print also what is done on the way
+    /// Print more detail
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
-    /// auto (the default; honours NO_COLOR), always, never
+    /// auto (default; honours NO_COLOR), always or never
     #[arg(
         long,
         global = true,
@@ -69,7 +69,7 @@ pub(crate) struct Global {
     pub(crate) color: Color,
 }
 
-/// When to colour.
+/// When to use colors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
     Auto,
@@ -77,81 +77,81 @@ pub(crate) enum Color {
     Never,
 }
 
-/// What to do.
+/// The commands. [`groups`] orders them for `flowsmith --help`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Set up a project: settings, a flow, a CI workflow, a hook
+    /// Set up a project: settings, a flow, a CI workflow, a Git hook
     Init(deploy::InitArgs),
-    /// Check, compile, install and apply; brings its own PostgreSQL
+    /// Check, compile, install and apply, on an embedded PostgreSQL
     Up(deploy::UpArgs),
-    /// Stop the PostgreSQL that `up` left running; its data stays
+    /// Stop the embedded PostgreSQL and keep its data
     Down,
-    /// Check flow files, offline
+    /// Check flow files, without a database
     Check(deploy::CheckArgs),
-    /// Write a migration for what changed in the flow files, offline
+    /// Write a migration for changed flow files, without a database
     Compile(deploy::CompileArgs),
-    /// Show what the flow files would change in the database
+    /// Compare the flow files with a database
     Plan(deploy::PlanArgs),
-    /// Run the pending migrations
+    /// Apply the pending migrations to a database
     Apply(deploy::ApplyArgs),
-    /// Show what was changed in the database behind git's back
+    /// Compare a database with the migrations applied to it
     Drift(deploy::ReportArgs),
-    /// Show which migrations ran in the database
+    /// List migrations, applied and pending
     Status(deploy::StatusArgs),
-    /// Adopt a database: write its flows as files, record them
+    /// Write flow files and a baseline migration from a database
     Pull(deploy::PullArgs),
-    /// Install or upgrade the workflow engine
+    /// Install or upgrade the engine and the ledger
     Install(deploy::InstallArgs),
-    /// Audit the database: server, engine, rights, a self-test
+    /// Audit a database and test its engine
     Doctor(deploy::DoctorArgs),
-    /// Draw a flow, or how a run of it stands
+    /// Draw a flow or a run as SVG, HTML, Mermaid or DOT
     Graph(graph::GraphArgs),
-    /// Do the tasks of flows, with the handlers that their files declare
+    /// Run the handlers that flow files declare
     Worker(work::WorkerArgs),
-    /// Measure what the engine does: a benchmark that cleans up
+    /// Benchmark the engine of a database with temporary flows
     Bench(work::BenchArgs),
     /// Start a run of a flow
     Start(operate::StartArgs),
-    /// List runs: what happened last comes first
+    /// List runs, the most recently changed first
     #[command(after_help = operate::TIMED)]
     Runs(operate::RunsArgs),
-    /// Show one run: steps, tasks, errors, inputs and outputs
+    /// Show a run: steps, tasks, errors, inputs and outputs
     #[command(after_help = operate::TIMED)]
     Show(operate::ShowArgs),
-    /// Follow a run to its end
+    /// Follow a run until it ends
     Watch(operate::WatchArgs),
-    /// Show what waits in queues, and what is in flight
+    /// Show waiting messages and running tasks per flow
     #[command(after_help = operate::COUNTED)]
     Queues(operate::QueuesArgs),
-    /// List workers, and which have gone silent
+    /// List workers and the age of their heartbeats
     Workers(operate::WorkersArgs),
-    /// Find tasks that do not move: why, and what to do
+    /// List stalled tasks with their causes and remedies
     Stalled(operate::StalledArgs),
-    /// Retry a failed run, from its failed steps on
+    /// Retry a failed or cancelled run from its failed steps
     Retry(operate::RetryArgs),
-    /// End a run that is under way
+    /// Cancel a run
     Cancel(operate::CancelArgs),
-    /// Hold the tasks of a flow back
+    /// Pause a flow: start no more of its tasks
     Pause(operate::PauseArgs),
-    /// Let the tasks of a paused flow go
+    /// Resume a paused flow
     Resume(operate::PauseArgs),
-    /// Delete runs that have been over for long
+    /// Delete runs that ended long ago
     Prune(operate::PruneArgs),
-    /// List old versions of flows; delete those that are drained
+    /// List superseded versions, or delete drained ones
     Retire(operate::RetireArgs),
-    /// Show by flow how many runs, how long they take, the backlog
+    /// Show run counts, durations and backlog per flow
     #[command(after_help = operate::MEASURED)]
     Stats(operate::StatsArgs),
-    /// Print the page about a code, such as FS301; without one, all
+    /// Print the documentation of a code such as FS301
     Explain {
-        /// The code, as printed in brackets behind `error`
+        /// Code in brackets after `error` [default: list all codes]
         code: Option<String>,
     },
     /// Print the JSON Schema of flow files
     Schema,
-    /// Print a completion script
+    /// Print a shell completion script
     Completions {
-        /// For which shell
+        /// Shell to write the script for
         shell: clap_complete::Shell,
     },
 }

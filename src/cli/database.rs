@@ -32,13 +32,13 @@ impl Database {
             return Err(Failure::new(
                 Exit::Usage,
                 Code::NoDatabase,
-                "no database is given",
-                "give --database, set DATABASE_URL, or run `flowsmith up`, which brings an embedded one",
+                "no database is configured",
+                "pass --database, set DATABASE_URL, or run `flowsmith up` to create an embedded database",
             ));
         }
         let server = start_server(project, output)?;
         if server.started_here() {
-            output.message("The project's PostgreSQL was stopped; it is started, and runs until `flowsmith down`.");
+            output.message("Started the project's PostgreSQL; it runs until `flowsmith down`.");
         }
         Ok(Self::embedded(&server))
     }
@@ -72,7 +72,7 @@ pub(crate) fn start_server(project: &Project, output: &Output) -> Result<Server,
     let binaries = flowsmith_devserver::provide(&settings, &|text| output.message(text)).map_err(Failure::server)?;
     output.detail(&format!("PostgreSQL {} from {}", binaries.version, binaries.dir.display()));
     if settings.major.is_none() && io::stderr().is_terminal() {
-        output.message("Makes a PostgreSQL of the project's own, once; that takes some seconds.");
+        output.message("Creating the project's PostgreSQL server; this takes a few seconds.");
     }
     let server = Server::start(&binaries, folder, flowsmith_devserver::Durability::Durable, Lifetime::Detached)
         .map_err(Failure::server)?;
@@ -95,7 +95,7 @@ pub(crate) fn subject(session: &Session) -> Subject {
             format!("engine {level}, flowsmith's")
         }
         EngineState::Missing => "no engine".to_owned(),
-        EngineState::Incomplete { .. } => "part of an engine".to_owned(),
+        EngineState::Incomplete { .. } => "incomplete engine".to_owned(),
     };
     Subject { database: session.database.clone(), engine }
 }
@@ -105,7 +105,7 @@ pub(crate) fn warn_of_hidden_triggers(session: &Session, output: &Output) {
     if session.hides_triggers() {
         let care = anstyle::AnsiColor::Yellow.on_default().bold();
         output.message(&format!(
-            "{care}warning{care:#}: triggers were not looked at: this role may not call flowsmith.trigger_differences(text[]) or another function that this takes (docs/triggers.md), or not read flowsmith.triggers"
+            "{care}warning{care:#}: triggers were not compared: this role lacks privileges on flowsmith.triggers, flowsmith.trigger_differences(text[]) or another function (see docs/triggers.md)"
         ));
     }
 }

@@ -1,30 +1,30 @@
-//! Exit codes, and what each failure exits with.
+//! Exit codes, and the exit code of each error.
 
 use std::process::ExitCode;
 
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use flowsmith_devserver::ServerError;
 
-/// How a command ended. The numbers are part of the interface.
+/// The exit code of a command. The numbers are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// In sync, or done.
+    /// Done, or in sync.
     Done = 0,
-    /// Could not do it: connection, I/O, SQL.
+    /// The command failed: connection, I/O, SQL.
     Failed = 1,
-    /// There is something to compile or to apply.
+    /// Changes are pending: something is to be compiled or applied.
     Pending = 2,
-    /// The database is not what was applied to it.
+    /// The database has drifted from its applied migrations.
     Drift = 3,
     /// The definitions have errors.
     Invalid = 4,
-    /// A safety guard refused.
+    /// A safety guard refused the command.
     Refused = 5,
-    /// The command line is wrong.
+    /// The command line is invalid.
     Usage = 64,
-    /// Ctrl-C: the command has stopped looking, and what it looked at goes on.
+    /// Ctrl-C while following a run; the run continues.
     Interrupted = 130,
-    /// Nobody read to the end what a command wrote that only reads: what a shell says of a program killed by SIGPIPE.
+    /// Broken pipe on stdout of a read-only command; the status that shells report for a program killed by SIGPIPE.
     Unread = 141,
 }
 
@@ -34,7 +34,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command could not do what it was asked to: printed on stderr, with its code and what to do.
+/// An error of a command. It is printed on stderr with its code and help text.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
@@ -48,23 +48,18 @@ impl Failure {
         Self { exit, code: Some(code), message: message.into(), help: Some(help.into()) }
     }
 
-    /// One whose message says what to do.
-    pub(crate) fn without_help(exit: Exit, code: Code, message: String) -> Self {
-        Self { exit, code: Some(code), message, help: None }
-    }
-
-    /// A command line that clap lets through and that makes no sense.
+    /// An invalid command line that clap accepts.
     pub(crate) fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { exit: Exit::Usage, code: None, message: message.into(), help: Some(help.into()) }
     }
 
-    /// The disk's failure.
+    /// An I/O error.
     pub(crate) fn io(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::new(
             Exit::Failed,
             Code::Io,
             format!("cannot {what} {}: {error}", path.display()),
-            "check that the path is right and that you may read and write it",
+            "check the path and its permissions",
         )
     }
 }
@@ -105,6 +100,6 @@ impl Failure {
             ServerError::Database(_) => Code::StatementFailed,
             _ => Code::ServerFailed,
         };
-        Self::without_help(Exit::Failed, code, error.to_string())
+        Self::new(Exit::Failed, code, error.to_string(), error.help())
     }
 }

@@ -1,4 +1,4 @@
-//! The command line: arguments in, library called, report out, exit code.
+//! The command line: parses arguments, calls the library, prints the report and chooses the exit code.
 
 mod applied;
 mod args;
@@ -15,19 +15,20 @@ mod project;
 use flowsmith_core::diagnostic::Code;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::FromArgMatches as _;
 
-use args::{Cli, Command};
+use args::{Cli, Command, groups};
 use exit::{Exit, Failure};
 use output::Output;
 use project::Project;
 
 /// Runs the command line that this process was given.
 pub(crate) fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let parsed = groups::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are asked for; anything else is a mistake.
+            // clap prints help and version to stdout, and usage errors to stderr.
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
             return match error.print() {
                 Ok(()) => exit.into(),
@@ -48,7 +49,7 @@ pub(crate) fn main() -> ExitCode {
 
 fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
     match &cli.command {
-        // Nothing of the project is needed for these, so a broken one does not stop them.
+        // These commands work without a project, so they run before its settings are read.
         Command::Init(args) => return command::init::run(args, output),
         Command::Explain { code } => return command::explain::run(code.as_deref(), output),
         Command::Schema => {
@@ -57,7 +58,7 @@ fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "flowsmith", &mut script);
+            clap_complete::generate(*shell, &mut groups::command(), "flowsmith", &mut script);
             output.report(&String::from_utf8_lossy(&script));
             return Ok(Exit::Done);
         }
@@ -67,9 +68,15 @@ fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
     if let Command::Check(args) = &cli.command {
         return command::check::run(args, &project, output);
     }
-    // One thread: the database does the work, and the embedded server must not outlive the thread that started it.
+    // A single thread is enough because the database does the work. The embedded server also has to end with the thread
+    // that started it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        Failure::new(Exit::Failed, Code::Io, format!("cannot start: {error}"), "free some resources")
+        Failure::new(
+            Exit::Failed,
+            Code::Io,
+            format!("cannot start: {error}"),
+            "free memory or file descriptors, and try again",
+        )
     })?;
     runtime.block_on(async {
         match &cli.command {

@@ -86,17 +86,17 @@ impl Output {
             if is_closed {
                 std::process::exit(i32::from(Exit::Unread as u8));
             }
-            let message = format!("the report cannot be written: {error}");
+            let message = format!("cannot write the report: {error}");
             self.failure(&Failure::new(
                 Exit::Failed,
                 Code::Io,
                 message,
-                "make room where stdout goes, and run this again",
+                "free space on the target of stdout, and run this again",
             ));
             std::process::exit(i32::from(Exit::Failed as u8));
         }
         if !self.has_warned.swap(true, Ordering::Relaxed) && !is_closed {
-            self.complain(&format!("warning: what goes to stdout is lost: {error}; the work goes on"));
+            self.complain(&format!("warning: cannot write to stdout: {error}; the command continues"));
         }
     }
 

@@ -1,4 +1,4 @@
-//! Which flow is meant.
+//! Selects the flow of a graph.
 
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use std::sync::Arc;
@@ -7,20 +7,20 @@ use flowsmith_core::catalog::UnknownFlow;
 use flowsmith_core::catalog::{Catalog, Flow};
 use flowsmith_postgres::runs::RunDetail;
 
-/// Why there is no picture: what was asked for is not there.
+/// An error in the selection of a flow.
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError {
     /// No flow has the name.
     #[error(transparent)]
     NoFlow(#[from] UnknownFlow),
-    /// The run and the flow do not go together.
-    #[error("the run {run} is one of the flow {of}, not of {named}")]
+    /// The run belongs to another flow than the named one.
+    #[error("run {run} belongs to flow {of}, not to {named}")]
     OtherFlow {
-        /// The run.
+        /// The id of the run.
         run: String,
-        /// Its flow.
+        /// The flow of the run.
         of: String,
-        /// The flow that was named.
+        /// The named flow.
         named: String,
     },
 }
@@ -43,13 +43,13 @@ impl Diagnostic for GraphError {
     fn help(&self) -> Option<String> {
         Some(match self {
             Self::NoFlow(unknown) => unknown.help(),
-            Self::OtherFlow { .. } => "leave the flow out: a run knows its own".to_owned(),
+            Self::OtherFlow { .. } => "omit the flow, or correct the id of the run".to_owned(),
         })
     }
 }
 
 impl GraphError {
-    /// Where a flow is missing from the database, says from which.
+    /// Adds the address of the database to the error for an unknown flow.
     #[must_use]
     pub fn in_database(self, database: &str) -> Self {
         match self {
@@ -59,10 +59,10 @@ impl GraphError {
     }
 }
 
-/// The flow by that name: `order` for its highest version, `order@1` for that one, `order_v2` as in the database.
+/// The flow with this name: `order` selects the highest version, `order@1` that version, `order_v2` the slug in the database.
 ///
 /// # Errors
-/// Where there is none; `place` says where it was looked for.
+/// If there is none; the message names the searched `place`.
 pub fn choose<'a>(catalog: &'a Catalog, name: &str, place: &'static str) -> Result<&'a Arc<Flow>, GraphError> {
     let flows = || catalog.iter().map(|(_, flow)| flow);
     let highest = flows().filter(|flow| flow.id.slug == name).max_by_key(|flow| flow.id.version);

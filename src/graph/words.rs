@@ -1,4 +1,4 @@
-//! Values in the words of flow files.
+//! Formatting of values in pictures.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use flowsmith_postgres::runs::StepStatus;
 
-/// Seconds in the notation of flow files, in the largest unit that leaves a whole number: `90s`, `5m`, `3d`.
+/// A duration in the notation of flow files, in the largest unit that gives a whole number: `90s`, `5m`, `3d`.
 pub(super) fn duration(seconds: i32) -> String {
     let units = [(24 * 60 * 60, 'd'), (60 * 60, 'h'), (60, 'm')];
     match units.into_iter().find(|(unit, _)| seconds != 0 && seconds % unit == 0) {
@@ -15,7 +15,7 @@ pub(super) fn duration(seconds: i32) -> String {
     }
 }
 
-/// How long something took, as a person would say it: two units at most.
+/// An elapsed time in at most two units, such as `2 h 1 min`.
 pub(super) fn elapsed(seconds: f64) -> String {
     if seconds < 0.9995 {
         return format!("{:.0} ms", (seconds * 1000.0).max(0.0));
@@ -33,7 +33,7 @@ pub(super) fn elapsed(seconds: f64) -> String {
     }
 }
 
-/// The class of a step in style sheets: what has not run looks like what has not begun.
+/// The CSS class of a step. Steps that were never run look like created ones.
 pub(super) fn status_class(status: StepStatus) -> &'static str {
     match status {
         StepStatus::NotRun => StepStatus::Created.as_str(),
@@ -44,19 +44,19 @@ pub(super) fn status_class(status: StepStatus) -> &'static str {
 
 /// `1 attempt`, `3 attempts`.
 pub(super) fn attempts(count: i32) -> String {
-    // 0 and 1 both mean that a task is tried once.
+    // 0 and 1 both mean one attempt.
     if count <= 1 { "1 attempt".to_owned() } else { format!("{count} attempts") }
 }
 
-/// A pattern as what it asks for: `plan: "premium", load.flagged: true`. Objects are written as paths, whatever their
-/// depth; anything else as JSON.
+/// A condition in short form, such as `plan: "premium", load.flagged: true`. Nested objects are written as paths, all other
+/// values as JSON.
 pub(super) fn pattern(pattern: &Value) -> String {
     let mut parts = Vec::new();
     let mut open = vec![(String::new(), pattern)];
     while let Some((path, value)) = open.pop() {
         match value {
             Value::Object(fields) if !fields.is_empty() => {
-                // The last pushed is the first taken.
+                // `open` is a stack.
                 for (key, field) in fields.iter().rev() {
                     let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
                     open.push((path, field));
@@ -69,7 +69,7 @@ pub(super) fn pattern(pattern: &Value) -> String {
     parts.join(", ")
 }
 
-/// A text of at most so many letters, with `…` where it was cut.
+/// Truncates a text to a number of characters and marks the truncation with `…`.
 pub(super) fn cut(text: &str, letters: usize) -> Cow<'_, str> {
     match text.char_indices().nth(letters) {
         Some((place, _)) => Cow::Owned(format!("{}…", &text[..place])),
@@ -77,9 +77,9 @@ pub(super) fn cut(text: &str, letters: usize) -> Cow<'_, str> {
     }
 }
 
-/// The same on one line, for labels of formats that lay texts out themselves.
+/// Truncates a text and joins its lines, for formats that lay out labels themselves.
 pub(super) fn label(text: &str) -> String {
-    /// What Graphviz and Mermaid still draw as a box that fits beside others.
+    /// The length that Graphviz and Mermaid still draw as a box of reasonable width.
     const LETTERS: usize = 100;
     cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), LETTERS).into_owned()
 }
@@ -91,12 +91,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_in_the_largest_unit_that_is_whole() {
+    fn duration_uses_the_largest_whole_unit() {
         assert_eq!([0, 5, 60, 90, 7200, 259_200].map(duration), ["0s", "5s", "1m", "90s", "2h", "3d"]);
     }
 
     #[test]
-    fn elapsed_times_have_at_most_two_units() {
+    fn elapsed_time_has_at_most_two_units() {
         let written = [-1.0, 0.0421, 1.25, 59.4, 61.0, 7_260.0, 200_000.0].map(elapsed);
         assert_eq!(written, ["0 ms", "42 ms", "1.2 s", "59 s", "1 min 1 s", "2 h 1 min", "2 d 7 h"]);
     }

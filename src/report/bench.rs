@@ -1,4 +1,4 @@
-//! What a bench measured.
+//! Benchmark reports.
 
 use std::fmt::Write as _;
 
@@ -10,17 +10,17 @@ use super::style::{BAD, BOLD, DIM, GOOD, paint};
 use flowsmith_core::words::counted;
 use flowsmith_postgres::bench::{BenchReport, Delivery, ScenarioReport, Summary, Usage};
 
-/// For people.
+/// The report as text.
 pub fn bench_text(report: &BenchReport, subject: &Subject) -> String {
     let settings = &report.settings;
-    let mut text = format!("{} {} ({})\n", paint(BOLD, "Bench of"), subject.database, subject.engine);
+    let mut text = format!("{} {} ({})\n", paint(BOLD, "Benchmark of"), subject.database, subject.engine);
     let calls = match report.protocol.as_str() {
-        "batch" => format!("tasks taken and completed {} at a time", settings.batch),
+        "batch" => format!("tasks claimed and completed {} at a time", settings.batch),
         _ => format!("{} messages read at a time, tasks completed one by one", settings.batch),
     };
     let _ = writeln!(
         text,
-        "{}, {calls}; {} a repetition, {}, {} to warm up\n",
+        "{}, {calls}; {} per repetition, {}, {} to warm up\n",
         counted(settings.workers, "worker"),
         counted(settings.runs, "run"),
         counted(settings.repetitions, "repetition"),
@@ -30,12 +30,12 @@ pub fn bench_text(report: &BenchReport, subject: &Subject) -> String {
         scenario_text(&mut text, scenario);
     }
     if report.scenarios.iter().all(|scenario| scenario.delivery.is_none()) {
-        let _ = writeln!(text, "{}", paint(GOOD, "All runs and tasks are completed."));
+        let _ = writeln!(text, "{}", paint(GOOD, "All runs and tasks completed."));
     } else if report.is_complete() {
-        let _ = writeln!(text, "{}", paint(GOOD, "All runs and tasks are completed, and every event came once."));
+        let _ = writeln!(text, "{}", paint(GOOD, "All runs and tasks completed, and every event arrived once."));
     } else {
-        let lost = "All runs and tasks are completed, but not every event came once: a pooler that shares \
-                    connections between transactions loses them.";
+        let lost = "All runs and tasks completed, but not every event arrived exactly once: a pooler in transaction mode \
+                    loses events.";
         let _ = writeln!(text, "{}", paint(BAD, lost));
     }
     text
@@ -43,11 +43,11 @@ pub fn bench_text(report: &BenchReport, subject: &Subject) -> String {
 
 fn scenario_text(text: &mut String, scenario: &ScenarioReport) {
     let tasks = counted(scenario.tasks, "task");
-    let _ = writeln!(text, "  {} {}", paint(BOLD, scenario.scenario), paint(DIM, format!("{tasks} a repetition")));
+    let _ = writeln!(text, "  {} {}", paint(BOLD, scenario.scenario), paint(DIM, format!("{tasks} per repetition")));
     let mut line = |what: &str, figure: String| {
         let _ = writeln!(text, "    {what:11} {figure}");
     };
-    line("creation", with_deviation(&scenario.creation, "ms a flow"));
+    line("creation", with_deviation(&scenario.creation, "ms per flow"));
     line("start", with_deviation(&scenario.start, "runs/s"));
     line("processing", with_deviation(&scenario.processing, "tasks/s"));
     line("events", delivery_text(scenario.delivery.as_ref()));
@@ -65,20 +65,20 @@ fn with_deviation(summary: &Summary, unit: &str) -> String {
 
 fn delivery_text(delivery: Option<&Delivery>) -> String {
     let Some(delivery) = delivery else {
-        return paint(DIM, "not counted: this database sends none to the channel pgflow_events");
+        return paint(DIM, "not counted: this database sends no events to the channel pgflow_events");
     };
     let style = if delivery.expected == delivery.received { GOOD } else { BAD };
     let count = paint(style, format!("{} of {}", delivery.received, delivery.expected));
     match &delivery.latency {
-        Some(latency) => format!("{count}, {}", with_deviation(latency, "ms after the answer to the call")),
+        Some(latency) => format!("{count}, {}", with_deviation(latency, "ms after the call returned")),
         None => count,
     }
 }
 
 fn usage_text(usage: Option<&Usage>) -> String {
-    let Some(usage) = usage else { return paint(DIM, "not measured: not readable on this machine") };
+    let Some(usage) = usage else { return paint(DIM, "not measured: not available on this machine") };
     format!(
-        "{} MB, {} MB at most; {:.2} s of processor time, {:.0} % of one",
+        "{} MB mean, {} MB peak; {:.2} s of CPU time, {:.0} % of one CPU",
         figure(usage.memory_mean / 1e6),
         figure(usage.memory_peak as f64 / 1e6),
         usage.cpu.as_secs_f64(),
@@ -86,7 +86,7 @@ fn usage_text(usage: Option<&Usage>) -> String {
     )
 }
 
-/// Three digits, or all before the point.
+/// Three significant digits, or all digits before the decimal point.
 fn figure(value: f64) -> String {
     match value {
         value if value < 10.0 => format!("{value:.2}"),
@@ -166,7 +166,7 @@ impl From<&Usage> for UsageJson {
     }
 }
 
-/// For machines: `schema/bench.v1.json`.
+/// The report as JSON: `schema/bench.v1.json`.
 pub fn bench_json(report: &BenchReport, subject: &Subject) -> String {
     let settings = &report.settings;
     json(&BenchJson {

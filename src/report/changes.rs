@@ -1,4 +1,4 @@
-//! Changes, as every report shows them.
+//! Changes in reports.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::style::{self, DIM, paint};
 use flowsmith_core::diff::{Change, Class};
 
-/// A change for machines.
+/// A change in JSON.
 #[derive(Serialize)]
 pub(super) struct ChangeJson {
     flow: String,
@@ -17,7 +17,7 @@ pub(super) struct ChangeJson {
     action: &'static str,
     class: Class,
     summary: String,
-    /// One text a difference; empty for `create` and `drop`.
+    /// One text per difference; empty for `create` and `drop`.
     differences: Vec<String>,
 }
 
@@ -35,7 +35,7 @@ impl From<&Change> for ChangeJson {
     }
 }
 
-/// What happens to the flow, in a word.
+/// The kind of change.
 pub(super) fn action(change: &Change) -> &'static str {
     match change {
         Change::Create(_) => "create",
@@ -44,7 +44,7 @@ pub(super) fn action(change: &Change) -> &'static str {
     }
 }
 
-/// Each difference of an alteration in words.
+/// The differences of an alteration.
 fn differences(change: &Change) -> Vec<String> {
     match change {
         Change::Alter(alteration) => alteration.deltas.iter().map(ToString::to_string).collect(),
@@ -52,7 +52,7 @@ fn differences(change: &Change) -> Vec<String> {
     }
 }
 
-/// What happens, then each difference where there are several.
+/// The summary, then the differences if there are several.
 pub(super) fn lines(change: &Change) -> Vec<String> {
     let mut lines = vec![change.summary()];
     let differences = differences(change);
@@ -62,19 +62,19 @@ pub(super) fn lines(change: &Change) -> Vec<String> {
     lines
 }
 
-/// One line a change, with its differences below it where there are several.
+/// One line per change, followed by its differences if there are several.
 pub fn changes_text<'a>(changes: impl IntoIterator<Item = &'a Change>) -> String {
     let changes: Vec<&Change> = changes.into_iter().collect();
     let width = column_width(changes.iter().copied());
     changes.iter().map(|change| change_text(change, width)).collect()
 }
 
-/// How wide the column of flow names is.
+/// The width of the column with the flow names.
 pub(super) fn column_width<'a>(changes: impl Iterator<Item = &'a Change>) -> usize {
     changes.map(|change| change.id().to_string().len()).max().unwrap_or(0)
 }
 
-/// One change: sign, flow, what happens, class.
+/// One change: sign, flow, summary, class.
 pub(super) fn change_text(change: &Change, width: usize) -> String {
     let sign = paint(style::of_change(change), change.sign());
     let class = paint(style::of_class(change.class()), change.class().as_str());

@@ -1,4 +1,4 @@
-//! What the doctor found.
+//! Doctor reports.
 
 use std::fmt::Write as _;
 
@@ -9,9 +9,9 @@ use super::plan::json;
 use super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use flowsmith_postgres::engine::doctor::{CheckStatus, DoctorCheck};
 
-/// For people.
+/// The report as text.
 pub fn doctor_text(checks: &[DoctorCheck], subject: &Subject) -> String {
-    let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Doctor on"), subject.database, subject.engine);
+    let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Doctor report for"), subject.database, subject.engine);
     let width = checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0);
     for check in checks {
         let style = match check.status {
@@ -66,7 +66,7 @@ struct CheckJson<'a> {
     advice: Option<&'a str>,
 }
 
-/// For machines: `schema/doctor.v1.json`.
+/// The report as JSON: `schema/doctor.v1.json`.
 pub fn doctor_json(checks: &[DoctorCheck], subject: &Subject) -> String {
     json(&DoctorJson {
         version: 1,

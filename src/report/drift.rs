@@ -1,4 +1,4 @@
-//! Drift.
+//! Drift reports.
 
 use std::fmt::Write as _;
 
@@ -12,11 +12,11 @@ use flowsmith_core::words::counted;
 use flowsmith_postgres::drift::Drift;
 use flowsmith_postgres::introspection::TriggerDifference;
 
-/// For people.
+/// The report as text.
 pub fn drift_text(drift: &Drift, subject: &Subject) -> String {
     let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Drift of"), subject.database, subject.engine);
     if drift.is_empty() {
-        let _ = writeln!(text, "{}", paint(GOOD, "None: the database is what was applied to it."));
+        let _ = writeln!(text, "{}", paint(GOOD, "None: the database matches its applied migrations."));
         return text;
     }
     text.push_str(&changes_text(&drift.changes));
@@ -24,13 +24,13 @@ pub fn drift_text(drift: &Drift, subject: &Subject) -> String {
         let _ = writeln!(text, "  {} {finding}", paint(BAD, "!"));
     }
     for slug in &drift.unmanaged {
-        let _ = writeln!(text, "  {} {slug} was not made by a migration", paint(CARE, "?"));
+        let _ = writeln!(text, "  {} {slug} was not created by a migration", paint(CARE, "?"));
     }
     let _ = writeln!(text, "\n{}. {}", counted(differences(drift), "difference"), advice(drift));
     text
 }
 
-/// How many there are.
+/// The number of differences.
 pub(super) fn differences(drift: &Drift) -> usize {
     drift.changes.len() + drift.unmanaged.len() + drift.findings().len()
 }
@@ -39,13 +39,13 @@ fn advice(drift: &Drift) -> String {
     let mut advice = Vec::new();
     if drift.triggers.iter().any(|trigger| trigger.broken) {
         advice.push(
-            "A trigger that does not work: put back what it names, or change it in its flow file, compile and apply.",
+            "To fix a broken trigger, restore the objects that it refers to, or change it in the flow file, compile and apply.",
         );
     }
     if drift.blocks_apply() {
         advice.push(
-            "To keep it, put it into the flow files and compile; to undo it, `flowsmith compile --from-live`.\n\
-             Then `flowsmith apply --accept-drift`.",
+            "To keep the changes, write them into the flow files and run `flowsmith compile`; to undo them, run \
+             `flowsmith compile --from-live`.\nThen run `flowsmith apply --accept-drift`.",
         );
         return advice.join("\n");
     }
@@ -53,11 +53,11 @@ fn advice(drift: &Drift) -> String {
         (true, true) => {}
         (false, true) => advice.push("Adopt them with `flowsmith pull`, or list them under `ignore` in flowsmith.toml."),
         (true, false) => advice.push(
-            "Declare them in the flow files, or take them away: `flowsmith compile --from-live`, where their flow is recorded.",
+            "Declare the triggers in the flow files, or remove them: `flowsmith compile --from-live` does so for recorded flows.",
         ),
         (false, false) => advice.push(
             "Adopt the flows with `flowsmith pull`, or list them under `ignore` in flowsmith.toml.\n\
-             Declare the triggers in the flow files, or take them away.",
+             Declare the triggers in the flow files, or remove them.",
         ),
     }
     advice.join("\n")
@@ -82,7 +82,7 @@ struct MigrationJson<'a> {
     state: &'static str,
 }
 
-/// For machines: `schema/drift.v1.json`.
+/// The report as JSON: `schema/drift.v1.json`.
 pub fn drift_json(drift: &Drift, subject: &Subject) -> String {
     json(&DriftJson {
         version: 1,
@@ -97,11 +97,11 @@ pub fn drift_json(drift: &Drift, subject: &Subject) -> String {
     })
 }
 
-/// For a pull request.
+/// The report as Markdown.
 pub fn drift_markdown(drift: &Drift, subject: &Subject) -> String {
     let mut text = format!("### flowsmith drift of `{}`\n\n", subject.database);
     if drift.is_empty() {
-        text.push_str("None: the database is what was applied to it.\n");
+        text.push_str("None: the database matches its applied migrations.\n");
         return text;
     }
     for change in &drift.changes {
@@ -112,7 +112,7 @@ pub fn drift_markdown(drift: &Drift, subject: &Subject) -> String {
         let _ = writeln!(text, "- {}", cell(&finding));
     }
     for slug in &drift.unmanaged {
-        let _ = writeln!(text, "- `{slug}` was not made by a migration");
+        let _ = writeln!(text, "- `{slug}` was not created by a migration");
     }
     let _ = writeln!(text, "\n{}", advice(drift));
     text

@@ -1,4 +1,4 @@
-//! A flow or a run as a page.
+//! A flow or a run as an HTML page.
 
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ struct StepLine<'a> {
     lines: Vec<&'a str>,
 }
 
-/// For browsers: the picture, and the same in a table, which screen readers read and people search.
+/// The diagram and a table with the same content for screen readers and searching.
 pub fn graph_html(graph: &Graph) -> String {
     let steps = graph.nodes.iter().map(|node| StepLine {
         slug: &node.slug,

@@ -1,5 +1,5 @@
-//! Reports: results as text for people (with ANSI styles, which the terminal side strips where they are not wanted),
-//! as JSON for machines (versioned, with a schema under `schema/`), as Markdown for pull requests and as HTML pages.
+//! Reports: results as text (with ANSI styles, which the caller strips if needed), as JSON (versioned, with schemas in `schema/`), as
+//! Markdown for pull requests, and as HTML pages.
 
 mod bench;
 mod changes;
@@ -23,11 +23,11 @@ pub use plan::{plan_json, plan_markdown, plan_text};
 pub use plan_html::plan_html;
 pub use status::{status_json, status_text};
 
-/// What a report is about: shown in its first line.
+/// The subject of a report, shown in its first line.
 #[derive(Debug, Clone)]
 pub struct Subject {
-    /// The database, without its password.
+    /// The address of the database, without its password.
     pub database: String,
-    /// The engine there, in words.
+    /// A description of the engine.
     pub engine: String,
 }

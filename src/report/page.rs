@@ -1,4 +1,4 @@
-//! Pages: one HTML file each, with everything in it.
+//! HTML pages, each a single file without external resources.
 
 use std::sync::LazyLock;
 
@@ -12,7 +12,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut templates = Environment::new();
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
     templates.set_auto_escape_callback(|_| AutoEscape::Html);
-    // The same as in pictures, which also shows what would turn the direction of a text.
+    // The same escaping as in diagrams, which also makes directional characters visible.
     templates.set_formatter(|out, state, value| match value.as_str().filter(|_| !value.is_safe()) {
         Some(text) => out.write_str(&escaped(text)).map_err(Into::into),
         None => minijinja::escape_formatter(out, state, value),
@@ -31,11 +31,11 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     templates
 });
 
-/// A sentence whose `code` stands between backticks, as terminals and Markdown show it.
+/// HTML of a text whose code is quoted with backticks.
 fn code(text: &str) -> Value {
     let escaped = escaped(text);
     let parts: Vec<&str> = escaped.split('`').collect();
-    // A backtick without its other one is part of what is quoted.
+    // With an odd number of backticks, one of them is part of quoted text.
     if parts.len().is_multiple_of(2) {
         return Value::from_safe_string(escaped);
     }
@@ -44,7 +44,7 @@ fn code(text: &str) -> Value {
     Value::from_safe_string(parts.iter().enumerate().map(mark).collect())
 }
 
-/// A page from its template.
+/// Renders a page.
 pub(super) fn render(template: &str, context: &impl Serialize) -> String {
     TEMPLATES
         .get_template(template)

@@ -1,4 +1,4 @@
-//! The plan.
+//! Plan reports.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use flowsmith_core::words::counted;
 use flowsmith_postgres::plan::{Hazard, Plan};
 use flowsmith_postgres::runs::RunTotals;
 
-/// For people.
+/// The report as text.
 pub fn plan_text(plan: &Plan, subject: &Subject) -> String {
     let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Plan for"), subject.database, subject.engine);
     let width = column_width(plan.changes.iter().map(|planned| &planned.change));
@@ -32,33 +32,35 @@ pub fn plan_text(plan: &Plan, subject: &Subject) -> String {
         let _ = writeln!(text, "\n{summary}");
     }
     if !plan.unmanaged.is_empty() {
-        let note = format!("Left alone, in no file: {}", plan.unmanaged.join(", "));
+        let note = format!("Unmanaged, left unchanged: {}", plan.unmanaged.join(", "));
         let _ = writeln!(text, "{}", paint(DIM, note));
     }
     text
 }
 
-/// In a sentence.
+/// The result in one or two sentences.
 pub(super) fn summary(plan: &Plan) -> String {
     let drift = if plan.is_drifted() {
         let count = counted(differences(&plan.drift), "difference");
-        format!("the database is not what was applied to it ({count}: `flowsmith drift`), and `apply` stops there")
+        format!(
+            "the database has drifted from its applied migrations ({count}, see `flowsmith drift`), which blocks `apply`"
+        )
     } else {
         String::new()
     };
     if plan.changes.is_empty() {
         return match (plan.is_drifted(), plan.drift.is_empty()) {
-            (true, _) => format!("No changes of flows, but {drift}."),
-            (false, true) => "No changes: the database holds what the files say.".to_owned(),
+            (true, _) => format!("No flow changes, but {drift}."),
+            (false, true) => "No changes: the database matches the flow files.".to_owned(),
             (false, false) => {
-                "No changes: the database holds the flows of the files, and more beside them (`flowsmith drift`)."
+                "No changes: the database matches the flow files, and has other flows or triggers besides (see `flowsmith drift`)."
                     .to_owned()
             }
         };
     }
     let refused = plan.changes.iter().filter(|planned| planned.hazards.iter().any(Hazard::refuses)).count();
-    let refusal = if refused == 0 { String::new() } else { format!(", {refused} of them refused as they stand") };
-    let drift = if drift.is_empty() { drift } else { format!(" Besides, {drift}.") };
+    let refusal = if refused == 0 { String::new() } else { format!(", {refused} of them refused") };
+    let drift = if drift.is_empty() { drift } else { format!(" Also, {drift}.") };
     format!("{}{refusal}.{drift}", counted(plan.changes.len(), "change"))
 }
 
@@ -88,7 +90,7 @@ struct HazardJson {
     message: String,
 }
 
-/// For machines: `schema/plan.v1.json`.
+/// The report as JSON: `schema/plan.v1.json`.
 pub fn plan_json(plan: &Plan, subject: &Subject) -> String {
     let hazard =
         |hazard: &Hazard| HazardJson { name: hazard.name(), refuses: hazard.refuses(), message: hazard.to_string() };
@@ -118,7 +120,7 @@ pub(super) fn json(report: &impl Serialize) -> String {
     serde_json::to_string_pretty(report).expect("a report has string keys only") + "\n"
 }
 
-/// For a pull request.
+/// The report as Markdown.
 pub fn plan_markdown(plan: &Plan, subject: &Subject) -> String {
     let mut text = format!("### flowsmith plan for `{}`\n\n", subject.database);
     if plan.changes.is_empty() {

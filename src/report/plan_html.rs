@@ -1,4 +1,4 @@
-//! The plan as a page: what the text says, beside pictures of what changes.
+//! The plan as an HTML page: the text of the plan with diagrams of the changes.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::graph::{Graph, Style, svg};
 use flowsmith_core::diff::{Change, Class};
 use flowsmith_postgres::plan::{Plan, PlannedChange};
 
-/// Steps that are drawn on one page; flows beyond it are named without a picture. A browser is slow with more.
+/// The most steps drawn on one page, because browsers are slow with more. Further flows have no diagram.
 const MAX_STEPS: usize = 5_000;
 
 #[derive(Serialize)]
@@ -48,14 +48,14 @@ struct HazardLine {
     refuses: bool,
 }
 
-/// For browsers, and to attach to a pull request: one file that needs no network.
+/// The plan as one HTML file without external resources.
 pub fn plan_html(plan: &Plan, subject: &Subject) -> String {
     let mut drawn = 0;
     let sections = plan.changes.iter().enumerate().map(|(index, planned)| {
         let graph = Graph::of_change(&planned.change);
         drawn += graph.nodes.len();
         let id = format!("picture-{}", index + 1);
-        // The first is drawn whatever its size.
+        // The first is always drawn.
         let is_drawn = index == 0 || drawn <= MAX_STEPS;
         section(planned, is_drawn.then(|| svg(&graph, Style { id: &id, alone: false })))
     });
@@ -95,8 +95,8 @@ fn section(planned: &PlannedChange, picture: Option<String>) -> Section {
         differences,
         runs: match runs.total {
             0 => "No runs in this database.".to_owned(),
-            1 => format!("1 run in this database, {} started.", runs.started),
-            total => format!("{total} runs in this database, {} started.", runs.started),
+            1 => format!("1 run in this database, {} running.", runs.started),
+            total => format!("{total} runs in this database, {} running.", runs.started),
         },
         hazards: planned
             .hazards

@@ -1,4 +1,4 @@
-//! Status: which migrations ran.
+//! Status reports.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use flowsmith_core::words::counted;
 use flowsmith_postgres::ledger::{MigrationState, MigrationStatus, Status};
 
-/// For people.
+/// The report as text.
 pub fn status_text(status: &Status, subject: &Subject) -> String {
     let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Migrations of"), subject.database, subject.engine);
     let width = status.migrations.iter().map(|migration| migration.id.len()).max().unwrap_or(0);
@@ -59,7 +59,7 @@ struct MigrationJson<'a> {
     applied_by: Option<&'a str>,
 }
 
-/// For machines: `schema/status.v1.json`.
+/// The report as JSON: `schema/status.v1.json`.
 pub fn status_json(status: &Status, subject: &Subject) -> String {
     json(&StatusJson {
         version: 1,

@@ -1,4 +1,4 @@
-//! Colours by meaning.
+//! Colors by meaning.
 
 use anstyle::{AnsiColor, Style};
 

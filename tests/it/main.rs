@@ -1,70 +1,18 @@
-//! All integration tests, in one program, so that it is linked once and one PostgreSQL server serves them all; see
-//! `support`.
+//! The integration tests that need a PostgreSQL server, in one program, so that it is linked once and one server serves
+//! them all; see `fixture`. Those that need none are in `tests/fast`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
-mod applying;
-mod bench_command;
-mod catalogs;
-mod check_cases;
-mod check_files;
-mod cli_docs;
-mod closed_stdout;
-mod command;
-mod concurrency;
-mod connecting;
-mod connections;
-mod cron;
-mod cut_writing;
-mod desired_catalog;
-mod differential;
-mod drift_and_plan;
-mod engine_completing;
-mod engine_conditions;
-mod engine_definitions;
-mod engine_detect;
-mod engine_differences;
-mod engine_doctor;
-mod engine_events;
-mod engine_failing;
-mod engine_install;
-mod engine_operations;
-mod engine_recovery;
-mod engine_runtime;
-mod engine_starting;
-mod engine_tasks;
-mod engine_upgrade;
-mod examples;
-mod faults;
-mod findings_docs;
-mod formats;
-mod graph;
-mod hazards;
-mod hostile_input;
-mod hostile_values;
-mod json_stdout;
-mod laws;
-mod migration_cases;
-mod model;
-mod official;
+mod chaos;
+mod check;
+mod devserver;
+mod engine;
+mod fixture;
+mod migrate;
 mod operate;
-mod pgmq_versions;
 mod pgq;
-mod plpgsql;
-mod pooler;
 mod program;
-mod properties;
-mod pull;
-mod readme;
-mod report_schemas;
-mod road;
-mod roles;
-mod roles_install;
-mod safety;
-mod server;
-mod settings;
-mod sql_tokens;
-mod support;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod triggers;
-mod up;
 mod worker;

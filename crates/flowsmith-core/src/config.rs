@@ -1,4 +1,4 @@
-//! `flowsmith.toml`: where a project keeps its things.
+//! The settings file `flowsmith.toml`.
 
 use crate::diagnostic::{Code, Diagnostic, Kind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,10 +11,10 @@ use serde::Deserialize;
 use crate::level::Level;
 use crate::words;
 
-/// The file's name.
+/// The name of the settings file.
 pub const CONFIG_FILE: &str = "flowsmith.toml";
 
-/// What the file says, with defaults for what it does not.
+/// The settings of a project; omitted keys have defaults.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -22,20 +22,20 @@ pub struct Config {
     pub flows: PathBuf,
     /// Folder of the migrations.
     pub migrations: PathBuf,
-    /// Engine level aimed at; none = whatever the database has.
+    /// Target engine level; none = the level of the database.
     #[serde(deserialize_with = "level")]
     pub engine: Option<Level>,
-    /// Live flows to leave alone: slugs, `*` for any characters.
+    /// Flows in the database that flowsmith ignores: slugs, `*` for any characters.
     pub ignore: Vec<String>,
-    /// By name, as `--env` takes it.
+    /// Environments by the name that `--env` takes.
     pub environments: BTreeMap<String, EnvironmentConfig>,
 }
 
-/// One place to deploy to.
+/// An environment to deploy to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EnvironmentConfig {
-    /// Name of the variable that holds its database URL. The URL itself has no place in a file under git.
+    /// Name of the variable with the database URL. The URL itself does not belong in a file under version control.
     pub database_url_env: String,
 }
 
@@ -56,33 +56,33 @@ fn level<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Lev
     if text == "auto" { Ok(None) } else { text.parse().map(Some).map_err(serde::de::Error::custom) }
 }
 
-/// What is wrong with the file.
+/// An error in the settings.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The disk's.
+    /// The file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Io {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The writer's: not TOML, an unknown key, a wrong value. The text has line and column.
+    /// The file is not TOML, or has an unknown key or an invalid value.
     #[error("{}: {}", path.display(), reason.trim_end())]
     Invalid {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What and where.
+        /// The parse error with line and column.
         reason: String,
     },
-    /// An environment was asked for that the settings do not have.
-    #[error("there is no environment `{name}` in {CONFIG_FILE}")]
+    /// The requested environment is not configured.
+    #[error("environment `{name}` is not configured in {CONFIG_FILE}")]
     UnknownEnvironment {
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// What may have been meant: the environments of the settings, else those that flow files have overrides for.
+        /// Candidates for a suggestion: the configured environments, otherwise those with overrides in flow files.
         known: BTreeSet<String>,
-        /// Whether the settings have environments.
+        /// Whether any environment is configured.
         is_configured: bool,
     },
 }
@@ -105,20 +105,22 @@ impl Diagnostic for ConfigError {
 
     fn help(&self) -> Option<String> {
         Some(match self {
-            Self::Io { .. } => "check that the path is right and that you may read it".to_owned(),
+            Self::Io { .. } => "check the path and its permissions".to_owned(),
             Self::Invalid { .. } => {
-                "keys are flows, migrations, engine, ignore and [environments.NAME] database_url_env".to_owned()
+                "use the keys flows, migrations, engine, ignore and [environments.NAME] database_url_env".to_owned()
             }
             Self::UnknownEnvironment { name, known, is_configured } => {
                 let known = || known.iter().map(String::as_str);
                 let add = |name: &str| {
-                    format!("[environments.{name}] with database_url_env = \"VARIABLE\", which holds its database URL")
+                    format!(
+                        "[environments.{name}] with database_url_env = \"VARIABLE\", the name of the variable with its database URL"
+                    )
                 };
                 match words::nearest(name, known().filter(|known| *known != name)) {
-                    Some(near) if *is_configured => format!("did you mean `{near}`? Or add {}", add(name)),
+                    Some(near) if *is_configured => format!("did you mean `{near}`? Otherwise add {}", add(name)),
                     Some(near) => format!("did you mean `{near}`? Add {}", add(near)),
                     None if *is_configured => {
-                        format!("it has {}; or add {}", words::quoted_list(known(), "and"), add(name))
+                        format!("use {}, or add {}", words::quoted_list(known(), "or"), add(name))
                     }
                     None => format!("add {}", add(name)),
                 }
@@ -128,10 +130,10 @@ impl Diagnostic for ConfigError {
 }
 
 impl Config {
-    /// Reads a file; the defaults where `path` is none and the folder has no `flowsmith.toml`.
+    /// Reads a settings file. Without `path`, a missing `flowsmith.toml` means the defaults.
     ///
     /// # Errors
-    /// Where a file that is there, or was asked for, cannot be read or understood.
+    /// If the file cannot be read or parsed.
     pub fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
         let file = path.unwrap_or(Path::new(CONFIG_FILE));
         let text = match fs::read_to_string(file) {

@@ -1,21 +1,21 @@
-//! API levels of the engine, as pgflow released them.
+//! The API levels of the engine, named after releases of pgflow.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What an engine can do. Ordered: a higher level has everything that a lower one has.
+/// An API level. Levels are ordered: a higher level includes every lower one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// Flows, single and map steps, start delays.
     V0_7_2,
     /// The same API, on pgmq 1.5 or later.
     V0_8_1,
-    /// Conditions, skip modes, stored step outputs, stalled-task recovery, shape functions. flowsmith's own engine is a superset.
+    /// Conditions, skip modes, stored step outputs, stalled-task recovery, shape functions. flowsmith's engine is a superset.
     V0_14,
 }
 
 impl Level {
-    /// Every level, lowest first.
+    /// All levels, lowest first.
     pub const ALL: [Self; 3] = [Self::V0_7_2, Self::V0_8_1, Self::V0_14];
 
     /// The name that `--engine` takes.
@@ -27,7 +27,7 @@ impl Level {
         }
     }
 
-    /// Whether steps can have `if`, `if_not`, `when_unmet` and `when_exhausted`.
+    /// Whether the level supports `if`, `if_not`, `when_unmet` and `when_exhausted`.
     pub fn has_conditions(self) -> bool {
         self >= Self::V0_14
     }

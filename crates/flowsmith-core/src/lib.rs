@@ -1,4 +1,5 @@
-//! The pure part of flowsmith: everything between flow files, migrations and the database, without any I/O but reading files.
+//! The core of flowsmith: flow files, their check, catalogs, diffs and migrations. It does no I/O other than reading and writing
+//! files.
 
 pub mod catalog;
 pub mod check;

@@ -115,7 +115,7 @@ pub fn accept(checked: Checked) -> Result<Checked, ProjectError> {
 #[non_exhaustive]
 pub enum ProjectError {
     /// The folder of flow files does not exist.
-    #[error("there is no folder {}", .0.display())]
+    #[error("the folder {} does not exist", .0.display())]
     NoFlowsFolder(PathBuf),
     /// Flow files have errors.
     #[error("the flow files have errors")]
@@ -172,14 +172,15 @@ impl Diagnostic for ProjectError {
 
     fn help(&self) -> Option<String> {
         match self {
-            Self::NoFlowsFolder(_) => {
-                Some("run `flowsmith init`, or name the folder of your flow files with --flows".to_owned())
-            }
-            Self::InvalidFlows(_) => Some("each finding says what to write instead".to_owned()),
+            Self::NoFlowsFolder(_) => Some(
+                "run `flowsmith init` to create a project, or pass the folder of the flow files with --flows"
+                    .to_owned(),
+            ),
+            Self::InvalidFlows(_) => Some("fix the findings".to_owned()),
             Self::Folder(error) => error.help(),
             Self::Replay(error) => error.help(),
             Self::Compile(error) => error.help(),
-            Self::MigrationsBehind => Some("run `flowsmith compile` and commit what it writes".to_owned()),
+            Self::MigrationsBehind => Some("run `flowsmith compile` and commit the migration".to_owned()),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The user that the server runs as: this process's own, or, as root (whom PostgreSQL refuses), an unprivileged one.
+//! The user that the server runs as: the current user, or an unprivileged one if that is root, because PostgreSQL refuses to run as
+//! root.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -10,18 +11,18 @@ use rustix::fs::{Gid, Uid};
 
 use super::ServerError;
 
-/// Whom the programs of the server run as.
+/// The user that the programs of the server run as.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Account {
     pub(super) name: String,
     pub(super) uid: u32,
     gid: u32,
-    /// Whether this process is root and has to become someone else first.
+    /// Whether this process is root, so that the programs must switch users.
     switches: bool,
 }
 
 impl Account {
-    /// As root, `postgres` or else `nobody`; otherwise whoever runs this process.
+    /// The current user; for root `postgres`, otherwise `nobody`.
     pub(super) fn for_server() -> Result<Self, ServerError> {
         let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
         if !uid.is_root() {
@@ -31,8 +32,8 @@ impl Account {
         ["postgres", "nobody"].iter().find_map(|name| in_passwd(&passwd, name)).ok_or(ServerError::NoAccount)
     }
 
-    /// A command that runs as this user, from `/` (so paths must be absolute), with nothing of the caller's PostgreSQL
-    /// environment (`PGPORT`, `PGDATA`, …) and with messages in English.
+    /// A command that runs as this user in `/` (so paths must be absolute), without the PostgreSQL variables of the environment
+    /// (`PGPORT`, `PGDATA`, …), and with messages in English.
     pub(super) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir("/").env("LC_ALL", "C");
@@ -46,22 +47,22 @@ impl Account {
         command
     }
 
-    /// Gives a file or folder that this process made to the user.
+    /// Makes this user the owner of a file or folder.
     pub(super) fn own(&self, path: &Path) -> Result<(), ServerError> {
         if !self.switches {
             return Ok(());
         }
         rustix::fs::chown(path, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))
-            .map_err(|error| ServerError::io("give the server's user", path)(error.into()))
+            .map_err(|error| ServerError::io("change the owner of", path)(error.into()))
     }
 
-    /// Whether the user can reach what is in `folder`: may enter it and every folder above it.
+    /// Whether the user may search `folder` and every folder above it.
     pub(super) fn can_enter(&self, folder: &Path) -> Result<bool, ServerError> {
         if !self.switches {
             return Ok(true);
         }
         for step in folder.ancestors() {
-            let metadata = std::fs::metadata(step).map_err(ServerError::io("look at", step))?;
+            let metadata = std::fs::metadata(step).map_err(ServerError::io("read the permissions of", step))?;
             if !self.may_search(&metadata) {
                 return Ok(false);
             }
@@ -69,7 +70,7 @@ impl Account {
         Ok(true)
     }
 
-    /// What the mode says; access lists, which could say otherwise, are rare on project folders.
+    /// Only checks the file mode: access control lists are rare on project folders.
     fn may_search(&self, folder: &Metadata) -> bool {
         let bit = if folder.uid() == self.uid {
             0o100
@@ -82,7 +83,7 @@ impl Account {
     }
 }
 
-/// Reads `name:password:uid:gid:…`. The ids of `nobody` are negative on macOS.
+/// Parses `name:password:uid:gid:…`. The ids of `nobody` are negative on macOS.
 fn in_passwd(passwd: &str, name: &str) -> Option<Account> {
     let fields: Vec<&str> = passwd.lines().map(|line| line.split(':').collect()).find(|f: &Vec<&str>| f[0] == name)?;
     let id = |field: usize| Some(fields.get(field)?.parse::<i64>().ok()? as u32);

@@ -1,8 +1,7 @@
-//! The server inside this program (feature `bundled-postgres`): unpacked into the per-user cache at its first use.
+//! The server inside this program (feature `bundled-postgres`), unpacked into the per-user cache on first use.
 //!
-//! `packaging/bundle-postgres.sh` makes the archive, which is not committed; `build.rs` finds it. PostgreSQL 18.6 for Linux
-//! x86_64 adds 4.2 MiB to the program and takes 14.7 MiB unpacked, which costs the first use 0.9 s in a
-//! debug build.
+//! `packaging/bundle-postgres.sh` creates the archive, which is not committed; `build.rs` finds it. PostgreSQL 18.6 for Linux x86_64
+//! adds 4.2 MiB to the program and takes 14.7 MiB unpacked. Unpacking takes 0.9 s in a debug build.
 
 use std::path::Path;
 
@@ -12,12 +11,12 @@ use super::cache::Staging;
 use super::find::{Binaries, Origin};
 use crate::hash::sha256_hex;
 
-/// The major version inside.
+/// The major version of the bundled server.
 pub(super) const MAJOR: u32 = super::fetch::MAJOR;
 
 static ARCHIVE: &[u8] = include_bytes!(env!("FLOWSMITH_BUNDLE"));
 
-/// Unpacks into the cache, under a name that changes with the content.
+/// Unpacks the server into the cache, under a name that depends on its content.
 pub(super) fn unpack(cache: &Path, account: &Account, progress: &dyn Fn(&str)) -> Result<Binaries, ServerError> {
     progress("unpacking the PostgreSQL server");
     let staging = Staging::new(cache)?;

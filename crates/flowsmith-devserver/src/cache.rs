@@ -1,5 +1,5 @@
-//! The per-user cache: one folder a server, each put in place by a single rename, so that two at once do not collide
-//! and a killed one leaves nothing half made under a name that is looked at.
+//! The per-user cache, with one folder per server. Each folder is put in place by a single rename, so that concurrent processes do
+//! not collide and a killed one leaves no partial entry.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,11 @@ use super::account::Account;
 use super::find::{self, Binaries, Origin};
 use super::{ServerError, process};
 
-/// Root's cache where the server's user cannot enter root's own.
+/// Root's cache if the server's user cannot access root's own.
 const SYSTEM_CACHE: &str = "/var/cache/flowsmith";
 
-/// The cache: `$XDG_CACHE_HOME/flowsmith`, else `~/.cache/flowsmith`; as root, where the server's user could not get
-/// there, `/var/cache/flowsmith`. Not made before something is put in.
+/// The path of the cache: `$XDG_CACHE_HOME/flowsmith`, otherwise `~/.cache/flowsmith`; for root, `/var/cache/flowsmith` if the
+/// server's user cannot access that folder. The folder is created on first use.
 pub(super) fn folder(account: &Account) -> Result<PathBuf, ServerError> {
     let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
@@ -22,21 +22,21 @@ pub(super) fn folder(account: &Account) -> Result<PathBuf, ServerError> {
     Ok(if account.can_enter(existing)? { base.join("flowsmith") } else { SYSTEM_CACHE.into() })
 }
 
-/// A folder in the cache to build an entry in, deleted when dropped.
+/// A folder in which an entry of the cache is prepared; deleted on drop.
 pub(super) struct Staging {
     folder: PathBuf,
     cache: PathBuf,
 }
 
 impl Staging {
-    /// Makes the folder, after deleting those that killed processes left.
+    /// Deletes the staging folders of killed processes and creates a new one.
     pub(super) fn new(cache: &Path) -> Result<Self, ServerError> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        fs::create_dir_all(cache).map_err(ServerError::io("make", cache))?;
+        fs::create_dir_all(cache).map_err(ServerError::io("create", cache))?;
         sweep(cache)?;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = cache.join(format!("staging-{}-{number}", std::process::id()));
-        fs::create_dir(&folder).map_err(ServerError::io("make", &folder))?;
+        fs::create_dir(&folder).map_err(ServerError::io("create", &folder))?;
         Ok(Self { folder, cache: cache.into() })
     }
 
@@ -44,18 +44,18 @@ impl Staging {
         &self.folder
     }
 
-    /// Where to unpack to.
+    /// The target folder for unpacking.
     pub(super) fn tree(&self) -> PathBuf {
         self.folder.join("tree")
     }
 
-    /// Puts the tree into the cache as `name` once its server has proved to run here. Where another process was
-    /// faster, its tree is used.
+    /// Checks that the server runs on this machine, and moves the tree into the cache as `name`. If another process was faster, its
+    /// tree is used.
     pub(super) fn keep(self, name: &str, origin: Origin, account: &Account) -> Result<Binaries, ServerError> {
         find::in_tree(&self.tree(), origin, account)?;
         let entry = self.cache.join(name);
         match fs::rename(self.tree(), &entry) {
-            Err(error) if !entry.is_dir() => Err(ServerError::io("make", &entry)(error)),
+            Err(error) if !entry.is_dir() => Err(ServerError::io("create", &entry)(error)),
             _ => find::in_tree(&entry, origin, account),
         }
     }
@@ -63,7 +63,7 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // What cannot be deleted now is swept by the next one.
+        // A folder that cannot be deleted is swept by the next call.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -73,7 +73,7 @@ fn sweep(cache: &Path) -> Result<(), ServerError> {
         let name = entry.file_name();
         let owner = name.to_str().and_then(|name| name.strip_prefix("staging-")?.split('-').next()?.parse().ok());
         if owner.is_some_and(|pid| !process::is_alive(pid)) {
-            // What cannot be deleted now, as another user's, is in nobody's way.
+            // A folder of another user cannot be deleted and does no harm.
             let _ = fs::remove_dir_all(entry.path());
         }
     }

@@ -1,4 +1,4 @@
-//! Connecting to the server: through its socket, as its superuser, without a password.
+//! Connections to the server: through its Unix socket, as superuser, without a password.
 
 use std::path::PathBuf;
 
@@ -7,18 +7,18 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use super::{Server, ServerError};
 
-/// The superuser, on every machine the same.
+/// The superuser, the same on every machine.
 pub(super) const USER: &str = "postgres";
 
-/// Names the socket; nothing listens on the network.
+/// Part of the name of the socket; the server does not listen on the network.
 const PORT: u16 = 5432;
 pub(super) const PORT_TEXT: &str = "5432";
 
-/// Another connection made the database in between: `duplicate_database`, or its unique index.
+/// The SQLSTATEs if another session created the database at the same time: `duplicate_database` and `unique_violation`.
 const MADE_MEANWHILE: [&str; 2] = ["42P04", "23505"];
 
 impl Server {
-    /// How sqlx connects to a database of the server.
+    /// The connection options for a database of the server.
     pub fn connect_options(&self, database: &str) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass()
             .socket(&self.socket_dir)
@@ -28,24 +28,24 @@ impl Server {
             .ssl_mode(PgSslMode::Disable)
     }
 
-    /// Finds the socket folder of the server as it runs at the time of the call, which is another one after each start;
-    /// `None` while the server is stopped.
+    /// Returns a function that finds the current socket folder of the server; `None` while the server is stopped. Each start uses
+    /// another socket folder.
     pub fn socket_finder(&self) -> impl Fn() -> Option<PathBuf> + Send + Sync + 'static {
         let place = self.place.clone();
         move || place.socket_dir()
     }
 
-    /// How everything else does: a URL that psql takes as it is.
+    /// The URL of a database, for psql and other programs.
     pub fn url(&self, database: &str) -> String {
         let database: String = url::form_urlencoded::byte_serialize(database.as_bytes()).collect();
         let (database, dir) = (database.replace('+', "%20"), self.socket_dir.display());
         format!("postgresql:///{database}?host={dir}&port={PORT}&user={USER}")
     }
 
-    /// Makes a database unless it is there; says whether it made it.
+    /// Creates a database if it does not exist, and returns whether it was created.
     ///
     /// # Errors
-    /// [`ServerError::Database`] where the server cannot be reached or refuses the name.
+    /// [`ServerError::Database`] if the server cannot be reached or rejects the name.
     pub async fn ensure_database(&self, name: &str) -> Result<bool, ServerError> {
         let mut connection = self.connect_options("postgres").connect().await?;
         let create: Option<String> = sqlx::query_scalar(

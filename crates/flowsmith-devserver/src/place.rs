@@ -1,11 +1,11 @@
-//! Where a server keeps its things. The caller's folder holds:
+//! The folder of a server. It contains:
 //!
 //! ```text
-//! data/        the cluster; belongs to the server's user
-//! server.log   what the server said since its last start
-//! lock         held while a server is being made or started
-//! socket       the path of the folder with its socket
-//! elsewhere    instead of all that: the path of the folder that has them
+//! data/        the cluster; owned by the user of the server
+//! server.log   the log since the last start
+//! lock         locked while a server is created or started
+//! socket       the path of the socket folder
+//! elsewhere    instead of all that: the path of the folder with these files
 //! ```
 
 use std::fs::{self, DirBuilder, File, Permissions};
@@ -21,30 +21,30 @@ use super::postmaster::Postmaster;
 use super::process;
 use crate::hash::sha256_hex;
 
-/// Root's place for data of projects that the server's user cannot enter, such as one under `/root`.
+/// The place for the data of root's projects in folders that the server's user cannot access, such as `/root`.
 const SYSTEM_STATE: &str = "/var/lib/flowsmith";
 
 /// Longer than a start can take.
 const LOCK_PATIENCE: Duration = Duration::from_secs(120);
 
-/// How long the path of a socket's folder may be: what systems allow is 104 to 108 bytes with the socket's own name.
+/// The longest path of the parent of a socket folder. Systems limit the path of a socket to 104 to 108 bytes.
 const SOCKET_BASE_LIMIT: usize = 60;
 
 /// The folder of a server.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
-    /// Absolute.
+    /// The absolute path.
     pub(super) folder: PathBuf,
-    /// Whether this is not the folder that was asked for.
+    /// Whether this is another folder than the requested one.
     pub(super) moved: bool,
 }
 
 impl Place {
-    /// Makes the folder, or another one that the server's user can enter, and leaves a pointer to that. Data that exists
-    /// already is never left for an empty folder elsewhere.
+    /// Creates the folder. If the server's user cannot access it, creates another one and writes a pointer to it. Existing data is
+    /// never abandoned for an empty folder.
     pub(super) fn settle(asked: &Path, account: &Account) -> Result<Self, ServerError> {
-        fs::create_dir_all(asked).map_err(ServerError::io("make", asked))?;
-        let asked = asked.canonicalize().map_err(ServerError::io("look at", asked))?;
+        fs::create_dir_all(asked).map_err(ServerError::io("create", asked))?;
+        let asked = asked.canonicalize().map_err(ServerError::io("resolve", asked))?;
         let place = Self::at(asked);
         if place.moved || place.has_data() || account.can_enter(&place.folder)? {
             return Ok(place);
@@ -52,16 +52,17 @@ impl Place {
         let asked = place.folder;
         let name = &sha256_hex(asked.as_os_str().as_encoded_bytes())[..16];
         let folder = Path::new(SYSTEM_STATE).join(name);
-        fs::create_dir_all(&folder).map_err(ServerError::io("make", &folder))?;
+        fs::create_dir_all(&folder).map_err(ServerError::io("create", &folder))?;
         for open in [Path::new(SYSTEM_STATE), &folder] {
-            fs::set_permissions(open, Permissions::from_mode(0o755)).map_err(ServerError::io("open", open))?;
+            fs::set_permissions(open, Permissions::from_mode(0o755))
+                .map_err(ServerError::io("set the permissions of", open))?;
         }
         let pointer = asked.join("elsewhere");
         fs::write(&pointer, folder.as_os_str().as_encoded_bytes()).map_err(ServerError::io("write", &pointer))?;
         Ok(Self { folder, moved: true })
     }
 
-    /// The folder, or the one that a pointer in it names.
+    /// The folder, or the folder that its pointer names.
     pub(super) fn at(asked: PathBuf) -> Self {
         match fs::read_to_string(asked.join("elsewhere")) {
             Ok(elsewhere) if Path::new(&elsewhere).is_dir() => Self { folder: elsewhere.into(), moved: true },
@@ -81,22 +82,22 @@ impl Place {
         self.data().exists()
     }
 
-    /// The version that made the data, as `PG_VERSION` has it.
+    /// The major version that created the data, from `PG_VERSION`.
     pub(super) fn made_by(&self) -> io::Result<String> {
         Ok(fs::read_to_string(self.data().join("PG_VERSION"))?.trim().to_owned())
     }
 
-    /// Refuses data of another user.
+    /// Returns an error if another user owns the data.
     pub(super) fn check_owner(&self, account: &Account) -> Result<(), ServerError> {
         let data = self.data();
-        let owner = fs::metadata(&data).map_err(ServerError::io("look at", &data))?.uid();
+        let owner = fs::metadata(&data).map_err(ServerError::io("read the owner of", &data))?.uid();
         if owner == account.uid {
             return Ok(());
         }
         Err(ServerError::WrongOwner { folder: data, owner, account: account.name.clone(), uid: account.uid })
     }
 
-    /// Refuses data of another major version.
+    /// Returns an error if another major version created the data.
     pub(super) fn check_version(&self, found: Version) -> Result<(), ServerError> {
         let made_by = self.made_by().map_err(ServerError::io("read the version of", self.data()))?;
         if made_by == found.major.to_string() {
@@ -105,7 +106,7 @@ impl Place {
         Err(ServerError::OtherMajor { folder: self.data(), made_by, found })
     }
 
-    /// Keeps others from making or starting a server here until the returned file is dropped, or its holder dies.
+    /// Prevents other processes from creating or starting a server here until the returned file is dropped or this process ends.
     pub(super) fn lock(&self) -> Result<File, ServerError> {
         let path = self.folder.join("lock");
         let file = File::create(&path).map_err(ServerError::io("open", &path))?;
@@ -120,8 +121,8 @@ impl Place {
         }
     }
 
-    /// Makes a folder for the socket that only the server's user can enter, with a path short enough for a socket. It is
-    /// noted before it is made, so that one left by a kill is found and deleted later.
+    /// Creates a socket folder with a short path that only the server's user can access. The path is recorded before the folder is
+    /// created, so that a later start finds and deletes the folder of a killed process.
     pub(super) fn make_socket_dir(&self, account: &Account) -> Result<PathBuf, ServerError> {
         self.delete_socket_dir(account)?;
         let base = runtime_dir(account);
@@ -135,13 +136,13 @@ impl Place {
             match DirBuilder::new().mode(0o700).create(&dir) {
                 Ok(()) => return account.own(&dir).map(|()| dir),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                Err(error) => return Err(ServerError::io("make", dir)(error)),
+                Err(error) => return Err(ServerError::io("create", dir)(error)),
             }
         }
-        Err(ServerError::io("make a folder in", base)(io::ErrorKind::AlreadyExists.into()))
+        Err(ServerError::io("create a folder in", base)(io::ErrorKind::AlreadyExists.into()))
     }
 
-    /// Deletes the noted folder, if it is there and is one of ours.
+    /// Deletes the recorded socket folder, if it exists and flowsmith created it.
     pub(super) fn delete_socket_dir(&self, account: &Account) -> Result<(), ServerError> {
         let note = self.socket_note();
         let dir = match fs::read_to_string(&note) {
@@ -156,7 +157,7 @@ impl Place {
         fs::remove_file(&note).map_err(ServerError::io("delete", note))
     }
 
-    /// The folder with the socket of the server that runs here now, if one does.
+    /// The socket folder of the running server, if any.
     pub(super) fn socket_dir(&self) -> Option<PathBuf> {
         Postmaster::read(&self.data()).map(|server| server.socket_dir)
     }
@@ -166,7 +167,7 @@ impl Place {
     }
 }
 
-/// The user's own runtime folder where it is short and plain enough to stand in a URL as it is, else `/tmp`.
+/// The user's runtime folder if its path is short and needs no quoting in a URL, otherwise `/tmp`.
 fn runtime_dir(account: &Account) -> PathBuf {
     let plain = |c: u8| c.is_ascii_alphanumeric() || b"/._-".contains(&c);
     std::env::var_os("XDG_RUNTIME_DIR")

@@ -1,9 +1,9 @@
-//! `postmaster.pid`: what a running server says about itself in its data folder.
+//! The file `postmaster.pid`, in which a running server describes itself.
 
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-/// The parts of `postmaster.pid` that matter here.
+/// The relevant fields of `postmaster.pid`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Postmaster {
     pub(super) pid: u32,
@@ -14,12 +14,13 @@ pub(super) struct Postmaster {
 }
 
 impl Postmaster {
-    /// Reads the file in a data folder; nothing when there is none or it is not complete yet.
+    /// Reads the file of a data folder; none if it is missing or incomplete.
     pub(super) fn read(data: &Path) -> Option<Self> {
         Self::parse(&std::fs::read_to_string(data.join("postmaster.pid")).ok()?)
     }
 
-    /// One value a line: process, data folder, start time, port, socket folder, address, shared memory, status.
+    /// Parses the file, which has one value per line: process, data folder, start time, port, socket folder, address, shared memory,
+    /// status.
     fn parse(text: &str) -> Option<Self> {
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         Some(Self {
@@ -34,8 +35,8 @@ impl Postmaster {
         self.status == "ready"
     }
 
-    /// Whether a server really listens there. After a crash or a reboot the file stays behind, and its process number may by
-    /// then be anyone's.
+    /// Whether a server accepts connections on the socket. After a crash or a reboot the file is left behind, and its process id may
+    /// belong to another process.
     pub(super) fn listens(&self) -> bool {
         UnixStream::connect(self.socket_dir.join(format!(".s.PGSQL.{}", self.port))).is_ok()
     }

@@ -1,4 +1,4 @@
-//! The server's process: it ends when its owner does, and it is always waited for.
+//! The server process. It ends with its owner, and it is always reaped.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -12,12 +12,12 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, test_kil
 
 use super::{Lifetime, ServerError};
 
-/// How long an orderly stop may take (it writes a checkpoint), and then an immediate one.
+/// The time limits of a fast shutdown, which writes a checkpoint, and of the immediate shutdown that follows it.
 const ORDERLY: Duration = Duration::from_secs(30);
 const IMMEDIATE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(10);
 
-/// A child process that is stopped when this is dropped.
+/// A child process that is stopped on drop.
 #[derive(Debug)]
 pub(super) struct Process {
     id: u32,
@@ -25,12 +25,11 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts a command that shuts down in order on SIGINT, as the PostgreSQL server does, out of reach of the
-    /// terminal's Ctrl-C.
+    /// Starts a command that shuts down on SIGINT, like the PostgreSQL server, in its own process group, so that Ctrl-C in the
+    /// terminal does not reach it.
     ///
-    /// The thread that spawns it lives as long as the child: on Linux, the signal at an owner's death is sent at the death
-    /// of that very thread. It also reaps a child that crashed, whose process number would otherwise look alive to the
-    /// next server on the same data.
+    /// The spawning thread lives as long as the child, because Linux sends the parent-death signal when that thread ends. The thread
+    /// also reaps a crashed child, whose process id would otherwise look alive to the next server on the same data.
     pub(super) fn spawn(mut command: Command, lifetime: Lifetime) -> io::Result<Self> {
         command.process_group(0);
         if lifetime == Lifetime::Owner {
@@ -40,7 +39,7 @@ impl Process {
         thread::Builder::new().name("postgres-keeper".into()).spawn(move || {
             let child = command.spawn().map(|child| (child.id(), Arc::new(Mutex::new(child))));
             let kept = child.as_ref().ok().map(|(_, child)| Arc::clone(child));
-            // Fails only when the owner is gone, and then there is nobody to tell.
+            // Fails only if the receiver is gone.
             let _ = report.send(child);
             if let Some(child) = kept {
                 reap(&child);
@@ -54,20 +53,20 @@ impl Process {
         self.id
     }
 
-    /// Lets it run on when this process ends.
+    /// Lets the process run beyond the end of this one.
     pub(super) fn leave(self) {
         std::mem::forget(self);
     }
 
-    /// How it ended, if it has.
+    /// The exit status, if the process has ended.
     pub(super) fn ended(&self) -> io::Result<Option<ExitStatus>> {
         hold(&self.child).try_wait()
     }
 
-    /// Stops in order, within a bounded time; a process that does not is killed.
+    /// Stops the process within a bounded time, and kills it if it does not stop.
     ///
     /// # Errors
-    /// [`ServerError::Killed`], where it had to be.
+    /// [`ServerError::Killed`] if it had to be killed.
     pub(super) fn stop(&self) -> Result<(), ServerError> {
         if self.ended_within(Signal::INT, ORDERLY) {
             return Ok(());
@@ -80,10 +79,10 @@ impl Process {
 
     fn ended_within(&self, signal: Signal, patience: Duration) -> bool {
         {
-            // Nobody reaps the child while this is held, so its number cannot have passed to another process.
+            // The child cannot be reaped while the lock is held, so its process id cannot belong to another process.
             let mut child = hold(&self.child);
             if matches!(child.try_wait(), Ok(None)) {
-                // Fails only when the process has ended in between, which the wait then finds.
+                // Fails only if the process has just ended, which the wait below detects.
                 let _ = kill_process(Pid::from_child(&child), signal);
             }
         }
@@ -91,29 +90,29 @@ impl Process {
     }
 }
 
-/// Waits for the end of a child without holding on to it, then takes note of it.
+/// Waits for the end of a child without holding the lock, then reaps it.
 fn reap(child: &Mutex<Child>) {
     let id = Pid::from_child(&hold(child));
     let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
     while waitid(WaitId::Pid(id), ended).is_err_and(|error| error == Errno::INTR) {}
-    // The status stays in the child for whoever asks.
+    // `Child` keeps the status for later calls.
     let _ = hold(child).try_wait();
 }
 
-/// A thread that panicked with the child in hand did no harm to it.
+/// Locks the child. A panic of another holder leaves the child intact, so poisoning is ignored.
 fn hold(child: &Mutex<Child>) -> MutexGuard<'_, Child> {
     child.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // A caller who wants to know calls `stop` first.
+        // Callers that need the result call `stop`.
         let _ = self.stop();
     }
 }
 
-/// Makes a command's process get `signal` when the thread that spawns it dies, so that nothing is left behind by an owner that was
-/// killed. Only Linux can; elsewhere the next start finds the server running and uses it.
+/// Sends `signal` to the process of a command when the spawning thread ends, so that a killed owner leaves no process behind. Only
+/// Linux supports this; on other systems the next start finds and uses the running server.
 #[cfg(target_os = "linux")]
 #[expect(
     unsafe_code,
@@ -123,7 +122,7 @@ pub fn end_with_owner(command: &mut Command, signal: Signal) {
     let owner = Pid::from_raw(std::process::id().cast_signed());
     let ask = move || {
         rustix::process::set_parent_process_death_signal(Some(signal))?;
-        // The owner may have died before the signal was asked for.
+        // The owner may have ended before the request.
         if rustix::process::getppid() == owner { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
     };
     // SAFETY: the closure makes only async-signal-safe calls (prctl, getppid) and touches no memory of the parent's threads.
@@ -133,14 +132,14 @@ pub fn end_with_owner(command: &mut Command, signal: Signal) {
 #[cfg(not(target_os = "linux"))]
 pub fn end_with_owner(_command: &mut Command, _signal: Signal) {}
 
-/// Asks a server that is nobody's child here to shut down in order, and waits for its end.
+/// Stops a server that is not a child of this process, and waits for its end.
 ///
 /// # Errors
-/// [`ServerError::Killed`], where it had to be killed.
+/// [`ServerError::Killed`] if it had to be killed.
 pub(super) fn stop_other(pid: u32) -> Result<(), ServerError> {
     let Some(target) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(()) };
     for (signal, patience) in [(Signal::INT, ORDERLY), (Signal::QUIT, IMMEDIATE), (Signal::KILL, IMMEDIATE)] {
-        // Fails only when the process has ended, which the wait then finds.
+        // Fails only if the process has ended, which the wait below detects.
         let _ = kill_process(target, signal);
         if poll(patience, || (!is_alive(pid)).then_some(())).is_some() {
             return if signal == Signal::INT { Ok(()) } else { Err(ServerError::Killed { pid, waited: ORDERLY }) };
@@ -149,13 +148,13 @@ pub(super) fn stop_other(pid: u32) -> Result<(), ServerError> {
     Err(ServerError::Killed { pid, waited: ORDERLY })
 }
 
-/// Whether a process exists, whoever it belongs to.
+/// Whether a process exists, of any user.
 pub(super) fn is_alive(pid: u32) -> bool {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
 }
 
-/// Asks until there is an answer, for at most `patience`.
+/// Polls until `ask` returns a value, for at most `patience`.
 pub(super) fn poll<T>(patience: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + patience;
     loop {

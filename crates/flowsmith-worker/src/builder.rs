@@ -33,7 +33,7 @@ pub struct Builder {
     bounds: Bounds,
     connections: usize,
     poll_interval: Duration,
-    patience: Option<Duration>,
+    shutdown_timeout: Option<Duration>,
     observer: Observer,
     metrics: Option<String>,
 }
@@ -54,7 +54,7 @@ impl Builder {
             bounds: Bounds { concurrency: 50, batch: 20, sql: 5 },
             connections: 2,
             poll_interval: Duration::from_secs(3),
-            patience: None,
+            shutdown_timeout: None,
             observer: Arc::new(|_| {}),
             metrics: None,
         }
@@ -127,10 +127,10 @@ impl Builder {
         self
     }
 
-    /// How long tasks in hand may go on once the worker is to end; then they are dropped and go back to the queue. Without it,
-    /// until their timeouts.
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = Some(patience);
+    /// How long running tasks may continue once the worker shuts down. Afterwards the worker cancels them and returns them to
+    /// their queues. Without a shutdown timeout, tasks run until their own timeouts.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.shutdown_timeout = Some(timeout);
         self
     }
 
@@ -180,9 +180,7 @@ impl Builder {
         let mut connection = own.connect().await?;
         let detection = detect(&mut connection).await.map_err(|error| match error {
             DetectError::Database(error) => error.into(),
-            DetectError::Answer(error) => {
-                WorkerError::Engine { lacks: format!("a catalog that can be read ({error})") }
-            }
+            DetectError::Answer(error) => WorkerError::Engine { lacks: format!("a readable catalog ({error})") },
         })?;
         if matches!(detection.engine, EngineState::Missing) {
             return Err(DatabaseError::new(Failure::Engine, format!("{target} has no workflow engine")).into());
@@ -196,7 +194,7 @@ impl Builder {
         let plan = Plan {
             connections: self.connections,
             poll_interval: self.poll_interval,
-            patience: self.patience,
+            shutdown_timeout: self.shutdown_timeout,
             recovers: engine.recovers && detection.has_cron_job != Some(true),
         };
         let (metrics, observer) = match listener {
@@ -256,7 +254,7 @@ fn steps(found: &mut BTreeMap<String, Vec<(String, StepFacts)>>, flow: Declared)
     let mut problems = Vec::new();
     let mut steps = Vec::new();
     let Some(there) = found.remove(&slug) else {
-        return Err(WorkerError::Steps { flow: slug, problems: vec!["it is named twice".to_owned()] });
+        return Err(WorkerError::Steps { flow: slug, problems: vec!["the flow is named twice".to_owned()] });
     };
     for (step, facts) in there {
         match handlers.iter().position(|(name, _)| *name == step) {
@@ -270,12 +268,11 @@ fn steps(found: &mut BTreeMap<String, Vec<(String, StepFacts)>>, flow: Declared)
     }
     for (step, _) in handlers {
         let is_twice = steps.iter().any(|known| known.slug == step);
-        let why =
-            if is_twice { "has two handlers" } else { "has a handler, and the flow in the database has no such step" };
+        let why = if is_twice { "has two handlers" } else { "has a handler but does not exist in the database" };
         problems.push(format!("step {step} {why}"));
     }
     for step in limits.keys().filter(|step| steps.iter().all(|known| known.slug != **step)) {
-        problems.push(format!("step {step} has a limit, and no handler"));
+        problems.push(format!("step {step} has a limit but no handler"));
     }
     if problems.is_empty() { Ok(Flow { slug, steps }) } else { Err(WorkerError::Steps { flow: slug, problems }) }
 }

@@ -16,7 +16,7 @@ pub enum WorkerError {
         flows: Vec<String>,
     },
     /// The flow files say something else than the database.
-    #[error("the flow files are not what the database holds: {}", differences.join("; "))]
+    #[error("the flow files differ from the database: {}", differences.join("; "))]
     Mismatch {
         /// One text each.
         differences: Vec<String>,
@@ -36,13 +36,13 @@ pub enum WorkerError {
         variables: Vec<String>,
     },
     /// The engine cannot run flows.
-    #[error("the engine cannot run flows: it lacks {lacks}")]
+    #[error("the engine cannot run flows: missing {lacks}")]
     Engine {
         /// The functions that are not there.
         lacks: String,
     },
     /// Nothing is there to work on.
-    #[error("there is nothing to work on: {why}")]
+    #[error("no flow to work on: {why}")]
     Nothing {
         /// Why not.
         why: String,
@@ -97,17 +97,17 @@ impl Diagnostic for WorkerError {
             Self::Database(error) => return error.help(),
             Self::NoFlow { .. } => "run `flowsmith apply`, or correct the name: version 2 of `order` is `order_v2`",
             Self::Mismatch { .. } => {
-                "`flowsmith plan` shows what `flowsmith apply` would do; --accept-drift works all the same"
+                "run `flowsmith plan` to see the changes and `flowsmith apply` to make them, or pass --accept-drift to work with the definitions in the database"
             }
             Self::Steps { .. } => {
-                "all steps of a flow share its queue, so one worker needs a handler for each: add what is missing, or leave the flow to another worker"
+                "declare a handler for each step of the flow, because its steps share one queue, or leave the flow to another worker"
             }
-            Self::Variables { .. } => "set the variables in the worker's environment",
-            Self::Engine { .. } => "run `flowsmith install`, which upgrades flowsmith's engine",
-            Self::Nothing { .. } => "declare a `handler` for each step of a flow, or name a flow that has them",
+            Self::Variables { .. } => "set these variables in the environment of the worker",
+            Self::Engine { .. } => "run `flowsmith install` to upgrade flowsmith's engine",
+            Self::Nothing { .. } => "declare a `handler` for each step of a flow, or name a flow that has handlers",
             Self::Handler { .. } => "correct the handler in the flow file",
             Self::Metrics { .. } => {
-                "name another port, or end the program that has this one; port 0 takes any that is free"
+                "choose another port, or stop the program that uses this one; port 0 selects a free port"
             }
         };
         Some(help.to_owned())

@@ -165,7 +165,7 @@ impl Event {
 
     /// What to do about it.
     pub fn help(&self) -> Option<&'static str> {
-        let help = "`flowsmith compile --from-live` and `flowsmith apply --accept-drift` recreate it";
+        let help = "run `flowsmith compile --from-live`, then `flowsmith apply --accept-drift`, to recreate the queue";
         matches!(self, Self::QueueGone { .. }).then_some(help)
     }
 }
@@ -174,69 +174,70 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Started { flows, batches } => {
-                let how = if *batches { "in batches" } else { "one task a call: the engine has no batches" };
-                write!(f, "works on {}, {how}", flows.join(", "))
+                let how =
+                    if *batches { "in batches" } else { "one task per call: the engine does not support batches" };
+                write!(f, "working on {}, {how}", flows.join(", "))
             }
-            Self::ServesMetrics { address } => write!(f, "serves metrics at http://{address}/metrics"),
+            Self::ServesMetrics { address } => write!(f, "serving metrics at http://{address}/metrics"),
             Self::Listening => write!(f, "listening for notifications"),
             Self::Polling { why, every } => {
-                write!(f, "polls, at the latest every {} s: {why}", every.as_secs_f64())
+                write!(f, "polling at least every {} s: {why}", every.as_secs_f64())
             }
             Self::NoRecovery => {
-                write!(f, "the engine cannot recover tasks of workers that are killed (level 0.14 can)")
+                write!(f, "the engine cannot recover tasks of killed workers; level 0.14 or later can")
             }
-            Self::TaskBegan(task) => write!(f, "{task} begins"),
+            Self::TaskBegan(task) => write!(f, "{task} started"),
             Self::TaskSaid { task, line } => write!(f, "{task}: {line}"),
             Self::TaskCompleted { task, took } => write!(f, "{task} completed in {} ms", took.as_millis()),
             Self::TaskFailed { task, took, message, retries } => {
-                let then = if *retries { "tried again" } else { "not tried again" };
+                let then = if *retries { "will be retried" } else { "will not be retried" };
                 write!(f, "{task} failed after {} ms, {then}: {message}", took.as_millis())
             }
             Self::TaskLate(task) => {
-                write!(f, "{task} ended too late: it was given to somebody else, or its run is over")
+                write!(f, "{task} finished too late: another worker has claimed it, or its run has ended")
             }
-            Self::HandedBack { flow, tasks: 1 } => write!(f, "{flow}: 1 task went back to the queue"),
-            Self::HandedBack { flow, tasks } => write!(f, "{flow}: {tasks} tasks went back to the queue"),
+            Self::HandedBack { flow, tasks: 1 } => write!(f, "{flow}: 1 task returned to the queue"),
+            Self::HandedBack { flow, tasks } => write!(f, "{flow}: {tasks} tasks returned to the queue"),
             Self::UnknownStep { flow, step } => {
-                write!(f, "{flow} has a step `{step}` that this worker does not know: its task went back to the queue")
+                write!(f, "{flow}: step `{step}` is unknown to this worker; its task returned to the queue")
             }
-            Self::QueueGone { flow } => write!(f, "{flow}: its queue is gone, so nobody can take its tasks"),
-            Self::QueueBack { flow } => write!(f, "{flow}: its queue is there again"),
+            Self::QueueGone { flow } => write!(f, "{flow}: the queue is missing, so its tasks cannot be claimed"),
+            Self::QueueBack { flow } => write!(f, "{flow}: the queue exists again"),
             Self::OlderRuns { version, runs } => {
                 let runs = if *runs == 1 { "1 run is".to_owned() } else { format!("{runs} runs are") };
                 write!(
                     f,
-                    "{version}: {runs} under way, and no worker has this version: start one with the file as it was then, \
-                     and keep it until `flowsmith retire {version} --wait` says that nothing is left to do"
+                    "{version}: {runs} still running, and no worker serves this version: start one with the flow file of that \
+                     version, and keep it running until the version is drained, for which `flowsmith retire {version} --wait` waits"
                 )
             }
-            Self::Recovered { tasks: 1 } => write!(f, "1 stalled task queued again"),
-            Self::Recovered { tasks } => write!(f, "{tasks} stalled tasks queued again"),
+            Self::Recovered { tasks: 1 } => write!(f, "1 stalled task requeued"),
+            Self::Recovered { tasks } => write!(f, "{tasks} stalled tasks requeued"),
             Self::Disconnected { error, again_in } if again_in.is_zero() => {
-                write!(f, "connection lost: {error}; connects again")
+                write!(f, "connection lost: {error}; reconnecting")
             }
             Self::Disconnected { error, again_in } => {
-                write!(f, "connection lost: {error}; connects again in {:.1} s", again_in.as_secs_f32())
+                write!(f, "connection lost: {error}; reconnecting in {:.1} s", again_in.as_secs_f32())
             }
             Self::NotConnected { error, again_in } => {
-                write!(f, "{error}; tries again in {:.1} s", again_in.as_secs_f32())
+                write!(f, "{error}; retrying in {:.1} s", again_in.as_secs_f32())
             }
-            Self::Reconnected => write!(f, "connected again"),
+            Self::Reconnected => write!(f, "reconnected"),
             Self::Refused { what, error } => write!(f, "{what}: {error}"),
             Self::Deprecated { flow } => {
-                write!(f, "{flow}: this worker was deprecated in the database, and takes no more of its tasks")
+                write!(f, "{flow}: this worker was deprecated in the database and claims no more tasks of the flow")
             }
             Self::Draining { running, untold } => {
-                write!(f, "ends: takes no more tasks, ")?;
+                write!(f, "shutting down: claiming no more tasks, ")?;
                 match running {
-                    0 => write!(f, "has none in hand")?,
-                    1 => write!(f, "finishes the one in hand")?,
-                    _ => write!(f, "finishes the {running} in hand")?,
+                    0 => write!(f, "no task is running")?,
+                    1 => write!(f, "1 task is still running")?,
+                    _ => write!(f, "{running} tasks are still running")?,
                 }
                 match untold {
                     0 => Ok(()),
-                    1 => write!(f, "; the database is yet to be told of one that has ended"),
-                    _ => write!(f, "; the database is yet to be told of {untold} that have ended"),
+                    1 => write!(f, "; 1 result is not yet acknowledged by the database"),
+                    _ => write!(f, "; {untold} results are not yet acknowledged by the database"),
                 }
             }
         }

@@ -38,6 +38,6 @@ pub fn mismatches(flows: &[Arc<Flow>], live: &Live) -> Vec<String> {
     }
     let lost = flows.iter().map(|flow| flow.id.database_slug()).filter(|slug| live.without_queue.contains(slug));
     texts
-        .extend(lost.map(|slug| format!("{slug} has lost its queue, which `flowsmith compile --from-live` recreates")));
+        .extend(lost.map(|slug| format!("{slug}: the queue is missing; `flowsmith compile --from-live` recreates it")));
     texts
 }

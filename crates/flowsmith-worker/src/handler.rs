@@ -163,7 +163,7 @@ where
         let input = match serde_json::from_str(&input) {
             Ok(input) => input,
             Err(error) => {
-                let unfit = HandlerError::last(format!("the input is not what the handler takes: {error}"));
+                let unfit = HandlerError::last(format!("the handler does not accept the input: {error}"));
                 return futures_util::future::ready(Outcome::Failed(unfit)).boxed();
             }
         };

@@ -53,7 +53,7 @@ async fn poll(shared: &Arc<Shared>, link: &mut Link<'_>, flow: usize, quantity: 
                 // That a queue is gone is told by the pulse, once.
                 if !(error.is_undefined_table() && is_gone(shared, link, slug).await) {
                     shared.board.answered(flow, true);
-                    let what = format!("cannot take tasks of {slug}");
+                    let what = format!("cannot claim tasks of {slug}");
                     shared.tell(&Event::Refused { what, error: error.to_string() });
                 }
                 shared.board.rest(flow, REST);

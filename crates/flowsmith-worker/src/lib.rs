@@ -90,7 +90,7 @@ const FAREWELL: Duration = Duration::from_secs(10);
 struct Plan {
     connections: usize,
     poll_interval: Duration,
-    patience: Option<Duration>,
+    shutdown_timeout: Option<Duration>,
     recovers: bool,
 }
 
@@ -143,7 +143,7 @@ impl Worker {
         let mut connections = Some(connection);
         let lanes = (0..plan.connections).map(|_| lane(Arc::clone(&shared), connections.take()));
         let working = join_all(lanes);
-        let ending = end(&shared, stop, give_up, plan.patience).shared();
+        let ending = end(&shared, stop, give_up, plan.shutdown_timeout).shared();
         let listening = async {
             listen::listen(Arc::clone(&shared), &hearing, plan.poll_interval).await;
             std::future::pending::<()>().await;
@@ -169,7 +169,7 @@ impl Worker {
             tokio::time::sleep(FAREWELL).await;
         };
         if let Either::Right(_) = select(pin!(leaving), pin!(left)).await {
-            let what = "ends without having told the database".to_owned();
+            let what = "exiting without unregistering from the database".to_owned();
             shared.tell(&Event::Refused { what, error: unanswered(FAREWELL).to_string() });
         }
         Ok(())
@@ -181,19 +181,19 @@ async fn end(
     shared: &Shared,
     stop: impl Future<Output = ()>,
     give_up: impl Future<Output = ()>,
-    patience: Option<Duration>,
+    shutdown_timeout: Option<Duration>,
 ) {
     select(pin!(stop), pin!(closed(shared))).await;
     shared.contact.drain();
     let (running, untold) = shared.board.drain();
     shared.tell(&Event::Draining { running, untold });
-    let patience = async {
-        match patience {
-            Some(patience) => tokio::time::sleep(patience).await,
+    let timed_out = async {
+        match shutdown_timeout {
+            Some(timeout) => tokio::time::sleep(timeout).await,
             None => std::future::pending().await,
         }
     };
-    select(pin!(patience), pin!(give_up)).await;
+    select(pin!(timed_out), pin!(give_up)).await;
     shared.abandon.send_replace(true);
 }
 
@@ -209,6 +209,7 @@ async fn sign_off(shared: &Shared) {
     let ids: Vec<&str> = shared.worker_ids.iter().map(String::as_str).collect();
     let noted = async { shared.tools.engine.stop(&mut shared.tools.target.connect().await?, &ids).await };
     if let Err(error) = noted.await {
-        shared.tell(&Event::Refused { what: "cannot note the end of the worker".to_owned(), error: error.to_string() });
+        shared
+            .tell(&Event::Refused { what: "cannot record the end of the worker".to_owned(), error: error.to_string() });
     }
 }

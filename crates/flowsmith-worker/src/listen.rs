@@ -11,7 +11,7 @@ use sqlx::postgres::PgListener;
 use super::event::Event;
 use super::shared::Shared;
 use flowsmith_core::sql::quote::literal;
-use flowsmith_postgres::database::{DatabaseError, Failure, Pauses, shares_backends};
+use flowsmith_postgres::database::{DatabaseError, Failure, Pauses, uses_transaction_pooler};
 
 /// How long a notification that was sent as a test may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -59,14 +59,14 @@ pub(super) async fn listen(shared: Arc<Shared>, hearing: &Hearing, poll_interval
                 Event::Disconnected { error: error.to_string(), again_in: pauses.lost() }
             }
             Ok(None) => {
-                let why = "notifications do not come through, as behind a pooler in transaction mode";
+                let why = "notifications do not arrive, as behind a pooler in transaction mode";
                 return polling(why.to_owned());
             }
             // A password that is being changed, a database that is being made anew: as for every other connection.
             Err(error) if error.is_lost() || matches!(error.failure(), Failure::Refused | Failure::NoDatabase) => {
                 Event::NotConnected { error: error.to_string(), again_in: pauses.failed() }
             }
-            Err(error) => return polling(format!("the database refuses to be listened to: {error}")),
+            Err(error) => return polling(format!("LISTEN failed: {error}")),
         };
         shared.tell(&event);
         // Somebody has to look meanwhile.
@@ -85,7 +85,7 @@ async fn connect(shared: &Shared) -> Result<Option<PgListener>, DatabaseError> {
     let mut listener = shared.tools.target.listener().await?;
     // It would connect again by itself, and nobody would look for what was missed.
     listener.eager_reconnect(false);
-    if shares_backends(&mut listener, &mut sender).await? {
+    if uses_transaction_pooler(&mut listener, &mut sender).await? {
         return Ok(None);
     }
     listener.listen(&channel).await?;

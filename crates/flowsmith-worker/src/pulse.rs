@@ -88,7 +88,7 @@ impl Pulse {
                 && !link.was_lost_by(&error)
             {
                 shared.tell(&Event::Refused {
-                    what: "cannot write the heartbeat and look at the queues".to_owned(),
+                    what: "cannot write the heartbeat and check the queues".to_owned(),
                     error: error.to_string(),
                 });
             }

@@ -168,7 +168,7 @@ impl Patience {
 
 /// What the failure of an attempt is whose output was refused: final, unless it may be taken later.
 fn refusal(error: &DatabaseError) -> HandlerError {
-    let message = format!("the output was refused: {error}");
+    let message = format!("the database rejected the output: {error}");
     if is_passing(error) { HandlerError::retry(message) } else { HandlerError::last(message) }
 }
 
@@ -239,7 +239,7 @@ pub(super) async fn hand_back(
             Err(error) if link.was_lost_by(&error) => {}
             Err(error) => {
                 let is_passing = is_passing(&error);
-                let what = format!("cannot hand back tasks of {slug}");
+                let what = format!("cannot return tasks of {slug} to the queue");
                 shared.tell(&Event::Refused { what, error: error.to_string() });
                 if !(is_passing && patience.wait(shared).await) {
                     return;

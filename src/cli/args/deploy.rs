@@ -1,4 +1,4 @@
-//! Arguments of the commands that author and deploy flows.
+//! Arguments of the commands that check, compile and deploy flows.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,19 +19,19 @@ pub(crate) struct InitArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
-    /// Write no migration; fail where one is needed
+    /// Write no migration; exit with 2 if one is needed
     #[arg(long)]
     pub(crate) no_compile: bool,
-    /// Print only the embedded database's URL, as for psql
+    /// Print only the URL of the embedded database
     #[arg(long)]
     pub(crate) url: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// Check only these; rules across files still look at all
+    /// Files to check [default: all files of the project]
     pub(crate) files: Vec<PathBuf>,
-    /// text (the default), json, github, sarif
+    /// text (default), json, github or sarif
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
     pub(crate) format: CheckFormat,
     /// Treat warnings as errors
@@ -49,22 +49,22 @@ pub(crate) enum CheckFormat {
 
 #[derive(Debug, Args)]
 pub(crate) struct CompileArgs {
-    /// Write nothing; exit with 2 where there is something to write
+    /// Write nothing; exit with 2 if a migration is needed
     #[arg(long, conflicts_with_all = ["rehash", "from_live"])]
     pub(crate) check: bool,
-    /// Name of the migration [default: from its changes]
+    /// Name of the migration [default: derived from its changes]
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// YYYYMMDDHHMMSS [default: now] [env: FLOWSMITH_TIMESTAMP]
+    /// Version, YYYYMMDDHHMMSS [default: now] [env: FLOWSMITH_TIMESTAMP]
     #[arg(long, value_name = "UTC", env = "FLOWSMITH_TIMESTAMP", hide_env = true)]
     pub(crate) timestamp: Option<Version>,
-    /// Delete a flow version that left the files, runs included
+    /// Delete a version that the files no longer hold, with its runs
     #[arg(long, value_name = "SLUG@VERSION", value_parser = flow_id)]
     pub(crate) delete: Vec<FlowId>,
-    /// Start from the live database: undoes drift
+    /// Compile against the database itself, which reverts drift
     #[arg(long)]
     pub(crate) from_live: bool,
-    /// Only rewrite flowsmith.sum, as after a merge
+    /// Only rewrite flowsmith.sum, for example after a merge
     #[arg(long, conflicts_with_all = ["name", "timestamp", "delete", "from_live"])]
     pub(crate) rehash: bool,
 }
@@ -79,7 +79,7 @@ fn flow_id(text: &str) -> Result<FlowId, String> {
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    /// text (the default), json, markdown, html
+    /// text (default), json, markdown or html
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
     pub(crate) format: PlanFormat,
 }
@@ -94,23 +94,23 @@ pub(crate) enum PlanFormat {
 
 #[derive(Debug, Args)]
 pub(crate) struct ApplyArgs {
-    /// Go on where the database has drifted
+    /// Continue if the database has drifted
     #[arg(long)]
     pub(crate) accept_drift: bool,
-    /// Also run what is older than the newest that ran
+    /// Also apply migrations older than the newest applied one
     #[arg(long)]
     pub(crate) out_of_order: bool,
-    /// Longest wait for a lock
+    /// Maximum wait for a lock
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) lock_timeout: Duration,
-    /// Longest time for one migration
+    /// Maximum time for a statement of a migration
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     pub(crate) statement_timeout: Duration,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// text (the default), json, markdown
+    /// text (default), json or markdown
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
     pub(crate) format: ReportFormat,
 }
@@ -124,17 +124,17 @@ pub(crate) enum ReportFormat {
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// text (the default), json
+    /// text (default) or json
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
     pub(crate) format: StatusFormat,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PullArgs {
-    /// Replace flow files that differ
+    /// Overwrite flow files that differ
     #[arg(long)]
     pub(crate) overwrite: bool,
-    /// Write flow files only: no migration, nothing recorded
+    /// Write only flow files: no migration, no ledger entry
     #[arg(long)]
     pub(crate) files_only: bool,
 }
@@ -144,13 +144,13 @@ pub(crate) struct InstallArgs {
     /// Print the SQL instead of running it
     #[arg(long)]
     pub(crate) print: bool,
-    /// Also make or update roles for deployers, workers, starters
+    /// Also create or update roles for deployers, workers and clients
     #[arg(long)]
     pub(crate) grants: bool,
-    /// What the roles' names begin with
+    /// Prefix of the role names
     #[arg(long, value_name = "PREFIX", default_value = "flowsmith", requires = "grants", value_parser = RolePrefix::new)]
     pub(crate) role_prefix: RolePrefix,
-    /// Input of tasks: separate (as 0.14, the default) or merged (as 0.8)
+    /// Form of task inputs: separate (default, level 0.14) or merged (0.8)
     #[arg(long, value_name = "STYLE", hide_possible_values = true)]
     pub(crate) input_style: Option<InputStyle>,
 }
@@ -163,7 +163,7 @@ pub(crate) enum InputStyle {
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// text (the default), json
+    /// text (default) or json
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
     pub(crate) format: StatusFormat,
 }

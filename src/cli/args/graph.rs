@@ -7,13 +7,13 @@ use flowsmith_postgres::runs::RunPrefix;
 
 #[derive(Debug, Args)]
 pub(crate) struct GraphArgs {
-    /// Flow: order, its highest version; order@1; not needed with --run
+    /// Flow: order for its newest version, or order@1
     #[arg(value_name = "FLOW", required_unless_present = "run")]
     pub(crate) flow: Option<String>,
-    /// svg, mermaid, dot, html [default: by the ending of --output, else svg]
+    /// svg, mermaid, dot or html [default: from the extension of --output, else svg]
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     pub(crate) format: Option<GraphFormat>,
-    /// files (the default), migrations, live: whose definition
+    /// Source of the definition: files (default), migrations or live
     #[arg(
         long,
         value_name = "SIDE",
@@ -23,10 +23,10 @@ pub(crate) struct GraphArgs {
         conflicts_with = "run"
     )]
     pub(crate) from: GraphSide,
-    /// Draw how this run stands: its id, or the beginning of it
+    /// Run to draw instead: its id or a unique prefix of it
     #[arg(long, value_name = "RUN")]
     pub(crate) run: Option<RunPrefix>,
-    /// Write to this file instead of stdout: .svg, .html, .mmd, .dot
+    /// Write to a file instead of stdout: .svg, .html, .mmd or .dot
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }

@@ -29,7 +29,7 @@ pub(crate) async fn run(args: &ApplyArgs, project: &Project, output: &Output) ->
     let applied = applying.await.map_err(|error| explained(error, &project.files, &subject, output))?;
     report_applied(&applied, &subject, output);
     if applied.migrations.is_empty() {
-        output.message("Nothing to apply: every migration has run.");
+        output.message("Nothing to apply: every migration is applied.");
     }
     Ok(Exit::Done)
 }

@@ -21,14 +21,16 @@ pub(crate) async fn run(args: &BenchArgs, project: &Project, output: &Output) ->
     let bench = Bench::open(&session.target, settings(args)).await?;
     if !bench.others().is_empty() {
         let others = bench.others().join(", ");
-        output.message(&format!("note: flows of another bench, running or cut off, are left alone: {others}"));
+        output.message(&format!(
+            "note: left flows of another benchmark unchanged, which is running or was interrupted: {others}"
+        ));
     }
     let measured = measure(&bench, output).await;
     let cleaned = clean(&bench).await;
     let report = match measured {
         Ok(report) => report,
         Err(failure) => {
-            // Both are to be told; the first is why.
+            // Both errors are reported; the first one decides the exit code.
             if let Err(left_behind) = cleaned {
                 output.failure(&left_behind);
             }
@@ -79,11 +81,11 @@ impl BenchProtocol {
     }
 }
 
-/// Measures until it is done or somebody wants it to stop.
+/// Runs the benchmark until it is done or a signal stops it.
 async fn measure(bench: &Bench, output: &Output) -> Result<BenchReport, Failure> {
     let say = |progress: Progress| {
         let Progress { scenario, repetition, of, counts, rate } = progress;
-        let warm_up = if counts { "" } else { ", to warm up" };
+        let warm_up = if counts { "" } else { ", warm-up" };
         output.message(&format!("{scenario}: repetition {repetition} of {of}{warm_up}: {rate:.0} tasks/s"));
     };
     let mut stop = Stop::listen()?;
@@ -92,30 +94,30 @@ async fn measure(bench: &Bench, output: &Output) -> Result<BenchReport, Failure>
         Either::Right(_) => Err(Failure::new(
             Exit::Failed,
             Code::BenchInterrupted,
-            "stopped before its end",
-            "what it made is deleted, unless another message says otherwise; run it again with fewer --runs",
+            "the benchmark was stopped",
+            "run it again with fewer --runs or --repetitions; its flows are deleted unless another error is reported",
         )),
     }
 }
 
-/// Deletes what the bench made. A second wish to stop ends that too, since it may have to wait for a lock.
+/// Deletes the flows of the benchmark. A second signal stops this too, because it may wait for a lock.
 async fn clean(bench: &Bench) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
     let error = match select(pin!(bench.clean()), pin!(stop.wanted())).await {
         Either::Left((Ok(()), _)) => return Ok(()),
         Either::Left((Err(error), _)) => error.to_string(),
-        Either::Right(_) => "stopped while deleting".to_owned(),
+        Either::Right(_) => "stopped during the deletion".to_owned(),
     };
     let prefix = bench.prefix();
     Err(Failure::new(
         Exit::Failed,
         Code::BenchLeftovers,
-        format!("flows named {prefix}_… may be left behind: {error}"),
-        "delete them with pgflow.delete_flow_and_data(flow_slug), where the engine has it",
+        format!("flows of the benchmark named {prefix}_… may remain: {error}"),
+        "delete these flows with pgflow.delete_flow_and_data(flow_slug), if the engine has it",
     ))
 }
 
-/// Ctrl-C, or whoever ends processes in order.
+/// Ctrl-C or SIGTERM.
 struct Stop {
     interrupt: Signal,
     terminate: Signal,
@@ -129,7 +131,7 @@ impl Stop {
                     Exit::Failed,
                     Code::Io,
                     format!("cannot listen for signals: {error}"),
-                    "free some resources",
+                    "free memory or file descriptors, and try again",
                 )
             })
         };

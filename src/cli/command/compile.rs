@@ -28,7 +28,7 @@ pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) 
     warnings(&compiled.checked, &project.files, output);
     report(&compiled, output);
     if args.check && !compiled.changes.is_empty() {
-        output.message("The migrations are behind the flow files: run `flowsmith compile` and commit what it writes.");
+        output.message("The migrations are behind the flow files: run `flowsmith compile` and commit the migration.");
         return Ok(Exit::Pending);
     }
     if !args.check {
@@ -63,16 +63,16 @@ fn note_replacements(compiled: &Compilation, output: &Output) {
         let id = &replacement.id;
         let instead = if replacement.is_defined {
             format!(
-                "To keep runs, take this migration back (delete it, `flowsmith compile --rehash`) and write `version: {}` in the flow's file: a version beside it.",
+                "To keep the runs, delete this migration, run `flowsmith compile --rehash`, and write `version: {}` in the flow file, which creates a new version.",
                 id.version.saturating_add(1)
             )
         } else {
             format!(
-                "An old version that is drained can be deleted instead: take this migration back (delete it, `flowsmith compile --rehash`) and run `flowsmith retire {id}`."
+                "A drained old version can be deleted instead: delete this migration, run `flowsmith compile --rehash`, then `flowsmith retire {id}`."
             )
         };
         output.report(&format!(
-            "{care}note{care:#}: [replace] makes steps anew, so `apply` is refused wherever {id} has runs, in flight or ended.\n      {instead}\n"
+            "{care}note{care:#}: [replace] recreates steps, so `apply` refuses it in any database in which {id} has runs, running or ended.\n      {instead}\n"
         ));
     }
 }

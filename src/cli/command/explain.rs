@@ -8,9 +8,9 @@ use crate::cli::output::Output;
 static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/docs/findings");
 
 pub(crate) fn run(code: Option<&str>, output: &Output) -> Result<Exit, Failure> {
-    // The index is a page too.
+    // Without a code, the index is shown.
     let code = code.unwrap_or("README");
-    // `301` is FS301.
+    // `301` stands for FS301.
     let is_number = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_digit());
     let name = format!("{}{}.md", if is_number { "FS" } else { "" }, code.to_uppercase());
     match PAGES.get_file(&name).and_then(include_dir::File::contents_utf8) {
@@ -19,13 +19,13 @@ pub(crate) fn run(code: Option<&str>, output: &Output) -> Result<Exit, Failure> 
             Ok(Exit::Done)
         }
         None => Err(Failure::usage(
-            format!("there is no code {code}"),
-            "codes look like FS301; `flowsmith explain` lists them all",
+            format!("unknown code {code}"),
+            "run `flowsmith explain` to list all codes, such as FS301",
         )),
     }
 }
 
-/// A page for the terminal: paragraphs broken between words, examples as they are.
+/// A page with wrapped paragraphs and unchanged examples.
 fn wrapped(page: &str) -> String {
     const WIDTH: usize = 80;
     let mut text = String::new();

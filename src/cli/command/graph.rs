@@ -17,12 +17,12 @@ use crate::cli::output::Output;
 use crate::cli::project::Project;
 
 pub(crate) async fn run(args: &GraphArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
-    // Before anything is read that would take time.
+    // Checked before any slow operation.
     let format = format(args)?;
     let graph = match (&args.run, &args.flow) {
         (Some(run), flow) => of_run(run, flow.as_deref(), project, output).await?,
         (None, Some(flow)) => definition(flow, args.from, project, output).await?,
-        (None, None) => return Err(Failure::usage("no flow is named", "name one: flowsmith graph FLOW")),
+        (None, None) => return Err(Failure::usage("no flow is named", "name a flow: flowsmith graph FLOW")),
     };
     let text = match format {
         GraphFormat::Svg => svg(&graph, Style { id: "flow", alone: true }),
@@ -40,7 +40,7 @@ pub(crate) async fn run(args: &GraphArgs, project: &Project, output: &Output) ->
     Ok(Exit::Done)
 }
 
-/// The format that is wanted: the one that is named, else that of the file's ending.
+/// The format: the value of `--format`, otherwise the one of the file extension.
 fn format(args: &GraphArgs) -> Result<GraphFormat, Failure> {
     let Some(path) = &args.output else { return Ok(args.format.unwrap_or(GraphFormat::Svg)) };
     let Some(ending) = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()) else {
@@ -56,20 +56,25 @@ fn format(args: &GraphArgs) -> Result<GraphFormat, Failure> {
     let refused = |message: String, help: &str| Err(Failure::new(Exit::Usage, Code::PictureFormat, message, help));
     match (args.format, of_ending) {
         (Some(asked), Some(of_ending)) if asked != of_ending => refused(
-            format!("{} has the ending of {}, but --format asks for {}", path.display(), word(of_ending), word(asked)),
-            "leave --format out, or give the file another ending",
+            format!(
+                "{} has the extension of {}, but --format requests {}",
+                path.display(),
+                word(of_ending),
+                word(asked)
+            ),
+            "omit --format, or use another file extension",
         ),
         (Some(asked), _) => Ok(asked),
         (None, Some(of_ending)) => Ok(of_ending),
         (None, None) => refused(
-            format!("no format has the ending .{ending}"),
-            "write to .svg, .html, .mmd or .dot, or name --format; Graphviz makes others: \
+            format!("no format has the extension .{ending}"),
+            "use .svg, .html, .mmd or .dot, or pass --format; Graphviz produces other formats: \
              flowsmith graph FLOW --format dot | dot -Tpng > flow.png",
         ),
     }
 }
 
-/// As people call it.
+/// The name of a format.
 fn word(format: GraphFormat) -> &'static str {
     match format {
         GraphFormat::Svg => "SVG",
@@ -79,7 +84,7 @@ fn word(format: GraphFormat) -> &'static str {
     }
 }
 
-/// The picture of the flow that is named, on one of the three sides.
+/// The graph of a flow in the files, the migrations or the database.
 async fn definition(name: &str, side: GraphSide, project: &Project, output: &Output) -> Result<Graph, Failure> {
     match side {
         GraphSide::Files => {
@@ -93,14 +98,14 @@ async fn definition(name: &str, side: GraphSide, project: &Project, output: &Out
                     }
                     Ok(graph)
                 }
-                // It may be among those with errors, which are told on stderr: stdout is for the picture.
+                // The flow may be among those with errors. The findings go to stderr, because stdout is for the graph.
                 Err(_) if checked.has_errors() => {
                     output.complain(findings::text(&Report::new(&checked, &project.files.sources()), true).trim_end());
                     Err(Failure {
                         exit: Exit::Invalid,
                         code: None,
                         message: format!("there is no flow `{name}` without errors in the flow files"),
-                        help: Some("each finding above says what to write instead".to_owned()),
+                        help: Some("fix the findings above".to_owned()),
                     })
                 }
                 Err(error) => Err(error.into()),
@@ -119,7 +124,7 @@ async fn definition(name: &str, side: GraphSide, project: &Project, output: &Out
     }
 }
 
-/// The picture of a run, with the live definition of its flow version.
+/// The graph of a run, with the definition in the database.
 async fn of_run(run: &RunPrefix, flow: Option<&str>, project: &Project, output: &Output) -> Result<Graph, Failure> {
     let mut operator = Operator::new(database::open(project, output).await?)?;
     let states = operator.states(run).await?;

@@ -11,7 +11,7 @@ use crate::cli::args::deploy::InitArgs;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 
-/// What a new project has. The hook is executable.
+/// The files of a new project. The hook is made executable.
 const FILES: [(&str, &str); 6] = [
     ("flowsmith.toml", include_str!("../../../templates/init/flowsmith.toml")),
     (EXAMPLE, include_str!("../../../templates/init/welcome.yaml")),
@@ -29,10 +29,8 @@ pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, Failure> {
     for (name, content) in FILES {
         let path = args.directory.join(name);
         if let Some(own) = own.as_ref().filter(|_| name == EXAMPLE) {
-            output.message(&format!(
-                "Left out {EXAMPLE}: {} and whatever is beside it are this project's flows",
-                own.display()
-            ));
+            output
+                .message(&format!("Skipped {EXAMPLE}: the project already has flow files, such as {}", own.display()));
             continue;
         }
         if let Some(folder) = path.parent() {
@@ -49,16 +47,16 @@ pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, Failure> {
         }
     }
     output.message(if own.is_some() {
-        "\nNext: `flowsmith check`, then `flowsmith up` brings them to life on an embedded PostgreSQL."
+        "\nNext: run `flowsmith check`, then `flowsmith up` to deploy the flows to an embedded PostgreSQL."
     } else {
-        "\nNext: `flowsmith up` brings it to life on an embedded PostgreSQL, `flowsmith worker` does its tasks, and in\n\
-         another terminal `flowsmith start welcome -i '{\"name\": \"Ada\"}' --wait` runs it."
+        "\nNext: run `flowsmith up` to deploy the example to an embedded PostgreSQL, `flowsmith worker` to process its tasks,\n\
+         and in another terminal `flowsmith start welcome -i '{\"name\": \"Ada\"}' --wait` to start a run."
     });
-    output.message("`git config core.hooksPath .githooks` turns the pre-commit hook on.");
+    output.message("Run `git config core.hooksPath .githooks` to enable the pre-commit hook.");
     Ok(Exit::Done)
 }
 
-/// A flow file that the folder has already: beside it the example would be deployed with the next `up`.
+/// An existing flow file, if any: the example is then omitted, because the next `up` would deploy it.
 fn own_flow_file(directory: &Path) -> Result<Option<PathBuf>, Failure> {
     let settings = directory.join(CONFIG_FILE);
     let flows = if settings.exists() { Config::read(Some(&settings))?.flows } else { Config::default().flows };
@@ -69,7 +67,7 @@ fn own_flow_file(directory: &Path) -> Result<Option<PathBuf>, Failure> {
     Ok(files.into_iter().find(|file| file != Path::new(EXAMPLE)))
 }
 
-/// Writes a file that is not there yet; false where it is.
+/// Writes a file unless it exists; returns whether it was written.
 fn write_new(path: &Path, content: &str) -> std::io::Result<bool> {
     match fs::OpenOptions::new().write(true).create_new(true).open(path) {
         Ok(mut file) => file.write_all(content.as_bytes()).map(|()| true),

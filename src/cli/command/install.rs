@@ -29,27 +29,27 @@ pub(crate) async fn run(args: &InstallArgs, project: &Project, output: &Output) 
         Some(roles) => install_with_roles(database.target.options(), style, roles).await?,
         None => install(database.target.options(), style).await?,
     };
-    let held = report.database.input_style.as_deref();
-    if args.input_style.is_some() && held != Some(style.as_str()) {
+    let actual = report.database.input_style.as_deref();
+    if args.input_style.is_some() && actual != Some(style.as_str()) {
         return Err(Failure::new(
             Exit::Refused,
             Code::InputStyleFixed,
             format!(
-                "the input style here is {}, chosen when the engine was installed",
-                held.unwrap_or("the engine's own")
+                "the engine was installed with the input style {}, which cannot change",
+                actual.unwrap_or("of its level")
             ),
-            "leave --input-style out; workers in flight would meet inputs of another form",
+            "omit --input-style",
         ));
     }
     output.report(&format!("{}\n", installed_text(&report)));
     for prefix in &report.outdated_roles {
         output.message(&format!(
-            "the roles of {prefix} lack rights that this version needs: run `flowsmith install --grants --role-prefix {prefix}`"
+            "the roles of {prefix} lack privileges that this version needs: run `flowsmith install --grants --role-prefix {prefix}`"
         ));
     }
     if let Some(roles) = roles {
         let names = Role::ALL.map(|role| roles.name(role)).join(", ");
-        output.report(&format!("the roles {names} have their rights\n"));
+        output.report(&format!("the roles {names} have their privileges\n"));
     }
     Ok(Exit::Done)
 }

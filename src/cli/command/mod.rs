@@ -1,4 +1,4 @@
-//! One file a command: parse nothing, call the library, render, choose the exit code.
+//! One file per command: it calls the library, renders the report and chooses the exit code.
 
 pub(super) mod apply;
 pub(super) mod bench;

@@ -26,16 +26,16 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
 
 fn report(event: PullEvent<'_>, output: &Output) {
     match event {
-        PullEvent::NothingToPull => output.message("Nothing to pull: the flow files have every flow of the database."),
+        PullEvent::NothingToPull => output.message("Nothing to pull: the flow files define every flow of the database."),
         PullEvent::Wrote(path) => output.message(&format!("Wrote {}", path.display())),
         PullEvent::LeftJob(job) => output.message(&format!(
-            "Left alone: pg_cron's job {} (`{}`: {}). To have it here, declare a trigger with that `cron:` and take the job away with cron.unschedule.",
+            "Left unchanged: pg_cron's job {} (`{}`: {}). To manage it with flowsmith, declare a trigger with this `cron:` and remove the job with cron.unschedule.",
             job.name,
             job.schedule,
             job.command.trim()
         )),
         PullEvent::JobsNotRead => {
-            output.message("Jobs of pg_cron were not looked at: this role may not call flowsmith.held_jobs().");
+            output.message("Jobs of pg_cron were not read: this role may not call flowsmith.actual_cron_jobs().");
         }
         PullEvent::Applied(id, took) => report_migration(id, took, output),
         _ => {}

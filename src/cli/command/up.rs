@@ -19,8 +19,8 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
     let is_given = project.database()?.is_some();
     if args.url && is_given {
         return Err(Failure::usage(
-            "--url is about the embedded database, and another one is given",
-            "leave --url out",
+            "--url prints the URL of the embedded database, but another database is given",
+            "omit --url",
         ));
     }
     let steps = Steps { as_messages: args.url, output };
@@ -37,7 +37,7 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
     let deployed = deployed.map_err(|error| explained(error, &project.files, subject.as_ref(), output))?;
     report_applied(&deployed.applied, subject.as_ref(), output);
     let state = if deployed.has_changed { "In sync now" } else { "In sync" };
-    steps.print(state, &format!("the database holds what the flow files say ({flows})"));
+    steps.print(state, &format!("the database matches the flow files ({flows})"));
     output.report(&match connect {
         Connect::Given(target) => format!("\nConnect: {target}\n"),
         Connect::Embedded(url) if args.url => format!("{url}\n"),
@@ -60,8 +60,11 @@ fn compile(args: &UpArgs, project: &Project, steps: &Steps<'_>) -> Result<(Folde
     }
     let names: Vec<String> = compiled.migrations.iter().map(Migration::file_name).collect();
     let folder = if args.no_compile { compiled.into_folder() } else { compiled.write()?.0 };
-    let what =
-        if names.is_empty() { "nothing new, the migrations are up to date".to_owned() } else { names.join(", ") };
+    let what = if names.is_empty() {
+        "nothing to compile, the migrations are up to date".to_owned()
+    } else {
+        names.join(", ")
+    };
     steps.print("Compiled", &what);
     Ok((folder, flows))
 }
@@ -107,9 +110,9 @@ async fn resolve(is_given: bool, project: &Project, steps: &Steps<'_>) -> Result
 /// Stops the embedded server.
 pub(crate) fn down(project: &Project, output: &Output) -> Result<Exit, Failure> {
     if Server::stop_running(project.server_folder()).map_err(Failure::server)? {
-        output.message("PostgreSQL stopped; its data stays.");
+        output.message("Stopped PostgreSQL; its data is kept.");
     } else {
-        output.message("No embedded PostgreSQL runs here.");
+        output.message("No embedded PostgreSQL is running.");
     }
     Ok(Exit::Done)
 }

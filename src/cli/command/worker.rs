@@ -86,7 +86,7 @@ async fn patiently(
                 let left = until.saturating_duration_since(Instant::now());
                 let pause = pauses.failed().min(left);
                 let line = format!(
-                    "{}; tries again in {:.1} s, for {:.0} s more",
+                    "{}; retrying in {:.1} s, giving up in {:.0} s",
                     failure.message,
                     pause.as_secs_f32(),
                     left.as_secs_f32()
@@ -132,11 +132,8 @@ async fn starter(
         return Err(Failure::new(
             Exit::Failed,
             Code::TriggersUnsupported,
-            format!(
-                "{} cannot hold triggers: its schema flowsmith is missing or of an earlier version",
-                session.database
-            ),
-            "`flowsmith install` brings it up to date",
+            format!("{} does not support triggers: its schema flowsmith is missing or outdated", session.database),
+            "run `flowsmith install` to install or upgrade the schema",
         ));
     }
     let output = output.clone();
@@ -152,8 +149,8 @@ fn builder(args: &WorkerArgs, output: &Output) -> Builder {
         .connections(args.connections as usize)
         .sql_connections(args.sql_connections as usize)
         .poll_interval(args.poll_interval);
-    if let Some(patience) = args.patience {
-        builder = builder.patience(patience);
+    if let Some(timeout) = args.shutdown_timeout {
+        builder = builder.shutdown_timeout(timeout);
     }
     if let Some(address) = &args.metrics {
         builder = builder.metrics(address);
@@ -175,7 +172,7 @@ fn accept(checked: Checked, args: &WorkerArgs, project: &Project, output: &Outpu
     }
     let text = findings::text(&findings::Report::new(&checked, &project.files.sources()), true);
     output.message(text.trim_end());
-    output.log(&stamped(&"the flows of files with errors are left out, and none of them was named"));
+    output.log(&stamped(&"the flows of files with errors are skipped; no requested flow is among them"));
     Ok(checked.catalog)
 }
 
@@ -189,11 +186,11 @@ fn choose(catalog: Catalog, args: &WorkerArgs, output: &Output) -> Result<Vec<Ar
         let all = catalog.iter().map(|(_, flow)| flow);
         let (with, without): (Vec<_>, Vec<_>) = all.cloned().partition(|flow| !flow.annotations.handlers.is_empty());
         if with.is_empty() && !args.schedule {
-            let why = "no flow of the files declares a handler".to_owned();
+            let why = "no flow file declares a handler".to_owned();
             return Err(WorkerError::Nothing { why }.into());
         }
         for flow in without {
-            output.log(&stamped(&format!("{}: left to other workers, it declares no handler", flow.id)));
+            output.log(&stamped(&format!("{}: left to other workers, because it declares no handler", flow.id)));
         }
         return Ok(with);
     }
@@ -235,7 +232,12 @@ async fn compare(
 fn signals() -> Result<(impl Future<Output = ()>, impl Future<Output = ()>), Failure> {
     let listen = |kind| -> Result<Signal, Failure> {
         signal(kind).map_err(|error| {
-            Failure::new(Exit::Failed, Code::Io, format!("cannot listen for signals: {error}"), "free some resources")
+            Failure::new(
+                Exit::Failed,
+                Code::Io,
+                format!("cannot listen for signals: {error}"),
+                "free memory or file descriptors, and try again",
+            )
         })
     };
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);

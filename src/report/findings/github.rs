@@ -1,8 +1,8 @@
-//! Findings as workflow commands of GitHub Actions, which show them beside the lines of a pull request.
+//! Findings as workflow commands of GitHub Actions, which annotate the lines of a pull request.
 
 use super::{Report, message, path, visible};
 
-/// One command a line.
+/// One command per line.
 pub fn github(report: &Report) -> String {
     report
         .findings
@@ -17,7 +17,7 @@ pub fn github(report: &Report) -> String {
                     start.line,
                     start.column,
                     end.line,
-                    // GitHub's last column is part of the place.
+                    // GitHub's last column is inclusive.
                     end.column.saturating_sub(1).max(start.column)
                 ));
             }

@@ -1,10 +1,10 @@
-//! Findings for programs: `schema/findings.v1.json` describes the form.
+//! Findings as JSON: `schema/findings.v1.json`.
 
 use serde_json::{Value, json};
 
 use super::{Location, Report, path};
 
-/// One JSON object, on several lines.
+/// One JSON object on several lines.
 pub fn json(report: &Report) -> String {
     let findings: Vec<_> = report
         .findings

@@ -1,4 +1,4 @@
-//! From the places that findings name to lines and columns.
+//! Finds lines and columns of findings.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -10,35 +10,35 @@ use flowsmith_core::finding::Span;
 use flowsmith_core::finding::{Finding, Findings, Place};
 use flowsmith_core::source::{Lines, Node, Position, Sources, Syntax, parse};
 
-/// A finding and where it stands.
+/// A finding with its positions.
 #[derive(Debug, Clone)]
 pub struct Located {
-    /// What is wrong.
+    /// The finding.
     pub finding: Finding,
-    /// Where; none where it is about a whole file.
+    /// The position; none if the finding is about a whole file.
     pub at: Option<Location>,
-    /// The other places that it is about, in the order of the finding's own list.
+    /// The related positions, in the order of the finding.
     pub related: Vec<Option<Location>>,
 }
 
-/// A place in a file's text, always within one line.
+/// A range within one line of a file.
 #[derive(Debug, Clone)]
 pub struct Location {
-    /// The file, from the project's root.
+    /// The file, relative to the root of the project.
     pub file: PathBuf,
     /// The first character.
     pub start: Position,
-    /// One past the last.
+    /// The end, exclusive.
     pub end: Position,
-    /// The same as bytes of the text.
+    /// The range in bytes.
     pub bytes: Range<usize>,
-    /// The whole text.
+    /// The text of the file.
     pub text: Arc<str>,
 }
 
 pub(super) fn locate(findings: &[Finding], sources: &Sources) -> Vec<Located> {
     let mut located = Vec::with_capacity(findings.len());
-    // Only the files that one file's findings name are held at a time.
+    // Only the files of one group of findings are in memory at a time.
     for of_one_file in findings.chunk_by(|a, b| a.file == b.file) {
         let mut files = Files { sources, loaded: HashMap::new() };
         located.extend(of_one_file.iter().map(|finding| files.locate(finding)));
@@ -50,7 +50,7 @@ pub(super) fn locate(findings: &[Finding], sources: &Sources) -> Vec<Located> {
     located
 }
 
-/// Files read and parsed again.
+/// Parsed files.
 struct Files<'s> {
     sources: &'s Sources,
     loaded: HashMap<PathBuf, Option<File>>,
@@ -59,7 +59,7 @@ struct Files<'s> {
 struct File {
     lines: Lines,
     documents: Vec<Node>,
-    /// Documents as they are in an environment.
+    /// Documents merged with the overrides of an environment.
     merged: HashMap<(usize, String), Node>,
 }
 

@@ -1,6 +1,6 @@
-//! Findings written out: for a terminal, for programs, for GitHub, for code scanners.
+//! Reports of findings: text for terminals, JSON, GitHub annotations and SARIF.
 //!
-//! Findings name fields; here, and only here, the files that have findings are read again to say where those stand.
+//! Findings name fields by path. Only this module reads the files again to find the positions of those fields.
 
 mod github;
 mod json;
@@ -18,34 +18,34 @@ use flowsmith_core::check::Checked;
 use flowsmith_core::finding::Severity;
 use flowsmith_core::source::Sources;
 
-/// A check's result with every place looked up, ready to be written in any form.
+/// The result of a check with the positions of all findings.
 #[derive(Debug)]
 pub struct Report {
-    /// In the order of files and lines.
+    /// The findings, ordered by file and line.
     pub findings: Vec<Located>,
-    /// What was checked.
+    /// The numbers of checked objects.
     pub summary: Summary,
 }
 
-/// What was checked, in numbers.
+/// The numbers of findings and of checked objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Summary {
-    /// Findings that keep flows from being compiled.
+    /// Errors, which prevent compilation.
     pub errors: usize,
-    /// The other findings.
+    /// Warnings.
     pub warnings: usize,
-    /// Files looked at.
+    /// Checked files.
     pub files: usize,
     /// Flows without errors.
     pub flows: usize,
-    /// Their steps.
+    /// Steps of these flows.
     pub steps: usize,
-    /// Their triggers.
+    /// Triggers of these flows.
     pub triggers: usize,
 }
 
 impl Report {
-    /// Looks up where the findings of a check stand.
+    /// Finds the positions of the findings.
     pub fn new(checked: &Checked, sources: &Sources) -> Self {
         let of = |severity| checked.findings.iter().filter(|finding| finding.severity == severity).count();
         let summary = Summary {
@@ -60,7 +60,7 @@ impl Report {
     }
 }
 
-/// Text from a file in which nothing moves a cursor, colours a terminal or reverses the direction of writing.
+/// Makes control characters and directional characters visible, so that text from a file cannot manipulate a terminal.
 pub fn visible(text: &str) -> String {
     text.chars()
         .flat_map(|each| {
@@ -71,7 +71,7 @@ pub fn visible(text: &str) -> String {
         .collect()
 }
 
-/// A path for people and programs: `/` between its parts.
+/// A path with `/` as separator.
 fn path(path: &std::path::Path) -> String {
     if path.as_os_str().is_empty() {
         return ".".to_owned();
@@ -79,7 +79,7 @@ fn path(path: &std::path::Path) -> String {
     visible(&path.to_string_lossy().replace('\\', "/"))
 }
 
-/// The message, with the environment that brings the finding about.
+/// The message, with the environment of the finding.
 fn message(located: &Located) -> String {
     match &located.finding.environment {
         Some(environment) => format!("{} (in the environment `{environment}`)", located.finding.message),

@@ -73,7 +73,7 @@ fn place(file: &std::path::Path, location: Option<&Location>) -> Value {
     json!({ "physicalLocation": physical })
 }
 
-/// A relative reference: whatever a URI keeps for itself is percent-encoded.
+/// A relative URI reference with percent-encoded reserved characters.
 fn uri(file: &std::path::Path) -> String {
     let path = file.to_string_lossy().replace('\\', "/");
     path.bytes().fold(String::with_capacity(path.len()), |mut uri, byte| {

@@ -1,14 +1,14 @@
-//! Findings for a terminal, as rustc writes them.
+//! Findings as text, in the format of rustc.
 
 use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 
 use super::{Located, Location, Report, Summary, message, path, visible};
 use flowsmith_core::finding::Severity;
 
-/// A longer line tells nobody anything, and a file of one line would be printed whole.
+/// Longer lines are not quoted: a file with a single line would be printed completely.
 const MAX_LINE: usize = 1000;
 
-/// Every finding with the lines it is about, and a closing line; with colours only where asked for.
+/// All findings with the affected lines, and a summary line.
 pub fn text(report: &Report, colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let mut written = String::new();
@@ -49,7 +49,7 @@ fn places(located: &Located) -> Vec<Element<'_>> {
     std::iter::once(own).chain(others).flat_map(|places| snippet(&places)).collect()
 }
 
-/// The lines of one file from the first place to the last; those in between are left out by the renderer.
+/// The lines of one file from the first position to the last. The renderer omits the lines in between.
 fn snippet<'a>(places: &[(&'a Location, AnnotationKind, String)]) -> Vec<Element<'a>> {
     let Some((at, ..)) = places.first() else { return Vec::new() };
     let from = places.iter().map(|(place, ..)| place.bytes.start).min().unwrap_or_default();
@@ -66,7 +66,7 @@ fn snippet<'a>(places: &[(&'a Location, AnnotationKind, String)]) -> Vec<Element
             })
             .collect();
     }
-    // A line's end is a line's end, whichever way it is written.
+    // Offsets are computed for LF line ends.
     let offset = |byte: usize| byte - start - at.text[start..byte].matches("\r\n").count();
     let annotations = places.iter().map(|(place, kind, label)| {
         let annotation: Annotation<'a> = kind.span(offset(place.bytes.start)..offset(place.bytes.end));

@@ -1,21 +1,21 @@
-//! What an operator has changed.
+//! Results of commands that change runs or flows.
 
 use serde::Serialize;
 
 use super::super::Subject;
 use super::super::plan::json;
-use flowsmith_postgres::runs::Paused;
+use flowsmith_postgres::runs::FlowPause;
 
 #[derive(Serialize)]
 struct PausedJson<'a> {
     version: u32,
     database: &'a str,
     engine: &'a str,
-    flows: &'a [Paused],
+    flows: &'a [FlowPause],
 }
 
-/// For machines: `schema/pause.v1.json`.
-pub fn paused_json(flows: &[Paused], subject: &Subject) -> String {
+/// The report as JSON: `schema/pause.v1.json`.
+pub fn paused_json(flows: &[FlowPause], subject: &Subject) -> String {
     json(&PausedJson { version: 1, database: &subject.database, engine: &subject.engine, flows })
 }
 
@@ -27,7 +27,7 @@ struct PrunedJson<'a> {
     deleted_runs: u64,
 }
 
-/// For machines: `schema/prune.v1.json`.
+/// The report as JSON: `schema/prune.v1.json`.
 pub fn pruned_json(deleted_runs: u64, subject: &Subject) -> String {
     json(&PrunedJson { version: 1, database: &subject.database, engine: &subject.engine, deleted_runs })
 }

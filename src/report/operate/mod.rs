@@ -1,4 +1,4 @@
-//! What operators look at.
+//! Reports for operators.
 
 mod changed;
 mod queues;

@@ -1,4 +1,4 @@
-//! Queues and workers.
+//! Reports of queues and workers.
 
 use std::fmt::Write as _;
 
@@ -10,13 +10,13 @@ use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::table::{Cell, table};
 use super::words::{duration, last_worker, time};
 use flowsmith_core::words::counted;
-use flowsmith_postgres::runs::{Crew, QueueDepth, Worker, WorkerHealth};
+use flowsmith_postgres::runs::{QueueDepth, QueueWorkers, Worker, WorkerHealth};
 
-/// For people.
+/// The report as text.
 pub fn queues_text(queues: &[QueueDepth], subject: &Subject) -> String {
     let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Queues of"), subject.database, subject.engine);
     if queues.is_empty() {
-        text.push_str("None: the database has no flow.\n");
+        text.push_str("None: the database has no flows.\n");
         return text;
     }
     let head = ["QUEUE", "MESSAGES", "WAITING", "LONGEST", "DELAYED", "IN FLIGHT", "OLDEST", "WORKERS", ""];
@@ -32,15 +32,15 @@ pub fn queues_text(queues: &[QueueDepth], subject: &Subject) -> String {
         counted(usize::try_from(in_flight).unwrap_or(usize::MAX), "task")
     );
     if queues.iter().any(|queue| note(queue).is_some()) {
-        text.push_str("`flowsmith stalled` says for each note what to do.\n");
+        text.push_str("Run `flowsmith stalled` to see how to fix each note.\n");
     }
     text
 }
 
-/// What is wrong with a queue, or meant and easily forgotten.
+/// A problem of a queue, or an intended state that is easily forgotten.
 fn note(queue: &QueueDepth) -> Option<Cell> {
     Some(match queue {
-        QueueDepth { messages: None, .. } => Cell::styled(BAD, "the queue is gone"),
+        QueueDepth { messages: None, .. } => Cell::styled(BAD, "the queue is missing"),
         QueueDepth { is_paused: true, .. } => Cell::styled(CARE, "paused"),
         QueueDepth { workers: 0, waiting: 1.., .. } => Cell::styled(BAD, "no worker is alive"),
         _ => return None,
@@ -70,20 +70,20 @@ struct QueuesJson<'a> {
     queues: &'a [QueueDepth],
 }
 
-/// For machines: `schema/queues.v1.json`.
+/// The report as JSON: `schema/queues.v1.json`.
 pub fn queues_json(queues: &[QueueDepth], subject: &Subject) -> String {
     json(&QueuesJson { version: 1, database: &subject.database, engine: &subject.engine, queues })
 }
 
-/// For people. `crew`: who works on the queues that were asked for, where none is listed.
-pub fn workers_text(workers: &[Worker], crew: Option<&Crew>, subject: &Subject) -> String {
+/// The workers as text. `summary` describes the workers of the requested queues if none is listed.
+pub fn workers_text(workers: &[Worker], summary: Option<&QueueWorkers>, subject: &Subject) -> String {
     let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Workers of"), subject.database, subject.engine);
     if workers.is_empty() {
-        let _ = match crew {
-            Some(Crew { last_worker: health @ Some(_), heartbeat_seconds, .. }) => {
-                writeln!(text, "None is running; {}. --all lists it.", last_worker(*health, *heartbeat_seconds))
+        let _ = match summary {
+            Some(QueueWorkers { last_worker: health @ Some(_), heartbeat_seconds, .. }) => {
+                writeln!(text, "None is running; {}. Pass --all to list it.", last_worker(*health, *heartbeat_seconds))
             }
-            _ => writeln!(text, "None is running, and {}.", last_worker(None, None)),
+            _ => writeln!(text, "None is running; {}.", last_worker(None, None)),
         };
         return text;
     }
@@ -119,7 +119,7 @@ pub fn workers_text(workers: &[Worker], crew: Option<&Crew>, subject: &Subject) 
     );
     if count(WorkerHealth::Silent) > 0 {
         text.push_str(
-            "The silent ended without a word, or hang; what they had in hand is queued again after its timeout, see `flowsmith stalled`.\n",
+            "Silent workers have crashed or hang; their tasks are queued again after the timeout, see `flowsmith stalled`.\n",
         );
     }
     text
@@ -133,7 +133,7 @@ struct WorkersJson<'a> {
     workers: &'a [Worker],
 }
 
-/// For machines: `schema/workers.v1.json`.
+/// The report as JSON: `schema/workers.v1.json`.
 pub fn workers_json(workers: &[Worker], subject: &Subject) -> String {
     json(&WorkersJson { version: 1, database: &subject.database, engine: &subject.engine, workers })
 }

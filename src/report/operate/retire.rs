@@ -1,4 +1,4 @@
-//! Old versions.
+//! Reports of old versions.
 
 use std::fmt::Write as _;
 
@@ -9,13 +9,13 @@ use super::super::plan::json;
 use super::super::style::{BAD, BOLD, CARE, GOOD, paint};
 use super::table::{Cell, table};
 use flowsmith_core::words::counted;
-use flowsmith_postgres::runs::{OldVersion, start_worker};
+use flowsmith_postgres::runs::{OldVersion, start_worker_advice};
 
-/// For people.
+/// The report as text.
 pub fn old_versions_text(versions: &[OldVersion], subject: &Subject) -> String {
     let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Old versions of"), subject.database, subject.engine);
     if versions.is_empty() {
-        text.push_str("None: every version that was applied is current.\n");
+        text.push_str("None: every applied version is current.\n");
         return text;
     }
     let rows: Vec<_> = versions
@@ -30,21 +30,21 @@ pub fn old_versions_text(versions: &[OldVersion], subject: &Subject) -> String {
                 Cell::number(version.ended),
                 match version {
                     OldVersion { is_drained: true, .. } => Cell::styled(GOOD, "yes"),
-                    OldVersion { workers: 0, .. } => Cell::styled(BAD, "no, and no worker is alive"),
+                    OldVersion { workers: 0, .. } => Cell::styled(BAD, "no, without a worker"),
                     _ => Cell::styled(CARE, "no"),
                 },
             ]
         })
         .collect();
-    text.push_str(&table(&["FLOW", "STATE", "UNDER WAY", "MESSAGES", "WORKERS", "ENDED", "DRAINED"], &rows));
+    text.push_str(&table(&["FLOW", "STATE", "RUNNING", "MESSAGES", "WORKERS", "ENDED", "DRAINED"], &rows));
     if let Some(version) = versions.iter().find(|version| !version.is_drained && version.workers == 0) {
         let OldVersion { flow, version: number, slug, state, .. } = version;
-        let _ = writeln!(text, "\n{}: {}.", version.id(), start_worker(flow, *number, slug, *state));
+        let _ = writeln!(text, "\nTo drain {}, {}.", version.id(), start_worker_advice(flow, *number, slug, *state));
     }
     let drained = versions.iter().filter(|version| version.is_drained).count();
     let _ = writeln!(text, "\n{}, {drained} drained.", counted(versions.len(), "version"));
     if let Some(version) = versions.iter().find(|version| version.is_drained) {
-        let _ = writeln!(text, "To delete one with its runs: `flowsmith retire {}`.", version.id());
+        let _ = writeln!(text, "To delete a drained version with its runs, run `flowsmith retire {}`.", version.id());
     }
     text
 }
@@ -58,7 +58,7 @@ struct RetireJson<'a> {
     deleted: Vec<String>,
 }
 
-/// For machines: `schema/retire.v1.json`.
+/// The report as JSON: `schema/retire.v1.json`.
 pub fn old_versions_json(versions: &[OldVersion], deleted: &[String], subject: &Subject) -> String {
     json(&RetireJson {
         version: 1,

@@ -1,4 +1,4 @@
-//! One run, step by step.
+//! Reports of one run.
 
 use std::fmt::Write as _;
 
@@ -13,12 +13,12 @@ use super::words::{duration, line, payload, time};
 use flowsmith_postgres::runs::{Payload, RunDetail, RunSummary, StepDetail, TaskDetail};
 use flowsmith_postgres::runs::{StepStatus, TaskStatus};
 
-/// Longest line of an input, output or error where not everything was asked for.
+/// The most characters of an input, output or error without `--full`.
 const MOST: usize = 100;
-/// Most lines of an error then.
+/// The most lines of an error without `--full`.
 const MOST_LINES: usize = 4;
 
-/// For people: the steps as a tree, each below the last of those that it waits for. `is_full`: nothing is left out.
+/// The run as text. The steps form a tree: each step is below its last dependency. With `is_full`, nothing is omitted.
 pub fn run_text(run: &RunDetail, is_full: bool) -> String {
     let status = paint(of_run(run.status), run.status);
     let took = if run.ended_at.is_some() { "after" } else { "for" };
@@ -56,7 +56,7 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    /// Steps at one place of the tree; at its root they have no branch.
+    /// The steps at one node of the tree; root steps have no branch.
     fn steps(&self, text: &mut String, steps: &[&StepDetail], indent: &str, is_root: bool) {
         for (place, step) in steps.iter().enumerate() {
             let is_last = place + 1 == steps.len();
@@ -80,7 +80,7 @@ impl View<'_> {
         }
     }
 
-    /// The last step that it waits for, by the order of their definition.
+    /// The last dependency in the order of definition.
     fn parent<'s>(&self, step: &'s StepDetail) -> Option<&'s str> {
         let place = |slug: &str| self.run.steps.iter().position(|other| other.step == slug);
         step.depends_on.iter().max_by_key(|slug| place(slug)).map(String::as_str)
@@ -173,7 +173,7 @@ impl View<'_> {
     }
 }
 
-/// What those of its tasks do that are not done.
+/// The numbers of unfinished tasks by state.
 fn unfinished(step: &StepDetail) -> Option<String> {
     if !matches!(step.status, StepStatus::Started | StepStatus::CutOff) {
         return None;
@@ -181,7 +181,7 @@ fn unfinished(step: &StepDetail) -> Option<String> {
     let (cut_off, not_run) = if step.kind == "map" { (step.cut_off(), step.not_run) } else { (0, 0) };
     let counts = [
         (step.queued, "queued"),
-        (step.started, "in hand"),
+        (step.started, "running"),
         (step.failed, "failed"),
         (cut_off, "cut off"),
         (not_run, "not run"),
@@ -221,18 +221,18 @@ struct RunJson<'a> {
     error: Option<String>,
 }
 
-/// A run with its steps, for machines: `schema/show.v1.json`.
+/// A run with its steps as JSON: `schema/show.v1.json`.
 pub fn run_json(run: &RunDetail, subject: &Subject) -> String {
     json(&ShowJson { version: 1, database: &subject.database, engine: &subject.engine, run })
 }
 
-/// A run that was just started or changed, for machines: `schema/run.v1.json`.
+/// A started or changed run as JSON: `schema/run.v1.json`.
 pub fn started_json(run: &RunSummary, subject: &Subject) -> String {
     let error = run.failure.as_ref().map(ToString::to_string);
     json(&RunJson { version: 1, database: &subject.database, engine: &subject.engine, run, output: None, error })
 }
 
-/// A run that was waited for, for machines: `schema/run.v1.json`.
+/// A run that ended while it was followed, as JSON: `schema/run.v1.json`.
 pub fn ended_json(run: &RunDetail, subject: &Subject) -> String {
     json(&RunJson {
         version: 1,

@@ -1,4 +1,4 @@
-//! A list of runs.
+//! Lists of runs.
 
 use std::fmt::Write as _;
 
@@ -14,10 +14,10 @@ use flowsmith_core::words::counted;
 use flowsmith_postgres::runs::RunStatus;
 use flowsmith_postgres::runs::{RunFailure, RunList, RunSummary};
 
-/// Longest error in a list.
+/// The most characters of an error in a list.
 const MAX_ERROR: usize = 80;
 
-/// How many columns the list takes with whole ids.
+/// The width of the list with complete ids.
 pub fn runs_width(list: &RunList) -> usize {
     let table = table(&HEAD, &list.runs.iter().map(|run| row(run, usize::MAX)).collect::<Vec<_>>());
     anstream::adapter::strip_str(&table).to_string().lines().map(|line| line.chars().count()).max().unwrap_or(0)
@@ -25,7 +25,7 @@ pub fn runs_width(list: &RunList) -> usize {
 
 const HEAD: [&str; 7] = ["RUN", "FLOW", "STATUS", "STARTED (UTC)", "ELAPSED", "STEPS", ""];
 
-/// For people. `id_length`: how many characters of ids to show.
+/// The list as text with the first `id_length` characters of each id.
 pub fn runs_text(list: &RunList, id_length: usize, subject: &Subject) -> String {
     let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Runs of"), subject.database, subject.engine);
     if list.runs.is_empty() {
@@ -42,7 +42,7 @@ pub fn runs_text(list: &RunList, id_length: usize, subject: &Subject) -> String 
 fn row(run: &RunSummary, id_length: usize) -> Vec<Cell> {
     let failure = match &run.failure {
         Some(RunFailure { step, error }) => {
-            line(&format!("{step}: {}", error.as_deref().unwrap_or("no error was given")), MAX_ERROR)
+            line(&format!("{step}: {}", error.as_deref().unwrap_or("no error message")), MAX_ERROR)
         }
         None => String::new(),
     };
@@ -75,7 +75,7 @@ struct RunsJson<'a> {
     is_cut: bool,
 }
 
-/// For machines: `schema/runs.v1.json`.
+/// The report as JSON: `schema/runs.v1.json`.
 pub fn runs_json(list: &RunList, subject: &Subject) -> String {
     json(&RunsJson {
         version: 1,

@@ -1,4 +1,4 @@
-//! Tasks that do not move.
+//! Reports of stalled tasks.
 
 use std::fmt::Write as _;
 
@@ -9,20 +9,20 @@ use super::super::plan::json;
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::words::{duration, last_worker};
 use flowsmith_core::words::counted;
-use flowsmith_postgres::runs::{Engine, Stall, StallCause};
+use flowsmith_postgres::runs::{Engine, StallCause, StalledTasks};
 
-/// After so many seconds without a sign of life, it is said that a worker is late.
+/// After this number of seconds without a heartbeat, the report mentions it.
 const LATE: f64 = 11.0;
 
-/// For people.
-pub fn stalled_text(stalls: &[Stall], engine: Engine, subject: &Subject) -> String {
+/// The report as text.
+pub fn stalled_text(stalls: &[StalledTasks], engine: Engine, subject: &Subject) -> String {
     let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Stalled tasks of"), subject.database, subject.engine);
     if stalls.is_empty() {
         let _ = writeln!(text, "{}", paint(GOOD, "None."));
         return text;
     }
     for stall in stalls {
-        let style = if stall.is_meant() { CARE } else { BAD };
+        let style = if stall.is_expected() { CARE } else { BAD };
         let what = match &stall.step {
             Some(step) => {
                 format!("step {step}: {}", counted(usize::try_from(stall.tasks).unwrap_or(usize::MAX), "task"))
@@ -32,7 +32,7 @@ pub fn stalled_text(stalls: &[Stall], engine: Engine, subject: &Subject) -> Stri
         let _ = writeln!(
             text,
             "  {} {}  {what} for {}: {}",
-            paint(style, if stall.is_meant() { "·" } else { "!" }),
+            paint(style, if stall.is_expected() { "·" } else { "!" }),
             paint(BOLD, format!("{}@{}", stall.flow, stall.version)),
             duration(stall.seconds),
             why(stall)
@@ -41,60 +41,60 @@ pub fn stalled_text(stalls: &[Stall], engine: Engine, subject: &Subject) -> Stri
         let _ = writeln!(text, "      {}", paint(DIM, format!("{run} {}", stall.run_id)));
         let _ = writeln!(text, "      {} {}", paint(DIM, "fix:"), stall.fix(engine));
     }
-    let meant = stalls.iter().filter(|stall| stall.is_meant()).count();
+    let meant = stalls.iter().filter(|stall| stall.is_expected()).count();
     let note = match (meant, stalls.len()) {
         (0, _) => "",
-        (meant, all) if meant == all => ", where nothing need be done",
-        (1, _) => "; 1 of them needs nothing to be done",
-        _ => "; those with a dot need nothing to be done",
+        (meant, all) if meant == all => ", none of which needs action",
+        (1, _) => "; 1 of them needs no action",
+        _ => "; those marked with a dot need no action",
     };
     let _ = writeln!(text, "\n{}{note}.", counted(stalls.len(), "finding"));
     text
 }
 
-/// The cause in words.
-fn why(stall: &Stall) -> String {
+/// A sentence about the cause.
+fn why(stall: &StalledTasks) -> String {
     let in_time = stall.moves_in_seconds.map(|seconds| format!(", next in {}", duration(seconds))).unwrap_or_default();
     let (its, it) = if stall.tasks == 1 { ("its", "it") } else { ("their", "them") };
     let messages = if stall.tasks == 1 { "its message is" } else { "their messages are" };
     match stall.cause {
         StallCause::NoWorker => format!(
-            "no worker of the queue {} is alive; {}",
+            "no worker of queue {} is alive; {}",
             stall.slug,
             last_worker(stall.last_worker, stall.heartbeat_seconds)
         ),
         StallCause::Busy if stall.workers == 1 => {
-            format!("1 worker is alive, {}and has not come to {it} yet", late(stall))
+            format!("1 worker is alive, {}but has not claimed {it} yet", late(stall))
         }
         StallCause::Busy => {
-            format!("{} workers are alive, {}and none has come to {it} yet", stall.workers, late(stall))
+            format!("{} workers are alive, {}but none has claimed {it} yet", stall.workers, late(stall))
         }
         StallCause::Paused => "the flow is paused".to_owned(),
-        StallCause::Parked => "put away by a pause, which is over".to_owned(),
-        StallCause::Delayed => format!("{its} start delay is not over{in_time}"),
-        StallCause::Retrying => format!("an attempt has failed, the next is later{in_time}"),
+        StallCause::Parked => "hidden by a pause that has ended".to_owned(),
+        StallCause::Delayed => format!("{its} start delay has not elapsed{in_time}"),
+        StallCause::Retrying => format!("an attempt failed, and the next one is delayed{in_time}"),
         StallCause::MessageHidden => {
-            let seen = in_time.replace(", next in", "; seen again in");
-            format!("{messages} hidden: somebody has put {it} off, or read {it} and not started the work{seen}")
+            let seen = in_time.replace(", next in", "; visible again in");
+            format!("{messages} hidden: postponed, or read without starting {it}{seen}")
         }
         StallCause::MessageMissing => format!("{messages} not in the queue"),
-        StallCause::QueueMissing => format!("there is no queue {}", stall.slug),
+        StallCause::QueueMissing => format!("queue {} does not exist", stall.slug),
         StallCause::TimedOut => {
             let timeout = stall.timeout.map(|timeout| duration(f64::from(timeout))).unwrap_or_default();
-            format!("{its} timeout of {timeout} is over, and nobody has queued {it} again")
+            format!("{its} timeout of {timeout} has expired, and nothing has requeued {it}")
         }
-        StallCause::GivenUp => "queued again three times after a timeout, and given up".to_owned(),
-        StallCause::WorkerGone => format!("the worker that has {it} has stopped, or is silent"),
-        StallCause::NothingUnderWay if stall.tasks == 1 => "no task of it is queued or started".to_owned(),
-        StallCause::NothingUnderWay => "no tasks of them are queued or started".to_owned(),
+        StallCause::GivenUp => "given up after three timeouts".to_owned(),
+        StallCause::WorkerGone => format!("the worker that claimed {it} has stopped or is silent"),
+        StallCause::NothingUnderWay if stall.tasks == 1 => "none of its tasks is queued or started".to_owned(),
+        StallCause::NothingUnderWay => "none of their tasks is queued or started".to_owned(),
     }
 }
 
-/// Workers that have just died without a word count as alive for half a minute; they missed their sign of life, every 5 seconds.
-fn late(stall: &Stall) -> String {
+/// Crashed workers count as alive for half a minute, but they miss their heartbeat, which is due every 5 seconds.
+fn late(stall: &StalledTasks) -> String {
     match stall.heartbeat_seconds.filter(|seconds| *seconds > LATE) {
-        Some(seconds) if stall.workers == 1 => format!("though last heard from {} ago, ", duration(seconds)),
-        Some(seconds) => format!("though the last was heard from {} ago, ", duration(seconds)),
+        Some(seconds) if stall.workers == 1 => format!("with its last heartbeat {} ago, ", duration(seconds)),
+        Some(seconds) => format!("with the last heartbeat {} ago, ", duration(seconds)),
         None => String::new(),
     }
 }
@@ -114,7 +114,7 @@ struct StallJson<'a> {
     version: u32,
     step: Option<&'a str>,
     cause: StallCause,
-    is_meant: bool,
+    is_expected: bool,
     detail: String,
     fix: String,
     tasks: u64,
@@ -125,8 +125,8 @@ struct StallJson<'a> {
     message_id: Option<i64>,
 }
 
-/// For machines: `schema/stalled.v1.json`.
-pub fn stalled_json(stalls: &[Stall], engine: Engine, subject: &Subject) -> String {
+/// The report as JSON: `schema/stalled.v1.json`.
+pub fn stalled_json(stalls: &[StalledTasks], engine: Engine, subject: &Subject) -> String {
     let stalled = stalls
         .iter()
         .map(|stall| StallJson {
@@ -135,7 +135,7 @@ pub fn stalled_json(stalls: &[Stall], engine: Engine, subject: &Subject) -> Stri
             version: stall.version,
             step: stall.step.as_deref(),
             cause: stall.cause,
-            is_meant: stall.is_meant(),
+            is_expected: stall.is_expected(),
             detail: why(stall),
             fix: stall.fix(engine),
             tasks: stall.tasks,

@@ -1,4 +1,4 @@
-//! How flows have been doing.
+//! Statistics of flows.
 
 use std::fmt::Write as _;
 
@@ -11,27 +11,16 @@ use super::table::{Cell, table};
 use super::words::duration;
 use flowsmith_postgres::runs::{Durations, FlowStats};
 
-/// For people: runs that ended within `seconds`.
+/// The statistics of runs that ended within the last `seconds`, as text.
 pub fn stats_text(flows: &[FlowStats], seconds: f64, subject: &Subject) -> String {
     let mut text = format!("{} {} ({})\n", paint(BOLD, "Flows of"), subject.database, subject.engine);
-    let _ = writeln!(text, "Runs that ended in the last {}, and what there is to do now.\n", duration(seconds));
+    let _ = writeln!(text, "Runs that ended in the last {}, and the current backlog.\n", duration(seconds));
     if flows.is_empty() {
-        text.push_str("None: the database has no flow.\n");
+        text.push_str("None: the database has no flows.\n");
         return text;
     }
-    let head = [
-        "FLOW",
-        "UNDER WAY",
-        "COMPLETED",
-        "FAILED",
-        "CANCELLED",
-        "P50",
-        "P95",
-        "MAX",
-        "WAITING",
-        "LONGEST",
-        "IN FLIGHT",
-    ];
+    let head =
+        ["FLOW", "RUNNING", "COMPLETED", "FAILED", "CANCELLED", "P50", "P95", "MAX", "WAITING", "LONGEST", "IN FLIGHT"];
     let rows: Vec<_> = flows.iter().map(row).collect();
     text.push_str(&table(&head, &rows));
     for flow in flows.iter().filter(|flow| !flow.steps.is_empty()) {
@@ -91,7 +80,7 @@ struct StatsJson<'a> {
     flows: &'a [FlowStats],
 }
 
-/// For machines: `schema/stats.v1.json`.
+/// The report as JSON: `schema/stats.v1.json`.
 pub fn stats_json(flows: &[FlowStats], seconds: f64, subject: &Subject) -> String {
     json(&StatsJson { version: 1, database: &subject.database, engine: &subject.engine, since_seconds: seconds, flows })
 }

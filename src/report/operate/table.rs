@@ -1,10 +1,10 @@
-//! Columns that line up.
+//! Tables with aligned columns.
 
 use anstyle::Style;
 
 use super::super::style::{DIM, paint};
 
-/// A cell: its text, how it looks, and whether it is a number, which stands on the right.
+/// A cell. Numbers are aligned to the right.
 #[derive(Debug, Clone)]
 pub(super) struct Cell {
     text: String,
@@ -14,7 +14,7 @@ pub(super) struct Cell {
 
 impl Cell {
     pub(super) fn styled(style: Style, text: impl Into<String>) -> Self {
-        // Names of others are in it, such as what a worker calls itself.
+        // The text may be foreign, such as the name of a worker.
         Self { text: super::words::line(&text.into(), usize::MAX), style, is_number: false }
     }
 
@@ -33,7 +33,7 @@ impl<T: Into<String>> From<T> for Cell {
     }
 }
 
-/// A head and rows of as many cells, two blanks before each column.
+/// A header and rows, with two blanks before each column.
 pub(super) fn table(head: &[&str], rows: &[Vec<Cell>]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.text.chars().count());
@@ -55,7 +55,7 @@ pub(super) fn table(head: &[&str], rows: &[Vec<Cell>]) -> String {
 
 fn line(cells: &[Cell], widths: &[usize]) -> String {
     let mut line = String::new();
-    // Blanks are written only before the next text, so that no line ends with them.
+    // Blanks are written only before the next text, so that no line has trailing blanks.
     let mut blanks = 0;
     for (cell, width) in cells.iter().zip(widths) {
         let rest = width - cell.text.chars().count();

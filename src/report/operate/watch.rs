@@ -1,4 +1,4 @@
-//! What happens to a run, a line each.
+//! Events of a run, one per line.
 
 use serde::Serialize;
 
@@ -6,10 +6,10 @@ use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::words::{clock, duration, line};
 use flowsmith_postgres::runs::{RunDetail, RunEvent, RunEventKind, skip_words};
 
-/// Longest reason.
+/// The most characters of a reason.
 const MOST: usize = 160;
 
-/// For people: a line. What has no time of its own has the time at which it was seen.
+/// An event as a line of text. An event without a time has the time of the observation.
 pub fn event_text(run: &RunDetail, event: &RunEvent) -> String {
     let style = match event.event {
         RunEventKind::RunStarted | RunEventKind::StepStarted => DIM,
@@ -52,7 +52,7 @@ struct EventJson<'a> {
     reason: Option<&'a str>,
 }
 
-/// For machines: a JSON object on a line of its own; `schema/watch.v1.json`.
+/// An event as one line of JSON: `schema/watch.v1.json`.
 pub fn event_json(run: &RunDetail, event: &RunEvent) -> String {
     let event = EventJson {
         version: 1,

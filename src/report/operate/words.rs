@@ -1,4 +1,4 @@
-//! Times, durations and texts of others, as reports write them.
+//! Times, durations and foreign text in reports.
 
 use flowsmith_postgres::runs::{Payload, WorkerHealth};
 
@@ -18,22 +18,22 @@ pub(super) fn duration(seconds: f64) -> String {
     }
 }
 
-/// What became of the worker that was there last, where none is alive.
+/// The state of the last worker, if none is alive.
 pub fn last_worker(health: Option<WorkerHealth>, heartbeat_seconds: Option<f64>) -> String {
     let (Some(health), Some(seconds)) = (health, heartbeat_seconds) else {
-        return "there has never been one".to_owned();
+        return "no worker has ever registered".to_owned();
     };
     let ago = duration(seconds);
     match health {
         WorkerHealth::Stopped => format!("the last one stopped {ago} ago"),
         WorkerHealth::Deprecated => {
-            format!("the last one is to take no more tasks (deprecated), and was last heard from {ago} ago")
+            format!("the last one was deprecated, and its last heartbeat was {ago} ago")
         }
-        WorkerHealth::Silent | WorkerHealth::Alive => format!("the last one was last heard from {ago} ago"),
+        WorkerHealth::Silent | WorkerHealth::Alive => format!("the last heartbeat was {ago} ago"),
     }
 }
 
-/// `2026-11-21 09:47:42`, in UTC as the database has told it.
+/// `2026-11-21 09:47:42`, in UTC as in the database.
 pub(in crate::report) fn time(rfc3339: &str) -> String {
     rfc3339.chars().take(19).map(|c| if c == 'T' { ' ' } else { c }).collect()
 }
@@ -45,7 +45,7 @@ pub(super) fn clock(rfc3339: &str) -> String {
     format!("{whole}.{:0<3.3}", digits)
 }
 
-/// Text of others on one line, at most so many characters: nothing in it moves the terminal's cursor.
+/// Foreign text on one line, with at most `most` characters and without control characters.
 pub(super) fn line(text: &str, most: usize) -> String {
     let mut line: String = text.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(most).is_some() {
@@ -55,7 +55,7 @@ pub(super) fn line(text: &str, most: usize) -> String {
     line
 }
 
-/// A JSON value on one line, at most so many characters; then how long it is.
+/// A JSON value on one line, with at most `most` characters; a shortened value is followed by its size.
 pub(super) fn payload(payload: &Payload, most: Option<usize>) -> String {
     let shown = line(&payload.text, most.unwrap_or(usize::MAX));
     if payload.is_whole() && !shown.ends_with('…') { shown } else { format!("{shown} ({})", size(payload.bytes)) }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::{OTHER, RUN, complete, fail, json, refused, shop, start, take};
-use crate::engine_runtime::{run, value};
+use crate::fixture::runtime::{run, value};
 
 fn ids(report: &Value) -> Vec<&str> {
     report["runs"].as_array().unwrap().iter().map(|run| run["run_id"].as_str().unwrap()).collect()
@@ -114,7 +114,7 @@ async fn a_run_is_shown_with_its_steps_inputs_and_outputs() {
         text.contains("order@2  started") && text.contains("(5.0 kB)") && !text.contains(&"x".repeat(200)),
         "{text}"
     );
-    assert!(text.contains("└─ ▶ each  started  1/2 tasks") && text.contains("1 in hand"), "{text}");
+    assert!(text.contains("└─ ▶ each  started  1/2 tasks") && text.contains("1 running"), "{text}");
     assert!(text.contains("└─ ○ ship  created  also after load"), "{text}");
     assert!(project.done(&["show", RUN, "--full"]).stdout.contains(&"x".repeat(5_000)));
 }
@@ -178,7 +178,7 @@ async fn the_live_list_says_that_it_is_cut_off_and_connects_again() {
     until(&mut c, looked, &first).await;
     child.kill().unwrap();
     let printed = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
-    assert!(printed.contains("Not connected, trying again in 2s; what follows is"), "{printed}");
+    assert!(printed.contains("Not connected, retrying in 2s; the data below is"), "{printed}");
 }
 
 #[tokio::test]
@@ -220,9 +220,12 @@ async fn queues_and_workers_are_counted() {
     )
     .await;
     let none = project.done(&["workers"]).stdout;
-    assert!(none.contains("None is running; the last one stopped 1h ago. --all lists it."), "{none}");
+    assert!(none.contains("None is running; the last one stopped 1h ago. Pass --all to list it."), "{none}");
     let started = project.done(&["start", "order", "-i", r#"{"id": 7}"#]).stderr;
-    assert!(started.contains("no worker of order@2 is running: the last one stopped 1h ago; start one:"), "{started}");
+    assert!(
+        started.contains("no worker of order@2 is running: the last one stopped 1h ago; run `flowsmith worker"),
+        "{started}"
+    );
     assert_eq!(
         (&worker(&["workers", "--all"])["health"], &worker(&["workers", "--all"])["in_flight"]),
         (&"stopped".into(), &0.into())
@@ -235,7 +238,7 @@ async fn queues_and_workers_are_counted() {
 
     run(&mut c, "drop table pgmq.q_order_v2").await;
     assert!(of(&json(&project, "queues", &["queues", "order@2"]), 0)["messages"].is_null());
-    assert!(project.done(&["queues"]).stdout.contains("the queue is gone"));
+    assert!(project.done(&["queues"]).stdout.contains("the queue is missing"));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use flowsmith_postgres::engine::roles::{Role, RolePrefix};
 use serde_json::Value;
 
 use super::{OTHER, RUN, complete, fail, json, refused, shop, start, take};
-use crate::engine_runtime::{rows, run, value};
+use crate::fixture::runtime::{rows, run, value};
 
 const EVENTS: &str = "select kind || ' ' || coalesce(detail ->> 'run_id', detail ->> 'flow_slug', detail ->> 'runs') || coalesce(' ' || (detail ->> 'reason'), '')
     from flowsmith.events where kind <> 'migrated' order by id";
@@ -28,7 +28,7 @@ async fn a_cancelled_run_is_kept_with_its_reason_and_can_be_taken_up() {
 
     let retried = json(&project, "run", &["retry", RUN]);
     assert_eq!((&retried["run"]["status"], &retried["run"]["remaining_steps"]), (&"started".into(), &3.into()));
-    refused(&project, 5, "FS970", &["is under way, so it cannot be retried"], &["retry", RUN]);
+    refused(&project, 5, "FS970", &["is still running and cannot be retried"], &["retry", RUN]);
     assert_eq!(
         rows(&mut c, EVENTS).await,
         [format!("run-cancelled {RUN} ordered \"twice\", it's"), format!("run-retried {RUN}")]
@@ -100,12 +100,12 @@ async fn a_retried_run_goes_on_from_where_it_failed() {
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(ended.status.code(), Some(0), "{said}");
-    assert!(said.contains("2 of 3 steps left to do") && said.contains("run  completed"), "{said}");
+    assert!(said.contains("2 of 3 steps remaining") && said.contains("run  completed"), "{said}");
     let events = said.lines().filter(|line| line.contains("  ")).collect::<Vec<_>>();
     assert!(events[0].ends_with("run  started") && !said.contains("load"), "what was before is not told again: {said}");
     let clocks: Vec<&str> = events.iter().map(|line| line.split("  ").next().unwrap()).collect();
     assert!(clocks.is_sorted() && clocks.iter().all(|clock| clock.len() == "17:33:55.964".len()), "{said}");
-    refused(&project, 5, "FS970", &["has completed, so it cannot be retried"], &["retry", RUN]);
+    refused(&project, 5, "FS970", &["has completed and cannot be retried"], &["retry", RUN]);
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn pruning_deletes_what_has_been_over_for_long_and_nothing_else() {
     assert_eq!(project.run(&["prune"]).code, 64);
     assert_eq!(json(&project, "prune", &["prune", "--older-than", "30d"])["deleted_runs"], 0);
     let pruned = project.done(&["prune", "order@2", "--older-than", "7d", "--yes"]);
-    assert!(pruned.stderr.contains("Deleted 1 run that ended"), "{pruned}");
+    assert!(pruned.stderr.contains("Deleted 1 run\n"), "{pruned}");
     let pruned = project.done(&["prune", "--older-than", "1w", "--yes"]);
     assert!(
         pruned.stderr.contains("Deleted 1000 of 2500 runs") && pruned.stderr.contains("Deleted 2500 runs"),

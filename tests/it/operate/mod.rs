@@ -13,9 +13,9 @@ mod watching;
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use crate::command::{Outcome, Project, ours};
-use crate::engine_runtime::run;
-use crate::support::Database;
+use crate::fixture::Database;
+use crate::fixture::command::{Outcome, Project, ours};
+use crate::fixture::runtime::run;
 
 /// The worker that tests play.
 const WORKER: &str = "00000000-0000-0000-0000-0000000000aa";

@@ -1,9 +1,9 @@
 //! Official engines: what has what it needs works, and what has not says so.
 
 use super::{OTHER, RUN, complete, fail, json, refused, shop_on, take};
-use crate::command::{Project, official, official_old};
-use crate::engine_runtime::{run, value};
-use crate::support::Database;
+use crate::fixture::Database;
+use crate::fixture::command::{Project, official, official_old};
+use crate::fixture::runtime::{run, value};
 
 async fn with_runs(database: &Database) -> Project {
     let project = shop_on(database);
@@ -49,7 +49,10 @@ async fn looking_works_at_every_level() {
         assert_eq!((&stats["flows"][0]["failed"], &stats["flows"][0]["under_way"]), (&1.into(), &1.into()));
         let watching = project.run(&["watch", OTHER]);
         assert!(watching.code == 1 && watching.stdout.contains("load  failed"), "{watching}");
-        assert!(watching.stderr.contains("looking twice a second, since this engine's events"), "{watching}");
+        assert!(
+            watching.stderr.contains("polling twice a second, because this engine does not send events"),
+            "{watching}"
+        );
     }
 }
 
@@ -61,7 +64,7 @@ async fn a_task_that_timed_out_gets_its_next_attempt_by_the_fix_named() {
         run(&mut c, "update pgflow.step_tasks set queued_at = queued_at - interval '1 h', started_at = started_at - interval '1 h' where status = 'started'").await;
         let found = json(&project, "stalled", &["stalled"])["stalled"][0].clone();
         assert_eq!((&found["cause"], &found["step"]), (&"timed-out".into(), &"ship".into()));
-        let (sql, _) = found["fix"].as_str().unwrap().split_once(" gives").unwrap();
+        let sql = found["fix"].as_str().unwrap().split('`').nth(1).unwrap();
         run(&mut c, sql).await;
         assert_eq!(
             value(
@@ -79,7 +82,7 @@ async fn a_task_that_timed_out_gets_its_next_attempt_by_the_fix_named() {
 async fn what_needs_our_engine_says_so_and_changes_nothing() {
     let database = official().await;
     let project = with_runs(&database).await;
-    let ours = "needs flowsmith's own engine, and this database has pgflow's";
+    let ours = "requires flowsmith's engine, but this database has pgflow's";
     for (arguments, what) in [
         (&["cancel", RUN, "--yes"][..], "cancelling a run"),
         (&["retry", OTHER], "retrying a run"),

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{OTHER, RUN, complete, json, refused, shop, shop_on, start, take};
-use crate::command::{Project, official};
-use crate::engine_runtime::{run, value};
+use crate::fixture::command::{Project, official};
+use crate::fixture::runtime::{run, value};
 
 fn listed(project: &Project) -> Value {
     let report = json(project, "retire", &["retire"]);
@@ -33,15 +33,13 @@ async fn an_old_version_is_deleted_with_its_runs_once_it_is_drained() {
         (&"order".into(), &"draining".into(), &1.into())
     );
     assert_eq!(version["is_drained"], false);
-    refused(&project, 5, "FS974", &["order@1 has 1 run under way and 1 message"], &["retire", "order@1", "--yes"]);
+    refused(&project, 5, "FS974", &["order@1 has 1 running run and 1 message"], &["retire", "order@1", "--yes"]);
     let late = project.run(&["retire", "order", "--yes", "--wait", "--timeout", "100ms"]);
     assert!(
         late.code == 5
-            && late.stderr.contains("Waiting until order@1 has no run under way and no message")
-            && late.stderr.contains("0s  order@1 has 1 run under way and 1 message, and no worker is alive")
-            && late
-                .stderr
-                .contains("with the flow files that had it, as git keeps them; there, `flowsmith worker order@1`"),
+            && late.stderr.contains("Waiting until order@1 has no running runs and no messages")
+            && late.stderr.contains("0s  order@1 has 1 running run and 1 message, but no live worker")
+            && late.stderr.contains("run `flowsmith worker order@1` in a checkout of the commit that has this version"),
         "{late}"
     );
 
@@ -86,7 +84,7 @@ async fn what_is_current_wanted_unknown_or_pending_stays() {
     project.done(&["apply"]);
     // A file of the old version keeps it.
     project.write("flows/order_1.yaml", "flow: order\nsteps: { load: {} }\n");
-    refused(&project, 5, "FS813", &["order@1 is still in the flow files"], &["retire", "order@1", "--yes"]);
+    refused(&project, 5, "FS813", &["cannot delete order@1: it is in the flow files"], &["retire", "order@1", "--yes"]);
     assert_eq!(value(&mut c, "select count(*) from pgflow.flows").await, "4");
 }
 

@@ -3,8 +3,8 @@
 use sqlx::PgConnection;
 
 use super::{OTHER, RUN, json, shop, start, take};
-use crate::command::Project;
-use crate::engine_runtime::{run, value};
+use crate::fixture::command::Project;
+use crate::fixture::runtime::{run, value};
 
 /// Finished runs of two steps and three tasks.
 const HISTORY: &str = "

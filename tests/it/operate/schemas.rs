@@ -9,11 +9,11 @@ use flowsmith_core::catalog::State;
 use flowsmith_core::level::Level;
 use flowsmith_postgres::engine::detect::EngineKind;
 use flowsmith_postgres::runs::{
-    Engine, OldVersion, RunDetail, RunEvent, RunEventKind, RunList, RunSummary, Stall, Worker,
+    Engine, OldVersion, RunDetail, RunEvent, RunEventKind, RunList, RunSummary, StalledTasks, Worker,
 };
 use serde_json::{Value, from_value, json};
 
-use crate::report_schemas::assert_fits;
+use crate::shared::schemas::assert_fits;
 
 fn subject() -> Subject {
     Subject { database: "app@localhost:5432/app".to_owned(), engine: "engine 0.14, flowsmith's".to_owned() }
@@ -176,7 +176,7 @@ fn workers_and_stalls_fit_their_schemas() {
     };
     let workers = ["alive", "deprecated", "silent", "stopped"].map(worker);
     assert_fits("workers.v1.json", &[workers_json(&workers, &subject())]);
-    let stall = |cause: &str| -> Stall {
+    let stall = |cause: &str| -> StalledTasks {
         from_value(json!({
             "slug": "order_v2", "flow": "order", "version": 2, "state": "draining", "step": "load", "cause": cause, "tasks": 2, "seconds": 90.0,
             "moves_in_seconds": 3.0, "run_id": super::RUN, "task_index": 0, "message_id": 7, "timeout": 60, "workers": 1,
@@ -199,7 +199,7 @@ fn workers_and_stalls_fit_their_schemas() {
         "worker-gone",
         "nothing-under-way",
     ];
-    let stalls: Vec<Stall> = causes.into_iter().map(stall).collect();
+    let stalls: Vec<StalledTasks> = causes.into_iter().map(stall).collect();
     let engines = [(Level::V0_14, EngineKind::Flowsmith { version: 3 }), (Level::V0_8_1, EngineKind::Official)];
     let reports = engines.map(|(level, kind)| {
         stalled_json(&stalls, Engine { level, kind, has_ledger: true, reads_events: true }, &subject())

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{RUN, beat, fail, json, shop, start, take};
-use crate::command::Project;
-use crate::engine_runtime::{run, value};
+use crate::fixture::command::Project;
+use crate::fixture::runtime::{run, value};
 
 /// The only finding there is.
 fn finding(project: &Project) -> Value {
@@ -25,9 +25,12 @@ async fn a_queued_task_waits_for_a_worker_or_for_the_flow() {
     start(&project, RUN);
     let found = finding(&project);
     assert_eq!((&found["cause"], &found["step"], &found["run_id"]), (&"no-worker".into(), &"load".into(), &RUN.into()));
-    assert!(found["detail"].as_str().unwrap().contains("there has never been one"), "{found}");
+    assert!(found["detail"].as_str().unwrap().contains("no worker has ever registered"), "{found}");
     assert!(
-        found["fix"].as_str().unwrap().contains("flowsmith worker order`, or your own for the queue order_v2"),
+        found["fix"]
+            .as_str()
+            .unwrap()
+            .contains("flowsmith worker order`, or start your own worker for the queue order_v2"),
         "{found}"
     );
     // It has not waited for a minute yet.
@@ -37,20 +40,20 @@ async fn a_queued_task_waits_for_a_worker_or_for_the_flow() {
     run(&mut c, "update pgmq.q_order_v2 set vt = now()").await;
     beat(&mut c, "order_v2").await;
     assert_eq!(cause(&project), "busy");
-    assert!(!finding(&project)["detail"].as_str().unwrap().contains("heard from"));
+    assert!(!finding(&project)["detail"].as_str().unwrap().contains("last heartbeat"));
     run(&mut c, "update pgflow.workers set last_heartbeat_at = now() - interval '20 s'").await;
     let late = finding(&project)["detail"].as_str().unwrap().to_owned();
-    assert!(late.contains("1 worker is alive, though last heard from 20") && cause(&project) == "busy", "{late}");
+    assert!(late.contains("1 worker is alive, with its last heartbeat 20") && cause(&project) == "busy", "{late}");
     run(&mut c, "update pgflow.workers set deprecated_at = now()").await;
     assert_eq!(cause(&project), "no-worker");
-    assert!(finding(&project)["detail"].as_str().unwrap().contains("is to take no more tasks"));
+    assert!(finding(&project)["detail"].as_str().unwrap().contains("the last one was deprecated"));
     run(&mut c, "update pgflow.workers set deprecated_at = null, last_heartbeat_at = now() - interval '3 h'").await;
-    assert!(finding(&project)["detail"].as_str().unwrap().contains("the last one was last heard from 3h ago"));
+    assert!(finding(&project)["detail"].as_str().unwrap().contains("the last heartbeat was 3h ago"));
 
     project.done(&["pause", "order"]);
     assert_eq!(
         (&finding(&project)["cause"], &finding(&project)["fix"]),
-        (&"paused".into(), &"`flowsmith resume order@2`".into())
+        (&"paused".into(), &"run `flowsmith resume order@2`".into())
     );
     // What start_tasks has put away, resume takes back; where the pause was ended otherwise, it stays away.
     take(&mut c, "order_v2").await;
@@ -74,20 +77,20 @@ async fn a_queued_task_waits_for_its_time_or_has_lost_its_message() {
     fail(&mut c, RUN, "load", 0, "no").await;
     let found = finding(&project);
     assert_eq!(
-        (&found["cause"], &found["is_meant"], &found["fix"]),
-        (&"retrying".into(), &true.into(), &"nothing to do".into())
+        (&found["cause"], &found["is_expected"], &found["fix"]),
+        (&"retrying".into(), &true.into(), &"no action needed".into())
     );
     assert!((100.0..=120.0).contains(&found["moves_in_seconds"].as_f64().unwrap()), "{found}");
     // Put off by hand, for longer than the engine does.
     run(&mut c, "update pgmq.q_order_v2 set vt = now() + interval '1 h'").await;
     let found = finding(&project);
-    assert_eq!((&found["cause"], &found["is_meant"]), (&"message-hidden".into(), &false.into()));
+    assert_eq!((&found["cause"], &found["is_expected"]), (&"message-hidden".into(), &false.into()));
     run(&mut c, "update pgmq.q_order_v2 set vt = now()").await;
     // Read, and not started.
     run(&mut c, "select pgmq.read('order_v2', 600, 1)").await;
     let found = finding(&project);
     assert_eq!(found["cause"], "message-hidden");
-    let (_, sql) = found["fix"].as_str().unwrap().split_once("on it: ").unwrap();
+    let (_, sql) = found["fix"].as_str().unwrap().split_once("run: ").unwrap();
     run(&mut c, sql).await;
     assert_eq!(cause(&project), "busy");
 
@@ -104,17 +107,17 @@ async fn a_queued_task_waits_for_its_time_or_has_lost_its_message() {
     run(&mut c, "drop table pgmq.q_order_v2").await;
     assert_eq!(cause(&project), "queue-missing");
     let lost = project.ends(1, &["start", "order@2", "-i", r#"{"id": 7}"#]);
-    assert!(lost.contains("has lost its queue") && lost.contains("compile --from-live"), "{lost}");
+    assert!(lost.contains("the queue of the flow is missing") && lost.contains("compile --from-live"), "{lost}");
 }
 
 #[tokio::test]
-async fn a_delayed_task_is_meant() {
+async fn delayed_task_is_expected() {
     let (_database, project, mut c) = shop().await;
     run(&mut c, "update pgflow.steps set opt_start_delay = 3600").await;
     start(&project, RUN);
     let found = finding(&project);
-    assert_eq!((&found["cause"], &found["is_meant"]), (&"delayed".into(), &true.into()));
-    assert!(project.done(&["stalled", "--for", "0s"]).stdout.contains("its start delay is not over, next in 1h"));
+    assert_eq!((&found["cause"], &found["is_expected"]), (&"delayed".into(), &true.into()));
+    assert!(project.done(&["stalled", "--for", "0s"]).stdout.contains("its start delay has not elapsed, next in 1h"));
 }
 
 #[tokio::test]
@@ -132,7 +135,7 @@ async fn a_started_task_has_timed_out_or_lost_its_worker() {
         let said = project.done(&["stalled", "--requeue"]).stderr;
         let requeued = value(&mut c, "select requeued_count from pgflow.step_tasks").await;
         if time <= 3 {
-            assert!(said.contains("Queued 1 task again, of all flows"), "{said}");
+            assert!(said.contains("Requeued 1 task of all flows"), "{said}");
             assert_eq!(requeued, time.to_string());
             assert_eq!(cause(&project), "no-worker");
             take(&mut c, "order_v2").await;

@@ -7,7 +7,7 @@ use flowsmith_postgres::engine::roles::{Role, RolePrefix};
 use serde_json::Value;
 
 use super::{OTHER, RUN, complete, fail, fits, json, refused, shop, start, take};
-use crate::engine_runtime::{run, value};
+use crate::fixture::runtime::{run, value};
 
 #[tokio::test]
 async fn starts_the_current_version_and_prints_the_run_alone() {
@@ -89,7 +89,7 @@ async fn an_input_that_cannot_be_kept_is_not_called_something_else() {
         ("{\"id\": 1,\n \"x\": 1e999}", 5, &["a number that is too large", "line 2, column 11"]),
         (r#"{"id": "a\u0000"}"#, 5, &["the character \\u0000", "line 1, column 10", "PostgreSQL"]),
         (r#"{"id": 1, "a\\\u0000b": 2}"#, 5, &["line 1, column 15"]),
-        (r#"["\ud800"]"#, 5, &["half a surrogate pair", "line 1"]),
+        (r#"["\ud800"]"#, 5, &["an unpaired surrogate", "line 1"]),
         ("{\"id\": }", 64, &["is not JSON: ", "line 1, column 8"]),
         ("", 64, &["is empty"]),
         ("[1, 2", 64, &["is not JSON: "]),
@@ -197,8 +197,8 @@ async fn whoever_waits_is_told_that_no_worker_is_there_and_may_stop_waiting() {
     let said = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(ended.status.code(), Some(130), "{said}");
     for words in [
-        "no worker of order@2 is running: there has never been one; start one: `flowsmith worker order`".to_owned(),
-        format!("Run {RUN} goes on: `flowsmith watch {RUN}` follows it, `flowsmith cancel {RUN}` ends it"),
+        "no worker of order@2 is running: no worker has ever registered; run `flowsmith worker order`".to_owned(),
+        format!("Run {RUN} continues: `flowsmith watch {RUN}` follows it, `flowsmith cancel {RUN}` cancels it"),
     ] {
         assert!(said.contains(&words), "{words}: {said}");
     }
@@ -206,9 +206,14 @@ async fn whoever_waits_is_told_that_no_worker_is_there_and_may_stop_waiting() {
     take(&mut c, "order_v2").await;
     run(&mut c, "update pgflow.workers set last_heartbeat_at = now() - interval '2 h', deprecated_at = now()").await;
     let late = project.run(&["start", "order@1", "--wait", "--timeout", "300ms"]).stderr;
-    assert!(late.contains("with the flow files that had it") && late.contains("FS975"), "{late}");
+    assert!(late.contains("in a checkout of the commit that has this version") && late.contains("FS975"), "{late}");
     let late = project.run(&["start", "order@2", "-i", r#"{"id": 7}"#, "--wait", "--timeout", "300ms"]).stderr;
-    assert!(late.contains("no worker of order@2 is running: the last one is to take no more tasks (deprecated), and was last heard from 2h ago;") && late.contains("within 300ms"), "{late}");
+    assert!(
+        late.contains(
+            "no worker of order@2 is running: the last one was deprecated, and its last heartbeat was 2h ago;"
+        ) && late.contains("within 300ms"),
+        "{late}"
+    );
 }
 
 /// The answer to a start is lost: it may have been committed, so nothing is started again on a guess.
@@ -231,12 +236,12 @@ async fn a_start_that_is_cut_off_says_that_nobody_knows() {
 
 /// One who may start flows and not read their definitions, as `install --grants` has it.
 #[tokio::test]
-async fn a_starter_starts_and_waits() {
+async fn a_client_starts_and_waits() {
     let (database, project, mut c) = shop().await;
     let suffix = value(&mut c, "left(md5(current_database()), 8)").await;
     let prefix = format!("op_{suffix}");
     project.done(&["install", "--grants", "--role-prefix", &prefix]);
-    let group = RolePrefix::new(&prefix).unwrap().name(Role::Starter);
+    let group = RolePrefix::new(&prefix).unwrap().name(Role::Client);
     run(&mut c, &format!("create role {prefix}_app login in role {group}")).await;
     let url = database.url().replace("user=postgres", &format!("user={prefix}_app"));
     let id = project.done(&["start", "order", "-i", r#"{"id": 7}"#, "--database", &url]).stdout;
@@ -262,7 +267,7 @@ async fn a_starter_starts_and_waits() {
         &project,
         1,
         "FS961",
-        &["`nope`", "may not see", "as its file names it"],
+        &["`nope`", "may not list the flows", "use the name in the flow file"],
         &["start", "nope", "--database", &url],
     );
     refused(&project, 1, "FS961", &["`order@1`", "`flowsmith start order`"], &["start", "order@1", "--database", &url]);
@@ -273,7 +278,7 @@ async fn a_starter_starts_and_waits() {
         &project,
         5,
         "FS962",
-        &["flow `order` has no current version: it is retired"],
+        &["flow `order` has no current version: the flow is retired"],
         &["start", "order", "--database", &url],
     );
     let denied = project.run(&["runs", "--database", &url]);

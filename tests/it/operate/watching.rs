@@ -5,9 +5,9 @@ use std::process::Child;
 use serde_json::Value;
 
 use super::{RUN, complete, fail, fits, refused, shop, start, take};
-use crate::command::Project;
-use crate::engine_runtime::{run, value};
-use crate::pooler::Pooler;
+use crate::fixture::command::Project;
+use crate::fixture::pooler::Pooler;
+use crate::fixture::runtime::{run, value};
 
 /// The events that it told, and how it ended.
 fn told(watching: Child) -> (Option<i32>, Vec<String>, String) {
@@ -80,7 +80,7 @@ async fn it_looks_again_and_again_where_events_are_off() {
     work(&mut c).await;
     let (code, events, said) = told(watching);
     assert_eq!((code, events), (Some(0), WHOLE.map(str::to_owned).to_vec()), "{said}");
-    assert!(said.contains("note: looking twice a second, since events are switched off here"), "{said}");
+    assert!(said.contains("note: polling twice a second, because events are disabled in this database"), "{said}");
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn connections_that_are_cut_are_made_anew() {
     work(&mut c).await;
     let (code, events, said) = told(watching);
     assert_eq!((code, events), (Some(0), WHOLE.map(str::to_owned).to_vec()), "{said}");
-    assert!(said.contains("trying again"), "{said}");
+    assert!(said.contains("retrying"), "{said}");
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn behind_a_transaction_pooler_it_looks_again_and_again() {
     work(&mut c).await;
     let (code, events, said) = told(watching);
     assert_eq!((code, events), (Some(0), WHOLE.map(str::to_owned).to_vec()), "{said}");
-    assert!(said.contains("note: looking twice a second, since notifications do not come through a pooler"), "{said}");
+    assert!(said.contains("note: polling twice a second, because a pooler in transaction mode"), "{said}");
     // Each transaction may meet another session of the server.
     for arguments in [
         &["runs"][..],

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use flowsmith_postgres::engine::doctor::{CheckStatus, DoctorCheck, doctor};
 use sqlx::{ConnectOptions, PgConnection};
 
-use crate::command::Project;
-use crate::engine_definitions::{execute, text};
-use crate::support::{self, Database, has_extension};
+use crate::engine::definitions::{execute, text};
+use crate::fixture::command::Project;
+use crate::fixture::{self, Database, has_extension};
 
 const PARTS: [&str; 11] = [
     "create",
@@ -35,7 +35,7 @@ const HELD: &str = "
 
 /// A database with PgQ and no engine; none where the server has no PgQ.
 pub(crate) async fn with_pgq() -> Option<Database> {
-    let mut c = support::server().connect_options("postgres").connect().await.unwrap();
+    let mut c = fixture::server().connect_options("postgres").connect().await.unwrap();
     if !has_extension(&mut c, "pgq").await {
         return None;
     }
@@ -99,7 +99,7 @@ async fn a_database_without_pgq_is_told_nothing_of_it() {
 async fn a_queue_that_is_not_ticked_fails_and_names_pgqd() {
     let Some(database) = with_pgq().await else { return };
     let c = &mut database.connect().await;
-    assert_eq!(named(&checks(c).await, "pgq ticker").detail, "there is no queue to tick");
+    assert_eq!(named(&checks(c).await, "pgq ticker").detail, "no queue");
     execute(c, "select pgq.create_queue('imports'), pgq.create_queue('other')").await;
     let age = |seconds| {
         format!(
@@ -127,7 +127,7 @@ async fn a_queue_that_is_not_ticked_fails_and_names_pgqd() {
     execute(c, "select pgq.set_queue_config('imports', 'ticker_paused', 'true')").await;
     let found = checks(c).await;
     let ticker = named(&found, "pgq ticker");
-    assert_eq!((ticker.status, &*ticker.detail), (CheckStatus::Warning, "imports: its ticker is paused"));
+    assert_eq!((ticker.status, &*ticker.detail), (CheckStatus::Warning, "imports: the ticker is paused"));
 }
 
 #[tokio::test]

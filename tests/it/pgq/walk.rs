@@ -5,9 +5,9 @@ use std::process::{Child, Command, Stdio};
 use flowsmith_postgres::engine::doctor::{CheckStatus, doctor};
 
 use super::{HELD, PARTS, checks, eventually, named, somebodys_queue, with_pgq};
-use crate::command::Project;
-use crate::engine_definitions::{execute, text};
-use crate::support::left_out;
+use crate::engine::definitions::{execute, text};
+use crate::fixture::command::Project;
+use crate::shared::left_out;
 
 #[tokio::test]
 async fn every_part_passes_and_nothing_but_the_scratch_queue_is_touched() {
@@ -92,11 +92,14 @@ async fn what_an_interrupted_doctor_left_goes_with_the_next_one() {
     })
     .await;
     let found = checks(other).await;
-    assert_eq!(named(&found, "pgq self-test: create").detail, "dropped 1 left by an interrupted doctor");
+    assert_eq!(named(&found, "pgq self-test: create").detail, "dropped 1 scratch queues of an interrupted doctor");
     assert_eq!(text(c, SCRATCH).await.as_deref(), Some("2"));
     // Behind a pooler, backends outlive the doctor: then it is time.
     execute(c, "update pgq.queue set queue_switch_time = now() - interval '11 minutes'").await;
-    assert_eq!(named(&checks(other).await, "pgq self-test: create").detail, "dropped 1 left by an interrupted doctor");
+    assert_eq!(
+        named(&checks(other).await, "pgq self-test: create").detail,
+        "dropped 1 scratch queues of an interrupted doctor"
+    );
     assert_eq!(
         text(c, "(select string_agg(queue_name, ' ') from pgq.queue)").await.as_deref(),
         Some("flowsmith_doctor_scratch_mine")

@@ -3,9 +3,9 @@
 use flowsmith_postgres::engine::roles::Role;
 
 use super::{ORDERS, deploy, order, with_orders};
-use crate::command::Project;
-use crate::engine_definitions::{execute, text};
-use crate::roles::Team;
+use crate::engine::definitions::{execute, text};
+use crate::engine::roles::Team;
+use crate::fixture::command::Project;
 
 /// Applies a trigger that is refused, and takes the migration back.
 fn refused(project: &Project, trigger: &str, words: &str) {
@@ -22,17 +22,17 @@ async fn a_trigger_that_a_later_change_of_the_database_broke_is_told_by_drift_an
     for (sql, words, mended) in [
         (
             "alter table public.orders rename column status to state",
-            "`when` does not work here: column new.status does not exist",
+            "`when` fails: column new.status does not exist",
             "when: \"shop.wanted(new.id) and new.state = 'paid'\"",
         ),
         (
             "drop function shop.wanted",
-            "`when` does not work here: function shop.wanted(integer) does not exist",
+            "`when` fails: function shop.wanted(integer) does not exist",
             "when: \"new.status = 'paid'\"",
         ),
         (
             "alter table public.orders alter column plan type bytea using null; alter table public.orders rename plan to scheme",
-            "`input_sql` does not work here: column new.plan does not exist",
+            "`input_sql` fails: column new.plan does not exist",
             "when: \"new.status = 'paid'\"\n    strict: true",
         ),
     ] {
@@ -71,18 +71,21 @@ async fn a_trigger_that_a_later_change_of_the_database_broke_is_told_by_drift_an
 #[tokio::test]
 async fn an_expression_that_no_row_can_work_for_is_refused() {
     let (_database, project, mut c) = with_orders().await;
-    let no_json = "`input_sql` does not work here: it is text";
+    let no_json = "`input_sql` fails: it has the type text";
     for (trigger, words) in [
         (
             "{ name: t, table: public.orders, when: new.id }",
-            "`when` does not work here: argument of CASE/WHEN must be type boolean, not type integer",
+            "`when` fails: argument of CASE/WHEN must be type boolean, not type integer",
         ),
         ("{ name: t, table: public.orders, when: new.plan }", "must be type boolean, not type text"),
-        ("{ name: t, table: public.orders, input_sql: \"null\" }", "`input_sql` does not work here: it is always null"),
-        ("{ name: t, table: public.orders, input_sql: \"null::json\" }", "it is always null"),
+        (
+            "{ name: t, table: public.orders, input_sql: \"null\" }",
+            "`input_sql` fails: it is always null, but a run needs an input",
+        ),
+        ("{ name: t, table: public.orders, input_sql: \"null::json\" }", "it is always null, but a run needs an input"),
         ("{ name: t, table: public.orders, input_sql: new.plan }", no_json),
         ("{ name: t, queue: \"pgmq:q\", input_sql: event.type }", no_json),
-        ("{ name: t, queue: \"pgmq:q\", input_sql: \"null\" }", "it is always null"),
+        ("{ name: t, queue: \"pgmq:q\", input_sql: \"null\" }", "it is always null, but a run needs an input"),
     ] {
         refused(&project, trigger, words);
     }
@@ -135,7 +138,7 @@ async fn an_expression_is_tried_with_the_rights_that_its_function_will_have() {
     project.done(&["drift"]);
     execute(c, &format!("revoke select on public.sec from {group}")).await;
     let said = project.ends(3, &["drift"]);
-    assert!(said.contains("order: trigger t: `when` does not work here: permission denied for table sec"), "{said}");
+    assert!(said.contains("order: trigger t: `when` fails: permission denied for table sec"), "{said}");
 }
 
 /// Deployers may write to `flowsmith.triggers`, and administrators look at it.
@@ -158,7 +161,7 @@ async fn who_looks_at_triggers_runs_no_code_of_those_who_declared_them() {
         );
         execute(deployer, &sql).await;
         let said = admin.ends(3, &["drift"]);
-        assert!(said.contains("another definition is in force") && !said.contains("division by zero"), "{said}");
+        assert!(said.contains("is registered with another definition") && !said.contains("division by zero"), "{said}");
         assert!(!admin.run(&["doctor"]).both().contains("division by zero"));
     }
 }

@@ -6,9 +6,9 @@ use flowsmith_postgres::engine::install::{InputStyle, install};
 use sqlx::{ConnectOptions, PgConnection};
 
 use super::{deploy, order, runs};
-use crate::command::{Project, ours};
-use crate::cron::server_with_cron;
-use crate::engine_definitions::{execute, text};
+use crate::engine::definitions::{execute, text};
+use crate::fixture::command::{Project, ours};
+use crate::triggers::pg_cron::server_with_cron;
 
 const JOBS: &str = "(select string_agg(concat_ws(' | ', jobname, schedule, command, active), ', ' order by jobname) from cron.job where jobname like 'flowsmith:%')";
 
@@ -61,7 +61,7 @@ async fn pg_cron_fires_schedules_and_drift_sees_its_jobs() {
     let nightly = "flowsmith:order:nightly | 0 2 * * * | select flowsmith.fire_schedule('order', 'nightly') | t";
     assert_eq!(text(c, JOBS).await.as_deref(), Some(nightly));
     for (sql, words) in [
-        ("select cron.unschedule('flowsmith:order:nightly')", "its job is gone from pg_cron"),
+        ("select cron.unschedule('flowsmith:order:nightly')", "its pg_cron job is missing"),
         (
             "select cron.alter_job(jobid, schedule => '0 3 * * *') from cron.job where jobname like 'flowsmith:%'",
             "its job runs at 0 3 * * *",
@@ -93,12 +93,12 @@ async fn pg_cron_fires_schedules_and_drift_sees_its_jobs() {
     execute(c, "select cron.schedule('flowsmith:order:more', '0 4 * * *', 'select 1')").await;
     execute(c, "select cron.schedule('by hand', '0 5 * * *', $$select pgflow.start_flow('order', '{}')$$)").await;
     let drift = project.ends(3, &["drift"]);
-    assert!(drift.contains("order: trigger more: pg_cron has a job flowsmith:order:more"), "{drift}");
+    assert!(drift.contains("order: trigger more: pg_cron has an unexpected job flowsmith:order:more"), "{drift}");
     assert!(!drift.contains("by hand"), "{drift}");
     let other = Project::new().with("DATABASE_URL", &server.url("postgres"));
     let pulled = other.done(&["pull", "--files-only"]).both();
     assert!(
-        pulled.contains("Left alone: pg_cron's job by hand (`0 5 * * *`: select pgflow.start_flow('order', '{}'))"),
+        pulled.contains("Left unchanged: pg_cron's job by hand (`0 5 * * *`: select pgflow.start_flow('order', '{}'))"),
         "{pulled}"
     );
     project.done(&["compile", "--from-live"]);
@@ -143,10 +143,10 @@ async fn pg_cron_fires_schedules_and_drift_sees_its_jobs() {
     // Gone with its flow, and with pg_cron itself.
     execute(c, "drop extension pg_cron").await;
     let drift = project.ends(3, &["drift"]);
-    assert!(drift.contains("order: trigger nightly: its job is gone from pg_cron"), "{drift}");
+    assert!(drift.contains("order: trigger nightly: its pg_cron job is missing"), "{drift}");
     order(&project, "version: 2", NIGHTLY);
     let plan = project.ends(3, &["plan"]);
-    assert!(plan.contains("No changes of flows, but the database is not what was applied"), "{plan}");
+    assert!(plan.contains("No flow changes, but the database has drifted"), "{plan}");
     project.done(&["compile", "--from-live"]);
     assert!(project.done(&["apply", "--accept-drift"]).both().contains("there is no pg_cron in this database"));
     project.done(&["drift"]);
@@ -168,7 +168,7 @@ async fn schedules_without_pg_cron_are_applied_and_told() {
     project.compile();
     let plan = project.ends(2, &["plan"]);
     assert!(
-        plan.contains("no pg_cron in this database: nightly fires only while a worker runs with --schedule"),
+        plan.contains("this database has no pg_cron: nightly fires only while a worker runs with --schedule"),
         "{plan}"
     );
     let said = project.done(&["apply"]).stderr;
@@ -194,6 +194,6 @@ async fn who_has_pg_cron_in_another_database_is_not_told_to_make_it_here() {
     order(&project, "", NIGHTLY);
     project.compile();
     let said = project.done(&["apply"]).stderr;
-    assert!(said.contains("pg_cron can be in the database postgres alone (`cron.database_name`)"), "{said}");
+    assert!(said.contains("pg_cron is restricted to the database postgres (`cron.database_name`)"), "{said}");
     assert!(!said.contains("create extension"), "{said}");
 }

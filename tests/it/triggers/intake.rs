@@ -12,11 +12,12 @@ use flowsmith_worker::triggers::runner::{Event, Starter};
 use sqlx::{Connection, PgConnection};
 
 use super::{deploy, order, runs};
-use crate::command::{Project, ours};
-use crate::engine_definitions::{execute, text};
+use crate::engine::definitions::{execute, text};
+use crate::engine::roles::Team;
+use crate::fixture::command::{Project, ours};
+use crate::fixture::{Database, server};
 use crate::pgq::with_pgq;
-use crate::roles::Team;
-use crate::support::{Database, left_out, server};
+use crate::shared::left_out;
 
 const TICK: [&str; 2] = ["select pgq.force_tick('imports')", "select pgq.ticker('imports')"];
 
@@ -62,7 +63,7 @@ async fn tick_and_take(c: &mut PgConnection, trigger: &QueueTrigger) -> Batch {
 
 /// As many runs as this, each of one event.
 async fn assert_each_started_once(c: &mut PgConnection, events: usize) {
-    let counts = "(select concat_ws(' ', (select count(*) from pgflow.runs), count(*), count(distinct run_id)) from flowsmith.taken)";
+    let counts = "(select concat_ws(' ', (select count(*) from pgflow.runs), count(*), count(distinct run_id)) from flowsmith.consumed_events)";
     assert_eq!(text(c, counts).await.unwrap(), format!("{events} {events} {events}"));
 }
 
@@ -148,7 +149,7 @@ async fn drained_by_four(database: &Database, trigger: &QueueTrigger, events: us
     let worker = async || {
         let mut c = database.connect().await;
         let mut started = 0;
-        while text(&mut c, "(select count(*) from flowsmith.taken)").await.unwrap() != events.to_string() {
+        while text(&mut c, "(select count(*) from flowsmith.consumed_events)").await.unwrap() != events.to_string() {
             assert!(Instant::now() < end, "not drained");
             if trigger.kind == flowsmith_core::catalog::QueueKind::Pgq {
                 for sql in TICK {
@@ -261,7 +262,7 @@ async fn an_event_whose_input_the_flow_does_not_declare_comes_again_and_is_given
             }
         };
         execute(&mut c, send).await;
-        let reason = "flow order@1 does not take this input: /id: \"x\" is not of type \"integer\"";
+        let reason = "flow order@1 does not accept this input: /id: \"x\" is not of type \"integer\"";
         for attempt in 1..=MOST_ATTEMPTS {
             let batch = next(&mut c).await;
             assert_eq!((batch.events, batch.started), if attempt == 1 { (3, 2) } else { (1, 0) }, "{kind} {attempt}");
@@ -300,7 +301,7 @@ async fn a_trigger_that_leaves_a_queue_of_pgq_gives_up_what_is_unread_and_says_s
     execute(&mut c, "select pgq.ticker('imports')").await;
     execute(&mut c, "select pgq.insert_event('imports', 'n', '51')").await;
 
-    let leaves = "imported leaves pgq:imports: events there that it has not taken start no run";
+    let leaves = "imported stops consuming pgq:imports: its unconsumed events start no run";
     let trigger = |name: &str| format!("  - {{ name: {name}, queue: \"pgq:imports\", input_sql: event.data }}");
     order(&project, "version: 2", &trigger("imported"));
     let compiled = project.done(&["compile"]).both();
@@ -315,7 +316,7 @@ async fn a_trigger_that_leaves_a_queue_of_pgq_gives_up_what_is_unread_and_says_s
 
     let said = Mutex::new(Vec::new());
     let observe = |event: &Event| said.lock().unwrap().push(event.to_string());
-    let left = "flowsmith:order:imported has left the queue imports of PgQ, as its trigger is gone: about 51 events that it had not taken start no run";
+    let left = "consumer flowsmith:order:imported was unregistered from PgQ queue imports, because its trigger no longer exists: about 51 unconsumed events start no run";
     let starter = Starter::connect(&Target::new(database.options()), Duration::from_secs(1), observe).await.unwrap();
     let end = Instant::now() + Duration::from_secs(20);
     starter
@@ -428,8 +429,8 @@ async fn no_trigger_takes_the_tasks_of_another_flow() {
     order(&project, "", "  - { name: imported, queue: \"pgmq:VICTIM\" }");
     project.compile();
     let plan = project.ends(5, &["plan"]);
-    assert!(plan.contains("the queue VICTIM holds the tasks of the flow Victim"), "{plan}");
+    assert!(plan.contains("the queue VICTIM belongs to flow Victim"), "{plan}");
     let refused = project.ends(5, &["apply"]);
-    assert!(refused.contains("FS996") && refused.contains("holds the tasks of the flow Victim"), "{refused}");
+    assert!(refused.contains("FS996") && refused.contains("belongs to flow Victim"), "{refused}");
     assert!(queue_triggers(&mut c).await.unwrap().iter().all(|trigger| trigger.queue == "imports"));
 }

@@ -3,15 +3,16 @@
 mod broken;
 mod cron;
 mod intake;
+pub(crate) mod pg_cron;
 mod rights;
 mod schedule;
 mod table;
 
 use sqlx::PgConnection;
 
-use crate::command::Project;
-use crate::engine_definitions::{execute, text};
-use crate::support::Database;
+use crate::engine::definitions::{execute, text};
+use crate::fixture::Database;
+use crate::fixture::command::Project;
 
 /// Writes the flow `order` with one step and these triggers.
 fn order(project: &Project, head: &str, triggers: &str) {
@@ -41,7 +42,7 @@ const PAID: &str = "  - name: paid
 
 /// A database with the table, and a project on it.
 async fn with_orders() -> (Database, Project, PgConnection) {
-    let database = crate::command::ours().await;
+    let database = crate::fixture::command::ours().await;
     let project = Project::on(&database);
     let mut c = database.connect().await;
     execute(&mut c, ORDERS).await;

@@ -4,8 +4,8 @@ use flowsmith_postgres::engine::roles::Role;
 use sqlx::{ConnectOptions, Executor};
 
 use super::{ORDERS, PAID, deploy, order, runs, with_orders};
-use crate::engine_definitions::{execute, text};
-use crate::roles::{Team, refused};
+use crate::engine::definitions::{execute, text};
+use crate::engine::roles::{Team, refused};
 
 #[tokio::test]
 async fn deployers_bring_table_triggers_and_those_who_write_to_the_table_need_no_right_on_flowsmith() {
@@ -32,7 +32,7 @@ async fn deployers_bring_table_triggers_and_those_who_write_to_the_table_need_no
     execute(app, "insert into public.orders (id, plan, status) values (1, 'basic', 'paid')").await;
     assert_eq!(runs(c).await, "order {\"plan\": \"basic\", \"order_id\": 1}");
     for sql in [
-        "select flowsmith.fire_row('order', 'paid', '{}')",
+        "select flowsmith.fire_table_trigger('order', 'paid', '{}')",
         "select flowsmith.fire_schedule('order', 'nightly')",
         "select flowsmith.sync_triggers(array['order'])",
         "create trigger mine after insert on public.orders for each row execute function flowsmith_triggers.\"flowsmith:order:paid\"()",
@@ -43,17 +43,17 @@ async fn deployers_bring_table_triggers_and_those_who_write_to_the_table_need_no
     }
     let worker = &mut team.session(Role::Worker).await;
     for sql in [
-        "select flowsmith.fire_row('order', 'paid', '{}')",
+        "select flowsmith.fire_table_trigger('order', 'paid', '{}')",
         "insert into flowsmith.triggers values ('a', 'b', 'cron', '{}')",
     ] {
         refused(worker, sql).await;
     }
-    let starter = &mut team.session(Role::Starter).await;
-    refused(starter, "select flowsmith.fire_schedule('order', 'nightly')").await;
+    let client = &mut team.session(Role::Client).await;
+    refused(client, "select flowsmith.fire_schedule('order', 'nightly')").await;
     // A worker's scheduler starts what is declared, with the input that is declared, and nothing else.
     execute(worker, "select flowsmith.fire_schedule('order', 'nightly')").await;
     let error = worker.execute("select flowsmith.fire_schedule('order', 'paid')").await.unwrap_err();
-    assert!(error.to_string().contains("no trigger paid of kind cron in force"), "{error}");
+    assert!(error.to_string().contains("no registered trigger paid of kind cron"), "{error}");
 
     // Another of the deployers changes and removes it.
     execute(c, &format!("create role {deployer}_2 login in role {group}")).await;

@@ -12,10 +12,10 @@ use futures_util::future::join_all;
 use sqlx::{Connection, PgConnection};
 
 use super::{deploy, order, runs};
-use crate::command::{Project, ours};
-use crate::engine_definitions::{execute, text};
-use crate::roles::Team;
-use crate::support::Database;
+use crate::engine::definitions::{execute, text};
+use crate::engine::roles::Team;
+use crate::fixture::Database;
+use crate::fixture::command::{Project, ours};
 
 /// A flow with this schedule, which it seems to have had for days.
 async fn scheduled(schedule: &str) -> (Database, Project, PgConnection) {
@@ -174,5 +174,5 @@ async fn schedules_that_are_refused_keep_no_queue_from_its_turn() {
         }
     };
     starter.run(started).await;
-    assert_eq!(refused.try_recv().unwrap(), "cannot see to schedules");
+    assert_eq!(refused.try_recv().unwrap(), "cannot run schedules");
 }

@@ -3,8 +3,8 @@
 use sqlx::{AssertSqlSafe, Executor};
 
 use super::{PAID, deploy, order, runs, with_orders};
-use crate::command::Project;
-use crate::engine_definitions::{execute, text};
+use crate::engine::definitions::{execute, text};
+use crate::fixture::command::Project;
 
 #[tokio::test]
 async fn changes_that_meet_the_condition_start_runs_of_the_current_version() {
@@ -76,7 +76,10 @@ async fn a_run_that_cannot_be_started_breaks_a_statement_only_where_strict() {
     order(&project, "", &trigger(true));
     project.compile();
     let plan = project.ends(2, &["plan"]);
-    assert!(plan.contains("strict: where broken cannot start a run, the change of the table fails"), "{plan}");
+    assert!(
+        plan.contains("strict: if broken cannot start a run, the statement that changes the table fails"),
+        "{plan}"
+    );
     assert!(plan.contains("writers to public.orders wait"), "{plan}");
     project.done(&["apply"]);
     let error = c.execute("insert into public.orders (id) values (1)").await.unwrap_err();
@@ -90,25 +93,22 @@ async fn what_does_not_work_in_this_database_is_refused_as_a_whole() {
     let (_database, project, mut c) = with_orders().await;
     execute(&mut c, "create view public.open_orders as select * from public.orders").await;
     let wrong = [
-        ("{ name: t, table: public.nowhere }", "there is no table public.nowhere"),
-        ("{ name: t, table: public.open_orders }", "public.open_orders cannot have it"),
-        (
-            "{ name: t, table: public.orders, when: new.state = 1 }",
-            "`when` does not work here: column new.state does not exist",
-        ),
+        ("{ name: t, table: public.nowhere }", "table public.nowhere does not exist"),
+        ("{ name: t, table: public.open_orders }", "public.open_orders cannot have a row trigger"),
+        ("{ name: t, table: public.orders, when: new.state = 1 }", "`when` fails: column new.state does not exist"),
         (
             "{ name: t, table: public.orders, when: new.plan < 1 }",
-            "`when` does not work here: operator does not exist: text < integer",
+            "`when` fails: operator does not exist: text < integer",
         ),
-        ("{ name: t, table: public.orders, when: \"new.id = = 1\" }", "`when` does not work here: syntax error"),
-        ("{ name: t, table: public.orders, input_sql: new.id }", "`input_sql` does not work here: cannot cast"),
+        ("{ name: t, table: public.orders, when: \"new.id = = 1\" }", "`when` fails: syntax error"),
+        ("{ name: t, table: public.orders, input_sql: new.id }", "`input_sql` fails: cannot cast"),
         (
             "{ name: t, table: public.orders, input_sql: shop.load(new.id) }",
-            "`input_sql` does not work here: schema \"shop\" does not exist",
+            "`input_sql` fails: schema \"shop\" does not exist",
         ),
         (
             "{ name: t, queue: \"pgmq:q\", input_sql: event.payload }",
-            "`input_sql` does not work here: column event.payload does not exist",
+            "`input_sql` fails: column event.payload does not exist",
         ),
     ];
     for (trigger, words) in wrong {
@@ -122,7 +122,7 @@ async fn what_does_not_work_in_this_database_is_refused_as_a_whole() {
         std::fs::remove_dir_all(project.path("migrations")).unwrap();
     }
     order(&project, "", "  - { name: t, table: pg_catalog.pg_class }");
-    assert!(project.ends(5, &["plan"]).contains("pg_catalog.pg_class cannot have it"));
+    assert!(project.ends(5, &["plan"]).contains("pg_catalog.pg_class cannot have a row trigger"));
     // A plan that has asked about something wrong goes on to what is right.
     order(&project, "", &format!("{PAID}\n  - {{ name: t, queue: \"pgmq:q\", input_sql: event.data }}"));
     project.ends(2, &["plan"]);
@@ -175,33 +175,33 @@ async fn drift_of_table_triggers_is_seen_and_undone() {
     let kinds = [
         (
             "drop trigger \"flowsmith:order:paid\" on public.orders".to_owned(),
-            "its trigger on public.orders is gone",
+            "its trigger on public.orders is missing",
         ),
         ("alter table public.orders disable trigger all".to_owned(), "its trigger on public.orders is disabled"),
         (
             "alter table public.orders enable always trigger \"flowsmith:order:paid\"".to_owned(),
-            "its trigger on public.orders fires for replicated changes too: `enable always`",
+            "its trigger on public.orders also fires for replicated changes (`enable always`)",
         ),
         (
             "alter table public.orders enable replica trigger \"flowsmith:order:paid\"".to_owned(),
-            "its trigger on public.orders fires for replicated changes alone: `enable replica`",
+            "its trigger on public.orders fires for replicated changes only (`enable replica`)",
         ),
-        (format!("drop function {function}() cascade"), "its trigger on public.orders is gone"),
-        (format!("create or replace function {function}() {body}"), "its function was changed by hand"),
-        (format!("alter function {function}() security invoker"), "its function was changed by hand"),
-        (format!("alter function {function}() reset search_path"), "its function was changed by hand"),
+        (format!("drop function {function}() cascade"), "its trigger on public.orders is missing"),
+        (format!("create or replace function {function}() {body}"), "its function was modified manually"),
+        (format!("alter function {function}() security invoker"), "its function was modified manually"),
+        (format!("alter function {function}() reset search_path"), "its function was modified manually"),
         (
             format!("create or replace trigger \"flowsmith:order:paid\" after delete on public.orders for each row execute function {function}('order', 'paid')"),
-            "its trigger on public.orders was made anew by hand",
+            "its trigger on public.orders was modified manually",
         ),
-        ("delete from flowsmith.triggers".to_owned(), "is not in force"),
+        ("delete from flowsmith.triggers".to_owned(), "is not registered"),
         (
             "update flowsmith.triggers set definition = jsonb_set(definition, '{source,table,strict}', 'true')".to_owned(),
-            "another definition is in force",
+            "is registered with another definition",
         ),
         (
             "alter table public.orders rename to old_orders; create table public.orders (like public.old_orders including all)".to_owned(),
-            "its trigger on public.orders is gone",
+            "its trigger on public.orders is missing",
         ),
     ];
     for (sql, words) in kinds {
@@ -216,7 +216,7 @@ async fn drift_of_table_triggers_is_seen_and_undone() {
         assert!(project.ends(3, &["apply"]).contains("FS914"));
         for format in ["text", "markdown", "html"] {
             let plan = project.ends(3, &["plan", "--format", format]);
-            assert!(plan.contains("the database is not what was applied") && !plan.contains("holds what"), "{plan}");
+            assert!(plan.contains("the database has drifted") && !plan.contains("matches the flow files."), "{plan}");
         }
         let compiled = project.done(&["compile", "--from-live"]);
         assert!(compiled.stdout.contains("triggers recreated"), "{compiled}");
@@ -249,7 +249,7 @@ async fn a_trigger_that_one_partition_lacks_and_a_function_of_another_owner_are_
         ),
         (
             format!("alter function flowsmith_triggers.\"flowsmith:order:part\"() owner to {bob}"),
-            format!("its function belongs to {bob} and was made for postgres"),
+            format!("its function is owned by {bob} instead of postgres"),
         ),
     ] {
         execute(&mut c, &sql).await;
@@ -273,7 +273,7 @@ async fn a_trigger_of_somebody_elses_that_calls_our_function_is_named_after_the_
         for each row execute function flowsmith_triggers.\"flowsmith:order:paid\"()";
     execute(&mut c, sql).await;
     let said = project.ends(3, &["drift"]);
-    assert!(said.contains("order: trigger paid: public.a has a trigger mine"), "{said}");
+    assert!(said.contains("order: trigger paid: public.a has an unexpected trigger mine"), "{said}");
     project.done(&["compile", "--from-live"]);
     project.done(&["apply"]);
     project.done(&["drift"]);
@@ -291,7 +291,7 @@ async fn a_trigger_of_ours_that_nobody_declares_is_seen_and_stands_in_no_ones_wa
     )
     .await;
     let said = project.ends(3, &["drift"]);
-    assert!(said.contains("order: trigger more: public.orders has a trigger second"), "{said}");
+    assert!(said.contains("order: trigger more: public.orders has an unexpected trigger second"), "{said}");
     project.flow("another", "", "  a: {}");
     deploy(&project);
     project.done(&["compile", "--from-live"]);
@@ -322,7 +322,7 @@ async fn a_pull_brings_recorded_triggers_into_the_files() {
 
 #[tokio::test]
 async fn an_official_engine_has_triggers_too() {
-    let database = crate::command::official().await;
+    let database = crate::fixture::command::official().await;
     let project = Project::on(&database);
     let mut c = database.connect().await;
     execute(&mut c, super::ORDERS).await;

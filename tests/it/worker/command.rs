@@ -6,10 +6,10 @@ use rustix::process::Signal;
 
 use super::Scene;
 use super::process::{Running, Silent};
-use crate::command::{Project, official, ours};
-use crate::engine_definitions::execute;
-use crate::pooler::Pooler;
-use crate::support::Database;
+use crate::engine::definitions::execute;
+use crate::fixture::Database;
+use crate::fixture::command::{Project, official, ours};
+use crate::fixture::pooler::Pooler;
 
 /// A flow whose program says that it has begun, and ends when it may.
 const GATED: &str =
@@ -34,12 +34,12 @@ async fn sigterm_lets_a_running_program_finish() {
     scene.start("f", "7").await;
     scene.until(STARTED).await;
     worker.signal(Signal::TERM);
-    worker.says("takes no more tasks, finishes the one in hand; at another signal they go back to the queue").await;
+    worker.says("claiming no more tasks, 1 task is still running; a second signal returns them to the queue").await;
     scene.start("f", "8").await;
     fs::write(project.path("go"), "").unwrap();
     let (code, said) = worker.end();
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("takes no more tasks, finishes the one in hand"), "{said}");
+    assert!(said.contains("claiming no more tasks, 1 task is still running"), "{said}");
     let tasks =
         "(select string_agg(status || coalesce(output #>> '{}', ''), ' ' order by queued_at) from pgflow.step_tasks)";
     assert_eq!(scene.text(tasks).await, "completed7 queued");
@@ -58,11 +58,11 @@ async fn a_second_signal_kills_what_runs_and_hands_it_back() {
         }
         worker.signal(signal);
         // Both would be one, if the first has not been heard yet.
-        worker.says("takes no more tasks, finishes the one in hand").await;
+        worker.says("claiming no more tasks, 1 task is still running").await;
         worker.signal(signal);
         assert_eq!(worker.ends().await, Some(0), "{}", worker.said());
         let said = worker.said();
-        assert!(said.contains("f: 1 task went back to the queue"), "{said}");
+        assert!(said.contains("f: 1 task returned to the queue"), "{said}");
         super::declared::until_dead(&[project.read("begun").trim().parse().unwrap()]).await;
         // An attempt that had begun counts, and somebody else may go on at once.
         let back = "(select count(*) = 1 from pgflow.step_tasks t join pgmq.q_f q on q.msg_id = t.message_id
@@ -91,7 +91,7 @@ async fn tasks_of_a_worker_that_is_killed_are_recovered_by_another_one() {
     assert_eq!(scene.end_of(&run).await, ("completed".to_owned(), serde_json::json!({ "a": 7 })));
     worker.signal(Signal::TERM);
     let (code, said) = worker.end();
-    assert!(code == Some(0) && said.contains("1 stalled task queued again"), "{said}");
+    assert!(code == Some(0) && said.contains("1 stalled task requeued"), "{said}");
     assert_eq!(scene.text("(select concat(attempts_count, requeued_count) from pgflow.step_tasks)").await, "21");
 }
 
@@ -104,7 +104,7 @@ async fn it_does_not_work_on_what_the_files_do_not_say() {
         let refused = project.ends(3, &["worker"]);
         assert!(
             refused.contains(
-                "error[FS982]: the flow files are not what the database holds: f@1: step b: timeout 9 s → the flow's"
+                "error[FS982]: the flow files differ from the database: f@1: step b: timeout 9 s → inherited"
             ),
             "{refused}"
         );
@@ -114,7 +114,7 @@ async fn it_does_not_work_on_what_the_files_do_not_say() {
         assert_eq!(scene.end_of(&run).await.0, "completed");
         worker.signal(Signal::TERM);
         let (code, said) = worker.end();
-        assert!(code == Some(0) && said.contains("accepted: f@1: step b: timeout 9 s → the flow's"), "{said}");
+        assert!(code == Some(0) && said.contains("accepted: f@1: step b: timeout 9 s → inherited"), "{said}");
         // A change of a handler is none of the engine's.
         execute(&mut scene.c, "update pgflow.steps set opt_timeout = null where step_slug = 'b'").await;
         project.flow(
@@ -135,11 +135,7 @@ async fn what_it_cannot_work_on_is_said_with_a_code_and_a_way_out() {
     let database = ours().await;
     let project = Project::on(&database);
     project.flow("plain", "", "  a: {}");
-    assert!(
-        project
-            .ends(4, &["worker"])
-            .contains("error[FS986]: there is nothing to work on: no flow of the files declares a handler")
-    );
+    assert!(project.ends(4, &["worker"]).contains("error[FS986]: no flow to work on: no flow file declares a handler"));
     project.flow("half", "", "  a: { handler: { exec: [\"true\"] } }\n  b: {}");
     let missing = project.ends(2, &["worker"]);
     assert!(
@@ -163,7 +159,7 @@ async fn what_it_cannot_work_on_is_said_with_a_code_and_a_way_out() {
         "  a: { handler: { http: { url: \"https://x.test\", headers: { A: \"${env:NO_SUCH}\" } } } }",
     );
     let unset = project.ends(1, &["worker", "secret"]);
-    assert!(unset.contains("error[FS984]: secret, step a: the variable NO_SUCH is not set"), "{unset}");
+    assert!(unset.contains("error[FS984]: secret, step a: environment variable NO_SUCH is not set"), "{unset}");
 }
 
 #[tokio::test]
@@ -191,7 +187,7 @@ async fn files_with_errors_are_in_the_way_only_of_those_who_want_them() {
     worker.signal(Signal::TERM);
     let (code, said) = worker.end();
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("FS301") && said.contains("files with errors are left out"), "{said}");
+    assert!(said.contains("FS301") && said.contains("files with errors are skipped"), "{said}");
 }
 
 #[cfg(target_os = "linux")]
@@ -247,7 +243,7 @@ async fn behind_a_transaction_pooler_it_polls_and_says_so() {
         let (status, output) = scene.end_of(&run).await;
         assert_eq!((status.as_str(), output["c"].as_array().map(Vec::len)), ("completed", Some(30)));
     }
-    worker.says("polls, at the latest every 3 s: notifications do not come through, as behind a pooler").await;
+    worker.says("polling at least every 3 s: notifications do not arrive, as behind a pooler").await;
     worker.signal(Signal::TERM);
     let (code, said) = worker.end();
     assert_eq!(code, Some(0), "{said}");
@@ -266,7 +262,7 @@ async fn it_serves_metrics_where_it_is_told_to_and_refuses_where_it_cannot() {
     let worker = Running::start(&project, &["--database", &url, "--metrics", "127.0.0.1:0"]);
     worker.says("/metrics").await;
     let said = worker.said();
-    let (_, address) = said.split_once("serves metrics at http://").unwrap();
+    let (_, address) = said.split_once("serving metrics at http://").unwrap();
     let (address, _) = address.split_once("/metrics").unwrap();
     let run = scene.start("f", "{}").await;
     assert_eq!(scene.end_of(&run).await.0, "completed");
@@ -298,9 +294,9 @@ async fn a_second_signal_ends_it_also_where_the_server_is_silent() {
     scene.until(STARTED).await;
     let _silent = Silent::all(&mut scene).await;
     worker.signal(Signal::TERM);
-    worker.says("takes no more tasks").await;
+    worker.says("claiming no more tasks").await;
     worker.signal(Signal::TERM);
-    worker.says("ends without having told the database").await;
+    worker.says("exiting without unregistering from the database").await;
     let (code, said) = worker.end();
     assert_eq!(code, Some(0), "{said}");
 }

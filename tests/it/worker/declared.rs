@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 
 use super::http_server::HttpServer;
 use super::{PATIENCE, Scene};
-use crate::command::{Project, official, ours};
-use crate::engine_definitions::execute;
-use crate::support::{Database, is_alive};
+use crate::engine::definitions::execute;
+use crate::fixture::command::{Project, official, ours};
+use crate::fixture::{Database, is_alive};
 
 /// A database in which the flow `f` of these steps is applied, and its file.
 pub(super) async fn applied(database: Database, steps: &str) -> (Scene, String) {
@@ -103,13 +103,12 @@ async fn a_program_that_fails_is_told_of_and_run_again() {
     let run = scene.start("f", "{}").await;
     assert_eq!(scene.end_of(&run).await, ("completed".to_owned(), json!({})));
     let errors: Value = serde_json::from_str(&scene.text(ERRORS).await).unwrap();
-    assert_eq!(errors["code"], json!([2, "sh ended with exit status: 7: line 2\nline 3\nline 4\nline 5\nline 6"]));
-    assert_eq!(errors["killed"], json!([2, "sh ended with signal: 15 (SIGTERM)"]));
+    assert_eq!(errors["code"], json!([2, "sh exited with exit status: 7: line 2\nline 3\nline 4\nline 5\nline 6"]));
+    assert_eq!(errors["killed"], json!([2, "sh exited with signal: 15 (SIGTERM)"]));
     assert_eq!(errors["absent"], json!([2, "cannot run /no/such/program: No such file or directory (os error 2)"]));
     let prose = errors["prose"][1].as_str().unwrap();
     assert!(
-        prose.starts_with("echo printed something that is not JSON: expected value at line 1")
-            && prose.ends_with(": all fine"),
+        prose.starts_with("the output of echo is not JSON: expected value at line 1") && prose.ends_with(": all fine"),
         "{prose}"
     );
     worker.stop().await;
@@ -202,7 +201,8 @@ async fn answers_4xx_are_final_and_5xx_and_broken_connections_are_not() {
         json!([2, "POST ${env:BASE}/500 answered 500 Internal Server Error: {\"why\": \"500\"}"])
     );
     assert_eq!((&errors["a503"][0], &errors["a429"][0], &errors["acut"][0]), (&json!(2), &json!(2), &json!(2)));
-    let redirected = "POST ${env:BASE}/302 answered 302 Found to /echo, which is not followed: write that address";
+    let redirected =
+        "POST ${env:BASE}/302 answered 302 Found to /echo; redirects are not followed, so use that address";
     assert_eq!(errors["a302"], json!([1, redirected]));
     assert_eq!(errors["aprose"][0], 1);
     assert!(errors["aprose"][1].as_str().unwrap().contains("a body that is not JSON: expected value"), "{errors}");
@@ -229,7 +229,7 @@ async fn errors_do_not_quote_a_secret_that_the_other_side_repeats() {
     worker.stop().await;
     let errors: Value = serde_json::from_str(&scene.text(ERRORS).await).unwrap();
     assert!(!errors.to_string().contains("S3c"), "{errors}");
-    let redirected = "POST ${env:BASE}/leak-302?key=${env:KEY} answered 302 Found to https://x.test/${env:TOKEN}?…, which is not followed: write that address";
+    let redirected = "POST ${env:BASE}/leak-302?key=${env:KEY} answered 302 Found to https://x.test/${env:TOKEN}?…; redirects are not followed, so use that address";
     assert_eq!(errors["leak_302"][1], redirected);
     assert!(errors["leak_500"][1].as_str().unwrap().contains("answered 500"), "{errors}");
 }
@@ -246,7 +246,7 @@ async fn a_variable_that_is_not_set_is_named_and_no_value_is_ever_told() {
         let error = flowsmith_worker::Worker::builder().declared(flow, &look_up).err().expect("a refusal");
         (error.code().as_str(), error.to_string())
     };
-    let unset = "f, step a: the variable BASE is not set; f, step a: the variable TOKEN is not set";
+    let unset = "f, step a: environment variable BASE is not set; f, step a: environment variable TOKEN is not set";
     assert_eq!(refused(&[]), ("FS984", unset.to_owned()));
     let (code, message) = refused(&[("BASE", "no address s3cret"), ("TOKEN", "x")]);
     assert_eq!((code, message.contains("s3cret")), ("FS987", false), "{message}");
@@ -314,7 +314,7 @@ async fn what_a_query_did_is_undone_where_its_task_is_not_completed() {
     let errors: Value = serde_json::from_str(&scene.text(ERRORS).await).unwrap();
     assert_eq!(errors["error"], json!([2, "division by zero [SQLSTATE 22012]"]));
     assert_eq!(errors["rows"][0], 1);
-    assert!(errors["rows"][1].as_str().unwrap().starts_with("the query gave more than one row"), "{errors}");
+    assert!(errors["rows"][1].as_str().unwrap().starts_with("the query returned more than one row"), "{errors}");
     assert_eq!(errors["slow"][0], 1);
     scene.until("(select count(*) = 0 from pg_stat_activity where query like '%pg_sleep(1000)%' and pid <> pg_backend_pid() and state = 'active')").await;
 }

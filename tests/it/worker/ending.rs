@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::{PATIENCE, Scene, Working};
-use crate::engine_definitions::execute;
+use crate::engine::definitions::execute;
 
 const MAP: &str = "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a', step_type => 'map')";
 
 /// A worker whose handlers end when they are let through.
-async fn gated(scene: &Scene, patience: Option<Duration>) -> (Working, Arc<Semaphore>) {
+async fn gated(scene: &Scene, shutdown_timeout: Option<Duration>) -> (Working, Arc<Semaphore>) {
     let gate = Arc::new(Semaphore::new(0));
     let pass = Arc::clone(&gate);
     let handler = move |input: Value, _| {
@@ -24,8 +24,8 @@ async fn gated(scene: &Scene, patience: Option<Duration>) -> (Working, Arc<Semap
         }
     };
     let mut builder = scene.builder().flow("f").step("a", handler).step_concurrency("a", 2);
-    if let Some(patience) = patience {
-        builder = builder.patience(patience);
+    if let Some(timeout) = shutdown_timeout {
+        builder = builder.shutdown_timeout(timeout);
     }
     (scene.work(builder).await, gate)
 }
@@ -60,7 +60,7 @@ async fn it_finishes_what_runs_and_hands_back_what_has_not_begun() {
 }
 
 #[tokio::test]
-async fn its_patience_has_an_end() {
+async fn shutdown_timeout_returns_running_tasks_to_the_queue() {
     let mut scene = Scene::with(MAP).await;
     let (worker, _gate) = gated(&scene, Some(Duration::from_millis(50))).await;
     scene.start("f", "[1, 2, 3]").await;

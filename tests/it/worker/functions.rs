@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::Scene;
-use crate::command::{official, official_old, ours};
-use crate::engine_definitions::execute;
+use crate::engine::definitions::execute;
+use crate::fixture::command::{official, official_old, ours};
 
 const ORDER: &str = "select pgflow.create_flow('order'); select pgflow.add_step('order', 'load');
      select pgflow.add_step('order', 'reserve', '{load}', step_type => 'map');
@@ -134,8 +134,8 @@ async fn inputs_and_outputs_that_do_not_fit_fail_for_good() {
         "(select string_agg(error_message, e'\\n' order by step_slug) from pgflow.step_tasks where attempts_count = 1)";
     let errors = scene.text(errors).await;
     let (a, b) = errors.split_once('\n').unwrap();
-    assert!(a.starts_with("the input is not what the handler takes: invalid type: map"), "{a}");
-    assert!(b.starts_with("the output was refused: unsupported Unicode escape sequence"), "{b}");
+    assert!(a.starts_with("the handler does not accept the input: invalid type: map"), "{a}");
+    assert!(b.starts_with("the database rejected the output: unsupported Unicode escape sequence"), "{b}");
     worker.stop().await;
 }
 
@@ -246,13 +246,13 @@ async fn what_cannot_be_worked_on_is_refused_at_the_start() {
         (error.code().as_str(), error.to_string())
     };
     let builder = || scene.builder();
-    assert_eq!(refused(builder()).await, ("FS986", "there is nothing to work on: no flow is named".to_owned()));
+    assert_eq!(refused(builder()).await, ("FS986", "no flow to work on: no flow is named".to_owned()));
     let unknown = builder().flow("order").flow("odrer").flow("order_v2");
     assert_eq!(refused(unknown).await, ("FS981", "the database has no flow odrer, order_v2".to_owned()));
     let some =
         builder().flow("order").step("load", noop).step("load", noop).step("chip", noop).step_concurrency("x", 1);
     let expected = "order: step reserve has no handler; step ship has no handler; step load has two handlers; \
-                    step chip has a handler, and the flow in the database has no such step; step x has a limit, and no handler";
+                    step chip has a handler but does not exist in the database; step x has a limit but no handler";
     let (code, message) = refused(some).await;
     assert_eq!(code, "FS983");
     let sorted = |text: &str| {
@@ -262,8 +262,8 @@ async fn what_cannot_be_worked_on_is_refused_at_the_start() {
     };
     assert_eq!(sorted(&message), sorted(expected));
     let twice = builder().flow("order").step("load", noop).step("reserve", noop).step("ship", noop).flow("order");
-    assert_eq!(refused(twice).await, ("FS983", "order: it is named twice".to_owned()));
-    let empty = crate::support::Database::create().await;
+    assert_eq!(refused(twice).await, ("FS983", "order: the flow is named twice".to_owned()));
+    let empty = crate::fixture::Database::create().await;
     let target = flowsmith_postgres::database::Target::new(empty.options());
     let error = builder().flow("order").connect(&target).await.err().unwrap();
     assert_eq!(error.code().as_str(), "FS909", "{error}");

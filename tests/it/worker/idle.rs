@@ -10,10 +10,10 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
 
 use super::PATIENCE;
 use super::process::Running;
-use crate::command::Project;
-use crate::engine_definitions::{execute, text};
-use crate::pooler::Pooler;
-use crate::support;
+use crate::engine::definitions::{execute, text};
+use crate::fixture;
+use crate::fixture::command::Project;
+use crate::fixture::pooler::Pooler;
 
 /// Flows of the worker that has many.
 const FLOWS: usize = 12;
@@ -88,7 +88,7 @@ async fn queries_a_second(server: &Server, database: &str) -> f64 {
 #[tokio::test]
 async fn an_idle_worker_makes_at_most_one_query_every_few_seconds() {
     // Of its own, so that nothing else is counted.
-    let server = support::start(&support::folder("idle"));
+    let server = fixture::start(&fixture::folder("idle"));
     server.ensure_database("flows").await.unwrap();
     let mut c = server.connect_options("postgres").connect().await.unwrap();
     execute(&mut c, "alter system set autovacuum = off").await;
@@ -122,7 +122,7 @@ async fn an_idle_worker_makes_at_most_one_query_every_few_seconds() {
         worker.says("listening for notifications").await;
     }
     for worker in [&polling, &many_polling].into_iter().chain(&pooled) {
-        worker.says("polls, at the latest every 3 s").await;
+        worker.says("polling at least every 3 s").await;
     }
     let mut names = vec!["listening", "many_listening", "polling", "many_polling"];
     names.extend(pooled.as_ref().map(|_| "pooled"));

@@ -8,8 +8,8 @@ use rustix::process::Signal;
 use super::PATIENCE;
 use super::command::applied;
 use super::process::Running;
-use crate::command::ours;
-use crate::engine_definitions::execute;
+use crate::engine::definitions::execute;
+use crate::fixture::command::ours;
 
 #[tokio::test]
 async fn a_loss_of_all_connections_is_told_once_and_so_is_its_end() {
@@ -24,12 +24,12 @@ async fn a_loss_of_all_connections_is_told_once_and_so_is_its_end() {
     assert!(scene.text(cut).await.parse::<usize>().unwrap() >= 4);
     execute(&mut scene.c, start).await;
     scene.until("(select count(*) = 80 from pgflow.runs where status = 'completed')").await;
-    worker.says("connected again").await;
+    worker.says("reconnected").await;
     worker.signal(Signal::TERM);
     let (code, said) = worker.end();
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(said.matches("connection lost").count(), 1, "{said}");
-    assert_eq!(said.matches("connected again").count(), 1, "{said}");
+    assert_eq!(said.matches("reconnected").count(), 1, "{said}");
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn a_password_that_is_changed_for_a_while_does_not_leave_it_polling() {
                where application_name = 'flowsmith worker' and datname = current_database()";
     execute(&mut scene.c, cut).await;
     // By then each of its connections has tried.
-    worker.says("is not permitted to log in; tries again in 0.8 s").await;
+    worker.says("is not permitted to log in; retrying in 0.8 s").await;
     execute(&mut scene.c, &format!("alter role {role} login")).await;
     let deadline = Instant::now() + PATIENCE;
     while worker.said().matches("listening for notifications").count() < 2 {
@@ -67,7 +67,7 @@ async fn an_error_of_several_lines_is_one_line_of_the_log() {
     let (mut scene, project) = applied(ours().await, failing).await;
     let worker = Running::start(&project, &[]);
     scene.start("f", "7").await;
-    worker.says("not tried again: sh ended with exit status: 3: no paper ↵ no ink\n").await;
+    worker.says("will not be retried: sh exited with exit status: 3: no paper ↵ no ink\n").await;
     worker.signal(Signal::TERM);
     let (code, said) = worker.end();
     assert_eq!(code, Some(0), "{said}");

@@ -28,9 +28,9 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::command::ours;
-use crate::engine_definitions::{execute, text};
-use crate::support::Database;
+use crate::engine::definitions::{execute, text};
+use crate::fixture::Database;
+use crate::fixture::command::ours;
 
 /// Longest wait for anything, on the busiest machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);

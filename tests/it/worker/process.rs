@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{PATIENCE, Scene};
-use crate::command::Project;
+use crate::fixture::command::Project;
 
 /// A worker process and the file of its log, killed at the latest when it is dropped.
 pub(super) struct Running(Child, PathBuf);

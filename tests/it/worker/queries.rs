@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::Scene;
 use super::declared::{ERRORS, applied, declared};
-use crate::command::ours;
-use crate::engine_definitions::execute;
+use crate::engine::definitions::execute;
+use crate::fixture::command::ours;
 
 async fn errors(scene: &mut Scene) -> Value {
     serde_json::from_str(&scene.text(ERRORS).await).unwrap()
@@ -43,10 +43,10 @@ async fn what_no_attempt_can_change_fails_at_once() {
     worker.stop().await;
     let errors = errors(&mut scene).await;
     for (step, begins) in [
-        ("record", "the output is of the type record, which is not JSON: write to_jsonb(…) around it"),
-        ("zero", "the output was refused: unsupported Unicode escape sequence"),
-        ("many", "the query gave more than one row, and its output is one value"),
-        ("wide", "the query gave a row of 2 columns, and its output is one value"),
+        ("record", "the output has the type record, which is not JSON: wrap it in to_jsonb(…)"),
+        ("zero", "the database rejected the output: unsupported Unicode escape sequence"),
+        ("many", "the query returned more than one row instead of one value"),
+        ("wide", "the query returned a row of 2 columns instead of one value"),
     ] {
         assert_eq!(errors[step][0], 1, "{errors}");
         assert!(errors[step][1].as_str().unwrap().starts_with(begins), "{errors}");

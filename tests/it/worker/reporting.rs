@@ -9,8 +9,8 @@ use sqlx::ConnectOptions as _;
 use tokio::sync::Barrier;
 
 use super::{PATIENCE, Scene};
-use crate::command::{official, ours};
-use crate::engine_definitions::execute;
+use crate::engine::definitions::execute;
+use crate::fixture::command::{official, ours};
 
 /// Tasks with outputs of 1 MiB each that end together.
 const LARGE: usize = 24;
@@ -89,7 +89,7 @@ async fn a_timeout_that_is_tuned_holds_for_tasks_that_begin_later() {
     )
     .await;
     let hangs = |_: Value, _| async move { std::future::pending::<Result<(), HandlerError>>().await };
-    let worker = scene.work(scene.builder().patience(Duration::ZERO).flow("f").step("a", hangs)).await;
+    let worker = scene.work(scene.builder().shutdown_timeout(Duration::ZERO).flow("f").step("a", hangs)).await;
     let timed_out = |words: &'static str| move |event: &Event| matches!(event, Event::TaskFailed { message, .. } if message == words);
     scene.events.wait(timed_out("timed out after 1 s")).await;
     execute(&mut scene.c, "update pgflow.steps set opt_timeout = 2").await;

@@ -11,8 +11,8 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::PATIENCE;
-use crate::server::postmaster;
-use crate::support;
+use crate::devserver::postmaster;
+use crate::fixture;
 
 /// A server with the database `load`, in which a commit that was acknowledged has left the server.
 pub(super) struct Restartable {
@@ -29,8 +29,8 @@ impl Restartable {
     pub(super) const DATABASE: &str = "load";
 
     pub(super) async fn start(name: &str) -> Self {
-        let folder = support::folder(name);
-        let server = support::start(&folder);
+        let folder = fixture::folder(name);
+        let server = fixture::start(&folder);
         server.ensure_database(Self::DATABASE).await.unwrap();
         let socket = folder.with_extension("socket");
         let it = Self { folder, socket, server, killed: Vec::new() };
@@ -85,7 +85,7 @@ impl Restartable {
     /// Starts it again, after it was killed.
     pub(super) async fn restart(&mut self) {
         let folder = self.folder.clone();
-        let server = tokio::task::spawn_blocking(move || support::start(&folder)).await.unwrap();
+        let server = tokio::task::spawn_blocking(move || fixture::start(&folder)).await.unwrap();
         assert!(server.started_here());
         self.killed.push(std::mem::replace(&mut self.server, server));
         self.point();

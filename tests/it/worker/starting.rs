@@ -6,8 +6,8 @@ use rustix::process::Signal;
 
 use super::process::{Running, Silent};
 use super::{PATIENCE, Scene};
-use crate::command::{Project, ours};
-use crate::engine_definitions::execute;
+use crate::engine::definitions::execute;
+use crate::fixture::command::{Project, ours};
 use crate::pgq::with_pgq;
 
 /// A schedule that fires each second, where there is no pg_cron, and a queue of pgmq.
@@ -33,7 +33,7 @@ const RUNS: &str = "pgflow.runs r where r.flow_slug = 'f' and r.input";
 async fn schedules_and_queues_start_runs_where_no_task_is_done_and_through_a_cut() {
     let (mut scene, project) = triggered("{}").await;
     let worker = Running::start(&project, &["--schedule", "--poll-interval", "100ms"]);
-    worker.says("runs schedules, takes from pgmq:imports").await;
+    worker.says("watching schedules, consuming from pgmq:imports").await;
     scene.until(&format!("(select count(*) >= 1 from {RUNS} @> '{{\"by\": \"often\"}}')")).await;
     execute(&mut scene.c, "select pgmq.send('imports', jsonb_build_object('n', n)) from generate_series(1, 30) n")
         .await;
@@ -42,7 +42,7 @@ async fn schedules_and_queues_start_runs_where_no_task_is_done_and_through_a_cut
     let cut = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'flowsmith starter' \
                and datname = current_database()";
     execute(&mut scene.c, cut).await;
-    worker.says("connected again").await;
+    worker.says("reconnected").await;
     execute(&mut scene.c, "select pgmq.send('imports', jsonb_build_object('n', n)) from generate_series(31, 60) n")
         .await;
     scene.until(&format!("(select count(*) = 60 and count(distinct r.input) = 60 from {RUNS} ? 'n')")).await;
@@ -58,16 +58,16 @@ async fn schedules_and_queues_start_runs_where_no_task_is_done_and_through_a_cut
 async fn losses_that_follow_each_other_have_growing_pauses_between_them() {
     let (mut scene, project) = triggered("{}").await;
     let worker = Running::start(&project, &["--schedule", "--poll-interval", "50ms"]);
-    worker.says("runs schedules").await;
+    worker.says("watching schedules").await;
     let cut = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'flowsmith starter' \
                and datname = current_database()";
     let deadline = Instant::now() + PATIENCE;
-    while !worker.said().contains("connects again in 0.8 s") {
+    while !worker.said().contains("reconnecting in 0.8 s") {
         assert!(Instant::now() < deadline, "{}", worker.said());
         execute(&mut scene.c, cut).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(worker.said().contains("connects again in 0.4 s"), "{}", worker.said());
+    assert!(worker.said().contains("reconnecting in 0.4 s"), "{}", worker.said());
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn a_queue_that_is_not_there_is_told_and_keeps_no_schedule_from_its_turn()
     let (mut scene, project) = triggered("{}").await;
     execute(&mut scene.c, "select pgmq.drop_queue('imports')").await;
     let worker = Running::start(&project, &["--schedule"]);
-    worker.says("f:imported: cannot take from the queue imports").await;
+    worker.says("f:imported: cannot consume from queue imports").await;
     scene.until(&format!("(select count(*) >= 1 from {RUNS} @> '{{\"by\": \"often\"}}')")).await;
 }
 
@@ -113,7 +113,7 @@ async fn one_signal_ends_it_also_where_the_server_falls_silent_while_it_takes_ev
     let _silent = Silent::all(&mut scene).await;
     worker.signal(Signal::TERM);
     assert_eq!(worker.ends().await, Some(0), "{}", worker.said());
-    assert!(worker.said().contains("connection lost: the database gave no answer within 30 s"), "{}", worker.said());
+    assert!(worker.said().contains("connection lost: the database did not answer within 30 s"), "{}", worker.said());
 }
 
 /// The most memory that a process has had, in MiB.

@@ -11,15 +11,15 @@ use sqlx::ConnectOptions as _;
 
 use super::PATIENCE;
 use super::process::Running;
-use crate::command::Project;
-use crate::server::postmaster;
-use crate::support;
-use crate::up::embedded;
+use crate::devserver::postmaster;
+use crate::fixture;
+use crate::fixture::command::Project;
+use crate::program::up::embedded;
 
 #[tokio::test]
 async fn a_worker_waits_at_its_start_for_a_server_that_is_away_and_for_nothing_else() {
-    let folder = support::folder("started_after_a_worker");
-    let server = support::start(&folder);
+    let folder = fixture::folder("started_after_a_worker");
+    let server = fixture::start(&folder);
     server.ensure_database("late").await.unwrap();
     let options = server.connect_options("late");
     install(&options, InputStyle::Separate).await.unwrap();
@@ -38,7 +38,7 @@ async fn a_worker_waits_at_its_start_for_a_server_that_is_away_and_for_nothing_e
     project.compile();
     project.done(&["apply"]);
     let wrong = project.ends(1, &["worker", "--database", &url("never")]);
-    assert!(wrong.contains("error[FS904]") && !wrong.contains("tries again"), "{wrong}");
+    assert!(wrong.contains("error[FS904]") && !wrong.contains("retrying in"), "{wrong}");
 
     // What has been committed is not written at once here.
     let mut c = options.connect().await.unwrap();
@@ -49,16 +49,16 @@ async fn a_worker_waits_at_its_start_for_a_server_that_is_away_and_for_nothing_e
         assert!(Instant::now() < deadline);
     }
     let strict = project.ends(1, &["worker", "--wait-for-server", "0"]);
-    assert!(strict.contains("error[FS902]: cannot connect to") && !strict.contains("tries again"), "{strict}");
+    assert!(strict.contains("error[FS902]: cannot connect to") && !strict.contains("retrying in"), "{strict}");
     let short = project.ends(1, &["worker", "--wait-for-server", "300ms"]);
-    assert!(short.contains("tries again in 0.1 s") && short.contains("error[FS902]"), "{short}");
+    assert!(short.contains("retrying in 0.1 s") && short.contains("error[FS902]"), "{short}");
 
     let worker = Running::start(&project, &[]);
-    worker.says("tries again in 0.2 s").await;
+    worker.says("retrying in 0.2 s").await;
     let again = folder.clone();
-    let second = tokio::task::spawn_blocking(move || support::start(&again)).await.unwrap();
+    let second = tokio::task::spawn_blocking(move || fixture::start(&again)).await.unwrap();
     point(&second);
-    worker.says("works on f").await;
+    worker.says("working on f").await;
     worker.signal(Signal::TERM);
     let (code, said) = worker.end();
     assert_eq!(code, Some(0), "{said}");
@@ -73,12 +73,12 @@ async fn the_embedded_server_is_found_again_wherever_it_comes_back() {
     project.flow("f", "", "  a: { handler: { sql: \"select 1\" } }");
     let first = project.done(&["up", "--url"]).stdout;
     let worker = Running::start(project, &[]);
-    worker.says("works on f").await;
+    worker.says("working on f").await;
     project.done(&["down"]);
     worker.says("connection lost").await;
     let second = project.done(&["up", "--url"]).stdout;
     assert_ne!(first, second, "it has the same address again");
-    worker.says("connected again").await;
+    worker.says("reconnected").await;
     let run = project.done(&["start", "f", "--input", "{}", "--wait"]);
     assert!(run.both().contains("run  completed"), "{run}");
     worker.signal(Signal::TERM);

@@ -4,8 +4,8 @@ use rustix::process::Signal;
 
 use super::Scene;
 use super::process::Running;
-use crate::command::{Project, official, ours};
-use crate::engine_definitions::execute;
+use crate::engine::definitions::execute;
+use crate::fixture::command::{Project, official, ours};
 
 /// The flow `f` in this version.
 fn version(project: &Project, version: u32) {
@@ -27,7 +27,7 @@ async fn runs_of_an_older_version_that_no_worker_has_are_told_of() {
         project.done(&["apply"]);
 
         let worker = Running::start(&project, &[]);
-        worker.says("f@1: 1 run is under way, and no worker has this version").await;
+        worker.says("f@1: 1 run is still running, and no worker serves this version").await;
         worker.says("`flowsmith retire f@1 --wait`").await;
         worker.signal(Signal::TERM);
         assert_eq!(worker.end().0, Some(0));
@@ -41,7 +41,7 @@ async fn runs_of_an_older_version_that_no_worker_has_are_told_of() {
         for worker in [draining, worker] {
             worker.signal(Signal::TERM);
             let (code, said) = worker.end();
-            assert!(code == Some(0) && !said.contains("no worker has"), "{said}");
+            assert!(code == Some(0) && !said.contains("no worker serves"), "{said}");
         }
     }
 }
@@ -70,7 +70,7 @@ async fn runs_of_an_older_version_that_another_worker_has_are_not_told_of() {
     drop(draining);
     worker.signal(Signal::TERM);
     let (code, said) = worker.end();
-    assert!(code == Some(0) && !said.contains("no worker has"), "{said}");
+    assert!(code == Some(0) && !said.contains("no worker serves"), "{said}");
 }
 
 #[tokio::test]
@@ -86,9 +86,9 @@ async fn a_queue_that_is_dropped_is_told_of_once_and_keeps_nothing_else_from_wor
     let worker = Running::start(&project, &[]);
     worker.says("listening for notifications").await;
     execute(&mut scene.c, "select pgmq.drop_queue('f'); create table dropped as select clock_timestamp() at").await;
-    worker.says("error[FS989]: f: its queue is gone").await;
+    worker.says("error[FS989]: f: the queue is missing").await;
     worker.says("`flowsmith compile --from-live`").await;
-    assert!(project.ends(3, &["drift"]).contains("f has lost its queue"));
+    assert!(project.ends(3, &["drift"]).contains("f: the queue is missing"));
     let run = scene.start("g", "1").await;
     assert_eq!(scene.end_of(&run).await.0, "completed");
     // The heart beats for both, and goes on doing so.
@@ -96,7 +96,7 @@ async fn a_queue_that_is_dropped_is_told_of_once_and_keeps_nothing_else_from_wor
         .until("(select min(last_heartbeat_at) > (select at + interval '6 seconds' from dropped) from pgflow.workers)")
         .await;
     execute(&mut scene.c, "select pgmq.create('f')").await;
-    worker.says("f: its queue is there again").await;
+    worker.says("f: the queue exists again").await;
     let run = scene.start("f", "1").await;
     assert_eq!(scene.end_of(&run).await.0, "completed");
     worker.signal(Signal::TERM);

@@ -1,4 +1,4 @@
-//! The canonical definition of a flow: one JSON text per meaning, and its SHA-256.
+//! The canonical definition of a flow, in which equal flows have equal JSON texts, and its SHA-256.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Annotations, Flow, FlowId, FlowOptions, Step, Trigger};
 
-/// The form in which migrations and the ledger keep a flow. Absent keys mean defaults; `state` is not part of it, since
-/// a version's definition stays the same while it drains.
+/// The definition of a flow in migrations and in the ledger. Missing keys have their defaults. It does not include the state,
+/// because a draining version keeps its definition.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Definition {
@@ -31,9 +31,9 @@ fn is_default_annotations(annotations: &Annotations) -> bool {
 }
 
 impl Flow {
-    /// The canonical JSON text, on one line: the same flow always gives the same bytes.
+    /// The canonical JSON text, on one line. Equal flows have equal texts.
     pub fn to_canonical(&self) -> String {
-        /// The same keys in the same order as [`Definition`], borrowed: ten thousand flows need not be copied to be written.
+        /// A borrowed [`Definition`] with the same keys in the same order, which avoids copying ten thousand flows.
         #[derive(Serialize)]
         struct Borrowed<'a> {
             flow: &'a str,
@@ -57,10 +57,10 @@ impl Flow {
         serde_json::to_string(&definition).expect("a definition has string keys only and no failing serializer")
     }
 
-    /// Reads what [`Flow::to_canonical`] wrote; the state is [`super::State::Current`].
+    /// Parses the result of [`Flow::to_canonical`]. The state of the flow is [`super::State::Current`].
     ///
     /// # Errors
-    /// Where the text is not JSON, or not a definition in this format.
+    /// If the text is not JSON, or not a definition in this format.
     pub fn from_canonical(text: &str) -> Result<Self, serde_json::Error> {
         let definition: Definition = serde_json::from_str(text)?;
         Ok(Self {
@@ -73,18 +73,18 @@ impl Flow {
         })
     }
 
-    /// SHA-256 of the canonical definition, in lower-case hexadecimal.
+    /// The SHA-256 of the canonical definition, in lower-case hexadecimal.
     pub fn digest(&self) -> String {
         digest(&self.to_canonical())
     }
 }
 
-/// SHA-256 of a text, in lower-case hexadecimal.
+/// The SHA-256 of a text, in lower-case hexadecimal.
 pub fn digest(text: &str) -> String {
     sha256_hex(text.as_bytes())
 }
 
-/// SHA-256 of bytes, in lower-case hexadecimal.
+/// The SHA-256 of bytes, in lower-case hexadecimal.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
         for nibble in [byte >> 4, byte & 15] {
@@ -94,8 +94,8 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     })
 }
 
-/// A JSON value in one form per meaning, as `jsonb` sees it: object keys sorted, and a number that is whole written as
-/// an integer, because `jsonb` holds 1e2, 100.0 and 100 as equal.
+/// Normalises a JSON value so that values that are equal as `jsonb` have the same form: object keys are sorted, and whole
+/// numbers are integers, because 1e2, 100.0 and 100 are equal in `jsonb`.
 pub fn canonical_json(value: Value) -> Value {
     match value {
         Value::Object(map) => {
@@ -110,7 +110,7 @@ pub fn canonical_json(value: Value) -> Value {
 }
 
 fn canonical_number(number: Number) -> Number {
-    // What a double above ±2^53 holds is whole and exact too; PostgreSQL prints all its digits.
+    // Doubles above ±2^53 are whole and exact too. PostgreSQL prints all their digits.
     const I64: std::ops::Range<f64> = -9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0;
     const U64: std::ops::Range<f64> = 0.0..18_446_744_073_709_551_616.0;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and within the type's range")]

@@ -1,4 +1,4 @@
-//! One flow version and its steps, as the engine's tables hold them.
+//! Flow versions and their steps, in the terms of the engine's tables.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,23 +8,23 @@ use serde_json::Value;
 
 use super::Trigger;
 
-/// What names a flow: its slug and its version.
+/// The identity of a flow: its slug and its version.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowId {
-    /// The name in the files, without a version suffix.
+    /// The name in the flow files, without a version suffix.
     pub slug: String,
-    /// 1 or more.
+    /// The version, from 1.
     pub version: u32,
 }
 
 impl FlowId {
-    /// Names a version of a flow.
+    /// Creates an identity.
     pub fn new(slug: impl Into<String>, version: u32) -> Self {
         Self { slug: slug.into(), version }
     }
 
-    /// The slug in the database, which also names the queue: version 1 of `order` is `order`, version 2 is `order_v2`,
-    /// so that each version has a queue of its own and workers of the old one can drain it.
+    /// The slug in the database, which is also the name of the queue: `order` for version 1 of `order`, `order_v2` for version
+    /// 2. Each version thus has a separate queue, and workers of the old version can drain it.
     pub fn database_slug(&self) -> String {
         if self.version == 1 { self.slug.clone() } else { format!("{}_v{}", self.slug, self.version) }
     }
@@ -36,23 +36,23 @@ impl fmt::Display for FlowId {
     }
 }
 
-/// Where a flow version stands in its life.
+/// The state of a flow version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// The version that `flowsmith.start_flow` starts.
     #[default]
     Current,
-    /// A newer version is current; this one finishes the runs it has.
+    /// A newer version is current, and this version finishes its runs.
     Draining,
-    /// No version of the flow is in the files any more; the definition is kept until nothing runs.
+    /// No version of the flow is in the flow files. The definition is kept until its runs have finished.
     Retired,
-    /// In the database, but never recorded by flowsmith (made by hand or by another tool).
+    /// The flow exists in the database but is not recorded in the ledger: it was created manually or by another tool.
     Unmanaged,
 }
 
 impl State {
-    /// The word that the ledger holds.
+    /// The name of the state in the ledger.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Current => "current",
@@ -66,37 +66,37 @@ impl State {
 /// One version of a flow.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Flow {
-    /// Slug and version.
+    /// The identity.
     pub id: FlowId,
-    /// Where it stands in its life.
+    /// The state.
     pub state: State,
-    /// What its steps inherit.
+    /// The options that the steps inherit.
     pub options: FlowOptions,
-    /// Steps in database order (`step_index`): every step stands after those it depends on.
+    /// The steps in database order (`step_index`): each step follows its dependencies.
     pub steps: Vec<Step>,
-    /// What is recorded but not held by the engine's tables.
+    /// The parts of the definition that are not in the engine's tables.
     pub annotations: Annotations,
-    /// What starts runs of it while it is current, sorted by name.
+    /// The triggers, sorted by name. They start runs while the version is current.
     pub triggers: Vec<Trigger>,
 }
 
-/// A flow's options, always concrete: an option that a file leaves out has the engine's default.
+/// The options of a flow. An option that the file leaves out has the engine's default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FlowOptions {
-    /// How often a task is tried, the first time included; 0 and 1 both mean once.
+    /// The number of attempts for a task, including the first; 0 and 1 both mean one attempt.
     #[serde(skip_serializing_if = "is_default_max_attempts")]
     pub max_attempts: i32,
-    /// Seconds before the first retry, doubled for each one after it.
+    /// The delay before the first retry in seconds. It doubles with each further retry.
     #[serde(skip_serializing_if = "is_default_base_delay")]
     pub base_delay: i32,
-    /// Seconds that a task may take.
+    /// The time limit of a task in seconds.
     #[serde(skip_serializing_if = "is_default_timeout")]
     pub timeout: i32,
 }
 
 impl FlowOptions {
-    /// What `pgflow.create_flow` takes for an argument that is null.
+    /// The values that `pgflow.create_flow` uses for null arguments.
     pub const DEFAULT: Self = Self { max_attempts: 3, base_delay: 5, timeout: 60 };
 }
 
@@ -117,47 +117,47 @@ fn is_default_timeout(value: &i32) -> bool {
     *value == FlowOptions::DEFAULT.timeout
 }
 
-/// One step of a flow.
+/// A step of a flow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// Its name within the flow.
+    /// The name, unique in the flow.
     pub slug: String,
-    /// One task, or one task per element of an array.
+    /// Whether the step has one task, or one task per element of an array.
     #[serde(default, skip_serializing_if = "is_default")]
     pub kind: StepKind,
-    /// Slugs of the steps it waits for, sorted. A map has at most one: its source; none where it maps the run's input.
+    /// The slugs of the dependencies, sorted. A map has only its source, or none if it maps the run's input.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<String>,
-    /// How often a task is tried; none = the flow's.
+    /// The number of attempts; `None` inherits the flow's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_attempts: Option<i32>,
-    /// Seconds before the first retry; none = the flow's.
+    /// The delay before the first retry in seconds; `None` inherits the flow's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_delay: Option<i32>,
-    /// Seconds that a task may take; none = the flow's.
+    /// The time limit of a task in seconds; `None` inherits the flow's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<i32>,
-    /// Seconds between the step being ready and its tasks being visible; none = 0.
+    /// The delay in seconds between the step being ready and its tasks being visible; `None` stands for 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_delay: Option<i32>,
-    /// The step runs only where this pattern is contained in its target (`jsonb @>`); a JSON object, normalised by
+    /// The object that the step's input must contain (`jsonb @>`) for the step to run, normalised by
     /// [`super::canonical_json`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required_input_pattern: Option<Value>,
-    /// The step runs only where this pattern is not contained in its target; as above.
+    /// The object that the step's input must not contain for the step to run, normalised likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forbidden_input_pattern: Option<Value>,
-    /// What happens where a pattern is not met.
+    /// The effect of an unmet condition.
     #[serde(default = "FailureMode::skip", skip_serializing_if = "FailureMode::is_skip")]
     pub when_unmet: FailureMode,
-    /// What happens where the attempts are used up.
+    /// The effect of a failed last attempt.
     #[serde(default, skip_serializing_if = "is_default")]
     pub when_exhausted: FailureMode,
 }
 
 impl Step {
-    /// A single step with nothing set.
+    /// A single step with default settings.
     pub fn single(slug: impl Into<String>) -> Self {
         Self {
             slug: slug.into(),
@@ -174,7 +174,7 @@ impl Step {
         }
     }
 
-    /// Whether it needs an engine that has conditions and skip modes (level 0.14).
+    /// Whether the step needs an engine with conditions and skip modes (level 0.14).
     pub fn needs_conditions(&self) -> bool {
         self.required_input_pattern.is_some()
             || self.forbidden_input_pattern.is_some()
@@ -187,19 +187,19 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// How many tasks a step has.
+/// The kind of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepKind {
-    /// One.
+    /// A step with one task.
     #[default]
     Single,
-    /// One per element of its source's output array.
+    /// A step with one task per element of an array: the output of its source, or the run's input.
     Map,
 }
 
 impl StepKind {
-    /// The word in `pgflow.steps.step_type`.
+    /// The value of `pgflow.steps.step_type`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Single => "single",
@@ -208,21 +208,21 @@ impl StepKind {
     }
 }
 
-/// What becomes of the run where a condition is unmet or the attempts are used up.
+/// The effect of an unmet condition or a failed last attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureMode {
     /// The step and the run fail.
     #[default]
     Fail,
-    /// The step is skipped, its dependents go on without it.
+    /// The step is skipped, and its dependents run without its output.
     Skip,
-    /// The step and everything that depends on it are skipped.
+    /// The step and all its direct and indirect dependents are skipped.
     SkipCascade,
 }
 
 impl FailureMode {
-    /// The word in `pgflow.steps.when_unmet` and `when_exhausted`.
+    /// The value of `pgflow.steps.when_unmet` and `when_exhausted`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Fail => "fail",
@@ -242,26 +242,26 @@ impl FailureMode {
     }
 }
 
-/// What people and workers read, and the engine's tables do not hold. A change here is recorded and touches nothing.
+/// The parts of a definition for people and workers, which are not in the engine's tables. Changes of them are only recorded.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Annotations {
-    /// What the flow is for.
+    /// The flow's purpose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Who answers for it.
+    /// The person or team responsible for the flow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    /// Free labels.
+    /// Labels of any name and content.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// JSON Schema of the run's input.
+    /// The JSON Schema of the run's input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,
-    /// By step: what flowsmith's own worker runs (`{"sql": …}`, `{"exec": …}`, `{"http": …}`).
+    /// The handlers of flowsmith's worker by step: `{"sql": …}`, `{"exec": …}` or `{"http": …}`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub handlers: BTreeMap<String, Value>,
-    /// By step: JSON Schema of its output.
+    /// The JSON Schemas of outputs by step.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub outputs: BTreeMap<String, Value>,
 }

@@ -1,18 +1,18 @@
-//! Which live flows are none of flowsmith's business.
+//! Patterns for flows in the database that flowsmith ignores.
 
 use std::fmt;
 
-/// Slug patterns with `*` for any run of characters, as `ignore` in `flowsmith.toml` lists them.
+/// The slug patterns of `ignore` in `flowsmith.toml`, in which `*` stands for any sequence of characters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ignore(Vec<String>);
 
 impl Ignore {
-    /// Patterns such as `legacy_*`.
+    /// Creates a list of patterns such as `legacy_*`.
     pub fn new(patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self(patterns.into_iter().map(Into::into).collect())
     }
 
-    /// Whether one of the patterns matches the whole slug.
+    /// Whether a pattern matches the whole slug.
     pub fn matches(&self, database_slug: &str) -> bool {
         self.0.iter().any(|pattern| matches(pattern, database_slug))
     }
@@ -42,7 +42,7 @@ mod tests {
     use super::Ignore;
 
     #[test]
-    fn a_star_stands_for_any_characters_and_nothing_else_does() {
+    fn star_matches_any_characters() {
         let ignore = Ignore::new(["legacy_*", "a*b*c", "exact"]);
         for slug in ["legacy_", "legacy_x", "abc", "axbxc", "abbc", "exact"] {
             assert!(ignore.matches(slug), "{slug}");

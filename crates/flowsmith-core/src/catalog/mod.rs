@@ -1,7 +1,7 @@
-//! The catalog: flows by database slug, the one type that stands on every side of a comparison.
+//! The catalog: flows by database slug.
 //!
-//! What the files want, what the migrations recorded and what the database holds are all a [`Catalog`], normalised the
-//! same way, so that [`crate::diff`] compares like with like.
+//! The flow files, the migrations and the database each give a [`Catalog`]. All are normalised in the same way, so that
+//! [`crate::diff`] can compare any two of them.
 
 mod canonical;
 mod flow;
@@ -20,53 +20,53 @@ pub use unknown_flow::UnknownFlow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Flows keyed by the slug they have in the database (`order`, `order_v2`), which is unique where (slug, version) might not be.
+/// Flows by database slug (`order`, `order_v2`). The key is the database slug because two pairs of slug and version can have the
+/// same one.
 ///
-/// Flows are shared, not copied, between catalogs and the changes between them: a comparison of ten thousand flows would
-/// otherwise spend its time on copies.
+/// Catalogs and changes share flows instead of copying them, which matters for comparisons of ten thousand flows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Catalog {
     flows: BTreeMap<String, Arc<Flow>>,
 }
 
 impl Catalog {
-    /// An empty catalog.
+    /// Creates an empty catalog.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a flow; returns the one that stood under the same database slug before, if any.
+    /// Adds a flow and returns the previous flow with the same database slug, if any.
     pub fn insert(&mut self, flow: impl Into<Arc<Flow>>) -> Option<Arc<Flow>> {
         let flow = flow.into();
         self.flows.insert(flow.id.database_slug(), flow)
     }
 
-    /// Takes a flow out by its database slug.
+    /// Removes and returns the flow with a database slug.
     pub fn remove(&mut self, database_slug: &str) -> Option<Arc<Flow>> {
         self.flows.remove(database_slug)
     }
 
-    /// The flow under a database slug.
+    /// The flow with a database slug.
     pub fn get(&self, database_slug: &str) -> Option<&Arc<Flow>> {
         self.flows.get(database_slug)
     }
 
-    /// The flow under a database slug, to change. Its `id` must stay what it is: the catalog is keyed by it.
+    /// The flow with a database slug, for changes. The caller must not change its database slug, which is its key.
     pub(crate) fn get_mut(&mut self, database_slug: &str) -> Option<&mut Flow> {
         self.flows.get_mut(database_slug).map(Arc::make_mut)
     }
 
-    /// Flows in the order of their database slugs.
+    /// The flows, sorted by database slug.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Arc<Flow>)> {
         self.flows.iter().map(|(slug, flow)| (slug.as_str(), flow))
     }
 
-    /// How many flow versions it holds.
+    /// The number of flow versions.
     pub fn len(&self) -> usize {
         self.flows.len()
     }
 
-    /// Whether it holds none.
+    /// Whether the catalog has no flows.
     pub fn is_empty(&self) -> bool {
         self.flows.is_empty()
     }

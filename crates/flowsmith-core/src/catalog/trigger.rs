@@ -1,4 +1,4 @@
-//! What starts runs of a flow: schedules, changes of tables, events of queues.
+//! Triggers: schedules, changes of tables and events of queues that start runs.
 
 use std::fmt;
 
@@ -7,58 +7,58 @@ use serde_json::Value;
 
 use crate::sql::quote::identifier;
 
-/// One trigger. It starts runs while its flow version is the current one.
+/// A trigger. It starts runs while its flow version is current.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trigger {
-    /// Its name, unique in the flow.
+    /// The name, unique in the flow.
     pub name: String,
-    /// What it is for.
+    /// The trigger's purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// What it listens to.
+    /// The source of events.
     pub source: TriggerSource,
 }
 
-/// What a trigger listens to, and the input that it starts runs with.
+/// The source of a trigger's events, and the input of the runs that it starts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum TriggerSource {
-    /// The clock.
+    /// A schedule.
     Cron {
-        /// As pg_cron reads it, in small letters, with single spaces.
+        /// The schedule in the syntax of pg_cron, in lower case and with single spaces.
         schedule: String,
         /// The run's input, normalised by [`super::canonical_json`].
         input: Value,
     },
-    /// Changes of rows.
+    /// Changes of a table's rows.
     Table(TableTrigger),
     /// Events of a queue.
     Queue {
-        /// Whose queue.
+        /// The extension that the queue belongs to.
         kind: QueueKind,
-        /// Its name.
+        /// The name of the queue.
         queue: String,
-        /// SQL expression on `event` for the run's input; none = the event's data.
+        /// The SQL expression on `event` that computes the run's input; `None` for the data of the event.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         input_sql: Option<String>,
     },
 }
 
-/// What listens to a table.
+/// A trigger on a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableTrigger {
-    /// The table as SQL names it, with its schema.
+    /// The table.
     pub table: TableName,
-    /// The changes that start runs, sorted.
+    /// The events that start runs, sorted.
     pub on: Vec<TableEvent>,
-    /// SQL condition on `new` and `old`; none = every change.
+    /// The SQL condition on `new` and `old`; `None` for every event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
     /// The run's input.
     pub input: Input,
-    /// Whether a run that cannot be started fails the change of the table.
+    /// Whether the change of the table fails if the run cannot be started.
     #[serde(default, skip_serializing_if = "is_false")]
     pub strict: bool,
 }
@@ -69,30 +69,30 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// Where the input of a run comes from.
+/// The input of the runs that a table trigger starts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Input {
-    /// The same for every run, normalised by [`super::canonical_json`].
+    /// A constant, normalised by [`super::canonical_json`].
     Value(Value),
     /// An SQL expression on `new` and `old`.
     Sql(String),
 }
 
-/// A change of a row.
+/// An event of a table trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TableEvent {
-    /// A row is new.
+    /// A row is inserted.
     Insert,
-    /// A row has changed.
+    /// A row is updated.
     Update,
-    /// A row is gone.
+    /// A row is deleted.
     Delete,
 }
 
 impl TableEvent {
-    /// The word in flow files and in SQL.
+    /// The name in flow files and in SQL.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Insert => "insert",
@@ -102,18 +102,18 @@ impl TableEvent {
     }
 }
 
-/// Whose queue.
+/// The extension that a queue belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum QueueKind {
-    /// PgQ's.
+    /// PgQ.
     Pgq,
-    /// pgmq's.
+    /// pgmq.
     Pgmq,
 }
 
 impl QueueKind {
-    /// The word before the colon in flow files.
+    /// The prefix in flow files, without the colon.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pgq => "pgq",
@@ -122,17 +122,17 @@ impl QueueKind {
     }
 }
 
-/// The longest identifier of PostgreSQL, in bytes.
+/// The maximum length of an identifier in PostgreSQL, in bytes.
 const MAX_IDENTIFIER: usize = 63;
 
-/// The name of a table with its schema, quoted where SQL needs it: one text per table.
+/// A table name with its schema, quoted as far as SQL requires it. Equal tables have equal texts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TableName(String);
 
 impl TableName {
-    /// Reads a name as PostgreSQL does. One without a schema is taken for a table of `public`; none where the text is no
-    /// name of a table.
+    /// Parses a name as PostgreSQL does. A name without a schema is read as a table of `public`. Returns `None` if the text is not
+    /// a table name.
     pub fn parse(text: &str) -> Option<Self> {
         let parts = identifiers(text)?;
         let (schema, table) = match parts.as_slice() {
@@ -143,7 +143,7 @@ impl TableName {
         Some(Self(format!("{}.{}", quoted(schema), quoted(table))))
     }
 
-    /// For SQL.
+    /// The name for use in SQL.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -155,15 +155,14 @@ impl fmt::Display for TableName {
     }
 }
 
-/// A name of which PostgreSQL makes no other where it is bare is left bare, unless it could be a word of SQL: which ones
-/// those are differs between versions, so that only `public` is known to be none.
+/// Quotes a name unless PostgreSQL reads it unchanged without quotes and it is not a reserved word.
 fn quoted(name: &str) -> String {
     let starts_well = name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_');
     let bare = starts_well && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     if bare && !is_reserved(name) { name.to_owned() } else { identifier(name) }
 }
 
-/// Words that PostgreSQL 14 to 18 do not take for the name of a table or a schema.
+/// Whether a word is not allowed as a bare table or schema name in any of PostgreSQL 14 to 18.
 fn is_reserved(word: &str) -> bool {
     const RESERVED: &str = " all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate \
 collation column concurrently constraint create cross current_catalog current_date current_role current_schema current_time \
@@ -175,7 +174,7 @@ variadic verbose when where window with ";
     RESERVED.contains(&format!(" {word} "))
 }
 
-/// What stands before the closing quote, where `""` is one quote, and what comes behind it; none where nothing closes.
+/// Splits a text at its closing quote, reading `""` as a quote within the name. `None` if there is no closing quote.
 fn in_quotes(text: &str) -> Option<(String, &str)> {
     let mut name = String::new();
     let mut rest = text;
@@ -190,7 +189,7 @@ fn in_quotes(text: &str) -> Option<(String, &str)> {
     }
 }
 
-/// The parts of a dotted name as PostgreSQL reads it; none where it would not.
+/// The parts of a dotted name as PostgreSQL reads it; `None` if PostgreSQL rejects the name.
 pub(crate) fn identifiers(name: &str) -> Option<Vec<String>> {
     let mut parts = Vec::new();
     let mut rest = name;
@@ -207,7 +206,7 @@ pub(crate) fn identifiers(name: &str) -> Option<Vec<String>> {
             {
                 return None;
             }
-            // Where characters have several bytes, PostgreSQL folds ASCII alone.
+            // In multibyte encodings, PostgreSQL converts only ASCII letters to lower case.
             (part.to_ascii_lowercase(), &rest[end..])
         };
         if part.is_empty() || part.len() > MAX_IDENTIFIER {
@@ -222,7 +221,7 @@ pub(crate) fn identifiers(name: &str) -> Option<Vec<String>> {
 }
 
 impl Trigger {
-    /// What kind it is and what it listens to, in a few words: `cron 0 2 * * *`.
+    /// A short description of the source, such as `cron 0 2 * * *`.
     pub fn what(&self) -> String {
         match &self.source {
             TriggerSource::Cron { schedule, .. } => format!("cron {schedule}"),
@@ -234,7 +233,7 @@ impl Trigger {
         }
     }
 
-    /// The table that it listens to, if it is one.
+    /// The table of a table trigger.
     pub fn table(&self) -> Option<&TableName> {
         match &self.source {
             TriggerSource::Table(table) => Some(&table.table),
@@ -242,7 +241,7 @@ impl Trigger {
         }
     }
 
-    /// Whether it is a schedule.
+    /// Whether the trigger is a schedule.
     pub fn is_schedule(&self) -> bool {
         matches!(self.source, TriggerSource::Cron { .. })
     }
@@ -253,7 +252,7 @@ mod tests {
     use super::{TableName, identifiers};
 
     #[test]
-    fn names_of_tables_are_read_as_postgresql_reads_them() {
+    fn identifiers_are_read_as_in_postgresql() {
         let parts = |name| identifiers(name).map(|parts| parts.join("|"));
         assert_eq!(parts("public.Orders").as_deref(), Some("public|orders"));
         assert_eq!(parts("public.ÄPFEL").as_deref(), Some("public|Äpfel"));
@@ -267,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_has_one_name() {
+    fn table_names_are_normalised() {
         let name = |text| TableName::parse(text).map(|name| name.as_str().to_owned());
         assert_eq!(name("Public.Orders").as_deref(), Some("public.orders"));
         assert_eq!(name("\"public\".\"orders\"").as_deref(), Some("public.orders"));

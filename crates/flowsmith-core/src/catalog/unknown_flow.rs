@@ -1,26 +1,26 @@
-//! A flow that was named and is not there: one answer, whoever is asked.
+//! The error for an unknown flow, shared by all commands.
 
 use std::borrow::Cow;
 
 use crate::words::suggest;
 
-/// No flow has the name that was given.
+/// No flow has the given name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no flow `{name}` in {place}")]
 pub struct UnknownFlow {
-    /// As it was given.
+    /// The given name.
     name: String,
-    /// Where it was looked for.
+    /// The place that was searched.
     place: Cow<'static, str>,
-    /// What was probably meant.
+    /// The help text, usually a suggestion.
     help: String,
 }
 
 impl UnknownFlow {
-    /// Where most commands look.
+    /// The place that most commands search.
     pub const DATABASE: &str = "the database";
 
-    /// `known`: the flow versions that there are, each as its flow's name and its version.
+    /// `known` lists the existing flow versions, each as name and version.
     pub fn new<'a>(name: &str, place: &'static str, known: impl Iterator<Item = (&'a str, u32)>) -> Self {
         let known: Vec<(&str, u32)> = known.collect();
         let (flow, version) = name.split_once('@').unwrap_or((name, ""));
@@ -28,8 +28,8 @@ impl UnknownFlow {
             known.iter().filter(|(of, _)| *of == flow).map(|(of, version)| format!("{of}@{version}")).collect();
         let help = if known.is_empty() {
             match place {
-                Self::DATABASE => "it has none; `flowsmith apply` brings those of your migrations".to_owned(),
-                _ => "there is none at all".to_owned(),
+                Self::DATABASE => "run `flowsmith apply`: the database has no flows".to_owned(),
+                _ => format!("there are no flows in {place}"),
             }
         } else if versions.is_empty() || version.is_empty() {
             let mut names: Vec<&str> = known.iter().map(|(of, _)| *of).collect();
@@ -42,7 +42,7 @@ impl UnknownFlow {
         Self { name: name.to_owned(), place: place.into(), help }
     }
 
-    /// Which database it is not in, without its password. Says nothing of other places.
+    /// Adds the address of the database without its password. Has no effect if another place was searched.
     #[must_use]
     pub fn in_database(self, database: &str) -> Self {
         if self.place == Self::DATABASE {
@@ -52,20 +52,20 @@ impl UnknownFlow {
         }
     }
 
-    /// One that a role names which may start flows, by their names, and not read which there are.
+    /// The error for a role that may start flows by name but may not list them.
     pub fn unseen(name: &str) -> Self {
         let help = match name.split_once('@') {
             Some((flow, _)) => {
                 format!(
-                    "versions are for roles that may read definitions; `flowsmith start {flow}` starts the current one"
+                    "use a role that may read definitions to name a version, or run `flowsmith start {flow}` to start the current one"
                 )
             }
-            None => "this role may not see which flows there are: name it as its file names it".to_owned(),
+            None => "use the name in the flow file; this role may not list the flows".to_owned(),
         };
         Self { name: name.to_owned(), place: Self::DATABASE.into(), help }
     }
 
-    /// What to do about it.
+    /// The help text.
     pub fn help(&self) -> String {
         self.help.clone()
     }

@@ -1,37 +1,36 @@
-//! Whether a text is one SQL expression, as far as that can be told without a parser: it leaves every quotation, comment
-//! and parenthesis that it opens, closes none that it did not open, and ends no statement. So it can be put into
-//! parentheses and stays within them. Whether it means something is for the database to say.
+//! Lexical check of SQL expressions. A text passes if its quotes, comments, parentheses and brackets are balanced and it
+//! contains no semicolon, so that it can be embedded in parentheses without ending them. Only the database can check its
+//! syntax and its names.
 
 use thiserror::Error;
 
 use crate::sql::Unclosed;
 use crate::sql::token::{Kind, tokens};
 
-/// Why a text is no SQL expression.
+/// The reason why a text is not an SQL expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ExpressionError {
-    /// Nothing but blanks and comments.
+    /// The text has only white space and comments.
     #[error("it is empty")]
     Empty,
-    /// A semicolon outside of quotations.
-    #[error("it has a semicolon, which ends a statement")]
+    /// The text has a semicolon outside of quotes.
+    #[error("it contains a semicolon")]
     Semicolon,
-    /// A quotation or a comment is opened and not closed.
+    /// A quote or a comment is not terminated.
     #[error(transparent)]
     Unclosed(#[from] Unclosed),
-    /// A parenthesis or bracket is opened and not closed.
-    #[error("{0} is not closed")]
+    /// A parenthesis or bracket is not closed.
+    #[error("it has an unclosed {0}")]
     Open(&'static str),
-    /// A closing parenthesis or bracket that belongs to nothing.
-    #[error("`{0}` closes nothing")]
+    /// A closing parenthesis or bracket has no counterpart.
+    #[error("it has an unmatched `{0}`")]
     Closes(char),
 }
 
-/// Looks at a text.
+/// Checks a text. It may end with a line comment: the template puts the closing parenthesis on the next line.
 ///
 /// # Errors
-/// At the first thing that would let it out of the parentheses that it is put into. A comment to the end of a line may
-/// come last: the closing parenthesis stands on the next line.
+/// The first token that would end the surrounding parentheses, or the first unterminated one.
 pub fn check(text: &str) -> Result<(), ExpressionError> {
     let mut open: Vec<char> = Vec::new();
     let mut is_empty = true;
@@ -55,8 +54,8 @@ pub fn check(text: &str) -> Result<(), ExpressionError> {
         }
     }
     match open.last() {
-        Some(')') => Err(ExpressionError::Open("a parenthesis")),
-        Some(_) => Err(ExpressionError::Open("a bracket")),
+        Some(')') => Err(ExpressionError::Open("parenthesis")),
+        Some(_) => Err(ExpressionError::Open("bracket")),
         None if is_empty => Err(ExpressionError::Empty),
         None => Ok(()),
     }
@@ -85,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_leave_its_parentheses_is_refused() {
+    fn texts_that_would_end_the_surrounding_parentheses_are_rejected() {
         for (text, error) in [
             ("true); drop table users; --", ExpressionError::Closes(')')),
             ("true; drop table users", ExpressionError::Semicolon),
@@ -94,7 +93,7 @@ mod tests {
             ("$€$ ' $€$ = '' ); drop table users; --'", ExpressionError::Closes(')')),
             ("1$a$ ' $a$ = '' ); drop table users; --'", ExpressionError::Closes(')')),
             ("\u{a0}E'\\' = '' ); drop table users; --'", ExpressionError::Closes(')')),
-            ("(true", ExpressionError::Open("a parenthesis")),
+            ("(true", ExpressionError::Open("parenthesis")),
             ("(array[1)]", ExpressionError::Closes(')')),
             ("'it''s", ExpressionError::Unclosed(Unclosed::Text)),
             ("E'\\'", ExpressionError::Unclosed(Unclosed::Text)),

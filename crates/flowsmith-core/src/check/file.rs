@@ -1,4 +1,4 @@
-//! One file from its text to its flows.
+//! The check of one file.
 
 use std::path::{Path, PathBuf};
 
@@ -10,33 +10,33 @@ use crate::finding::FieldPath;
 use crate::finding::{Code, Finding, Findings};
 use crate::source::{Node, Sources, parse};
 
-/// Each is a whole flow to be checked; nobody has so many, and a hostile file could have a million.
+/// The limit on environments per flow. Each is checked as a separate flow, and a hostile file could declare a million.
 const MAX_ENVIRONMENTS: usize = 32;
 
-/// What one file gives. The text and its tree are gone by now: ten thousand of them would fill memory.
+/// The result of checking one file. It does not keep the text or its tree, which would fill memory for ten thousand files.
 #[derive(Debug, Default)]
 pub(super) struct FileResult {
     pub(super) file: PathBuf,
     pub(super) flows: Vec<FileFlow>,
     pub(super) findings: Vec<Finding>,
-    /// Names of all environments that its flows know.
+    /// The names of all environments that its flows declare.
     pub(super) environments: Vec<String>,
 }
 
-/// One document.
+/// The result of checking one document.
 #[derive(Debug)]
 pub(super) struct FileFlow {
     pub(super) document: usize,
-    /// What names it, where it is named at all, so that others of the same name are seen even where this one is wrong.
+    /// The identity, if it is written. It is kept for flows with errors too, so that duplicates of them are found.
     pub(super) id: Option<FlowId>,
-    /// Its catalog form, where it has no errors.
+    /// The flow for the catalog; `None` if it has errors.
     pub(super) lowered: Option<Flow>,
-    /// The queues of pgmq that its triggers name, with the triggers' places.
+    /// The pgmq queues that its triggers name, each with the index of the trigger.
     pub(super) queues: Vec<(usize, String)>,
 }
 
 impl FileResult {
-    /// The flows that have a name.
+    /// The flows that have an identity.
     pub(super) fn names(&self) -> impl Iterator<Item = Named<'_>> {
         let named = |flow: &'_ FileFlow| flow.id.is_some();
         self.flows.iter().filter(move |flow| named(flow)).filter_map(|flow| {
@@ -45,7 +45,7 @@ impl FileResult {
     }
 }
 
-/// Reads a file and holds each of its flows against the rules, as it stands and in each environment that it declares.
+/// Reads a file and checks each of its flows, as written and in each environment that it declares.
 pub(super) fn check(sources: &Sources, name: &Path, settings: &CheckSettings) -> FileResult {
     let text = match sources.read(name) {
         Ok(text) => text,
@@ -53,7 +53,7 @@ pub(super) fn check(sources: &Sources, name: &Path, settings: &CheckSettings) ->
     };
     let mut findings = Findings::default();
     let documents = parse(&text, name, &mut findings);
-    // Syntax that could not be read may be part of any document.
+    // The part that could not be parsed may belong to any of the documents.
     let is_readable = findings.is_empty();
     let mut result = FileResult { file: name.to_owned(), ..FileResult::default() };
     for (document, node) in documents.iter().enumerate() {
@@ -104,9 +104,9 @@ fn document_flow(
 
 fn too_many_environments(number: usize) -> Finding {
     let path = FieldPath::root().key("environments").itself();
-    let message = format!("the flow has {number} environments, more than the {MAX_ENVIRONMENTS} allowed");
-    let finding = Finding::new(Code::TooManyEnvironments, path, message).label("each is checked as a flow of its own");
-    finding.help("keep what differs between places of one kind in the database, not in the definition")
+    let message = format!("the flow has {number} environments, more than the limit of {MAX_ENVIRONMENTS}");
+    let finding = Finding::new(Code::TooManyEnvironments, path, message).label("each is checked as a separate flow");
+    finding.help("remove environments, and store settings of single customers or sites in the database")
 }
 
 fn decode_and_check(

@@ -1,4 +1,4 @@
-//! A checked flow file into the catalog's form.
+//! Conversion of a checked flow file to a flow of the catalog.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::catalog::{
 use crate::cron;
 use crate::definition::{self, FlowFile, Handler, Item, Request, StepDefinition, Trigger, TriggerSource};
 
-/// The flow in the catalog's form; `order` gives the places of its steps in database order.
+/// Converts a flow; `order` contains the indexes of its steps in database order.
 pub(super) fn lower(file: FlowFile, id: FlowId, order: &[usize]) -> Flow {
     let mut handlers = BTreeMap::new();
     let mut outputs = BTreeMap::new();
@@ -72,7 +72,7 @@ fn step(step: StepDefinition) -> Step {
     }
 }
 
-/// None where the file has errors, and is not compiled.
+/// Converts a trigger. `None` is possible only for a file with errors, which is not compiled.
 fn trigger(trigger: Trigger) -> Option<catalog::Trigger> {
     let input_sql = trigger.input_sql.map(|sql| sql.trim().to_owned());
     let value = canonical_json(trigger.input.unwrap_or_else(|| json!({})));

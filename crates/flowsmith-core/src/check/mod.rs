@@ -1,4 +1,4 @@
-//! From flow files to the desired [`Catalog`]: everything that can be known to be wrong without a database, all at once.
+//! The check: from flow files to the desired [`Catalog`] and every problem that can be found without a database.
 
 pub mod expression;
 mod file;
@@ -21,47 +21,47 @@ use crate::finding::{Code, Finding};
 use crate::level::Level;
 use crate::source::Sources;
 
-/// What to check for.
+/// The settings of a check.
 #[derive(Debug, Clone, Default)]
 pub struct CheckSettings {
-    /// The engine aimed at; none = whatever has every feature.
+    /// The target level of the engine; `None` allows every feature.
     pub engine: Option<Level>,
-    /// The environment whose overrides are merged into the catalog; none = the flows as they stand.
+    /// The environment whose overrides are merged into the catalog; `None` for the flows as written.
     pub environment: Option<String>,
-    /// Whether the environment is known from elsewhere than the flow files, so that none of them need name it.
+    /// Whether the environment is declared outside of the flow files, so that no flow has to declare it.
     pub environment_is_known: bool,
 }
 
-/// Where a flow of the catalog is defined.
+/// The place of a flow's definition.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Origin {
-    /// The file, from the project's root.
+    /// The path of the file, relative to the root of the project.
     pub file: PathBuf,
-    /// Which of its documents, from 0.
+    /// The index of the document in the file, from 0.
     pub document: usize,
 }
 
-/// What a check gives.
+/// The result of a check.
 #[derive(Debug, Default)]
 pub struct Checked {
     /// The flows without errors.
     pub catalog: Catalog,
-    /// By database slug: where each of them is defined.
+    /// The place of each flow's definition, by database slug.
     pub origins: BTreeMap<String, Origin>,
-    /// Everything that is wrong, by file and document.
+    /// All findings, sorted by file and document.
     pub findings: Vec<Finding>,
-    /// How many files were looked at.
+    /// The number of files checked.
     pub files: usize,
-    /// How many steps the catalog's flows have.
+    /// The number of steps in the catalog.
     pub steps: usize,
-    /// How many triggers they have.
+    /// The number of triggers in the catalog.
     pub triggers: usize,
-    /// The environments that files looked at have overrides for.
+    /// The environments that the files declare.
     pub environments: BTreeSet<String>,
 }
 
 impl Checked {
-    /// Whether anything is wrong enough to stop at.
+    /// Whether a finding is an error.
     pub fn has_errors(&self) -> bool {
         self.findings.iter().any(Finding::is_error)
     }
@@ -76,9 +76,8 @@ impl Checked {
 pub fn check(sources: &Sources, settings: &CheckSettings) -> Checked {
     let (files, mut findings) = sources.discover();
     if let (Sources::Folder { flows, .. }, true, true) = (sources, files.is_empty(), findings.is_empty()) {
-        let message = "there is no flow file in this folder".to_owned();
-        let help =
-            "write one, such as `order.yaml` (`flowsmith init` brings an example), or name another folder with --flows";
+        let message = "no flow files in this folder".to_owned();
+        let help = "create one, such as `order.yaml` (`flowsmith init` writes an example), or name another folder with --flows";
         findings.push(Finding::of_file(Code::NoFlowFiles, flows, message).help(help));
     }
     let results: Vec<_> = files.par_iter().map(|name| file::check(sources, name, settings)).collect();
@@ -89,7 +88,7 @@ pub fn check(sources: &Sources, settings: &CheckSettings) -> Checked {
     collect(results, findings)
 }
 
-/// A finding, where no flow knows the environment asked for.
+/// The finding for a requested environment that no flow declares.
 fn known_environment(wanted: &str, results: &[FileResult], sources: &Sources) -> Option<Finding> {
     let known: BTreeSet<_> = results.iter().flat_map(|result| result.environments.iter().map(String::as_str)).collect();
     if known.contains(wanted) || results.is_empty() {
@@ -102,7 +101,7 @@ fn known_environment(wanted: &str, results: &[FileResult], sources: &Sources) ->
     Some(project::unknown_environment(wanted, &known.into_iter().collect::<Vec<_>>(), folder))
 }
 
-/// Puts the results of files together; `findings` are those that are about more than one of them.
+/// Merges the results of the files; `findings` are those that involve more than one file.
 fn collect(results: Vec<FileResult>, mut findings: Vec<Finding>) -> Checked {
     let refused: BTreeSet<_> = findings
         .iter()
@@ -141,7 +140,7 @@ fn collect(results: Vec<FileResult>, mut findings: Vec<Finding>) -> Checked {
     checked
 }
 
-/// The highest version of a flow is the one that starts; those below it finish what they have.
+/// Marks all but the highest version of each flow as draining: only the highest version starts new runs.
 fn drain_older_versions(catalog: &mut Catalog) {
     let mut highest: BTreeMap<String, u32> = BTreeMap::new();
     for (_, flow) in catalog.iter().filter(|(_, flow)| flow.id.version > 1) {

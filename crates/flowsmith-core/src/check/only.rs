@@ -1,5 +1,5 @@
-//! Checking some files of a big project, as an editor or a commit hook wants: the others are looked at only as far as
-//! their flows' names go.
+//! The check of selected files of a large project, for editors and commit hooks. Of the other files, only the names of their
+//! flows are read.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -14,8 +14,8 @@ use crate::finding::{Code, Finding};
 use crate::source::{Sources, Syntax};
 use crate::words;
 
-/// Checks the files named, as they stand in their project. The result holds their flows only, so that the state of a
-/// version says nothing about those in other files.
+/// Checks the given files, including collisions with the rest of the project. The catalog contains only their flows, so the
+/// state of a version does not take versions in other files into account.
 pub fn check_files(only: &[PathBuf], sources: &Sources, settings: &CheckSettings) -> Checked {
     let only: BTreeSet<_> = only.iter().cloned().collect();
     let (files, mut findings) = sources.discover();
@@ -25,18 +25,16 @@ pub fn check_files(only: &[PathBuf], sources: &Sources, settings: &CheckSettings
     };
     let results: Vec<_> = only.par_iter().map(check).collect();
     let names = || results.iter().flat_map(FileResult::names);
-    // Also the flows whose queue one of these may name.
+    // A trigger may name the queue of another flow.
     let queues = names().flat_map(|named| named.queues).map(|(_, queue)| queue.to_ascii_lowercase());
     let wanted: HashSet<_> = names().map(|named| folded(&named.id.slug, named.id.version)).chain(queues).collect();
-    // Whatever a quick look cannot tell for sure, and whatever may collide, is read in full.
+    // Files whose names a scan cannot determine, and files that may collide, are checked in full.
     let others: Vec<_> = files
         .par_iter()
         .filter(|name| !only.contains(*name))
         .filter(|name| match sources.read(name) {
-            Ok(text) => {
-                names_at_a_glance(&text, name).is_none_or(|names| names.iter().any(|name| wanted.contains(name)))
-            }
-            // It is not among the files asked about, and has no name that could collide.
+            Ok(text) => scan_names(&text, name).is_none_or(|names| names.iter().any(|name| wanted.contains(name))),
+            // An unreadable file that was not requested: it has no name that could collide.
             Err(_) => false,
         })
         .map(|name| file::check(sources, name, settings))
@@ -52,29 +50,27 @@ pub fn check_files(only: &[PathBuf], sources: &Sources, settings: &CheckSettings
     collect(results, findings)
 }
 
-/// A file that is asked about and not there; `files` are those that are.
+/// The result for a requested file that does not exist; `files` are the existing ones.
 fn missing(name: &Path, files: &[PathBuf]) -> FileResult {
     let stem = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let stems: Vec<String> = files.iter().map(|file| stem(file)).collect();
     let near = words::nearest(&stem(name), stems.iter().map(String::as_str));
     let near = near.and_then(|near| files.iter().find(|file| stem(file) == near));
-    let finding = Finding::of_file(Code::Unreadable, name, "there is no such file".to_owned()).help(match near {
+    let finding = Finding::of_file(Code::Unreadable, name, "no such file".to_owned()).help(match near {
         Some(near) => format!("did you mean `{}`?", near.display()),
-        None => {
-            "names are relative to the folder that flowsmith runs in; `flowsmith check` checks every file".to_owned()
-        }
+        None => "name files relative to the current folder, or run `flowsmith check` to check every file".to_owned(),
     });
     FileResult { file: name.to_owned(), findings: vec![finding], ..FileResult::default() }
 }
 
-/// A database slug as queues are compared: without case.
+/// A database slug in lower case: queue names are not case-sensitive.
 fn folded(slug: &str, version: u32) -> String {
     FlowId::new(slug, version).database_slug().to_ascii_lowercase()
 }
 
-/// The names of a file's flows, if each of its documents says `flow:` (and perhaps `version:`) plainly at the start of a
-/// line, once; none where a parser has to look.
-fn names_at_a_glance(text: &str, name: &Path) -> Option<Vec<String>> {
+/// Scans a file for the names of its flows without parsing it. Returns `None` unless each document has a plain `flow:` and at
+/// most one plain `version:` at the start of a line.
+fn scan_names(text: &str, name: &Path) -> Option<Vec<String>> {
     let separator = match Syntax::of(name)? {
         Syntax::Yaml => ':',
         Syntax::Toml => '=',
@@ -85,7 +81,7 @@ fn names_at_a_glance(text: &str, name: &Path) -> Option<Vec<String>> {
         if separator == ':' && line.starts_with("---") {
             names.extend(ended(&mut slug, &mut version)?);
         } else if separator == '=' && line.trim_start().starts_with('[') {
-            // What follows a header belongs to its table.
+            // The keys below a header belong to its table.
             break;
         }
         let found = if line.starts_with("flow") {
@@ -98,7 +94,7 @@ fn names_at_a_glance(text: &str, name: &Path) -> Option<Vec<String>> {
             }
             continue;
         };
-        // Twice, or written in a way that only a parser reads.
+        // The key is repeated, or its value needs a parser.
         if found.is_none_or(|before| before.is_some()) {
             return None;
         }
@@ -107,7 +103,7 @@ fn names_at_a_glance(text: &str, name: &Path) -> Option<Vec<String>> {
     (!names.is_empty()).then_some(names)
 }
 
-/// The name that a document ends with: none of its own where nothing was said yet; unsure where only a version was.
+/// The name at the end of a document: `Some(None)` for an empty document, `None` for one with only a version.
 fn ended(slug: &mut Option<&str>, version: &mut Option<&str>) -> Option<Option<String>> {
     match (slug.take(), version.take()) {
         (None, None) => Some(None),
@@ -116,7 +112,7 @@ fn ended(slug: &mut Option<&str>, version: &mut Option<&str>) -> Option<Option<S
     }
 }
 
-/// The word after `key:`; none where it is not a plain one.
+/// The value after `key:`; `None` if it is not a plain word.
 fn plain<'t>(line: &'t str, key: &str, separator: char) -> Option<&'t str> {
     let value = line.strip_prefix(key)?.trim_start().strip_prefix(separator)?;
     let value = value.split_once(" #").map_or(value, |(value, _)| value).trim();
@@ -129,24 +125,24 @@ fn plain<'t>(line: &'t str, key: &str, separator: char) -> Option<&'t str> {
 mod tests {
     use std::path::Path;
 
-    use super::names_at_a_glance;
+    use super::scan_names;
 
-    fn glance(name: &str, text: &str) -> Option<Vec<String>> {
-        names_at_a_glance(text, Path::new(name))
+    fn scan(name: &str, text: &str) -> Option<Vec<String>> {
+        scan_names(text, Path::new(name))
     }
 
     #[test]
-    fn plain_names_are_seen_at_a_glance() {
+    fn plain_names_are_scanned() {
         assert_eq!(
-            glance("a.yaml", "# hi\nflow: Order  # it\nversion: 2\nsteps:\n  flow: {}\n"),
+            scan("a.yaml", "# hi\nflow: Order  # it\nversion: 2\nsteps:\n  flow: {}\n"),
             Some(vec!["order_v2".into()])
         );
-        assert_eq!(glance("a.yaml", "flow: a\n---\nflow: \"b\"\n---\n"), Some(vec!["a".into(), "b".into()]));
-        assert_eq!(glance("a.toml", "flow = \"a\"\nversion = 3\n[steps.x]\nversion = 4\n"), Some(vec!["a_v3".into()]));
+        assert_eq!(scan("a.yaml", "flow: a\n---\nflow: \"b\"\n---\n"), Some(vec!["a".into(), "b".into()]));
+        assert_eq!(scan("a.toml", "flow = \"a\"\nversion = 3\n[steps.x]\nversion = 4\n"), Some(vec!["a_v3".into()]));
     }
 
     #[test]
-    fn what_is_not_plain_is_left_to_the_parser() {
+    fn other_names_are_left_to_the_parser() {
         for (name, text) in [
             ("a.yaml", "{flow: a, steps: {b: {}}}"),
             ("a.yaml", "\"flow\": a\n"),
@@ -158,7 +154,7 @@ mod tests {
             ("a.yaml", " flow: a\n steps: {}\n"),
             ("a.toml", "\"flow\" = 'a'\n"),
         ] {
-            assert_eq!(glance(name, text), None, "{text}");
+            assert_eq!(scan(name, text), None, "{text}");
         }
     }
 }

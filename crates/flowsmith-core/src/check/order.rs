@@ -1,4 +1,4 @@
-//! The order in which a flow's steps go into the database, and the circles that keep them from having one.
+//! The dependency graph of a flow: the database order of its steps, and its cycles.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
@@ -9,18 +9,18 @@ use petgraph::visit::EdgeRef as _;
 
 use crate::definition::FlowFile;
 
-/// The most circles that are reported for one flow.
+/// The maximum number of cycles reported for a flow.
 pub const MAX_CYCLES: usize = 20;
 
-/// Steps by their place in the file, an edge from each dependency to the step that waits for it. Unknown dependencies
-/// and steps that name themselves are left out: other rules report them.
+/// The graph of a flow's steps, by their index in the file, with an edge from each dependency to the step that waits for it.
+/// Unknown dependencies and steps that depend on themselves are left out; other rules report them.
 pub struct StepGraph<'f> {
     graph: DiGraph<(), ()>,
     by_slug: HashMap<&'f str, NodeIndex>,
 }
 
 impl<'f> StepGraph<'f> {
-    /// The graph of a flow.
+    /// Builds the graph of a flow.
     pub fn of(flow: &'f FlowFile) -> Self {
         let mut graph = DiGraph::with_capacity(flow.steps.len(), flow.steps.len() * 2);
         let mut by_slug = HashMap::with_capacity(flow.steps.len());
@@ -40,12 +40,12 @@ impl<'f> StepGraph<'f> {
         Self { graph, by_slug }
     }
 
-    /// The steps by their slugs.
+    /// The nodes by step name.
     pub(super) fn steps(&self) -> &HashMap<&'f str, NodeIndex> {
         &self.by_slug
     }
 
-    /// From edges between places; those out of range are left out.
+    /// Builds a graph from edges between indexes; edges out of range are left out.
     pub fn from_edges(nodes: usize, edges: &[(usize, usize)]) -> Self {
         let mut graph = DiGraph::new();
         for _ in 0..nodes {
@@ -57,7 +57,8 @@ impl<'f> StepGraph<'f> {
         Self { graph, by_slug: HashMap::new() }
     }
 
-    /// Every step after those it waits for, otherwise in the order of the file; none where there is a circle.
+    /// The indexes of the steps in topological order, and in the order of the file where dependencies allow it. `None` if there
+    /// is a cycle.
     pub fn order(&self) -> Option<Vec<usize>> {
         let mut waits: Vec<_> =
             self.graph.node_indices().map(|node| self.graph.edges_directed(node, petgraph::Incoming).count()).collect();
@@ -75,20 +76,20 @@ impl<'f> StepGraph<'f> {
         (order.len() == waits.len()).then_some(order)
     }
 
-    /// Circles, each as the steps on it: every one waits for the next, the last for the first. Each dependency that is part
-    /// of a circle is on one of those returned, the shortest there is through it; at most [`MAX_CYCLES`], and whether there are more.
+    /// At most [`MAX_CYCLES`] cycles, and whether there are more. In a cycle, each step waits for the next and the last for the
+    /// first. Every dependency on a cycle is covered by the shortest cycle through it.
     pub fn cycles(&self) -> (Vec<Vec<usize>>, bool) {
         let mut cycles = Vec::new();
         let mut covered = HashSet::new();
-        let mut circles: Vec<Vec<NodeIndex>> =
+        let mut components: Vec<Vec<NodeIndex>> =
             tarjan_scc(&self.graph).into_iter().filter(|scc| scc.len() > 1).collect();
-        for circle in &mut circles {
-            circle.sort();
+        for component in &mut components {
+            component.sort();
         }
-        circles.sort();
-        for circle in &circles {
-            let inside: HashSet<_> = circle.iter().copied().collect();
-            for &step in circle {
+        components.sort();
+        for component in &components {
+            let inside: HashSet<_> = component.iter().copied().collect();
+            for &step in component {
                 let mut dependencies: Vec<_> =
                     self.graph.edges_directed(step, petgraph::Incoming).map(|edge| edge.source()).collect();
                 dependencies.sort();
@@ -109,7 +110,7 @@ impl<'f> StepGraph<'f> {
         (cycles, false)
     }
 
-    /// The shortest circle through `step`, which waits for `dependency`: beginning with `step`, each waiting for the next.
+    /// The shortest cycle through `step` and its dependency, beginning with `step`; each step waits for the next.
     fn shortest(&self, dependency: NodeIndex, step: NodeIndex, inside: &HashSet<NodeIndex>) -> Vec<NodeIndex> {
         let mut came_from = HashMap::from([(dependency, step)]);
         let mut queue = VecDeque::from([dependency]);
@@ -135,7 +136,7 @@ impl<'f> StepGraph<'f> {
     }
 }
 
-/// The same circle, from its first step in the file on.
+/// Rotates a cycle so that it begins with its first step in the file.
 fn from_the_first(cycle: &[NodeIndex]) -> Vec<usize> {
     let mut cycle: Vec<_> = cycle.iter().map(|node| node.index()).collect();
     let first = cycle.iter().enumerate().min_by_key(|(_, node)| **node).map_or(0, |(position, _)| position);

@@ -1,16 +1,16 @@
-//! Schedules as pg_cron reads them: five fields, `@daily` and the like, or `N seconds`.
+//! Schedules in the syntax of pg_cron: five fields, a name such as `@daily`, or `N seconds`.
 
 mod times;
 
 use thiserror::Error;
 
-/// Why a text is no schedule; the help says what to write.
+/// The reason why a text is not a schedule.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{message}")]
 pub struct CronError {
-    /// What is wrong.
+    /// The problem.
     pub message: String,
-    /// What to write instead.
+    /// The suggested fix.
     pub help: String,
 }
 
@@ -21,38 +21,38 @@ fn wrong<T>(message: String, help: impl Into<String>) -> Result<T, CronError> {
 /// A schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Schedule {
-    /// Every so many seconds.
+    /// An interval of 1 to 59 seconds.
     Seconds(u8),
-    /// By the clock and the calendar.
+    /// Five fields.
     Calendar(Calendar),
 }
 
-/// A schedule by the clock and the calendar: what each of its fields names, as bits.
+/// A schedule of five fields, each as a bit set of its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Calendar {
-    /// Bit n = minute n.
+    /// Bit n stands for minute n.
     pub minutes: u64,
-    /// Bit n = hour n.
+    /// Bit n stands for hour n.
     pub hours: u64,
-    /// Bit n = day n of the month; bit 0 = its last day.
+    /// Bit n stands for day n of the month, bit 0 for its last day.
     pub days: u64,
-    /// Bit n = month n.
+    /// Bit n stands for month n.
     pub months: u64,
-    /// Bit n = n days after Sunday; 7 is Sunday too.
+    /// Bit n stands for the day n days after Sunday; bits 0 and 7 both stand for Sunday.
     pub weekdays: u64,
-    /// Whether the days of the month are left open, so that those of the week decide.
+    /// Whether the day of the month begins with `*`, so that only the day of the week restricts the days.
     pub any_day: bool,
-    /// Whether the days of the week are left open, so that those of the month decide.
+    /// Whether the day of the week begins with `*`, so that only the day of the month restricts the days.
     pub any_weekday: bool,
 }
 
 impl Schedule {
-    /// Whether a day ever comes that it names: 30 February does not.
+    /// Whether the schedule matches any date. 30 February, for example, does not exist.
     pub fn fires(&self) -> bool {
         const LONGEST: [u64; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
         match *self {
             Self::Seconds(_) => true,
-            // A list of weekdays adds to the days of the month, and every week has all weekdays.
+            // A day matches if either field does, and every week has all weekdays.
             Self::Calendar(Calendar { any_weekday: false, .. }) => true,
             Self::Calendar(Calendar { days, months, .. }) => (1..=12).any(|month: usize| {
                 let in_month = (1 << (LONGEST[month - 1] + 1)) - 1;
@@ -90,17 +90,17 @@ const NICKNAMES: &[(&str, &str)] = &[
     ("@hourly", "0 * * * *"),
 ];
 
-/// Reads a schedule.
+/// Parses a schedule.
 ///
 /// # Errors
-/// Where pg_cron would refuse the text, or silently take it for something else.
+/// If pg_cron rejects the text, or accepts it with another meaning.
 pub fn parse(text: &str) -> Result<Schedule, CronError> {
     let text = text.trim();
     if text.starts_with('@') {
         return match NICKNAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)) {
             Some((_, meaning)) => parse(meaning),
             None => wrong(
-                format!("`{text}` is not a schedule"),
+                format!("unknown schedule name `{text}`"),
                 crate::words::suggest(text, NICKNAMES.iter().map(|(name, _)| *name)),
             ),
         };
@@ -113,7 +113,7 @@ pub fn parse(text: &str) -> Result<Schedule, CronError> {
     }
     let [minute, hour, day, month, weekday] = parts.as_slice() else {
         return wrong(
-            format!("a schedule has five fields, but `{text}` has {}", parts.len()),
+            format!("the schedule `{text}` must have 5 fields, not {}", parts.len()),
             field_count_help(parts.len()),
         );
     };
@@ -128,7 +128,7 @@ pub fn parse(text: &str) -> Result<Schedule, CronError> {
     }))
 }
 
-/// The same schedule in small letters with single spaces: one text for all ways to space it.
+/// The schedule in lower case with single spaces, so that equal schedules have equal texts.
 pub fn normalized(text: &str) -> String {
     text.split_ascii_whitespace().map(str::to_ascii_lowercase).collect::<Vec<_>>().join(" ")
 }
@@ -136,10 +136,10 @@ pub fn normalized(text: &str) -> String {
 fn field_count_help(count: usize) -> &'static str {
     match count {
         6 | 7 => {
-            "leave the seconds (and the year) out: minute, hour, day of the month, month, day of the week; below a minute, write `30 seconds`"
+            "write minute, hour, day of the month, month and day of the week, without seconds and year; for an interval below a minute, write `30 seconds`"
         }
         _ => {
-            "write minute, hour, day of the month, month and day of the week, such as `0 2 * * *`; or `@daily`, or `30 seconds`"
+            "write minute, hour, day of the month, month and day of the week, as in `0 2 * * *`; or write `@daily` or `30 seconds`"
         }
     }
 }
@@ -148,16 +148,16 @@ fn seconds(number: &str, unit: &str) -> Result<Schedule, CronError> {
     match number.parse::<u8>() {
         Ok(number @ 1..=59) if unit.eq_ignore_ascii_case("seconds") => Ok(Schedule::Seconds(number)),
         Ok(number @ 1..=59) => {
-            wrong(format!("`{unit}` is not a unit that pg_cron knows"), format!("write `{number} seconds`"))
+            wrong(format!("unknown unit `{unit}` in the schedule"), format!("write `{number} seconds`"))
         }
         _ => wrong(
-            format!("`{number} {unit}` is not a schedule"),
-            "write from `1 seconds` to `59 seconds`; for a minute and more, use the five fields, such as `*/5 * * * *`",
+            format!("invalid interval `{number} {unit}`"),
+            "write between `1 seconds` and `59 seconds`; for longer intervals, write five fields, as in `*/5 * * * *`",
         ),
     }
 }
 
-/// The values that a field names, one bit each.
+/// The values of a field, one bit each.
 fn set(field: &Field, text: &str) -> Result<u64, CronError> {
     text.split(',').try_fold(0, |bits, part| Ok(bits | range(field, part)?))
 }
@@ -172,8 +172,8 @@ fn range(field: &Field, part: &str) -> Result<u64, CronError> {
             Ok(step) if step > 0 && step <= most => (span, Some(step)),
             _ => {
                 return wrong(
-                    format!("`{step}` is not a step for the {name}"),
-                    format!("write a step from 1 to {most}, such as `*/5`"),
+                    format!("invalid step `{step}` in the {name} `{part}`"),
+                    format!("write a step from 1 to {most}, as in `*/5`"),
                 );
             }
         },
@@ -186,7 +186,7 @@ fn range(field: &Field, part: &str) -> Result<u64, CronError> {
             let only = value(field, span)?;
             if step.is_some() {
                 return wrong(
-                    format!("the {name} `{part}` has a step but no range: pg_cron would take it for `{span}`"),
+                    format!("the {name} `{part}` has a step but no range, and pg_cron would read it as `{span}`"),
                     format!("write `{span}-{most}/{}`", step.unwrap_or(1)),
                 );
             }
@@ -195,8 +195,8 @@ fn range(field: &Field, part: &str) -> Result<u64, CronError> {
     };
     if from > to {
         return wrong(
-            format!("the {name} `{span}` runs backwards"),
-            format!("write two ranges: `{from}-{most},{least}-{to}`"),
+            format!("the {name} range `{span}` is reversed"),
+            format!("write two ranges, as in `{from}-{most},{least}-{to}`"),
         );
     }
     Ok((from..=to).step_by(usize::from(step.unwrap_or(1))).fold(0, |bits, value| bits | 1 << value))
@@ -211,12 +211,12 @@ fn value(field: &Field, text: &str) -> Result<u8, CronError> {
         Some(number) if (least..=most).contains(&number) && !text.starts_with('+') => Ok(number),
         _ => {
             let names = if let (Some(first), Some(last)) = (names.first(), names.last()) {
-                format!(", or from `{first}` to `{last}`")
+                format!(", a name from `{first}` to `{last}`")
             } else {
                 String::new()
             };
             wrong(
-                format!("`{text}` is not a {name}"),
+                format!("`{text}` is not a valid {name}"),
                 format!("write a number from {least} to {most}{names}, a range `a-b`, a list `a,b`, or `*`"),
             )
         }
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_pg_cron_refuses_or_misreads_is_refused() {
+    fn schedules_that_pg_cron_rejects_or_misreads_are_rejected() {
         for text in [
             "",
             "* * * *",
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn days_that_never_come_are_seen() {
+    fn schedules_without_any_date_never_fire() {
         for text in ["0 0 30 2 *", "0 0 31 2,4,6,9,11 *", "0 0 30-31 feb *", "0 0 31 4 */2"] {
             assert!(parse(text).is_ok_and(|schedule| !schedule.fires()), "{text}");
         }

@@ -1,15 +1,17 @@
-//! When a schedule fires, in UTC, as pg_cron has it.
+//! The times at which a schedule fires, in UTC, with the semantics of pg_cron.
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, TimeDelta, Timelike, Utc};
 
 use crate::cron::{Calendar, Schedule};
 
-/// After so many days every schedule that fires at all has fired: 29 February falls on each weekday within 40 years.
+/// The search range in days. Every schedule that fires at all fires within it: 29 February falls on each weekday within 40
+/// years.
 const HORIZON: u64 = 41 * 366;
 const MINUTES_OF_DAY: u32 = 24 * 60;
 
 impl Schedule {
-    /// The first time after a moment; none where it never fires. `N seconds` is whole multiples of it since 1970.
+    /// The first time after `moment`; `None` if the schedule never fires. An interval of seconds fires at its multiples since
+    /// 1970-01-01 00:00:00.
     pub fn next_after(&self, moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match self {
             Self::Seconds(seconds) => {
@@ -27,7 +29,7 @@ impl Schedule {
         }
     }
 
-    /// The last time at or before a moment; none where there is none in decades.
+    /// The last time at or before `moment`; `None` if the schedule never fires.
     pub fn latest_until(&self, moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match self {
             Self::Seconds(seconds) => {
@@ -49,15 +51,15 @@ impl Schedule {
 }
 
 impl Calendar {
-    /// The minutes of a day at which it fires; none where that is no day of it.
+    /// The minutes of a day at which the schedule fires; `None` if it does not fire on that day.
     fn minutes_of(&self, date: NaiveDate) -> Option<impl DoubleEndedIterator<Item = u32>> {
         let (minutes, hours) = (self.minutes, self.hours);
         let at = move |minute: &u32| has(hours, minute / 60) && has(minutes, minute % 60);
         self.names(date).then(|| (0..MINUTES_OF_DAY).filter(at))
     }
 
-    /// Whether it names a day. Days of the month and of the week add up where both are restricted; a field that begins
-    /// with `*` is no restriction of that kind, and the other one decides.
+    /// Whether the schedule fires on a day. If both the day of the month and the day of the week are restricted, either of them
+    /// has to match. A field that begins with `*` is not a restriction in this sense, and both have to match.
     fn names(&self, date: NaiveDate) -> bool {
         let is_last = date.succ_opt().is_none_or(|next| next.day() == 1);
         let by_day = has(self.days, date.day()) || is_last && has(self.days, 0);
@@ -91,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_those_of_the_calendar() {
+    fn times_match_the_calendar() {
         for (schedule, after, next) in [
             ("* * * * *", "2026-11-21 10:00:00", "2026-11-21 10:01:00"),
             ("* * * * *", "2026-11-21 10:00:59.999", "2026-11-21 10:01:00"),
@@ -101,7 +103,7 @@ mod tests {
             ("*/15 9-17 * * mon-fri", "2026-11-20 17:45:00", "2026-11-23 09:00:00"),
             ("0 0 29 2 *", "2026-01-01 00:00:00", "2028-02-29 00:00:00"),
             ("0 0 $ * *", "2027-02-01 00:00:00", "2027-02-28 00:00:00"),
-            // Both restricted: either will do. One open: the other decides.
+            // If both fields are restricted, either matches. If one begins with `*`, both have to match.
             ("0 0 13 * fri", "2026-11-09 00:00:00", "2026-11-13 00:00:00"),
             ("0 0 13 * fri", "2026-11-13 00:00:00", "2026-11-20 00:00:00"),
             ("0 0 */2 * sun", "2026-11-21 00:00:00", "2026-11-29 00:00:00"),
@@ -122,9 +124,9 @@ mod tests {
         assert_eq!(parse("0 0 30 2 *").expect("a schedule").latest_until(at("2026-01-01 00:00:00")), None);
     }
 
-    /// Walking forward by `next_after` meets every time that `latest_until` sees looking back, and no other.
+    /// Iterating with `next_after` and with `latest_until` gives the same times.
     #[test]
-    fn both_directions_see_the_same_times() {
+    fn both_directions_give_the_same_times() {
         for schedule in ["*/7 3,15 1-7 */2 tue", "5 0 31 * *", "0 12 $ feb-apr *", "30 6 */10 * 1-5", "13 seconds"] {
             let parsed = parse(schedule).expect("a schedule");
             let mut time = at("2026-01-01 00:00:00");

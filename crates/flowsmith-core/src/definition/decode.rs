@@ -1,5 +1,5 @@
-//! A document's node into a [`FlowFile`]. What has the wrong shape is a finding and left out, so that the rules still
-//! look at everything else.
+//! Decoding of a document into a [`FlowFile`]. A value of the wrong shape is reported and left out, so that the rules still
+//! check the rest of the flow.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use crate::finding::{Code, Finding, Findings};
 use crate::finding::{FieldPath, Trail};
 use crate::source::{Node, Value};
 
-/// Reads one document, whole or merged with an environment's overrides; none where it is no mapping.
+/// Decodes one document, as written or merged with the overrides of an environment. Returns `None` if it is not a mapping.
 pub fn decode(document: &Node, findings: &mut Findings) -> Option<FlowFile> {
     if !matches!(document.value, Value::Map(_)) {
-        let message = format!("a flow must be a mapping, but this document is {}", crate::words::describe(document));
+        let message = format!("a flow must be a mapping, not {}", crate::words::describe(document));
         let help = match document.as_str() {
             Some(text) if text.starts_with("flow:") => "write a space after the colon: `flow: <name>`",
             _ => "write keys and values, beginning with `flow: <name>`",

@@ -1,23 +1,23 @@
-//! Durations as people write them: whole seconds, or `90s`, `5m`, `2h`, `3d`.
+//! Durations in flow files: whole seconds, or `90s`, `5m`, `2h`, `3d`.
 
 use thiserror::Error;
 
-/// Why a text is no duration.
+/// The reason why a text is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DurationError {
-    /// No whole number in front.
-    #[error("`{0}` does not begin with a whole number")]
+    /// The text does not begin with a whole number.
+    #[error("the duration `{0}` does not begin with a whole number")]
     NoNumber(String),
-    /// An unknown unit.
-    #[error("`{0}` is not a unit of time")]
+    /// The unit is not s, m, h or d.
+    #[error("unknown unit of time `{0}`")]
     Unit(String),
-    /// More seconds than an `integer` of PostgreSQL holds.
-    #[error("`{0}` is more than 2147483647 seconds")]
+    /// The duration in seconds exceeds PostgreSQL's type `integer`.
+    #[error("the duration `{0}` is longer than 2147483647 seconds")]
     TooLong(String),
 }
 
 impl DurationError {
-    /// What to write instead.
+    /// The suggested fix.
     pub fn help(&self) -> &'static str {
         match self {
             Self::NoNumber(_) | Self::Unit(_) => {
@@ -28,10 +28,10 @@ impl DurationError {
     }
 }
 
-/// Reads a duration into seconds.
+/// Parses a duration and returns it in seconds.
 ///
 /// # Errors
-/// Where the text is not a whole number with the unit s, m, h or d, or does not fit.
+/// If the text is not a whole number with an optional unit s, m, h or d, or exceeds PostgreSQL's type `integer`.
 pub fn parse(text: &str) -> Result<i64, DurationError> {
     let text = text.trim();
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -55,7 +55,7 @@ mod tests {
     use super::{DurationError, parse};
 
     #[test]
-    fn durations_have_a_number_and_a_unit() {
+    fn number_and_unit_are_parsed() {
         assert_eq!(parse("90"), Ok(90));
         assert_eq!(parse("90s"), Ok(90));
         assert_eq!(parse("5m"), Ok(300));

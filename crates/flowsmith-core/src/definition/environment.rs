@@ -1,17 +1,17 @@
-//! Merging an environment's overrides into a flow, at the level of nodes: each keeps the place it was written at, so a
-//! finding points into the override that brings it about.
+//! Merging of an environment's overrides into a flow. Nodes are merged, and each keeps its span, so that a finding points to
+//! the override that causes it.
 
 use std::collections::HashMap;
 
 use crate::source::{Key, Node, Value};
 
-/// The names of a document's environments, in the order of the file.
+/// The names of the environments that a document declares, in the order of the file.
 pub fn names(document: &Node) -> impl Iterator<Item = &str> {
     let environments = document.get("environments").map(Node::entries).unwrap_or_default();
     environments.iter().map(|(key, _)| key.name.as_str())
 }
 
-/// The document as it is in an environment; as it stands where it does not know the environment.
+/// The document with the overrides of an environment; unchanged if it does not declare the environment.
 pub fn merged(document: &Node, environment: &str) -> Node {
     let Some(overrides) = document.get("environments").and_then(|environments| environments.get(environment)) else {
         return document.clone();
@@ -19,7 +19,7 @@ pub fn merged(document: &Node, environment: &str) -> Node {
     let mut result = document.clone();
     if let Value::Map(entries) = &mut result.value {
         for (key, value) in overrides.entries() {
-            // What names a flow is the same in every environment; the shape's check refuses these keys.
+            // A flow has the same identity in every environment. `verify` reports these keys as unknown.
             if !matches!(key.name.as_str(), "flow" | "version" | "environments") {
                 set(entries, key, value, 0);
             }
@@ -28,7 +28,7 @@ pub fn merged(document: &Node, environment: &str) -> Node {
     result
 }
 
-/// Depth 0 is the flow's own keys: the only list that is merged by name is its `triggers`.
+/// Merges one key. Depth 0 is the top level of the flow, whose `triggers` are the only list that is merged by name.
 fn set(entries: &mut Vec<(Key, Node)>, key: &Key, value: &Node, depth: usize) {
     let base = entries.iter_mut().find(|(existing, _)| existing.name == key.name).map(|(_, base)| &mut base.value);
     match (base, &value.value) {
@@ -53,7 +53,7 @@ fn replace(entries: &mut Vec<(Key, Node)>, key: &Key, value: &Node) {
     }
 }
 
-/// Patterns and inputs are values, replaced as a whole: half of an old pattern and half of a new one would mean neither.
+/// Whether a value is replaced as a whole: a merge of two patterns, schemas or handlers would match neither of them.
 fn is_json(key: &str, depth: usize) -> bool {
     matches!((key, depth), ("input", 0) | ("if" | "if_not" | "output" | "handler", 2))
 }

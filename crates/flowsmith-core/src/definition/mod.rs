@@ -1,4 +1,4 @@
-//! The definition format: its table of keys, and a document read by it.
+//! The format of flow files: its table of keys, and the decoding of documents.
 
 mod decode;
 pub mod duration;

@@ -1,4 +1,4 @@
-//! A flow as its file says it: typed, but not yet known to make sense.
+//! A flow as written in its file: typed, but not yet checked by the rules.
 
 use std::collections::BTreeMap;
 
@@ -7,119 +7,119 @@ use serde_json::Value;
 use super::shape::MAX_FLOW_SLUG;
 use crate::catalog::{FailureMode, QueueKind};
 
-/// One document. What had the wrong shape is left out here and is a finding.
+/// One document. Values of the wrong shape are left out and have a finding.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FlowFile {
-    /// The flow's slug; none where it is missing or no text.
+    /// The slug; `None` if it is missing or not a string.
     pub flow: Option<String>,
-    /// The version; none where what is written is none.
+    /// The version, 1 if it is not written; `None` if it is invalid.
     pub version: Option<u32>,
-    /// What the flow is for.
+    /// The flow's purpose.
     pub description: Option<String>,
-    /// Who answers for it.
+    /// The person or team responsible for the flow.
     pub owner: Option<String>,
-    /// Free labels.
+    /// Labels of any name and content.
     pub labels: BTreeMap<String, String>,
-    /// JSON Schema of the run's input.
+    /// The JSON Schema of the run's input.
     pub input: Option<Value>,
-    /// What its steps inherit.
+    /// The options that the steps inherit.
     pub defaults: Options,
-    /// Steps in the order of the file.
+    /// The steps, in the order of the file.
     pub steps: Vec<StepDefinition>,
-    /// Triggers in the order of the file.
+    /// The triggers, in the order of the file.
     pub triggers: Vec<Trigger>,
-    /// Names of the environments that override something.
+    /// The names of the declared environments.
     pub environments: Vec<String>,
 }
 
-/// Options where they are written.
+/// Retry and timeout options; `None` for an option that is not written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
-    /// How often a task is tried.
+    /// The number of attempts, including the first.
     pub max_attempts: Option<i32>,
-    /// Seconds before the first retry.
+    /// The delay before the first retry, in seconds.
     pub base_delay: Option<i32>,
-    /// Seconds that a task may take.
+    /// The time limit of a task, in seconds.
     pub timeout: Option<i32>,
 }
 
-/// A word of a list, with its place in the list as written: words of the wrong type are left out.
+/// A string of a list. It carries its index because elements of the wrong type are left out of the decoded list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Its place in the list, from 0.
+    /// The index in the list as written, from 0.
     pub index: usize,
-    /// The word.
+    /// The string.
     pub text: String,
 }
 
-/// What a worker of ours runs for a task.
+/// The handler that flowsmith's worker runs for a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Handler {
-    /// A query.
+    /// An SQL query.
     Sql(String),
-    /// A line for the shell.
+    /// A command line for the shell.
     Shell(String),
     /// A program and its arguments.
     Exec(Vec<String>),
-    /// A request.
+    /// An HTTP request.
     Http(Request),
 }
 
-/// What an `http` handler sends.
+/// The request of an `http` handler.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Request {
-    /// The address.
+    /// The URL, with references to environment variables unresolved.
     pub url: String,
-    /// The method; none = POST.
+    /// The method; `None` for POST.
     pub method: Option<String>,
-    /// Headers by name.
+    /// The headers by name.
     pub headers: BTreeMap<String, String>,
 }
 
-/// One step.
+/// A step as written.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StepDefinition {
-    /// Its name.
+    /// The key of the step under `steps`.
     pub slug: String,
-    /// What it is for.
+    /// The step's purpose.
     pub description: Option<String>,
-    /// What a worker of ours runs.
+    /// The handler that flowsmith's worker runs.
     pub handler: Option<Handler>,
-    /// What it waits for, as listed.
+    /// The dependencies as listed; without the source of a map that is not repeated there.
     pub depends_on: Vec<Item>,
-    /// The step whose output it maps, or `run`.
+    /// The step whose output is mapped, or [`RUN`].
     pub map: Option<String>,
-    /// Pattern that must be contained.
+    /// The key `if`: the pattern that the input must contain.
     pub condition: Option<Value>,
-    /// Pattern that must not be contained.
+    /// The key `if_not`: the pattern that the input must not contain.
     pub exclusion: Option<Value>,
-    /// Where a pattern is unmet; none = skip.
+    /// The effect of an unmet condition; `None` for the default, skip.
     pub when_unmet: Option<FailureMode>,
-    /// Where the attempts are used up; none = fail.
+    /// The effect of a failed last attempt; `None` for the default, fail.
     pub when_exhausted: Option<FailureMode>,
-    /// Attempts, delay and timeout.
+    /// The options of the step itself, without inherited ones.
     pub options: Options,
-    /// Seconds between ready and visible.
+    /// The delay in seconds between the step being ready and its tasks being visible to workers.
     pub start_delay: Option<i32>,
-    /// JSON Schema of its output.
+    /// The JSON Schema of the output.
     pub output: Option<Value>,
 }
 
-/// The name under which `map` means the run's input.
+/// The value of `map` that stands for the run's input.
 pub const RUN: &str = "run";
 
 impl StepDefinition {
-    /// Whether it maps the run's input.
+    /// Whether the step maps the run's input.
     pub fn is_root_map(&self) -> bool {
         self.map.as_deref() == Some(RUN)
     }
 
-    /// The step whose output it maps, if it maps one.
+    /// The step whose output is mapped; `None` for a single step and for a map of the run's input.
     pub fn source(&self) -> Option<&str> {
         self.map.as_deref().filter(|source| *source != RUN)
     }
 
-    /// Everything it waits for: its dependencies, and the source of a map where that is not among them.
+    /// All dependencies: those listed, and the source of a map unless it is listed too.
     pub fn dependencies(&self) -> impl Iterator<Item = &str> {
         let listed = self.depends_on.iter().map(|item| item.text.as_str());
         let source = self.source().filter(|source| self.depends_on.iter().all(|item| item.text != *source));
@@ -127,65 +127,65 @@ impl StepDefinition {
     }
 }
 
-/// What starts runs.
+/// A trigger as written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trigger {
-    /// Its place in the list, from 0.
+    /// The index in the list, from 0.
     pub index: usize,
-    /// Its name; none where it is missing or no text.
+    /// The name; `None` if it is missing or not a string.
     pub name: Option<String>,
-    /// What it is for.
+    /// The trigger's purpose.
     pub description: Option<String>,
-    /// What it listens to; none where that is not said exactly once.
+    /// The source; `None` unless exactly one of `cron`, `table` and `queue` is written.
     pub source: Option<TriggerSource>,
-    /// The run's input.
+    /// The constant input of the run.
     pub input: Option<Value>,
-    /// SQL expression for the run's input.
+    /// The SQL expression that computes the input of the run.
     pub input_sql: Option<String>,
-    /// Whether a run that cannot be started is an error of the change.
+    /// Whether the change of the table fails if the run cannot be started.
     pub strict: bool,
-    /// Which of the keys that not every kind of trigger takes are written.
+    /// The keys written that only some kinds of triggers accept, out of [`super::shape::TRIGGER_SPECIAL_KEYS`].
     pub written: Vec<String>,
 }
 
-/// What a trigger listens to.
+/// The source of a trigger.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TriggerSource {
-    /// A schedule.
+    /// A schedule of pg_cron.
     Cron(String),
-    /// Changes of a table.
+    /// Changes of a table's rows.
     Table {
-        /// Its name with its schema.
+        /// The table name as written.
         table: String,
-        /// `insert`, `update`, `delete`, as listed.
+        /// The events as listed: `insert`, `update`, `delete`.
         on: Vec<Item>,
-        /// SQL condition on the change.
+        /// The SQL condition on the changed row.
         when: Option<String>,
     },
-    /// Events of a queue.
+    /// Events of a queue, as `pgq:<name>` or `pgmq:<name>`.
     Queue(String),
 }
 
-/// Reads `pgq:<name>` or `pgmq:<name>`.
+/// Parses `pgq:<name>` or `pgmq:<name>`.
 ///
 /// # Errors
-/// In words, where it is neither, or the name is none that such a queue has.
+/// A message if the prefix is unknown, or the name is not one that such a queue can have.
 pub fn queue(text: &str) -> Result<(QueueKind, &str), String> {
     let (kind, name) = match text.split_once(':') {
         Some(("pgq", name)) => (QueueKind::Pgq, name),
         Some(("pgmq", name)) => (QueueKind::Pgmq, name),
-        Some((kind, _)) => return Err(format!("`{kind}` is not a kind of queue that can start runs")),
-        None => return Err(format!("`{text}` does not say what kind of queue it is")),
+        Some((kind, _)) => return Err(format!("unknown kind of queue `{kind}`")),
+        None => return Err(format!("the queue `{text}` has no prefix `pgq:` or `pgmq:`")),
     };
     let is_refused = |c: char| matches!(c, '\'' | '"' | ';' | '$') || c.is_control();
     match kind {
         _ if name.is_empty() || name.contains(char::is_whitespace) => {
-            Err("the queue's name is missing or has spaces in it".to_owned())
+            Err("the queue name is empty or contains spaces".to_owned())
         }
         QueueKind::Pgmq if name.len() > MAX_FLOW_SLUG => {
-            Err(format!("the queue's name is longer than the {MAX_FLOW_SLUG} characters that pgmq allows"))
+            Err(format!("the queue name is longer than {MAX_FLOW_SLUG} characters, the limit of pgmq"))
         }
-        _ if name.contains(is_refused) => Err(format!("`{name}` is not the name of a queue")),
+        _ if name.contains(is_refused) => Err(format!("the queue name `{name}` contains forbidden characters")),
         _ => Ok((kind, name)),
     }
 }

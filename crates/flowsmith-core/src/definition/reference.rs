@@ -1,15 +1,15 @@
-//! References to environment variables in handlers, `${env:NAME}`: the only way for a secret into a flow file.
+//! References to environment variables in handlers, `${env:NAME}`. They keep secrets out of flow files.
 
 /// A part of a text.
 #[derive(Debug, PartialEq, Eq)]
 enum Part<'t> {
     Text(&'t str),
     Variable(&'t str),
-    /// What begins like a reference and is none.
+    /// An invalid reference: text that begins with `${`.
     Broken(&'t str),
 }
 
-/// The text with its references resolved.
+/// Replaces each reference with the value that `variable` returns for its name. Invalid references stay as written.
 pub fn resolve(text: &str, variable: &mut dyn FnMut(&str) -> String) -> String {
     let mut resolved = String::new();
     for part in parts(text) {
@@ -21,7 +21,7 @@ pub fn resolve(text: &str, variable: &mut dyn FnMut(&str) -> String) -> String {
     resolved
 }
 
-/// What begins like a reference and is none.
+/// The invalid references of a text.
 pub fn broken(text: &str) -> impl Iterator<Item = &str> {
     parts(text).into_iter().filter_map(|part| match part {
         Part::Broken(text) => Some(text),
@@ -54,14 +54,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_resolved_and_nothing_else_is() {
+    fn only_valid_references_are_resolved() {
         let mut variable = |name: &str| format!("<{name}>");
         assert_eq!(resolve("Bearer ${env:TOKEN}, ${env:_a1}", &mut variable), "Bearer <TOKEN>, <_a1>");
         assert_eq!(resolve("$TOKEN $ {env:A} ${A}", &mut variable), "$TOKEN $ {env:A} ${A}");
     }
 
     #[test]
-    fn broken_references_are_found() {
+    fn invalid_references_are_found() {
         let found: Vec<_> = broken("${env:A} ${A} ${env:} ${env:a-b} ${env:1} ${open").collect();
         assert_eq!(found, ["${A}", "${env:}", "${env:a-b}", "${env:1}", "${open"]);
     }

@@ -1,4 +1,4 @@
-//! The JSON Schema of the format, for editors: written from the same table that the check reads.
+//! The JSON Schema of the format, for editors. It is generated from the table in [`super::shape`], as is the check.
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +8,7 @@ use super::shape::{FLOW, HANDLER, HTTP, Kind, OPTIONS, OVERRIDES, Object, STEP, 
 
 const SLUG: &str = "^[a-zA-Z_][a-zA-Z0-9_]*$";
 
-/// The schema of a flow file, draft 2020-12.
+/// The JSON Schema of a flow file, draft 2020-12.
 pub fn json_schema() -> Value {
     let written = [&OPTIONS, &STEP, &HANDLER, &HTTP, &TRIGGER].map(|object| (object, Use::Written));
     let overriding = [&OPTIONS, &STEP, &TRIGGER_OVERRIDES, &OVERRIDES].map(|object| (object, Use::Overriding));
@@ -24,12 +24,12 @@ pub fn json_schema() -> Value {
     Value::Object(schema)
 }
 
-/// Where an object stands.
+/// The context of an object.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Use {
-    /// In a flow.
+    /// A flow.
     Written,
-    /// In an environment, where `null` takes a key away.
+    /// An environment, where `null` removes a key.
     Overriding,
 }
 

@@ -1,75 +1,75 @@
-//! The format as a table: what keys there are, what they hold, what they mean. The check, the JSON Schema and the
-//! documentation are all read from it.
+//! The format as a table of keys with their types and descriptions. The check, the JSON Schema and the documentation are all
+//! derived from it.
 
 use crate::finding::Code;
 
-/// What a value may be.
+/// The type of a value.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
-    /// Text that is not empty.
+    /// A non-empty string.
     Text,
-    /// A name of the engine's: letters, digits and underscores, at most this long.
+    /// A name that the engine accepts: letters, digits and underscores, with this maximum length.
     Slug(usize),
     /// `true` or `false`.
     Bool,
-    /// A whole number within bounds, and the code of a finding where it is not.
+    /// An integer between two bounds, and the code of the finding for any other integer.
     Integer(i64, i64, Code),
-    /// A duration of at least so many seconds.
+    /// A duration with this minimum, in seconds.
     Duration(i64),
-    /// One of these words.
+    /// One of these strings.
     Word(&'static [&'static str]),
-    /// An HTTP address, which may have references to the environment in it.
+    /// An HTTP URL, which may contain references to environment variables.
     Url,
-    /// An HTTP address, or a mapping with keys of the format.
+    /// An HTTP URL, or an object.
     UrlOrObject(&'static Object),
     /// Any JSON value.
     Json,
-    /// A JSON object that `jsonb @>` is asked for.
+    /// A JSON object, compared with `jsonb @>`.
     Pattern,
     /// A JSON Schema.
     Schema,
     /// A list of values.
     List(&'static Kind),
-    /// A text, or a list of texts.
+    /// A string or a list of strings.
     TextOrList,
-    /// Names that the author chooses, each with a value.
+    /// A mapping from names that the author chooses to values.
     Map(&'static Kind),
-    /// The same, where a name may stand without a value for one with nothing set.
+    /// As [`Kind::Map`], but non-empty, and with `null` allowed as the value of a name without settings.
     MapOrEmpty(&'static Kind),
-    /// A mapping with keys of the format.
+    /// A mapping with the keys of an [`Object`].
     Object(&'static Object),
-    /// Overrides of a whole flow: its keys are checked here, what they hold after it is merged.
+    /// Overrides of a flow. Their keys are checked as written, their values after the merge.
     Overrides(&'static Object),
 }
 
-/// One key of the format.
+/// A key of the format.
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
-    /// Its name.
+    /// The key.
     pub name: &'static str,
-    /// What it holds.
+    /// The type of its value.
     pub kind: Kind,
-    /// Whether it must be there.
+    /// Whether the key is required.
     pub required: bool,
-    /// What it means, for editors and documentation.
+    /// The description, for editors and documentation. Its first phrase is a noun phrase, which findings quote.
     pub doc: &'static str,
-    /// What its absence means, as JSON.
+    /// The default as JSON; `None` if there is no default.
     pub default: Option<&'static str>,
 }
 
-/// A mapping with keys of the format.
+/// A mapping with a fixed set of keys.
 #[derive(Debug)]
 pub struct Object {
-    /// What one is called.
+    /// The name in findings and in the `$defs` of the JSON Schema.
     pub name: &'static str,
-    /// Its keys.
+    /// The keys.
     pub fields: &'static [Field],
-    /// Keys of which exactly one must be there; empty where there is no such rule.
+    /// The keys of which exactly one is required; empty if there is no such rule.
     pub exactly_one: &'static [&'static str],
 }
 
 impl Object {
-    /// The field of this name.
+    /// The field with this key.
     pub fn field(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name)
     }
@@ -87,9 +87,9 @@ const fn default(name: &'static str, kind: Kind, default: &'static str, doc: &'s
     Field { name, kind, required: false, doc, default: Some(default) }
 }
 
-/// The longest name of a pgmq queue, and so of a flow with its version's suffix.
+/// The maximum length of a flow name with its version suffix: pgmq's limit for the name of a queue.
 pub const MAX_FLOW_SLUG: usize = 47;
-/// The longest name of a step.
+/// The maximum length of a step name, from `pgflow.is_valid_slug`.
 pub const MAX_STEP_SLUG: usize = 128;
 
 const INT_MAX: i64 = i32::MAX as i64;
@@ -100,35 +100,35 @@ const VERSION: Field = default(
     "version",
     Kind::Integer(1, INT_MAX, Code::InvalidVersion),
     "1",
-    "Raise it when steps, dependencies or conditions change: runs in flight finish on the old version. Version n > 1 lives in the database as `<flow>_v<n>`.",
+    "The flow's version. Raise it when steps, dependencies or conditions change: running runs finish on the old version. In the database, version n > 1 is named `<flow>_v<n>`.",
 );
-const DESCRIPTION: Field = field("description", Kind::Text, "What it is for. Shown in reports and graphs.");
-const OWNER: Field = field("owner", Kind::Text, "Who answers for the flow. Shown in reports and graphs.");
+const DESCRIPTION: Field = field("description", Kind::Text, "A description, shown in reports and graphs.");
+const OWNER: Field =
+    field("owner", Kind::Text, "The person or team responsible for the flow, shown in reports and graphs.");
 const LABELS: Field =
-    field("labels", Kind::Map(&Kind::Text), "Free labels, name to text. Shown in reports and graphs.");
+    field("labels", Kind::Map(&Kind::Text), "Labels of any name and content, shown in reports and graphs.");
 const INPUT: Field =
-    field("input", Kind::Schema, "JSON Schema of the run's input. The inputs of triggers are checked against it.");
-const DEFAULTS: Field = field("defaults", Kind::Object(&OPTIONS), "Options that every step inherits.");
+    field("input", Kind::Schema, "The JSON Schema of the run's input. The inputs of triggers are checked against it.");
+const DEFAULTS: Field = field("defaults", Kind::Object(&OPTIONS), "The options that every step inherits.");
 static A_STEP: Kind = Kind::Object(&STEP);
 const STEPS: Field = required(
     "steps",
     Kind::MapOrEmpty(&A_STEP),
-    "The steps by name. Their order in the file is kept where dependencies allow it.",
+    "The steps by name. Their order in the file is kept as far as dependencies allow.",
 );
-const TRIGGERS: &str = "What starts runs: schedules, changes of tables, events of queues.";
-const MAX_ATTEMPTS: &str =
-    "How often a task is tried, the first time included: 1 means no retry, and 0 means the same as 1.";
-const BASE_DELAY: &str = "How long to wait before the first retry; doubled for each one after it.";
-const TIMEOUT: &str = "How long a task may take before it is given to another worker.";
+const TRIGGERS: &str = "The triggers that start runs: schedules, changes of tables, events of queues.";
+const MAX_ATTEMPTS: &str = "The number of attempts for a task, including the first: 1 means no retry, as does 0.";
+const BASE_DELAY: &str = "The delay before the first retry. It doubles with each further retry.";
+const TIMEOUT: &str = "The time limit for a task, after which another worker can claim it.";
 
-/// A whole document.
+/// A document.
 pub static FLOW: Object = Object {
     name: "flow",
     fields: &[
         required(
             "flow",
             Kind::Slug(MAX_FLOW_SLUG),
-            "The flow's name: letters, digits and underscores, not beginning with a digit. It also names the flow's queue.",
+            "The flow's name: letters, digits and underscores, not beginning with a digit. The flow's queue has the same name.",
         ),
         VERSION,
         DESCRIPTION,
@@ -141,13 +141,13 @@ pub static FLOW: Object = Object {
         field(
             "environments",
             Kind::Map(&Kind::Overrides(&OVERRIDES)),
-            "Overrides by name of environment, merged key by key; triggers by their name. `null` takes a key away.",
+            "Overrides by environment, merged key by key, and triggers by name. `null` removes a key.",
         ),
     ],
     exactly_one: &[],
 };
 
-/// What an environment may override.
+/// The overrides of an environment: every key of a flow but those of its identity.
 pub static OVERRIDES: Object = Object {
     name: "environment",
     fields: &[
@@ -162,7 +162,7 @@ pub static OVERRIDES: Object = Object {
     exactly_one: &[],
 };
 
-/// A flow's options.
+/// The options that steps inherit.
 pub static OPTIONS: Object = Object {
     name: "defaults",
     fields: &[
@@ -173,7 +173,7 @@ pub static OPTIONS: Object = Object {
     exactly_one: &[],
 };
 
-/// One step.
+/// A step.
 pub static STEP: Object = Object {
     name: "step",
     fields: &[
@@ -181,78 +181,86 @@ pub static STEP: Object = Object {
         field(
             "handler",
             Kind::Object(&HANDLER),
-            "What flowsmith's own worker runs for a task; leave it out where another worker does the work.",
+            "The handler that flowsmith's worker runs for a task. Leave it out if another worker processes the step.",
         ),
         field(
             "depends_on",
             Kind::List(&Kind::Slug(MAX_STEP_SLUG)),
-            "Steps whose outputs this one waits for and gets as its input.",
+            "The steps that this step waits for. Their outputs are its input.",
         ),
         field(
             "map",
             Kind::Slug(MAX_STEP_SLUG),
-            "One task per element of the output of this step; `run` = of the run's input, which must be an array.",
+            "The step to map: one task is created per element of its output, an array. `run` stands for the run's input.",
         ),
         field(
             "if",
             Kind::Pattern,
-            "Run only where this object is contained (`jsonb @>`) in the run's input, or, for a step with dependencies, in `{dependency: output}`.",
+            "A condition: the step runs only if its input contains this object (`jsonb @>`). The input is the run's input or, for a step with dependencies, `{dependency: output}`.",
         ),
-        field("if_not", Kind::Pattern, "Run only where this object is not contained; matched as `if` is."),
+        field(
+            "if_not",
+            Kind::Pattern,
+            "A negative condition: the step runs only if its input does not contain this object.",
+        ),
         default(
             "when_unmet",
             FAILURE_MODE,
             "\"skip\"",
-            "Where `if` or `if_not` is not met: skip the step, skip it and all that depends on it, or fail the run.",
+            "The effect of an unmet `if` or `if_not`: skip the step, skip it with all its dependents, or fail the run.",
         ),
         default(
             "when_exhausted",
             FAILURE_MODE,
             "\"fail\"",
-            "Where the last attempt has failed: fail the run, skip the step, or skip it and all that depends on it.",
+            "The effect of a failed last attempt: fail the run, skip the step, or skip it with all its dependents.",
         ),
         field("max_attempts", ATTEMPTS, MAX_ATTEMPTS),
         field("base_delay", Kind::Duration(0), BASE_DELAY),
         field("timeout", Kind::Duration(1), TIMEOUT),
-        field("start_delay", Kind::Duration(0), "How long to wait once the step is ready."),
-        field("output", Kind::Schema, "JSON Schema of the step's output."),
+        field("start_delay", Kind::Duration(0), "The delay between the step being ready and its start."),
+        field("output", Kind::Schema, "The JSON Schema of the step's output."),
     ],
     exactly_one: &[],
 };
 
-/// What a worker of ours runs.
+/// A handler of flowsmith's worker.
 pub static HANDLER: Object = Object {
     name: "handler",
     fields: &[
         field(
             "sql",
             Kind::Text,
-            "A query whose one value is the output; `:input` is the task's input, `:run_id` its run, `:task_index` its place in a map, `:attempt` which attempt it is. It and the task's completion are one transaction.",
+            "A query that returns one value, the output. Its parameters are `:input`, the task's input, `:run_id`, `:task_index`, the index in a map, and `:attempt`. It runs in one transaction with the completion of the task.",
         ),
         field(
             "exec",
             Kind::TextOrList,
-            "A program: the input comes on its standard input as JSON, the output is what it prints. A text is run by the shell, a list is program and arguments.",
+            "A program that reads the input as JSON from its standard input and prints the output. A string is a shell command, a list a program with its arguments.",
         ),
         field(
             "http",
             Kind::UrlOrObject(&HTTP),
-            "An address to which the input is posted as JSON, or `url` with `method` and `headers`; the answer's body is the output.",
+            "A URL to post the input to as JSON, or `url` with `method` and `headers`. The body of the response is the output.",
         ),
     ],
     exactly_one: &["sql", "exec", "http"],
 };
 
-/// What an `http` handler sends.
+/// The request of an `http` handler.
 pub static HTTP: Object = Object {
     name: "http",
     fields: &[
-        required("url", Kind::Url, "The address. `${env:NAME}` stands for an environment variable of the worker."),
-        default("method", Kind::Word(METHODS), "\"POST\"", "The method; `GET` sends no body."),
+        required(
+            "url",
+            Kind::Url,
+            "The URL. `${env:NAME}` is replaced with the value of the worker's environment variable.",
+        ),
+        default("method", Kind::Word(METHODS), "\"POST\"", "The HTTP method. `GET` sends no body."),
         field(
             "headers",
             Kind::Map(&Kind::Text),
-            "Headers by name. `${env:NAME}` stands for an environment variable of the worker: the place for secrets.",
+            "The headers by name. `${env:NAME}` is replaced with the value of the worker's environment variable; use it for secrets.",
         ),
     ],
     exactly_one: &[],
@@ -261,37 +269,37 @@ pub static HTTP: Object = Object {
 /// The methods of an `http` handler.
 pub const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE"];
 
-/// The keys that make a trigger what it is.
+/// The keys that determine the kind of a trigger.
 pub const TRIGGER_KINDS: &[&str] = &["cron", "table", "queue"];
-/// The keys that mean something for some kinds of triggers only.
+/// The keys that only some kinds of triggers accept.
 pub const TRIGGER_SPECIAL_KEYS: &[&str] = &["input", "on", "when", "input_sql", "strict"];
-/// The changes of a table.
+/// The events of a table trigger.
 pub const TABLE_EVENTS: &[&str] = &["insert", "update", "delete"];
 
 const TRIGGER_FIELDS: &[Field] = &[
     required("name", Kind::Slug(MAX_FLOW_SLUG), "The trigger's name, unique in the flow."),
-    field("cron", Kind::Text, "A schedule of pg_cron: five fields, `@daily` and the like, or `N seconds`."),
-    field("table", Kind::Text, "A table, with its schema: every change listed under `on` starts a run."),
-    field("queue", Kind::Text, "A queue, as `pgq:<name>` or `pgmq:<name>`: every event starts a run, exactly once."),
+    field("cron", Kind::Text, "A schedule of pg_cron: five fields, a name such as `@daily`, or `N seconds`."),
+    field("table", Kind::Text, "A table with its schema. Each change listed under `on` starts a run."),
+    field("queue", Kind::Text, "A queue, as `pgq:<name>` or `pgmq:<name>`. Each event starts exactly one run."),
     default("input", Kind::Json, "{}", "The run's input, for a schedule or a table."),
-    default("on", Kind::List(&Kind::Word(TABLE_EVENTS)), "[\"insert\"]", "Which changes of the table start a run."),
-    field("when", Kind::Text, "An SQL condition on `new` and `old`: only changes that meet it start a run."),
+    default("on", Kind::List(&Kind::Word(TABLE_EVENTS)), "[\"insert\"]", "The changes of the table that start a run."),
+    field("when", Kind::Text, "An SQL condition on `new` and `old`. Only changes that meet it start a run."),
     field(
         "input_sql",
         Kind::Text,
-        "An SQL expression for the run's input: on `new` and `old` for a table, on `event` for a queue.",
+        "An SQL expression that computes the run's input, from `new` and `old` for a table and from `event` for a queue.",
     ),
     default(
         "strict",
         Kind::Bool,
         "false",
-        "Whether a run that cannot be started fails the change of the table, rather than being reported as a warning.",
+        "Whether the change of the table fails if the run cannot be started. Otherwise the failure is a warning.",
     ),
     DESCRIPTION,
 ];
 
-/// What starts runs.
+/// A trigger.
 pub static TRIGGER: Object = Object { name: "trigger", fields: TRIGGER_FIELDS, exactly_one: TRIGGER_KINDS };
 
-/// Overrides of a trigger, found by its name.
+/// Overrides of a trigger, merged by its name.
 pub static TRIGGER_OVERRIDES: Object = Object { name: "trigger_overrides", fields: TRIGGER_FIELDS, exactly_one: &[] };

@@ -1,5 +1,4 @@
-//! Holds a node against the table of the format: keys that are there and should not be, the other way round, and values
-//! of the wrong type.
+//! Comparison of a node with the table of the format: unknown keys, missing keys, and values of the wrong type.
 
 use super::duration;
 use super::reference;
@@ -9,7 +8,7 @@ use crate::finding::{Code, Finding, Findings};
 use crate::source::{Node, Value};
 use crate::words::{self, quoted_list};
 
-/// Checks a whole value of the format.
+/// Checks a value and everything below it.
 pub(super) fn verify(node: &Node, kind: &Kind, path: &Trail<'_>, findings: &mut Findings) {
     if findings.is_full() {
         return;
@@ -23,18 +22,19 @@ pub(super) fn verify(node: &Node, kind: &Kind, path: &Trail<'_>, findings: &mut 
         (Kind::Pattern, _) => findings.push(pattern(node, path)),
         (Kind::Text | Kind::TextOrList | Kind::Url | Kind::UrlOrObject(_), Value::String(text)) => {
             if text.trim().is_empty() {
-                let finding = Finding::new(Code::EmptyText, path.path(), format!("`{path}` is empty"));
-                findings.push(finding.label("nothing is written here").help("write something, or leave the key out"));
+                findings.push(empty(path, "empty string"));
             } else if matches!(kind, Kind::Url | Kind::UrlOrObject(_)) && !is_url(text) {
-                let finding = Finding::new(Code::InvalidUrl, path.path(), format!("`{text}` is not an HTTP address"));
-                findings.push(finding.help("write a whole address, such as `https://example.com/hook`"));
+                let finding = Finding::new(Code::InvalidUrl, path.path(), format!("`{text}` is not a valid HTTP URL"));
+                findings.push(
+                    finding.label("invalid URL").help("write a complete URL, such as `https://example.com/hook`"),
+                );
             }
         }
-        // What is wrong with a name is said by the rules on names, which know what it names.
+        // The rules on names check these: they know whether it is the name of a flow, a step or a trigger.
         (Kind::Slug(_), Value::String(_)) => {}
         (Kind::Integer(least, most, code), Value::Int(number)) => {
             if !(least..=most).contains(&number) {
-                let message = format!("`{path}` is {number}, but must be from {least} to {most}");
+                let message = format!("`{path}` must be between {least} and {most}, not {number}");
                 let help =
                     if number < least { format!("write {least} or more") } else { format!("write {most} or less") };
                 findings.push(Finding::new(*code, path.path(), message).label("out of range").help(help));
@@ -44,13 +44,16 @@ pub(super) fn verify(node: &Node, kind: &Kind, path: &Trail<'_>, findings: &mut 
         (Kind::Duration(least), Value::String(text)) => match duration::parse(text) {
             Ok(number) => in_seconds(number, *least, path, findings),
             Err(error) => findings.push(
-                Finding::new(Code::Duration, path.path(), error.to_string()).label("not a duration").help(error.help()),
+                Finding::new(Code::Duration, path.path(), error.to_string())
+                    .label("invalid duration")
+                    .help(error.help()),
             ),
         },
         (Kind::Word(choices), Value::String(word)) => {
             if !choices.contains(&word.as_str()) {
-                let finding = Finding::new(Code::UnknownWord, path.path(), format!("`{word}` is not a choice here"));
-                findings.push(finding.label("unknown word").help(words::suggest(word, choices.iter().copied())));
+                let message = format!("unknown value `{word}` for `{path}`");
+                let finding = Finding::new(Code::UnknownWord, path.path(), message).label("unknown value");
+                findings.push(finding.help(words::suggest(word, choices.iter().copied())));
             }
         }
         (Kind::List(item), Value::List(items)) => {
@@ -59,8 +62,7 @@ pub(super) fn verify(node: &Node, kind: &Kind, path: &Trail<'_>, findings: &mut 
             }
         }
         (Kind::TextOrList, Value::List(items)) if items.is_empty() => {
-            let finding = Finding::new(Code::EmptyText, path.path(), format!("`{path}` is empty"));
-            findings.push(finding.label("nothing is written here").help("write something, or leave the key out"));
+            findings.push(empty(path, "empty list"));
         }
         (Kind::TextOrList, Value::List(items)) => {
             for (index, node) in items.iter().enumerate() {
@@ -74,7 +76,7 @@ pub(super) fn verify(node: &Node, kind: &Kind, path: &Trail<'_>, findings: &mut 
         }
         (Kind::MapOrEmpty(_), Value::Map(entries)) if entries.is_empty() => {
             let finding = Finding::new(Code::NoSteps, path.path(), "the flow has no steps").label("empty");
-            findings.push(finding.help("write at least one step, such as `load: {}`"));
+            findings.push(finding.help("add at least one step, such as `load: {}`"));
         }
         (Kind::MapOrEmpty(value), Value::Map(entries)) => {
             for (key, node) in entries.iter().filter(|(_, node)| node.value != Value::Null) {
@@ -89,7 +91,7 @@ pub(super) fn verify(node: &Node, kind: &Kind, path: &Trail<'_>, findings: &mut 
     }
 }
 
-/// Checks a mapping with keys of the format.
+/// Checks a mapping with the keys of an object.
 pub(super) fn verify_object(node: &Node, object: &'static Object, path: &Trail<'_>, findings: &mut Findings) {
     unknown_keys(node, object, path, findings);
     for (key, value) in node.entries() {
@@ -98,10 +100,10 @@ pub(super) fn verify_object(node: &Node, object: &'static Object, path: &Trail<'
         }
     }
     for field in object.fields.iter().filter(|field| field.required && node.get(field.name).is_none()) {
-        let message = format!("the {} has no `{}`", object.name, field.name);
+        let message = format!("missing key `{}` in this {}", field.name, noun(object));
         let finding =
-            Finding::new(Code::MissingKey, path.path(), message).label(format!("`{}` is missing here", field.name));
-        findings.push(finding.help(format!("add `{}`: {}", field.name, gist(field.doc))));
+            Finding::new(Code::MissingKey, path.path(), message).label(format!("`{}` is missing", field.name));
+        findings.push(finding.help(format!("add `{}`, {}", field.name, first_phrase(field.doc))));
     }
     exactly_one(node, object, path, findings);
 }
@@ -111,7 +113,7 @@ fn unknown_keys(node: &Node, object: &'static Object, path: &Trail<'_>, findings
         if object.field(&key.name).is_some() || findings.is_full() {
             continue;
         }
-        let message = format!("unknown key `{}` in this {}", key.name, object.name.replace('_', " "));
+        let message = format!("unknown key `{}` in this {}", key.name, noun(object));
         let finding = Finding::new(Code::UnknownKey, path.path().key(&key.name).itself(), message).label("unknown key");
         let help = words::by_meaning(&key.name, |name| object.field(name).is_some())
             .unwrap_or_else(|| words::suggest(&key.name, object.fields.iter().map(|field| field.name)));
@@ -125,36 +127,54 @@ fn exactly_one(node: &Node, object: &Object, path: &Trail<'_>, findings: &mut Fi
         return;
     }
     let choices = quoted_list(object.exactly_one.iter().copied(), "or");
-    let (at, message) = match present.as_slice() {
-        [] => (path.path(), format!("the {} has none of {choices}", object.name)),
-        [_, second, ..] => {
-            let both = quoted_list(present.iter().map(|name| **name), "and");
-            (path.path().key(**second).itself(), format!("the {} has {both} at once", object.name))
+    let (at, message, label, help) = match present.as_slice() {
+        [] => {
+            let message = format!("the {} has none of the keys {choices}", noun(object));
+            (path.path(), message, "missing key".to_owned(), format!("add one of {choices}"))
+        }
+        [first, second, ..] => {
+            let message = format!("the {} has more than one of the keys {choices}", noun(object));
+            let label = format!("conflicts with `{first}`");
+            (path.path().key(**second).itself(), message, label, format!("keep exactly one of {choices}"))
         }
         [_] => return,
     };
-    let help = format!("write exactly one of {choices}");
-    findings.push(Finding::new(Code::ExactlyOne, at, message).label("exactly one is needed").help(help));
+    findings.push(Finding::new(Code::ExactlyOne, at, message).label(label).help(help));
+}
+
+/// The name of an object in messages.
+fn noun(object: &Object) -> &'static str {
+    match object.name {
+        "http" => "HTTP request",
+        "trigger_overrides" => "trigger",
+        name => name,
+    }
+}
+
+fn empty(path: &Trail<'_>, label: &str) -> Finding {
+    Finding::new(Code::EmptyText, path.path(), format!("`{path}` is empty"))
+        .label(label)
+        .help("write a value, or remove the key")
 }
 
 fn in_seconds(number: i64, least: i64, path: &Trail<'_>, findings: &mut Findings) {
     if number < least || number > i64::from(i32::MAX) {
         let most = i32::MAX;
-        let message = format!("`{path}` is {number} seconds, but must be from {least} to {most}");
+        let message = format!("`{path}` must be between {least} and {most} seconds, not {number}");
         let help = if number < least { format!("write {least} or more") } else { format!("write {most} or less") };
         findings.push(Finding::new(Code::OutOfRange, path.path(), message).label("out of range").help(help));
     }
 }
 
 fn pattern(node: &Node, path: &Trail<'_>) -> Finding {
-    let message = format!("the pattern `{path}` is {}, but must be an object", words::describe(node));
+    let message = format!("`{path}` must be an object, not {}", words::describe(node));
     Finding::new(Code::PatternNotObject, path.path(), message)
-        .label("not an object")
-        .help("write the keys and values that the input must contain: `{ plan: premium }`, or `{ load: { flagged: true } }` on a step that depends on `load`")
+        .label("expected an object")
+        .help("write the keys and values that the input must contain, such as `{ plan: premium }`, or `{ load: { flagged: true } }` for a step that depends on `load`")
 }
 
 fn wrong_type(node: &Node, kind: &Kind, path: &Trail<'_>) -> Finding {
-    let message = format!("`{path}` must be {}, but is {}", words::expected(kind), words::describe(node));
+    let message = format!("`{path}` must be {}, not {}", words::expected(kind), words::describe(node));
     let finding =
         Finding::new(Code::WrongType, path.path(), message).label(format!("expected {}", words::expected(kind)));
     match words::instead(node, kind) {
@@ -163,20 +183,20 @@ fn wrong_type(node: &Node, kind: &Kind, path: &Trail<'_>) -> Finding {
     }
 }
 
-/// With references to the environment it is looked at when they are resolved, as far as they go.
+/// Whether the text is an HTTP URL once its references to environment variables are resolved.
 fn is_url(text: &str) -> bool {
     if reference::broken(text).next().is_some() {
-        // That is said elsewhere.
+        // The rule on handlers reports invalid references.
         return true;
     }
-    // A digit can stand for any part, ports too.
+    // The values are unknown. A digit is valid in every part of a URL, including the port.
     let resolved = reference::resolve(text, &mut |_| "1".to_owned());
     let text = if text.starts_with("${") { format!("http://{resolved}") } else { resolved };
     url::Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
-/// What a sentence says up to its first stop, to go on with in another one.
-fn gist(doc: &str) -> String {
+/// The first phrase of a description, in lower case, to continue another sentence.
+fn first_phrase(doc: &str) -> String {
     let text = doc.split(['.', ':', ',']).next().unwrap_or(doc);
     let mut chars = text.chars();
     let first = chars.next().map(char::to_lowercase).into_iter().flatten();

@@ -17,7 +17,7 @@ pub struct AbandonedQueue {
 
 impl fmt::Display for AbandonedQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} leaves pgq:{}: events there that it has not taken start no run", self.trigger, self.queue)
+        write!(f, "{} stops consuming pgq:{}: its unconsumed events start no run", self.trigger, self.queue)
     }
 }
 
@@ -27,7 +27,7 @@ type Consumer<'c> = (&'c str, &'c str, &'c str);
 /// The queues that triggers abandon with these changes, one list per change. A trigger that another version of its flow keeps is
 /// not among them.
 pub fn abandoned_queues(changes: &[Change]) -> Vec<Vec<AbandonedQueue>> {
-    let after = changes.iter().filter_map(Change::after).flat_map(|flow| consumers(flow));
+    let after = changes.iter().filter_map(Change::result).flat_map(|flow| consumers(flow));
     let kept: BTreeSet<Consumer<'_>> = after.collect();
     let abandoned = |change: &Change| -> Vec<AbandonedQueue> {
         let before = match change {

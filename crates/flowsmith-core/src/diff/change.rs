@@ -1,4 +1,4 @@
-//! What happens to one flow, and how dangerous that is.
+//! Changes of flows, and their classes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,26 +8,26 @@ use serde::Serialize;
 use super::FlowDelta;
 use crate::catalog::{Catalog, Flow, FlowId, State};
 
-/// How a change is applied, from harmless to dangerous.
+/// How a change is applied. The classes are ordered from harmless to dangerous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
-    /// Nothing changes in the engine: it is recorded.
+    /// The change is only recorded in the ledger.
     Record,
-    /// Nothing that runs can notice.
+    /// The change does not affect existing runs.
     Safe,
-    /// Options, changed online by an update.
+    /// The change updates options online.
     Tune,
-    /// The alias goes, the definition stays until nothing runs.
+    /// The flow has no current version any more. Its definition is kept until its runs have finished.
     Retire,
-    /// Steps are taken away and made anew; refused where the flow has any run.
+    /// Steps are deleted and created again. The migration refuses this if the flow has any runs.
     Replace,
-    /// The flow and its data are deleted; only on request, refused while a run is started.
+    /// The flow and its data are deleted, on request only. The migration refuses this while a run is started.
     Drop,
 }
 
 impl Class {
-    /// The word for it in reports.
+    /// The name used in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Record => "record",
@@ -40,37 +40,37 @@ impl Class {
     }
 }
 
-/// What happens to one flow version.
+/// The change of one flow version.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// It is new.
+    /// The flow version is created.
     Create(Arc<Flow>),
-    /// It is there and differs.
+    /// The flow version is altered.
     Alter(Box<Alteration>),
-    /// It is gone.
+    /// The flow version is deleted.
     Drop(Arc<Flow>),
 }
 
-/// A flow before and after, and each difference between the two.
+/// The alteration of a flow version.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alteration {
-    /// As it is.
+    /// The flow before the change.
     pub from: Arc<Flow>,
-    /// As it is to be.
+    /// The flow after the change.
     pub to: Arc<Flow>,
-    /// Every difference; never empty.
+    /// All differences; never empty.
     pub deltas: Vec<FlowDelta>,
 }
 
 impl Alteration {
-    /// The most dangerous of its differences.
+    /// The most dangerous class of the differences.
     pub fn class(&self) -> Class {
         self.deltas.iter().map(FlowDelta::class).max().unwrap_or(Class::Record)
     }
 }
 
 impl Change {
-    /// The flow it is about, as it is named afterwards.
+    /// The flow's identity after the change.
     pub fn id(&self) -> &FlowId {
         match self {
             Self::Create(flow) | Self::Drop(flow) => &flow.id,
@@ -78,8 +78,8 @@ impl Change {
         }
     }
 
-    /// The flow version after the change; `None` if it is dropped.
-    pub fn after(&self) -> Option<&Arc<Flow>> {
+    /// The flow after the change; `None` if it is deleted.
+    pub fn result(&self) -> Option<&Arc<Flow>> {
         match self {
             Self::Create(flow) => Some(flow),
             Self::Alter(alteration) => Some(&alteration.to),
@@ -87,12 +87,12 @@ impl Change {
         }
     }
 
-    /// The slug in the database.
+    /// The flow's slug in the database.
     pub fn database_slug(&self) -> String {
         self.id().database_slug()
     }
 
-    /// How it is applied.
+    /// The class of the change.
     pub fn class(&self) -> Class {
         match self {
             Self::Create(_) => Class::Safe,
@@ -102,25 +102,25 @@ impl Change {
     }
 }
 
-/// Everything that turns one catalog into another.
+/// The changes that turn one catalog into another.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ChangeSet {
-    /// One entry a flow version, in the order of database slugs.
+    /// One change per flow version, sorted by database slug.
     pub changes: Vec<Change>,
 }
 
 impl ChangeSet {
-    /// Adds that the queues of these flows are made anew, by database slug; `kept` are the flows that stay.
+    /// Adds the recreation of the queues of these flows, given by database slug; `kept` contains the flows that remain.
     pub fn make_queues(&mut self, kept: &Catalog, without_queue: &BTreeSet<String>) {
         for flow in without_queue.iter().filter_map(|slug| kept.get(slug)) {
             self.add(flow, FlowDelta::Queue);
         }
     }
 
-    /// Adds that the triggers of these flows are made anew, by the flow's slug; `kept` are the flow versions that stay.
+    /// Adds the recreation of the triggers of these flows, given by slug; `kept` contains the flow versions that remain.
     pub fn make_triggers(&mut self, kept: &Catalog, flows: &BTreeSet<String>) {
         for slug in flows {
-            // A flow without a current version has triggers to be rid of.
+            // A flow without a current version may still have triggers to remove.
             let newest = |flow: &&Arc<Flow>| (flow.state == State::Current, flow.id.version);
             let versions = kept.iter().map(|(_, flow)| flow).filter(|flow| flow.id.slug == *slug);
             if let Some(flow) = versions.max_by_key(newest) {
@@ -129,7 +129,7 @@ impl ChangeSet {
         }
     }
 
-    /// Adds a difference to what happens to a flow that stays; a new flow brings everything.
+    /// Adds a difference to a flow that remains. Nothing is added to a new flow, whose creation includes its queue and triggers.
     fn add(&mut self, flow: &Arc<Flow>, delta: FlowDelta) {
         let slug = flow.id.database_slug();
         match self.changes.binary_search_by_key(&slug, Change::database_slug) {
@@ -145,13 +145,13 @@ impl ChangeSet {
         }
     }
 
-    /// Whether there is nothing to do.
+    /// Whether there are no changes.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
 
-    /// The catalog that `from` becomes. Works from the differences alone, so that the law "applying `diff(a, b)` to `a`
-    /// gives `b`" says something about them.
+    /// Applies the changes to a catalog. Alterations use only their deltas and not their `to`, so that the law "applying
+    /// `diff(a, b)` to `a` gives `b`" tests the deltas.
     pub fn apply(&self, from: &Catalog) -> Catalog {
         let mut result = from.clone();
         for change in &self.changes {

@@ -1,4 +1,4 @@
-//! One difference within a flow, or within a step.
+//! Differences within a flow or a step.
 
 use std::collections::HashMap;
 
@@ -10,57 +10,56 @@ use crate::catalog::{Annotations, FailureMode, Flow, FlowId, State, Step, StepKi
 /// A value before and after.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delta<T> {
-    /// What it is.
+    /// The value before the change.
     pub from: T,
-    /// What it is to be.
+    /// The value after the change.
     pub to: T,
 }
 
 impl<T: Clone + PartialEq> Delta<T> {
-    /// None where both are equal.
+    /// The difference of two values; `None` if they are equal.
     pub fn between(from: &T, to: &T) -> Option<Self> {
         (from != to).then(|| Self { from: from.clone(), to: to.clone() })
     }
 }
 
-/// One difference between two definitions of a flow.
+/// A difference between two definitions of a flow.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FlowDelta {
-    /// The database slug is the same, the slug and version that it stands for are not: a flow made by hand is adopted.
+    /// The slug and version of the same database slug. This happens when a manually created flow is adopted.
     Id(Delta<FlowId>),
-    /// Its place in its life.
+    /// The state.
     State(Delta<State>),
-    /// Option of the flow.
+    /// The flow's option `max_attempts`.
     MaxAttempts(Delta<i32>),
-    /// Option of the flow, in seconds.
+    /// The flow's option `base_delay`, in seconds.
     BaseDelay(Delta<i32>),
-    /// Option of the flow, in seconds.
+    /// The flow's option `timeout`, in seconds.
     Timeout(Delta<i32>),
-    /// A step that is new.
+    /// A new step.
     StepAdded(Step),
-    /// A step that is gone.
+    /// A deleted step.
     StepRemoved(Step),
-    /// The order of steps, once removed ones are gone and added ones appended.
+    /// The order of the steps, after removed steps are deleted and added steps are appended.
     StepsReordered(Delta<Vec<String>>),
-    /// A step that stays and changes.
+    /// A changed step, by name.
     Step(String, StepDelta),
-    /// Its queue was lost and is made anew, empty. No difference of definitions: it comes from a look at a database.
+    /// The queue is missing in a database and is created again, empty. The definitions do not differ.
     Queue,
-    /// A trigger that is new.
+    /// A new trigger.
     TriggerAdded(Trigger),
-    /// A trigger that is gone.
+    /// A deleted trigger.
     TriggerRemoved(Trigger),
-    /// A trigger that stays and changes.
+    /// A changed trigger.
     Trigger(Box<Delta<Trigger>>),
-    /// Its triggers are not in force as recorded, and made anew. No difference of definitions: it comes from a look at a
-    /// database.
+    /// The triggers in a database differ from the recorded ones and are created again. The definitions do not differ.
     Triggers,
-    /// What is recorded only.
+    /// Annotations, which only the ledger records.
     Annotations(Box<Delta<Annotations>>),
 }
 
 impl FlowDelta {
-    /// How it is applied.
+    /// The class of the difference.
     pub fn class(&self) -> Class {
         match self {
             Self::Annotations(_) => Class::Record,
@@ -75,7 +74,7 @@ impl FlowDelta {
         }
     }
 
-    /// Makes the difference in a flow.
+    /// Applies the difference to a flow.
     pub fn apply(&self, flow: &mut Flow) {
         match self {
             Self::Id(delta) => flow.id = delta.to.clone(),
@@ -84,7 +83,7 @@ impl FlowDelta {
             Self::BaseDelay(delta) => flow.options.base_delay = delta.to,
             Self::Timeout(delta) => flow.options.timeout = delta.to,
             Self::StepAdded(step) => flow.steps.push(step.clone()),
-            Self::StepRemoved(gone) => flow.steps.retain(|step| step.slug != gone.slug),
+            Self::StepRemoved(removed) => flow.steps.retain(|step| step.slug != removed.slug),
             Self::StepsReordered(delta) => {
                 let place: HashMap<&str, usize> =
                     delta.to.iter().enumerate().map(|(index, slug)| (slug.as_str(), index)).collect();
@@ -95,7 +94,7 @@ impl FlowDelta {
                 flow.triggers.push(trigger.clone());
                 flow.triggers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
             }
-            Self::TriggerRemoved(gone) => flow.triggers.retain(|trigger| trigger.name != gone.name),
+            Self::TriggerRemoved(removed) => flow.triggers.retain(|trigger| trigger.name != removed.name),
             Self::Trigger(delta) => {
                 flow.triggers.iter_mut().filter(|t| t.name == delta.from.name).for_each(|t| t.clone_from(&delta.to));
             }
@@ -105,33 +104,33 @@ impl FlowDelta {
     }
 }
 
-/// One difference between two definitions of a step.
+/// A difference between two definitions of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StepDelta {
-    /// Single or map.
+    /// The kind of the step: single or map.
     Kind(Delta<StepKind>),
-    /// The steps it waits for.
+    /// The dependencies.
     DependsOn(Delta<Vec<String>>),
-    /// Option; none = the flow's.
+    /// The option `max_attempts`; `None` inherits the flow's.
     MaxAttempts(Delta<Option<i32>>),
-    /// Option in seconds; none = the flow's.
+    /// The option `base_delay` in seconds; `None` inherits the flow's.
     BaseDelay(Delta<Option<i32>>),
-    /// Option in seconds; none = the flow's.
+    /// The option `timeout` in seconds; `None` inherits the flow's.
     Timeout(Delta<Option<i32>>),
-    /// Option in seconds; none = 0.
+    /// The option `start_delay` in seconds; `None` stands for 0.
     StartDelay(Delta<Option<i32>>),
-    /// `if`.
+    /// The condition `if`.
     RequiredInputPattern(Delta<Option<Value>>),
-    /// `if_not`.
+    /// The condition `if_not`.
     ForbiddenInputPattern(Delta<Option<Value>>),
-    /// What an unmet condition does.
+    /// The effect of an unmet condition.
     WhenUnmet(Delta<FailureMode>),
-    /// What used-up attempts do.
+    /// The effect of a failed last attempt.
     WhenExhausted(Delta<FailureMode>),
 }
 
 impl StepDelta {
-    /// Every difference between two definitions of one step.
+    /// All differences between two definitions of a step.
     pub fn between(from: &Step, to: &Step) -> Vec<Self> {
         [
             Delta::between(&from.kind, &to.kind).map(Self::Kind),
@@ -150,7 +149,7 @@ impl StepDelta {
         .collect()
     }
 
-    /// How it is applied.
+    /// The class of the difference.
     pub fn class(&self) -> Class {
         match self {
             Self::MaxAttempts(_) | Self::BaseDelay(_) | Self::Timeout(_) | Self::StartDelay(_) => Class::Tune,
@@ -163,7 +162,7 @@ impl StepDelta {
         }
     }
 
-    /// Makes the difference in a step.
+    /// Applies the difference to a step.
     pub fn apply(&self, step: &mut Step) {
         match self {
             Self::Kind(delta) => step.kind = delta.to,

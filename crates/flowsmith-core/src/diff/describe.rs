@@ -1,4 +1,4 @@
-//! Changes in words, the same in migrations, reports and errors.
+//! Descriptions of changes, shared by migrations, reports and errors.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::{Alteration, Change, Delta, FlowDelta, StepDelta};
 use crate::catalog::{Annotations, Flow, Input, TableTrigger, Trigger, TriggerSource};
 
 impl Change {
-    /// The sign in front of it: `+`, `~` or `-`.
+    /// The sign of the change in lists: `+`, `~` or `-`.
     pub fn sign(&self) -> char {
         match self {
             Self::Create(_) => '+',
@@ -15,7 +15,7 @@ impl Change {
         }
     }
 
-    /// One line that says what happens.
+    /// A description of the change in one line.
     pub fn summary(&self) -> String {
         match self {
             Self::Create(flow) if flow.id.version > 1 => format!("new version, {}", contents(flow)),
@@ -35,7 +35,7 @@ impl Alteration {
     }
 }
 
-/// `3 steps`, `3 steps, 1 trigger`.
+/// The numbers of steps and triggers, as in `3 steps, 1 trigger`.
 fn contents(flow: &Flow) -> String {
     let count = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     let steps = count(flow.steps.len(), "step");
@@ -52,7 +52,7 @@ impl fmt::Display for FlowDelta {
             Self::Timeout(delta) => write!(f, "timeout {} s → {} s", delta.from, delta.to),
             Self::StepAdded(step) => write!(f, "step {} added", step.slug),
             Self::StepRemoved(step) => write!(f, "step {} removed", step.slug),
-            Self::StepsReordered(_) => write!(f, "steps in another order"),
+            Self::StepsReordered(_) => write!(f, "steps reordered"),
             Self::Step(slug, delta) => write!(f, "step {slug}: {delta}"),
             Self::Queue => write!(f, "queue recreated"),
             Self::TriggerAdded(trigger) => write!(f, "trigger {} added: {}", trigger.name, trigger.what()),
@@ -98,12 +98,12 @@ fn changed_table_trigger(from: &TableTrigger, to: &TableTrigger) -> Vec<String> 
     .collect()
 }
 
-/// What a schedule or a queue starts runs with.
+/// The input of the runs that a trigger starts.
 fn input(trigger: &Trigger) -> String {
     match &trigger.source {
         TriggerSource::Cron { input, .. } => input.to_string(),
         TriggerSource::Queue { input_sql, .. } => input_sql.clone().unwrap_or_else(|| "the event's data".to_owned()),
-        TriggerSource::Table(_) => "the row's".to_owned(),
+        TriggerSource::Table(_) => "from the row".to_owned(),
     }
 }
 
@@ -125,10 +125,10 @@ fn changed_annotations(delta: &Delta<Annotations>) -> String {
 
 impl fmt::Display for StepDelta {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = |value: Option<i32>| value.map_or("the flow's".to_owned(), |value| value.to_string());
-        let seconds = |value: Option<i32>| value.map_or("the flow's".to_owned(), |value| format!("{value} s"));
+        let count = |value: Option<i32>| value.map_or("inherited".to_owned(), |value| value.to_string());
+        let seconds = |value: Option<i32>| value.map_or("inherited".to_owned(), |value| format!("{value} s"));
         let delay = |value: Option<i32>| value.map_or("none".to_owned(), |value| format!("{value} s"));
-        let list = |slugs: &[String]| if slugs.is_empty() { "nothing".to_owned() } else { slugs.join(", ") };
+        let list = |slugs: &[String]| if slugs.is_empty() { "none".to_owned() } else { slugs.join(", ") };
         let pattern = |value: &Option<serde_json::Value>| value.as_ref().map_or("none".to_owned(), ToString::to_string);
         match self {
             Self::Kind(delta) => write!(f, "{} → {}", delta.from.as_str(), delta.to.as_str()),

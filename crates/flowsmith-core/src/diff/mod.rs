@@ -1,6 +1,7 @@
-//! `diff(from, to)`: what turns one catalog into another. Pure; both sides are the same type.
+//! The comparison of two catalogs.
 //!
-//! Two laws hold, and are tested as such: `diff(a, a)` is empty, and applying `diff(a, b)` to `a` gives `b`.
+//! [`diff`] is a pure function of two values of the same type. Property tests check its two laws: `diff(a, a)` is empty, and
+//! applying `diff(a, b)` to `a` gives `b`.
 
 mod abandoned_queue;
 mod change;
@@ -16,17 +17,18 @@ use std::sync::Arc;
 
 use crate::catalog::{Catalog, Flow, Step, Trigger};
 
-/// What turns `from` into `to`, in the order of database slugs.
+/// The changes that turn `from` into `to`, sorted by database slug.
 pub fn diff(from: &Catalog, to: &Catalog) -> ChangeSet {
     let mut changes = Vec::new();
-    for (slug, wanted) in to.iter() {
+    for (slug, after) in to.iter() {
         match from.get(slug) {
-            None => changes.push(Change::Create(wanted.clone())),
-            Some(held) if held == wanted => {}
-            Some(held) => changes.push(Change::Alter(Box::new(alteration(held, wanted)))),
+            None => changes.push(Change::Create(after.clone())),
+            Some(before) if before == after => {}
+            Some(before) => changes.push(Change::Alter(Box::new(alteration(before, after)))),
         }
     }
-    changes.extend(from.iter().filter(|(slug, _)| to.get(slug).is_none()).map(|(_, held)| Change::Drop(held.clone())));
+    let removed = from.iter().filter(|(slug, _)| to.get(slug).is_none());
+    changes.extend(removed.map(|(_, before)| Change::Drop(before.clone())));
     changes.sort_by_key(Change::database_slug);
     ChangeSet { changes }
 }
@@ -56,8 +58,8 @@ fn trigger_deltas(from: &[Trigger], to: &[Trigger]) -> Vec<FlowDelta> {
     for trigger in to {
         match named(from, &trigger.name) {
             None => deltas.push(FlowDelta::TriggerAdded(trigger.clone())),
-            Some(held) => {
-                deltas.extend(Delta::between(&held, trigger).map(|delta| FlowDelta::Trigger(Box::new(delta))));
+            Some(before) => {
+                deltas.extend(Delta::between(&before, trigger).map(|delta| FlowDelta::Trigger(Box::new(delta))));
             }
         }
     }
@@ -65,32 +67,32 @@ fn trigger_deltas(from: &[Trigger], to: &[Trigger]) -> Vec<FlowDelta> {
 }
 
 fn step_deltas(from: &[Step], to: &[Step]) -> Vec<FlowDelta> {
-    let held: HashMap<&str, &Step> = from.iter().map(|step| (step.slug.as_str(), step)).collect();
-    let wanted: HashMap<&str, &Step> = to.iter().map(|step| (step.slug.as_str(), step)).collect();
-    let removed = from.iter().filter(|step| !wanted.contains_key(step.slug.as_str()));
+    let before: HashMap<&str, &Step> = from.iter().map(|step| (step.slug.as_str(), step)).collect();
+    let after: HashMap<&str, &Step> = to.iter().map(|step| (step.slug.as_str(), step)).collect();
+    let removed = from.iter().filter(|step| !after.contains_key(step.slug.as_str()));
     let mut deltas: Vec<_> = removed.cloned().map(FlowDelta::StepRemoved).collect();
     for step in to {
-        match held.get(step.slug.as_str()) {
+        match before.get(step.slug.as_str()) {
             None => deltas.push(FlowDelta::StepAdded(step.clone())),
             Some(before) => deltas.extend(
                 StepDelta::between(before, step).into_iter().map(|delta| FlowDelta::Step(step.slug.clone(), delta)),
             ),
         }
     }
-    deltas.extend(reordering(from, to, &held, &wanted));
+    deltas.extend(reordering(from, to, &before, &after));
     deltas
 }
 
-/// The order change that remains once removed steps are gone and added ones appended.
+/// The change of order that remains after removed steps are deleted and added steps are appended.
 fn reordering(
     from: &[Step],
     to: &[Step],
-    held: &HashMap<&str, &Step>,
-    wanted: &HashMap<&str, &Step>,
+    before: &HashMap<&str, &Step>,
+    after: &HashMap<&str, &Step>,
 ) -> Option<FlowDelta> {
-    let kept = from.iter().filter(|step| wanted.contains_key(step.slug.as_str()));
-    let added = to.iter().filter(|step| !held.contains_key(step.slug.as_str()));
+    let kept = from.iter().filter(|step| after.contains_key(step.slug.as_str()));
+    let added = to.iter().filter(|step| !before.contains_key(step.slug.as_str()));
     let without_reordering: Vec<String> = kept.chain(added).map(|step| step.slug.clone()).collect();
-    let meant: Vec<String> = to.iter().map(|step| step.slug.clone()).collect();
-    Delta::between(&without_reordering, &meant).map(FlowDelta::StepsReordered)
+    let expected: Vec<String> = to.iter().map(|step| step.slug.clone()).collect();
+    Delta::between(&without_reordering, &expected).map(FlowDelta::StepsReordered)
 }

@@ -1,4 +1,4 @@
-//! A finding: what is wrong, where, and what to write instead.
+//! Findings: problems in flow files, each with its location and a suggested fix.
 
 mod path;
 mod span;
@@ -9,14 +9,14 @@ pub use span::Span;
 
 use std::path::{Path, PathBuf};
 
-/// Where a finding points.
+/// The location of a finding within its file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
-    /// At the file or folder, not at anything inside.
+    /// The file or folder as a whole.
     File,
-    /// At text that is no field, such as a syntax error.
+    /// A range of the text that does not belong to a field, such as a syntax error.
     Text(Span),
-    /// At a field of a document.
+    /// A field of the document.
     Field(FieldPath),
 }
 
@@ -32,44 +32,44 @@ impl From<Span> for Place {
     }
 }
 
-/// Another place that a finding is about.
+/// A secondary location of a finding.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Related {
-    /// File and document, where it is not the finding's own.
+    /// The file and the document's index in it; `None` for the finding's own document.
     pub origin: Option<(PathBuf, usize)>,
-    /// The place in it.
+    /// The location within that document.
     pub place: Place,
-    /// What stands there.
+    /// The note shown at the location.
     pub label: String,
 }
 
-/// One thing that is wrong.
+/// A problem in a flow file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What it is about.
+    /// The rule that is violated.
     pub code: Code,
-    /// How bad it is.
+    /// The severity of its code.
     pub severity: Severity,
-    /// What is wrong, in a sentence.
+    /// The problem, in one clause without a final full stop.
     pub message: String,
-    /// The file, from the project's root.
+    /// The path of the file, relative to the root of the project.
     pub file: PathBuf,
-    /// Which of the file's documents, from 0.
+    /// The index of the document in the file, from 0.
     pub document: usize,
-    /// Where in it.
+    /// The location within the document.
     pub place: Place,
-    /// What is at that place; may be empty.
+    /// The note shown at the location; may be empty.
     pub label: String,
-    /// What to write instead.
+    /// The suggested fix, as an imperative.
     pub help: Option<String>,
-    /// Other places that it is about.
+    /// Secondary locations.
     pub related: Vec<Related>,
-    /// The environment whose overrides bring it about; none where the flow has it without them.
+    /// The environment whose overrides cause the finding; `None` if the flow has it without overrides.
     pub environment: Option<String>,
 }
 
 impl Finding {
-    /// A finding that is not yet said to be in any file: [`Findings::stamp`] says so.
+    /// Creates a finding without a file. [`Findings::stamp`] sets its document, [`Findings::finish`] its file.
     pub fn new(code: Code, place: impl Into<Place>, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -85,33 +85,33 @@ impl Finding {
         }
     }
 
-    /// A finding about a whole file or folder.
+    /// Creates a finding about a whole file or folder.
     pub fn of_file(code: Code, file: &Path, message: impl Into<String>) -> Self {
         Self { file: file.to_owned(), ..Self::new(code, Place::File, message) }
     }
 
-    /// Says what is at the place.
+    /// Sets the note shown at the location.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
         self
     }
 
-    /// Says what to write instead.
+    /// Sets the suggested fix.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// Points at another place of the same document.
+    /// Adds a secondary location in the same document.
     #[must_use]
     pub fn related(mut self, place: impl Into<Place>, label: impl Into<String>) -> Self {
         self.related.push(Related { origin: None, place: place.into(), label: label.into() });
         self
     }
 
-    /// Points at a place of another document.
+    /// Adds a secondary location in another document.
     #[must_use]
     pub fn related_in(mut self, file: &Path, document: usize, place: impl Into<Place>, label: &str) -> Self {
         let origin = Some((file.to_owned(), document));
@@ -119,13 +119,13 @@ impl Finding {
         self
     }
 
-    /// Whether the flow cannot be compiled because of it.
+    /// Whether the finding prevents the flow from being compiled.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
 }
 
-/// Collects the findings of one file, up to a limit that keeps a broken file from filling memory.
+/// The findings of one file. Their number is limited, so that a large broken file cannot exhaust memory.
 #[derive(Debug, Default)]
 pub struct Findings {
     list: Vec<Finding>,
@@ -133,35 +133,35 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// No person reads more than this about one file.
+    /// Longer reports are not read: such a file is usually not a flow definition at all.
     const LIMIT: usize = 200;
 
-    /// Adds one.
+    /// Adds a finding, or only counts it if the limit is reached.
     pub fn push(&mut self, finding: Finding) {
         if self.is_full() { self.dropped += 1 } else { self.list.push(finding) }
     }
 
-    /// Whether more would be counted but not kept, so that composing them can be spared.
+    /// Whether the limit is reached. Further findings are counted but not kept, so rules can skip building them.
     pub fn is_full(&self) -> bool {
         self.list.len() >= Self::LIMIT
     }
 
-    /// Those collected since there were `from` of them.
+    /// The findings from index `from` on.
     pub fn since(&self, from: usize) -> &[Finding] {
         &self.list[from..]
     }
 
-    /// How many are kept.
+    /// The number of findings kept.
     pub fn len(&self) -> usize {
         self.list.len()
     }
 
-    /// Whether nothing was found.
+    /// Whether there are no findings.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// Says of those collected since there were `from` of them which document and environment they are about.
+    /// Sets the document and the environment of the findings from index `from` on.
     pub fn stamp(&mut self, from: usize, document: usize, environment: Option<&str>) {
         for finding in &mut self.list[from..] {
             finding.document = document;
@@ -169,7 +169,7 @@ impl Findings {
         }
     }
 
-    /// Takes out those since `from` that were among the ones from `base` to `from` already.
+    /// Removes the findings from index `from` on that repeat one in `base..from`.
     pub fn drop_repeated(&mut self, base: usize, from: usize) {
         let added = self.list.split_off(from);
         let known = &self.list[base..];
@@ -180,11 +180,11 @@ impl Findings {
         self.list.extend(added);
     }
 
-    /// Says in which file they are, and ends the collection.
+    /// Sets the file of every finding and returns them; adds [`Code::TooManyFindings`] if some were dropped.
     pub fn finish(mut self, file: &Path) -> Vec<Finding> {
         if self.dropped > 0 {
             let message = format!("{} more findings in this file are not shown", self.dropped);
-            let help = "fix the ones above and check again; is this file a flow definition at all?";
+            let help = "fix the findings shown and check again, or move the file if it is not a flow definition";
             self.list.push(Finding::new(Code::TooManyFindings, Place::File, message).help(help));
         }
         for finding in &mut self.list {

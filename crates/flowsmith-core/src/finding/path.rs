@@ -1,18 +1,18 @@
-//! A symbolic place in a definition: `steps.ship.depends_on[1]`.
+//! Field paths: symbolic locations in a definition, such as `steps.ship.depends_on[1]`.
 
 use std::fmt;
 
-/// One step down into a node.
+/// One element of a path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Segment {
-    /// Into a mapping.
+    /// A key of a mapping.
     Key(String),
-    /// Into a list.
+    /// An index of a list, from 0.
     Index(usize),
 }
 
-/// A field named from the document's root. It has no position of its own: [`crate::source::Node::locate`] finds that when a
-/// finding is rendered.
+/// The path of a field from the root of its document. It has no position: [`crate::source::Node::locate`] looks it up
+/// when a finding is rendered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FieldPath {
     segments: Vec<Segment>,
@@ -20,12 +20,12 @@ pub struct FieldPath {
 }
 
 impl FieldPath {
-    /// The whole document.
+    /// The path of the whole document.
     pub fn root() -> Self {
         Self::default()
     }
 
-    /// The value under a key.
+    /// Appends a key.
     #[must_use]
     pub fn key(mut self, name: impl Into<String>) -> Self {
         self.segments.push(Segment::Key(name.into()));
@@ -33,7 +33,7 @@ impl FieldPath {
         self
     }
 
-    /// An element of a list.
+    /// Appends an index of a list.
     #[must_use]
     pub fn index(mut self, index: usize) -> Self {
         self.segments.push(Segment::Index(index));
@@ -41,19 +41,19 @@ impl FieldPath {
         self
     }
 
-    /// The key that names the value, rather than the value.
+    /// Points at the last key instead of its value.
     #[must_use]
     pub fn itself(mut self) -> Self {
         self.on_key = true;
         self
     }
 
-    /// From the root down.
+    /// The elements, from the root down.
     pub fn segments(&self) -> &[Segment] {
         &self.segments
     }
 
-    /// Whether the key is meant rather than its value.
+    /// Whether the path points at the last key instead of its value.
     pub fn is_on_key(&self) -> bool {
         self.on_key
     }
@@ -72,7 +72,8 @@ impl fmt::Display for FieldPath {
     }
 }
 
-/// A path on the way down a tree, on the stack: a [`FieldPath`] is made of it only where there is something to say.
+/// A path under construction while a tree is walked. It lives on the stack and allocates nothing; a [`FieldPath`] is built
+/// from it only when there is a finding.
 #[derive(Debug, Clone, Copy)]
 pub struct Trail<'a> {
     above: Option<&'a Trail<'a>>,
@@ -87,10 +88,10 @@ enum Step<'a> {
 }
 
 impl<'a> Trail<'a> {
-    /// Where every way begins.
+    /// The root of a document.
     pub const ROOT: Trail<'static> = Trail { above: None, step: Step::Root };
 
-    /// Down to the value of a key.
+    /// Descends to the value of a key.
     pub fn key<'b>(&'b self, name: &'b str) -> Trail<'b>
     where
         'a: 'b,
@@ -98,7 +99,7 @@ impl<'a> Trail<'a> {
         Trail { above: Some(self), step: Step::Key(name) }
     }
 
-    /// Down to an element of a list.
+    /// Descends to an element of a list.
     pub fn index<'b>(&'b self, index: usize) -> Trail<'b>
     where
         'a: 'b,
@@ -106,7 +107,7 @@ impl<'a> Trail<'a> {
         Trail { above: Some(self), step: Step::Index(index) }
     }
 
-    /// The path from the root.
+    /// Builds the path from the root.
     pub fn path(&self) -> FieldPath {
         let above = self.above.map_or_else(FieldPath::root, Trail::path);
         match self.step {

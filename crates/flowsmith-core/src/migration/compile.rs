@@ -1,4 +1,4 @@
-//! From what the migrations recorded and what the files want to the next migration.
+//! Compilation: from the recorded catalog and the desired one to the next migration.
 
 use crate::diagnostic::{Code, Diagnostic, Kind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,64 +11,65 @@ use super::{Migration, Version};
 use crate::catalog::{Catalog, Flow, FlowId, State};
 use crate::diff::{Change, ChangeSet, Class, diff};
 
-/// New flows in one migration. Each needs a queue, and a queue locks about a dozen tables, indexes and sequences until
-/// the transaction ends; PostgreSQL's default lock table (64 × 100 connections) holds some 500 queues' worth.
+/// The maximum number of new flows in one migration. Each needs a queue, whose creation locks about a dozen tables, indexes
+/// and sequences until the end of the transaction. The default lock table of PostgreSQL (64 × 100 connections) suffices for
+/// about 500 queues.
 pub const MAX_CREATES: usize = 250;
 
-/// How to compile.
+/// The settings of a compilation.
 #[derive(Debug, Clone)]
 pub struct CompileSettings {
-    /// The version of the (first) migration.
+    /// The version of the first migration.
     pub version: Version,
-    /// Its name; none = made from the changes.
+    /// The name of the migration; `None` derives it from the changes.
     pub name: Option<String>,
-    /// The newest migration there is.
+    /// The version of the newest existing migration.
     pub last: Option<Version>,
-    /// Flow versions to delete with their runs. Each must be gone from the files.
+    /// Flow versions to delete with their runs. They must not be in the flow files.
     pub delete: Vec<FlowId>,
-    /// Flows whose queue was lost and is to be made anew, by database slug.
+    /// Flows whose queue is missing and is created again, by database slug.
     pub without_queue: BTreeSet<String>,
-    /// Flows whose triggers are not in force as recorded and are to be made anew, by slug.
+    /// Flows whose triggers differ from the recorded ones and are created again, by slug.
     pub triggers: BTreeSet<String>,
-    /// Which file each database slug is from, for the header.
+    /// The source file of each database slug, for the header.
     pub files: BTreeMap<String, PathBuf>,
 }
 
-/// What compiling gave.
+/// The result of a compilation.
 #[derive(Debug, Clone)]
 pub struct Compiled {
-    /// What changes; empty where the migrations are up to date.
+    /// The changes; empty if the migrations are up to date.
     pub changes: ChangeSet,
-    /// The files to add: none where nothing changes, one as a rule, more where over [`MAX_CREATES`] flows are new.
+    /// The migrations to add: none without changes, more than one only if more than [`MAX_CREATES`] flows are new.
     pub migrations: Vec<Migration>,
 }
 
-/// Why it cannot be compiled. All of them the caller's.
+/// The reason why a compilation is refused. The caller can correct each of them.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
-    /// The version asked for would not come last.
-    #[error("migration version {asked} is not after {last}, the newest in the folder")]
+    /// The requested version is not the newest.
+    #[error("migration version {asked} is not newer than {last}, the newest in the folder")]
     NotAfterLast {
-        /// What was asked for.
+        /// The requested version.
         asked: Version,
-        /// What there is.
+        /// The newest version.
         last: Version,
     },
-    /// The name would not do in a file name.
-    #[error("`{0}` is not a migration's name: small letters, digits and underscores, at most 80")]
+    /// The name is not suitable for a file name.
+    #[error("invalid migration name `{0}`")]
     Name(String),
-    /// Asked to delete what is still wanted.
-    #[error("{0} is still in the flow files, so it is not deleted")]
+    /// A flow to delete is in the flow files.
+    #[error("cannot delete {0}: it is in the flow files")]
     DeleteWanted(FlowId),
-    /// Asked to delete what no migration has made.
-    #[error("{0} is in no migration, so there is nothing to delete")]
+    /// A flow to delete is not in the migrations.
+    #[error("cannot delete {0}: no migration contains it")]
     DeleteUnknown(FlowId),
-    /// Two names for one flow of the database.
-    #[error("{to} would take the place of {from} in the database: both are the flow {}", to.database_slug())]
+    /// Two flows have the same name in the database.
+    #[error("{from} and {to} have the same name in the database, `{}`", to.database_slug())]
     Renamed {
-        /// What was recorded.
+        /// The recorded flow.
         from: FlowId,
-        /// What the files say.
+        /// The flow in the flow files.
         to: FlowId,
     },
 }
@@ -93,17 +94,19 @@ impl Diagnostic for CompileError {
 
     fn help(&self) -> Option<String> {
         let help = match self {
-            Self::NotAfterLast { .. } => "leave --timestamp out, or give a later one",
-            Self::Name(_) => "for example --name add_refunds",
-            Self::DeleteWanted(_) => "take it out of the flow files first",
-            Self::Renamed { .. } => "keep the name that was recorded, or choose a version whose slug is free",
-            Self::DeleteUnknown(_) => "name it as SLUG@VERSION, as `flowsmith status` lists it",
+            Self::NotAfterLast { .. } => "omit --timestamp, or pass a later one",
+            Self::Name(_) => {
+                "use up to 80 lower-case letters, digits and underscores, for example `--name add_refunds`"
+            }
+            Self::DeleteWanted(_) => "remove it from the flow files first",
+            Self::Renamed { .. } => "keep the recorded name, or choose another name or version in the flow file",
+            Self::DeleteUnknown(_) => "write SLUG@VERSION, as listed by `flowsmith status`",
         };
         Some(help.to_owned())
     }
 }
 
-/// Compiles the difference between `recorded` and `desired`.
+/// Compiles the difference between `recorded` and `desired` into migrations.
 ///
 /// # Errors
 /// Any [`CompileError`].
@@ -136,22 +139,22 @@ pub fn compile(recorded: &Catalog, desired: Catalog, settings: &CompileSettings)
     Ok(Compiled { changes, migrations })
 }
 
-/// A recorded flow that would get another name; one that nobody recorded is adopted under any.
+/// The identities of a recorded flow that would get another name. An unmanaged flow can be adopted under any name.
 fn renamed(change: &Change) -> Option<(FlowId, FlowId)> {
     let Change::Alter(alteration) = change else { return None };
     let (from, to) = (&alteration.from, &alteration.to);
     (from.state != State::Unmanaged && from.id != to.id).then(|| (from.id.clone(), to.id.clone()))
 }
 
-/// What is wanted once nothing is forgotten: a flow version that is gone from the files stays, draining where another
-/// version is wanted, retired where none is.
+/// The desired catalog with every recorded flow version that is not in it. Such a version is draining if another version of the
+/// flow is desired, and retired otherwise.
 pub fn carry_over(recorded: &Catalog, desired: Catalog) -> Catalog {
     let mut target = desired;
-    let wanted: BTreeSet<String> = target.iter().map(|(_, flow)| flow.id.slug.clone()).collect();
+    let desired_slugs: BTreeSet<String> = target.iter().map(|(_, flow)| flow.id.slug.clone()).collect();
     for (slug, flow) in recorded.iter() {
         if target.get(slug).is_none() {
             let mut kept = Flow::clone(flow);
-            kept.state = if wanted.contains(&kept.id.slug) { State::Draining } else { State::Retired };
+            kept.state = if desired_slugs.contains(&kept.id.slug) { State::Draining } else { State::Retired };
             target.insert(kept);
         }
     }
@@ -197,8 +200,8 @@ fn is_migration_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
-/// `add_order`, `change_order_v2`, `retire_order`, `delete_order`, `add_7_flows`, `change_7_flows`; `delete_order_v1` where
-/// another version of the flow is in `target` and so stays.
+/// Derives the name of a migration: `add_order`, `change_order_v2`, `retire_order`, `delete_order`, `add_7_flows`,
+/// `change_7_flows`. Version 1 is named as in `delete_order_v1` if `target` contains another version of the flow.
 fn name_for(changes: &[Change], target: &Catalog) -> String {
     let created: Vec<&Change> = changes.iter().filter(|change| matches!(change, Change::Create(_))).collect();
     let all_are = |class| changes.iter().all(|change| change.class() == class);

@@ -1,4 +1,4 @@
-//! One migration file: `<version>_<name>.sql`.
+//! Migration files: `<version>_<name>.sql`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,16 +7,16 @@ use chrono::{DateTime, Duration, NaiveDateTime, Utc};
 
 use crate::sha256_hex;
 
-/// When a migration was compiled: 14 digits, `YYYYMMDDHHMMSS` in UTC. What orders migrations.
+/// The version of a migration, which determines its order: the UTC time of its compilation as `YYYYMMDDHHMMSS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(NaiveDateTime);
 
 impl Version {
     const FORMAT: &'static str = "%Y%m%d%H%M%S";
 
-    /// The version of a moment, cut to the second.
+    /// The version for a time, truncated to seconds.
     pub fn at(moment: DateTime<Utc>) -> Self {
-        // Through the text: whatever is finer than a second must not make two versions of one name differ.
+        // Formatting and parsing drops fractions of a second, which would make versions with equal texts differ.
         moment.format(Self::FORMAT).to_string().parse().expect("a formatted timestamp parses")
     }
 
@@ -25,7 +25,7 @@ impl Version {
         Self::at(Utc::now())
     }
 
-    /// The one a second later.
+    /// The version one second later.
     pub fn next(self) -> Self {
         Self(self.0 + Duration::seconds(1))
     }
@@ -41,7 +41,7 @@ impl FromStr for Version {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || format!("`{text}` is not a migration version: 14 digits, a UTC time as YYYYMMDDHHMMSS");
+        let wrong = || format!("invalid migration version `{text}`: expected a UTC time as YYYYMMDDHHMMSS");
         if text.len() != 14 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(wrong());
         }
@@ -49,42 +49,42 @@ impl FromStr for Version {
     }
 }
 
-/// A migration: its name and its text.
+/// A migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migration {
-    /// What orders it.
+    /// The version.
     pub version: Version,
-    /// What it does, in `snake_case`.
+    /// The name in `snake_case`, such as `add_order`.
     pub name: String,
-    /// The SQL, with LF line ends.
+    /// The SQL, with LF line endings.
     pub content: String,
 }
 
 impl Migration {
-    /// Takes a file's name and content apart; line ends become LF.
+    /// Creates a migration from the name and content of its file. Line endings are converted to LF.
     ///
     /// # Errors
-    /// Where the name is not `<14 digits>_<name>.sql`; the text says so.
+    /// A message if the name is not `<version>_<name>.sql`.
     pub fn from_file(file_name: &str, content: String) -> Result<Self, String> {
         let (version, name) = file_name
             .strip_suffix(".sql")
             .and_then(|stem| stem.split_once('_'))
-            .ok_or_else(|| format!("`{file_name}` is not a migration's name: <YYYYMMDDHHMMSS>_<name>.sql"))?;
+            .ok_or_else(|| "invalid migration file name: expected <YYYYMMDDHHMMSS>_<name>.sql".to_owned())?;
         let content = if content.contains('\r') { content.replace("\r\n", "\n") } else { content };
         Ok(Self { version: version.parse()?, name: name.to_owned(), content })
     }
 
-    /// `<version>_<name>`.
+    /// The identifier in messages: `<version>_<name>`.
     pub fn id(&self) -> String {
         format!("{}_{}", self.version, self.name)
     }
 
-    /// The name of its file.
+    /// The file name: `<version>_<name>.sql`.
     pub fn file_name(&self) -> String {
         format!("{}.sql", self.id())
     }
 
-    /// SHA-256 of the content, as the ledger keeps it.
+    /// The SHA-256 of the content in hexadecimal, as stored in the ledger.
     pub fn checksum(&self) -> String {
         sha256_hex(self.content.as_bytes())
     }

@@ -1,7 +1,8 @@
-//! The migrations folder: read whole, checked against its sum file, written to.
+//! The migrations folder.
 //!
-//! A write goes: the draft of the new sum file; each migration, as a draft that is renamed; the draft renamed to the sum file. Where it
-//! is cut off, the draft tells what was meant: all of it is there, or what is there of it counts for nothing.
+//! A write consists of these steps: write the new sum file as a draft, write each migration as a draft and rename it, rename
+//! the draft of the sum file. If a write is interrupted, the draft of the sum file lists the intended migrations: either all of
+//! them exist and the write is completed, or those that exist are ignored.
 
 use crate::diagnostic::{Code, Diagnostic, Kind};
 use std::fs;
@@ -13,48 +14,48 @@ use rayon::prelude::*;
 use super::sum::{self, SUM_DRAFT, SUM_FILE, SumMismatch};
 use super::{Migration, Version};
 
-/// Every migration of a folder, in order.
+/// The migrations of a folder.
 #[derive(Debug, Clone)]
 pub struct Folder {
     path: PathBuf,
     migrations: Vec<Migration>,
-    /// What a write that was cut off has left: drafts, and migrations that others of it are missing to.
+    /// The files left behind by an interrupted write: drafts, and migrations of an incomplete set.
     left_over: Vec<PathBuf>,
-    /// Whether the sum file is missing to it.
+    /// Whether an interrupted write is complete except for the sum file.
     lacks_sum: bool,
 }
 
-/// What is wrong with a migrations folder.
+/// The reason why a migrations folder cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// The disk's.
+    /// An I/O operation failed.
     #[error("cannot {verb} {}: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation, as an infinitive.
         verb: &'static str,
-        /// On what.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A file whose name, encoding or first line says that flowsmith did not write it.
+    /// A file that flowsmith did not write, judging by its name or encoding.
     #[error("{}: {reason}", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
-        /// What is unexpected.
+        /// The problem.
         reason: String,
     },
-    /// Two files of one version: neither comes first.
+    /// Two files have the same version, so their order is undefined.
     #[error("{first} and {second} have the same version")]
     SameVersion {
         /// A file name.
         first: String,
-        /// Another.
+        /// The other file name.
         second: String,
     },
-    /// The folder is not what its sum file says.
-    #[error("the migrations folder is not what {SUM_FILE} says: {}", list(.0))]
+    /// The folder does not match its sum file.
+    #[error("the migrations folder does not match {SUM_FILE}: {}", list(.0))]
     Sum(Vec<SumMismatch>),
 }
 
@@ -77,13 +78,13 @@ impl Diagnostic for FolderError {
 
     fn help(&self) -> Option<String> {
         let help = match self {
-            Self::Io { .. } => "check that the path is right and that you may read and write it",
-            Self::Foreign { .. } => {
-                "keep only migrations that `flowsmith compile` wrote here, others in a folder of their own"
+            Self::Io { .. } => "check the path and its permissions",
+            Self::Foreign { .. } => "move files that `flowsmith compile` did not write to another folder",
+            Self::SameVersion { .. } => {
+                "delete the migration that is not applied to any database, and run `flowsmith compile`"
             }
-            Self::SameVersion { .. } => "delete the one that is not applied anywhere yet and compile again",
             Self::Sum(_) => {
-                "bring the files back (`git checkout`); `flowsmith compile --rehash` is for after a merge, and for taking back what ran nowhere yet"
+                "restore the files (`git checkout`); after a merge, or after removing a migration that is not applied to any database, run `flowsmith compile --rehash`"
             }
         };
         Some(help.to_owned())
@@ -95,11 +96,11 @@ fn list(mismatches: &[SumMismatch]) -> String {
 }
 
 impl Folder {
-    /// Reads a folder and checks it against its sum file. A folder that does not exist holds no migrations. After a write that was
-    /// cut off it is what it was before, or is after, that write; [`Folder::finish`] makes that so.
+    /// Reads a folder and checks it against its sum file. A folder that does not exist has no migrations. After an interrupted
+    /// write, the result is the state before or after that write; [`Folder::finish`] cleans up the files.
     ///
     /// # Errors
-    /// Any [`FolderError`]; nothing in the folder is passed over silently.
+    /// Any [`FolderError`].
     pub fn read(path: &Path) -> Result<Self, FolderError> {
         let mut folder = Self::read_unchecked(path)?;
         let mismatches = sum::verify(&folder.migrations, &read_sum(&path.join(SUM_FILE))?);
@@ -110,7 +111,7 @@ impl Folder {
         }
     }
 
-    /// Whether that in which it differs from its sum file comes of a write that was cut off; leaves out then what is not all there.
+    /// Whether the mismatches result from an interrupted write. If so, removes the migrations of an incomplete set.
     fn was_cut_off(&mut self, mismatches: &[SumMismatch]) -> Result<bool, FolderError> {
         let draft = read_sum(&self.path.join(SUM_DRAFT))?;
         let lacking = sum::verify(&self.migrations, &draft);
@@ -130,11 +131,11 @@ impl Folder {
         Ok(true)
     }
 
-    /// Does away with what a write that was cut off has left: finishes it where only the sum file is missing, else takes it back.
-    /// Nothing where there was none.
+    /// Cleans up after an interrupted write, if there was one: completes it if only the sum file is missing, and undoes it
+    /// otherwise.
     ///
     /// # Errors
-    /// Where the folder cannot be written.
+    /// If the folder cannot be written.
     pub fn finish(&mut self) -> Result<(), FolderError> {
         if std::mem::take(&mut self.lacks_sum) {
             self.rehash()?;
@@ -150,10 +151,10 @@ impl Folder {
         Ok(())
     }
 
-    /// Reads a folder without its sum file: for [`Folder::rehash`].
+    /// Reads a folder without checking its sum file, for [`Folder::rehash`].
     ///
     /// # Errors
-    /// Any [`FolderError`] but `Sum`.
+    /// Any [`FolderError`] except [`FolderError::Sum`].
     pub fn read_unchecked(path: &Path) -> Result<Self, FolderError> {
         let (mut files, mut left_over) = (Vec::new(), Vec::new());
         let entries = match fs::read_dir(path) {
@@ -181,12 +182,12 @@ impl Folder {
         Ok(Self { path: path.to_owned(), migrations, left_over, lacks_sum: false })
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its migrations, oldest first.
+    /// The migrations, oldest first.
     pub fn migrations(&self) -> &[Migration] {
         &self.migrations
     }
@@ -196,11 +197,11 @@ impl Folder {
         self.migrations.last().map(|migration| migration.version)
     }
 
-    /// Adds migrations, which must be newer than those there are, and brings the sum file up to date. Where this is cut off, the folder
-    /// reads as before or as after it.
+    /// Adds migrations, which must be newer than the existing ones, and updates the sum file. If this is interrupted, the folder
+    /// reads as before or as after the change.
     ///
     /// # Errors
-    /// Where the folder cannot be written.
+    /// If the folder cannot be written.
     pub fn add(&mut self, migrations: Vec<Migration>) -> Result<Vec<PathBuf>, FolderError> {
         fs::create_dir_all(&self.path).map_err(|source| FolderError::Io {
             verb: "create",
@@ -236,10 +237,10 @@ impl Folder {
         Ok(Vec::new())
     }
 
-    /// Writes the sum file anew from the files as they are.
+    /// Rewrites the sum file from the migrations.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// If the file cannot be written.
     pub fn rehash(&self) -> Result<(), FolderError> {
         let path = self.path.join(SUM_FILE);
         write_draft(&path, &sum::sum(&self.migrations))?;
@@ -255,7 +256,7 @@ fn read_migration(path: &Path) -> Result<Migration, FolderError> {
     Migration::from_file(&name, content).map_err(foreign)
 }
 
-/// A sum file's text; of one that is not there, nothing.
+/// Reads a sum file; a missing one is empty.
 fn read_sum(path: &Path) -> Result<String, FolderError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(text),

@@ -1,6 +1,6 @@
-//! Migrations: SQL files that carry a change, say in a machine-readable plan what is meant, and check themselves.
+//! Migrations: SQL files with a machine-readable plan of the change, which they verify after running.
 //!
-//! [`compile`] writes them, [`Folder`] reads them, [`replay`] turns a folder back into a catalog without a database.
+//! [`compile`] renders them, [`Folder`] reads and writes them, and [`replay`] computes the resulting catalog without a database.
 
 mod compilation;
 mod compile;

@@ -1,30 +1,30 @@
-//! The machine-readable part of a migration: what it means, in JSON inside the SQL.
+//! The plan of a migration: its machine-readable part, JSON within the SQL.
 //!
-//! It is written once and read twice: by the database, which stores the definitions and checks itself against them
-//! (`flowsmith.begin_migration`), and by [`super::replay`], which needs no database.
+//! The plan has two readers: the database (`flowsmith.begin_migration`), which stores the definitions and compares the result
+//! with them, and [`super::replay`], which needs no database.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::catalog::State;
 
-/// The only format so far. A database that knows an older one refuses a newer.
+/// The format of the plan. Databases reject plans of a newer format.
 pub(super) const FORMAT: u32 = 1;
 
-/// What a migration means.
+/// The plan of a migration.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MigrationPlan<'a> {
     pub(super) format: u32,
-    /// The lowest engine level that can run it.
-    #[expect(dead_code, reason = "read by the database, which has an engine to compare it with")]
+    /// The lowest engine level that can run the migration.
+    #[expect(dead_code, reason = "only the database, which has an engine, reads it")]
     pub(super) engine: String,
     #[serde(borrow)]
     pub(super) entries: Vec<Entry<'a>>,
 }
 
-/// What becomes of one flow version. `put` has state, digest and definition; `state` has flow, version and state;
-/// `drop` has flow and version.
+/// The result for one flow version. `put` has state, digest and definition; `state` has flow, version and state; `drop` has
+/// flow and version.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Entry<'a> {
@@ -45,10 +45,10 @@ pub(super) struct Entry<'a> {
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Action {
-    /// The flow version holds this definition and has this state.
+    /// The flow version has this definition and state.
     Put,
-    /// Only its state changes.
+    /// The flow version has this state and an unchanged definition.
     State,
-    /// It is deleted.
+    /// The flow version is deleted.
     Drop,
 }

@@ -1,4 +1,4 @@
-//! A change set as SQL, through `templates/migration.sql`.
+//! Rendering of a change set as SQL, with `templates/migration.sql`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -40,22 +40,20 @@ struct MigrationContext<'a> {
     gone: Vec<GoneContext>,
     made: Vec<MadeContext<'a>>,
     tuned: Vec<TunedContext<'a>>,
-    /// The function that a database must have to run it.
-    needs: &'static str,
-    /// Slugs of the flows whose triggers it brings or takes away.
+    /// The slugs of the flows whose triggers are synchronised.
     triggers: Vec<&'a str>,
 }
 
-/// A flow that is dropped, or whose steps are taken away to be made anew.
+/// A flow that is deleted, or whose steps are deleted to create them again.
 #[derive(Serialize)]
 struct GoneContext {
     id: String,
     slug: String,
-    /// `drop` or `reset`, as in `flowsmith.drop_flow`.
+    /// The verb in the function's name, as in `flowsmith.drop_flow`: `drop` or `reset`.
     action: &'static str,
 }
 
-/// A flow that is made, or made anew.
+/// A flow that is created, or created again.
 #[derive(Serialize)]
 struct MadeContext<'a> {
     id: String,
@@ -79,14 +77,14 @@ struct StepContext<'a> {
     options: Vec<OptionContext>,
 }
 
-/// A named argument or a column, and its value as SQL.
+/// A named argument or a column with its value as SQL.
 #[derive(Serialize)]
 struct OptionContext {
     name: &'static str,
     value: String,
 }
 
-/// One `update … where … is distinct from …`.
+/// One statement `update … where … is distinct from …`.
 #[derive(Serialize)]
 struct UpdateContext<'a> {
     table: &'static str,
@@ -94,10 +92,10 @@ struct UpdateContext<'a> {
     set: Vec<OptionContext>,
 }
 
-/// Writes one migration. `files` says for each database slug which file it is from.
+/// Renders one migration. `files` contains the source file of each database slug.
 pub(super) fn render(version: Version, name: &str, changes: &[Change], files: &BTreeMap<String, PathBuf>) -> Migration {
     let needs_conditions = |change: &Change| {
-        let flow = change.after();
+        let flow = change.result();
         flow.is_some_and(|flow| flow.steps.iter().any(Step::needs_conditions))
     };
     let engine = if changes.iter().any(needs_conditions) { Level::V0_14 } else { Level::V0_7_2 };
@@ -105,7 +103,7 @@ pub(super) fn render(version: Version, name: &str, changes: &[Change], files: &B
     let summary = summary(changes, files);
     let triggers: Vec<&str> =
         BTreeSet::from_iter(changes.iter().filter(|c| touches_triggers(c)).map(slug)).into_iter().collect();
-    // What else a value could put into the body: definitions carry every string of the calls, `name` is a literal too.
+    // Every string in the body comes from the plan or is the name, so a tag that is in neither cannot be closed by a value.
     let texts = || [plan.as_str(), name].into_iter();
     let context = MigrationContext {
         id: format!("{version}_{name}"),
@@ -119,7 +117,6 @@ pub(super) fn render(version: Version, name: &str, changes: &[Change], files: &B
         gone: changes.iter().filter_map(gone).collect(),
         made: changes.iter().filter_map(made).collect(),
         tuned: changes.iter().filter_map(tuned).collect(),
-        needs: if triggers.is_empty() { "flowsmith.create_flows(jsonb)" } else { "flowsmith.sync_triggers(text[])" },
         triggers,
         plan,
     };
@@ -145,7 +142,7 @@ fn summary(changes: &[Change], files: &BTreeMap<String, PathBuf>) -> Vec<String>
             _ => {}
         }
         if change.class() == Class::Replace {
-            lines.push("    refused by the database where the flow has any run".to_owned());
+            lines.push("    refused by the database if the flow has any runs".to_owned());
         }
     }
     lines
@@ -156,11 +153,12 @@ fn plan_json(engine: Level, changes: &[Change]) -> String {
     format!("{{\"format\":{FORMAT},\"engine\":\"{engine}\",\"entries\":[\n{}\n]}}", entries.join(",\n"))
 }
 
-/// One entry, as [`super::plan::Entry`] reads it. Put together from JSON texts, so that a definition is written once.
+/// One entry in the format of [`super::plan::Entry`]. It is concatenated from JSON texts, so that each definition is serialised
+/// only once.
 fn entry_json(change: &Change) -> String {
     let id = change.id();
     let slug = || serde_json::to_string(&id.slug).expect("a string is JSON");
-    match (change, change.after()) {
+    match (change, change.result()) {
         (Change::Alter(alteration), _) if only_state(alteration) => {
             let state = alteration.to.state.as_str();
             format!(r#"{{"do":"state","flow":{},"version":{},"state":"{state}"}}"#, slug(), id.version)
@@ -188,15 +186,15 @@ fn gone(change: &Change) -> Option<GoneContext> {
 }
 
 fn made(change: &Change) -> Option<MadeContext<'_>> {
-    let anew = matches!(change, Change::Create(_)) || change.class() == Class::Replace;
+    let is_created = matches!(change, Change::Create(_)) || change.class() == Class::Replace;
     let queue_only = matches!(change, Change::Alter(alteration) if alteration.deltas.contains(&FlowDelta::Queue));
-    let flow = change.after().filter(|_| anew || queue_only)?;
+    let flow = change.result().filter(|_| is_created || queue_only)?;
     Some(MadeContext {
         id: flow.id.to_string(),
         slug: flow.id.database_slug(),
         options: flow_arguments(flow),
-        // `create_flow` makes a queue that is missing, whether or not the flow is there.
-        steps: flow.steps.iter().filter(|_| anew).map(step_context).collect(),
+        // `create_flow` creates a missing queue even if the flow exists.
+        steps: flow.steps.iter().filter(|_| is_created).map(step_context).collect(),
     })
 }
 
@@ -204,7 +202,7 @@ fn slug(change: &Change) -> &str {
     &change.id().slug
 }
 
-/// Whether triggers come, go or change with it: what is in force is that of the current version.
+/// Whether the change may affect the triggers in force, which are those of the current version.
 fn touches_triggers(change: &Change) -> bool {
     match change {
         Change::Create(flow) | Change::Drop(flow) => !flow.triggers.is_empty(),
@@ -218,7 +216,7 @@ fn touches_triggers(change: &Change) -> bool {
 fn tuned(change: &Change) -> Option<TunedContext<'_>> {
     let Change::Alter(alteration) = change else { return None };
     let updates = match alteration.class() {
-        // Steps made anew have their options from add_step; the flow itself stays, and create_flow never updates it.
+        // `add_step` sets the options of the recreated steps. The flow itself exists, and `create_flow` does not update it.
         Class::Replace => {
             vec![UpdateContext { table: "pgflow.flows", step: None, set: flow_columns(alteration.to.options) }]
         }
@@ -273,7 +271,7 @@ fn step_context(step: &Step) -> StepContext<'_> {
     StepContext { slug: &step.slug, depends_on: &step.depends_on, options }
 }
 
-/// One update for the flow's options and one for each step's.
+/// The updates of options: one for the flow and one for each step, as far as they change.
 fn updates(alteration: &Alteration) -> Vec<UpdateContext<'_>> {
     let mut updates: Vec<UpdateContext<'_>> = Vec::new();
     for delta in &alteration.deltas {

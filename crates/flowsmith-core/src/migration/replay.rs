@@ -1,4 +1,4 @@
-//! What a folder of migrations leaves behind, without a database.
+//! Replay: computes the catalog that results from migrations, without a database.
 
 use crate::diagnostic::{Code, Diagnostic, Kind};
 use std::collections::BTreeSet;
@@ -11,33 +11,33 @@ use super::Migration;
 use super::plan::{Action, Entry, FORMAT, MigrationPlan};
 use crate::catalog::{Catalog, Flow, FlowId, State, digest};
 
-/// Why a migration cannot be replayed. Each names the migration.
+/// The reason why a migration cannot be replayed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// No plan in it.
-    #[error("{migration} holds no flowsmith plan")]
+    /// The file has no plan.
+    #[error("migration {migration} contains no flowsmith plan")]
     NoPlan {
-        /// Its id.
+        /// The migration's id.
         migration: String,
     },
-    /// The plan is not JSON, or not in the format that this program knows.
-    #[error("{migration}: its plan cannot be read: {reason}")]
+    /// The plan is not JSON, or its format is not supported.
+    #[error("the plan of migration {migration} cannot be read: {reason}")]
     Malformed {
-        /// Its id.
+        /// The migration's id.
         migration: String,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
-    /// The definition is not the one that the digest was made of.
-    #[error("{migration}: the definition of {flow} does not match its digest")]
+    /// The definition does not match the digest next to it.
+    #[error("the definition of {flow} in migration {migration} does not match its digest")]
     Digest {
         /// The migration's id.
         migration: String,
         /// The flow.
         flow: FlowId,
     },
-    /// It changes a flow that no migration before it brings.
-    #[error("{migration} changes {flow}, which no migration before it has made")]
+    /// The migration changes a flow that no earlier migration creates.
+    #[error("migration {migration} changes {flow}, which no earlier migration creates")]
     UnknownFlow {
         /// The migration's id.
         migration: String,
@@ -62,52 +62,52 @@ impl Diagnostic for ReplayError {
 
     fn help(&self) -> Option<String> {
         let help = match self {
-            Self::NoPlan { .. } => "keep only migrations that `flowsmith compile` wrote in this folder",
-            Self::Malformed { .. } => "bring the file back (`git checkout`), or use the flowsmith that wrote it",
-            Self::Digest { .. } => {
-                "bring the file back (`git checkout`): migrations are not edited, the flow files are"
+            Self::NoPlan { .. } => "move files that `flowsmith compile` did not write to another folder",
+            Self::Malformed { .. } => {
+                "restore the file (`git checkout`), or use the version of flowsmith that wrote it"
             }
+            Self::Digest { .. } => "restore the file (`git checkout`), and edit flow files instead of migrations",
             Self::UnknownFlow { .. } => {
-                "a migration before it is missing: `git log --diff-filter=D --name-only -- .` in the folder names it, `git checkout COMMIT^ -- FILE` brings it back; where neither ran anywhere, delete this one too, and compile again"
+                "restore the missing migration: find it with `git log --diff-filter=D --name-only -- .` in the folder and run `git checkout COMMIT^ -- FILE`; if neither is applied to any database, delete this one too and run `flowsmith compile`"
             }
         };
         Some(help.to_owned())
     }
 }
 
-/// What one entry of a plan leaves behind.
+/// The result of one entry of a plan.
 enum Outcome {
     Put(Box<Flow>),
     State(FlowId, State),
     Drop(FlowId),
 }
 
-/// Replays migrations in the order given.
+/// Replays migrations in the given order.
 ///
 /// # Errors
-/// At the first that cannot be replayed.
+/// The error of the first migration that cannot be replayed.
 pub fn replay<'a>(migrations: impl IntoIterator<Item = &'a Migration>) -> Result<Catalog, ReplayError> {
     let migrations: Vec<&Migration> = migrations.into_iter().collect();
     let outcomes: Vec<_> = migrations.par_iter().map(|migration| outcomes(migration)).collect();
     let mut catalog = Catalog::new();
-    // By slug: the database slug of the current version.
+    // The database slug of each flow's current version, by slug.
     let mut current = HashMap::new();
     for (migration, outcomes) in migrations.into_iter().zip(outcomes) {
         for outcome in outcomes? {
             let became_current = outcome.current();
             replay_outcome(&mut catalog, migration, outcome)?;
             if let Some(id) = became_current {
-                step_down(&mut catalog, current.insert(id.slug.clone(), id.database_slug()), &id);
+                drain_previous(&mut catalog, current.insert(id.slug.clone(), id.database_slug()), &id);
             }
         }
     }
     Ok(catalog)
 }
 
-/// Database slugs of the flow versions that these migrations delete, in the order given, and none of them brings back.
+/// The database slugs of the flow versions that these migrations, in the given order, delete and do not create again.
 ///
 /// # Errors
-/// At the first that cannot be read.
+/// The error of the first migration that cannot be read.
 pub fn deletions<'a>(migrations: impl IntoIterator<Item = &'a Migration>) -> Result<BTreeSet<String>, ReplayError> {
     let mut deleted = BTreeSet::new();
     for migration in migrations {
@@ -123,7 +123,7 @@ pub fn deletions<'a>(migrations: impl IntoIterator<Item = &'a Migration>) -> Res
 }
 
 impl Outcome {
-    /// The flow version that becomes the current one.
+    /// The flow version that becomes current.
     fn current(&self) -> Option<FlowId> {
         match self {
             Self::Put(flow) => Some(flow.id.clone()).filter(|_| flow.state == State::Current),
@@ -133,8 +133,8 @@ impl Outcome {
     }
 }
 
-/// Only one version of a flow is current: as in the database, the one before it drains.
-fn step_down(catalog: &mut Catalog, before: Option<String>, now: &FlowId) {
+/// Marks the previous current version of a flow as draining, as the database does.
+fn drain_previous(catalog: &mut Catalog, before: Option<String>, now: &FlowId) {
     let before = before.filter(|slug| *slug != now.database_slug());
     if let Some(flow) = before.and_then(|slug| catalog.get_mut(&slug)).filter(|flow| flow.state == State::Current) {
         flow.state = State::Draining;
@@ -162,7 +162,7 @@ fn outcomes(migration: &Migration) -> Result<Vec<Outcome>, ReplayError> {
     let malformed = |reason: String| ReplayError::Malformed { migration: migration.id(), reason };
     let plan: MigrationPlan<'_> = serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?;
     if plan.format != FORMAT {
-        return Err(malformed(format!("format {}, where this flowsmith knows format {FORMAT}", plan.format)));
+        return Err(malformed(format!("unsupported format {}; this version reads format {FORMAT}", plan.format)));
     }
     plan.entries.into_iter().map(|entry| outcome(migration, entry)).collect()
 }
@@ -177,7 +177,7 @@ fn plan_text(content: &str) -> Option<&str> {
 
 fn outcome(migration: &Migration, entry: Entry<'_>) -> Result<Outcome, ReplayError> {
     let malformed = |reason: String| ReplayError::Malformed { migration: migration.id(), reason };
-    let missing = |what: &str| malformed(format!("an entry without {what}"));
+    let missing = |what: &str| malformed(format!("an entry has no {what}"));
     if let Action::Put = entry.action {
         let definition = entry.definition.ok_or_else(|| missing("definition"))?.get();
         let mut flow = Flow::from_canonical(definition).map_err(|error| malformed(error.to_string()))?;

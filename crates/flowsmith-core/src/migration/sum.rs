@@ -1,8 +1,8 @@
-//! `flowsmith.sum`: a running SHA-256 over the folder, one line a migration.
+//! The sum file `flowsmith.sum`: a hash chain over the folder, one line per migration.
 //!
-//! A line is `<file name> <hash>`, where the hash covers the hash of the line before, the file's name and its content.
-//! So a file cannot be edited, added, removed or renamed unseen, and two branches that both add a migration conflict
-//! when they are merged, which is what git should say.
+//! A line is `<file name> <hash>`. The SHA-256 hash covers the hash of the previous line, the name of the file and its content,
+//! so edited, added, removed and renamed files are detected. Two branches that both add a migration also conflict in git, which
+//! is intended.
 
 use std::fmt;
 
@@ -11,25 +11,25 @@ use rayon::prelude::*;
 use super::Migration;
 use crate::sha256_hex;
 
-/// The file's name in the migrations folder.
+/// The name of the sum file in the migrations folder.
 pub const SUM_FILE: &str = "flowsmith.sum";
-/// What is to become of it, while a write is under way.
+/// The name of the new sum file during a write.
 pub(super) const SUM_DRAFT: &str = "flowsmith.sum.tmp";
 
-/// How a folder differs from its sum file.
+/// A difference between a folder and its sum file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SumMismatch {
-    /// In the folder, not in the sum file.
+    /// The file is not in the sum file.
     Added(String),
-    /// In the sum file, not in the folder.
+    /// The file is not in the folder.
     Removed(String),
-    /// The content is not what it was.
+    /// The content of the file has changed.
     Edited(String),
-    /// The sum file stands in another order than the names.
+    /// The line of the file is not in the order of the names.
     Reordered(String),
-    /// A line of the sum file that is not a name and a hash.
+    /// A line of the sum file is not a name and a hash.
     Malformed {
-        /// Counted from 1.
+        /// The number of the line, from 1.
         line: usize,
     },
 }
@@ -37,16 +37,16 @@ pub enum SumMismatch {
 impl fmt::Display for SumMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Added(file) => write!(f, "{file} was added by hand"),
+            Self::Added(file) => write!(f, "{file} was added manually"),
             Self::Removed(file) => write!(f, "{file} was removed"),
             Self::Edited(file) => write!(f, "{file} was edited"),
-            Self::Reordered(file) => write!(f, "{file} stands out of order in {SUM_FILE}"),
-            Self::Malformed { line } => write!(f, "{SUM_FILE} line {line} is not a file name and a hash"),
+            Self::Reordered(file) => write!(f, "{file} is out of order in {SUM_FILE}"),
+            Self::Malformed { line } => write!(f, "line {line} of {SUM_FILE} is not a file name and a hash"),
         }
     }
 }
 
-/// The text of the sum file for these migrations, which stand in order.
+/// The text of the sum file for these migrations, which are sorted.
 pub(super) fn sum(migrations: &[Migration]) -> String {
     let mut text = String::new();
     let mut running = String::new();
@@ -57,8 +57,8 @@ pub(super) fn sum(migrations: &[Migration]) -> String {
     text
 }
 
-/// Every way in which the folder differs from its sum file. Each line is checked against the hash that the file itself
-/// gives for the line before, so that one edited migration is named alone, not with all that follow it.
+/// The differences between the folder and its sum file. Each line is checked against the hash that the sum file gives for the
+/// previous line, so that an edited migration is reported alone and not with all later ones.
 pub(super) fn verify(migrations: &[Migration], sum_text: &str) -> Vec<SumMismatch> {
     let mut lines = Vec::new();
     let mut mismatches = Vec::new();
@@ -90,7 +90,7 @@ pub(super) fn verify(migrations: &[Migration], sum_text: &str) -> Vec<SumMismatc
     mismatches
 }
 
-/// The costly part, which no line of the file has to wait for another with.
+/// The checksums of the migrations. This is the expensive part, and it does not depend on the chain, so it runs in parallel.
 fn checksums(migrations: &[Migration]) -> Vec<String> {
     migrations.par_iter().map(Migration::checksum).collect()
 }

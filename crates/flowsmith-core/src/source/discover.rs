@@ -1,4 +1,4 @@
-//! Finds the flow files of a folder, in the order of their names.
+//! Discovery of the flow files in a folder.
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use super::Syntax;
 use crate::finding::{Code, Finding};
 
-/// Walks `root/folder`. Names are relative to `root`; what cannot be read is a finding. Names that begin with a dot are
-/// left out, as a shell's patterns do: editors keep their locks and backups there.
+/// Walks `root/folder` and returns the flow files, sorted by name and relative to `root`, with a finding for each folder
+/// that cannot be read. Names that begin with a dot are skipped, as shell patterns do: editors use them for locks and
+/// backups.
 pub(super) fn discover(root: &Path, folder: &Path) -> (Vec<PathBuf>, Vec<Finding>) {
     let mut walk = Walk { root, seen: HashMap::new(), files: Vec::new(), findings: Vec::new() };
     walk.folder(folder);
@@ -18,7 +19,7 @@ pub(super) fn discover(root: &Path, folder: &Path) -> (Vec<PathBuf>, Vec<Finding
 
 struct Walk<'a> {
     root: &'a Path,
-    /// Real folders, and the name under which each was first read.
+    /// The resolved path of each visited folder, and the name under which it was visited first.
     seen: HashMap<PathBuf, PathBuf>,
     files: Vec<PathBuf>,
     findings: Vec<Finding>,
@@ -26,7 +27,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn folder(&mut self, first: &Path) {
-        // A stack of our own: folders can be nested deeper than a thread's stack allows.
+        // An explicit stack, because folders can be nested deeper than the thread's stack allows.
         let mut open = vec![first.to_owned()];
         while let Some(folder) = open.pop() {
             let real = match fs::canonicalize(self.root.join(&folder)) {
@@ -37,10 +38,10 @@ impl Walk<'_> {
                 }
             };
             if let Some(before) = self.seen.insert(real, folder.clone()) {
-                let message = format!("this leads to a folder that is already read as `{}`", before.display());
+                let message = format!("this folder was already read as `{}`", before.display());
                 self.findings.push(
                     Finding::of_file(Code::FolderLoop, &folder, message)
-                        .help("remove the symbolic link: every flow must be found once"),
+                        .help("remove the symbolic link that leads to it"),
                 );
                 continue;
             }
@@ -66,7 +67,7 @@ impl Walk<'_> {
             }
             let name = folder.join(entry.file_name());
             let is_flow_file = Syntax::of(&name).is_some();
-            // A flow file's type is looked at when it is read; a name that is not one is followed if it is a folder.
+            // The type of a flow file is checked when it is read, so that a folder or a pipe with such a name is reported.
             match entry.file_type() {
                 Ok(kind) if kind.is_file() && is_flow_file => self.files.push(name),
                 Ok(kind) if kind.is_file() => {}
@@ -85,7 +86,7 @@ impl Walk<'_> {
     fn unreadable(&mut self, name: &Path, error: &std::io::Error) {
         self.findings.push(
             Finding::of_file(Code::Unreadable, name, format!("cannot read the folder: {error}"))
-                .help("create it or make it readable for this user; flow files are looked for in it and below"),
+                .help("create the folder, or make it readable for this user"),
         );
     }
 }

@@ -1,11 +1,11 @@
-//! From a parser's offsets to bytes, lines and columns.
+//! Conversion of parser offsets to bytes, lines and columns.
 
 use std::sync::Arc;
 
 use super::Syntax;
 use crate::finding::Span;
 
-/// A position for people: both from 1, the column in characters.
+/// A position as reports and editors show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// From 1.
@@ -14,22 +14,22 @@ pub struct Position {
     pub column: usize,
 }
 
-/// Where the lines of a text begin.
+/// An index of the line starts of a text.
 #[derive(Debug)]
 pub struct Lines {
     text: Arc<str>,
     syntax: Syntax,
-    /// By line: its first character and its first byte, counted from the start of the text.
+    /// For each line, the offset of its start in characters and in bytes.
     starts: Vec<(usize, usize)>,
 }
 
 impl Lines {
-    /// The text itself.
+    /// The indexed text.
     pub fn text(&self) -> &Arc<str> {
         &self.text
     }
 
-    /// Indexes a text whose parser counts as `syntax` does.
+    /// Indexes a text; `syntax` determines the unit of its spans.
     pub fn new(text: Arc<str>, syntax: Syntax) -> Self {
         let mut starts = vec![(0, 0)];
         let (mut characters, mut bytes) = (0, 0);
@@ -43,20 +43,20 @@ impl Lines {
         Self { text, syntax, starts }
     }
 
-    /// The bytes of a span.
+    /// The byte range of a span.
     pub fn bytes(&self, span: Span) -> std::ops::Range<usize> {
         let start = self.byte(span.start as usize);
         start..self.byte(span.end as usize).max(start)
     }
 
-    /// The part of a byte range that stands on its first line, without the line's end.
+    /// The part of a byte range on its first line, without the line break.
     pub fn on_one_line(&self, range: std::ops::Range<usize>) -> std::ops::Range<usize> {
         let rest = &self.text[range.start..];
         let line_end = range.start + rest.find(['\n', '\r']).unwrap_or(rest.len());
         range.start..range.end.min(line_end)
     }
 
-    /// Line and column of a byte offset.
+    /// The line and column of a byte offset.
     pub fn position(&self, byte: usize) -> Position {
         let line = self.line_of(byte);
         let start = self.starts[line].1;

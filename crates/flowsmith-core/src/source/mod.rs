@@ -1,4 +1,4 @@
-//! From files to one spanned tree, whatever their syntax.
+//! Flow files: discovery, reading, and parsing of YAML and TOML into one tree with spans.
 
 mod discover;
 mod lines;
@@ -17,35 +17,35 @@ use std::path::{Path, PathBuf};
 
 use crate::finding::{Code, Finding, Findings, Span};
 
-/// How deep values may be nested, aliases followed.
+/// The maximum nesting depth of values, with aliases expanded.
 pub const MAX_DEPTH: usize = 64;
 
-/// Where flow files come from.
+/// The source of flow files.
 #[derive(Debug, Clone)]
 pub enum Sources {
-    /// From a folder of a project.
+    /// A folder of a project.
     Folder {
-        /// The project's root, to which the names of files are relative.
+        /// The root of the project. File names are relative to it.
         root: PathBuf,
-        /// The folder below it that holds the flow files.
+        /// The folder of the flow files, relative to the root.
         flows: PathBuf,
     },
-    /// From memory, by name: tests, and editors whose text is not saved yet.
+    /// Files in memory, by name: for tests, and for editors with unsaved text.
     Memory(BTreeMap<PathBuf, Vec<u8>>),
 }
 
 impl Sources {
-    /// The folder `flows` of a project.
+    /// The folder `flows` of the project at `root`.
     pub fn project(root: impl Into<PathBuf>) -> Self {
         Self::Folder { root: root.into(), flows: PathBuf::from("flows") }
     }
 
-    /// One file that is in memory.
+    /// A single file in memory.
     pub fn one(name: impl Into<PathBuf>, text: impl Into<Vec<u8>>) -> Self {
         Self::Memory(BTreeMap::from([(name.into(), text.into())]))
     }
 
-    /// The names of all flow files, sorted, and what could not be read.
+    /// The names of all flow files, sorted, and a finding for each folder that cannot be read.
     pub fn discover(&self) -> (Vec<PathBuf>, Vec<Finding>) {
         match self {
             Self::Folder { root, flows } => discover::discover(root, flows),
@@ -53,7 +53,7 @@ impl Sources {
         }
     }
 
-    /// Whether there is something of this name, readable or not.
+    /// Whether a file of this name exists, readable or not.
     pub(crate) fn has(&self, name: &Path) -> bool {
         match self {
             Self::Folder { root, .. } => root.join(name).symlink_metadata().is_ok(),
@@ -61,10 +61,10 @@ impl Sources {
         }
     }
 
-    /// The text of a file, without a byte order mark.
+    /// Reads a file as UTF-8 and drops its byte order mark.
     ///
     /// # Errors
-    /// A finding, where the file cannot be read, is too large, or is no text.
+    /// A finding if the file cannot be read, is too large, is not UTF-8, or contains a NUL character.
     pub fn read(&self, name: &Path) -> Result<String, Box<Finding>> {
         let bytes = match self {
             Self::Folder { root, .. } => text::read(&root.join(name), name)?,
@@ -74,17 +74,17 @@ impl Sources {
     }
 }
 
-/// How a file is written.
+/// The syntax of a flow file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Syntax {
-    /// `.yaml`, `.yml`
+    /// Files that end in `.yaml` or `.yml`.
     Yaml,
-    /// `.toml`
+    /// Files that end in `.toml`.
     Toml,
 }
 
 impl Syntax {
-    /// What a file's name says; none where it names no flow file.
+    /// The syntax that the extension of a file name stands for; `None` if it is not that of a flow file.
     pub fn of(name: &Path) -> Option<Self> {
         let extension = name.extension()?;
         let is = |wanted: &str| extension.eq_ignore_ascii_case(wanted);
@@ -92,7 +92,7 @@ impl Syntax {
     }
 }
 
-/// Reads a text into its documents. What cannot be read is a finding; what can be is returned all the same.
+/// Parses a text into its documents. Reports each part that cannot be parsed and returns the others.
 pub fn parse(text: &str, name: &Path, findings: &mut Findings) -> Vec<Node> {
     let before = findings.len();
     let documents = match Syntax::of(name).unwrap_or(Syntax::Yaml) {
@@ -107,17 +107,22 @@ pub fn parse(text: &str, name: &Path, findings: &mut Findings) -> Vec<Node> {
 
 fn inexact_number(text: &str, span: Span) -> Finding {
     if text.contains(['n', 'N']) {
-        return Finding::new(Code::InexactNumber, span, format!("JSON has no number {text}"))
+        return Finding::new(Code::InexactNumber, span, format!("JSON cannot represent the number {text}"))
             .label("not a finite number")
-            .help("write a finite number, or put it in quotes: it is text then");
+            .help("write a finite number, or put it in quotes to make it a string");
     }
-    Finding::new(Code::InexactNumber, span, format!("the number {text} cannot be held exactly"))
-        .label("64 bits hold another number")
-        .help("write a number of fewer digits, or put it in quotes: it is text then")
+    Finding::new(Code::InexactNumber, span, format!("64 bits cannot represent the number {text} exactly"))
+        .label("would be rounded")
+        .help("write fewer digits, or put the number in quotes to make it a string")
+}
+
+fn too_deep(span: Span) -> Finding {
+    let message = format!("values are nested more than {MAX_DEPTH} levels deep");
+    Finding::new(Code::TooDeep, span, message).label("exceeds the limit").help("flatten the value")
 }
 
 fn nul_in_text(span: Span) -> Finding {
-    Finding::new(Code::NulCharacter, span, "this text holds a NUL character, which PostgreSQL cannot store")
+    Finding::new(Code::NulCharacter, span, "this string contains a NUL character, which PostgreSQL cannot store")
         .label("contains `\\0`")
-        .help("leave the NUL character out")
+        .help("remove the NUL character")
 }

@@ -1,4 +1,4 @@
-//! The one tree that both syntaxes are read into: values with the places they were written at.
+//! The tree that both syntaxes are parsed into: values with their spans.
 
 use serde_json::{Map, Number};
 
@@ -7,59 +7,59 @@ use crate::finding::{FieldPath, Segment, Span};
 /// A key of a mapping.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Key {
-    /// Where it stands.
+    /// The location of the key.
     pub span: Span,
-    /// Its text.
+    /// The key as a string, without quotes and escapes.
     pub name: String,
 }
 
-/// A value and where it stands.
+/// A value with its location.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// Where it stands.
+    /// The location of the value.
     pub span: Span,
-    /// What it is.
+    /// The value.
     pub value: Value,
 }
 
-/// What both syntaxes can say.
+/// The values that both syntaxes can express.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// YAML only: a key without a value, `null` or `~`.
     Null,
-    /// Something that has a finding already: no more is said about it.
+    /// A value that already has a finding. Later checks skip it.
     Refused,
     /// `true` or `false`.
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     Int(i64),
-    /// Any other number; never infinite, never NaN.
+    /// Any other number; never infinite or NaN.
     Float(f64),
-    /// Text.
+    /// A string.
     String(String),
-    /// A sequence.
+    /// A YAML sequence or a TOML array.
     List(Vec<Node>),
-    /// Keys in the order of the file, each once.
+    /// A YAML mapping or a TOML table. Keys are unique and in the order of the file.
     Map(Vec<(Key, Node)>),
 }
 
 impl Node {
-    /// The value under a key of a mapping.
+    /// The value of a key; `None` if the key is missing or the node is not a mapping.
     pub fn get(&self, name: &str) -> Option<&Node> {
         self.entry(name).map(|(_, node)| node)
     }
 
-    /// The entries of a mapping; none for anything else.
+    /// The entries of a mapping; empty for any other value.
     pub fn entries(&self) -> &[(Key, Node)] {
         if let Value::Map(entries) = &self.value { entries } else { &[] }
     }
 
-    /// The elements of a list; none for anything else.
+    /// The elements of a list; empty for any other value.
     pub fn items(&self) -> &[Node] {
         if let Value::List(items) = &self.value { items } else { &[] }
     }
 
-    /// The text of a string.
+    /// The string; `None` for any other value.
     pub fn as_str(&self) -> Option<&str> {
         if let Value::String(text) = &self.value { Some(text) } else { None }
     }
@@ -68,16 +68,16 @@ impl Node {
         self.entries().iter().find(|(key, _)| key.name == name)
     }
 
-    /// Where a field stands: the place of its value, or of its key where that is asked for or where there is no text
-    /// for the value. A field that is not there has the place of the nearest one above it that is.
+    /// The location of a field: that of its value, or that of its key if the path asks for the key or the value is empty. For
+    /// a field that does not exist, the location of its nearest existing ancestor.
     pub fn locate(&self, path: &FieldPath) -> Span {
         let mut node = self;
-        // The document itself has no key: a finding about all of it points at its first line.
+        // The document itself has no key.
         let mut name = None;
         let mut reached = true;
         for segment in path.segments() {
             let next = match segment {
-                Segment::Key(wanted) => node.entry(wanted).map(|(key, node)| (Some(key.span), node)),
+                Segment::Key(name) => node.entry(name).map(|(key, node)| (Some(key.span), node)),
                 Segment::Index(index) => node.items().get(*index).map(|node| (None, node)),
             };
             let Some((key, below)) = next else {
@@ -92,13 +92,13 @@ impl Node {
         }
     }
 
-    /// The same as JSON, without places.
+    /// The value as JSON, without spans.
     pub fn to_json(&self) -> serde_json::Value {
         match &self.value {
             Value::Null | Value::Refused => serde_json::Value::Null,
             Value::Bool(value) => serde_json::Value::Bool(*value),
             Value::Int(value) => serde_json::Value::from(*value),
-            // Always finite: the parsers refuse the others.
+            // Always finite: the parsers reject other numbers.
             Value::Float(value) => Number::from_f64(*value).map_or(serde_json::Value::Null, serde_json::Value::Number),
             Value::String(text) => serde_json::Value::String(text.clone()),
             Value::List(items) => serde_json::Value::Array(items.iter().map(Self::to_json).collect()),

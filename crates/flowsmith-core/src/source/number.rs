@@ -1,9 +1,9 @@
-//! Numbers as text, held exactly or not at all.
+//! Parsing of numbers without loss of precision.
 
 use super::Value;
 
-/// Reads a decimal number such as `12`, `-0.5` or `1e3`; none where the text is not one or where 64 bits would hold
-/// another number than the one written.
+/// Parses a decimal number such as `12`, `-0.5` or `1e3`. Returns `None` if the text is not a number or if 64 bits cannot
+/// represent it exactly.
 pub(super) fn decimal(text: &str) -> Option<Value> {
     if !text.contains(['.', 'e', 'E']) {
         return text.strip_prefix('+').unwrap_or(text).parse().ok().map(Value::Int);
@@ -12,7 +12,8 @@ pub(super) fn decimal(text: &str) -> Option<Value> {
     (float.is_finite() && significant(text) == significant(&format!("{float:e}"))).then_some(Value::Float(float))
 }
 
-/// Sign, digits without zeros at either end, and the power of ten of the last digit: equal for equal numbers.
+/// The sign, the digits without leading and trailing zeros, and the exponent of the last digit. Two texts of the same number
+/// have the same result.
 fn significant(text: &str) -> (bool, String, i64) {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let negative = mantissa.starts_with('-');
@@ -34,7 +35,7 @@ mod tests {
     use super::{Value, decimal};
 
     #[test]
-    fn numbers_are_held_exactly_or_refused() {
+    fn inexact_numbers_are_rejected() {
         assert_eq!(decimal("12"), Some(Value::Int(12)));
         assert_eq!(decimal("+12"), Some(Value::Int(12)));
         assert_eq!(decimal("9223372036854775807"), Some(Value::Int(i64::MAX)));

@@ -1,16 +1,17 @@
-//! TOML tables into nodes.
+//! Parsing of TOML.
 
 use toml::Spanned;
 use toml::de::{DeInteger, DeString, DeTable, DeValue};
 
-use super::{Key, MAX_DEPTH, Node, Value, inexact_number, nul_in_text, number};
+use super::{Key, MAX_DEPTH, Node, Value, inexact_number, nul_in_text, number, too_deep};
 use crate::finding::Span;
 use crate::finding::{Code, Finding, Findings};
 
-/// The most syntax errors that are worth reading at once: those after the first few are mostly its consequences.
+/// The maximum number of syntax errors reported for a file. Later ones are mostly consequences of the first.
 const MAX_ERRORS: usize = 20;
 
-/// Reads the one document of a text. With syntax errors there is none, since what they leave out would be missed.
+/// Parses the single document of a text. Returns no document if there is a syntax error, because the parts that it hides would
+/// be reported as missing.
 pub(super) fn parse(text: &str, findings: &mut Findings) -> Vec<Node> {
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in errors.iter().take(MAX_ERRORS) {
@@ -35,21 +36,16 @@ fn syntax(message: &str, text: &str, span: Span) -> Finding {
     }
     if message.contains("duplicate key") {
         let key = text.get(span.start as usize..span.end as usize).unwrap_or_default();
-        return Finding::new(Code::DuplicateKey, span, format!("the key `{key}` is written twice"))
-            .label("again here")
-            .help("keep one of them: a table holds each key once");
+        return Finding::new(Code::DuplicateKey, span, format!("duplicate key `{key}`"))
+            .label("duplicate of an earlier key")
+            .help("remove or rename one of the two keys");
     }
-    let finding = Finding::new(Code::Syntax, span, format!("this is not valid TOML: {message}"));
+    let finding = Finding::new(Code::Syntax, span, format!("invalid TOML: {message}"));
     if message.contains("newline") || message.contains("string") || message.contains("quote") {
-        finding.help("text stands in quotes: `key = \"value\"`")
+        finding.help("put the string in quotes: `key = \"value\"`")
     } else {
-        finding.help("write `key = value`, one a line, under a `[table]` header")
+        finding.help("write one `key = value` per line, below a `[table]` header")
     }
-}
-
-fn too_deep(span: Span) -> Finding {
-    let message = format!("values are nested more than {MAX_DEPTH} deep");
-    Finding::new(Code::TooDeep, span, message).label("one level too deep").help("flatten it")
 }
 
 fn span_of<T>(spanned: &Spanned<T>) -> Span {
@@ -63,7 +59,7 @@ struct Reader<'f> {
 }
 
 impl Reader<'_> {
-    /// The parser sorts keys by name; the file's order is that of their places.
+    /// The parser sorts keys by name, so the order of the file is restored from their spans.
     fn entries(&mut self, table: DeTable<'_>, depth: usize) -> Vec<(Key, Node)> {
         let mut entries: Vec<_> = table
             .into_iter()
@@ -95,9 +91,9 @@ impl Reader<'_> {
                 None => self.inexact(float.as_str(), span),
             },
             DeValue::Datetime(_) => {
-                let finding = Finding::new(Code::DateTime, span, "JSON has no dates and times")
-                    .label("a TOML date or time")
-                    .help("put it in quotes: it is text then");
+                let finding = Finding::new(Code::DateTime, span, "TOML dates and times are not supported")
+                    .label("JSON has no such type")
+                    .help("put the value in quotes to make it a string");
                 self.findings.push(finding);
                 Value::Refused
             }

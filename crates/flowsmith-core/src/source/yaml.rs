@@ -1,4 +1,4 @@
-//! YAML events into nodes: the YAML 1.2 core schema, without tags and merge keys.
+//! Parsing of YAML: the YAML 1.2 core schema, without tags and merge keys.
 
 mod scalar;
 mod syntax;
@@ -7,17 +7,17 @@ use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
-use super::{Key, MAX_DEPTH, Node, Value};
+use super::{Key, MAX_DEPTH, Node, Value, too_deep};
 use crate::finding::Span;
 use crate::finding::{Code, Finding, Findings};
 
-/// What all aliases and anchors of a file may copy, in bytes of memory, roughly.
+/// The approximate amount of memory, in bytes, that the aliases and anchors of a file may copy.
 const EXPANSION_BUDGET: usize = 16 * 1024 * 1024;
 
-/// Mappings up to this length are searched for duplicate keys one by one, longer ones through a set.
+/// Mappings up to this length are searched for duplicate keys linearly, longer ones with a set.
 const SHORT_MAPPING: usize = 16;
 
-/// Reads every document of a text. A syntax error ends the reading: what follows it has no sure meaning.
+/// Parses every document of a text. Stops at the first syntax error: the text after it can have several meanings.
 pub(super) fn parse(text: &str, findings: &mut Findings) -> Vec<Node> {
     let mut reader = Reader { findings, stack: Vec::new(), anchors: HashMap::new(), copied: 0, documents: Vec::new() };
     let mut parser = Parser::new_from_str(text);
@@ -37,19 +37,20 @@ pub(super) fn parse(text: &str, findings: &mut Findings) -> Vec<Node> {
     reader.documents
 }
 
-/// The file is not read any further; a finding says why.
+/// Parsing was stopped; the reason is in the findings.
 struct GiveUp;
 
 struct Reader<'f> {
     findings: &'f mut Findings,
     stack: Vec<Frame>,
-    /// Anchored nodes of this document, with their cost and depth.
+    /// The anchored nodes of the current document, with their size and depth.
     anchors: HashMap<usize, (Node, Size)>,
+    /// Bytes charged against [`EXPANSION_BUDGET`].
     copied: usize,
     documents: Vec<Node>,
 }
 
-/// A list or mapping whose end is still to come.
+/// An open list or mapping.
 struct Frame {
     start: u32,
     anchor: usize,
@@ -61,11 +62,11 @@ enum Content {
     Map { entries: Vec<(Key, Node)>, key: Pending, long: HashSet<String> },
 }
 
-/// The key of a mapping whose value is still to come.
+/// The last key of an open mapping, until its value is complete.
 enum Pending {
     None,
     Key(Key),
-    /// Reported already: its value is read and dropped.
+    /// A key that was reported. Its value is dropped.
     Refused,
 }
 
@@ -145,9 +146,12 @@ impl Reader<'_> {
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(), GiveUp> {
         let Some((_, size)) = self.anchors.get(&anchor) else {
-            let finding = Finding::new(Code::Syntax, span, "this alias names no anchor that is complete before it")
-                .label("not known here")
-                .help("write the anchor (`&name`) before the alias (`*name`), in the same document and not around it");
+            let finding =
+                Finding::new(Code::Syntax, span, "this alias refers to an anchor that is not defined before it")
+                    .label("unknown anchor")
+                    .help(
+                        "define the anchor (`&name`) earlier in the same document, and not around the alias (`*name`)",
+                    );
             self.findings.push(finding);
             return self.complete(Node { span, value: Value::Refused }, 0);
         };
@@ -167,15 +171,14 @@ impl Reader<'_> {
         }
         let mebibytes = EXPANSION_BUDGET / (1024 * 1024);
         let message = format!("the aliases of this file expand to more than {mebibytes} MiB");
-        let help = "write the values out, or use fewer aliases of aliases";
-        self.findings.push(Finding::new(Code::AliasBomb, span, message).label("the limit is passed here").help(help));
+        let help = "write the values out, or nest fewer aliases";
+        self.findings.push(Finding::new(Code::AliasBomb, span, message).label("exceeds the limit").help(help));
         Err(GiveUp)
     }
 
     fn too_deep(&mut self, span: Span) -> GiveUp {
-        let message = format!("values are nested more than {MAX_DEPTH} deep");
         let span = Span { start: span.start, end: span.end.max(span.start + 1) };
-        self.findings.push(Finding::new(Code::TooDeep, span, message).label("one level too deep").help("flatten it"));
+        self.findings.push(too_deep(span));
         GiveUp
     }
 
@@ -184,21 +187,21 @@ impl Reader<'_> {
         let tag = format!("{prefix}{}", tag.suffix);
         let finding = Finding::new(Code::Tag, span, format!("the tag `{tag}` is not supported"))
             .label("tagged value")
-            .help("leave the tag out; to have text, write the value in quotes");
+            .help("remove the tag; to make the value a string, put it in quotes");
         self.findings.push(finding);
     }
 
-    /// Whether the next node is a key of the mapping that is open.
+    /// Whether the next node is a key of the innermost mapping.
     fn expects_key(&self) -> bool {
         matches!(self.stack.last(), Some(Frame { content: Content::Map { key: Pending::None, .. }, .. }))
     }
 
-    /// A plain key is text as it is written: `on`, `1` and `true` name fields like any other word.
+    /// Reads an unquoted key, which is always a string: `on`, `1` and `true` are field names like any other.
     fn plain_key(&mut self, name: String, span: Span) {
         if name == "<<" {
             let finding = Finding::new(Code::MergeKey, span, "the merge key `<<` is not supported")
-                .label("merges another mapping into this one")
-                .help("write the keys out, or alias a whole value: `retry: *retry`");
+                .label("not part of YAML 1.2")
+                .help("write the keys out, or alias a whole value, as in `retry: *retry`");
             self.findings.push(finding);
             self.set_key(Pending::Refused);
         } else if name.is_empty() || name == "~" {
@@ -209,8 +212,8 @@ impl Reader<'_> {
     }
 
     fn refuse_key(&mut self, span: Span) {
-        let finding = Finding::new(Code::KeyNotText, span, "the key of a mapping must be text")
-            .label("not text")
+        let finding = Finding::new(Code::KeyNotText, span, "the key of a mapping must be a string")
+            .label("not a string")
             .help("write a name before the `:`");
         self.findings.push(finding);
         self.set_key(Pending::Refused);
@@ -221,9 +224,9 @@ impl Reader<'_> {
         if entries.len() == SHORT_MAPPING && long.is_empty() {
             long.extend(entries.iter().map(|(key, _)| key.name.clone()));
         }
-        let is_double =
+        let is_duplicate =
             if long.is_empty() { entries.iter().any(|(key, _)| key.name == name) } else { !long.insert(name.clone()) };
-        if !is_double {
+        if !is_duplicate {
             *key = Pending::Key(Key { span, name });
             return;
         }
@@ -232,10 +235,10 @@ impl Reader<'_> {
             return;
         }
         let first = entries.iter().find(|(key, _)| key.name == name).map_or(span, |(key, _)| key.span);
-        let finding = Finding::new(Code::DuplicateKey, span, format!("the key `{name}` is written twice"))
-            .label("again here")
-            .related(first, "first here")
-            .help("keep one of them: a mapping holds each key once");
+        let finding = Finding::new(Code::DuplicateKey, span, format!("duplicate key `{name}`"))
+            .label("duplicate")
+            .related(first, "first use")
+            .help("remove or rename one of the two keys");
         self.findings.push(finding);
     }
 
@@ -245,7 +248,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Puts a finished node where it belongs.
+    /// Adds a complete node to the innermost list or mapping, or to the documents.
     fn complete(&mut self, node: Node, anchor: usize) -> Result<(), GiveUp> {
         if anchor > 0 {
             let size = Size::of(&node);
@@ -267,7 +270,7 @@ impl Reader<'_> {
                     entries.push((key, node));
                 }
             }
-            // An empty document, as after a closing `---`, says nothing.
+            // An empty document, for example after a trailing `---`, is ignored.
             None if node.value == Value::Null => {}
             None => self.documents.push(node),
         }

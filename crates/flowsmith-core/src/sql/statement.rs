@@ -1,7 +1,7 @@
-//! SQL with named parameters, `:name`, that are written into it as literals.
+//! SQL with named parameters, `:name`, that are substituted as literals.
 //!
-//! For queries that must work in one round trip behind a transaction pooler: a prepared statement needs two, and the second
-//! may meet another server. Literals are read the same whatever the session's settings are.
+//! This serves queries that must take one round trip behind a transaction pooler: a prepared statement takes two, and the
+//! second may reach another server connection. The server reads the literals the same under any session settings.
 
 use super::Unclosed;
 use super::token::{Kind, Token, is_part_of_word, is_space, tokens};
@@ -23,10 +23,10 @@ enum Piece {
 }
 
 impl Statement {
-    /// Finds the parameters. What is in quotes is left as it is; comments are left out, so that text can be added behind.
+    /// Finds the parameters. Quoted text is left unchanged. Comments are removed, so that text can be appended.
     ///
     /// # Errors
-    /// Where quotes or a comment have no end.
+    /// If a quote or a comment is unterminated.
     pub fn parse(sql: &str) -> Result<Self, Unclosed> {
         let mut reader = Reader::default();
         let mut tokens = tokens(sql).peekable();
@@ -42,12 +42,12 @@ impl Statement {
         Ok(reader.statement())
     }
 
-    /// How many statements there are.
+    /// The number of statements.
     pub fn statements(&self) -> usize {
         self.statements
     }
 
-    /// The names of the parameters, in the order in which they are written.
+    /// The names of the parameters in the order of the text.
     pub fn parameters(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Parameter(name) => Some(name.as_str()),
@@ -55,17 +55,17 @@ impl Statement {
         })
     }
 
-    /// Parameters such as `$1`, which are a prepared statement's and have no value here, in the order in which they are written.
+    /// Positional parameters such as `$1` in the order of the text. They belong to prepared statements and cannot be filled here.
     pub fn numbered_parameters(&self) -> impl Iterator<Item = &str> {
         self.numbered.iter().map(String::as_str)
     }
 
-    /// The first word, in lower case; empty where something else comes first.
+    /// The first keyword in lower case; empty if the text begins with another token.
     pub fn verb(&self) -> &str {
         &self.verb
     }
 
-    /// The SQL with its parameters written in; those without a value stay as they are.
+    /// The SQL with these values; parameters without a value are left unchanged.
     pub fn fill(&self, values: &[(&str, &str)]) -> String {
         let value = |name: &str| values.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
         let mut sql = String::new();
@@ -74,7 +74,7 @@ impl Statement {
                 Piece::Text(text) => sql.push_str(text),
                 Piece::Parameter(name) => match value(name) {
                     Some(value) => {
-                        // `select:input` is two tokens, which a value must not make one of.
+                        // `select:input` is two tokens; without a space, the value could join the first one.
                         if sql.ends_with(|c| is_part_of_word(c) || matches!(c, '\'' | '"' | '&')) {
                             sql.push(' ');
                         }
@@ -88,7 +88,7 @@ impl Statement {
     }
 }
 
-/// Texts as an SQL array of a type.
+/// An SQL array of this element type.
 pub fn array<T: AsRef<str>>(items: impl IntoIterator<Item = T>, of: &str) -> String {
     let items: Vec<String> = items.into_iter().map(|item| quote::literal(item.as_ref())).collect();
     format!("array[{}]::{of}[]", items.join(", "))
@@ -101,17 +101,18 @@ struct Reader<'s> {
     statements: usize,
     verb: Option<String>,
     numbered: Vec<String>,
-    /// Whether the present statement has anything in it.
+    /// Whether the current statement has a token.
     begun: bool,
-    /// The parentheses and brackets that are open.
+    /// The open parentheses and brackets.
     open: Vec<&'s str>,
     last: Option<Token<'s>>,
-    /// Whether the last token but blanks and comments is a text, which could go on behind them.
+    /// Whether the last token besides blanks and comments is a string, which a following string could continue.
     behind_text: bool,
 }
 
 impl<'s> Reader<'s> {
-    /// A colon does, but for that of a slice: `a[1:n]`, `a[low:high]`. None follows an operand directly within brackets.
+    /// A colon begins a parameter, except in an array slice: `a[1:n]`, `a[low:high]`. Inside brackets, a colon directly after an
+    /// operand is one of a slice.
     fn may_begin_parameter(&self, token: Token<'_>) -> bool {
         let is_operand = |last: Token<'_>| match last.kind {
             Kind::Symbol => matches!(last.text, ")" | "]"),
@@ -126,7 +127,7 @@ impl<'s> Reader<'s> {
         self.last = Some(token);
         match (token.kind, token.text) {
             (Kind::Space, _) => self.text.push_str(token.text),
-            // Between two texts a blank could make them one.
+            // A blank between two strings could join them.
             (Kind::Comment, _) => self.text.push_str(if self.behind_text { "/**/" } else { " " }),
             (Kind::Symbol, ";") => {
                 (self.begun, self.behind_text) = (false, false);

@@ -1,32 +1,32 @@
-//! SQL cut into tokens where PostgreSQL cuts it: the chapter "Lexical Structure" of its manual and the rules of its
-//! `scan.l`, as far as they say where a token ends. What a token means, and whether it is one, is for the server to say:
-//! a text that is no SQL is cut as one of its versions cuts it that may find SQL in it.
+//! A tokenizer for SQL that finds the same token boundaries as PostgreSQL: it follows the chapter "Lexical Structure" of the
+//! manual and the rules of `scan.l`. It does not validate tokens; the server does. Text that is not valid SQL is split as in
+//! one of the supported versions of PostgreSQL.
 //!
-//! `standard_conforming_strings` is taken to be on, as it is by default: a backslash escapes in `E'…'` alone.
+//! It assumes `standard_conforming_strings = on`, the default: a backslash is an escape only in `E'…'`.
 
 use super::Unclosed;
 
-/// A piece of SQL. The tokens of a text, put behind each other, are that text.
+/// A token of SQL. The concatenated tokens of a text are that text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Token<'s> {
     pub(crate) kind: Kind,
     pub(crate) text: &'s str,
 }
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Blanks and line breaks of ASCII; every character beyond ASCII is a letter, U+00A0 too.
+    /// Blanks and line breaks of ASCII. Every character beyond ASCII is a letter, including U+00A0.
     Space,
-    /// `-- …`, without the line break behind it, or `/* … */`.
+    /// `-- …` without its line break, or `/* … */`.
     Comment,
-    /// `'…'` with the letter before it (`E`, `B`, `X`, `N`, `U&`) and all its parts, or `$tag$…$tag$`.
+    /// `'…'` with its prefix (`E`, `B`, `X`, `N`, `U&`) and all continuations, or `$tag$…$tag$`.
     Text,
     /// `"…"` or `U&"…"`.
     QuotedName,
     /// A keyword or a name: letters, digits, underscores, dollars.
     Word,
-    /// `1`, `1.5e-3`. Versions differ over letters behind digits: here they are a word of their own, as in 14.
+    /// `1`, `1.5e-3`. Versions differ on letters after digits: here they form a separate word, as in PostgreSQL 14.
     Number,
     /// `$1`.
     Parameter,
@@ -34,7 +34,7 @@ pub(crate) enum Kind {
     Symbol,
 }
 
-/// The tokens of a text, which end with the first that has no end.
+/// The tokens of a text, up to the first unterminated one.
 pub(crate) fn tokens(sql: &str) -> impl Iterator<Item = Result<Token<'_>, Unclosed>> {
     let mut rest = sql;
     std::iter::from_fn(move || {
@@ -55,18 +55,18 @@ pub(crate) fn tokens(sql: &str) -> impl Iterator<Item = Result<Token<'_>, Unclos
     })
 }
 
-/// `space` of scan.l. The vertical tab is one since version 16, and an error before.
+/// `space` of scan.l. A vertical tab is a space since PostgreSQL 16, and an error before.
 pub(crate) fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c')
 }
 
-/// `ident_cont`: what a word consists of.
+/// `ident_cont` of scan.l.
 pub(crate) fn is_part_of_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '$' || !c.is_ascii()
 }
 
-/// The first token and its length in bytes. Bytes do, as in scan.l: those beyond ASCII are all letters, and no token ends
-/// between two of them. An operator ends where `--` or `/*` is in it, so operators need no rule.
+/// The first token and its length in bytes. Working on bytes is safe, as in scan.l: every byte beyond ASCII belongs to a
+/// letter, and no token ends between two of them. Operators need no rule, because `--` and `/*` end them.
 fn first(sql: &[u8]) -> Result<(Kind, usize), Unclosed> {
     Ok(match *sql {
         [b'-', b'-', ..] => (Kind::Comment, line(sql)),
@@ -98,12 +98,12 @@ fn digits(sql: &[u8]) -> usize {
     length_of(sql, |c| c.is_ascii_digit())
 }
 
-/// `comment`: up to a line break, which may be a carriage return alone.
+/// `comment`: up to a line break, which may be a single carriage return.
 fn line(sql: &[u8]) -> usize {
     length_of(sql, |c| c != b'\n' && c != b'\r')
 }
 
-/// `xcstart` to `xcstop`: comments hold comments.
+/// `xcstart` to `xcstop`: comments nest.
 fn comment(sql: &[u8]) -> Result<usize, Unclosed> {
     let (mut at, mut depth) = (0, 0);
     loop {
@@ -119,8 +119,8 @@ fn comment(sql: &[u8]) -> Result<usize, Unclosed> {
     }
 }
 
-/// `xqinside` to `quotecontinue`, from behind the opening quote. A doubled quote is one within. A text goes on, and with
-/// its escapes, in a quote behind blanks and `--` comments with a line break among them.
+/// `xqinside` to `quotecontinue`, from after the opening quote. A doubled quote stands for one quote. Another quote after
+/// blanks and `--` comments with a line break among them continues the string, with the same escapes.
 fn text(sql: &[u8], start: usize, escapes: bool) -> Result<usize, Unclosed> {
     let mut at = start;
     loop {
@@ -137,7 +137,7 @@ fn text(sql: &[u8], start: usize, escapes: bool) -> Result<usize, Unclosed> {
     }
 }
 
-/// `quotecontinue`: what is between a closing quote and behind the one with which the text goes on.
+/// `quotecontinue`: the length of the text between a closing quote and the end of the quote that continues the string.
 fn continuation(sql: &[u8]) -> Option<usize> {
     let (mut at, mut has_break) = (0, false);
     loop {
@@ -151,7 +151,8 @@ fn continuation(sql: &[u8]) -> Option<usize> {
     }
 }
 
-/// `xdinside`, from behind the opening quote. Doubled quotes are one within; names know no escapes and do not go on.
+/// `xdinside`, from after the opening quote. A doubled quote stands for one quote. Quoted names have neither escapes nor
+/// continuations.
 fn quoted_name(sql: &[u8], start: usize) -> Result<usize, Unclosed> {
     let mut at = start;
     loop {
@@ -164,19 +165,19 @@ fn quoted_name(sql: &[u8], start: usize) -> Result<usize, Unclosed> {
     }
 }
 
-/// `dolqdelim`: the length of `$$` or `$tag$`, where the tag is a name without dollars. It is asked for where a token
-/// begins: a dollar behind a letter is part of a word, but behind a number it may begin a quote.
+/// `dolqdelim`: the length of `$$` or `$tag$`; the tag is a name without dollar signs. The caller is at the start of a token:
+/// a dollar sign after a letter is part of a word, but after a number it may begin a quote.
 fn fence(sql: &[u8]) -> Option<usize> {
     let tag = length_of(&sql[1..], |c| c != b'$' && is_part_of_word(c.into()));
     (sql.get(1 + tag) == Some(&b'$')).then_some(tag + 2)
 }
 
-/// `xdolq`: up to the fence that it began with.
+/// `xdolq`: up to the same delimiter.
 fn dollar_text(sql: &[u8], fence: usize) -> Result<usize, Unclosed> {
     let (fence, inside) = sql.split_at(fence);
     let mut at = 0;
     while !inside[at..].starts_with(fence) {
-        // To the next dollar.
+        // Skip to the next dollar sign.
         let next = inside[at..].iter().skip(1).position(|c| *c == b'$').ok_or(Unclosed::Dollar)?;
         at += 1 + next;
     }

@@ -1,27 +1,27 @@
-//! What can be opened in SQL and has no end.
+//! Unterminated quotes and comments in SQL.
 
 use std::fmt;
 
-/// Why a text is no SQL.
+/// A token of SQL that is not terminated. The messages are those of PostgreSQL's own scanner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unclosed {
-    /// A text in single quotes has no end.
+    /// `'…`
     Text,
-    /// A name in double quotes has no end.
+    /// `"…`
     Name,
-    /// A text in dollar quotes has no end.
+    /// `$tag$…`
     Dollar,
-    /// A comment has no end.
+    /// `/*…`
     Comment,
 }
 
 impl fmt::Display for Unclosed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Text => "a text in single quotes has no end",
-            Self::Name => "a name in double quotes has no end",
-            Self::Dollar => "a text in dollar quotes has no end",
-            Self::Comment => "a comment has no end",
+            Self::Text => "unterminated quoted string",
+            Self::Name => "unterminated quoted identifier",
+            Self::Dollar => "unterminated dollar-quoted string",
+            Self::Comment => "unterminated /* comment",
         })
     }
 }

@@ -1,56 +1,56 @@
-//! Why applying stopped.
+//! Errors of `apply`.
 
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use std::time::Duration;
 
-use super::Holder;
+use super::LockHolder;
 use crate::database::{DatabaseError, Failure};
 use crate::drift::Drift;
 use crate::session::SessionError;
 use flowsmith_core::migration::ReplayError;
 
-/// Why applying stopped. Whatever ran before it stays applied.
+/// An error of `apply`. Migrations that were committed before it stay applied.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// The database's, outside of a migration.
+    /// A database error outside of a migration.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// The database has no engine, or part of one.
+    /// The database has no engine, or a part of one.
     #[error(transparent)]
     Session(#[from] SessionError),
     /// The database has no flowsmith schema.
-    #[error("this database has no flowsmith schema, where applied migrations are recorded")]
+    #[error("this database has no flowsmith schema, which records applied migrations")]
     NoLedger,
-    /// A migration failed and was undone.
-    #[error("migration {id} failed and was undone: {source}")]
+    /// A migration failed and was rolled back.
+    #[error("migration {id} failed and was rolled back: {source}")]
     Migration {
-        /// Which.
+        /// The id of the migration.
         id: String,
-        /// What the server said.
+        /// The database error.
         source: DatabaseError,
     },
-    /// A migration ran without leaving its ledger row.
-    #[error("migration {0} did not record itself and was undone")]
+    /// A migration ran without inserting its ledger row.
+    #[error("migration {0} did not record itself and was rolled back")]
     NotRecorded(String),
-    /// Someone else holds the lock.
-    #[error("another apply holds the lock after {} s of waiting{}", waited.as_secs_f64(), holder.as_ref().map(|h| format!(": {h}")).unwrap_or_default())]
+    /// Another session holds the lock.
+    #[error("another apply still holds the lock after {} s{}", waited.as_secs_f64(), holder.as_ref().map(|h| format!(": {h}")).unwrap_or_default())]
     Locked {
-        /// How long this one waited.
+        /// How long this apply waited.
         waited: Duration,
-        /// Who, if they still held it when asked.
-        holder: Option<Holder>,
+        /// The holder, if it still held the lock after the wait.
+        holder: Option<LockHolder>,
     },
-    /// The database is not what was applied to it.
-    #[error("the database is not what was applied to it")]
+    /// The database has drifted.
+    #[error("the database has drifted from its applied migrations")]
     Drift(Box<Drift>),
-    /// Files changed after they ran.
-    #[error("changed after being applied: {}", .0.join(", "))]
+    /// Files of applied migrations changed.
+    #[error("these migrations were changed after they were applied: {}", .0.join(", "))]
     Edited(Vec<String>),
-    /// Ran here, and not in the folder.
-    #[error("applied here, but not in the migrations folder: {}", .0.join(", "))]
+    /// Files of applied migrations are missing.
+    #[error("these applied migrations are not in the migrations folder: {}", .0.join(", "))]
     Missing(Vec<String>),
-    /// Older than the newest that ran.
-    #[error("older than the newest applied migration: {}", .0.join(", "))]
+    /// Pending migrations are older than an applied one.
+    #[error("these pending migrations are older than the newest applied one: {}", .0.join(", "))]
     OutOfOrder(Vec<String>),
     /// The folder cannot be replayed.
     #[error(transparent)]
@@ -104,22 +104,25 @@ impl Diagnostic for ApplyError {
             }
             Self::Migration { id, source } if matches!(source.failure(), Failure::Guard | Failure::Mismatch) => {
                 return Some(format!(
-                    "{} First take this migration back: delete {id}.sql and run `flowsmith compile --rehash`.",
+                    "{} First delete {id}.sql and run `flowsmith compile --rehash`.",
                     source.help().unwrap_or_default()
                 ));
             }
             Self::Migration { source, .. } => return source.help(),
             Self::Replay(error) => return error.help(),
             Self::Session(error) => return error.help(),
-            Self::NoLedger => "run `flowsmith install`; it leaves an engine that is there as it is",
-            Self::NotRecorded(_) => "keep only migrations that `flowsmith compile` wrote in this folder",
-            Self::Locked { .. } => "wait for it, or give a longer --lock-timeout",
+            Self::NoLedger => "run `flowsmith install`; it does not change an existing engine",
+            Self::NotRecorded(_) => "keep only migrations written by `flowsmith compile` in this folder",
+            Self::Locked { .. } => "wait for it to finish, or pass a longer --lock-timeout",
             Self::Drift(_) => {
-                "keep it: put it into the flow files and compile; undo it: `flowsmith compile --from-live`; then `flowsmith apply --accept-drift`"
+                "to keep the changes, write them into the flow files and run `flowsmith compile`; to undo them, run `flowsmith compile --from-live`; \
+                 then run `flowsmith apply --accept-drift`"
             }
-            Self::Edited(_) => "bring the files back (`git checkout`); a change goes into a new migration",
-            Self::Missing(_) => "bring the files back: is this the right branch, and the right database?",
-            Self::OutOfOrder(_) => "compile them again so that they come last, or go on with --out-of-order",
+            Self::Edited(_) => "restore the files (`git checkout`), and make the change in a new migration",
+            Self::Missing(_) => "check that this is the right branch and the right database, and restore the files",
+            Self::OutOfOrder(_) => {
+                "delete the files and compile again so that the changes come last, or pass --out-of-order"
+            }
         };
         Some(help.to_owned())
     }

@@ -1,21 +1,24 @@
-//! Applying: the only way in which flowsmith changes flows in a database.
+//! Applies pending migrations. This is the only way in which flowsmith changes flow definitions in a database.
 //!
-//! Each pending migration runs in a transaction of its own: lock, check against the ledger, guard against drift (before
-//! the first), run, record, commit. Killed at any point, the database is as before a migration or as after it.
+//! Each migration runs in one transaction: lock, check the ledger, check for drift (before the first one), run, record,
+//! commit. If the process is killed at any point, the database is in the state before or after a migration.
 
 mod error;
 mod unscheduled;
 
-pub use crate::database::Holder;
+pub use crate::database::LockHolder;
 pub use error::ApplyError;
 pub use unscheduled::{Unscheduled, UnscheduledReason};
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use minijinja::context;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 
+use crate::database::sql::{Templates, templates};
 use crate::database::{self, DatabaseError, Lock};
 use crate::drift::{Drift, drift};
 use crate::introspection::{self, LiveShape};
@@ -24,21 +27,23 @@ use crate::session::Session;
 use flowsmith_core::catalog::Ignore;
 use flowsmith_core::migration::{Folder, Migration, deletions};
 
-/// How to apply.
+static TEMPLATES: LazyLock<Templates> = templates![".": "limits.sql"];
+
+/// Settings of an apply.
 #[derive(Debug, Clone)]
 pub struct ApplySettings {
-    /// How long to wait for another apply, and for each lock on a table.
+    /// The longest wait for another apply, and for each lock on a table.
     pub lock_timeout: Duration,
-    /// How long one migration may take.
+    /// The longest time that a statement of a migration may take.
     pub statement_timeout: Duration,
-    /// Go on where the database is not what was applied to it.
+    /// Continue if the database has drifted.
     pub accept_drift: bool,
-    /// Run migrations that are older than the newest applied one.
+    /// Run pending migrations that are older than the newest applied one.
     pub out_of_order: bool,
-    /// Live flows that are none of our business.
+    /// Flows in the database to ignore.
     pub ignore: Ignore,
-    /// Flow versions, by database slug, that a migration which is still to be written will delete: drift of their
-    /// definitions is no reason for [`check`] to refuse, as it is none where the deletion is pending.
+    /// Database slugs of flow versions that a migration not yet written will delete. [`check`] ignores drift of their
+    /// definitions, as for pending deletions.
     pub to_delete: BTreeSet<String>,
 }
 
@@ -55,30 +60,30 @@ impl Default for ApplySettings {
     }
 }
 
-/// What was done.
+/// The result of an apply.
 #[derive(Debug, Clone, Default)]
 pub struct Applied {
-    /// Ids of the migrations that ran, and how long each took.
+    /// Ids and durations of the migrations that ran.
     pub migrations: Vec<(String, Duration)>,
     /// New schedules that pg_cron does not run.
     pub unscheduled: Option<Unscheduled>,
-    /// What still differs; empty but where drift was accepted.
+    /// The remaining drift; empty unless drift was accepted.
     pub drift: Drift,
 }
 
-/// What happens while migrations run, by id.
+/// Progress of an apply; migrations are named by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress<'a> {
-    /// It begins.
+    /// The migration starts.
     Running(&'a str),
-    /// It is committed, after so long. Whatever fails later, it stays.
+    /// The migration was committed after this time. A later failure does not undo it.
     Applied(&'a str, Duration),
 }
 
-/// Runs every pending migration of a folder; `progress` hears of each.
+/// Runs every pending migration of a folder and reports each to `progress`.
 ///
 /// # Errors
-/// Any [`ApplyError`]; migrations that ran before it stay applied, the one that failed leaves nothing behind.
+/// Any [`ApplyError`]. Migrations that were committed before the error stay applied; the failed one is rolled back.
 pub async fn apply(
     session: Session,
     folder: &Folder,
@@ -121,11 +126,11 @@ pub async fn apply(
     Ok(applied)
 }
 
-/// Looks whether [`apply`] would go ahead: whether folder and ledger fit, the role may, and nothing has drifted. Writes
-/// nothing; gives the ids of what is pending.
+/// Checks the preconditions of [`apply`]: the folder matches the ledger, the role has the privileges, and nothing has drifted.
+/// Writes nothing, and returns the ids of the pending migrations.
 ///
 /// # Errors
-/// Those of [`apply`] that come before a migration runs.
+/// Those of [`apply`] that occur before a migration runs.
 pub async fn check(
     session: &mut Session,
     folder: &Folder,
@@ -172,26 +177,28 @@ fn pending<'a>(
     Ok(folder.migrations().iter().filter(|migration| pending.contains(&migration.id().as_str())).collect())
 }
 
-/// Opens a transaction that holds the lock and keeps to the time limits.
+/// Opens a transaction with the time limits and takes the lock in it.
 async fn begin<'c>(
     connection: &'c mut PgConnection,
     settings: &ApplySettings,
 ) -> Result<sqlx::Transaction<'c, sqlx::Postgres>, ApplyError> {
     let mut transaction = connection.begin().await.map_err(DatabaseError::from)?;
-    let limits = format!(
-        "set transaction isolation level read committed, read write; set local lock_timeout = {}; set local statement_timeout = {}",
-        settings.lock_timeout.as_millis(),
-        settings.statement_timeout.as_millis()
-    );
-    sqlx::raw_sql(AssertSqlSafe(limits)).execute(&mut *transaction).await.map_err(DatabaseError::from)?;
+    let limits = context! {
+        lock_timeout => settings.lock_timeout.as_millis() as u64,
+        statement_timeout => settings.statement_timeout.as_millis() as u64,
+    };
+    sqlx::raw_sql(TEMPLATES.query("limits.sql", limits))
+        .execute(&mut *transaction)
+        .await
+        .map_err(DatabaseError::from)?;
     match database::take(&mut transaction).await? {
         Lock::Taken => Ok(transaction),
         Lock::Held(holder) => Err(ApplyError::Locked { waited: settings.lock_timeout, holder }),
     }
 }
 
-/// Refuses where the database is not what was applied to it, but for what is `deleted`, by database slug; notes it in the
-/// events where that is accepted.
+/// Refuses a drifted database, ignoring the definitions of `deleted` (database slugs). Records accepted drift in
+/// `flowsmith.events`.
 async fn guard(
     connection: &mut PgConnection,
     shape: LiveShape,
@@ -218,7 +225,7 @@ async fn guard(
     Ok(())
 }
 
-/// Runs one migration and completes its ledger row. False where another apply has run it meanwhile.
+/// Runs one migration and completes its ledger row. Returns false if another apply has run it in the meantime.
 async fn run(connection: &mut PgConnection, migration: &Migration, started: Instant) -> Result<bool, ApplyError> {
     let failed = |error: sqlx::Error| ApplyError::Migration { id: migration.id(), source: DatabaseError::from(error) };
     let version = migration.version.to_string();

@@ -1,47 +1,47 @@
-//! Why a bench came to no end.
+//! Errors of the benchmark.
 
 use crate::bench::Scenario;
 use crate::database::DatabaseError;
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 
-/// Why a bench came to no end.
+/// An error of the benchmark.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
-    /// The database's failure.
+    /// A database error.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// The engine holds definitions and runs nothing.
-    #[error("the engine cannot run flows: it lacks {}", lacks.join(", "))]
+    /// The engine stores definitions but cannot run flows.
+    #[error("the engine cannot run flows: missing {}", lacks.join(", "))]
     NoRuntime {
-        /// The functions that are not there.
+        /// The missing functions.
         lacks: Vec<String>,
     },
-    /// The engine does not have the protocol that is asked for.
-    #[error("the engine cannot process tasks in batches: it lacks {}", lacks.join(", "))]
+    /// The engine does not support batches.
+    #[error("the engine cannot process tasks in batches: missing {}", lacks.join(", "))]
     NoBatches {
-        /// The functions that are not there.
+        /// The missing functions.
         lacks: Vec<String>,
     },
     /// No task was finished for a long time.
-    #[error("{scenario}: {finished} of {tasks} tasks were processed, and for {waited} s none more")]
+    #[error("{scenario}: stalled after {finished} of {tasks} tasks: no task was processed for {waited} s")]
     Stalled {
-        /// What was measured.
+        /// The scenario.
         scenario: Scenario,
-        /// Tasks that were processed.
+        /// The number of processed tasks.
         finished: usize,
-        /// Tasks that there are.
+        /// The total number of tasks.
         tasks: usize,
-        /// For how long nothing happened, in seconds.
+        /// The time without progress, in seconds.
         waited: u64,
     },
-    /// The database does not hold afterwards what it should.
-    #[error("{scenario}: there should be {expected} afterwards, and there are {found}")]
+    /// The counts afterwards are not the expected ones.
+    #[error("{scenario}: expected {expected}, found {found}")]
     Miscount {
-        /// What was measured.
+        /// The scenario.
         scenario: Scenario,
-        /// What should be there, in words.
+        /// The expected counts in words.
         expected: String,
-        /// What is.
+        /// The actual counts in words.
         found: String,
     },
 }
@@ -69,12 +69,12 @@ impl Diagnostic for BenchError {
     fn help(&self) -> Option<String> {
         let help = match self {
             Self::Database(error) => return error.help(),
-            Self::NoRuntime { .. } => "run `flowsmith install`, which upgrades flowsmith's engine",
-            Self::NoBatches { .. } => "leave --protocol out, or install flowsmith's engine in a database without one",
+            Self::NoRuntime { .. } => "run `flowsmith install` to upgrade flowsmith's engine",
+            Self::NoBatches { .. } => "omit --protocol, or install flowsmith's engine in a database without an engine",
             Self::Stalled { .. } => {
-                "`flowsmith doctor` audits the engine; look for locks and for other readers of the queue"
+                "run `flowsmith doctor` to audit the engine, and check for locks and for other readers of the queue"
             }
-            Self::Miscount { .. } => "`flowsmith doctor` audits the engine; if it is healthy, report this",
+            Self::Miscount { .. } => "run `flowsmith doctor` to audit the engine; if it is healthy, report this",
         };
         Some(help.to_owned())
     }

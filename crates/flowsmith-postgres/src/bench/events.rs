@@ -1,4 +1,4 @@
-//! Events as they arrive, beside those that should.
+//! Measures which events arrive and how late.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,43 +11,44 @@ use tokio::task::JoinHandle;
 use super::BenchError;
 use crate::database::{DatabaseError, Failure, Target};
 
-/// Longest wait for events after everything is processed.
+/// The longest wait for events after all tasks are processed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const POLL: Duration = Duration::from_millis(2);
 
-/// When the calls that cause events were answered: the one that started a run, and the last one that completed a task of it.
+/// The times at which the calls that cause events returned: the call that started a run, and the last call that completed one of
+/// its tasks.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     pub(super) start: HashMap<String, Instant>,
     pub(super) completion: HashMap<String, Instant>,
 }
 
-/// What came of a repetition's events.
+/// The events of one repetition.
 #[derive(Debug)]
 pub(super) struct Arrivals {
-    /// One that says that it has started and one that says that it has ended, for each run.
+    /// The expected number: for each run, one event for its start and one for its end.
     pub(super) expected: usize,
-    /// Those and no others; one that came twice counts twice.
+    /// The number of received events of these kinds; a duplicate counts twice.
     pub(super) received: usize,
     pub(super) latencies: Vec<Duration>,
 }
 
-/// An event about a whole run.
+/// An event of a run (not of a step).
 struct Arrival {
     run_id: String,
     has_started: bool,
     at: Instant,
 }
 
-/// What a notification says, as far as it matters here.
+/// The relevant fields of a notification.
 #[derive(Deserialize)]
 struct Notification {
     event: String,
     topic: String,
 }
 
-/// Listens from `listen` to `collect`.
+/// Collects events from `listen` to `collect`.
 pub(super) struct Events {
     arrivals: Arc<Mutex<Vec<Arrival>>>,
     listening: JoinHandle<Result<(), sqlx::Error>>,
@@ -62,7 +63,7 @@ impl Events {
         Ok(Self { arrivals, listening })
     }
 
-    /// Waits until all are there, or for ten seconds.
+    /// Waits for all events, for at most ten seconds.
     pub(super) async fn collect(&self, calls: &Calls) -> Result<Arrivals, BenchError> {
         let expected = 2 * calls.start.len();
         let deadline = Instant::now() + PATIENCE;
@@ -85,7 +86,7 @@ impl Events {
             .iter()
             .filter_map(|arrival| {
                 let calls = if arrival.has_started { &calls.start } else { &calls.completion };
-                // It may overtake the answer: then nobody has waited for it.
+                // The event may arrive before the call returns; its latency is then zero.
                 Some(arrival.at.saturating_duration_since(*calls.get(&arrival.run_id)?))
             })
             .collect();
@@ -99,13 +100,13 @@ impl Drop for Events {
     }
 }
 
-/// Keeps events about whole runs until the connection ends.
+/// Stores the events of runs until the connection ends.
 async fn keep(mut listener: PgListener, arrivals: Arc<Mutex<Vec<Arrival>>>) -> Result<(), sqlx::Error> {
-    // The listener would connect again by itself, and nobody would hear of what was missed.
+    // By default the listener reconnects silently, and missed events would go unnoticed.
     listener.eager_reconnect(false);
     while let Some(notification) = listener.try_recv().await? {
         let at = Instant::now();
-        // Whatever else is sent on the channel is not an event of ours.
+        // Ignore other notifications on the channel.
         let Ok(Notification { event, topic }) = serde_json::from_str(notification.payload()) else { continue };
         let has_started = match event.as_str() {
             "run:started" => true,

@@ -1,27 +1,27 @@
-//! Connections that start runs and process tasks, as workers do, with handlers that do nothing.
+//! Connections that start runs and process tasks like workers, without running handlers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
-use sqlx::{Connection as _, Row};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection as _, FromRow};
 use tokio::task::JoinSet;
 
 use super::events::Calls;
 use super::{BenchError, Protocol, Scenario};
 use crate::database::{DatabaseError, Failure};
 
-/// Seconds that a message stays hidden between its reading and its start: longer than any stall of the machine.
+/// The visibility timeout of read messages in seconds; longer than any stall of the machine.
 const HIDDEN: i32 = 3600;
 
-/// A wait after an empty read: what is waited for is another worker's completion, which takes about as long.
+/// The pause after an empty read. New tasks appear when another worker completes one, which takes about as long.
 const IDLE: Duration = Duration::from_millis(1);
 
-/// Longest time without any task finished.
+/// The longest time without a finished task.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What is to be processed, and how.
+/// The work of all workers.
 #[derive(Debug, Clone)]
 pub(super) struct Job {
     pub(super) scenario: Scenario,
@@ -31,14 +31,15 @@ pub(super) struct Job {
     pub(super) batch: usize,
 }
 
-/// One connection, with what it notes on the way.
+/// One connection with the times of its calls.
 pub(super) struct Worker {
     connection: PgConnection,
     id: String,
     calls: Calls,
 }
 
-/// What a worker was handed.
+/// A claimed task.
+#[derive(FromRow)]
 struct Task {
     run_id: String,
     step_slug: String,
@@ -46,24 +47,23 @@ struct Task {
     input: String,
 }
 
-/// All workers of a bench.
+/// The workers of a benchmark.
 pub(super) struct Workers(Vec<Worker>);
 
 impl Workers {
-    /// Connects so many, and registers them, since tasks refer to who processed them.
+    /// Connects `count` workers and registers them, because tasks refer to their worker.
     pub(super) async fn connect(options: &PgConnectOptions, count: usize, name: &str) -> Result<Self, BenchError> {
         let mut workers = Vec::new();
         for _ in 0..count {
             let mut connection = PgConnection::connect_with(options).await?;
-            let register = "insert into pgflow.workers (worker_id, queue_name, function_name) \
-                            values (gen_random_uuid(), $1, $1) returning worker_id::text";
-            let id = sqlx::query_scalar(register).bind(name).fetch_one(&mut connection).await?;
+            let id =
+                sqlx::query_scalar(include_str!("register_worker.sql")).bind(name).fetch_one(&mut connection).await?;
             workers.push(Worker { connection, id, calls: Calls::default() });
         }
         Ok(Self(workers))
     }
 
-    /// Starts runs under these ids, each worker its share.
+    /// Starts runs with these ids, distributed over the workers.
     pub(super) async fn start(&mut self, flow: &str, run_ids: &[String]) -> Result<(), BenchError> {
         let workers = std::mem::take(&mut self.0);
         let mut starting = JoinSet::new();
@@ -75,7 +75,7 @@ impl Workers {
         self.gather(starting).await
     }
 
-    /// Processes until as many tasks are finished as there are.
+    /// Processes tasks until all are finished.
     pub(super) async fn process(&mut self, job: &Job) -> Result<(), BenchError> {
         let finished = Arc::new(AtomicUsize::new(0));
         let mut working = JoinSet::new();
@@ -85,16 +85,16 @@ impl Workers {
         self.gather(working).await
     }
 
-    /// The first that fails ends the others.
+    /// Waits for all workers. The first error stops the others.
     async fn gather(&mut self, mut working: JoinSet<Result<Worker, BenchError>>) -> Result<(), BenchError> {
         while let Some(worker) = working.join_next().await {
-            let broken = |error| DatabaseError::new(Failure::Lost, format!("a worker broke off: {error}"));
+            let broken = |error| DatabaseError::new(Failure::Lost, format!("a worker panicked: {error}"));
             self.0.push(worker.map_err(broken)??);
         }
         Ok(())
     }
 
-    /// What all of them noted. Of several completions of one run, the last.
+    /// The call times of all workers. Of several completions of one run, the last counts.
     pub(super) fn calls(self) -> Calls {
         let mut all = Calls::default();
         for worker in self.0 {
@@ -144,7 +144,7 @@ async fn process_share(mut worker: Worker, job: Job, finished: Arc<AtomicUsize>)
 }
 
 impl Worker {
-    /// Takes a batch of tasks and finishes them; how many there were.
+    /// Claims a batch of tasks, completes them and returns their number.
     async fn work(&mut self, job: &Job) -> Result<usize, BenchError> {
         let tasks = match job.protocol {
             Protocol::Single => self.read_and_start(job).await?,
@@ -172,15 +172,14 @@ impl Worker {
         if messages.is_empty() {
             return Ok(Vec::new());
         }
-        let start = "select run_id::text, step_slug, task_index, input::text from pgflow.start_tasks($1, $2, $3::uuid)";
-        let query = sqlx::query(start).bind(&job.flow).bind(messages).bind(&self.id);
-        Ok(query.fetch_all(&mut self.connection).await?.iter().map(task).collect::<Result<_, _>>()?)
+        let query = sqlx::query_as(include_str!("start_tasks.sql")).bind(&job.flow).bind(messages).bind(&self.id);
+        Ok(query.fetch_all(&mut self.connection).await?)
     }
 
     async fn poll(&mut self, job: &Job) -> Result<Vec<Task>, BenchError> {
-        let poll = "select run_id::text, step_slug, task_index, input::text from pgflow.poll_tasks($1, $2::uuid, $3)";
-        let query = sqlx::query(poll).bind(&job.flow).bind(&self.id).bind(job.batch as i32);
-        Ok(query.fetch_all(&mut self.connection).await?.iter().map(task).collect::<Result<_, _>>()?)
+        let query =
+            sqlx::query_as(include_str!("poll_tasks.sql")).bind(&job.flow).bind(&self.id).bind(job.batch as i32);
+        Ok(query.fetch_all(&mut self.connection).await?)
     }
 
     async fn complete(&mut self, job: &Job, task: &Task) -> Result<(), BenchError> {
@@ -217,13 +216,4 @@ impl Worker {
             }
         }
     }
-}
-
-fn task(row: &PgRow) -> Result<Task, sqlx::Error> {
-    Ok(Task {
-        run_id: row.try_get(0)?,
-        step_slug: row.try_get(1)?,
-        task_index: row.try_get(2)?,
-        input: row.try_get(3)?,
-    })
 }

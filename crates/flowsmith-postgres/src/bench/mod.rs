@@ -1,19 +1,19 @@
-//! What the engine of a database can do, measured with flows whose handlers do nothing.
+//! Benchmark of the engine of a database, with flows whose handlers do nothing.
 //!
 //! ```text
-//! Bench::open: what the engine has → protocol, names of this bench's own
+//! Bench::open: detect the engine's functions → protocol, unique names
 //!    │
 //!    ▼
-//! Bench::run: each scenario, each repetition: create → start → process → events arrive → delete   (repetition)
-//!    │                                          meanwhile: memory and processor time sampled      (sample)
+//! Bench::run: for each scenario and repetition: create → start → process → wait for events → delete   (repetition)
+//!    │                                          meanwhile: sample memory and CPU time               (sample)
 //!    ▼
-//! BenchReport: means and deviations (statistics)          Bench::clean, however it ended
+//! BenchReport: means and deviations (statistics)          Bench::clean, after success and failure
 //! ```
 //!
-//! Every flow is named `flowsmith_bench_<random>_…`, so that nothing of the user's is touched and all of it can be found
-//! and deleted. Runs have ids that are known before they start, so events are told from those of other runs.
+//! Every flow is named `flowsmith_bench_<random>_…`, so the benchmark never touches other flows and can delete all of its own.
+//! The ids of its runs are chosen in advance, which distinguishes their events from those of other runs.
 
-mod abilities;
+mod capabilities;
 mod clean;
 mod error;
 mod events;
@@ -33,40 +33,40 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::database::Target;
-use abilities::Abilities;
+use capabilities::Capabilities;
 use repetition::{Repetition, Setting};
 use sample::Sampler;
 
-/// How much is measured, and how.
+/// Settings of a benchmark.
 #[derive(Debug, Clone)]
 pub struct BenchSettings {
-    /// What kinds of flow, in this order.
+    /// The scenarios, in order.
     pub scenarios: Vec<Scenario>,
-    /// Runs of each repetition.
+    /// Runs per repetition.
     pub runs: usize,
     /// Connections that start runs and process tasks.
     pub workers: usize,
-    /// Messages that a worker takes at once.
+    /// Messages that a worker reads at once.
     pub batch: usize,
-    /// How workers talk to the engine; none = in batches where the engine can.
+    /// The protocol; none = batches if the engine supports them.
     pub protocol: Option<Protocol>,
-    /// Repetitions that count.
+    /// Measured repetitions.
     pub repetitions: usize,
-    /// Repetitions before these, which do not.
+    /// Repetitions before these that are not measured.
     pub warm_up: usize,
 }
 
-/// How workers talk to the engine.
+/// The calls with which workers process tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// As pgflow's workers: read, start, complete one by one.
+    /// The calls of pgflow's workers: read, start, complete one by one.
     Single,
-    /// flowsmith's own: take a batch in one call, complete it in another.
+    /// The calls of flowsmith's workers: claim a batch in one call, complete it in another.
     Batch,
 }
 
 impl Protocol {
-    /// The word of `--protocol` and of reports.
+    /// The name in `--protocol` and in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Single => "single",
@@ -75,19 +75,19 @@ impl Protocol {
     }
 }
 
-/// What was measured.
+/// The results of a benchmark.
 #[derive(Debug, Clone)]
 pub struct BenchReport {
-    /// With what; the protocol is the one that was used.
+    /// The settings.
     pub settings: BenchSettings,
     /// The protocol that was used.
     pub protocol: Protocol,
-    /// One a scenario.
+    /// One report per scenario.
     pub scenarios: Vec<ScenarioReport>,
 }
 
 impl BenchReport {
-    /// Whether every event that could be counted arrived, once.
+    /// Whether every expected event arrived exactly once.
     pub fn is_complete(&self) -> bool {
         self.scenarios
             .iter()
@@ -96,102 +96,102 @@ impl BenchReport {
     }
 }
 
-/// What one scenario gave, phase by phase.
+/// The results of one scenario, phase by phase.
 #[derive(Debug, Clone)]
 pub struct ScenarioReport {
-    /// Which.
+    /// The scenario.
     pub scenario: Scenario,
-    /// Runs of a repetition.
+    /// Runs per repetition.
     pub runs: usize,
-    /// Tasks of a repetition.
+    /// Tasks per repetition.
     pub tasks: usize,
-    /// Creating the flow with its queue and steps, in milliseconds.
+    /// The time to create the flow with its queue and steps, in milliseconds.
     pub creation: Summary,
-    /// Runs started in a second.
+    /// Runs started per second.
     pub start: Summary,
-    /// Tasks processed in a second.
+    /// Tasks processed per second.
     pub processing: Summary,
-    /// Events; none where they do not go out as notifications.
+    /// The delivery of events; none if the database does not send them as notifications.
     pub delivery: Option<Delivery>,
-    /// What this process took.
+    /// The resources that this process used.
     pub benchmark: Option<Usage>,
-    /// What the server took, where it runs on this machine.
+    /// The resources that the server used, if it runs on this machine.
     pub server: Option<Usage>,
 }
 
-/// How events arrived: those that say that a run has started or has ended.
+/// The delivery of the events for the start and the end of runs.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// How many there should be, over all repetitions that count.
+    /// The expected number over all measured repetitions.
     pub expected: usize,
-    /// How many there were.
+    /// The received number.
     pub received: usize,
-    /// From the answer to the call that causes an event to its arrival, in milliseconds; none where none arrived.
+    /// The time from the return of the call that causes an event to its arrival, in milliseconds; none without events.
     pub latency: Option<Summary>,
 }
 
-/// A step on the way.
+/// Progress of a benchmark.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
-    /// What is measured.
+    /// The current scenario.
     pub scenario: Scenario,
-    /// Which repetition has ended, from 1; warm-up ones come first.
+    /// The number of the finished repetition, from 1; warm-up repetitions come first.
     pub repetition: usize,
-    /// Out of how many.
+    /// The number of repetitions.
     pub of: usize,
-    /// Whether it counts.
+    /// Whether it was measured; false during the warm-up.
     pub counts: bool,
-    /// Tasks in a second.
+    /// Tasks per second.
     pub rate: f64,
 }
 
-/// A bench of one database. [`Bench::clean`] is to be called however [`Bench::run`] ends.
+/// A benchmark of one database. Call [`Bench::clean`] after [`Bench::run`], even if it failed.
 #[derive(Debug)]
 pub struct Bench {
     target: Target,
     settings: BenchSettings,
     protocol: Protocol,
-    abilities: Abilities,
-    /// The server's first process, where it is on this machine.
+    capabilities: Capabilities,
+    /// The process id of the postmaster, if it runs on this machine.
     postmaster: Option<u32>,
 }
 
 impl Bench {
-    /// Looks what the engine can do. Writes nothing.
+    /// Connects and detects the functions of the engine. Writes nothing.
     ///
     /// # Errors
-    /// [`BenchError::NoRuntime`] where the engine cannot run flows, [`BenchError::NoBatches`] where it does not have the
-    /// protocol that is asked for.
+    /// [`BenchError::NoRuntime`] if the engine cannot run flows, [`BenchError::NoBatches`] if it does not support the requested
+    /// protocol.
     pub async fn open(target: &Target, settings: BenchSettings) -> Result<Self, BenchError> {
         let mut connection = target.connect().await?;
-        let abilities = Abilities::of(&mut connection).await?;
-        // Found through this connection's process, which ends with it.
-        let local = target.options().get_socket().map(|_| abilities.backend);
+        let capabilities = Capabilities::of(&mut connection).await?;
+        // The postmaster is found through the backend of this connection, which exits with the connection.
+        let local = target.options().get_socket().map(|_| capabilities.backend);
         let postmaster = local.and_then(sample::postmaster);
-        if !abilities.runtime_lacks.is_empty() {
-            return Err(BenchError::NoRuntime { lacks: abilities.runtime_lacks });
+        if !capabilities.runtime_lacks.is_empty() {
+            return Err(BenchError::NoRuntime { lacks: capabilities.runtime_lacks });
         }
         let protocol = match settings.protocol {
-            Some(Protocol::Batch) if !abilities.batch_lacks.is_empty() => {
-                return Err(BenchError::NoBatches { lacks: abilities.batch_lacks });
+            Some(Protocol::Batch) if !capabilities.batch_lacks.is_empty() => {
+                return Err(BenchError::NoBatches { lacks: capabilities.batch_lacks });
             }
             Some(protocol) => protocol,
-            None if abilities.batch_lacks.is_empty() => Protocol::Batch,
+            None if capabilities.batch_lacks.is_empty() => Protocol::Batch,
             None => Protocol::Single,
         };
-        Ok(Self { target: target.clone(), settings, protocol, abilities, postmaster })
+        Ok(Self { target: target.clone(), settings, protocol, capabilities, postmaster })
     }
 
-    /// Flows that earlier benches have left, or that another one works with right now.
+    /// Flows of other benchmarks, either left behind or still in use.
     pub fn others(&self) -> &[String] {
-        &self.abilities.others
+        &self.capabilities.others
     }
 
-    /// Measures.
+    /// Runs the benchmark.
     ///
     /// # Errors
-    /// [`BenchError::Stalled`] where tasks do not come, [`BenchError::Miscount`] where the database does not hold
-    /// afterwards what it should.
+    /// [`BenchError::Stalled`] if no task can be claimed for a long time, [`BenchError::Miscount`] if the counts afterwards are
+    /// not the expected ones.
     pub async fn run(&self, progress: &dyn Fn(Progress)) -> Result<BenchReport, BenchError> {
         let mut scenarios = Vec::new();
         for scenario in &self.settings.scenarios {
@@ -200,18 +200,18 @@ impl Bench {
         Ok(BenchReport { settings: self.settings.clone(), protocol: self.protocol, scenarios })
     }
 
-    /// Deletes every flow of this bench and what belongs to it.
+    /// Deletes every flow of this benchmark with its data.
     ///
     /// # Errors
-    /// Where the database cannot be reached or refuses.
+    /// If the database cannot be reached or rejects the deletion.
     pub async fn clean(&self) -> Result<(), BenchError> {
         let mut connection = self.target.connect().await?;
-        clean::everything(&mut connection, &self.abilities).await
+        clean::everything(&mut connection, &self.capabilities).await
     }
 
-    /// What all its flows' names begin with.
+    /// The name prefix of its flows.
     pub fn prefix(&self) -> &str {
-        &self.abilities.prefix
+        &self.capabilities.prefix
     }
 
     async fn measure(&self, scenario: Scenario, progress: &dyn Fn(Progress)) -> Result<ScenarioReport, BenchError> {
@@ -223,7 +223,7 @@ impl Bench {
             if counts && sampler.is_none() {
                 sampler = Some(Sampler::start(self.postmaster));
             }
-            let flow = format!("{}_{}_{repetition}", self.abilities.prefix, scenario.as_str());
+            let flow = format!("{}_{}_{repetition}", self.capabilities.prefix, scenario.as_str());
             let one = repetition::measure(&self.setting(), scenario, &flow).await?;
             progress(Progress { scenario, repetition, of, counts, rate: one.rate() });
             if counts {
@@ -241,11 +241,11 @@ impl Bench {
             workers: self.settings.workers,
             batch: self.settings.batch,
             protocol: self.protocol,
-            abilities: &self.abilities,
+            capabilities: &self.capabilities,
         }
     }
 
-    /// Workers keep their statements prepared, which other commands do not.
+    /// The connection options of workers, which use prepared statements, unlike other commands.
     fn options(&self) -> PgConnectOptions {
         self.target.options().clone().statement_cache_capacity(100)
     }

@@ -1,27 +1,26 @@
-//! One repetition: a flow is created, runs are started, processed, their events waited for, the counts checked, and the
-//! flow deleted again.
+//! One repetition: create a flow, start runs, process them, wait for their events, check the counts, delete the flow.
 
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection as _, FromRow};
 
-use super::abilities::Abilities;
+use super::capabilities::Capabilities;
 use super::events::{Arrivals, Events};
 use super::load::{Job, Workers};
 use super::{BenchError, Protocol, Scenario, clean};
 
-/// What is the same for all repetitions.
+/// The settings that all repetitions share.
 pub(super) struct Setting<'a> {
     pub(super) options: PgConnectOptions,
     pub(super) runs: usize,
     pub(super) workers: usize,
     pub(super) batch: usize,
     pub(super) protocol: Protocol,
-    pub(super) abilities: &'a Abilities,
+    pub(super) capabilities: &'a Capabilities,
 }
 
-/// What each phase took.
+/// The duration of each phase.
 #[derive(Debug)]
 pub(super) struct Repetition {
     pub(super) runs: usize,
@@ -29,12 +28,12 @@ pub(super) struct Repetition {
     pub(super) creation: Duration,
     pub(super) start: Duration,
     pub(super) processing: Duration,
-    /// Nothing where events do not go out as notifications.
+    /// None if the database does not send events as notifications.
     pub(super) arrivals: Option<Arrivals>,
 }
 
 impl Repetition {
-    /// Tasks processed in a second.
+    /// Tasks per second.
     pub(super) fn rate(&self) -> f64 {
         self.tasks as f64 / self.processing.as_secs_f64()
     }
@@ -43,12 +42,13 @@ impl Repetition {
 pub(super) async fn measure(setting: &Setting<'_>, scenario: Scenario, flow: &str) -> Result<Repetition, BenchError> {
     let (runs, tasks) = (setting.runs, setting.runs * scenario.tasks_of_a_run());
     let mut connection = PgConnection::connect_with(&setting.options).await?;
-    let mut workers = Workers::connect(&setting.options, setting.workers, &setting.abilities.prefix).await?;
+    let mut workers = Workers::connect(&setting.options, setting.workers, &setting.capabilities.prefix).await?;
     let run_ids: Vec<String> = sqlx::query_scalar("select gen_random_uuid()::text from generate_series(1, $1)")
         .bind(runs as i64)
         .fetch_all(&mut connection)
         .await?;
-    let events = if setting.abilities.notifies { Some(Events::listen(setting.options.clone()).await?) } else { None };
+    let events =
+        if setting.capabilities.notifies { Some(Events::listen(setting.options.clone()).await?) } else { None };
 
     let began = Instant::now();
     create(&mut connection, scenario, flow).await?;
@@ -69,12 +69,12 @@ pub(super) async fn measure(setting: &Setting<'_>, scenario: Scenario, flow: &st
         None => None,
     };
     check(&mut connection, scenario, flow, (runs, tasks)).await?;
-    clean::delete(&mut connection, setting.abilities, flow).await?;
+    clean::delete(&mut connection, setting.capabilities, flow).await?;
     Ok(Repetition { runs, tasks, creation, start, processing, arrivals })
 }
 
 async fn create(connection: &mut PgConnection, scenario: Scenario, flow: &str) -> Result<(), BenchError> {
-    // So long a timeout that no stall of the machine has a task handed out twice.
+    // The timeout exceeds any stall of the machine, so that no task is handed out twice.
     sqlx::query("select pgflow.create_flow($1, timeout => 3600)").bind(flow).execute(&mut *connection).await?;
     for step in scenario.steps() {
         sqlx::query("select pgflow.add_step($1, $2, $3, step_type => $4)")
@@ -88,7 +88,7 @@ async fn create(connection: &mut PgConnection, scenario: Scenario, flow: &str) -
     Ok(())
 }
 
-/// What `counts.sql` finds.
+/// A row of `counts.sql`.
 #[derive(FromRow)]
 struct Counts {
     runs: i64,
@@ -97,7 +97,7 @@ struct Counts {
     messages: i64,
 }
 
-/// Speed that comes from work left undone would be worth nothing.
+/// Checks that all work was done, because the measured speed would be meaningless otherwise.
 async fn check(
     connection: &mut PgConnection,
     scenario: Scenario,

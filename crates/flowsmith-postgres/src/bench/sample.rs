@@ -1,5 +1,5 @@
-//! Memory and processor time, read from `/proc` a few times a second: of this process, and of the server where it runs on
-//! this machine. Elsewhere than on Linux there is nothing to read.
+//! Samples memory and CPU time from `/proc`: of this process, and of the server if it runs on this machine. Only Linux has
+//! `/proc`; on other systems nothing is measured.
 
 use std::collections::HashMap;
 use std::fs;
@@ -8,25 +8,26 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-/// A finer interval would make this process itself busy: each look at the server reads every process's line.
+/// The sampling interval. A shorter one would load this process itself, because each sample of the server reads the status of
+/// every process.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// What a process, or a family of processes, took.
+/// The resources used by a process or by a server with its children.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Usage {
-    /// Mean of resident memory, in bytes.
+    /// The mean resident memory, in bytes.
     pub memory_mean: f64,
-    /// The most that was seen of it.
+    /// The peak resident memory, in bytes.
     pub memory_peak: u64,
-    /// Time on processors, in user and kernel mode.
+    /// The CPU time in user and kernel mode.
     pub cpu: Duration,
-    /// The same over the time on the clock: 1 is one processor all the time.
+    /// CPU time divided by wall-clock time: 1 is one fully used CPU.
     pub cpu_share: f64,
-    /// How often it was looked at.
+    /// The number of samples.
     pub samples: usize,
 }
 
-/// Looks until it is finished.
+/// Samples until it is finished or dropped.
 pub(super) struct Sampler {
     series: Arc<Mutex<[Series; 2]>>,
     whose: [Whose; 2],
@@ -34,15 +35,15 @@ pub(super) struct Sampler {
     sampling: JoinHandle<()>,
 }
 
-/// Whose figures.
+/// The processes of a series.
 #[derive(Debug, Clone, Copy)]
 enum Whose {
     This,
-    /// The server whose postmaster has this process id; none where it is not on this machine.
+    /// The server whose postmaster has this process id; none if it runs on another machine.
     Server(Option<u32>),
 }
 
-/// One look.
+/// One sample.
 #[derive(Debug, Clone, Copy)]
 struct Look {
     memory: u64,
@@ -57,7 +58,7 @@ struct Series {
 }
 
 impl Sampler {
-    /// `postmaster` is the server's first process, if it is on this machine.
+    /// `postmaster` is the process id of the postmaster, if it runs on this machine.
     pub(super) fn start(postmaster: Option<u32>) -> Self {
         let whose = [Whose::This, Whose::Server(postmaster)];
         let series = Arc::<Mutex<[Series; 2]>>::default();
@@ -73,7 +74,7 @@ impl Sampler {
         Self { series, whose, began: Instant::now(), sampling }
     }
 
-    /// Of this process, and of the server.
+    /// The usage of this process and of the server.
     pub(super) fn finish(self) -> (Option<Usage>, Option<Usage>) {
         look(self.whose, &self.series);
         let time = self.began.elapsed();
@@ -102,7 +103,7 @@ impl Series {
     }
 }
 
-/// `/proc` counts hundredths of a second on every architecture that Linux still has.
+/// The unit of `/proc`: hundredths of a second on every architecture that Linux supports.
 const TICKS: f64 = 100.0;
 
 fn look(whose: [Whose; 2], series: &Mutex<[Series; 2]>) {
@@ -119,15 +120,15 @@ fn look(whose: [Whose; 2], series: &Mutex<[Series; 2]>) {
     }
 }
 
-/// This process.
+/// Samples this process.
 fn this() -> Option<Look> {
     let stat = Stat::read("self")?;
     let memory = memory("self")?;
     Some(Look { memory: memory.own + memory.shared, ticks: stat.own_ticks })
 }
 
-/// The postmaster and its children. Memory that they share counts once: as much as the one that has touched most of it. Time of
-/// children that have ended is in the postmaster's account.
+/// Samples the postmaster and its children. Shared memory counts once, with the largest amount that any of them has touched. The
+/// CPU time of exited children is part of the postmaster's.
 fn server(postmaster: u32) -> Option<Look> {
     let mut look = Look { memory: 0, ticks: 0 };
     let mut shared = 0;
@@ -137,7 +138,7 @@ fn server(postmaster: u32) -> Option<Look> {
             (_, true) => stat.own_ticks,
             _ => continue,
         };
-        // One that ends right now has no memory any more.
+        // A process that is exiting has no memory any more.
         let memory = memory(&process.to_string()).unwrap_or_default();
         look = Look { memory: look.memory + memory.own, ticks: look.ticks + ticks };
         shared = shared.max(memory.shared);
@@ -145,8 +146,8 @@ fn server(postmaster: u32) -> Option<Look> {
     (look.ticks > 0).then_some(Look { memory: look.memory + shared, ..look })
 }
 
-/// The parent of a server's process, if both really are what they should be: the number comes from the server, which may
-/// live in another container.
+/// The parent of a backend, if both are named `postgres`. The check is needed because the process id comes from the server,
+/// which may run in another container.
 pub(super) fn postmaster(backend: i32) -> Option<u32> {
     let stat = Stat::read(&backend.to_string())?;
     let parent = Stat::read(&stat.parent.to_string())?;
@@ -159,7 +160,7 @@ fn processes() -> HashMap<u32, Stat> {
     entries.flatten().filter_map(number).filter_map(|id| Some((id, Stat::read(&id.to_string())?))).collect()
 }
 
-/// What `/proc/…/stat` says.
+/// The relevant fields of `/proc/…/stat`.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     name: String,
@@ -173,7 +174,7 @@ impl Stat {
         Self::parse(&fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
     }
 
-    /// The name is in brackets and may itself hold some.
+    /// Parses a line. The name is in parentheses and may itself contain parentheses.
     fn parse(line: &str) -> Option<Self> {
         let (before, after) = line.rsplit_once(") ")?;
         let fields: Vec<&str> = after.split(' ').collect();

@@ -1,27 +1,27 @@
-//! The kinds of flow that are run.
+//! The flows of the benchmark.
 
 use std::fmt;
 
-/// A kind of flow.
+/// A flow of the benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scenario {
     /// One step.
     Single,
-    /// Five steps, each after the one before.
+    /// Five steps, each depending on the previous one.
     Chain,
-    /// One step, twenty after it, one after all of these.
+    /// One step, twenty steps that depend on it, and one step that depends on all of these.
     Fan,
-    /// One step that gives an array of twenty elements, and a map over it.
+    /// One step that returns an array of twenty elements, and a map step over it.
     Map,
 }
 
-/// Steps of a chain.
+/// The number of steps of a chain.
 const LENGTH: usize = 5;
 
-/// Steps in the middle of a fan, elements of a map.
+/// The number of middle steps of a fan, and of elements of a map.
 const WIDTH: usize = 20;
 
-/// A step as `add_step` takes it.
+/// The arguments of `pgflow.add_step`.
 pub(super) struct Step {
     pub(super) slug: String,
     pub(super) after: Vec<String>,
@@ -29,10 +29,10 @@ pub(super) struct Step {
 }
 
 impl Scenario {
-    /// All of them.
+    /// All scenarios.
     pub const ALL: [Self; 4] = [Self::Single, Self::Chain, Self::Fan, Self::Map];
 
-    /// The word of `--scenario` and of reports.
+    /// The name in `--scenario` and in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Single => "single",
@@ -42,7 +42,7 @@ impl Scenario {
         }
     }
 
-    /// Tasks of each run.
+    /// The number of tasks per run.
     pub fn tasks_of_a_run(self) -> usize {
         match self {
             Self::Single => 1,
@@ -71,7 +71,7 @@ impl Scenario {
         }
     }
 
-    /// What the handler of a step gives: the array to map, or something small that depends on the input.
+    /// The output of the handler of a step: the array to map, or a small object that depends on the input.
     pub(super) fn output(self, step: &str, input: &str) -> String {
         if self == Self::Map && step == "step_0" {
             let elements: Vec<String> = (1..=WIDTH).map(|number| number.to_string()).collect();

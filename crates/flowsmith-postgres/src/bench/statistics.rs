@@ -1,20 +1,20 @@
-//! Means and deviations.
+//! Summary statistics.
 
-/// Several measurements of one thing.
+/// Summary of repeated measurements.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Summary {
-    /// Their mean.
+    /// The mean.
     pub mean: f64,
-    /// Their standard deviation, of a sample; none where there is one only.
+    /// The sample standard deviation; none for a single value.
     pub deviation: Option<f64>,
-    /// The least.
+    /// The minimum.
     pub least: f64,
-    /// The greatest.
+    /// The maximum.
     pub greatest: f64,
 }
 
 impl Summary {
-    /// Of some values; none where there are none.
+    /// Summarizes values; none without values.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let values: Vec<f64> = values.into_iter().collect();
         let count = values.len() as f64;

@@ -1,9 +1,11 @@
-//! What a failure of the database means, and to whom.
+//! Database errors, classified by what the user can do about them.
+
+use std::error::Error;
 
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use sqlx::postgres::PgDatabaseError;
 
-/// A failure of the database, named by what it means to the user.
+/// A database error, classified by [`Failure`].
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct DatabaseError {
@@ -11,6 +13,7 @@ pub struct DatabaseError {
     message: String,
     hint: Option<String>,
     state: Option<String>,
+    source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl Diagnostic for DatabaseError {
@@ -53,90 +56,109 @@ impl Diagnostic for DatabaseError {
             return self.hint.clone();
         }
         let help = match self.failure {
-            Failure::Unreachable => "check that the server runs and that host and port are right",
-            Failure::Refused => "check the user and password in the database URL",
-            Failure::NoDatabase => "create it (`createdb`), or correct the name in the database URL",
-            Failure::Permission => "connect as the owner of the database, or have the right granted",
-            Failure::LockTimeout => "wait for the other session, or give a longer --lock-timeout",
+            Failure::Unreachable => "check that the server is running and that host and port are correct",
+            Failure::Refused => "check the user name and password in the database URL",
+            Failure::NoDatabase => "create the database (`createdb`), or correct its name in the database URL",
+            Failure::Permission => "connect as the owner of the database, or ask the owner to grant the privilege",
+            Failure::LockTimeout => "wait for the other session to finish, or pass a longer --lock-timeout",
             Failure::Conflict => {
-                "nothing is half done: run the command again; where it happens again, apply while fewer transactions write to these tables"
+                "run the command again: the transaction was rolled back; if it fails again, run it while fewer transactions write to these tables"
             }
-            Failure::Cancelled => "give a longer --statement-timeout, or find out who cancelled it",
-            Failure::Lost => "nothing is half done: run the command again",
+            Failure::Cancelled => "pass a longer --statement-timeout, or find out who cancelled the statement",
+            Failure::Lost => "run the command again: the server rolls back an interrupted transaction",
             Failure::Engine => "run `flowsmith install`",
-            Failure::Trigger => "correct it in the flow file",
-            Failure::Guard | Failure::Mismatch => "see what `flowsmith plan` says",
-            Failure::Sql => "the server's own words say what is wrong; `flowsmith doctor` audits the database",
+            Failure::Trigger => "correct the trigger in the flow file",
+            Failure::Guard | Failure::Mismatch => "run `flowsmith plan` to see the difference",
+            Failure::Sql => {
+                "look up the SQLSTATE in the PostgreSQL documentation, or run `flowsmith doctor` to audit the database"
+            }
         };
         Some(help.to_owned())
     }
 }
 
-/// Kinds of failure.
+/// What a database error means to the user; each kind has a code and a help text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// No server there, or no answer.
+    /// No server answers, the server is starting or stopping, all connection slots are taken, or TLS failed.
     Unreachable,
-    /// User or password refused.
+    /// The server rejected the user name or the password.
     Refused,
     /// The server has no such database.
     NoDatabase,
-    /// The user lacks a right.
+    /// The role lacks a privilege.
     Permission,
-    /// Another session holds a lock for too long.
+    /// Another session held a lock for longer than `lock_timeout`.
     LockTimeout,
-    /// Another transaction came in between: a serialization failure or a deadlock.
+    /// A serialization failure or a deadlock.
     Conflict,
-    /// A statement took too long or was cancelled.
+    /// A statement exceeded `statement_timeout` or was cancelled.
     Cancelled,
-    /// The connection was lost on the way; what was not committed is undone.
+    /// The connection was lost; the server rolls back its transaction.
     Lost,
-    /// The engine is missing or lacks a feature (FL001).
+    /// The engine is missing or lacks a feature (SQLSTATE FL001).
     Engine,
-    /// A safety guard in the database refused (FL002), or the migration does not fit the database (FL004).
+    /// A guard in a migration refused to run (FL002), the migration does not fit the database (FL004), or a flow does not exist
+    /// (FL006).
     Guard,
-    /// The database does not hold what was meant (FL003).
+    /// The self-check of a migration found a difference (FL003).
     Mismatch,
-    /// A trigger that the database cannot have (FL005).
+    /// The database cannot create a trigger (FL005).
     Trigger,
-    /// Anything else that the server said.
+    /// Any other error that the server reported.
     Sql,
 }
 
 impl DatabaseError {
-    /// A failure in own words.
+    /// An error that flowsmith itself detected.
     pub fn new(failure: Failure, message: impl Into<String>) -> Self {
-        Self { failure, message: message.into(), hint: None, state: None }
+        Self { failure, message: message.into(), hint: None, state: None, source: None }
     }
 
-    /// The same failure with what to do about it.
+    /// Replaces the help text of the kind of failure.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    pub(super) fn connecting(target: String, error: sqlx::Error) -> Self {
-        let Self { failure, message, hint, state } = Self::from(error);
-        let failure = if failure == Failure::Lost { Failure::Unreachable } else { failure };
-        Self { failure, message: format!("cannot connect to {target}: {message}"), hint, state }
+    /// Adds the underlying error.
+    pub(crate) fn with_source(mut self, source: impl Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
     }
 
-    /// Whether a row with this key is there already.
-    pub fn is_unique_violation(&self) -> bool {
+    pub(super) fn connecting(target: String, error: sqlx::Error) -> Self {
+        let error = Self::from(error);
+        let failure = if error.failure == Failure::Lost { Failure::Unreachable } else { error.failure };
+        Self { failure, message: format!("cannot connect to {target}: {}", error.message), ..error }
+    }
+
+    /// Whether a row with the same key exists (SQLSTATE 23505).
+    pub(crate) fn is_unique_violation(&self) -> bool {
         self.state.as_deref() == Some("23505")
     }
 
-    /// Whether a table is not there.
+    /// Whether a table does not exist (SQLSTATE 42P01).
     pub fn is_undefined_table(&self) -> bool {
         self.state.as_deref() == Some("42P01")
     }
 
-    /// Whether the connection is what failed, so that another one may do better.
+    /// Whether the server does not know the flow (SQLSTATE FL006).
+    pub(crate) fn is_unknown_flow(&self) -> bool {
+        self.state.as_deref() == Some("FL006")
+    }
+
+    /// Whether a function raised an error without an SQLSTATE of its own (P0001).
+    pub(crate) fn is_raised_exception(&self) -> bool {
+        self.state.as_deref() == Some("P0001")
+    }
+
+    /// Whether the connection failed, so that a retry on a new connection may succeed.
     pub fn is_lost(&self) -> bool {
         matches!(self.failure, Failure::Lost | Failure::Unreachable)
     }
 
-    /// What it means.
+    /// The kind of failure.
     pub fn failure(&self) -> Failure {
         self.failure
     }
@@ -144,18 +166,19 @@ impl DatabaseError {
 
 impl From<sqlx::Error> for DatabaseError {
     fn from(error: sqlx::Error) -> Self {
-        match &error {
+        let classified = match &error {
             sqlx::Error::Database(inner) => from_server(inner.downcast_ref::<PgDatabaseError>()),
             sqlx::Error::Io(source) => Self::new(Failure::Lost, format!("the connection failed: {source}")),
             sqlx::Error::Tls(source) => Self::new(Failure::Unreachable, format!("TLS failed: {source}")),
             sqlx::Error::Protocol(reason) => Self::new(Failure::Lost, format!("the connection failed: {reason}")),
-            sqlx::Error::PoolTimedOut => Self::new(Failure::Unreachable, "the server has not answered in time"),
+            sqlx::Error::PoolTimedOut => Self::new(Failure::Unreachable, "the server did not answer in time"),
             other => Self::new(Failure::Sql, other.to_string()),
-        }
+        };
+        classified.with_source(error)
     }
 }
 
-/// By SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>, and FLnnn from `migrations/ledger`.
+/// By SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>, and FLnnn from `sql/ledger`.
 fn from_server(error: &PgDatabaseError) -> DatabaseError {
     let failure = match error.code() {
         "28000" | "28P01" => Failure::Refused,
@@ -164,12 +187,12 @@ fn from_server(error: &PgDatabaseError) -> DatabaseError {
         "40001" | "40P01" => Failure::Conflict,
         "55P03" => Failure::LockTimeout,
         "57014" => Failure::Cancelled,
-        // The second line is what a pooler says that has lost its server.
+        // 08P01 is sent by a pooler that has lost its server.
         "57P01" | "57P02" | "25P03" | "57P05" => Failure::Lost,
         "08000" | "08001" | "08003" | "08004" | "08006" | "08P01" => Failure::Lost,
         "57P03" | "53300" => Failure::Unreachable,
         "FL001" => Failure::Engine,
-        "FL002" | "FL004" => Failure::Guard,
+        "FL002" | "FL004" | "FL006" => Failure::Guard,
         "FL003" => Failure::Mismatch,
         "FL005" => Failure::Trigger,
         _ => Failure::Sql,
@@ -181,5 +204,6 @@ fn from_server(error: &PgDatabaseError) -> DatabaseError {
         message: format!("{}{detail}{shown_state}", error.message()),
         hint: error.hint().map(ToOwned::to_owned),
         state: Some(error.code().to_owned()),
+        source: None,
     }
 }

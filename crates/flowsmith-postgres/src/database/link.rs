@@ -1,4 +1,4 @@
-//! A connection that comes back after it was lost, for whoever goes on until the database is there again.
+//! A connection that reconnects after a loss, for workers that outlive outages of the database.
 
 use std::time::Duration;
 
@@ -6,52 +6,52 @@ use sqlx::postgres::PgConnection;
 
 use super::{DatabaseError, Pauses, Target};
 
-/// What becomes of a link.
+/// A change of the state of a connection.
 #[derive(Debug, Clone, Copy)]
 pub enum LinkEvent<'e> {
-    /// The connection was lost; another one is made after this pause.
+    /// The connection was lost; the next attempt follows after this pause.
     Lost(&'e DatabaseError, Duration),
-    /// An attempt to connect has failed; the next one comes after this pause.
+    /// An attempt to connect failed; the next attempt follows after this pause.
     NotConnected(&'e DatabaseError, Duration),
-    /// There is a connection.
+    /// A connection was established.
     Connected {
-        /// Whether it comes in place of one that was lost.
+        /// Whether it replaces a lost connection.
         again: bool,
-        /// Whether attempts had failed before.
+        /// Whether earlier attempts failed.
         after_failures: bool,
     },
 }
 
-/// Who wants the connection.
+/// The user of the connection.
 pub trait Owner {
-    /// Is told what becomes of it.
+    /// Called for every change.
     fn hear(&self, event: LinkEvent<'_>);
 
-    /// Whether an attempt that fails is to be the last, and no pause comes before it.
+    /// Whether the user is shutting down: then there is no pause, and the first failed attempt is the last.
     fn is_leaving(&self) -> bool {
         false
     }
 }
 
-/// A connection that comes back after it was lost.
+/// A connection that reconnects after a loss.
 pub struct Link<O> {
     target: Target,
     owner: O,
     connection: Option<PgConnection>,
-    /// Whether the next connection comes in place of one that was lost.
+    /// Whether the next connection replaces a lost one.
     was_lost: bool,
     pauses: Pauses,
-    /// How long to wait before it is made anew.
+    /// The time to wait before the next attempt.
     pause: Duration,
 }
 
 impl<O: Owner> Link<O> {
-    /// With the connection that there is already, if there is one.
+    /// Starts with an open connection, if the caller has one.
     pub fn new(target: Target, owner: O, connection: Option<PgConnection>) -> Self {
         Self { target, owner, connection, was_lost: false, pauses: Pauses::default(), pause: Duration::ZERO }
     }
 
-    /// The connection, made anew as often as it takes. None where the owner is leaving and the first attempt fails.
+    /// The connection, after as many attempts as it takes. None if the user is shutting down and the first attempt fails.
     pub async fn get(&mut self) -> Option<&mut PgConnection> {
         while self.connection.is_none() {
             if !self.owner.is_leaving() {
@@ -76,7 +76,8 @@ impl<O: Owner> Link<O> {
         self.connection.as_mut()
     }
 
-    /// After a failure: whether the connection was lost, and is to be made anew. A call that was refused leaves nothing behind.
+    /// Drops the connection if this error means that it was lost, and returns whether it was. A call that the server rejected
+    /// leaves the connection usable.
     pub fn was_lost_by(&mut self, error: &DatabaseError) -> bool {
         let lost = error.is_lost();
         if lost {

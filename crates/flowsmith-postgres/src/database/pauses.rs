@@ -1,26 +1,26 @@
-//! Pauses between attempts to connect, for whoever goes on until the database is there again.
+//! Back-off between attempts to connect.
 
 use std::time::{Duration, Instant};
 
-/// The first pause, and the longest.
+/// The shortest and the longest pause.
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Pauses between attempts to connect: each twice as long as the one before, from 100 ms up to 10 s.
+/// Exponential back-off between attempts to connect, from 100 ms to 10 s.
 ///
-/// A pooler whose server is away lets everybody connect and refuses the first query, so that also losses that follow each other
-/// quickly have growing pauses between them.
+/// A pooler whose server is down accepts connections and rejects the first query. Losses in quick succession therefore back off
+/// as well.
 #[derive(Debug, Default)]
 pub struct Pauses {
-    /// When a connection was last lost, and how long after it another was to be made.
+    /// The time of the last loss, and the pause that followed it.
     lost_at: Option<Instant>,
     after_loss: Duration,
-    /// The pause after the last attempt that failed; zero where there is a connection.
+    /// The pause after the last failed attempt; zero while connected.
     after_failure: Duration,
 }
 
 impl Pauses {
-    /// A connection was lost: the pause before another one is made, none after the first loss for a while.
+    /// Records a loss and returns the pause before the next attempt: zero after the first loss in a while.
     pub fn lost(&mut self) -> Duration {
         self.lost_at(Instant::now())
     }
@@ -33,13 +33,13 @@ impl Pauses {
         self.after_loss
     }
 
-    /// An attempt to connect has failed: the pause before the next one.
+    /// Records a failed attempt and returns the pause before the next one.
     pub fn failed(&mut self) -> Duration {
         self.after_failure = longer(self.after_failure);
         self.after_failure
     }
 
-    /// There is a connection; whether attempts had failed before.
+    /// Records a successful attempt and returns whether earlier attempts failed.
     pub fn connected(&mut self) -> bool {
         !std::mem::take(&mut self.after_failure).is_zero()
     }

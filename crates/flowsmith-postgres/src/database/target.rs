@@ -1,4 +1,4 @@
-//! Which database, and connecting to it.
+//! The address of a database, and connecting to it.
 
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use std::fmt;
@@ -12,22 +12,22 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::{DatabaseError, Failure};
 
-/// How long connecting may take.
+/// The longest time that connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A database to work on. Shown without its password, always.
+/// The address of a database. `Display` and `Debug` never show the password.
 #[derive(Clone)]
 pub struct Target {
     options: PgConnectOptions,
     socket: Option<Arc<Socket>>,
 }
 
-/// Finds the folder with the socket of a server that may come back in another one; none where no server runs.
+/// Finds the folder of the server's socket, which changes at each start of the embedded server; none if no server runs.
 type Socket = dyn Fn() -> Option<PathBuf> + Send + Sync;
 
-/// A database URL that cannot be read. The URL is not repeated: it may hold a password.
+/// An invalid database URL. The URL is not repeated because it may contain a password.
 #[derive(Debug, thiserror::Error)]
-#[error("the database URL cannot be read: {reason}")]
+#[error("invalid database URL: {reason}")]
 pub struct TargetError {
     reason: String,
 }
@@ -43,39 +43,39 @@ impl Diagnostic for TargetError {
 
     fn help(&self) -> Option<String> {
         Some(
-            "write postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters in the password percent-encoded"
+            "write postgres://USER:PASSWORD@HOST:PORT/DATABASE, and percent-encode special characters in the password"
                 .to_owned(),
         )
     }
 }
 
 impl Target {
-    /// A database by its connection options.
+    /// A database with these connection options.
     pub fn new(options: PgConnectOptions) -> Self {
-        // PgBouncer refuses start-up parameters that it does not know, and this is the one sqlx would send.
+        // sqlx sends `extra_float_digits` at start-up, and PgBouncer rejects start-up parameters that it does not know.
         let options = options.extra_float_digits(None).application_name("flowsmith").disable_statement_logging();
-        // Statements are not kept prepared: behind a transaction pooler the next one may meet another server.
+        // No statement stays prepared: behind a transaction pooler the next call may use another server connection.
         Self { options: options.statement_cache_capacity(0), socket: None }
     }
 
-    /// The same database for sessions of another `application_name`.
+    /// The same database with another `application_name`.
     #[must_use]
     pub fn named(self, application: &str) -> Self {
         Self { options: self.options.application_name(application), ..self }
     }
 
-    /// The same database, whose socket is looked for anew at each connection.
+    /// The same database, whose socket is looked up for each connection.
     #[must_use]
     pub fn found_by(self, socket: impl Fn() -> Option<PathBuf> + Send + Sync + 'static) -> Self {
         Self { socket: Some(Arc::new(socket)), ..self }
     }
 
-    /// The options to connect with.
+    /// The connection options.
     pub fn options(&self) -> &PgConnectOptions {
         &self.options
     }
 
-    /// The same, with the place where the server is now.
+    /// The connection options with the current socket of the server.
     fn options_now(&self) -> PgConnectOptions {
         let options = self.options.clone();
         match self.socket.as_ref().and_then(|find| find()) {
@@ -84,10 +84,10 @@ impl Target {
         }
     }
 
-    /// Opens a connection, within ten seconds.
+    /// Opens a connection within ten seconds.
     ///
     /// # Errors
-    /// Where the server cannot be reached, refuses the user, or has no such database.
+    /// If the server cannot be reached, rejects the user, or has no such database.
     pub async fn connect(&self) -> Result<PgConnection, DatabaseError> {
         let options = self.options_now();
         let connecting = PgConnection::connect_with(&options);
@@ -102,13 +102,13 @@ impl Target {
 }
 
 impl Target {
-    /// A pool of one connection, for what takes nothing else. It has connected once: a pool by itself would try a server that
-    /// refuses for as long as it may, and then say only that this took too long.
+    /// A pool of one connection, for callees that accept only a pool. It connects once beforehand: a pool retries a server that
+    /// refuses connections until its timeout, and then reports only the timeout.
     ///
     /// # Errors
     /// As [`Target::connect`].
-    pub async fn pool_of_one(&self) -> Result<PgPool, DatabaseError> {
-        // One that cannot be closed in order is closed all the same.
+    pub(crate) async fn pool_of_one(&self) -> Result<PgPool, DatabaseError> {
+        // If the orderly close fails, the connection is dropped all the same.
         let _ = self.connect().await?.close().await;
         let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
         pool.connect_with(self.options_now()).await.map_err(|error| DatabaseError::connecting(self.to_string(), error))
@@ -138,7 +138,7 @@ impl FromStr for Target {
     }
 }
 
-/// The innermost reason, without what it quotes: that may be any part of the URL.
+/// The innermost error without its quoted parts, because these may be any part of the URL.
 fn cause(error: &sqlx::Error) -> String {
     let mut innermost: &dyn std::error::Error = error;
     while let Some(source) = innermost.source() {

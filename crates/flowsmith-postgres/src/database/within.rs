@@ -1,11 +1,11 @@
-//! Deadlines of calls: a network that swallows everything does not say so.
+//! Deadlines for calls, because a network that drops every packet reports no error.
 
 use std::future::Future;
 use std::time::Duration;
 
 use super::{DatabaseError, Failure};
 
-/// What a call to the database gave. Where it has no answer in this time, its connection counts as lost.
+/// Awaits a call to the database. If it does not answer within `patience`, the connection counts as lost.
 pub async fn within<T, E: Into<DatabaseError>>(
     patience: Duration,
     call: impl Future<Output = Result<T, E>>,
@@ -16,7 +16,7 @@ pub async fn within<T, E: Into<DatabaseError>>(
     }
 }
 
-/// The failure of a call that got no answer in this time.
+/// The error of a call that was not answered in time.
 pub fn unanswered(patience: Duration) -> DatabaseError {
-    DatabaseError::new(Failure::Lost, format!("the database gave no answer within {} s", patience.as_secs()))
+    DatabaseError::new(Failure::Lost, format!("the database did not answer within {} s", patience.as_secs()))
 }

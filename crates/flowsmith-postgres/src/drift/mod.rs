@@ -1,4 +1,6 @@
-//! Drift: differences between the applied migrations and the live database. Pending migrations are not drift.
+//! Drift: the differences between a database and its applied migrations.
+//!
+//! The recorded side consists of the migrations in the ledger, so pending migrations are not drift.
 
 mod compare;
 
@@ -10,43 +12,43 @@ use crate::introspection::TriggerDifference;
 use crate::ledger::MigrationState;
 use flowsmith_core::diff::{Change, FlowDelta};
 
-/// The differences between the applied migrations and the live database.
+/// The differences between a database and its applied migrations.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Drift {
-    /// The changes from the recorded flows to the live ones.
+    /// Changes from the recorded catalog to the live one.
     pub changes: Vec<Change>,
-    /// Live flows that no migration recorded, by database slug.
+    /// Database slugs of flows that no migration created.
     pub unmanaged: Vec<String>,
-    /// Recorded flow versions without a queue, by database slug.
+    /// Database slugs of recorded flows whose queue is missing.
     pub without_queue: BTreeSet<String>,
-    /// Triggers that differ from their record, fail, or are not declared.
+    /// Triggers that differ from their records, do not work, or are not declared.
     pub triggers: Vec<TriggerDifference>,
-    /// Applied migrations whose file has changed or is missing, by id.
+    /// Ids of applied migrations whose file changed or is missing.
     pub migrations: Vec<(String, MigrationState)>,
 }
 
 impl Drift {
-    /// Whether the database equals the applied migrations.
+    /// Whether the database matches its applied migrations.
     pub fn is_empty(&self) -> bool {
         !self.blocks_apply() && self.unmanaged.is_empty() && self.triggers.is_empty()
     }
 
-    /// The differences that block `apply`, one text each.
+    /// The changes and findings, one text each.
     pub fn summary(&self) -> Vec<String> {
         let changes = self.changes.iter().map(|change| format!("{}: {}", change.id(), change.summary()));
         changes.chain(self.findings()).collect()
     }
 
-    /// The differences of queues, triggers and migration files, one text each.
+    /// Missing queues, trigger differences and changed migrations, one text each.
     pub fn findings(&self) -> Vec<String> {
         let triggers = self.triggers.iter().map(ToString::to_string);
-        let queues = self.without_queue.iter().map(|slug| format!("{slug} has lost its queue"));
+        let queues = self.without_queue.iter().map(|slug| format!("{slug}: the queue is missing"));
         let migrations = self.migrations.iter().map(|(id, state)| format!("migration {id}: {}", state.as_str()));
         queues.chain(triggers).chain(migrations).collect()
     }
 
-    /// The drift that remains if these flow versions, by database slug, are deleted next: changes of their definitions do not
-    /// matter then. A manual change of their state does.
+    /// Removes drift that does not matter if these flow versions (database slugs) are deleted next: differences of their
+    /// definitions. A manual change of which version is current still counts.
     #[must_use]
     pub fn without(mut self, deleted: &BTreeSet<String>) -> Self {
         let is_definition = |change: &Change| match change {
@@ -61,8 +63,8 @@ impl Drift {
         self
     }
 
-    /// Whether it blocks `apply`, whose migrations build on the recorded state. Flows and triggers that no migration created do
-    /// not, nor do broken triggers, which a migration may repair.
+    /// Whether the drift blocks `apply`, because pending migrations were compiled against another state. Flows and triggers that
+    /// flowsmith did not create do not block, and neither does a broken trigger, which a migration may fix.
     pub fn blocks_apply(&self) -> bool {
         !self.changes.is_empty()
             || !self.without_queue.is_empty()

@@ -1,4 +1,4 @@
-//! What engine a database has, told by its catalog. Never writes.
+//! Detects the engine of a database from the system catalog. Never writes.
 
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use std::collections::BTreeSet;
@@ -11,108 +11,110 @@ use super::Level;
 use super::facts::{self, Fact};
 use crate::database::DatabaseError;
 
-/// What a database is, as far as the engine goes.
+/// The result of detection.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Detection {
     /// `server_version_num`, 150018 for 15.18.
     pub server_version: i32,
-    /// Whether and how pgmq is there.
+    /// The installation of pgmq.
     pub pgmq: PgmqState,
     /// Whether the extension pg_cron is installed in this database.
     pub has_pg_cron: bool,
-    /// Whether pg_cron has a job that recovers stalled tasks; none where there is no pg_cron or its jobs may not be read.
+    /// Whether pg_cron has a job that recovers stalled tasks; none without pg_cron, or if the role may not read its jobs.
     pub has_cron_job: Option<bool>,
-    /// The database that pg_cron can be in, where it is loaded, that is another one, and this role may know.
+    /// The database in which pg_cron can be created, if pg_cron is loaded for another database and this role may read the setting.
     pub cron_elsewhere: Option<String>,
-    /// Whether this role may see which triggers are in force; none where the schema `flowsmith` is too old to have any.
+    /// Whether this role can read the registered triggers; `None` without the schema `flowsmith`.
     pub may_read_triggers: Option<bool>,
-    /// Whether this role may read what was done to runs and by whom, and an index finds it: from version 3 of the schema on.
+    /// Whether this role can read `flowsmith.events`.
     pub may_read_events: bool,
     /// Whether the engine can recover stalled tasks.
     pub has_recovery: bool,
-    /// The newest file of the schema `flowsmith` that the database says it has.
+    /// The recorded version of the schema `flowsmith`.
     pub ledger: Option<i32>,
     /// Whether the schema `flowsmith` exists.
     pub has_flowsmith_schema: bool,
-    /// Whether events have a way out.
+    /// Whether `realtime.send` exists, through which events are sent.
     pub has_realtime_send: bool,
-    /// Functions of schema `pgflow` that every role may execute.
+    /// Functions of the schema `pgflow` that PUBLIC may execute.
     pub public_functions: Vec<String>,
-    /// Every file of flowsmith's engine that the database says it has, in order.
+    /// The recorded scripts of flowsmith's engine, in order.
     pub recorded: Vec<RecordedScript>,
-    /// What flowsmith's engine puts into the input of a single step: `separate` or `merged`.
+    /// The input style of flowsmith's engine: `separate` or `merged`.
     pub input_style: Option<String>,
-    /// The engine itself.
+    /// The state of the engine.
     pub engine: EngineState,
 }
 
 /// A row of `flowsmith.engine`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
 pub struct RecordedScript {
-    /// The file's number.
+    /// The version of the script.
     pub version: i32,
-    /// Its SHA-256 when it was run.
+    /// The SHA-256 of the script when it ran.
     pub checksum: String,
 }
 
-/// Which engine there is.
+/// The state of the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EngineState {
-    /// None.
+    /// The database has no engine.
     Missing,
-    /// One that works with its level.
+    /// The engine is complete.
     Present {
-        /// What it speaks.
+        /// The API level.
         level: Level,
-        /// Whose it is.
+        /// The origin of the engine.
         kind: EngineKind,
-        /// What the level has and this database lacks; empty for an official engine, which would be incomplete otherwise.
+        /// Facts of the level that this database lacks. Always empty for an official engine, which would be incomplete otherwise.
         missing: Vec<Fact>,
-        /// What it has beyond the level.
+        /// Facts beyond the level.
         extra: Vec<Fact>,
     },
-    /// Some of an engine, but not all of any level that is known: an install that stopped halfway, one older than every
-    /// known level, or one that somebody has taken parts out of.
+    /// The database has parts of an engine, but no known level completely: an interrupted installation, an engine older than
+    /// every known level, or an engine with deleted parts.
     Incomplete {
-        /// The level of which least is missing.
+        /// The level with the fewest missing facts.
         closest: Level,
-        /// What is there.
+        /// The facts of this database.
         has: Vec<Fact>,
-        /// What the closest level has and this database lacks.
+        /// Facts of the closest level that this database lacks.
         lacks: Vec<Fact>,
     },
 }
 
-/// Whose engine it is.
+/// The origin of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EngineKind {
-    /// pgflow's own.
+    /// Installed by pgflow or Supabase.
     Official,
-    /// The one that `install` makes.
+    /// Installed by `flowsmith install`.
     Flowsmith {
-        /// Its newest file.
+        /// The newest recorded version.
         version: i32,
     },
 }
 
-/// Whether and how pgmq is there.
+/// The installation of pgmq.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PgmqState {
-    /// Not at all.
+    /// pgmq is not installed.
     Missing,
-    /// As an extension of this version.
+    /// Installed as an extension of this version.
     Extension(String),
-    /// As plain SQL.
+    /// Installed as plain SQL.
     Sql {
-        /// The version that its own installer recorded, if it did.
+        /// The version that pgmq's installer recorded, if any.
         version: Option<String>,
-        /// Whether messages have headers: 1.5 or later.
+        /// Whether messages have headers, as since 1.5.
         has_headers: bool,
     },
 }
 
 impl PgmqState {
-    /// The version, where the database tells one.
+    /// The version, if the database records one.
     pub fn version(&self) -> Option<&str> {
         match self {
             Self::Extension(version) | Self::Sql { version: Some(version), .. } => Some(version),
@@ -120,8 +122,8 @@ impl PgmqState {
         }
     }
 
-    /// Whether it is known to be older than a version.
-    pub fn is_older_than(&self, minimum: [u32; 3]) -> bool {
+    /// Whether pgmq is missing or known to be older than a version.
+    pub(crate) fn is_older_than(&self, minimum: [u32; 3]) -> bool {
         let Some(version) = self.version() else { return *self == Self::Missing };
         let parts: Vec<u32> = version.split('.').map_while(|part| part.parse().ok()).collect();
         parts.as_slice() < minimum.as_slice()
@@ -144,14 +146,18 @@ impl fmt::Display for PgmqState {
     }
 }
 
-/// Why detection failed.
+/// The help text for a query result that this version cannot read. A newer engine or ledger may have written the value.
+pub(crate) const UNEXPECTED_RESULT_HELP: &str =
+    "update flowsmith; if the newest version fails too, report this with the versions of flowsmith and PostgreSQL";
+
+/// An error of detection.
 #[derive(Debug, thiserror::Error)]
 pub enum DetectError {
-    /// The database refused the query.
-    #[error("the catalog could not be read: {0}")]
+    /// The database rejected the query.
+    #[error("cannot read the catalog: {0}")]
     Database(#[from] DatabaseError),
-    /// The query answered something else than it should: a defect of flowsmith.
-    #[error("the catalog query gave an unexpected answer, which is a defect of flowsmith: {0}")]
+    /// The result of the query has an unexpected form.
+    #[error("the catalog query returned an unexpected result: {0}")]
     Answer(#[from] serde_json::Error),
 }
 
@@ -173,12 +179,12 @@ impl Diagnostic for DetectError {
     fn help(&self) -> Option<String> {
         match self {
             Self::Database(error) => error.help(),
-            Self::Answer(_) => None,
+            Self::Answer(_) => Some(UNEXPECTED_RESULT_HELP.to_owned()),
         }
     }
 }
 
-/// The answer of `detect.sql`.
+/// The result of `detect.sql`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Answer {
@@ -201,13 +207,13 @@ struct Answer {
     realtime_send: bool,
 }
 
-/// Looks at a database, in one round trip.
+/// Detects the engine in one round trip.
 ///
 /// # Errors
-/// Where the connection fails or the role may not read `flowsmith.engine`.
+/// If the connection fails or the role may not read `flowsmith.engine`.
 pub async fn detect(connection: &mut PgConnection) -> Result<Detection, DetectError> {
     let row = sqlx::raw_sql(include_str!("detect.sql")).fetch_one(connection).await.map_err(DatabaseError::from)?;
-    let answer: Answer = serde_json::from_str(row.try_get(0).map_err(DatabaseError::from)?)?;
+    let answer: Answer = serde_json::from_str(row.try_get("answer").map_err(DatabaseError::from)?)?;
     Ok(Detection::from(answer))
 }
 
@@ -239,7 +245,7 @@ impl From<Answer> for Detection {
     }
 }
 
-/// A version that is recorded says whose the engine is; the facts say what it can do.
+/// Derives the origin of the engine from the recorded version, and its level from the facts.
 fn state(live: BTreeSet<Fact>, recorded: Option<i32>) -> EngineState {
     if live.is_empty() {
         return EngineState::Missing;

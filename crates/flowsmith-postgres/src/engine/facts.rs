@@ -1,28 +1,29 @@
-//! The known levels as facts of the catalog, and how a database's facts compare with them.
+//! The facts of the system catalog that define each engine level, and their comparison with a database.
 
 use std::collections::BTreeSet;
 
 use super::Level;
 
-/// A fact of the catalog in one line, as `detect.sql` words it: `column runs.input jsonb`, `function is_local()`,
+/// One line about the system catalog, in the format of `detect.sql`: `column runs.input jsonb`, `function is_local()`,
 /// `result set_vt_batch setof pgmq.message_record`.
 pub type Fact = String;
 
 const FACTS: &str = include_str!("facts.txt");
 
-/// How a database's facts compare with a level's.
+/// The difference between the facts of a database and those of a level.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Comparison {
-    /// The level compared with.
+    /// The level.
     pub level: Level,
-    /// What the level has and the database does not.
+    /// Facts of the level that the database lacks.
     pub missing: Vec<Fact>,
-    /// What the database has and the level does not say.
+    /// Facts of the database that the level does not have.
     pub extra: Vec<Fact>,
 }
 
-/// What a level has, in the order of the data file.
-pub fn of_level(level: Level) -> impl Iterator<Item = &'static str> {
+/// The facts of a level, in the order of `facts.txt`.
+pub(crate) fn of_level(level: Level) -> impl Iterator<Item = &'static str> {
     FACTS
         .lines()
         .filter_map(parse)
@@ -40,7 +41,7 @@ pub fn compare(level: Level, live: &BTreeSet<Fact>) -> Comparison {
     }
 }
 
-/// The level whose facts a database has: the highest of which nothing is missing, else the one of which least is.
+/// The level that matches a database best: the highest complete one, otherwise the one with the fewest missing facts.
 pub fn closest(live: &BTreeSet<Fact>) -> Comparison {
     Level::ALL
         .into_iter()
@@ -56,7 +57,7 @@ struct Known {
     fact: &'static str,
 }
 
-/// One line of the data file; none for a comment or an empty line.
+/// Parses one line of `facts.txt`; none for a comment or an empty line.
 fn parse(line: &'static str) -> Option<Known> {
     let (levels, fact) = line.split_once(' ').filter(|(levels, _)| *levels != "#")?;
     let level = |text: &str| text.parse().expect("facts.txt names known levels only");

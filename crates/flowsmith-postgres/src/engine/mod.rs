@@ -1,4 +1,4 @@
-//! The workflow engine in the database: which API level it speaks, how it is detected, installed and audited.
+//! The workflow engine in the database: API levels, detection, installation, roles and audit.
 
 pub mod detect;
 pub mod doctor;
@@ -8,4 +8,10 @@ pub mod roles;
 pub mod schema;
 pub mod scripts;
 
+use std::sync::LazyLock;
+
+use crate::database::sql::{Templates, templates};
+
 pub use flowsmith_core::level::Level;
+
+static TEMPLATES: LazyLock<Templates> = templates!["../../templates": "install.sql", "grants.sql", "schema.sql"];

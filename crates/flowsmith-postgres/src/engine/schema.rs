@@ -1,47 +1,42 @@
-//! The schemas that an install makes, in canonical lines: what they are in flowsmith's newest version, and in a database.
+//! The installed schemas as canonical lines: the expected lines of the newest version, and the lines of a database.
 
 use std::collections::BTreeSet;
 
-use minijinja::{Environment, UndefinedBehavior};
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use minijinja::context;
+use sqlx::{PgConnection, Row};
 
+use super::TEMPLATES;
 use crate::database::DatabaseError;
-use flowsmith_core::sql::quote::literal;
 
-/// A schema and its committed lines. A test compares them with an installed one, and writes them with `UPDATE=1`.
+/// A schema with its expected lines. A test compares them with an installed schema and rewrites them with `UPDATE=1`.
 #[derive(Debug, Clone, Copy)]
 pub struct Schema {
-    /// Its name.
+    /// The name of the schema.
     pub name: &'static str,
-    /// Its lines in the newest version.
+    /// The lines of the newest version.
     pub expected: &'static str,
 }
 
-/// The engine's.
+/// The schema of the engine.
 pub const ENGINE: Schema = Schema { name: "pgflow", expected: include_str!("../../sql/engine/schema.txt") };
 
-/// flowsmith's own.
+/// The schema of the ledger, triggers and events.
 pub const LEDGER: Schema = Schema { name: "flowsmith", expected: include_str!("../../sql/ledger/schema.txt") };
 
 impl Schema {
-    /// Reads the lines from a database.
+    /// Reads the lines of a database.
     ///
     /// # Errors
-    /// Where the connection fails.
+    /// If the connection fails.
     pub async fn read(self, connection: &mut PgConnection) -> Result<Vec<String>, DatabaseError> {
-        let mut templates = Environment::new();
-        templates.set_undefined_behavior(UndefinedBehavior::Strict);
-        templates.add_filter("literal", |text: &str| literal(text));
-        // As plain text: a bound value would take two round trips, which a transaction pooler may send to different servers.
-        let text = templates
-            .render_str(include_str!("../../templates/schema.sql"), minijinja::context! { schema => self.name })
-            .expect("the template reads the name only");
-        let rows = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(connection).await?;
-        Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+        // A bound value would take two round trips, which a transaction pooler may send to different servers.
+        let query = TEMPLATES.query("schema.sql", context! { schema => self.name });
+        let rows = sqlx::raw_sql(query).fetch_all(connection).await?;
+        Ok(rows.iter().map(|row| row.try_get("line")).collect::<Result<_, _>>()?)
     }
 
-    /// How a database's lines differ from the newest, in words; empty where they do not. Grants to named roles are the
-    /// user's own business.
+    /// The differences between a database and the newest version, one text each. Grants to named roles are ignored, because users
+    /// manage them.
     pub fn differences(self, live: &[String]) -> Vec<String> {
         let expected: BTreeSet<&str> = self.expected.lines().collect();
         let live: BTreeSet<&str> = live.iter().map(String::as_str).filter(|line| !line.starts_with("grant ")).collect();

@@ -1,36 +1,33 @@
-//! The state of a live database that flowsmith compares.
+//! The live state of a database.
 
 use std::collections::BTreeSet;
-
-use serde::Serialize;
 
 use super::TriggerDifference;
 use crate::ledger::LedgerEntry;
 use flowsmith_core::catalog::Catalog;
 
-/// The flows, the triggers and the ledger of a database.
+/// The live state of a database.
 #[derive(Debug, Clone, Default)]
 pub struct Live {
-    /// Its flows. A flow that flowsmith never recorded is [`State::Unmanaged`](flowsmith_core::catalog::State::Unmanaged),
-    /// and its slug is its name.
+    /// The flows. An unrecorded flow is [`State::Unmanaged`](flowsmith_core::catalog::State::Unmanaged), and its slug serves as its name.
     pub catalog: Catalog,
     /// The applied migrations, oldest first.
     pub ledger: Vec<LedgerEntry>,
-    /// Database slugs of the flow versions without a queue.
+    /// Database slugs of flows whose queue is missing.
     pub without_queue: BTreeSet<String>,
-    /// Differences between the triggers in force and the recorded ones.
+    /// Differences between the active triggers and the recorded ones.
     pub trigger_differences: Vec<TriggerDifference>,
-    /// Schedules that pg_cron does not run, as flow and name: they need a worker with `--schedule`.
+    /// Schedules that pg_cron does not run, as flow and name; a worker with `--schedule` runs them.
     pub unscheduled: Vec<(String, String)>,
 }
 
-/// The tables and columns that a database has and the role may read.
-#[derive(Debug, Clone, Copy, Serialize)]
+/// The tables and columns that can be read.
+#[derive(Debug, Clone, Copy)]
 pub struct LiveShape {
-    /// The columns of engine level 0.14.
+    /// The columns of engine level 0.14 exist.
     pub conditions: bool,
-    /// The flowsmith schema.
+    /// The schema `flowsmith` exists.
     pub ledger: bool,
-    /// The triggers, which the flowsmith schema has from version 3 on, if the role may read them.
+    /// Triggers, which this role must be able to read.
     pub triggers: bool,
 }

@@ -1,22 +1,23 @@
-//! Differences between the triggers in force and the recorded ones.
+//! Differences between active triggers and their records.
 
 use std::fmt;
 
 use serde::Serialize;
+use sqlx::FromRow;
 
-/// A difference between a trigger in force and its record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A difference between an active trigger and its record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow)]
 pub struct TriggerDifference {
-    /// The flow's slug.
+    /// The slug of the flow.
     pub flow: String,
-    /// The trigger's name.
+    /// The name of the trigger.
     pub trigger: String,
-    /// The difference, as the end of a sentence whose subject is the trigger.
+    /// The difference, as a predicate whose subject is the trigger.
     pub difference: String,
-    /// Whether a current flow version declares the trigger. If not, the trigger exists without a declaration.
+    /// Whether a current flow version declares the trigger; if not, it is superfluous.
     pub declared: bool,
-    /// Whether the trigger is as recorded and fails: its expressions name objects that do not exist, or that its owner may
-    /// not use.
+    /// Whether the trigger matches its record but does not work, because its expressions refer to objects that are missing or
+    /// not accessible.
     pub broken: bool,
 }
 

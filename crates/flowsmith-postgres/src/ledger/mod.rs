@@ -1,19 +1,21 @@
-//! The ledger: the applied migrations that a database records, and their comparison with a folder.
+//! The ledger: the record of applied migrations in a database.
 
 mod status;
+
+use sqlx::FromRow;
 
 pub use status::{MigrationState, MigrationStatus, Status};
 
 /// One row of `flowsmith.migrations`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct LedgerEntry {
-    /// The migration's version, 14 digits.
+    /// The version of the migration, 14 digits.
     pub version: String,
-    /// Its name.
+    /// The name of the migration.
     pub name: String,
-    /// SHA-256 of the file; `None` if another tool ran it.
+    /// The SHA-256 of the file; none if another tool ran it.
     pub checksum: Option<String>,
-    /// The time of its application, UTC to the second, as RFC 3339.
+    /// The time in UTC, to the second, as RFC 3339.
     pub applied_at: String,
     /// The database role that ran it.
     pub applied_by: String,

@@ -1,4 +1,4 @@
-//! The state of each migration, by comparison of the folder with the ledger.
+//! The state of each migration, from the folder and the ledger.
 
 use std::collections::BTreeMap;
 
@@ -13,20 +13,20 @@ use flowsmith_core::migration::Migration;
 pub enum MigrationState {
     /// Applied, and the file is unchanged.
     Applied,
-    /// Applied by another tool, which did not record the checksum of the file.
+    /// Applied by another tool, so the content of the file at that time is unknown.
     AppliedElsewhere,
-    /// Not applied.
+    /// Not applied yet.
     Pending,
-    /// Not applied, although a newer migration is.
+    /// Not applied yet, although a newer one is.
     OutOfOrder,
-    /// Applied, and the file has changed since.
+    /// Applied, but the file has changed since.
     Edited,
-    /// Applied, and the file is missing.
+    /// Applied, but the file is missing.
     Missing,
 }
 
 impl MigrationState {
-    /// The word in reports.
+    /// The state in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Applied => "applied",
@@ -44,13 +44,13 @@ impl MigrationState {
 pub struct MigrationStatus {
     /// `<version>_<name>`.
     pub id: String,
-    /// Its state.
+    /// The state.
     pub state: MigrationState,
-    /// Its row in the ledger.
+    /// The row of the ledger, if applied.
     pub entry: Option<LedgerEntry>,
 }
 
-/// The migrations of a folder and a ledger, oldest first.
+/// The states of all migrations, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Status {
     /// One entry per version.
@@ -98,7 +98,7 @@ impl Status {
         self.in_state(&[MigrationState::Edited, MigrationState::Missing]).next().is_some()
     }
 
-    /// Ids of the migrations that are not applied, out of order or not.
+    /// The ids of all pending migrations, in order or not.
     pub fn pending(&self) -> Vec<&str> {
         use MigrationState::{OutOfOrder, Pending};
         self.in_state(&[Pending, OutOfOrder]).map(|migration| migration.id.as_str()).collect()

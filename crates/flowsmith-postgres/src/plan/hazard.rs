@@ -1,4 +1,4 @@
-//! The hazards of a change in a live database.
+//! Hazards: consequences of a change that depend on the live database.
 
 use std::fmt;
 
@@ -7,35 +7,35 @@ use crate::runs::RunTotals;
 use flowsmith_core::catalog::{State, Step, TableName, Trigger, TriggerSource};
 use flowsmith_core::diff::{AbandonedQueue, Change, Class, FlowDelta};
 
-/// A hazard of a change: a reason to refuse it, or an effect to know before applying it.
+/// A consequence to consider before applying, or a reason for refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hazard {
-    /// Steps would be replaced under runs that have copied them.
+    /// The change replaces steps of a version that has runs; runs copy their steps at the start.
     ReplacedUnderRuns(RunTotals),
-    /// Data would be deleted under runs that are started.
+    /// The change deletes a version with running runs.
     DroppedUnderRuns(RunTotals),
-    /// The engine has no conditions and skip modes.
+    /// The engine does not support conditions and skip modes.
     NoConditions,
-    /// Runs that are started go on in the queue of the version that steps down.
+    /// Running runs continue in the queue of a version that is no longer current.
     Drains(RunTotals),
-    /// Runs that are started take the new options from their next task on.
+    /// Running runs use the new options from their next task on.
     TunedUnderRuns(RunTotals),
     /// Finished runs are deleted with the flow.
     HistoryDeleted(RunTotals),
-    /// A trigger is made on a table: writers to it wait until the migration ends.
+    /// A trigger is created on a table; writers to it wait until the migration ends.
     LocksTable(TableName),
-    /// Schedules that no pg_cron runs, by name.
+    /// Names of schedules that only a worker runs, because the database has no pg_cron.
     NoPgCron(Vec<String>),
-    /// Triggers of which a failure fails the change of the table, by name.
+    /// Names of triggers whose failure fails the statement that changes the table.
     Strict(Vec<String>),
-    /// A trigger that the database cannot have.
+    /// The database cannot create a trigger.
     TriggerRefused(RefusedTrigger),
-    /// A trigger leaves a queue of PgQ, and what it has not taken there is given up.
+    /// A trigger stops consuming a PgQ queue, and its unconsumed events start no run.
     LeavesQueue(AbandonedQueue),
 }
 
 impl Hazard {
-    /// Whether `apply` is refused because of it.
+    /// Whether the hazard makes `apply` refuse the change.
     pub fn refuses(&self) -> bool {
         matches!(
             self,
@@ -43,7 +43,7 @@ impl Hazard {
         )
     }
 
-    /// Its stable name, for machines.
+    /// The stable name for JSON.
     pub fn name(&self) -> &'static str {
         match self {
             Self::ReplacedUnderRuns(_) => "replaced-under-runs",
@@ -66,34 +66,42 @@ impl fmt::Display for Hazard {
         match self {
             Self::ReplacedUnderRuns(runs) => write!(
                 f,
-                "refused: {} of this version {} ({} started); raise `version:` in its file, the old version then drains",
+                "refused: {} of this version {} ({} running); raise `version:` in the flow file, so that the old version drains",
                 count(runs.total),
                 if runs.total == 1 { "exists" } else { "exist" },
                 runs.started
             ),
-            Self::DroppedUnderRuns(runs) => write!(f, "refused: {} started; wait until they end", count(runs.started)),
+            Self::DroppedUnderRuns(runs) => {
+                write!(f, "refused: {} still running; wait until they end", count(runs.started))
+            }
             Self::NoConditions => {
-                write!(f, "refused: the engine has no conditions or skip modes; they need level 0.14")
+                write!(f, "refused: the engine does not support conditions and skip modes; they require level 0.14")
             }
             Self::Drains(runs) => {
-                write!(f, "{} started: keep workers on its queue until they end", count(runs.started))
+                write!(f, "{} still running: keep workers on its queue until they end", count(runs.started))
             }
             Self::TunedUnderRuns(runs) => {
-                write!(f, "{} started: their next tasks use the new values", count(runs.started))
+                write!(f, "{} still running: their next tasks use the new values", count(runs.started))
             }
-            Self::LocksTable(table) => write!(f, "writers to {table} wait until the migration is committed"),
+            Self::LocksTable(table) => write!(f, "writers to {table} wait until the migration commits"),
             Self::NoPgCron(names) => write!(
                 f,
-                "no pg_cron in this database: {} {} only while a worker runs with --schedule",
+                "this database has no pg_cron: {} {} only while a worker runs with --schedule",
                 names.join(", "),
                 if names.len() == 1 { "fires" } else { "fire" }
             ),
             Self::Strict(names) => {
-                write!(f, "strict: where {} cannot start a run, the change of the table fails", names.join(", "))
+                write!(
+                    f,
+                    "strict: if {} cannot start a run, the statement that changes the table fails",
+                    names.join(", ")
+                )
             }
             Self::TriggerRefused(refused) => write!(f, "refused: trigger {}: {}", refused.trigger, refused.reason),
             Self::LeavesQueue(queue) => queue.fmt(f),
-            Self::HistoryDeleted(runs) => write!(f, "{} deleted with it, outputs included", count(runs.total)),
+            Self::HistoryDeleted(runs) => {
+                write!(f, "{} deleted with the flow, including their outputs", count(runs.total))
+            }
         }
     }
 }
@@ -102,10 +110,10 @@ fn count(runs: i64) -> String {
     if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") }
 }
 
-/// What this change meets.
+/// The hazards of a change.
 pub(super) fn hazards(change: &Change, runs: RunTotals, abilities: Abilities) -> Vec<Hazard> {
     let mut hazards = Vec::new();
-    if !abilities.conditions && change.after().is_some_and(|flow| flow.steps.iter().any(Step::needs_conditions)) {
+    if !abilities.conditions && change.result().is_some_and(|flow| flow.steps.iter().any(Step::needs_conditions)) {
         hazards.push(Hazard::NoConditions);
     }
     match change {
@@ -136,7 +144,7 @@ fn is_trigger(delta: &FlowDelta) -> bool {
     matches!(delta, FlowDelta::Trigger(_) | FlowDelta::TriggerAdded(_) | FlowDelta::TriggerRemoved(_))
 }
 
-/// What the triggers meet that come into force with this change.
+/// The hazards of the triggers that a change activates.
 fn trigger_hazards(change: &Change, abilities: Abilities) -> Vec<Hazard> {
     let coming = coming_triggers(change);
     let names = |wanted: fn(&&&Trigger) -> bool| -> Vec<String> {
@@ -152,9 +160,9 @@ fn trigger_hazards(change: &Change, abilities: Abilities) -> Vec<Hazard> {
     hazards
 }
 
-/// The triggers that come into force with this change.
+/// The triggers that a change activates.
 pub(super) fn coming_triggers(change: &Change) -> Vec<&Trigger> {
-    let Some(flow) = change.after().filter(|flow| flow.state == State::Current) else { return Vec::new() };
+    let Some(flow) = change.result().filter(|flow| flow.state == State::Current) else { return Vec::new() };
     let is_new = |trigger: &&Trigger| match change {
         Change::Alter(alteration) if alteration.from.state == State::Current => {
             let same = |before: &Trigger| before.name == trigger.name && before.source == trigger.source;

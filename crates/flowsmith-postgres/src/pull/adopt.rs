@@ -1,11 +1,11 @@
-//! Flows that someone else made, as flowsmith would have named and recorded them.
+//! Names and states for flows that flowsmith did not create.
 
 use std::collections::BTreeMap;
 
 use flowsmith_core::catalog::{Catalog, Flow, FlowId, State};
 
-/// A live catalog with every flow in it recorded: those that were not get a name ([`infer_versions`]) and a state, which
-/// is current for the highest version of a flow and draining for the others.
+/// A live catalog in which every flow is recorded. Unrecorded flows get a name ([`infer_versions`]) and a state: current for
+/// the highest version of a flow, draining for the others.
 pub fn adopt(live: &Catalog) -> Catalog {
     let named = infer_versions(live);
     let mut newest = BTreeMap::new();
@@ -26,8 +26,8 @@ pub fn adopt(live: &Catalog) -> Catalog {
         .collect()
 }
 
-/// Gives flows that were made by hand the name that their slug suggests: `order_v2` is version 2 of `order` where there
-/// is an `order`. For adopting a database; a recorded flow keeps its name.
+/// Names manually created flows after their slugs: `order_v2` becomes version 2 of `order` if a flow `order` exists. Recorded
+/// flows keep their names.
 fn infer_versions(catalog: &Catalog) -> Catalog {
     let known = |slug: &str| catalog.get(slug).is_some_and(|flow| flow.id.version == 1);
     catalog
@@ -37,7 +37,7 @@ fn infer_versions(catalog: &Catalog) -> Catalog {
             let split = slug.rsplit_once("_v").filter(|(base, _)| flow.state == State::Unmanaged && known(base));
             if let Some((base, Ok(version))) = split.map(|(base, digits)| (base, digits.parse::<u32>())) {
                 let id = FlowId::new(base, version);
-                // `order_v02` or `order_v1` is no name that a version of `order` has.
+                // No version of `order` has the slug `order_v02` or `order_v1`.
                 if version > 1 && id.database_slug() == slug {
                     flow.id = id;
                 }

@@ -27,19 +27,19 @@ pub enum PullError {
     #[error(transparent)]
     Apply(#[from] ApplyError),
     /// The database has no flowsmith schema.
-    #[error("this database has no flowsmith schema, where the baseline would be recorded")]
+    #[error("this database has no flowsmith schema, in which the baseline would be recorded")]
     NoLedger,
     /// Migrations of the project are not applied here.
-    #[error("migrations are pending here: {}", .0.join(", "))]
+    #[error("migrations are pending: {}", .0.join(", "))]
     Pending(Vec<String>),
     /// Files of other names define the flows.
-    #[error("these flows are defined already and say something else than the database: {}", elsewhere(.0))]
+    #[error("these flows are already defined in other files and differ from the database: {}", elsewhere(.0))]
     DefinedElsewhere(Vec<(FlowId, PathBuf)>),
     /// The flow files exist.
-    #[error("these files are there and say something else than the database: {}", paths(.0))]
+    #[error("these files exist and differ from the database: {}", paths(.0))]
     Exists(Vec<PathBuf>),
     /// Flows of the database do not pass the check.
-    #[error("flows of this database do not pass `flowsmith check`, so nothing was written: {}", slugs.join(", "))]
+    #[error("nothing was written, because flows of this database do not pass `flowsmith check`: {}", slugs.join(", "))]
     Invalid {
         /// The flows, by database slug.
         slugs: Vec<String>,
@@ -137,19 +137,17 @@ impl Diagnostic for PullError {
             Self::Session(error) => return error.help(),
             Self::Apply(error) => return error.help(),
             Self::NoLedger => {
-                "run `flowsmith install` first (it leaves an engine that is there as it is), or pull with --files-only"
+                "run `flowsmith install` first (it does not change an existing engine), or pull with --files-only"
             }
-            Self::Pending(_) => {
-                "apply them first, or take them back: delete the files and run `flowsmith compile --rehash`"
-            }
+            Self::Pending(_) => "apply them first, or delete the files and run `flowsmith compile --rehash`",
             Self::DefinedElsewhere(_) => {
-                "look at `flowsmith plan`; put what the database holds into those files, or delete them and pull again"
+                "run `flowsmith plan` to see the differences; change those files to match the database, or delete them and pull again"
             }
-            Self::Exists(_) => "look at `flowsmith plan`; --overwrite takes what the database holds",
+            Self::Exists(_) => "run `flowsmith plan` to see the differences; pass --overwrite to replace the files",
             Self::Invalid { slugs, .. } => {
                 let quoted: Vec<String> = slugs.iter().map(|slug| format!("\"{slug}\"")).collect();
                 return Some(format!(
-                    "leave them alone: `ignore = [{}]` in flowsmith.toml; or complete or delete them in the database; then pull again",
+                    "write `ignore = [{}]` in flowsmith.toml, or correct these flows in the database; then pull again",
                     quoted.join(", ")
                 ));
             }

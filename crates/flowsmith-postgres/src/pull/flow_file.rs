@@ -28,9 +28,9 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
 /// A flow file to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PulledFile {
-    /// Its name in the flows folder.
+    /// The name in the flows folder.
     pub name: PathBuf,
-    /// YAML.
+    /// The content as YAML.
     pub content: String,
 }
 
@@ -53,14 +53,14 @@ struct StepContext {
     entries: Vec<EntryContext>,
 }
 
-/// A key and its value as YAML.
+/// A key and its value in YAML syntax.
 #[derive(Serialize)]
 struct EntryContext {
     key: &'static str,
     value: String,
 }
 
-/// The file that means this flow: reading it back gives the flow.
+/// The flow file of a flow. Parsing the file returns the same flow.
 pub fn flow_file(flow: &Flow) -> PulledFile {
     let context = FlowContext {
         flow: yaml_slug(&flow.id.slug),
@@ -119,7 +119,7 @@ fn step_context(step: &Step, annotations: &Annotations) -> StepContext {
 fn trigger_context(trigger: &Trigger) -> Vec<EntryContext> {
     let mut entries = vec![EntryContext { key: "name", value: yaml_slug(&trigger.name) }];
     let mut entry = |key, value: Option<String>| entries.extend(value.map(|value| EntryContext { key, value }));
-    // A JSON text is a YAML one.
+    // JSON strings are valid YAML.
     let text = |text: &str| Value::from(text).to_string();
     entry("description", trigger.description.as_deref().map(text));
     match &trigger.source {
@@ -150,7 +150,7 @@ fn yaml_list(slugs: &[String]) -> String {
     format!("[{}]", slugs.iter().map(|slug| yaml_slug(slug)).collect::<Vec<_>>().join(", "))
 }
 
-/// A slug as YAML: quoted where a reader of YAML 1.1 or 1.2 would take the bare word for something else than a string.
+/// A slug in YAML syntax; quoted if a parser of YAML 1.1 or 1.2 would not read the bare word as a string.
 fn yaml_slug(slug: &str) -> String {
     let taken = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
     if taken.contains(&slug.to_lowercase().as_str()) { format!("\"{slug}\"") } else { slug.to_owned() }

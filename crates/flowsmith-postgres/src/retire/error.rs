@@ -5,7 +5,7 @@ use std::fmt;
 use super::Busy;
 use crate::apply::ApplyError;
 use crate::drift::Drift;
-use crate::runs::OperateError;
+use crate::runs::RunsError;
 use crate::session::SessionError;
 use flowsmith_core::check::Checked;
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
@@ -25,12 +25,12 @@ pub enum RetireError {
     Session(#[from] SessionError),
     /// The versions could not be read, or their runs not be deleted.
     #[error(transparent)]
-    Operate(#[from] OperateError),
+    Operate(#[from] RunsError),
     /// The migration cannot be applied.
     #[error(transparent)]
     Apply(#[from] ApplyError),
     /// Other migrations are pending.
-    #[error("migrations are pending here: {}", .0.join(", "))]
+    #[error("migrations are pending: {}", .0.join(", "))]
     Pending(Vec<String>),
     /// Versions are not drained.
     #[error("not drained: {}", list(.0))]
@@ -44,9 +44,9 @@ fn list(busy: &[Busy]) -> String {
 impl fmt::Display for Busy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = |number: u64, noun| counted(usize::try_from(number).unwrap_or(usize::MAX), noun);
-        let workers = if self.workers == 0 { ", and no worker is alive" } else { "" };
-        let (runs, messages) = (count(self.under_way, "run"), count(self.messages, "message"));
-        write!(f, "{} has {runs} under way and {messages}{workers}", self.id)
+        let workers = if self.workers == 0 { ", but no live worker" } else { "" };
+        let (runs, messages) = (count(self.under_way, "running run"), count(self.messages, "message"));
+        write!(f, "{} has {runs} and {messages}{workers}", self.id)
     }
 }
 
@@ -114,12 +114,10 @@ impl Diagnostic for RetireError {
             Self::Session(error) => return error.help(),
             Self::Operate(error) => return error.help(),
             Self::Apply(error) => return error.help(),
-            Self::Pending(_) => {
-                "apply them first, or take them back: delete the files and run `flowsmith compile --rehash`"
-            }
+            Self::Pending(_) => "apply them first, or delete the files and run `flowsmith compile --rehash`",
             Self::NotDrained(_) => {
-                "--wait waits until it is. Old versions need a worker with the flow files that had them, as git keeps them; \
-                 `flowsmith runs` lists the runs, `flowsmith stalled` says what holds them up, `flowsmith cancel` ends one"
+                "pass --wait to wait for it, and keep a worker with the flow files of the old version running; see `flowsmith runs` \
+                 for the runs and `flowsmith stalled` for stalled tasks"
             }
         };
         Some(help.to_owned())

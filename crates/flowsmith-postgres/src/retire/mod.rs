@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::apply::{self, Applied, ApplySettings, Progress, apply};
-use crate::runs::{OldVersion, OperateError, Operator, PruneFilter, prune, read_old_versions, to_retire};
+use crate::runs::{OldVersion, Operator, PruneFilter, RunsError, prune, read_old_versions, versions_to_retire};
 use crate::session::Session;
 use deletion::Deletion;
 use flowsmith_core::catalog::{Catalog, FlowId};
@@ -39,7 +39,7 @@ pub enum RetireEvent<'a> {
     /// The versions that are not drained after this time; reported when they change, and every half a minute.
     NotDrained(&'a [Busy], Duration),
     /// The connection is lost; it is tried again for a minute.
-    ConnectionLost(&'a OperateError),
+    ConnectionLost(&'a RunsError),
     /// Runs were deleted: so many of all.
     Pruned(u64),
     /// The migration was written.
@@ -72,7 +72,7 @@ pub struct Retired {
 ///
 /// # Errors
 /// If the connection fails, or the role may not read runs and queues.
-pub async fn old_versions(operator: &mut Operator) -> Result<Vec<OldVersion>, OperateError> {
+pub async fn old_versions(operator: &mut Operator) -> Result<Vec<OldVersion>, RunsError> {
     let flows = operator.flows().await?;
     read_old_versions(&mut operator.session.connection, operator.engine, &flows).await
 }
@@ -89,7 +89,7 @@ pub async fn prepare(
     wait: Wait,
     mut observe: impl FnMut(RetireEvent<'_>),
 ) -> Result<Retirement, RetireError> {
-    let ids = to_retire(&operator.flows().await?, versions)?;
+    let ids = versions_to_retire(&operator.flows().await?, versions)?;
     let folder = project.read_migrations()?;
     let to_delete = ids.iter().map(FlowId::database_slug).collect();
     let settings = ApplySettings { ignore: project.ignore.clone(), to_delete, ..ApplySettings::default() };
@@ -119,7 +119,7 @@ impl Retirement {
         project: &Project,
         mut observe: impl FnMut(RetireEvent<'_>),
     ) -> Result<Retired, RetireError> {
-        // The migration locks the table of runs, so it should find few.
+        // The migration locks the table of runs, so most runs are deleted beforehand.
         if operator.engine.has_operations() {
             let filter = PruneFilter { older_than: 0.0, slugs: Some(self.slugs) };
             let progress = |pruned: u64| observe(RetireEvent::Pruned(pruned));

@@ -6,7 +6,8 @@ use tokio::time::timeout;
 
 use super::reconnect::Reconnection;
 use super::{
-    Depth, Flows, OperateError, Operator, RunDetail, RunEvent, RunStatus, Wakeups, WhyPolling, events_between, read_run,
+    DetailLevel, Flows, Operator, PollingReason, RunDetail, RunEvent, RunStatus, RunWatcher, RunsError, events_between,
+    read_run,
 };
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 
@@ -15,9 +16,9 @@ use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 #[non_exhaustive]
 pub enum FollowEvent<'a> {
     /// The database sends no events, so the run is read twice a second.
-    Polling(&'a WhyPolling),
+    Polling(&'a PollingReason),
     /// The connection is lost; it is tried again for a minute.
-    ConnectionLost(&'a OperateError),
+    ConnectionLost(&'a RunsError),
     /// The connection works again.
     Reconnected,
     /// The run or a step has changed.
@@ -35,12 +36,12 @@ pub enum FollowEvent<'a> {
 pub enum FollowError {
     /// The database could not be read.
     #[error(transparent)]
-    Operate(#[from] OperateError),
+    Operate(#[from] RunsError),
     /// The run has failed or was cancelled.
     #[error("run {} of {}@{} {}", .0.run_id, .0.flow, .0.version, failure(.0))]
     RunFailed(Box<RunDetail>),
     /// The run has not ended in time. It continues.
-    #[error("run {run_id} has not ended within {timeout:?}; it goes on")]
+    #[error("run {run_id} did not end within {timeout:?} and continues")]
     Timeout {
         /// The run.
         run_id: String,
@@ -75,12 +76,15 @@ impl Diagnostic for FollowError {
         match self {
             Self::Operate(error) => error.help(),
             Self::RunFailed(run) => {
-                let when = if run.status == RunStatus::Cancelled { "to take it up again" } else { "once it is mended" };
-                Some(format!("`flowsmith show {0}` says more; {when}, `flowsmith retry {0}`", run.run_id))
+                let first = if run.status == RunStatus::Cancelled { "" } else { ", fix the cause" };
+                Some(format!(
+                    "run `flowsmith show {0}` for details{first}, and run `flowsmith retry {0}` to resume it",
+                    run.run_id
+                ))
             }
             Self::Timeout { run_id, .. } => Some(format!(
-                "follow it further with `flowsmith watch {run_id}`, end it with `flowsmith cancel {run_id}`; `flowsmith stalled` \
-                 says what holds tasks up"
+                "run `flowsmith watch {run_id}` to follow it, `flowsmith stalled` to find stalled tasks, or \
+                 `flowsmith cancel {run_id}` to cancel it"
             )),
         }
     }
@@ -111,7 +115,7 @@ async fn to_the_end(
     mut observe: impl FnMut(FollowEvent<'_>),
 ) -> Result<RunDetail, FollowError> {
     let mut reconnection = Reconnection::default();
-    let (flows, mut wakeups) = loop {
+    let (flows, mut watcher) = loop {
         match begin(operator, run_id, &mut observe).await {
             Err(error) if error.is_lost() => {
                 reconnection.reconnect(operator, error, |error| observe(FollowEvent::ConnectionLost(error))).await?;
@@ -120,7 +124,8 @@ async fn to_the_end(
         }
     };
     loop {
-        let read = read_run(&mut operator.session.connection, operator.engine, &flows, run_id, Depth::States).await;
+        let read =
+            read_run(&mut operator.session.connection, operator.engine, &flows, run_id, DetailLevel::Status).await;
         let run = match read {
             Err(error) if error.is_lost() => {
                 reconnection.reconnect(operator, error, |error| observe(FollowEvent::ConnectionLost(error))).await?;
@@ -135,7 +140,7 @@ async fn to_the_end(
             observe(FollowEvent::Changed { run: &run, event: &event });
         }
         match run.status {
-            RunStatus::Started => wakeups.next().await,
+            RunStatus::Started => watcher.changed().await,
             RunStatus::Completed => return Ok(run),
             RunStatus::Failed | RunStatus::Cancelled => return Err(FollowError::RunFailed(Box::new(run))),
         }
@@ -148,12 +153,12 @@ async fn begin(
     operator: &mut Operator,
     run_id: &str,
     observe: &mut impl FnMut(FollowEvent<'_>),
-) -> Result<(Flows, Wakeups), OperateError> {
+) -> Result<(Flows, RunWatcher), RunsError> {
     let flows = operator.flows_if_allowed().await?;
     let target = operator.session.target.clone();
-    let (wakeups, why) = Wakeups::open(&target, &mut operator.session.connection, run_id).await?;
+    let (watcher, why) = RunWatcher::open(&target, &mut operator.session.connection, run_id).await?;
     if let Some(why) = why {
         observe(FollowEvent::Polling(&why));
     }
-    Ok((flows, wakeups))
+    Ok((flows, watcher))
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use sqlx::postgres::PgConnection;
 
 use super::{
-    Crew, Depth, Engine, FlowStats, FlowVersion, Flows, OperateError, Paused, PruneFilter, QueueDepth, RunDetail,
-    RunFilter, RunList, RunPrefix, RunStatus, RunSummary, Stall, StartInput, Worker, cancel_run, count_prunable,
-    find_stalled, list_runs, pause_flows, prune, read_crew, read_queues, read_run, read_stats, read_workers,
-    requeue_stalled, resume_flows, retry_run, start_run,
+    DetailLevel, Engine, FlowPause, FlowStats, FlowVersion, Flows, PruneFilter, QueueDepth, QueueWorkers, RunDetail,
+    RunFilter, RunList, RunPrefix, RunStatus, RunSummary, RunsError, StalledTasks, StartInput, Worker, cancel_run,
+    count_prunable, find_stalled, list_runs, pause_flows, prune, read_queue_workers, read_queues, read_run, read_stats,
+    read_workers, requeue_stalled, resume_flows, retry_run, start_run,
 };
 use crate::database::{DatabaseError, Failure, Target};
 use crate::session::{Session, SessionError};
@@ -96,8 +96,8 @@ impl Operator {
     ///
     /// # Errors
     /// If the connection fails, or the role may not read definitions.
-    pub async fn flows(&mut self) -> Result<Flows, OperateError> {
-        Ok(Flows::read(&mut self.session.connection, self.engine).await?.of_database(&self.session.database))
+    pub async fn flows(&mut self) -> Result<Flows, RunsError> {
+        Ok(Flows::read(&mut self.session.connection, self.engine).await?.in_database(&self.session.database))
     }
 
     /// Reads the flow versions of the database, or none if the role may read runs but not definitions: runs are then shown with
@@ -105,9 +105,9 @@ impl Operator {
     ///
     /// # Errors
     /// If the connection fails.
-    pub async fn flows_if_allowed(&mut self) -> Result<Flows, OperateError> {
+    pub async fn flows_if_allowed(&mut self) -> Result<Flows, RunsError> {
         match self.flows().await {
-            Err(OperateError::Database(error)) if error.failure() == Failure::Permission => Ok(Flows::default()),
+            Err(RunsError::Database(error)) if error.failure() == Failure::Permission => Ok(Flows::default()),
             result => result,
         }
     }
@@ -116,7 +116,7 @@ impl Operator {
     ///
     /// # Errors
     /// If no run has this id, or several do.
-    pub async fn run_id(&mut self, run: &RunPrefix) -> Result<String, OperateError> {
+    pub async fn run_id(&mut self, run: &RunPrefix) -> Result<String, RunsError> {
         run.resolve(&mut self.session.connection).await.map_err(|error| error.in_database(&self.session.database))
     }
 
@@ -124,7 +124,7 @@ impl Operator {
     ///
     /// # Errors
     /// If there is no such flow, the connection fails, or the role may not read runs.
-    pub async fn runs(&mut self, flow: Option<&str>, filter: RunFilter) -> Result<RunList, OperateError> {
+    pub async fn runs(&mut self, flow: Option<&str>, filter: RunFilter) -> Result<RunList, RunsError> {
         let flows = self.flows().await?;
         let slugs = flow.map(|name| flows.slugs_of(name)).transpose()?;
         list_runs(&mut self.session.connection, self.engine, &flows, &RunFilter { slugs, ..filter }).await
@@ -134,16 +134,16 @@ impl Operator {
     ///
     /// # Errors
     /// If there is no such run, or the connection fails.
-    pub async fn states(&mut self, run: &RunPrefix) -> Result<RunDetail, OperateError> {
+    pub async fn states(&mut self, run: &RunPrefix) -> Result<RunDetail, RunsError> {
         let run_id = self.run_id(run).await?;
-        read_run(&mut self.session.connection, self.engine, &Flows::default(), &run_id, Depth::States).await
+        read_run(&mut self.session.connection, self.engine, &Flows::default(), &run_id, DetailLevel::Status).await
     }
 
     /// Reads the queues of the flow that is named, or of all flows.
     ///
     /// # Errors
     /// If there is no such flow, the connection fails, or the role may not read queues.
-    pub async fn queues(&mut self, flow: Option<&str>) -> Result<Vec<QueueDepth>, OperateError> {
+    pub async fn queues(&mut self, flow: Option<&str>) -> Result<Vec<QueueDepth>, RunsError> {
         let flows = self.flows().await?;
         read_queues(&mut self.session.connection, self.engine, &flows.named_or_all(flow)?).await
     }
@@ -152,7 +152,7 @@ impl Operator {
     ///
     /// # Errors
     /// If there is no such flow, the connection fails, or the role may not read runs and queues.
-    pub async fn stats(&mut self, flow: Option<&str>, since: f64) -> Result<Vec<FlowStats>, OperateError> {
+    pub async fn stats(&mut self, flow: Option<&str>, since: f64) -> Result<Vec<FlowStats>, RunsError> {
         let flows = self.flows().await?;
         let named = flows.named_or_all(flow)?;
         read_stats(&mut self.session.connection, self.engine, &named, since, flow.is_some()).await
@@ -162,7 +162,7 @@ impl Operator {
     ///
     /// # Errors
     /// If there is no such flow, the connection fails, or the role may not read runs and queues.
-    pub async fn stalled(&mut self, flow: Option<&str>, at_least: f64) -> Result<Vec<Stall>, OperateError> {
+    pub async fn stalled(&mut self, flow: Option<&str>, at_least: f64) -> Result<Vec<StalledTasks>, RunsError> {
         let flows = self.flows().await?;
         find_stalled(&mut self.session.connection, self.engine, &flows.named_or_all(flow)?, at_least).await
     }
@@ -172,7 +172,7 @@ impl Operator {
     ///
     /// # Errors
     /// If there is no such flow, or the engine cannot requeue tasks.
-    pub async fn requeue(&mut self, flow: Option<&str>, at_least: f64) -> Result<(u64, Vec<Stall>), OperateError> {
+    pub async fn requeue(&mut self, flow: Option<&str>, at_least: f64) -> Result<(u64, Vec<StalledTasks>), RunsError> {
         let flows = self.flows().await?;
         let named = flows.named_or_all(flow)?;
         let tasks = requeue_stalled(&mut self.session.connection, self.engine).await?;
@@ -184,7 +184,7 @@ impl Operator {
     ///
     /// # Errors
     /// If the connection fails, or the role may not read workers.
-    pub async fn workers(&mut self, queues: Option<Vec<String>>, all: bool) -> Result<Vec<Worker>, OperateError> {
+    pub async fn workers(&mut self, queues: Option<Vec<String>>, all: bool) -> Result<Vec<Worker>, RunsError> {
         read_workers(&mut self.session.connection, self.engine, queues, all).await
     }
 
@@ -192,15 +192,15 @@ impl Operator {
     ///
     /// # Errors
     /// If the connection fails, or the role may not read workers.
-    pub async fn worker_counts(&mut self, queues: Option<Vec<String>>) -> Result<Crew, OperateError> {
-        read_crew(&mut self.session.connection, self.engine, queues).await
+    pub async fn worker_counts(&mut self, queues: Option<Vec<String>>) -> Result<QueueWorkers, RunsError> {
+        read_queue_workers(&mut self.session.connection, self.engine, queues).await
     }
 
     /// The queues of the flow versions that a name means; `None` without a name.
     ///
     /// # Errors
     /// If there is no such flow, or the connection fails.
-    pub async fn queue_names(&mut self, flow: Option<&str>) -> Result<Option<Vec<String>>, OperateError> {
+    pub async fn queue_names(&mut self, flow: Option<&str>) -> Result<Option<Vec<String>>, RunsError> {
         match flow {
             Some(name) => Ok(Some(self.flows().await?.slugs_of(name)?)),
             None => Ok(None),
@@ -216,12 +216,12 @@ impl Operator {
         flow: &str,
         input: &StartInput,
         run_id: Option<&RunPrefix>,
-    ) -> Result<StartedRun, OperateError> {
+    ) -> Result<StartedRun, RunsError> {
         let flow = match self.flows().await {
             Ok(flows) => flows.to_start(flow)?.clone(),
             // A role that may start flows need not be allowed to read their definitions; see docs/roles.md.
-            Err(OperateError::Database(error)) if error.failure() == Failure::Permission && self.engine.has_ledger => {
-                FlowVersion::unread(flow)
+            Err(RunsError::Database(error)) if error.failure() == Failure::Permission && self.engine.has_ledger => {
+                FlowVersion::assumed(flow)
             }
             Err(error) => return Err(error),
         };
@@ -236,10 +236,10 @@ impl Operator {
     ///
     /// # Errors
     /// If there is no such run, it has not failed, or the engine cannot retry runs.
-    pub async fn retry(&mut self, run: &RunPrefix) -> Result<RetriedRun, OperateError> {
+    pub async fn retry(&mut self, run: &RunPrefix) -> Result<RetriedRun, RunsError> {
         let flows = self.flows().await?;
         let run_id = self.run_id(run).await?;
-        let before = read_run(&mut self.session.connection, self.engine, &flows, &run_id, Depth::States).await?;
+        let before = read_run(&mut self.session.connection, self.engine, &flows, &run_id, DetailLevel::Status).await?;
         let run = retry_run(&mut self.session.connection, self.engine, &flows, &run_id).await?;
         let state = flows.by_slug(&run.slug).map_or(State::Unmanaged, |flow| flow.state);
         Ok(RetriedRun { before, run, state })
@@ -249,14 +249,14 @@ impl Operator {
     ///
     /// # Errors
     /// If there is no such run, it has ended, or the engine cannot cancel runs.
-    pub async fn cancellable(&mut self, run: &RunPrefix) -> Result<CancellableRun, OperateError> {
-        self.engine.needs_operations("cancelling a run")?;
+    pub async fn cancellable(&mut self, run: &RunPrefix) -> Result<CancellableRun, RunsError> {
+        self.engine.require_operations("cancelling a run")?;
         let flows = self.flows().await?;
         let run_id = self.run_id(run).await?;
-        let run = read_run(&mut self.session.connection, self.engine, &flows, &run_id, Depth::States).await?;
+        let run = read_run(&mut self.session.connection, self.engine, &flows, &run_id, DetailLevel::Status).await?;
         match run.status {
             RunStatus::Started => Ok(CancellableRun { run, flows }),
-            status => Err(OperateError::WrongStatus { run_id, status, done: "cancelled" }),
+            status => Err(RunsError::WrongStatus { run_id, status, done: "cancelled" }),
         }
     }
 
@@ -268,7 +268,7 @@ impl Operator {
         &mut self,
         CancellableRun { run, flows }: &CancellableRun,
         reason: Option<&str>,
-    ) -> Result<RunSummary, OperateError> {
+    ) -> Result<RunSummary, RunsError> {
         cancel_run(&mut self.session.connection, self.engine, flows, &run.run_id, reason).await
     }
 
@@ -276,9 +276,9 @@ impl Operator {
     ///
     /// # Errors
     /// If the run was deleted meanwhile, or the connection fails.
-    pub async fn read_cancelled(&mut self, cancelled: &CancellableRun) -> Result<RunDetail, OperateError> {
+    pub async fn read_cancelled(&mut self, cancelled: &CancellableRun) -> Result<RunDetail, RunsError> {
         let CancellableRun { run, flows } = cancelled;
-        read_run(&mut self.session.connection, self.engine, flows, &run.run_id, Depth::Full).await
+        read_run(&mut self.session.connection, self.engine, flows, &run.run_id, DetailLevel::Full).await
     }
 
     /// Connects again and reads a run with all its inputs and outputs. The connection before may have been abandoned within a
@@ -286,17 +286,17 @@ impl Operator {
     ///
     /// # Errors
     /// If there is no such run, or the connection fails.
-    pub async fn read_again(&mut self, run_id: &str) -> Result<RunDetail, OperateError> {
+    pub async fn read_again(&mut self, run_id: &str) -> Result<RunDetail, RunsError> {
         self.reconnect().await?;
         let flows = self.flows_if_allowed().await?;
-        read_run(&mut self.session.connection, self.engine, &flows, run_id, Depth::Full).await
+        read_run(&mut self.session.connection, self.engine, &flows, run_id, DetailLevel::Full).await
     }
 
     /// Reads a run, as deep as `depth` says.
     ///
     /// # Errors
     /// If there is no such run, or the connection fails.
-    pub async fn run(&mut self, run: &RunPrefix, depth: Depth) -> Result<RunDetail, OperateError> {
+    pub async fn run(&mut self, run: &RunPrefix, depth: DetailLevel) -> Result<RunDetail, RunsError> {
         let flows = self.flows_if_allowed().await?;
         let run_id = self.run_id(run).await?;
         read_run(&mut self.session.connection, self.engine, &flows, &run_id, depth).await
@@ -306,7 +306,7 @@ impl Operator {
     ///
     /// # Errors
     /// If there is no such flow, or the engine cannot pause flows.
-    pub async fn pause(&mut self, flow: &str) -> Result<Vec<Paused>, OperateError> {
+    pub async fn pause(&mut self, flow: &str) -> Result<Vec<FlowPause>, RunsError> {
         let flows = self.flows().await?;
         pause_flows(&mut self.session.connection, self.engine, &flows.named(flow)?).await
     }
@@ -315,7 +315,7 @@ impl Operator {
     ///
     /// # Errors
     /// If there is no such flow, or the engine cannot pause flows.
-    pub async fn resume(&mut self, flow: &str) -> Result<Vec<Paused>, OperateError> {
+    pub async fn resume(&mut self, flow: &str) -> Result<Vec<FlowPause>, RunsError> {
         let flows = self.flows().await?;
         resume_flows(&mut self.session.connection, self.engine, &flows.named(flow)?).await
     }
@@ -324,7 +324,7 @@ impl Operator {
     ///
     /// # Errors
     /// If there is no such flow, or the engine cannot prune.
-    pub async fn prunable(&mut self, flow: Option<&str>, older_than: Duration) -> Result<PrunableRuns, OperateError> {
+    pub async fn prunable(&mut self, flow: Option<&str>, older_than: Duration) -> Result<PrunableRuns, RunsError> {
         let flows = self.flows().await?;
         let slugs = flow.map(|name| flows.slugs_of(name)).transpose()?;
         let filter = PruneFilter { older_than: older_than.as_secs_f64(), slugs };
@@ -336,7 +336,7 @@ impl Operator {
     ///
     /// # Errors
     /// If the connection fails. What was deleted before remains deleted.
-    pub async fn prune(&mut self, runs: &PrunableRuns, progress: impl FnMut(u64)) -> Result<u64, OperateError> {
+    pub async fn prune(&mut self, runs: &PrunableRuns, progress: impl FnMut(u64)) -> Result<u64, RunsError> {
         if runs.count == 0 {
             return Ok(0);
         }
@@ -345,11 +345,12 @@ impl Operator {
 
     /// The workers of a run's queue if none of them is alive and the run has not ended. A role that starts runs need not be
     /// allowed to read workers; then the result is `None`.
-    pub async fn missing_workers(&mut self, run: &RunSummary) -> Option<Crew> {
+    pub async fn missing_workers(&mut self, run: &RunSummary) -> Option<QueueWorkers> {
         if run.status.is_terminal() {
             return None;
         }
-        let workers = read_crew(&mut self.session.connection, self.engine, Some(vec![run.slug.clone()])).await.ok()?;
+        let workers =
+            read_queue_workers(&mut self.session.connection, self.engine, Some(vec![run.slug.clone()])).await.ok()?;
         (workers.workers == 0).then_some(workers)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{OperateError, Operator};
+use super::{Operator, RunsError};
 use crate::database::{DatabaseError, Failure};
 
 /// How long to try to connect again, since the last answer.
@@ -19,7 +19,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUTS: u32 = 6;
 
-impl OperateError {
+impl RunsError {
     /// Whether the connection is lost, so that another one may help.
     pub fn is_lost(&self) -> bool {
         matches!(self, Self::Database(error) if error.is_lost())
@@ -40,9 +40,9 @@ impl Reconnection {
     pub(crate) async fn reconnect(
         &mut self,
         operator: &mut Operator,
-        mut error: OperateError,
-        on_loss: impl FnOnce(&OperateError),
-    ) -> Result<(), OperateError> {
+        mut error: RunsError,
+        on_loss: impl FnOnce(&RunsError),
+    ) -> Result<(), RunsError> {
         if self.deadline.is_none() {
             on_loss(&error);
         }
@@ -85,9 +85,9 @@ pub enum NoAnswer {
 /// Any error of the question that is not a lost connection.
 pub async fn until_answered<T>(
     operator: &mut Operator,
-    mut ask: impl AsyncFnMut(&mut Operator) -> Result<T, OperateError>,
+    mut ask: impl AsyncFnMut(&mut Operator) -> Result<T, RunsError>,
     mut observe: impl FnMut(NoAnswer),
-) -> Result<T, OperateError> {
+) -> Result<T, RunsError> {
     let mut pause = FIRST_PAUSE;
     loop {
         let error = match answer(ask(operator), |waited| observe(NoAnswer::Waiting(waited))).await {
@@ -110,9 +110,9 @@ pub async fn until_answered<T>(
 
 /// Waits for an answer and calls `observe` every few seconds. After half a minute the connection counts as lost.
 async fn answer<T>(
-    question: impl Future<Output = Result<T, OperateError>>,
+    question: impl Future<Output = Result<T, RunsError>>,
     mut observe: impl FnMut(Duration),
-) -> Result<T, OperateError> {
+) -> Result<T, RunsError> {
     let mut question = pin!(question);
     for timeouts in 1..=ANSWER_TIMEOUTS {
         match timeout(ANSWER_TIMEOUT, &mut question).await {
@@ -120,6 +120,6 @@ async fn answer<T>(
             Err(_) => observe(ANSWER_TIMEOUT * timeouts),
         }
     }
-    let message = format!("the server has not answered for {}s", (ANSWER_TIMEOUT * ANSWER_TIMEOUTS).as_secs());
+    let message = format!("the server did not answer for {}s", (ANSWER_TIMEOUT * ANSWER_TIMEOUTS).as_secs());
     Err(DatabaseError::new(Failure::Lost, message).into())
 }

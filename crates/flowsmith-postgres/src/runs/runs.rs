@@ -1,4 +1,4 @@
-//! Listing runs.
+//! Lists of runs.
 
 use std::fmt;
 
@@ -6,100 +6,100 @@ use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
-use super::RunStatus;
-use super::{Engine, Flows, OperateError, query};
+use super::{Engine, Flows, RunStatus, RunsError, query};
 
-/// A run in a list.
+/// A run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunSummary {
-    /// Its id.
+    /// The id.
     pub run_id: String,
-    /// The flow, as the flow files call it.
+    /// The name of the flow in the flow files.
     pub flow: String,
-    /// The flow's version.
+    /// The version of the flow.
     pub version: u32,
-    /// The slug of both in the database.
+    /// The slug of the flow version in the database.
     pub slug: String,
-    /// How far it has come.
+    /// The status.
     pub status: RunStatus,
-    /// When it was started, RFC 3339.
+    /// The start time, RFC 3339.
     pub started_at: String,
-    /// When it was last retried.
+    /// The time of the last retry.
     pub retried_at: Option<String>,
-    /// When it ended.
+    /// The end time.
     pub ended_at: Option<String>,
-    /// How long it took, or has taken so far, in seconds, since it was started or last retried.
+    /// The time from the start or the last retry to the end or to the present, in seconds.
     pub seconds: f64,
-    /// How many steps it has.
+    /// The number of steps.
     pub steps: u32,
-    /// How many of them are not done.
+    /// The number of steps that are neither completed nor skipped.
     pub remaining_steps: u32,
-    /// What failed it; none where it has not failed, and where it was cancelled.
+    /// The cause of the failure; none if the run has not failed or was cancelled.
     pub failure: Option<RunFailure>,
 }
 
-/// What failed a run.
+/// The failed step of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunFailure {
-    /// The step.
+    /// The slug of the step.
     pub step: String,
-    /// What its handler said.
+    /// The error message of its handler.
     pub error: Option<String>,
 }
 
 impl fmt::Display for RunFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "step {}: {}", self.step, self.error.as_deref().unwrap_or("no error was given"))
+        write!(f, "step {}: {}", self.step, self.error.as_deref().unwrap_or("no error message"))
     }
 }
 
-/// Which runs to list.
+/// The runs to list.
 #[derive(Debug, Clone)]
 pub struct RunFilter {
-    /// Only of these flow versions, by slug; none = of all.
+    /// The slugs of the flow versions; none = all.
     pub slugs: Option<Vec<String>>,
-    /// Only those that have come so far; none = all.
+    /// The status; none = any.
     pub status: Option<RunStatus>,
-    /// Only those that are under way, or ended within so many seconds.
+    /// The maximum time since the end of the run, in seconds; running runs are always listed.
     pub since: Option<f64>,
-    /// At most so many.
+    /// The maximum number of runs.
     pub limit: u32,
 }
 
-/// Runs, those first to which something happened last.
+/// The result of [`list_runs`].
 #[derive(Debug, Clone, Default)]
 pub struct RunList {
-    /// At most as many as the filter lets through.
+    /// The runs, ordered by their last change, newest first.
     pub runs: Vec<RunSummary>,
-    /// Whether there are more.
+    /// Whether the limit has cut off further runs.
     pub is_cut: bool,
 }
 
-/// How many of the runs that ended last are looked through before those of the flows asked for are looked up. Cheap either
-/// way, however many runs there are.
+/// The number of recently ended runs that are searched first. Only if too few of them match, the query reads the runs of each
+/// requested flow. Both are fast for any number of runs.
 const WINDOW: u32 = 5_000;
 
-/// Lists runs: by what happened to them last, the newest first.
+/// Lists runs, ordered by their last change, newest first.
 ///
 /// # Errors
-/// Where the connection fails, or the role may not read runs.
+/// If the connection fails or the role may not read runs.
 pub async fn list_runs(
     connection: &mut PgConnection,
     engine: Engine,
     flows: &Flows,
     filter: &RunFilter,
-) -> Result<RunList, OperateError> {
-    let is_choosy = filter.slugs.is_some() || filter.status.is_some();
-    let every = || flows.all().iter().map(|flow| flow.slug.clone()).collect();
+) -> Result<RunList, RunsError> {
+    let is_filtered = filter.slugs.is_some() || filter.status.is_some();
+    let limit = filter.limit.saturating_add(1);
+    let all = || flows.all().iter().map(|flow| flow.slug.clone()).collect();
     let context = context! {
         engine => engine.context(),
-        slugs => filter.slugs.clone().unwrap_or_else(every),
+        slugs => filter.slugs.clone().unwrap_or_else(all),
         status => filter.status.map(RunStatus::as_str),
         since => filter.since,
-        limit => filter.limit.saturating_add(1),
-        window => if is_choosy { WINDOW.max(filter.limit.saturating_add(1)) } else { filter.limit.saturating_add(1) },
+        limit,
+        window => if is_filtered { WINDOW.max(limit) } else { limit },
     };
-    let mut runs: Vec<RunSummary> = query::read(connection, include_str!("runs.sql"), &context).await?;
+    let mut runs: Vec<RunSummary> = query::read(connection, "runs.sql", context).await?;
     let is_cut = runs.len() > filter.limit as usize;
     runs.truncate(filter.limit as usize);
     for run in &mut runs {

@@ -1,5 +1,5 @@
-//! How far runs, steps and tasks have come: the words of pgflow's tables, and those for what the end of a run has left
-//! unfinished, which the tables go on calling `created`, `queued` and `started`.
+//! The states of runs, steps and tasks. They are those of pgflow's tables, plus states for steps and tasks that were unfinished
+//! when their run ended: the tables still have them as `created`, `queued` or `started`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,16 +15,16 @@ macro_rules! statuses {
         }
 
         impl $name {
-            /// Each of them.
+            /// All values.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// The word for machines.
+            /// The name in JSON and on the command line.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),* }
             }
         }
 
-        /// For people.
+        /// The name in reports.
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.as_str().replace('-', " "))
@@ -36,90 +36,90 @@ macro_rules! statuses {
 
             fn from_str(word: &str) -> Result<Self, Self::Err> {
                 let found = Self::ALL.iter().find(|status| status.as_str() == word);
-                found.copied().ok_or_else(|| format!("`{word}` is none of {}", Self::ALL.iter().map(|status| status.as_str()).collect::<Vec<_>>().join(", ")))
+                found.copied().ok_or_else(|| format!("`{word}` is not one of {}", Self::ALL.iter().map(|status| status.as_str()).collect::<Vec<_>>().join(", ")))
             }
         }
     };
 }
 
 statuses! {
-    /// How far a run has come.
+    /// The state of a run.
     RunStatus {
-        /// Under way.
+        /// The run is running.
         Started = "started";
-        /// Every step is done.
+        /// Every step completed or was skipped.
         Completed = "completed";
-        /// A step has failed.
+        /// A step failed.
         Failed = "failed";
-        /// Somebody has ended it: the engine calls it failed, and none of its steps is.
+        /// An operator cancelled the run. The engine stores it as failed, without a failed step.
         Cancelled = "cancelled";
     }
 }
 
 statuses! {
-    /// How far a step has come.
+    /// The state of a step.
     StepStatus {
-        /// It waits for steps that it depends on.
+        /// The step waits for its dependencies.
         Created = "created";
-        /// Its tasks are queued or under way.
+        /// Tasks of the step are queued or running.
         Started = "started";
-        /// Every task is done.
+        /// Every task completed.
         Completed = "completed";
-        /// A task has failed for good, or its condition was not met.
+        /// A task failed permanently, or the condition of the step was not met.
         Failed = "failed";
-        /// It was left out.
+        /// The step was skipped.
         Skipped = "skipped";
-        /// The run has ended before any task of it was tried.
+        /// The run ended before any task of the step was attempted.
         NotRun = "not-run";
-        /// The run has ended while it was under way.
+        /// The run ended while the step was running.
         CutOff = "cut-off";
     }
 }
 
 statuses! {
-    /// How far a task has come.
+    /// The state of a task.
     TaskStatus {
-        /// It waits for a worker.
+        /// The task waits for a worker.
         Queued = "queued";
-        /// A worker has it.
+        /// A worker has claimed the task.
         Started = "started";
-        /// Done.
+        /// The task completed.
         Completed = "completed";
-        /// Its attempts are used up.
+        /// All attempts failed.
         Failed = "failed";
-        /// The run has ended before it was tried.
+        /// The run ended before the task was attempted.
         NotRun = "not-run";
-        /// The run has ended while it was under way, or before its next attempt.
+        /// The run ended while the task was running, or before its next attempt.
         CutOff = "cut-off";
     }
 }
 
 impl RunStatus {
-    /// Whether it has ended. `retry` can still take up one that has failed or was cancelled.
+    /// Whether the run has ended. `retry` can resume a failed or cancelled run.
     pub fn is_terminal(self) -> bool {
         self != Self::Started
     }
 
-    /// Whether it has ended without being completed.
+    /// Whether the run ended without completing.
     pub fn has_failed(self) -> bool {
         matches!(self, Self::Failed | Self::Cancelled)
     }
 }
 
 impl StepStatus {
-    /// Whether nothing more becomes of it in this run.
+    /// Whether the state is final.
     pub fn is_terminal(self) -> bool {
         !matches!(self, Self::Created | Self::Started)
     }
 
-    /// Whether the run has no more to do about it, as `remaining_steps` counts.
+    /// Whether the step no longer counts in `remaining_steps`.
     pub fn is_done(self) -> bool {
         matches!(self, Self::Completed | Self::Skipped)
     }
 }
 
 impl TaskStatus {
-    /// Whether nothing more becomes of it in this run.
+    /// Whether the state is final.
     pub fn is_terminal(self) -> bool {
         !matches!(self, Self::Queued | Self::Started)
     }
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(StepStatus::NotRun.to_string(), "not run");
         assert_eq!(
             "done".parse::<RunStatus>(),
-            Err("`done` is none of started, completed, failed, cancelled".to_owned())
+            Err("`done` is not one of started, completed, failed, cancelled".to_owned())
         );
     }
 }

@@ -1,28 +1,32 @@
-//! How many runs flow versions have: the hazards of a plan depend on it.
+//! The number of runs of flow versions, on which hazards of a plan depend.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use minijinja::{Environment, UndefinedBehavior, context};
+use minijinja::context;
 use serde::Serialize;
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::{FromRow, Row as _};
 
 use crate::database::DatabaseError;
-use flowsmith_core::sql::quote::literal;
+use crate::database::sql::{Templates, templates};
 
-/// The number of runs of one flow version.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+static TEMPLATES: LazyLock<Templates> = templates![".": "totals.sql"];
+
+/// The number of runs of a flow version.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, FromRow)]
 pub struct RunTotals {
-    /// Runs that have started and not ended.
+    /// Running runs.
     pub started: i64,
     /// All runs.
     pub total: i64,
 }
 
-/// Counts the runs of these flow versions, by database slug, in one round trip; flow versions without runs are left out.
+/// The number of runs by database slug, in one round trip. Flows without runs are omitted. Makes no round
+/// trip without slugs.
 ///
 /// # Errors
-/// If the connection fails or the role may not read runs.
+/// If the server rejects the query or the connection fails.
 pub async fn read_run_totals(
     connection: &mut PgConnection,
     database_slugs: &[String],
@@ -30,18 +34,8 @@ pub async fn read_run_totals(
     if database_slugs.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let mut templates = Environment::new();
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    templates.add_filter("literal", |text: &str| literal(text));
-    // As plain text: a bound value would take two round trips, which a transaction pooler may send to different servers.
-    let text = templates
-        .render_str(include_str!("totals.sql"), context! { slugs => database_slugs.to_vec() })
-        .expect("the template reads the slugs only");
-    let rows = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(connection).await?;
-    rows.iter()
-        .map(|row| {
-            let totals = RunTotals { started: row.try_get("started")?, total: row.try_get("total")? };
-            Ok((row.try_get("flow_slug")?, totals))
-        })
-        .collect()
+    // Not a bound parameter: that takes two round trips, which a transaction pooler may route to different servers.
+    let query = TEMPLATES.query("totals.sql", context! { slugs => database_slugs.to_vec() });
+    let rows = sqlx::raw_sql(query).fetch_all(connection).await?;
+    rows.iter().map(|row| Ok((row.try_get("flow_slug")?, RunTotals::from_row(row)?))).collect()
 }

@@ -1,5 +1,5 @@
-{#- Counts the runs of the flow versions in `slugs`: those that have started and not ended, and all. -#}
-select r.flow_slug, count(*) filter (where r.status = 'started') as started, count(*) as total
-from pgflow.runs r
-where r.flow_slug = any (array[{% for slug in slugs %}{{ slug|literal }}{% if not loop.last %}, {% endif %}{% endfor %}]::text[])
-group by r.flow_slug
+{#- Counts the runs of the flows in `slugs`: started ones, and all. A flow without runs has no row. -#}
+select flow_slug, count(*) filter (where status = 'started') as started, count(*) as total
+from pgflow.runs
+where flow_slug = any ({{ slugs | array }})
+group by flow_slug

@@ -6,6 +6,7 @@ use crate::database::DatabaseError;
 use crate::engine::Level;
 use crate::engine::detect::DetectError;
 use crate::engine::facts::Fact;
+use crate::engine::install::INCOMPLETE_HELP;
 use flowsmith_core::check::Checked;
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use flowsmith_core::migration::{FolderError, ReplayError};
@@ -22,7 +23,7 @@ pub enum SessionError {
     #[error(transparent)]
     Detect(#[from] DetectError),
     /// The database has an engine without pgmq.
-    #[error("{database} has no pgmq, which holds the engine's queues")]
+    #[error("{database} has no pgmq, which the engine's queues require")]
     NoPgmq {
         /// The database.
         database: String,
@@ -34,7 +35,7 @@ pub enum SessionError {
         database: String,
     },
     /// The database has a part of an engine.
-    #[error("{database} has part of an engine: level {closest} without {}", some(lacks))]
+    #[error("{database} has an incomplete engine: level {closest} without {}", some(lacks))]
     IncompleteEngine {
         /// The database.
         database: String,
@@ -77,10 +78,7 @@ impl Diagnostic for SessionError {
             Self::Database(error) => error.help(),
             Self::Detect(error) => error.help(),
             Self::NoPgmq { .. } | Self::NoEngine { .. } => Some("run `flowsmith install`".to_owned()),
-            Self::IncompleteEngine { .. } => Some(
-                "`flowsmith doctor` lists what is missing; finish that installation, or drop the schema pgflow and install again"
-                    .to_owned(),
-            ),
+            Self::IncompleteEngine { .. } => Some(INCOMPLETE_HELP.to_owned()),
         }
     }
 }
@@ -96,7 +94,7 @@ pub enum CompareError {
     #[error(transparent)]
     Session(#[from] SessionError),
     /// Reading the files in the background failed.
-    #[error("work on the files broke off, which is a defect of flowsmith: {0}")]
+    #[error("reading the files failed unexpectedly: {0}")]
     Background(#[from] JoinError),
 }
 
@@ -149,7 +147,7 @@ impl Diagnostic for CompareError {
         match self {
             Self::Project(error) => error.help(),
             Self::Session(error) => error.help(),
-            Self::Background(_) => None,
+            Self::Background(_) => Some("report this with the message and, if possible, the flow files".to_owned()),
         }
     }
 }

@@ -81,18 +81,15 @@ async fn run(program: String, mut command: Command, input: String, context: Cont
     let status = ended.map_err(|error| HandlerError::retry(format!("cannot wait for {program}: {error}")))?;
     if !status.success() {
         let said = if said.is_empty() { String::new() } else { format!(": {}", said.join("\n")) };
-        return Err(HandlerError::retry(format!("{program} ended with {status}{said}")));
+        return Err(HandlerError::retry(format!("{program} exited with {status}{said}")));
     }
     let printed =
-        printed.map_err(|error| HandlerError::retry(format!("cannot read what {program} prints: {error}")))?;
+        printed.map_err(|error| HandlerError::retry(format!("cannot read the output of {program}: {error}")))?;
     if printed.len() as u64 > LONGEST {
         return Err(HandlerError::last(format!("{program} printed more than {} MiB", LONGEST >> 20)));
     }
     super::json(&printed).map_err(|error| {
-        HandlerError::retry(format!(
-            "{program} printed something that is not JSON: {error}: {}",
-            super::excerpt(&printed)
-        ))
+        HandlerError::retry(format!("the output of {program} is not JSON: {error}: {}", super::excerpt(&printed)))
     })
 }
 

@@ -95,7 +95,7 @@ async fn ask(name: String, request: Request<Full<Bytes>>, secrets: &Secrets) -> 
         CLIENT.request(request).await.map_err(|error| HandlerError::retry(format!("{name}: {}", chain(&error))))?;
     let (head, body) = answer.into_parts();
     let body = Limited::new(body, LONGEST).collect().await.map_err(|error| {
-        let message = format!("{name} answered {}, and then: {error}", head.status);
+        let message = format!("{name} answered {}, then failed: {error}", head.status);
         if error.is::<http_body_util::LengthLimitError>() {
             HandlerError::last(message)
         } else {
@@ -115,7 +115,7 @@ async fn ask(name: String, request: Request<Full<Bytes>>, secrets: &Secrets) -> 
     }
     let said = match head.headers.get(LOCATION).and_then(|to| to.to_str().ok()) {
         Some(to) if head.status.is_redirection() => {
-            format!(" to {}, which is not followed: write that address", place(to))
+            format!(" to {}; redirects are not followed, so use that address", place(to))
         }
         _ if body.is_empty() => String::new(),
         _ => format!(": {}", excerpt(&body, secrets)),

@@ -31,7 +31,7 @@ impl Builder {
             let mut look_up = |name: &str| {
                 let value = variable(name);
                 if value.is_none() {
-                    unset.push(format!("{slug}, step {step}: the variable {name} is not set"));
+                    unset.push(format!("{slug}, step {step}: environment variable {name} is not set"));
                 }
                 value.unwrap_or_default()
             };
@@ -70,7 +70,7 @@ fn handler(declared: &Value, variable: &mut dyn FnMut(&str) -> String) -> Result
             let method = request.get("method").and_then(Value::as_str).unwrap_or("POST");
             http(url, method, request.get("headers"), variable)
         }
-        _ => Err("a handler is one of `sql`, `exec` and `http`".to_owned()),
+        _ => Err("a handler must be one of `sql`, `exec` and `http`".to_owned()),
     }
 }
 
@@ -97,13 +97,13 @@ fn http(
         .collect();
     // Errors do not repeat the values, which may be secrets.
     let uri = url::Url::parse(&address).ok().and_then(|address| address.as_str().parse().ok());
-    let uri = uri.ok_or_else(|| format!("{url} is no HTTP address once its references are resolved"))?;
-    let method = method.parse().map_err(|_| format!("{method} is no method"))?;
+    let uri = uri.ok_or_else(|| format!("{url} is not a valid HTTP URL after its references are resolved"))?;
+    let method = method.parse().map_err(|_| format!("{method} is not an HTTP method"))?;
     let mut map = HeaderMap::new();
     for (key, value) in headers {
         let key: HeaderName = key.parse().map_err(|_| format!("{key} is not a header name"))?;
         let mut value = HeaderValue::from_str(&value)
-            .map_err(|_| format!("the header {key} has a value that no header can have, such as a line break"))?;
+            .map_err(|_| format!("the header {key} has an invalid value, for example with a line break"))?;
         value.set_sensitive(true);
         map.insert(key, value);
     }

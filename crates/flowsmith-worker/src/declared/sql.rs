@@ -161,7 +161,7 @@ async fn work(connection: &mut PgConnection, sql: String, context: &Context) -> 
         Ok(false) => end(connection, "rollback").await.map(|()| Done::Refused(output)),
         // As JSON with a character that jsonb does not have: the next attempt would give the same.
         Err(error) if error.failure() == Failure::Sql => {
-            Err(Broken::Handler(HandlerError::last(format!("the output was refused: {error}"))))
+            Err(Broken::Handler(HandlerError::last(format!("the database rejected the output: {error}"))))
         }
         Err(error) => Err(error.into()),
     }
@@ -182,8 +182,8 @@ async fn row(connection: &mut PgConnection, sql: String) -> Result<Option<PgRow>
     }
     let what = if more { "more than one row".to_owned() } else { format!("a row of {columns} columns") };
     let message = format!(
-        "the query gave {what}, and its output is one value: \
-         write jsonb_agg(…), jsonb_build_object(…) or row_to_json(…)"
+        "the query returned {what} instead of one value: \
+         use jsonb_agg(…), jsonb_build_object(…) or row_to_json(…)"
     );
     Err(Broken::Rows(HandlerError::last(message)))
 }
@@ -230,7 +230,7 @@ async fn convert(connection: &mut PgConnection, of: u32, text: &str) -> Result<S
         Ok(json) => Ok(json.first().map_or(Ok("null".to_owned()), |row| row.try_get(0))?),
         // PostgreSQL writes values of this type and reads none, as rows without a type.
         Err(Broken::Database(error)) if error.failure() == Failure::Sql => Err(Broken::Handler(HandlerError::last(
-            format!("the output is of the type {name}, which is not JSON: write to_jsonb(…) around it ({error})"),
+            format!("the output has the type {name}, which is not JSON: wrap it in to_jsonb(…) ({error})"),
         ))),
         Err(broken) => Err(broken),
     }

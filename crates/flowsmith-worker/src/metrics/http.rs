@@ -86,12 +86,12 @@ fn response(answer: Option<Answer>) -> Response<Full<Bytes>> {
         Some(Answer::Metrics(text)) => plain(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text),
         Some(Answer::Well) => words(StatusCode::OK, "ok\n"),
         Some(Answer::Unwell(why)) => words(StatusCode::SERVICE_UNAVAILABLE, why),
-        None => words(StatusCode::NOT_FOUND, "there are /metrics and /healthz\n"),
+        None => words(StatusCode::NOT_FOUND, "only /metrics and /healthz exist\n"),
     }
 }
 
 fn refused() -> Response<Full<Bytes>> {
-    let mut refused = words(StatusCode::METHOD_NOT_ALLOWED, "there is nothing to do here but read\n");
+    let mut refused = words(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are allowed\n");
     refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     refused
 }

@@ -86,9 +86,11 @@ impl Endpoint {
                     }
                     "/healthz" => Some(match shared.idle() {
                         None => Answer::Well,
-                        Some(Idle::Draining) => Answer::Unwell("it drains: it ends when the tasks in hand are done\n"),
-                        Some(Idle::Lost) => Answer::Unwell("it has lost the database, and connects again\n"),
-                        Some(Idle::Refused) => Answer::Unwell("the database hands out no tasks: the log says why\n"),
+                        Some(Idle::Draining) => {
+                            Answer::Unwell("draining: the worker exits when its running tasks have finished\n")
+                        }
+                        Some(Idle::Lost) => Answer::Unwell("the connection to the database is lost; reconnecting\n"),
+                        Some(Idle::Refused) => Answer::Unwell("the database rejects claims of tasks; see the log\n"),
                     }),
                     _ => None,
                 }

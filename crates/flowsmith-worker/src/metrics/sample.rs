@@ -16,8 +16,8 @@ use flowsmith_core::catalog::State;
 use flowsmith_postgres::database::{DatabaseError, Failure, Target};
 use flowsmith_postgres::engine::detect::Detection;
 use flowsmith_postgres::runs::{
-    Engine, Flows, OperateError, QueueDepth, RunCounts, Stall, Worker, WorkerHealth, find_stalled, limited,
-    read_queues, read_run_counts, read_workers,
+    Engine, Flows, QueueDepth, RunCounts, RunsError, StalledTasks, Worker, WorkerHealth, find_stalled, read_queues,
+    read_run_counts, read_workers, with_statement_timeout,
 };
 
 /// How long an answer is good for, at least; and at least so many times as long as it took, so that the questions never make
@@ -66,7 +66,7 @@ struct Answer {
     queues: Vec<QueueDepth>,
     runs: Vec<RunCounts>,
     workers: Vec<Worker>,
-    stalls: Vec<Stall>,
+    stalls: Vec<StalledTasks>,
 }
 
 /// Asks the database when somebody wants to know and the last answer is old.
@@ -132,7 +132,7 @@ impl Sampler {
         match answer {
             Ok(answer) => Sample { answer: Ok(answer), at: seconds_since_1970(), fresh_until: rested(began) },
             // The server has worked on it for long, and would again.
-            Err(OperateError::Database(error)) if error.failure() == Failure::Cancelled => {
+            Err(RunsError::Database(error)) if error.failure() == Failure::Cancelled => {
                 Sample { fresh_until: rested(began), ..Sample::away(&error.into()) }
             }
             Err(error) => Sample::away(&error),
@@ -140,9 +140,9 @@ impl Sampler {
     }
 
     /// A connection on which anything fails is not used again.
-    async fn ask(&self) -> Result<Answer, OperateError> {
+    async fn ask(&self) -> Result<Answer, RunsError> {
         let Some(engine) = self.source.engine else {
-            let message = "the database has part of an engine";
+            let message = "the database has an incomplete engine";
             return Err(DatabaseError::new(Failure::Engine, message).into());
         };
         let kept = self.connection.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -151,11 +151,11 @@ impl Sampler {
             Some(connection) => connection,
             None => self.source.target.connect().await?,
         };
-        let mut answer = limited(STATEMENT_LIMIT, Answer::read(&mut connection, engine)).await;
-        if was_kept && matches!(&answer, Err(OperateError::Database(error)) if error.failure() == Failure::Lost) {
+        let mut answer = with_statement_timeout(STATEMENT_LIMIT, Answer::read(&mut connection, engine)).await;
+        if was_kept && matches!(&answer, Err(RunsError::Database(error)) if error.failure() == Failure::Lost) {
             // The server may have come back since.
             connection = self.source.target.connect().await?;
-            answer = limited(STATEMENT_LIMIT, Answer::read(&mut connection, engine)).await;
+            answer = with_statement_timeout(STATEMENT_LIMIT, Answer::read(&mut connection, engine)).await;
         }
         if answer.is_ok() {
             *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
@@ -174,7 +174,7 @@ fn silence(limit: Duration) -> DatabaseError {
 }
 
 impl Answer {
-    async fn read(connection: &mut PgConnection, engine: Engine) -> Result<Self, OperateError> {
+    async fn read(connection: &mut PgConnection, engine: Engine) -> Result<Self, RunsError> {
         let flows = Flows::read(connection, engine).await?;
         let all: Vec<_> = flows.all().iter().collect();
         let slugs = all.iter().map(|flow| flow.slug.clone()).collect();
@@ -199,7 +199,7 @@ impl Answer {
 }
 
 impl Sample {
-    fn away(error: &OperateError) -> Self {
+    fn away(error: &RunsError) -> Self {
         Self { answer: Err(error.code().as_str()), at: seconds_since_1970(), fresh_until: Instant::now() + FRESH }
     }
 
@@ -260,7 +260,7 @@ impl Answer {
     /// By flow and step; 0 for a flow of which nothing is stalled. Where a run has nothing under way, no step is named.
     fn stalled(&self) -> Vec<(&str, &str, u64)> {
         let mut counts: Vec<(&str, &str, u64)> = self.queues.iter().map(|queue| (queue.slug.as_str(), "", 0)).collect();
-        for stall in self.stalls.iter().filter(|stall| !stall.is_meant()) {
+        for stall in self.stalls.iter().filter(|stall| !stall.is_expected()) {
             let (flow, step) = (stall.slug.as_str(), stall.step.as_deref().unwrap_or_default());
             match counts.iter_mut().find(|(of, at, _)| (*of, *at) == (flow, step)) {
                 Some((.., tasks)) => *tasks += stall.tasks,

@@ -1,17 +1,17 @@
--- What the engine here has that a worker needs: functions it lacks, functions that make it faster, and whether events go
--- out as notifications.
+-- Returns the features of the engine on which a worker depends: missing functions, optional functions and columns, and why
+-- events are not sent as notifications, if they are not.
 select
   array_to_string(array(
-    select f from unnest(array[
+    select required.function from unnest(array[
       'pgflow.start_tasks(text,bigint[],uuid)',
       'pgflow.complete_task(uuid,text,integer,jsonb)',
       'pgflow.fail_task(uuid,text,integer,text)',
       'pgflow.set_vt_batch(text,bigint[],integer[])',
       'pgmq.read(text,integer,integer,jsonb)'
-    ]) f
-    where to_regprocedure(f) is null
-      -- Before pgmq 1.5 reading takes no condition.
-      and (f not like 'pgmq.%' or to_regprocedure('pgmq.read(text,integer,integer)') is null)
+    ]) as required (function)
+    where to_regprocedure(required.function) is null
+      -- Before pgmq 1.5, pgmq.read has no parameter for a condition.
+      and (required.function not like 'pgmq.%' or to_regprocedure('pgmq.read(text,integer,integer)') is null)
   ), ', ') as lacks,
   to_regprocedure('pgflow.poll_tasks(text,uuid,integer)') is not null
     and to_regprocedure('pgflow.complete_tasks(uuid[],text[],integer[],jsonb[])') is not null as batches,

@@ -1,17 +1,17 @@
--- The heartbeat of a worker's rows, and whether somebody has told it to end. A row that somebody deleted is made anew, since
--- tasks refer to it.
+-- Updates the heartbeat of a worker's rows and returns whether the worker was deprecated. A row that was deleted is inserted
+-- again, because tasks refer to it.
 with beat as (
   update pgflow.workers w set last_heartbeat_at = clock_timestamp()
   where w.worker_id = any (:ids)
   returning w.worker_id, w.queue_name, w.deprecated_at is not null as is_deprecated
 ),
-again as (
+inserted as (
   insert into pgflow.workers (worker_id, queue_name, function_name)
-  select mine.id, mine.queue, :name from unnest(:ids, :queues) mine (id, queue)
-  where mine.id not in (select b.worker_id from beat b)
+  select own.id, own.queue, :name from unnest(:ids, :queues) own (id, queue)
+  where own.id not in (select beat.worker_id from beat)
   on conflict do nothing
   returning queue_name
 )
-select b.queue_name, b.is_deprecated from beat b
+select beat.queue_name, beat.is_deprecated from beat
 union all
-select a.queue_name, false from again a
+select inserted.queue_name, false from inserted

@@ -1,5 +1,5 @@
--- Begins the transaction of a `sql` handler: holds the task, so that neither the recovery nor another worker takes it, and
--- gives every statement the task's time. No row where the task is not this worker's any more.
+-- Begins the transaction of a `sql` handler: locks the task, so that neither recovery nor another worker can claim it, and
+-- sets the task's timeout for every statement. No row if the task no longer belongs to this worker.
 begin;
 select set_config('statement_timeout', :timeout, true)
 from pgflow.step_tasks t

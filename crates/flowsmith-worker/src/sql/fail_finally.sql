@@ -1,5 +1,5 @@
--- Fails a task for good, whatever attempts it has left: fail_task is shown a task that has had them all, and the count is put
--- right again. All of it is one transaction, so nobody else sees the wrong count.
+-- Fails a task permanently, even if it has attempts left: sets the number of attempts to the maximum, calls fail_task, and
+-- restores the number. The statements are one transaction, so no other session sees the changed number.
 select set_config('flowsmith.attempts', t.attempts_count::text, true)
 from pgflow.step_tasks t
 where t.run_id = :run_id and t.step_slug = :step_slug and t.task_index = :task_index
@@ -13,13 +13,13 @@ where t.run_id = :run_id and t.step_slug = :step_slug and t.task_index = :task_i
   and t.status = 'started' and t.last_worker_id = :worker
   and s.flow_slug = t.flow_slug and s.step_slug = t.step_slug;
 
-select t.status
+select failed.status
 from (
-  select from pgflow.step_tasks x
-  where x.run_id = :run_id and x.step_slug = :step_slug and x.task_index = :task_index
-    and x.status = 'started' and x.last_worker_id = :worker
-) mine
-cross join lateral pgflow.fail_task(:run_id, :step_slug, :task_index, :message) t;
+  select from pgflow.step_tasks t
+  where t.run_id = :run_id and t.step_slug = :step_slug and t.task_index = :task_index
+    and t.status = 'started' and t.last_worker_id = :worker
+) own_task
+cross join lateral pgflow.fail_task(:run_id, :step_slug, :task_index, :message) failed;
 
 update pgflow.step_tasks t
 set attempts_count = current_setting('flowsmith.attempts')::integer

@@ -1,2 +1,2 @@
--- Those of these flows whose queue is not there.
-select f.slug from unnest(:flows) f (slug) where to_regclass(format('pgmq.%I', 'q_' || lower(f.slug))) is null
+-- Returns those of the flows whose queue does not exist.
+select flow.slug from unnest(:flows) flow (slug) where to_regclass(format('pgmq.%I', 'q_' || lower(flow.slug))) is null

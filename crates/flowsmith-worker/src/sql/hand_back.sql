@@ -1,6 +1,6 @@
--- Tasks that were started and not begun go back to the queue as if nobody had taken them, visible after so many seconds. Only
--- those that are still this worker's, of runs and steps that go on. With :begun = 1 the attempt counts.
-with mine as (
+-- Returns claimed tasks that were not started by a handler to their queue, visible after :delay seconds. Affects only tasks
+-- that still belong to this worker, of started runs and steps. If :begun is 1, the attempt counts.
+with own_task as (
   select t.run_id, t.step_slug, t.task_index
   from pgflow.step_tasks t
   join unnest(:run_ids, :step_slugs, :task_indexes) given (run_id, step_slug, task_index)
@@ -13,13 +13,14 @@ with mine as (
   order by t.run_id, t.step_slug, t.task_index
   for no key update of t
 ),
-back as (
+returned as (
   update pgflow.step_tasks t
   set status = 'queued', started_at = null,
       attempts_count = case when :begun = 1 then t.attempts_count else greatest(t.attempts_count - 1, 0) end
-  from mine
-  where t.run_id = mine.run_id and t.step_slug = mine.step_slug and t.task_index = mine.task_index
+  from own_task
+  where t.run_id = own_task.run_id and t.step_slug = own_task.step_slug and t.task_index = own_task.task_index
   returning t.message_id
 )
 select count(*) from pgflow.set_vt_batch(
-  :queue, array(select b.message_id from back b order by b.message_id), array(select :delay::integer from back b))
+  :queue, array(select returned.message_id from returned order by returned.message_id),
+  array(select :delay::integer from returned))

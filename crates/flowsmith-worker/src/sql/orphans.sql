@@ -1,5 +1,5 @@
--- Tasks that were started for this worker lately: it does not have all of them where a connection was cut while it polled. The
--- engine has an index on the tasks that somebody works on.
+-- Returns the tasks that were claimed for this worker in the last hour. If a connection was lost during a poll, the worker
+-- does not know all of them. The conditions match the engine's partial index on running tasks.
 select t.run_id::text, t.step_slug, t.task_index
 from pgflow.step_tasks t
 where t.started_at > clock_timestamp() - interval '1 hour' and t.started_at is not null

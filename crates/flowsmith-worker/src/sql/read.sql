@@ -1,2 +1,3 @@
--- Reads up to so many messages, for engines without poll_tasks. They stay hidden until start_tasks hides them for longer.
+-- Reads up to :quantity messages, for engines without poll_tasks. They stay invisible for 30 seconds, or until start_tasks
+-- extends that.
 select m.msg_id from pgmq.read(:queue, 30, :quantity) m

@@ -1,2 +1,2 @@
--- Queues tasks again whose worker has gone silent; pg_cron does it where it is installed.
-select pgflow.requeue_stalled_tasks()
+-- Requeues tasks whose worker stopped responding. pg_cron does this if it is installed.
+select pgflow.requeue_stalled_tasks() as tasks

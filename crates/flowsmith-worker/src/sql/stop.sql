@@ -1,2 +1,2 @@
--- A worker has ended: where the engine keeps that, else its rows stay with their last heartbeat.
+-- Records that a worker stopped. If the engine has no column for that, the worker's rows stay with their last heartbeat.
 update pgflow.workers w set :column = clock_timestamp() where w.worker_id = any (:ids)

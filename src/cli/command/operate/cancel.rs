@@ -12,7 +12,7 @@ use crate::cli::project::Project;
 
 pub(crate) async fn run(args: &CancelArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     let mut operator = open(project, output).await?;
-    // Nobody is asked to confirm an impossible operation.
+    // Checked before asking for confirmation.
     let cancellable = operator.cancellable(&args.run).await?;
     let run = &cancellable.run;
     let question = format!("Cancel run {} of {}@{}?", run.run_id, run.flow, run.version);

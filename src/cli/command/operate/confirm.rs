@@ -1,4 +1,4 @@
-//! Asking before something is taken away.
+//! Confirmation before destructive operations.
 
 use flowsmith_core::diagnostic::Code;
 use std::io::{self, BufRead as _, IsTerminal as _};
@@ -6,7 +6,7 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 
-/// Goes on where `--yes` is given, or somebody at a terminal says so.
+/// Succeeds with `--yes` or after confirmation on a terminal.
 pub(crate) fn confirm(question: &str, is_sure: bool, output: &Output) -> Result<(), Failure> {
     if is_sure {
         return Ok(());
@@ -15,8 +15,8 @@ pub(crate) fn confirm(question: &str, is_sure: bool, output: &Output) -> Result<
         return Err(Failure::new(
             Exit::Refused,
             Code::NoTerminal,
-            format!("there is no terminal to confirm on: {question}"),
-            "pass --yes if you mean it; nothing has been changed",
+            format!("confirmation requires a terminal: {question}"),
+            "pass --yes to confirm; nothing has been changed",
         ));
     }
     output.ask(&format!("{question} [y/N] "));
@@ -25,5 +25,10 @@ pub(crate) fn confirm(question: &str, is_sure: bool, output: &Output) -> Result<
     if read.is_ok() && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
         return Ok(());
     }
-    Err(Failure::new(Exit::Refused, Code::NotConfirmed, "not confirmed", "nothing has been changed"))
+    Err(Failure::new(
+        Exit::Refused,
+        Code::NotConfirmed,
+        "not confirmed",
+        "answer `y`, or pass --yes; nothing has been changed",
+    ))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flowsmith::report::operate::{ended_json, event_json, event_text, last_worker};
 use flowsmith_core::catalog::State;
-use flowsmith_postgres::runs::{self, FollowEvent, Operator, RunDetail, RunSummary, start_worker};
+use flowsmith_postgres::runs::{self, FollowEvent, Operator, RunDetail, RunSummary, start_worker_advice};
 use futures_util::future::{Either, select};
 
 use super::operator::subject;
@@ -41,14 +41,14 @@ pub(crate) async fn follow(operator: &mut Operator, follow: Follow<'_>, output: 
         Some(Err(error)) => Err(error.into()),
         None => {
             output.message(&format!(
-                "\nRun {run_id} goes on: `flowsmith watch {run_id}` follows it, `flowsmith cancel {run_id}` ends it"
+                "\nRun {run_id} continues: `flowsmith watch {run_id}` follows it, `flowsmith cancel {run_id}` cancels it"
             ));
             Ok(Exit::Interrupted)
         }
     };
     if report == FollowReport::End(StatusFormat::Json) {
         let reported = report_end(operator, run_id, output).await;
-        // The first failure says more.
+        // The first failure is more informative.
         return result.and_then(|exit| reported.map(|()| exit));
     }
     result
@@ -70,11 +70,11 @@ async fn interruptible<T>(future: impl Future<Output = T>) -> Option<T> {
 
 fn report_event(event: FollowEvent<'_>, report: FollowReport, output: &Output) {
     match event {
-        FollowEvent::Polling(why) => output.message(&format!("note: looking twice a second, since {why}")),
+        FollowEvent::Polling(why) => output.message(&format!("note: polling twice a second, because {why}")),
         FollowEvent::ConnectionLost(error) => {
-            output.message(&format!("note: {error}; trying again for a minute"));
+            output.message(&format!("note: {error}; retrying for a minute"));
         }
-        FollowEvent::Reconnected => output.message("note: connected again"),
+        FollowEvent::Reconnected => output.message("note: reconnected"),
         FollowEvent::Changed { run, event } => match report {
             FollowReport::Changes(StatusFormat::Text) => output.report(&event_text(run, event)),
             FollowReport::Changes(StatusFormat::Json) => output.report(&event_json(run, event)),
@@ -98,7 +98,7 @@ pub(crate) async fn note_no_worker(operator: &mut Operator, run: &RunSummary, st
             run.flow,
             run.version,
             last_worker(workers.last_worker, workers.heartbeat_seconds),
-            start_worker(&run.flow, run.version, &run.slug, state)
+            start_worker_advice(&run.flow, run.version, &run.slug, state)
         ));
     }
 }

@@ -1,4 +1,4 @@
-//! Commands that operate flows.
+//! Commands that operate flows and runs.
 
 pub(in crate::cli) mod cancel;
 mod confirm;

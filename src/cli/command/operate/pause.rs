@@ -17,9 +17,11 @@ pub(crate) async fn run(args: &PauseArgs, pause: bool, project: &Project, output
         let id = format!("{}@{}", flow.flow, flow.version);
         output.message(&match (pause, flow.has_changed) {
             (true, true) => {
-                format!("Paused {id}: nobody starts its tasks; those in hand go on, and runs can be started")
+                format!(
+                    "Paused {id}: workers claim no more of its tasks; running tasks continue, and runs can be started"
+                )
             }
-            (true, false) => format!("{id} was paused already"),
+            (true, false) => format!("{id} was already paused"),
             (false, true) => format!("Resumed {id}"),
             (false, false) => format!("{id} was not paused"),
         });

@@ -25,8 +25,8 @@ pub(crate) async fn run(args: &PruneArgs, project: &Project, output: &Output) ->
     let progress = |pruned: u64| output.message(&format!("Deleted {pruned} of {all}"));
     let deleted = operator.prune(&prunable, progress).await?;
     output.message(&match deleted {
-        0 => "Nothing to delete: no run ended that long ago.".to_owned(),
-        _ => format!("Deleted {} that ended that long ago", runs(deleted)),
+        0 => "Nothing to delete: no run ended before that time.".to_owned(),
+        _ => format!("Deleted {}", runs(deleted)),
     });
     if args.format == StatusFormat::Json {
         output.report(&pruned_json(deleted, &subject(&operator)));

@@ -4,7 +4,7 @@ use flowsmith::report::operate::{old_versions_json, old_versions_text};
 use flowsmith_core::catalog::FlowId;
 use flowsmith_core::words::counted;
 use flowsmith_postgres::retire::{RetireEvent, Wait, old_versions, prepare};
-use flowsmith_postgres::runs::{OldVersion, Operator, start_worker};
+use flowsmith_postgres::runs::{OldVersion, Operator, start_worker_advice};
 
 use super::confirm::confirm;
 use super::operator::{open, subject};
@@ -69,7 +69,7 @@ impl Events<'_> {
                 output.message(&format!("{:>5}s  {}", waited.as_secs(), busy.join("; ")));
             }
             RetireEvent::ConnectionLost(error) => {
-                output.message(&format!("note: {error}; trying again for a minute"));
+                output.message(&format!("note: {error}; retrying for a minute"));
             }
             RetireEvent::Pruned(pruned) => output.message(&format!("Deleted {pruned} of {}", self.runs)),
             RetireEvent::Wrote(path) => output.message(&format!("Wrote {}", path.display())),
@@ -81,10 +81,13 @@ impl Events<'_> {
 
 fn note_waiting(versions: &[OldVersion], output: &Output) {
     let ids: Vec<FlowId> = versions.iter().map(OldVersion::id).collect();
-    output.message(&format!("Waiting until {} has no run under way and no message", list(&ids)));
+    output.message(&format!("Waiting until {} has no running runs and no messages", list(&ids)));
     for version in versions.iter().filter(|version| version.workers == 0 && !version.is_drained) {
         let OldVersion { flow, version, slug, state, .. } = version;
-        output.message(&format!("note: {flow}@{version}: {}", start_worker(flow, *version, slug, *state)));
+        output.message(&format!(
+            "note: no worker of {flow}@{version} is running; {}",
+            start_worker_advice(flow, *version, slug, *state)
+        ));
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) async fn run(args: &RetryArgs, project: &Project, output: &Output) ->
     let mut operator = open(project, output).await?;
     let RetriedRun { before, run, state } = operator.retry(&args.run).await?;
     output.message(&format!(
-        "Retried run {} of {}@{}: {} of {} left to do",
+        "Retried run {} of {}@{}: {} of {} remaining",
         run.run_id,
         run.flow,
         run.version,

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use flowsmith::report::operate::{runs_json, runs_text, runs_width};
-use flowsmith_postgres::runs::{
-    NoAnswer, OperateError, Operator, RunFilter, RunStatus, short_id_length, until_answered,
-};
+use flowsmith_postgres::runs::{NoAnswer, Operator, RunFilter, RunStatus, RunsError, short_id_length, until_answered};
 use tokio::time::{Instant, sleep};
 
 use super::operator::{open, subject};
@@ -20,7 +18,10 @@ const INTERVAL: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(args: &RunsArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     if args.watch && args.format == StatusFormat::Json {
-        return Err(Failure::usage("--watch shows text only", "`flowsmith watch RUN --format json` follows one run"));
+        return Err(Failure::usage(
+            "--watch supports text only",
+            "use `flowsmith watch RUN --format json` to follow one run",
+        ));
     }
     let mut operator = open(project, output).await?;
     let mut report = read(args, &mut operator, output.columns()).await?;
@@ -44,17 +45,17 @@ async fn next(args: &RunsArgs, operator: &mut Operator, last: &str, output: &Out
         let (what, why) = match no_answer {
             NoAnswer::Waiting(waited) => (format!("No answer for {}s", waited.as_secs()), String::new()),
             NoAnswer::NotConnected { pause, reason } => {
-                (format!("Not connected, trying again in {}s", pause.as_secs()), reason)
+                (format!("Not connected, retrying in {}s", pause.as_secs()), reason)
             }
             _ => return,
         };
-        output.screen(&format!("{what}; what follows is {}s old.\n{why}\n\n{last}", began.elapsed().as_secs()));
+        output.screen(&format!("{what}; the data below is {}s old.\n{why}\n\n{last}", began.elapsed().as_secs()));
     });
     Ok(answer.await?)
 }
 
 /// Reads the report. `columns` is the width of the terminal, if it goes to one.
-async fn read(args: &RunsArgs, operator: &mut Operator, columns: Option<usize>) -> Result<String, OperateError> {
+async fn read(args: &RunsArgs, operator: &mut Operator, columns: Option<usize>) -> Result<String, RunsError> {
     let filter = RunFilter {
         slugs: None,
         status: if args.failed { Some(RunStatus::Failed) } else { args.status },

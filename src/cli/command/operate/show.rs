@@ -1,7 +1,7 @@
 //! `flowsmith show`
 
 use flowsmith::report::operate::{run_json, run_text};
-use flowsmith_postgres::runs::Depth;
+use flowsmith_postgres::runs::DetailLevel;
 
 use super::operator::{open, subject};
 use crate::cli::args::StatusFormat;
@@ -13,7 +13,7 @@ use crate::cli::project::Project;
 pub(crate) async fn run(args: &ShowArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     let mut operator = open(project, output).await?;
     // JSON needs whole values: a part of a JSON value is not valid.
-    let depth = if args.full || args.format == StatusFormat::Json { Depth::Full } else { Depth::Glance };
+    let depth = if args.full || args.format == StatusFormat::Json { DetailLevel::Full } else { DetailLevel::Preview };
     let run = operator.run(&args.run, depth).await?;
     output.report(&match args.format {
         StatusFormat::Text => run_text(&run, args.full),

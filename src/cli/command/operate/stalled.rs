@@ -16,7 +16,7 @@ pub(crate) async fn run(args: &StalledArgs, project: &Project, output: &Output) 
     let stalls = if args.requeue {
         let (tasks, stalls) = operator.requeue(flow, at_least).await?;
         let tasks = counted(usize::try_from(tasks).unwrap_or(usize::MAX), "task");
-        output.message(&format!("Queued {tasks} again, of all flows"));
+        output.message(&format!("Requeued {tasks} of all flows"));
         stalls
     } else {
         operator.stalled(flow, at_least).await?

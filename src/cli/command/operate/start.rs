@@ -40,14 +40,14 @@ pub(crate) async fn run(args: &StartArgs, project: &Project, output: &Output) ->
 fn note_state(flow: &FlowVersion, output: &Output) {
     if flow.paused_at.is_some() {
         output.message(&format!(
-            "note: {} is paused, so nobody starts its tasks: `flowsmith resume {}`",
+            "note: {} is paused, so no worker claims its tasks; run `flowsmith resume {}` to resume it",
             flow.id(),
             flow.flow
         ));
     }
     if matches!(flow.state, State::Draining | State::Retired) {
         output.message(&format!(
-            "note: {} is {}: callers of the flow start another version, or none",
+            "note: {} is {}: callers of the flow start another version or none",
             flow.id(),
             flow.state.as_str()
         ));
@@ -58,7 +58,7 @@ fn note_state(flow: &FlowVersion, output: &Output) {
 fn input<'a>(given: &'a str, output: &Output) -> Result<(Vec<u8>, &'a str), Failure> {
     if given == "-" {
         if std::io::stdin().is_terminal() {
-            output.message("Reading the input from the terminal, as JSON; end it with Ctrl-D");
+            output.message("Reading the input as JSON from the terminal; end it with Ctrl-D");
         }
         let (mut bytes, place) = (Vec::new(), "standard input");
         std::io::stdin().read_to_end(&mut bytes).map_err(|error| Failure::io("read", Path::new(place), &error))?;

@@ -1,4 +1,4 @@
-//! A worker's log: one stamped line for each event, and one line where several connections have the same to say.
+//! The log of a worker: one line with a timestamp per event, and a single line if several connections report the same event.
 
 use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
@@ -10,17 +10,17 @@ use flowsmith_worker::Event;
 
 use crate::cli::output::Output;
 
-/// Losses of connections within this time of each other are one loss.
+/// Losses of connections within this time count as one loss.
 const ONE_LOSS: Duration = Duration::from_secs(10);
 
-/// A line of the log, and no more than one: whatever programs and servers say, nothing in it ends the line, moves the cursor or
-/// reverses the direction of writing.
+/// Exactly one line of the log. Line breaks, control characters and directional characters in the text of programs and servers
+/// are made visible.
 pub(super) fn stamped(event: &impl Display) -> String {
     let event = visible(&event.to_string().trim_end().replace('\n', " ↵ "));
     format!("{} {event}", Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
-/// A worker's log. What is not worth a line is said to the curious only.
+/// The log of a worker. Less important events are logged only with `--verbose`.
 pub(super) struct Log {
     output: Output,
     contact: Mutex<Contact>,
@@ -37,7 +37,7 @@ impl Log {
             self.output.log(&stamped(&format!("  = help: {help}")));
             self.output.log(&stamped(&format!("  = more: flowsmith explain {code}")));
         } else if let Event::Draining { running: 1.., .. } = event {
-            self.output.log(&stamped(&format!("{event}; at another signal they go back to the queue")));
+            self.output.log(&stamped(&format!("{event}; a second signal returns them to the queue")));
         } else if self.is_news(event) {
             self.output.log(&stamped(event));
         } else {
@@ -57,18 +57,18 @@ impl Log {
     }
 }
 
-/// What has been said of the connections.
+/// The state of the connections as last logged.
 #[derive(Default)]
 struct Contact {
-    /// That they are lost was the last that was said.
+    /// Whether a loss was logged last.
     is_lost: bool,
     lost_at: Option<Instant>,
-    /// Until when another attempt that fails is no news.
+    /// Until this time, further failed attempts are not logged.
     tried_until: Option<Instant>,
 }
 
 impl Contact {
-    /// A connection was lost; whether that is news.
+    /// Records a lost connection and returns whether to log it.
     fn lost(&mut self, now: Instant) -> bool {
         if self.lost_at.is_some_and(|lost_at| now < lost_at + ONE_LOSS) {
             return false;
@@ -77,7 +77,7 @@ impl Contact {
         true
     }
 
-    /// An attempt to connect has failed, and the next one comes after this pause.
+    /// Records a failed attempt to connect and returns whether to log it.
     fn tried(&mut self, now: Instant, again_in: Duration) -> bool {
         if self.tried_until.is_some_and(|until| now < until) {
             return false;
@@ -86,7 +86,7 @@ impl Contact {
         true
     }
 
-    /// There is a connection again.
+    /// Records a new connection and returns whether to log it.
     fn found(&mut self) -> bool {
         std::mem::take(&mut self.is_lost)
     }

@@ -13,10 +13,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::{Endpoint, echo};
-use crate::command::{official, official_old, ours};
-use crate::engine_definitions::execute;
-use crate::server::postmaster;
-use crate::support::{self, Database};
+use crate::devserver::postmaster;
+use crate::engine::definitions::execute;
+use crate::fixture::command::{official, official_old, ours};
+use crate::fixture::{self, Database};
 use crate::worker::{Events, PATIENCE, Scene};
 
 /// A flow of which `a` waits, and `b` fails once and for all after one retry.
@@ -210,8 +210,8 @@ async fn a_database_that_does_not_answer_holds_up_no_request_and_is_asked_once()
 
 #[tokio::test]
 async fn health_follows_the_database_and_the_end_of_the_worker() {
-    let folder = support::folder("killed_under_metrics");
-    let mut server = support::start(&folder);
+    let folder = fixture::folder("killed_under_metrics");
+    let mut server = fixture::start(&folder);
     server.ensure_database("metrics").await.unwrap();
     install(&options(&server), InputStyle::Separate).await.unwrap();
     let mut c = options(&server).connect().await.unwrap();
@@ -249,7 +249,7 @@ async fn health_follows_the_database_and_the_end_of_the_worker() {
 
     kill_process(Pid::from_raw(postmaster(&folder)).unwrap(), Signal::KILL).unwrap();
     let lost = endpoint.until_health(503).await;
-    assert!(lost.body.contains("lost the database"), "{}", lost.body);
+    assert!(lost.body.contains("the connection to the database is lost"), "{}", lost.body);
     let metrics = endpoint.until("flowsmith_database_up", Some(0.0)).await;
     let codes: Vec<&String> = metrics.keys().filter(|key| key.starts_with("flowsmith_database_error{")).collect();
     assert!(codes.len() == 1 && codes[0].contains("code=\"FS90"), "{codes:?}");
@@ -257,7 +257,7 @@ async fn health_follows_the_database_and_the_end_of_the_worker() {
 
     let again = folder.clone();
     let killed = server;
-    server = tokio::task::spawn_blocking(move || support::start(&again)).await.unwrap();
+    server = tokio::task::spawn_blocking(move || fixture::start(&again)).await.unwrap();
     point(&server);
     endpoint.until_health(200).await;
     let metrics = endpoint.until("flowsmith_database_up", Some(1.0)).await;
@@ -271,7 +271,7 @@ async fn health_follows_the_database_and_the_end_of_the_worker() {
     stop.send(()).unwrap();
     events.wait(|event| matches!(event, Event::Draining { .. })).await;
     let draining = endpoint.get("/healthz").await;
-    assert!(draining.status == 503 && draining.body.contains("drains"), "{} {}", draining.status, draining.body);
+    assert!(draining.status == 503 && draining.body.contains("draining"), "{} {}", draining.status, draining.body);
     assert_eq!(endpoint.metrics().await["flowsmith_worker_polling"], 0.0);
     gate.add_permits(1);
     tokio::time::timeout(PATIENCE, working).await.unwrap().unwrap().unwrap();
@@ -304,7 +304,7 @@ async fn a_worker_that_is_refused_all_tasks_is_not_well() {
     execute(&mut scene.c, "alter function pgflow.poll_tasks(text, uuid, integer) rename to poll_tasks_of_old").await;
     scene.start("f", "{}").await;
     let refused = endpoint.until_health(503).await;
-    assert_eq!(refused.body, "the database hands out no tasks: the log says why\n");
+    assert_eq!(refused.body, "the database rejects claims of tasks; see the log\n");
     assert_eq!(endpoint.metrics().await["flowsmith_worker_polling"], 0.0);
     execute(&mut scene.c, "alter function pgflow.poll_tasks_of_old(text, uuid, integer) rename to poll_tasks").await;
     endpoint.until_health(200).await;

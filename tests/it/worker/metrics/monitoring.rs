@@ -1,4 +1,4 @@
-//! What is in the repository to watch workers with, held against a real endpoint: the dashboard, the alerts, the documentation.
+//! The dashboard, the alerts and the documentation of metrics match a real endpoint.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,8 @@ use flowsmith_worker::{METRICS, Metric, MetricKind};
 use serde_json::Value;
 
 use super::{Endpoint, echo};
-use crate::support::{folder, left_out};
+use crate::fixture::folder;
+use crate::shared::left_out;
 use crate::worker::Scene;
 
 fn root(name: &str) -> PathBuf {
@@ -170,7 +171,7 @@ fn alerts_are_about_what_they_say() {
 /// `UPDATE=1` writes the table.
 #[test]
 fn the_documentation_lists_every_metric() {
-    const HEAD: &str = "| metric | kind | labels | what |\n|---|---|---|---|\n";
+    const HEAD: &str = "| metric | type | labels | description |\n|---|---|---|---|\n";
     let rows = METRICS.iter().map(|Metric { name, kind, labels, help }| {
         let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
         format!("| `{name}` | {} | {} | {help} |\n", kind.as_str(), labels.join(", "))

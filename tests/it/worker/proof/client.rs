@@ -6,9 +6,9 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 
 use super::PATIENCE;
-use crate::concurrency::operators::Dice;
-use crate::concurrency::query;
-use crate::faults::is_cut;
+use crate::chaos::faults::is_cut;
+use crate::engine::concurrency::operators::Dice;
+use crate::engine::concurrency::query;
 
 /// A client that comes in by any of several doors, and by another one after a connection was lost.
 pub(super) struct Client {

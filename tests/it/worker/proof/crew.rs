@@ -24,7 +24,7 @@ pub(super) struct Crew {
 
 /// Whether it has registered, and so loses the database with patience.
 fn has_begun(process: &Running) -> bool {
-    process.said().contains(" works on ")
+    process.said().contains(" working on ")
 }
 
 struct Member {

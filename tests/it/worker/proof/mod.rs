@@ -29,7 +29,7 @@ use self::stage::Stage;
 use self::starter::start_runs;
 use self::strike::{strike, until_completed};
 use self::verdict::{Tally, assert_kept};
-use crate::concurrency::operators::Dice;
+use crate::engine::concurrency::operators::Dice;
 
 /// In an ordinary run.
 const RUNS: usize = 200;

@@ -6,9 +6,9 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::Size;
 use super::client::Client;
-use crate::command::Project;
-use crate::engine_definitions::execute;
-use crate::pooler::Pooler;
+use crate::engine::definitions::execute;
+use crate::fixture::command::Project;
+use crate::fixture::pooler::Pooler;
 use crate::worker::http_server::HttpServer;
 use crate::worker::restartable::Restartable;
 

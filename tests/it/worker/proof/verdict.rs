@@ -7,8 +7,8 @@ use super::Size;
 use super::client::Client;
 use super::stage::{ROWS_OF_AN_ORDER, Stage};
 use super::starter::{is_parcel, run_id};
-use crate::concurrency::assert_sound;
-use crate::concurrency::ends::assert_archived;
+use crate::engine::concurrency::assert_sound;
+use crate::engine::concurrency::ends::assert_archived;
 
 /// What was done.
 pub(super) struct Tally {

@@ -1,4 +1,4 @@
-//! Conditions: patterns that can match, and what follows where they do not.
+//! Rules for `if`, `if_not` and `when_unmet`.
 
 use std::collections::HashSet;
 
@@ -13,15 +13,13 @@ pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
     for step in &flow.steps {
         let patterns = [("if", &step.condition), ("if_not", &step.exclusion)];
         if step.when_unmet.is_some() && step.condition.is_none() && step.exclusion.is_none() {
-            let message =
-                format!("the step `{}` says what happens where its condition is not met, but has none", step.slug);
+            let message = format!("the step `{}` has `when_unmet` but no condition", step.slug);
             let finding =
                 Finding::new(Code::WhenUnmetAlone, super::step_path(step).key("when_unmet").itself(), message)
                     .label("has no effect");
-            findings.push(
-                finding
-                    .help("add `if` or `if_not`, or remove `when_unmet`; for failed attempts, write `when_exhausted`"),
-            );
+            findings.push(finding.help(
+                "add `if` or `if_not`, or remove `when_unmet`; to handle failed attempts, write `when_exhausted`",
+            ));
         }
         for (key, pattern) in patterns {
             let Some(pattern) = pattern else { continue };
@@ -43,27 +41,27 @@ fn keys_are_dependencies(step: &StepDefinition, key: &str, pattern: &Value, find
             return;
         }
         let path = super::step_path(step).key(key).key(name).itself();
-        let consequence = if key == "if" { "can never match" } else { "excludes nothing" };
-        let message =
-            format!("`{name}` is not a dependency of the step `{}`, so this pattern {consequence}", step.slug);
-        let dependencies = words::quoted_list(step.dependencies(), "and");
+        let effect = if key == "if" { "never met" } else { "excludes nothing" };
+        let message = format!("the condition of the step `{}` names `{name}`, which is not a dependency", step.slug);
+        let dependencies = words::quoted_list(step.dependencies(), "or");
         let example = step.dependencies().next().unwrap_or_default();
-        let finding = Finding::new(Code::PatternKey, path, message).label("not a dependency");
-        findings.push(finding.help(format!("the pattern is matched against the outputs of {dependencies}: write `{{ {example}: {{ … }} }}`, or add `{name}` to `depends_on`")));
+        let finding = Finding::new(Code::PatternKey, path, message).label(effect);
+        findings.push(finding.help(format!(
+            "write `{{ {example}: {{ … }} }}` to compare the output of {dependencies}, or add `{name}` to `depends_on`"
+        )));
     }
 }
 
 fn array_input(step: &StepDefinition, key: &str, map: &StepDefinition, findings: &mut Findings) {
-    let consequence = if key == "if" { "can never match" } else { "excludes nothing" };
-    let message =
-        format!("the run's input is an array, because the step `{}` maps it, so this pattern {consequence}", map.slug);
+    let effect = if key == "if" { "is never met" } else { "excludes nothing" };
+    let message = format!("the condition of the step `{}` {effect}, because the run's input is an array", step.slug);
     let finding = Finding::new(Code::PatternOnArray, super::step_path(step).key(key).itself(), message)
-        .label("an object is never contained in an array of elements")
-        .related(super::step_path(map).key("map"), "takes an array");
-    findings.push(finding.help("remove the pattern, or map the output of a step that reads the array from an object"));
+        .label("an array does not contain an object")
+        .related(super::step_path(map).key("map"), "requires an array");
+    findings.push(finding.help("remove the condition, or pass an object as input and map the output of a step"));
 }
 
-/// Where `if` contains `if_not`, whatever meets the one is excluded by the other.
+/// If `if` contains `if_not`, every input that meets `if` is excluded by `if_not`.
 fn never_met(step: &StepDefinition, findings: &mut Findings) {
     let Some(exclusion) = &step.exclusion else { return };
     let nothing = Value::Object(serde_json::Map::new());
@@ -71,18 +69,19 @@ fn never_met(step: &StepDefinition, findings: &mut Findings) {
     if !contains(condition, exclusion) {
         return;
     }
-    let message = format!("the step `{}` never runs: `if_not` excludes everything that meets `if`", step.slug);
-    let finding = Finding::new(Code::NeverMet, super::step_path(step).key("if_not").itself(), message);
+    let included = if step.condition.is_some() { "that meets `if`" } else { "" };
+    let message = format!("the step `{}` never runs: `if_not` excludes every input {included}", step.slug);
+    let finding = Finding::new(Code::NeverMet, super::step_path(step).key("if_not").itself(), message.trim_end());
     let finding = match &step.condition {
         Some(_) => {
-            finding.label("excludes it all").related(super::step_path(step).key("if").itself(), "what must be met")
+            finding.label("excludes them").related(super::step_path(step).key("if").itself(), "meets these inputs")
         }
-        None => finding.label("an empty pattern matches every input"),
+        None => finding.label("an empty object is part of every input"),
     };
-    findings.push(finding.help("make `if_not` more special than `if`, or remove one of them"));
+    findings.push(finding.help("make `if_not` more specific than `if`, or remove one of them"));
 }
 
-/// `outer @> inner`, as `jsonb` defines it.
+/// Whether `outer @> inner`, as defined for `jsonb`.
 fn contains(outer: &Value, inner: &Value) -> bool {
     match (outer, inner) {
         (Value::Object(outer), Value::Object(inner)) => {
@@ -102,7 +101,7 @@ mod tests {
     use super::contains;
 
     #[test]
-    fn containment_is_that_of_jsonb() {
+    fn containment_equals_that_of_jsonb() {
         assert!(contains(&json!({"a": {"b": 1}, "c": 2}), &json!({"a": {}})));
         assert!(contains(&json!([1, [2, 3]]), &json!([[3]])));
         assert!(!contains(&json!({"a": 1}), &json!({"a": 2})));

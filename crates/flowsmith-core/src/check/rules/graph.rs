@@ -1,4 +1,4 @@
-//! Dependencies: known, each once, and without circles.
+//! Rules for dependencies: they exist, are unique, and form no cycle.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use crate::finding::FieldPath;
 use crate::finding::{Code, Finding, Findings};
 use crate::words;
 
-/// The most steps of a circle that are spelled out.
+/// The maximum number of steps of a cycle that are spelled out.
 const SHOWN_STEPS: usize = 12;
 
 pub(super) fn check(flow: &FlowFile, graph: &StepGraph<'_>, findings: &mut Findings) -> Option<Vec<usize>> {
@@ -24,8 +24,8 @@ pub(super) fn check(flow: &FlowFile, graph: &StepGraph<'_>, findings: &mut Findi
             } else if !known.contains_key(source) {
                 let mut finding = unknown(step, source, path, flow);
                 if let Some(help) = &mut finding.help {
-                    let comma = if help.ends_with('?') { " Or," } else { ";" };
-                    help.push_str(&format!("{comma} to map the run's input, write `run`"));
+                    let separator = if help.ends_with('?') { " To" } else { "; to" };
+                    help.push_str(&format!("{separator} map the run's input, write `run`"));
                 }
                 findings.push(finding);
             }
@@ -50,10 +50,9 @@ fn dependencies(step: &StepDefinition, flow: &FlowFile, known: &HashMap<&str, No
         if let Some(first) = listed.get(item.text.as_str()) {
             let message = format!("the step `{}` lists the dependency `{}` twice", step.slug, item.text);
             let finding = Finding::new(Code::DuplicateDependency, path(), message)
-                .label("again here")
-                .related(super::step_path(step).key("depends_on").index(*first), "first here");
-            findings
-                .push(finding.help("remove one: the engine would count two, see one finish, and never start the step"));
+                .label("duplicate")
+                .related(super::step_path(step).key("depends_on").index(*first), "first listed here");
+            findings.push(finding.help("remove one of them"));
         }
         if step.depends_on.len() > 1 {
             listed.entry(item.text.as_str()).or_insert(item.index);
@@ -66,8 +65,8 @@ fn dependencies(step: &StepDefinition, flow: &FlowFile, known: &HashMap<&str, No
 
 fn depends_on_itself(step: &StepDefinition, path: FieldPath) -> Finding {
     Finding::new(Code::SelfDependency, path, format!("the step `{}` depends on itself", step.slug))
-        .label("waits for itself, and so never starts")
-        .help("name the step whose output it needs, or remove this one")
+        .label("would never start")
+        .help("name the step whose output is needed, or remove the dependency")
 }
 
 fn unknown(step: &StepDefinition, name: &str, path: FieldPath, flow: &FlowFile) -> Finding {
@@ -78,7 +77,7 @@ fn unknown(step: &StepDefinition, name: &str, path: FieldPath, flow: &FlowFile) 
     )
     .label("no such step");
     if name == crate::definition::RUN {
-        return finding.help("leave `run` out: a step without dependencies gets the run's input");
+        return finding.help("remove `run`: a step without dependencies receives the run's input");
     }
     let others = flow.steps.iter().map(|each| each.slug.as_str()).filter(|slug| *slug != step.slug);
     finding.help(words::suggest(name, others))
@@ -88,18 +87,15 @@ fn cycles(flow: &FlowFile, graph: &StepGraph<'_>, findings: &mut Findings) {
     let (cycles, has_more) = graph.cycles();
     for (position, cycle) in cycles.iter().enumerate() {
         let slugs: Vec<_> = cycle.iter().map(|step| flow.steps[*step].slug.as_str()).collect();
-        let mut finding = Finding::new(
-            Code::Cycle,
-            waits_for(flow, cycle, 0),
-            format!("steps wait for each other in a cycle: {}", spell(&slugs)),
-        )
-        .label(format!("`{}` waits for `{}`", slugs[0], slugs[1 % slugs.len()]));
+        let mut finding =
+            Finding::new(Code::Cycle, waits_for(flow, cycle, 0), format!("dependency cycle: {}", spell(&slugs)))
+                .label(format!("`{}` waits for `{}`", slugs[0], slugs[1 % slugs.len()]));
         for place in 1..cycle.len().min(SHOWN_STEPS) {
             let label = format!("`{}` waits for `{}`", slugs[place], slugs[(place + 1) % slugs.len()]);
             finding = finding.related(waits_for(flow, cycle, place), label);
         }
         let more = if has_more && position + 1 == cycles.len() {
-            format!("; this flow has more than {MAX_CYCLES} cycles, the others are not shown")
+            format!("; the flow has more than the {MAX_CYCLES} cycles shown")
         } else {
             String::new()
         };
@@ -107,7 +103,7 @@ fn cycles(flow: &FlowFile, graph: &StepGraph<'_>, findings: &mut Findings) {
     }
 }
 
-/// Where a step of a circle names the next one.
+/// The field in which a step of a cycle names the next one.
 fn waits_for(flow: &FlowFile, cycle: &[usize], place: usize) -> FieldPath {
     let step = &flow.steps[cycle[place]];
     let next = &flow.steps[cycle[(place + 1) % cycle.len()]].slug;

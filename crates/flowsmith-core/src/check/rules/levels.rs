@@ -1,4 +1,4 @@
-//! The engine aimed at: features that its level lacks.
+//! Rules for features that the target level of the engine lacks.
 
 use crate::catalog::FailureMode;
 use crate::check::CheckSettings;
@@ -10,7 +10,7 @@ pub(super) fn check(flow: &FlowFile, settings: &CheckSettings, findings: &mut Fi
     let Some(level) = settings.engine.filter(|level| !level.has_conditions()) else { return };
     let Some(first) = Level::ALL.into_iter().find(|level| level.has_conditions()) else { return };
     for step in &flow.steps {
-        // A mode that is what the lower level does anyway needs nothing of it.
+        // A mode that equals the fixed behaviour of lower levels is allowed on them.
         let used = [
             ("if", step.condition.is_some()),
             ("if_not", step.exclusion.is_some()),
@@ -18,12 +18,11 @@ pub(super) fn check(flow: &FlowFile, settings: &CheckSettings, findings: &mut Fi
             ("when_exhausted", step.when_exhausted.is_some_and(|mode| mode != FailureMode::Fail)),
         ];
         for (key, _) in used.into_iter().filter(|(_, is_used)| *is_used) {
-            let message = format!("the engine at level {level} has no `{key}`: level {first} has it");
+            let message = format!("`{key}` requires engine level {first}, but the target level is {level}");
             let finding = Finding::new(Code::EngineLevel, super::step_path(step).key(key).itself(), message)
-                .label(format!("needs level {first}"));
-            findings.push(
-                finding.help(format!("aim at `--engine {first}` and upgrade the engine there, or remove `{key}`")),
-            );
+                .label(format!("requires level {first}"));
+            findings
+                .push(finding.help(format!("upgrade the engine and check with `--engine {first}`, or remove `{key}`")));
         }
     }
 }

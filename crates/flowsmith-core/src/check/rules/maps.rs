@@ -1,4 +1,4 @@
-//! Maps: one source each, and an array from it.
+//! Rules for map steps: each has one source, which provides an array.
 
 use std::collections::HashMap;
 
@@ -23,11 +23,11 @@ pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
             let message =
                 format!("the step `{}` maps the run's input, but `input` declares {}", step.slug, spell(types));
             let finding = Finding::new(Code::MapInput, super::step_path(step).key("map"), message)
-                .label("needs an array")
+                .label("requires an array")
                 .related(FieldPath::root().key("input").key("type"), "declared here");
             findings.push(finding.help("declare `type: array` for the input, or map the output of a step"));
         }
-        // The output of a map is an array whatever it declares.
+        // The output of a map step is always an array: its `output` describes one element.
         if let Some(source) = singles.get(map) {
             source_output(step, source, findings);
         }
@@ -37,14 +37,14 @@ pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
 fn sources(step: &StepDefinition, map: &str, findings: &mut Findings) {
     let Some(other) = step.depends_on.iter().find(|item| item.text != map) else { return };
     let path = super::step_path(step).key("depends_on").index(other.index);
-    let message = format!("the map step `{}` depends on `{}` besides its source `{map}`", step.slug, other.text);
+    let message = format!("the map step `{}` depends on `{}` in addition to its source `{map}`", step.slug, other.text);
     let help = if map == RUN {
         format!("remove `depends_on`; to map the output of `{}`, write `map: {}`", other.text, other.text)
     } else {
-        format!("remove `depends_on`; where `{map}` should wait for `{}`, say so there", other.text)
+        format!("remove `depends_on`; if `{map}` must wait for `{}`, add it to the dependencies of `{map}`", other.text)
     };
-    let finding = Finding::new(Code::MapSources, path, message).label("a map waits for its source only");
-    findings.push(finding.related(super::step_path(step).key("map"), "its source").help(help));
+    let finding = Finding::new(Code::MapSources, path, message).label("a map can only depend on its source");
+    findings.push(finding.related(super::step_path(step).key("map"), "the source").help(help));
 }
 
 fn source_output(step: &StepDefinition, source: &StepDefinition, findings: &mut Findings) {
@@ -55,12 +55,12 @@ fn source_output(step: &StepDefinition, source: &StepDefinition, findings: &mut 
     let message =
         format!("the step `{}` maps the output of `{}`, which declares {}", step.slug, source.slug, spell(&types));
     let finding = Finding::new(Code::MapOutput, super::step_path(step).key("map"), message)
-        .label("needs an array")
+        .label("requires an array")
         .related(super::step_path(source).key("output").key("type"), "declared here");
-    findings.push(
-        finding
-            .help(format!("declare `type: array` for the output of `{}`, or depend on it without `map`", source.slug)),
-    );
+    findings.push(finding.help(format!(
+        "declare `type: array` for the output of `{}`, or replace `map` with `depends_on`",
+        source.slug
+    )));
 }
 
 fn spell(types: &[&str]) -> String {

@@ -1,4 +1,4 @@
-//! What a flow must be, one group of rules a file.
+//! The rules, one group per file.
 
 mod conditions;
 mod graph;
@@ -19,8 +19,8 @@ use crate::definition::{FlowFile, StepDefinition};
 use crate::finding::FieldPath;
 use crate::finding::Findings;
 
-/// Holds one flow against every rule that looks at nothing else. Returns the places of its steps in database order,
-/// where there is such an order.
+/// Checks one flow against all rules that need no other flow. Returns the indexes of its steps in database order, or `None` if
+/// there is a cycle.
 pub(super) fn check(flow: &FlowFile, settings: &CheckSettings, findings: &mut Findings) -> Option<Vec<usize>> {
     let graph = StepGraph::of(flow);
     names::check(flow, findings);
@@ -39,7 +39,7 @@ fn step_path(step: &StepDefinition) -> FieldPath {
     FieldPath::root().key("steps").key(&step.slug)
 }
 
-/// The types that a JSON Schema names, where it names any.
+/// The types that a JSON Schema declares at its top level, if any.
 fn declared_types(schema: &serde_json::Value) -> Option<Vec<&str>> {
     match schema.get("type")? {
         serde_json::Value::String(one) => Some(vec![one]),

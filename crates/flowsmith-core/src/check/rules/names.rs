@@ -1,4 +1,4 @@
-//! Names of flows, steps and triggers.
+//! Rules for the names of flows, steps and triggers.
 
 use std::collections::HashMap;
 
@@ -21,15 +21,16 @@ pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
         }
         let path = FieldPath::root().key("steps").key(&step.slug).itself();
         if slug_is_valid("step", &step.slug, &path, findings) && step.slug.len() > MAX_STEP_SLUG {
-            let (length, message) = (step.slug.len(), "a step's name can have at most 128 characters");
+            let length = step.slug.len();
+            let message = format!("the step name is longer than {MAX_STEP_SLUG} characters");
             let finding = Finding::new(Code::LongSlug, path, message).label(format!("{length} characters"));
-            findings.push(finding.help(format!("shorten it by {}", length - MAX_STEP_SLUG)));
+            findings.push(finding.help(shorten(length - MAX_STEP_SLUG)));
         }
     }
     triggers(flow, findings);
 }
 
-/// What nearly every name is, told at a glance: no rule has anything to say about it.
+/// Whether a name obviously violates no rule. This is a fast path for nearly all names.
 fn slug_is_plain(slug: &str) -> bool {
     let bytes = slug.as_bytes();
     slug != RUN
@@ -40,14 +41,13 @@ fn slug_is_plain(slug: &str) -> bool {
         && !slug.contains("__")
 }
 
-/// Whether the engine takes a name; length apart.
+/// Whether the engine accepts a name, disregarding its length.
 fn slug_is_valid(what: &str, slug: &str, path: &FieldPath, findings: &mut Findings) -> bool {
     let is_valid = slug.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && slug.chars().all(|each| each.is_ascii_alphanumeric() || each == '_');
     if !is_valid {
-        let finding =
-            Finding::new(Code::InvalidSlug, path.clone(), format!("`{slug}` is not a valid name for a {what}"))
-                .label("letters, digits and underscores only, and no digit first");
+        let finding = Finding::new(Code::InvalidSlug, path.clone(), format!("invalid {what} name `{slug}`"))
+            .label("must have only letters, digits and underscores, and no leading digit");
         findings.push(match proposal(what, slug) {
             Some(better) => finding.help(format!("write `{better}`")),
             None => finding.help("write a name such as `load_order`"),
@@ -56,22 +56,26 @@ fn slug_is_valid(what: &str, slug: &str, path: &FieldPath, findings: &mut Findin
     }
     if slug == RUN {
         let finding = Finding::new(Code::ReservedSlug, path.clone(), format!("a {what} cannot be named `run`"))
-            .label("reserved: it means the run's input");
+            .label("reserved for the run's input");
         findings.push(finding.help(format!("choose another name, such as `run_{what}`")));
         return false;
     }
     if slug.contains("__") || slug.starts_with('_') || slug.ends_with('_') {
-        let message = format!("the name `{slug}` has underscores that newer engines reserve");
-        let finding = Finding::new(Code::Underscores, path.clone(), message).label("`__`, or `_` at an edge");
+        let message = format!("newer versions of pgflow reserve the underscores in the name `{slug}`");
+        let finding = Finding::new(Code::Underscores, path.clone(), message).label("leading, trailing or double `_`");
         findings.push(match proposal(what, slug) {
             Some(better) => finding.help(format!("write `{better}`")),
-            None => finding.help("begin and end with a letter or digit"),
+            None => finding.help("begin and end the name with a letter or a digit"),
         });
     }
     true
 }
 
-/// The nearest name that is valid and plain; none where letters would have to be made up.
+fn shorten(excess: usize) -> String {
+    format!("shorten the name by {excess} character{}", if excess == 1 { "" } else { "s" })
+}
+
+/// The most similar valid name; `None` if letters would have to be invented.
 fn proposal(what: &str, slug: &str) -> Option<String> {
     let replaced: String = slug.chars().map(|each| if each.is_ascii_alphanumeric() { each } else { '_' }).collect();
     let words: Vec<_> = replaced.split('_').filter(|word| !word.is_empty()).collect();
@@ -88,15 +92,14 @@ fn length_of_flow(slug: &str, version: Option<u32>, path: FieldPath, findings: &
         return;
     }
     let length = in_database.len();
-    let message = format!(
-        "a flow's name can have at most {MAX_FLOW_SLUG} characters in the database, because its queue has the same name"
-    );
+    let message =
+        format!("the flow name is longer than {MAX_FLOW_SLUG} characters, the limit for the name of its queue");
     let label = if in_database == slug {
         format!("{length} characters")
     } else {
         format!("`{in_database}` has {length} characters")
     };
-    let help = format!("shorten it by {}", length - MAX_FLOW_SLUG);
+    let help = shorten(length - MAX_FLOW_SLUG);
     findings.push(Finding::new(Code::LongSlug, path, message).label(label).help(help));
 }
 
@@ -106,17 +109,17 @@ fn triggers(flow: &FlowFile, findings: &mut Findings) {
         let Some(name) = &trigger.name else { continue };
         let path = FieldPath::root().key("triggers").index(trigger.index).key("name");
         if !slug_is_plain(name) && slug_is_valid("trigger", name, &path, findings) && name.len() > MAX_FLOW_SLUG {
-            let message = format!("a trigger's name can have at most {MAX_FLOW_SLUG} characters");
+            let message = format!("the trigger name is longer than {MAX_FLOW_SLUG} characters");
             let finding =
                 Finding::new(Code::LongSlug, path.clone(), message).label(format!("{} characters", name.len()));
-            findings.push(finding.help(format!("shorten it by {}", name.len() - MAX_FLOW_SLUG)));
+            findings.push(finding.help(shorten(name.len() - MAX_FLOW_SLUG)));
         }
         if let Some(first) = seen.insert(name.to_lowercase(), trigger.index) {
             let first_path = FieldPath::root().key("triggers").index(first).key("name");
             let finding =
                 Finding::new(Code::DuplicateTrigger, path, format!("two triggers of this flow are named `{name}`"))
-                    .label("again here")
-                    .related(first_path, "first here");
+                    .label("duplicate")
+                    .related(first_path, "first use");
             findings.push(finding.help(format!("rename one of them, for example to `{name}_{}`", trigger.index + 1)));
         }
     }

@@ -1,4 +1,4 @@
-//! Attempts and delays: what is in range, but hardly meant.
+//! Rules for attempts and delays that are in range but probably not intended.
 
 use crate::catalog::FlowOptions;
 use crate::definition::{FlowFile, Options, StepDefinition};
@@ -19,7 +19,7 @@ pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
     }
 }
 
-/// Options that are inherited as they are were looked at where they are written.
+/// Checks the options written at one place. Inherited options are checked where they are written.
 fn retries(step: Option<&StepDefinition>, written: Options, inherited: Options, findings: &mut Findings) {
     let path = || step.map_or_else(|| FieldPath::root().key("defaults"), super::step_path);
     let what = || step.map_or_else(|| "the flow".to_owned(), |step| format!("the step `{}`", step.slug));
@@ -27,9 +27,9 @@ fn retries(step: Option<&StepDefinition>, written: Options, inherited: Options, 
         let finding = Finding::new(
             Code::ZeroAttempts,
             path().key("max_attempts"),
-            format!("{} allows 0 attempts, which means the same as 1", what()),
+            format!("{} has 0 attempts, which the engine treats as 1", what()),
         )
-        .label("its tasks are still tried once");
+        .label("every task is attempted once");
         findings.push(finding.help("write 1 for a single attempt; to run nothing, remove the step"));
     }
     if written.max_attempts.is_none() && written.base_delay.is_none() {
@@ -44,13 +44,13 @@ fn retries(step: Option<&StepDefinition>, written: Options, inherited: Options, 
         .label(format!("{base} s, doubled {} times", attempts - 1));
     findings.push(match most_attempts(base) {
         Some(most) => {
-            finding.help(format!("with a base delay of {base} s, {most} attempts or fewer stay within a week"))
+            finding.help(format!("with a base delay of {base} s, write {most} attempts or fewer to stay within a week"))
         }
-        None => finding.help("shorten `base_delay`"),
+        None => finding.help("reduce `base_delay`"),
     });
 }
 
-/// Seconds before the last retry, `base * 2^(attempts - 1)`; none where there is no retry.
+/// The delay before the last retry in seconds, `base * 2^(attempts - 1)`; `None` if there is no retry or no delay.
 fn last_delay(attempts: i32, base: i32) -> Option<i64> {
     let doublings = u32::try_from(attempts - 1).ok().filter(|doublings| *doublings > 0)?;
     if base == 0 {
@@ -68,7 +68,7 @@ fn most_attempts(base: i32) -> Option<i32> {
 fn spell(seconds: i64) -> String {
     const YEAR: i64 = 365 * 24 * 60 * 60;
     if seconds > i64::from(i32::MAX) {
-        "longer than an integer of seconds can say (68 years)".to_owned()
+        "more than 68 years".to_owned()
     } else if seconds >= YEAR {
         format!("about {} years", seconds / YEAR)
     } else {

@@ -1,4 +1,4 @@
-//! Declared inputs and outputs: JSON Schemas that are valid and complete in themselves.
+//! Rules for `input` and `output`: they are valid JSON Schemas without external references.
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
@@ -29,25 +29,22 @@ fn schema(schema: &Value, path: &dyn Fn() -> FieldPath, findings: &mut Findings)
     if let Err(error) = compile(schema) {
         let path = below(path(), error.instance_path().as_str());
         if matches!(error.kind(), ValidationErrorKind::Referencing(_)) {
-            let message = format!("`{path}` refers to something that is not part of it");
-            let finding = Finding::new(Code::InvalidSchema, path, message).label("has a `$ref` that leads elsewhere");
-            findings.push(
-                finding.help(
-                    "nothing is fetched: put it under `$defs` in this schema, and refer to it as `#/$defs/<name>`",
-                ),
-            );
+            let message = format!("`{path}` has a `$ref` that cannot be resolved");
+            let finding = Finding::new(Code::InvalidSchema, path, message).label("unresolved `$ref`");
+            let help = "put the schema under `$defs` and refer to it as `#/$defs/<name>`; schemas are not fetched";
+            findings.push(finding.help(help));
             return;
         }
         let message = format!("`{path}` is not a valid JSON Schema: {error}");
         let help = match (path.segments().last(), error.instance().as_str()) {
             (Some(Segment::Key(key)), Some(written)) if key == "type" => words::suggest(written, TYPES.into_iter()),
-            _ => "see https://json-schema.org/draft/2020-12 for what each keyword takes".to_owned(),
+            _ => "see https://json-schema.org/draft/2020-12 for the values of each keyword".to_owned(),
         };
-        findings.push(Finding::new(Code::InvalidSchema, path, message).label("not allowed here").help(help));
+        findings.push(Finding::new(Code::InvalidSchema, path, message).label("invalid value").help(help));
     }
 }
 
-/// The field that a JSON pointer names, below a path.
+/// Appends a JSON pointer to a path.
 pub(super) fn below(path: FieldPath, pointer: &str) -> FieldPath {
     pointer.split('/').skip(1).fold(path, |path, name| match name.parse() {
         Ok(index) => path.index(index),
@@ -55,16 +52,16 @@ pub(super) fn below(path: FieldPath, pointer: &str) -> FieldPath {
     })
 }
 
-/// A schema ready to check values; nothing is fetched for it.
+/// Compiles a schema. References to other documents are errors: nothing is fetched.
 pub(super) fn compile(schema: &Value) -> Result<Validator, Box<ValidationError<'static>>> {
     jsonschema::options().with_draft(jsonschema::Draft::Draft202012).build(schema).map_err(Box::new)
 }
 
-/// More names than this are compared by the crate, which does not compare each with each.
+/// The maximum length of `required` for [`is_plain`], which compares each pair of names.
 const MAX_PLAIN_NAMES: usize = 64;
 
-/// Most schemas name types, properties and what is required, and those are told at a glance: compiling each of ten
-/// thousand would take longer than everything else. Whatever is not seen to be valid here is compiled.
+/// Whether a schema is valid and uses only the most common keywords. Other schemas are compiled to check them. This fast path
+/// exists because compiling ten thousand schemas would take longer than the rest of the check.
 fn is_plain(schema: &Value) -> bool {
     let Value::Object(keywords) = schema else { return schema.is_boolean() };
     keywords.iter().all(|(keyword, value)| match keyword.as_str() {

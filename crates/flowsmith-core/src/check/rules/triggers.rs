@@ -1,4 +1,4 @@
-//! Triggers: schedules that fire, names that can exist, inputs that the flow takes.
+//! Rules for triggers.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -37,12 +37,13 @@ pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
 fn cron(schedule: &str, path: FieldPath, findings: &mut Findings) {
     match cron::parse(schedule) {
         Err(error) => {
-            findings.push(Finding::new(Code::InvalidCron, path, error.message).label("not a schedule").help(error.help))
+            let finding = Finding::new(Code::InvalidCron, path, error.message);
+            findings.push(finding.label("invalid schedule").help(error.help));
         }
         Ok(parsed) if !parsed.fires() => {
-            let message = format!("the schedule `{schedule}` never fires: no month that it names has such a day");
-            let help = "name a day that the month has; for the last day of every month, write `$`, as in `0 0 $ * *`";
-            findings.push(Finding::new(Code::NeverFires, path, message).label("never comes").help(help));
+            let message = format!("the schedule `{schedule}` never fires: none of its months has such a day");
+            let help = "name a day that exists in the month; for the last day of every month, write `0 0 $ * *`";
+            findings.push(Finding::new(Code::NeverFires, path, message).label("no such date").help(help));
         }
         Ok(_) => {}
     }
@@ -52,35 +53,37 @@ fn table(table: &str, path: FieldPath, findings: &mut Findings) {
     match identifiers(table).as_deref() {
         Some([_schema, _table]) => {}
         Some([only]) => {
-            let message = format!("the table `{only}` is named without its schema, and taken for `public.{only}`");
+            let message = format!("the table name `{only}` has no schema and is read as `public.{only}`");
             findings.push(
                 Finding::new(Code::UnqualifiedTable, path, message)
                     .label("schema missing")
-                    .help(format!("write `public.{table}`, or the schema that it is in")),
+                    .help(format!("write `public.{table}`, or add the schema of the table")),
             );
         }
         _ => {
-            let message = format!("`{table}` is not the name of a table");
-            let help = "write `schema.table`; put a part that has capitals or special characters in double quotes";
-            findings.push(Finding::new(Code::InvalidTable, path, message).label("not a name").help(help));
+            let message = format!("invalid table name `{table}`");
+            let help =
+                "write `schema.table`, with double quotes around names with capital letters or special characters";
+            findings.push(Finding::new(Code::InvalidTable, path, message).label("invalid name").help(help));
         }
     }
 }
 
 fn events(on: &[Item], path: &FieldPath, findings: &mut Findings) {
     if on.is_empty() {
-        let finding = Finding::new(Code::NoEvents, path.clone(), "no change of the table starts a run");
-        findings.push(finding.label("empty").help("list some of `insert`, `update`, `delete`, or remove the trigger"));
+        let finding = Finding::new(Code::NoEvents, path.clone(), "the trigger has no events");
+        let help = "list at least one of `insert`, `update` and `delete`, or remove the trigger";
+        findings.push(finding.label("empty list").help(help));
     }
     for (position, event) in on.iter().enumerate() {
         if let Some(first) = on[..position].iter().find(|first| first.text == event.text) {
             let finding = Finding::new(
                 Code::DuplicateEvent,
                 path.clone().index(event.index),
-                format!("`{}` is listed twice", event.text),
+                format!("the trigger lists the event `{}` twice", event.text),
             )
-            .label("again here")
-            .related(path.clone().index(first.index), "first here");
+            .label("duplicate")
+            .related(path.clone().index(first.index), "first listed here");
             findings.push(finding.help("remove one of them"));
         }
         if findings.is_full() {
@@ -93,19 +96,19 @@ fn queue(flow: &FlowFile, queue: &str, path: FieldPath, findings: &mut Findings)
     let problem = match definition::queue(queue) {
         Err(problem) => problem,
         Ok((QueueKind::Pgmq, name)) if is_own(flow, name) => {
-            format!("`{name}` is the queue of the flow itself, whose messages are its tasks")
+            format!("the queue `{name}` belongs to this flow and contains its tasks")
         }
         Ok(_) => return,
     };
     findings.push(
         Finding::new(Code::InvalidQueue, path, problem)
-            .label("not a queue")
+            .label("invalid queue")
             .help("write `pgq:` or `pgmq:` and the name of a queue, such as `pgq:order_imports`"),
     );
 }
 
-/// The queues of pgmq that its triggers name, but for its own, with the triggers' places: that none holds the tasks of another
-/// flow is seen where all of them are.
+/// The pgmq queues that the triggers of a flow name, other than the flow's own, each with the index of the trigger.
+/// `project::check` compares them with the queues of all flows.
 pub(in crate::check) fn pgmq_queues(flow: &FlowFile) -> Vec<(usize, String)> {
     let named = flow.triggers.iter().filter_map(|trigger| match &trigger.source {
         Some(TriggerSource::Queue(text)) => match definition::queue(text) {
@@ -117,7 +120,7 @@ pub(in crate::check) fn pgmq_queues(flow: &FlowFile) -> Vec<(usize, String)> {
     named.collect()
 }
 
-/// Whether a pgmq queue is the one that holds the flow's tasks; pgmq lower-cases names.
+/// Whether a pgmq queue contains the tasks of the flow. pgmq converts names to lower case.
 fn is_own(flow: &FlowFile, queue: &str) -> bool {
     let id = flow.flow.clone().zip(flow.version).map(|(slug, version)| FlowId::new(slug, version));
     id.is_some_and(|id| id.database_slug().eq_ignore_ascii_case(queue))
@@ -129,19 +132,18 @@ fn expressions(trigger: &Trigger, path: &dyn Fn(&str) -> FieldPath, findings: &m
         _ => None,
     };
     for (key, text) in [("when", when), ("input_sql", trigger.input_sql.as_deref())] {
-        // That a text is empty is a finding of its shape.
+        // An empty string is reported by the check of the shape.
         let Some(text) = text.filter(|text| !text.is_empty()) else { continue };
         if let Err(error) = expression::check(text) {
-            let finding =
-                Finding::new(Code::InvalidExpression, path(key), format!("`{key}` is not one SQL expression: {error}"));
-            findings.push(
-                finding.label("not an expression").help("write what could stand in the parentheses of `select (…)`"),
-            );
+            let message = format!("`{key}` is not a single SQL expression: {error}");
+            let finding = Finding::new(Code::InvalidExpression, path(key), message);
+            let help = "write an expression that is valid within the parentheses of `select (…)`";
+            findings.push(finding.label("invalid expression").help(help));
         }
     }
 }
 
-/// Keys that say something about another kind of trigger.
+/// Reports keys that belong to another kind of trigger.
 fn misplaced(trigger: &Trigger, path: &dyn Fn(&str) -> FieldPath, findings: &mut Findings) {
     let Some(source) = &trigger.source else { return };
     let (kind, allowed): (_, &[&str]) = match source {
@@ -151,28 +153,23 @@ fn misplaced(trigger: &Trigger, path: &dyn Fn(&str) -> FieldPath, findings: &mut
     };
     for key in trigger.written.iter().filter(|key| !allowed.contains(&key.as_str())) {
         let finding =
-            Finding::new(Code::MisplacedKey, path(key).itself(), format!("`{key}` means nothing on a {kind} trigger"))
-                .label("has no effect here");
-        findings.push(
-            finding.help(format!(
-                "remove it; a {kind} trigger takes {}",
-                words::quoted_list(allowed.iter().copied(), "and")
-            )),
-        );
+            Finding::new(Code::MisplacedKey, path(key).itself(), format!("`{key}` has no effect on a {kind} trigger"))
+                .label("misplaced key");
+        findings.push(finding.help(format!(
+            "remove it; a {kind} trigger accepts {}",
+            words::quoted_list(allowed.iter().copied(), "and")
+        )));
     }
     if trigger.input.is_some() && trigger.input_sql.is_some() && matches!(source, TriggerSource::Table { .. }) {
-        let finding = Finding::new(
-            Code::MisplacedKey,
-            path("input").itself(),
-            "the run's input is said twice, by `input` and by `input_sql`",
-        )
-        .label("the same for every row")
-        .related(path("input_sql").itself(), "made from the row");
-        findings.push(finding.help("keep one of them"));
+        let finding =
+            Finding::new(Code::MisplacedKey, path("input").itself(), "the trigger has both `input` and `input_sql`")
+                .label("the same for every row")
+                .related(path("input_sql").itself(), "computed from the row");
+        findings.push(finding.help("remove one of them"));
     }
 }
 
-/// What a flow wants its runs' input to be; its schema is compiled for the first trigger that has an input.
+/// The input that a flow requires. The schema is compiled lazily, for the first trigger that has an input.
 struct Expected<'f> {
     map: Option<&'f StepDefinition>,
     schema: Option<&'f Value>,
@@ -191,21 +188,20 @@ impl<'f> Expected<'f> {
 }
 
 fn input(expected: &Expected<'_>, trigger: &Trigger, path: &dyn Fn(&str) -> FieldPath, findings: &mut Findings) {
-    let name = trigger.name.as_deref().unwrap_or("this trigger");
+    let name = trigger.name.as_ref().map_or("this trigger".to_owned(), |name| format!("the trigger `{name}`"));
     let (input, at, label) = match (&trigger.input, &trigger.source) {
-        (Some(input), _) => (Cow::Borrowed(input), path("input"), "does not fit"),
+        (Some(input), _) => (Cow::Borrowed(input), path("input"), "does not match"),
         (None, Some(TriggerSource::Cron(_))) => {
-            (Cow::Owned(Value::Object(serde_json::Map::new())), path("cron"), "starts runs with the input {}")
+            (Cow::Owned(Value::Object(serde_json::Map::new())), path("cron"), "starts runs with the input `{}`")
         }
-        // A row or an event is not known here.
+        // The input is computed from a row or an event, which is not known here.
         (None, _) => return,
     };
     if let Some(map) = expected.map.filter(|_| !input.is_array()) {
-        let message =
-            format!("`{name}` starts runs with an input that is not an array, but the step `{}` maps it", map.slug);
+        let message = format!("the input of {name} is not an array, but the step `{}` maps it", map.slug);
         let finding = Finding::new(Code::TriggerInput, at, message)
             .label("not an array")
-            .related(super::step_path(map).key("map"), "needs an array");
+            .related(super::step_path(map).key("map"), "requires an array");
         findings.push(finding.help("write a list under `input`"));
         return;
     }
@@ -214,11 +210,11 @@ fn input(expected: &Expected<'_>, trigger: &Trigger, path: &dyn Fn(&str) -> Fiel
             Some(_) => schemas::below(at.clone(), error.instance_path().as_str()),
             None => at.clone(),
         };
-        let message = format!("the input of `{name}` does not fit the flow's `input`: {error}");
+        let message = format!("the input of {name} does not match the flow's `input` schema: {error}");
         let finding = Finding::new(Code::TriggerInput, place, message)
             .label(label)
             .related(FieldPath::root().key("input").itself(), "declared here");
-        findings.push(finding.help("change the trigger's `input`, or the schema"));
+        findings.push(finding.help("change the `input` of the trigger or the schema of the flow"));
         if findings.is_full() {
             return;
         }

@@ -18,7 +18,7 @@ pub(super) fn read(text: Cow<'_, str>, style: ScalarStyle, span: Span, findings:
 }
 
 fn plain(text: Cow<'_, str>, span: Span, findings: &mut Findings) -> Value {
-    // Most scalars are words: one look at the first byte tells them from everything that has a meaning of its own.
+    // Fast path: most scalars are plain words, which the first byte distinguishes from null, booleans and numbers.
     match text.as_bytes().first() {
         None => return Value::Null,
         Some(b'0'..=b'9' | b'+' | b'-' | b'.' | b'~' | b'n' | b'N' | b't' | b'T' | b'f' | b'F') => {}
@@ -42,7 +42,7 @@ fn is_infinity(text: &str) -> bool {
     matches!(text.strip_prefix(['-', '+']).unwrap_or(text), ".inf" | ".Inf" | ".INF")
 }
 
-/// None: not a number. Some(None): a number, but not one that can be held.
+/// Returns `None` if the text is not a number, `Some(None)` if 64 bits cannot represent it exactly.
 fn read_number(text: &str) -> Option<Option<Value>> {
     for (prefix, radix) in [("0x", 16), ("0o", 8)] {
         if let Some(digits) = text.strip_prefix(prefix)

@@ -1,4 +1,4 @@
-//! Syntax errors in words that say what to write.
+//! Conversion of the parser's errors to findings with a suggested fix.
 
 use saphyr_parser::ScanError;
 
@@ -11,10 +11,9 @@ pub(super) fn finding(error: &ScanError, text: &str) -> Finding {
     let span = Span::new(at, at + 1);
     let info = error.info();
     if info.contains("recursion limit") {
-        let message = format!("values are nested more than {} deep", crate::source::MAX_DEPTH);
-        return Finding::new(Code::TooDeep, span, message).label("one level too deep").help("flatten it");
+        return crate::source::too_deep(span);
     }
-    let finding = Finding::new(Code::Syntax, span, format!("this is not valid YAML: {info}"));
+    let finding = Finding::new(Code::Syntax, span, format!("invalid YAML: {info}"));
     match advice(info, line) {
         Some(help) => finding.help(help),
         None => finding,
@@ -27,13 +26,13 @@ fn advice(info: &str, line: &str) -> Option<&'static str> {
     if indent.contains('\t') || has("tab") {
         Some("indent with spaces: YAML does not allow tabs there")
     } else if has("unknown anchor") {
-        Some("write the anchor (`&name`) before the alias (`*name`); text that begins with `*` stands in quotes")
+        Some("define the anchor (`&name`) before the alias (`*name`), or put a string that begins with `*` in quotes")
     } else if has("mapping values are not allowed") {
-        Some("put a value that contains `: ` in quotes, or check the indentation of this line and the one before")
+        Some("put a value that contains `: ` in quotes, or correct the indentation of this line and the one before")
     } else if has("unclosed") || has("quoted scalar") {
-        Some("close the bracket or the quote that is open here")
+        Some("close the bracket or the quotation mark that is open here")
     } else if has("flow") || has("bracket") {
-        Some("check the brackets: every `[` and `{` needs its `]` or `}`, and a comma between elements")
+        Some("close every `[` and `{`, and separate elements with commas")
     } else if has("simple key") || has("expected key") || has("block mapping") || has("indentation") {
         Some(
             "write `key: value`, with a space after the colon, and indent the keys of one mapping by the same number of spaces",
@@ -42,7 +41,7 @@ fn advice(info: &str, line: &str) -> Option<&'static str> {
         Some("put a value that begins with a special character in quotes")
     } else if has("document start") || has("document end") {
         Some(
-            "indent the keys of one mapping by the same number of spaces; several flows in a file are separated by `---`",
+            "indent the keys of one mapping by the same number of spaces, and separate several flows in a file with `---`",
         )
     } else {
         None

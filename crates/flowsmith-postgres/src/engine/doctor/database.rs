@@ -1,4 +1,4 @@
-//! What a database has, held against what it needs.
+//! Checks of the server, the schemas, privileges and recovery.
 
 use sqlx::PgConnection;
 
@@ -14,7 +14,7 @@ pub(super) fn server(database: &Detection) -> DoctorCheck {
     const NAME: &str = "server version";
     let version = format!("PostgreSQL {}.{}", database.server_version / 10_000, database.server_version % 10_000);
     if database.server_version < OLDEST_SERVER {
-        return DoctorCheck::found(CheckStatus::Failed, NAME, version, "upgrade to PostgreSQL 14 or later");
+        return DoctorCheck::found(CheckStatus::Failed, NAME, version, "upgrade the server to PostgreSQL 14 or later");
     }
     DoctorCheck::ok(NAME, version)
 }
@@ -28,7 +28,7 @@ pub(super) fn pgmq(database: &Detection) -> DoctorCheck {
             DoctorCheck::found(CheckStatus::Failed, NAME, detail, "upgrade pgmq to 1.4.4 or later")
         }
         PgmqState::Sql { version: None, has_headers: false } => {
-            DoctorCheck::found(CheckStatus::Warning, NAME, detail, "make sure that it is 1.4.4 or later")
+            DoctorCheck::found(CheckStatus::Warning, NAME, detail, "verify that it is 1.4.4 or later")
         }
         _ => DoctorCheck::ok(NAME, detail),
     }
@@ -37,14 +37,12 @@ pub(super) fn pgmq(database: &Detection) -> DoctorCheck {
 pub(super) fn engine(database: &Detection) -> DoctorCheck {
     const NAME: &str = "engine";
     match &database.engine {
-        EngineState::Missing => {
-            DoctorCheck::found(CheckStatus::Failed, NAME, "there is none", "run `flowsmith install`")
-        }
+        EngineState::Missing => DoctorCheck::found(CheckStatus::Failed, NAME, "none", "run `flowsmith install`"),
         EngineState::Incomplete { closest, lacks, .. } => DoctorCheck::found(
             CheckStatus::Failed,
             NAME,
-            format!("part of one: of level {closest} it lacks {}", lacks.join("; ")),
-            "finish the install with the tool that began it",
+            format!("incomplete: level {closest} without {}", lacks.join("; ")),
+            "finish the installation with the tool that began it, or install into another database",
         ),
         EngineState::Present { level, kind: EngineKind::Official, .. } => {
             DoctorCheck::ok(NAME, format!("official, level {level}"))
@@ -55,7 +53,7 @@ pub(super) fn engine(database: &Detection) -> DoctorCheck {
     }
 }
 
-/// Whether each recorded file is the one in this program, and none is newer.
+/// Compares the recorded scripts with those in this program.
 pub(super) fn engine_version(database: &Detection, version: i32) -> DoctorCheck {
     const NAME: &str = "engine version";
     let edited = ENGINE.iter().find(|script| {
@@ -65,46 +63,47 @@ pub(super) fn engine_version(database: &Detection, version: i32) -> DoctorCheck 
         return DoctorCheck::found(
             CheckStatus::Failed,
             NAME,
-            format!("{} was installed from another text than this flowsmith has", script.name),
-            "use the flowsmith that installed it, or an unmodified one",
+            format!("{} was installed from a different text than this flowsmith has", script.name),
+            "use the flowsmith that installed the engine, or an unmodified release",
         );
     }
     let newest = newest_engine();
-    let detail = format!("{version}, and this flowsmith has {newest}");
+    let detail = format!("{version}; this flowsmith has {newest}");
     match version.cmp(&newest) {
         std::cmp::Ordering::Equal => DoctorCheck::ok(NAME, detail),
         std::cmp::Ordering::Less => {
-            DoctorCheck::found(CheckStatus::Warning, NAME, detail, "run `flowsmith install` to upgrade it")
+            DoctorCheck::found(CheckStatus::Warning, NAME, detail, "run `flowsmith install` to upgrade the engine")
         }
         std::cmp::Ordering::Greater => DoctorCheck::found(CheckStatus::Warning, NAME, detail, "use a newer flowsmith"),
     }
 }
 
-/// Line by line, so that a function which was edited in place is seen too.
+/// Compares the schema line by line, which also finds functions that were edited in place.
 pub(super) async fn engine_schema(connection: &mut PgConnection, version: i32) -> Result<DoctorCheck, DatabaseError> {
     const NAME: &str = "engine schema";
     if version != newest_engine() {
-        return Ok(DoctorCheck::skipped(NAME, "only the newest version's schema is known"));
+        return Ok(DoctorCheck::skipped(NAME, "flowsmith knows the schema of the newest version only"));
     }
     let differences = schema::ENGINE.differences(&schema::ENGINE.read(connection).await?);
-    let advice = "somebody changed the engine: put it back, or restore schema pgflow from a backup";
+    let advice = "the engine was changed: revert the change, or restore the listed objects from a backup";
     Ok(as_installed(NAME, &differences, advice))
 }
 
-/// The schema `flowsmith`, where there is one. What belongs to flowsmith's own engine is not asked of an official one.
+/// The schema `flowsmith`, if it exists. Objects that require flowsmith's engine are not expected beside an official one.
 pub(super) async fn ledger_schema(
     connection: &mut PgConnection,
     database: &Detection,
 ) -> Result<Option<DoctorCheck>, DatabaseError> {
     const NAME: &str = "flowsmith schema";
     let Some(version) = database.ledger else {
-        let unknown = DoctorCheck::skipped(NAME, "this role may not read which version it has");
+        let unknown = DoctorCheck::skipped(NAME, "this role may not read its version");
         return Ok(database.has_flowsmith_schema.then_some(unknown));
     };
     let newest = newest_ledger();
     if version != newest {
-        let detail = format!("version {version}, and this flowsmith has {newest}");
-        let advice = if version < newest { "run `flowsmith install` to upgrade it" } else { "use a newer flowsmith" };
+        let detail = format!("version {version}; this flowsmith has {newest}");
+        let advice =
+            if version < newest { "run `flowsmith install` to upgrade the schema" } else { "use a newer flowsmith" };
         return Ok(Some(DoctorCheck::found(CheckStatus::Warning, NAME, detail, advice)));
     }
     let mut differences = schema::LEDGER.differences(&schema::LEDGER.read(connection).await?);
@@ -118,15 +117,15 @@ pub(super) async fn ledger_schema(
             "function reset_flow(",
             "function drop_flow(",
             "function fire_schedule(",
-            "function fire_row(",
-            "function take_event(",
-            "function give_up_event(",
+            "function fire_table_trigger(",
+            "function consume_event(",
+            "function discard_event(",
         ];
         differences.retain(|line| {
             !of_ours.iter().any(|what| line.split_once(": ").is_some_and(|(_, line)| line.starts_with(what)))
         });
     }
-    let advice = "somebody changed it: `drop function flowsmith.start_flow` makes the next `flowsmith install` put every function back";
+    let advice = "the schema was changed: revert the change; to restore every function, run `drop function flowsmith.start_flow`, then `flowsmith install`";
     Ok(Some(as_installed(NAME, &differences, advice)))
 }
 
@@ -134,7 +133,7 @@ fn as_installed(name: &str, differences: &[String], advice: &str) -> DoctorCheck
     if differences.is_empty() {
         return DoctorCheck::ok(name, "as installed");
     }
-    // Something more is odd, something less is broken.
+    // Extra objects are suspicious; missing ones break the schema.
     let broken = differences.iter().any(|line| line.starts_with("lacks"));
     let status = if broken { CheckStatus::Failed } else { CheckStatus::Warning };
     DoctorCheck::found(status, name, differences.join("\n"), advice)
@@ -143,17 +142,17 @@ fn as_installed(name: &str, differences: &[String], advice: &str) -> DoctorCheck
 pub(super) fn public_rights(database: &Detection) -> DoctorCheck {
     const NAME: &str = "grants";
     if database.public_functions.is_empty() {
-        return DoctorCheck::ok(NAME, "PUBLIC may execute nothing");
+        return DoctorCheck::ok(NAME, "PUBLIC may execute no function");
     }
     DoctorCheck::found(
         CheckStatus::Warning,
         NAME,
         format!("PUBLIC may execute {}", database.public_functions.join(", ")),
-        "`revoke execute on all functions in schema pgflow from public`, and grant it to the workers' role",
+        "run `revoke execute on all functions in schema pgflow from public`, and grant it to the role of the workers",
     )
 }
 
-/// One check for each set of three roles; none where there are no roles.
+/// One check for each set of roles; none without roles.
 pub(super) async fn roles(connection: &mut PgConnection) -> Result<Vec<DoctorCheck>, DatabaseError> {
     const NAME: &str = "roles";
     let audits = match roles::audit(connection).await {
@@ -165,7 +164,10 @@ pub(super) async fn roles(connection: &mut PgConnection) -> Result<Vec<DoctorChe
     };
     let check = |audit: RoleAudit| {
         if audit.missing.is_empty() && audit.extra.is_empty() {
-            return DoctorCheck::ok(NAME, format!("those of {} have their rights and no more", audit.prefix));
+            return DoctorCheck::ok(
+                NAME,
+                format!("the roles of {} have exactly the expected privileges", audit.prefix),
+            );
         }
         let missing = audit.missing.iter().map(|right| format!("lacks: {right}"));
         let extra = audit.extra.iter().map(|right| format!("has: {right}"));
@@ -174,7 +176,7 @@ pub(super) async fn roles(connection: &mut PgConnection) -> Result<Vec<DoctorChe
             CheckStatus::Warning,
             NAME,
             detail,
-            "run `flowsmith install --grants` again, with their --role-prefix",
+            "run `flowsmith install --grants` again with the --role-prefix of these roles",
         )
     };
     Ok(audits.into_iter().map(check).collect())
@@ -183,21 +185,21 @@ pub(super) async fn roles(connection: &mut PgConnection) -> Result<Vec<DoctorChe
 pub(super) fn events(database: &Detection) -> DoctorCheck {
     const NAME: &str = "events";
     if database.has_realtime_send {
-        return DoctorCheck::ok(NAME, "realtime.send is there");
+        return DoctorCheck::ok(NAME, "realtime.send exists");
     }
-    let advice = "make realtime.send(jsonb, text, text, boolean); without it every run fails to start";
+    let advice = "create realtime.send(jsonb, text, text, boolean): without it, no run can start";
     DoctorCheck::found(CheckStatus::Failed, NAME, "realtime.send is missing", advice)
 }
 
 pub(super) fn recovery(database: &Detection) -> DoctorCheck {
     const NAME: &str = "recovery of stalled tasks";
     if !database.has_recovery {
-        return DoctorCheck::skipped(NAME, "this level has none: a task whose worker is gone stays started");
+        return DoctorCheck::skipped(NAME, "this level has no recovery: a task of a crashed worker stays started");
     }
     if !database.has_pg_cron {
         return DoctorCheck::ok(
             NAME,
-            "no pg_cron: each running `flowsmith worker` does it, every 15 seconds; while none runs, nobody does",
+            "no pg_cron: every running `flowsmith worker` recovers tasks every 15 seconds; without a worker, no task is recovered",
         );
     }
     match database.has_cron_job {
@@ -205,9 +207,9 @@ pub(super) fn recovery(database: &Detection) -> DoctorCheck {
         Some(false) => DoctorCheck::found(
             CheckStatus::Warning,
             NAME,
-            "pg_cron is there, and has no active job pgflow_requeue_stalled_tasks",
-            "run `flowsmith install`, which makes it",
+            "pg_cron is installed but has no active job pgflow_requeue_stalled_tasks",
+            "run `flowsmith install` to create the job",
         ),
-        None => DoctorCheck::skipped(NAME, "pg_cron is there, and this role may not read its jobs"),
+        None => DoctorCheck::skipped(NAME, "pg_cron is installed, but this role may not read its jobs"),
     }
 }

@@ -1,4 +1,4 @@
-//! Audits a database: is what it needs there, is it what it should be, and does it work.
+//! Audits a database: prerequisites, schemas, privileges, and self-tests of the engine and of PgQ.
 
 mod database;
 mod pgq;
@@ -11,30 +11,30 @@ use sqlx::PgConnection;
 
 use super::detect::{DetectError, EngineKind, EngineState, PgmqState, detect};
 
-/// One thing looked at.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DoctorCheck {
-    /// What was looked at; stable.
+    /// The name of the check; stable, for scripts.
     pub name: String,
-    /// How it is.
+    /// The outcome.
     pub status: CheckStatus,
-    /// What was found.
+    /// The finding.
     pub detail: String,
-    /// What to do about it, where there is something to do.
+    /// How to fix it, if there is something to fix.
     pub advice: Option<String>,
 }
 
-/// How a thing is.
+/// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckStatus {
-    /// As it should be.
+    /// No problem.
     Ok,
-    /// Works, but deserves a look.
+    /// Works, but needs attention.
     Warning,
     /// Does not work.
     Failed,
-    /// Could not be looked at.
+    /// The check could not run.
     Skipped,
 }
 
@@ -52,11 +52,11 @@ impl DoctorCheck {
     }
 }
 
-/// Audits a database. Whatever the self-test of the engine makes is rolled back; that of PgQ, where the database has it,
-/// takes a queue of its own and drops it.
+/// Audits a database. The self-test of the engine is rolled back. The self-test of PgQ, if the database has PgQ, creates a
+/// scratch queue and drops it.
 ///
 /// # Errors
-/// Where the connection fails; everything else is a check.
+/// If the connection fails; any other problem is a failed check.
 pub async fn doctor(connection: &mut PgConnection) -> Result<Vec<DoctorCheck>, DetectError> {
     let found = detect(connection).await?;
     let mut checks = vec![database::server(&found), database::pgmq(&found), database::engine(&found)];

@@ -1,13 +1,13 @@
-//! Whether each flow has its queue.
+//! Checks that each flow has its queue.
 
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
 use super::{CheckStatus, DoctorCheck};
 use crate::database::{DatabaseError, Failure};
-use crate::runs::QUEUE_ANEW;
+use crate::introspection::RECREATE_QUEUE;
 
-/// A flow without one cannot be started, and its tasks wait for ever.
+/// A flow without a queue cannot be started, and its tasks wait forever.
 pub(super) async fn queues(connection: &mut PgConnection) -> Result<DoctorCheck, DatabaseError> {
     const NAME: &str = "queues";
     let read = sqlx::raw_sql(include_str!("queues.sql")).fetch_one(connection).await.map_err(DatabaseError::from);
@@ -21,9 +21,12 @@ pub(super) async fn queues(connection: &mut PgConnection) -> Result<DoctorCheck,
     let flows: i64 = row.try_get("flows")?;
     let without: Option<String> = row.try_get("without_queue")?;
     Ok(match without {
-        None => DoctorCheck::ok(NAME, format!("each flow has its own: {flows}")),
-        Some(flows) => {
-            DoctorCheck::found(CheckStatus::Failed, NAME, format!("these flows have lost theirs: {flows}"), QUEUE_ANEW)
-        }
+        None => DoctorCheck::ok(NAME, format!("every flow has its queue: {flows}")),
+        Some(flows) => DoctorCheck::found(
+            CheckStatus::Failed,
+            NAME,
+            format!("the queues of these flows are missing: {flows}"),
+            RECREATE_QUEUE,
+        ),
     })
 }

@@ -1,4 +1,4 @@
-//! Does the engine do what it should: on flows of the test's own, and in the runs that the database has.
+//! The self-test of the engine on scratch flows, and a check of recent runs.
 
 use serde::Deserialize;
 use sqlx::{Connection, PgConnection, Row};
@@ -7,7 +7,7 @@ use super::{CheckStatus, DoctorCheck};
 use crate::database::{DatabaseError, Failure};
 use crate::engine::detect::DetectError;
 
-/// A row of the self-test's answer.
+/// One part of the self-test.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TestedPart {
@@ -16,15 +16,15 @@ struct TestedPart {
     detail: String,
 }
 
-/// Walks the engine in a transaction that ends in a rollback, on every path: dropping it unfinished rolls back too.
+/// Runs the self-test in a transaction that is rolled back on every path; dropping an open transaction rolls it back too.
 pub(super) async fn self_test(connection: &mut PgConnection) -> Result<Vec<DoctorCheck>, DetectError> {
     let mut transaction = connection.begin().await.map_err(DatabaseError::from)?;
     let answer = sqlx::raw_sql(include_str!("self_test.sql")).fetch_one(&mut *transaction).await;
     transaction.rollback().await.map_err(DatabaseError::from)?;
-    let answer: String = match answer.and_then(|row| row.try_get(0)) {
+    let answer: String = match answer.and_then(|row| row.try_get("results")) {
         Ok(answer) => answer,
         Err(error) => {
-            let advice = "the engine is too damaged to be tested: see the checks above";
+            let advice = "fix the failed checks above: the engine is too damaged to be tested";
             let detail = DatabaseError::from(error).to_string();
             return Ok(vec![DoctorCheck::found(CheckStatus::Failed, "self-test", detail, advice)]);
         }
@@ -33,25 +33,25 @@ pub(super) async fn self_test(connection: &mut PgConnection) -> Result<Vec<Docto
     Ok(parts.into_iter().map(DoctorCheck::from).collect())
 }
 
-/// Holds the newest runs against the engine's invariants, where the engine can tell. Writes nothing, and gives up after
-/// five seconds.
+/// Checks the newest runs against the engine's invariants, if the engine provides that function. Writes nothing, and stops
+/// after five seconds.
 pub(super) async fn recent_runs(connection: &mut PgConnection) -> Result<Option<DoctorCheck>, DetectError> {
     const NAME: &str = "recent runs";
     let mut transaction = connection.begin().await.map_err(DatabaseError::from)?;
     let answer = sqlx::raw_sql(include_str!("violations.sql")).fetch_optional(&mut *transaction).await;
     transaction.rollback().await.map_err(DatabaseError::from)?;
     let read = answer.map_err(DatabaseError::from).and_then(|row| match row {
-        Some(row) => Ok(Some((row.try_get::<i64, _>(0)?, row.try_get::<Option<Vec<String>>, _>(1)?))),
+        Some(row) => Ok(Some((row.try_get::<i64, _>("runs")?, row.try_get::<Option<Vec<String>>, _>("descriptions")?))),
         None => Ok(None),
     });
     Ok(match read {
         Ok(None) => None,
-        Ok(Some((runs, None))) => Some(DoctorCheck::ok(NAME, format!("{runs} looked at, none breaks a rule"))),
+        Ok(Some((runs, None))) => Some(DoctorCheck::ok(NAME, format!("{runs} checked, no violation"))),
         Ok(Some((runs, Some(violations)))) => Some(DoctorCheck::found(
             CheckStatus::Failed,
             NAME,
-            format!("of {runs} looked at\n{}", violations.join("\n")),
-            "somebody wrote to the tables directly, or this is a defect of the engine: `select * from pgflow.violations()` lists all",
+            format!("violations in {runs} checked runs\n{}", violations.join("\n")),
+            "run `select * from pgflow.violations()` to list all; if no one wrote to the tables directly, report this",
         )),
         Err(error) if matches!(error.failure(), Failure::Cancelled | Failure::Permission) => {
             Some(DoctorCheck::skipped(NAME, error.to_string()))
@@ -62,9 +62,8 @@ pub(super) async fn recent_runs(connection: &mut PgConnection) -> Result<Option<
 
 impl From<TestedPart> for DoctorCheck {
     fn from(part: TestedPart) -> Self {
-        let advice = (part.status == CheckStatus::Failed).then(|| {
-            "the engine does not do what its level says: compare it with an official or a fresh install".to_owned()
-        });
+        let advice = (part.status == CheckStatus::Failed)
+            .then(|| "compare the engine with a new installation: it does not behave as its level requires".to_owned());
         Self { name: format!("self-test: {}", part.name), status: part.status, detail: part.detail, advice }
     }
 }

@@ -1,4 +1,4 @@
-//! Do triggers start their runs.
+//! Checks of triggers.
 
 use std::fmt::Write as _;
 
@@ -9,8 +9,8 @@ use crate::database::{DatabaseError, Failure};
 use crate::engine::detect::{Detection, EngineState};
 use crate::introspection::{LiveShape, TriggerDifference, read_snapshot};
 
-/// Whether triggers are in force as declared and work, and which have failed lately; none where the schema `flowsmith` is too old to
-/// have any.
+/// Checks that triggers are registered as declared and that their expressions are valid, and reports recent failures. No
+/// checks without the schema `flowsmith`.
 pub(super) async fn triggers(
     connection: &mut PgConnection,
     database: &Detection,
@@ -19,7 +19,7 @@ pub(super) async fn triggers(
     let EngineState::Present { level, .. } = database.engine else { return Ok(Vec::new()) };
     match database.may_read_triggers {
         None => return Ok(Vec::new()),
-        Some(false) => return Ok(vec![DoctorCheck::skipped(NAME, "this role may not see which are in force")]),
+        Some(false) => return Ok(vec![DoctorCheck::skipped(NAME, "this role may not read the active triggers")]),
         Some(true) => {}
     }
     let shape = LiveShape { conditions: level.has_conditions(), ledger: database.has_flowsmith_schema, triggers: true };
@@ -39,15 +39,14 @@ fn as_declared(name: &str, differences: &[TriggerDifference]) -> DoctorCheck {
     }
     let detail = differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     if differences.iter().any(|difference| difference.broken) {
-        let advice = "put back what the expressions name, or change them in the flow file, compile and apply";
+        let advice = "restore the objects that the expressions name, or change the expressions in the flow file, compile and apply";
         return DoctorCheck::found(CheckStatus::Failed, name, detail, advice);
     }
-    let advice =
-        "`flowsmith drift` says the same; `flowsmith compile --from-live` writes the migration that puts them right";
+    let advice = "run `flowsmith compile --from-live` to write the migration that restores them, and apply it";
     DoctorCheck::found(CheckStatus::Warning, name, detail, advice)
 }
 
-/// The runs that triggers in force did not start in the last seven days, since they became what they are.
+/// Lists failures of the active triggers in the last seven days, but none from before their latest change.
 async fn failures(connection: &mut PgConnection) -> Result<DoctorCheck, DatabaseError> {
     const NAME: &str = "failures of triggers";
     let mut transaction = connection.begin().await?;
@@ -65,12 +64,13 @@ async fn failures(connection: &mut PgConnection) -> Result<DoctorCheck, Database
     }
     let mut detail = "in the last 7 days".to_owned();
     for row in &rows {
-        let (flow, trigger): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
-        let (times, last_at, last): (i64, &str, &str) = (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+        let (flow, trigger): (&str, &str) = (row.try_get("flow")?, row.try_get("name")?);
+        let (times, last_at): (i64, &str) = (row.try_get("failures")?, row.try_get("last_at")?);
+        let last: &str = row.try_get("last_error")?;
         let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
         let _ = write!(detail, "\n{flow}: trigger {trigger}: {times}, last at {last_at}: {last}");
     }
-    let advice = "put right what the messages name; these changes and events have started no run, and start none later: \
+    let advice = "fix the causes that the messages name; these changes and events started no run and will not start one later: \
                   `select * from flowsmith.events where kind = 'trigger-failed'` lists them, `flowsmith start` starts a run";
     Ok(DoctorCheck::found(CheckStatus::Warning, NAME, detail, advice))
 }

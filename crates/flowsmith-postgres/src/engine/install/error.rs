@@ -1,83 +1,75 @@
-//! Why an install did not happen.
+//! Errors of `install`.
 
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use std::time::Duration;
 
-use crate::database::{DatabaseError, Holder};
+use crate::database::{DatabaseError, LockHolder};
 use crate::engine::detect::{DetectError, PgmqState};
 use crate::engine::facts::Fact;
 use flowsmith_core::level::Level;
 
-/// Why an install did not happen. Nothing is half done: the schema parts are one transaction.
+/// The help text for an incomplete engine. flowsmith never completes an engine that another tool installed.
+pub const INCOMPLETE_HELP: &str = "run `flowsmith doctor` to list what is missing; finish the installation with the tool that began it, or install into another database";
+
+/// An error of `install`. The engine and the ledger are installed in one transaction, which is then rolled back.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
-    /// The server is too old.
-    #[error("the server is PostgreSQL {}, but the engine needs 14 or later: upgrade the server", .0 / 10_000)]
+    /// The server is older than the engine supports.
+    #[error("the server runs PostgreSQL {}, but the engine requires 14 or later", .0 / 10_000)]
     OldServer(i32),
-    /// pgmq is too old.
-    #[error(
-        "pgmq is too old ({0}): the engine needs 1.4.4 or later; run `alter extension pgmq update`, or its SQL upgrade"
-    )]
+    /// pgmq is older than the engine supports.
+    #[error("pgmq is too old ({0}): the engine requires 1.4.4 or later")]
     OldPgmq(PgmqState),
-    /// Some of an engine is there, not all.
-    #[error(
-        "the schema pgflow holds part of an engine only: of level {closest} it lacks {}. Finish that install with the tool \
-         that began it, or, where nothing in it is needed, `drop schema pgflow cascade` and install again",
-        .lacks.join("; ")
-    )]
+    /// The database has an incomplete engine.
+    #[error("the schema pgflow has an incomplete engine: level {closest} without {}", .lacks.join("; "))]
     Incomplete {
-        /// The level of which least is missing.
+        /// The level with the fewest missing facts.
         closest: Level,
-        /// What is missing of it.
+        /// The missing facts of that level.
         lacks: Vec<Fact>,
     },
-    /// A file that is installed is not the one that this program has.
+    /// An installed script differs from the one in this program.
     #[error(
-        "engine file {name} was installed from another text than this flowsmith has (SHA-256 {installed}, here {expected}): \
-         released files are never edited, so use the flowsmith that installed it, or an unmodified one"
+        "engine script {name} was installed from a different text than this flowsmith has (SHA-256 {installed}, here {expected})"
     )]
     Edited {
-        /// The file.
+        /// The name of the script.
         name: &'static str,
-        /// The checksum that the database holds.
+        /// The checksum that the database recorded.
         installed: String,
-        /// The checksum of the file in this program.
+        /// The checksum of the script in this program.
         expected: String,
     },
-    /// The role may not.
-    #[error(
-        "the role {role} lacks the right {right}: let an owner run `grant {right} to {role}`, or install as another role"
-    )]
+    /// The role lacks a privilege.
+    #[error("role {role} lacks the privilege {right}")]
     MissingRight {
-        /// Who asked.
+        /// The current role.
         role: String,
-        /// As it is written in GRANT: `CREATE on database x`.
+        /// The privilege as in GRANT: `CREATE on database x`.
         right: String,
     },
-    /// Roles were asked for, and the engine is not flowsmith's.
-    #[error(
-        "the engine here is pgflow's own, and --grants is for flowsmith's: whoever made it also knows who is to have which right on it"
-    )]
+    /// `--grants` was given for an engine that flowsmith did not install.
+    #[error("--grants requires flowsmith's engine, but this database has pgflow's")]
     ForeignEngine,
-    /// Someone else holds the lock.
+    /// Another session holds the lock.
     #[error(
-        "an apply or another install holds the lock after {:.1} s of waiting{}: wait for it, then run this again",
+        "an apply or another install still holds the lock after {:.1} s{}",
         waited.as_secs_f64(),
-        holder.as_ref().map(|holder| format!(" ({holder})")).unwrap_or_default()
+        holder.as_ref().map(|holder| format!(": {holder}")).unwrap_or_default()
     )]
     Locked {
-        /// How long this one waited.
+        /// How long this install waited.
         waited: Duration,
-        /// Who, if they still held it when asked.
-        holder: Option<Holder>,
+        /// The holder, if it still held the lock after the wait.
+        holder: Option<LockHolder>,
     },
     /// pgmq's own installer failed.
-    #[error("pgmq could not be installed as plain SQL: {0}")]
+    #[error("cannot install pgmq as plain SQL: {0}")]
     Pgmq(#[from] pgmq::PgmqError),
-    /// The database could not be looked at.
+    /// Detection failed.
     #[error(transparent)]
     Detect(#[from] DetectError),
-    /// The database refused something else.
+    /// Any other database error.
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }
@@ -110,11 +102,27 @@ impl Diagnostic for InstallError {
     }
 
     fn help(&self) -> Option<String> {
-        match self {
-            Self::Database(error) => error.help(),
-            Self::Detect(error) => error.help(),
-            _ => None,
-        }
+        let help = match self {
+            Self::OldServer(_) => "upgrade the server",
+            Self::OldPgmq(_) => {
+                "upgrade the package on the server and run `alter extension pgmq update`, or run pgmq's SQL upgrade"
+            }
+            Self::Incomplete { .. } => INCOMPLETE_HELP,
+            Self::Edited { .. } => "use the flowsmith that installed the engine, or an unmodified release",
+            Self::MissingRight { role, right } => {
+                return Some(format!("run `grant {right} to {role}` as an owner, or install as another role"));
+            }
+            Self::ForeignEngine => {
+                "grant privileges on that engine as its vendor documents, and run `flowsmith install` without --grants"
+            }
+            Self::Locked { .. } => "wait for that session to finish, then run this again",
+            Self::Pgmq(_) => {
+                "install as the owner of the database, or ask an administrator to run `create extension pgmq`"
+            }
+            Self::Detect(error) => return error.help(),
+            Self::Database(error) => return error.help(),
+        };
+        Some(help.to_owned())
     }
 }
 

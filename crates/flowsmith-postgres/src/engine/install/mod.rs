@@ -1,8 +1,8 @@
-//! Brings the engine, and flowsmith's own schema, into a database.
+//! Installs the engine and the schema `flowsmith` in a database.
 //!
-//! `install` looks, refuses what it must not touch, sees to pgmq, and then runs the very script that `install_script`
-//! returns, in one transaction under flowsmith's advisory lock. The script asks what is there and records what it runs, so
-//! running it with psql comes to the same.
+//! `install` detects the engine, refuses databases that it must not change, installs pgmq, and runs the script that
+//! `install_script` returns in one transaction under flowsmith's advisory lock. The script itself checks and records which
+//! parts it runs, so running it with psql has the same effect.
 
 mod error;
 mod script;
@@ -12,8 +12,8 @@ use std::time::Instant;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
-pub use error::InstallError;
-pub use script::install_script;
+pub use error::{INCOMPLETE_HELP, InstallError};
+pub use script::{install_script, script_of};
 
 use super::Level;
 use super::detect::{Detection, EngineKind, EngineState, PgmqState, detect};
@@ -21,24 +21,25 @@ use super::roles::{self, RolePrefix, grants_script};
 use super::scripts::{ENGINE, newest_engine};
 use crate::database::{self, DatabaseError, Failure, Lock, Target};
 
-/// The oldest pgmq that the engine works with.
-pub const OLDEST_PGMQ: [u32; 3] = [1, 4, 4];
+/// The oldest supported version of pgmq.
+pub(crate) const OLDEST_PGMQ: [u32; 3] = [1, 4, 4];
 
-/// The oldest server, as `server_version_num`.
-pub const OLDEST_SERVER: i32 = 140_000;
+/// The oldest supported server, as `server_version_num`.
+pub(crate) const OLDEST_SERVER: i32 = 140_000;
 
-/// What `start_tasks` puts into the input of a single step. Chosen when the engine is installed, and kept from then on.
+/// The form of the input that `start_tasks` passes to a single step. It is chosen when the engine is installed and cannot change
+/// afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum InputStyle {
-    /// The outputs of its dependencies, as level 0.14 has it.
+    /// The outputs of the step's dependencies, as in level 0.14.
     #[default]
     Separate,
-    /// These, and the run's input under the key `run`, for workers of levels 0.7 and 0.8.
+    /// The outputs of the step's dependencies and the run's input under the key `run`, for workers of levels 0.7 and 0.8.
     Merged,
 }
 
 impl InputStyle {
-    /// The word that the database holds.
+    /// The value that the database stores.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Separate => "separate",
@@ -47,63 +48,64 @@ impl InputStyle {
     }
 }
 
-/// What an install did.
+/// The result of an install.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct InstallReport {
-    /// About pgmq.
+    /// What was done about pgmq.
     pub pgmq: PgmqAction,
-    /// About the engine.
+    /// What was done about the engine.
     pub engine: EngineAction,
-    /// The database afterwards.
+    /// The state of the database afterwards.
     pub database: Detection,
-    /// Prefixes of roles that lack rights which this version needs: of an earlier `install --grants`, not repeated yet.
+    /// Prefixes of roles that lack privileges which this version needs, because `install --grants` was not repeated for them.
     pub outdated_roles: Vec<String>,
 }
 
 /// What an install did about pgmq.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PgmqAction {
-    /// It was there.
+    /// pgmq was already installed.
     Kept,
-    /// `create extension`.
+    /// `create extension` was run.
     CreatedExtension,
-    /// Brought as plain SQL, because the server does not have the extension.
+    /// Installed as plain SQL, because the server does not provide the extension.
     InstalledSql,
-    /// Brought as plain SQL, because the role may not create the extension that the server has.
+    /// Installed as plain SQL, because the role may not create the extension.
     InstalledSqlForLackOfRights,
 }
 
 /// What an install did about the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EngineAction {
-    /// There was none: installed, up to this version.
+    /// Installed at this version; the database had no engine.
     Installed(i32),
-    /// An older version of flowsmith's was there.
+    /// An older version of flowsmith's engine was upgraded.
     Upgraded {
-        /// The version before.
+        /// The previous version.
         from: i32,
-        /// The version now.
+        /// The new version.
         to: i32,
     },
-    /// flowsmith's was there, in this version or a newer one than this program has.
+    /// flowsmith's engine was already installed at this version or a newer one.
     UpToDate(i32),
-    /// An official one of this level was there.
+    /// The database has an official engine of this level, which was left unchanged.
     LeftOfficial(Level),
 }
 
-/// Installs or upgrades what a database lacks. An official engine is left as it is.
+/// Installs or upgrades the parts that a database lacks. An official engine is left unchanged.
 ///
 /// # Errors
-/// See [`InstallError`]; the database is then as it was, save perhaps for pgmq.
+/// See [`InstallError`]. The database is then unchanged, except that pgmq may have been installed.
 pub async fn install(options: &PgConnectOptions, input_style: InputStyle) -> Result<InstallReport, InstallError> {
     connect_and_install(options, install_script(input_style), false).await
 }
 
-/// The same, and in the same transaction brings the three roles of a prefix up to date: makes those that are missing, and
-/// grants each what it needs and nothing else.
+/// Like [`install`], and in the same transaction creates the missing roles of a prefix and grants each role exactly the
+/// privileges that it needs.
 ///
 /// # Errors
-/// See [`InstallError`]; an official engine is refused.
+/// See [`InstallError`]. An official engine is refused.
 pub async fn install_with_roles(
     options: &PgConnectOptions,
     input_style: InputStyle,
@@ -149,7 +151,7 @@ async fn connect_and_install(
     Ok(InstallReport { pgmq, engine: action(&before, &database), database, outdated_roles })
 }
 
-/// What must not be touched.
+/// Refuses databases that `install` must not change.
 fn refuse(database: &Detection) -> Result<(), InstallError> {
     if database.server_version < OLDEST_SERVER {
         return Err(InstallError::OldServer(database.server_version));
@@ -177,7 +179,7 @@ fn refuse(database: &Detection) -> Result<(), InstallError> {
     Ok(())
 }
 
-/// Whether a schema has to be made.
+/// Whether a schema has to be created.
 fn lacks_something(database: &Detection) -> bool {
     database.engine == EngineState::Missing || database.pgmq == PgmqState::Missing || !database.has_flowsmith_schema
 }
@@ -191,7 +193,7 @@ async fn require_create(connection: &mut PgConnection) -> Result<(), InstallErro
     Err(InstallError::MissingRight { role: row.try_get("role")?, right })
 }
 
-/// The extension where the server has it and the role may, else plain SQL.
+/// Creates the extension if the server provides it and the role may create it, otherwise installs plain SQL.
 async fn bring_pgmq(target: &Target, connection: &mut PgConnection) -> Result<PgmqAction, InstallError> {
     let available = sqlx::raw_sql("select from pg_available_extensions where name = 'pgmq'")
         .fetch_optional(&mut *connection)
@@ -205,7 +207,7 @@ async fn bring_pgmq(target: &Target, connection: &mut PgConnection) -> Result<Pg
             Err(error) => return Err(error.into()),
         }
     }
-    // Its installer takes a pool.
+    // pgmq's installer accepts only a pool.
     let pool = target.pool_of_one().await?;
     let installed = pgmq::install::install_sql_from_embedded(&pool).await;
     pool.close().await;

@@ -1,53 +1,53 @@
-//! The three roles that share the work between them, each with no more rights than its part of it needs.
+//! The three database roles of `install --grants`, each with the least privileges for its purpose.
 
 mod audit;
 
 use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
 
 pub(crate) use audit::outdated;
 pub use audit::{RoleAudit, audit};
 
+use crate::engine::TEMPLATES;
 use flowsmith_core::sql::quote;
 
-/// The longest prefix: PostgreSQL cuts names at 63 bytes.
+/// The longest prefix: PostgreSQL truncates names to 63 bytes.
 const LONGEST_PREFIX: usize = 63 - "_deployer".len();
 
-/// One of the three.
+/// The purpose of a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// `apply`, `plan`, `drift`, `status`, `pull`.
+    /// Runs `apply`, `plan`, `drift`, `status` and `pull`.
     Deployer,
-    /// Takes tasks and ends them.
+    /// Claims tasks and completes or fails them.
     Worker,
-    /// Starts runs and looks at them.
-    Starter,
+    /// Starts runs and reads them.
+    Client,
 }
 
 impl Role {
-    /// Every one.
-    pub const ALL: [Self; 3] = [Self::Deployer, Self::Worker, Self::Starter];
+    /// All roles.
+    pub const ALL: [Self; 3] = [Self::Deployer, Self::Worker, Self::Client];
 
-    /// What its name ends with.
+    /// The suffix of the role name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deployer => "deployer",
             Self::Worker => "worker",
-            Self::Starter => "starter",
+            Self::Client => "client",
         }
     }
 }
 
-/// How the names of the three begin in a database; `flowsmith` unless something else is chosen.
+/// The prefix of the role names in a database, `flowsmith` by default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RolePrefix(String);
 
 impl RolePrefix {
-    /// A prefix, if it is one that names can begin with.
+    /// Parses a prefix.
     ///
     /// # Errors
-    /// In words, where it is empty or too long.
+    /// If the prefix is empty or too long.
     pub fn new(prefix: &str) -> Result<Self, String> {
         match prefix.len() {
             0 => Err("it is empty".to_owned()),
@@ -56,7 +56,7 @@ impl RolePrefix {
         }
     }
 
-    /// What a role is called.
+    /// The full name of a role.
     pub fn name(&self, role: Role) -> String {
         format!("{}_{}", self.0, role.as_str())
     }
@@ -68,7 +68,7 @@ impl Default for RolePrefix {
     }
 }
 
-/// One privilege on one object, as GRANT writes them.
+/// One privilege on one object, in the syntax of GRANT.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Right {
     /// `EXECUTE`, or `UPDATE (status)`.
@@ -83,7 +83,7 @@ impl std::fmt::Display for Right {
     }
 }
 
-/// The lines of the data file: who (`owner` for nobody else), and what.
+/// The lines of `rights.txt`: a role (`owner` if only the owner has the privilege) and a privilege.
 fn lines() -> impl Iterator<Item = (&'static str, Right)> {
     include_str!("rights.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#')).flat_map(|line| {
         let (who, rest) = line.split_once(' ').expect("a line of rights.txt begins with a role");
@@ -92,7 +92,7 @@ fn lines() -> impl Iterator<Item = (&'static str, Right)> {
     })
 }
 
-/// `SELECT, UPDATE (a, b)`, columns last, as one privilege and one column each.
+/// Splits `SELECT, UPDATE (a, b)` into one privilege per column; columns come last.
 fn split(privileges: &str) -> Vec<String> {
     let (before, columns) = privileges.split_once(" (").unwrap_or((privileges, ""));
     let mut words: Vec<String> = before.split(", ").map(ToOwned::to_owned).collect();
@@ -102,12 +102,12 @@ fn split(privileges: &str) -> Vec<String> {
     words
 }
 
-/// What a role may do, and nothing else.
+/// All privileges of a role.
 pub fn rights(role: Role) -> Vec<Right> {
     lines().filter(|(who, _)| *who == role.as_str()).map(|(_, right)| right).collect()
 }
 
-/// Every function that the rights speak of, also those that nobody but the owner may call.
+/// Every function in `rights.txt`, including those that only the owner may call.
 pub fn functions() -> Vec<&'static str> {
     include_str!("rights.txt")
         .lines()
@@ -116,41 +116,31 @@ pub fn functions() -> Vec<&'static str> {
         .collect()
 }
 
-/// Whether an object is flowsmith's own, so that who may do what there is its business.
+/// Whether an object belongs to flowsmith, so that its privileges are managed here.
 fn is_ours(object: &str) -> bool {
     let name = object.split_once(' ').map_or(object, |(_, name)| name);
     ["pgflow", "flowsmith", "flowsmith_triggers"].contains(&name.split('.').next().unwrap_or(name))
 }
 
-/// Everything that `install --grants` runs after the install script. Safe to run again.
+/// The SQL that `install --grants` runs after the install script. Safe to run again.
 pub fn grants_script(prefix: &RolePrefix) -> String {
     let names: Vec<String> = Role::ALL.map(|role| prefix.name(role)).to_vec();
-    let mut templates = Environment::new();
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    templates.set_auto_escape_callback(|_| AutoEscape::None);
-    templates.add_filter("literal", |text: &str| quote::literal(text));
-    templates.add_filter("identifier", |text: &str| quote::identifier(text));
-    templates.add_filter("comment", |text: &str| quote::comment(text));
-    templates
-        .render_str(
-            include_str!("../../../templates/grants.sql"),
-            Serde(GrantsContext {
-                tool_version: env!("CARGO_PKG_VERSION"),
-                tag: quote::dollar_tag("grants", names.iter().map(String::as_str)),
-                deployer: prefix.name(Role::Deployer),
-                worker: prefix.name(Role::Worker),
-                roles: Role::ALL
-                    .map(|role| RoleContext {
-                        name: prefix.name(role),
-                        rights: rights(role).into_iter().filter(|right| is_ours(&right.object)).collect(),
-                    })
-                    .to_vec(),
-            }),
-        )
-        .expect("the template in the binary is well-formed, as the tests render it")
+    let context = GrantsContext {
+        tool_version: env!("CARGO_PKG_VERSION"),
+        tag: quote::dollar_tag("grants", names.iter().map(String::as_str)),
+        deployer: prefix.name(Role::Deployer),
+        worker: prefix.name(Role::Worker),
+        roles: Role::ALL
+            .map(|role| RoleContext {
+                name: prefix.name(role),
+                rights: rights(role).into_iter().filter(|right| is_ours(&right.object)).collect(),
+            })
+            .to_vec(),
+    };
+    TEMPLATES.render("grants.sql", Serde(context))
 }
 
-/// What the template is rendered with.
+/// The context of the template.
 #[derive(Serialize)]
 struct GrantsContext {
     tool_version: &'static str,

@@ -1,14 +1,15 @@
 //! A batch of events, whatever queue it is from: a run for each.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use minijinja::{Environment, UndefinedBehavior};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::{ANSWER, MOST_ATTEMPTS, QueueTrigger, retry_delay};
 use flowsmith_core::catalog::QueueKind;
+use flowsmith_core::sql::Statement;
 use flowsmith_postgres::database::{DatabaseError, within};
-use flowsmith_postgres::runs::{DeclaredInput, InputCheck, OperateError};
+use flowsmith_postgres::runs::{DeclaredInput, InputValidator, RunsError};
 
 /// What became of a batch.
 #[derive(Debug, Default)]
@@ -40,7 +41,7 @@ pub struct FailedEvent {
     /// Its number in its queue.
     pub id: i64,
     /// Why not.
-    pub error: OperateError,
+    pub error: RunsError,
     /// When it is tried again; none where it is given up.
     pub retry_after: Option<Duration>,
 }
@@ -61,7 +62,7 @@ pub(super) struct Event {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Source<'t> {
     pub(super) trigger: &'t QueueTrigger,
-    /// The queue as `flowsmith.taken` names it.
+    /// The queue as `flowsmith.consumed_events` names it.
     pub(super) queue: &'t str,
     /// PgQ's batch.
     pub(super) batch_id: Option<i64>,
@@ -89,7 +90,7 @@ pub(super) async fn start_runs(
     if events.is_empty() {
         return Ok(batch);
     }
-    let check = source.trigger.input.as_ref().map(DeclaredInput::check);
+    let check = source.trigger.input.as_ref().map(DeclaredInput::compile);
     let check = check.as_ref();
     match within(ANSWER, attempt(connection, source, check, events)).await? {
         Ok(started) => batch.started = started,
@@ -113,16 +114,16 @@ pub(super) async fn start_runs(
 async fn attempt(
     connection: &mut PgConnection,
     source: Source<'_>,
-    check: Option<&InputCheck>,
+    check: Option<&InputValidator>,
     events: &[Event],
-) -> Result<Result<usize, OperateError>, DatabaseError> {
+) -> Result<Result<usize, RunsError>, DatabaseError> {
     let mut savepoint = connection.begin().await?;
     match start(&mut savepoint, source, check, events).await {
         Ok(started) => {
             savepoint.commit().await?;
             Ok(Ok(started))
         }
-        Err(OperateError::Database(error)) if error.is_lost() => Err(error),
+        Err(RunsError::Database(error)) if error.is_lost() => Err(error),
         Err(error) => {
             savepoint.rollback().await?;
             Ok(Err(error))
@@ -135,9 +136,9 @@ async fn attempt(
 async fn start(
     connection: &mut PgConnection,
     source: Source<'_>,
-    check: Option<&InputCheck>,
+    check: Option<&InputValidator>,
     events: &[Event],
-) -> Result<usize, OperateError> {
+) -> Result<usize, RunsError> {
     let inputs: Vec<(i64, Option<String>)> = sqlx::query_as(AssertSqlSafe(inputs(source.trigger)))
         .persistent(false)
         .bind(&source.trigger.flow)
@@ -152,7 +153,7 @@ async fn start(
     if let Some(check) = check {
         // That there is no input at all is refused by the engine.
         for input in inputs.iter().filter_map(|(_, input)| input.as_deref()) {
-            check.hold(&serde_json::from_str(input)?)?;
+            check.validate(&serde_json::from_str(input)?)?;
         }
     }
     let (ids, inputs): (Vec<i64>, Vec<Option<String>>) = inputs.into_iter().unzip();
@@ -170,12 +171,10 @@ async fn start(
 }
 
 fn inputs(trigger: &QueueTrigger) -> String {
-    let mut templates = Environment::new();
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    let input = trigger.input_sql.as_deref().unwrap_or("event.data");
-    templates
-        .render_str(include_str!("inputs.sql"), minijinja::context! { input })
-        .expect("the template reads the input only")
+    static INPUTS: LazyLock<Statement> =
+        LazyLock::new(|| Statement::parse(include_str!("inputs.sql")).expect("the file is valid SQL"));
+    // The expression is part of the statement and cannot be a bound parameter.
+    INPUTS.fill(&[("input", trigger.input_sql.as_deref().unwrap_or("event.data"))])
 }
 
 /// Says when the event comes again; records it where it has come often enough.
@@ -183,7 +182,7 @@ async fn failed(
     connection: &mut PgConnection,
     source: Source<'_>,
     event: &Event,
-    error: OperateError,
+    error: RunsError,
 ) -> Result<FailedEvent, DatabaseError> {
     let failures = event.attempts + 1;
     let retry_after = (failures < MOST_ATTEMPTS).then(|| retry_delay(failures));

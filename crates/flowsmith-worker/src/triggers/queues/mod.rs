@@ -72,7 +72,7 @@ pub async fn queue_triggers(connection: &mut PgConnection) -> Result<Vec<QueueTr
             let kind = match row.try_get("kind")? {
                 "pgq" => QueueKind::Pgq,
                 "pgmq" => QueueKind::Pgmq,
-                other => return Err(DatabaseError::new(Failure::Sql, format!("`{other}` is not a kind of queue"))),
+                other => return Err(DatabaseError::new(Failure::Sql, format!("unknown kind of queue `{other}`"))),
             };
             Ok(QueueTrigger {
                 flow: row.try_get("flow")?,
@@ -89,7 +89,8 @@ pub async fn queue_triggers(connection: &mut PgConnection) -> Result<Vec<QueueTr
 fn declared(row: &PgRow) -> Result<Option<DeclaredInput>, DatabaseError> {
     let (flow, schema): (Option<String>, Option<String>) = (row.try_get("version")?, row.try_get("schema")?);
     let (Some(flow), Some(schema)) = (flow, schema) else { return Ok(None) };
-    let unreadable = |error| DatabaseError::new(Failure::Sql, format!("the schema of {flow} cannot be read: {error}"));
+    let unreadable =
+        |error| DatabaseError::new(Failure::Sql, format!("cannot read the input schema of {flow}: {error}"));
     Ok(Some(DeclaredInput { schema: serde_json::from_str(&schema).map_err(unreadable)?, flow }))
 }
 

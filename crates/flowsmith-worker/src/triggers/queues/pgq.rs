@@ -122,5 +122,9 @@ pub(super) async fn unregister(connection: &mut PgConnection) -> Result<Vec<Depa
 fn missing(error: sqlx::Error) -> DatabaseError {
     let is_missing = error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("3F000"));
     let error = DatabaseError::from(error);
-    if is_missing { error.with_hint("`create extension pgq`, then pgq.create_queue, and let pgqd run") } else { error }
+    if is_missing {
+        error.with_hint("run `create extension pgq`, create the queue with pgq.create_queue, and start pgqd")
+    } else {
+        error
+    }
 }

@@ -59,7 +59,7 @@ impl<O: Fn(&Event)> Agenda<O> {
 
     /// Says what was refused, and how long nothing is tried again.
     pub(super) fn refused(&self, error: &DatabaseError) -> Duration {
-        self.tell(&Event::Refused { what: "cannot see to triggers".to_owned(), error: error.to_string() });
+        self.tell(&Event::Refused { what: "cannot read triggers".to_owned(), error: error.to_string() });
         AFTER_REFUSAL
     }
 
@@ -109,7 +109,7 @@ impl<O: Fn(&Event)> Agenda<O> {
             Ok(tick) => tick,
             Err(error) if error.is_lost() => return Err(error),
             Err(error) => {
-                let what = "cannot see to schedules".to_owned();
+                let what = "cannot run schedules".to_owned();
                 self.tell(&Event::Refused { what, error: error.to_string() });
                 return Ok(());
             }
@@ -135,7 +135,7 @@ impl<O: Fn(&Event)> Agenda<O> {
                 Err(error) if error.is_lost() => return Err(error),
                 Err(error) => {
                     self.sources[at].due = Instant::now() + AFTER_REFUSAL;
-                    let what = format!("{name}: cannot take from the queue {}", trigger.queue);
+                    let what = format!("{name}: cannot consume from queue {}", trigger.queue);
                     self.tell(&Event::Refused { what, error: error.to_string() });
                     return Ok(());
                 }

@@ -1,4 +1,4 @@
-//! What a starter tells of itself.
+//! Events of the triggers runner.
 
 use std::fmt::{Display, Formatter, Result};
 use std::time::Duration;
@@ -7,31 +7,31 @@ use crate::triggers::queues::{Departure, FailedEvent};
 use crate::triggers::schedules::{FailedFiring, Firing};
 use flowsmith_core::words::counted;
 
-/// Something that happened to a starter.
+/// An event of the triggers runner. `Display` returns a line for a log.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// The triggers that it sees to have been read: at the start, and where they are others than before.
+    /// The triggers were read, at the start or after a change.
     Watching {
-        /// Queues that start runs, as `kind:name`.
+        /// The queues that start runs, as `kind:name`.
         queues: Vec<String>,
     },
     /// A schedule started a run.
     Fired(Firing),
-    /// A schedule was due and no run could be started.
+    /// A schedule was due, but no run could be started.
     FiringFailed(FailedFiring),
     /// Events of a queue started runs.
     Took {
         /// The trigger, as `flow:name`.
         trigger: String,
-        /// How many runs.
+        /// The number of runs.
         started: usize,
     },
-    /// Events of a queue were there before: they had started their runs, or been given up, and start none.
+    /// Events of a queue had already started their runs or been given up; they start no run.
     Known {
         /// The trigger, as `flow:name`.
         trigger: String,
-        /// How many events.
+        /// The number of events.
         events: usize,
     },
     /// An event of a queue started no run.
@@ -41,76 +41,79 @@ pub enum Event {
         /// The event.
         event: FailedEvent,
     },
-    /// A consumer left a queue of PgQ, as its trigger is no more.
+    /// A consumer was unregistered from a PgQ queue, because its trigger no longer exists.
     Left(Departure),
-    /// Something was refused that is tried again.
+    /// The database rejected a call, which is retried.
     Refused {
-        /// What was to be done.
+        /// The failed operation.
         what: String,
-        /// Why not.
+        /// The error.
         error: String,
     },
-    /// The connection was lost; it connects again.
+    /// The connection was lost; the runner reconnects.
     Disconnected {
-        /// Why.
-        error: String,
-        /// After what pause.
-        again_in: Duration,
-    },
-    /// An attempt to connect has failed; it tries again.
-    NotConnected {
-        /// Why.
+        /// The error.
         error: String,
         /// The pause before the next attempt.
         again_in: Duration,
     },
-    /// The connection is back.
+    /// An attempt to connect failed; the runner retries.
+    NotConnected {
+        /// The error.
+        error: String,
+        /// The pause before the next attempt.
+        again_in: Duration,
+    },
+    /// The connection was restored.
     Reconnected,
 }
 
 impl Display for Event {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
-            Self::Watching { queues } if queues.is_empty() => write!(f, "runs schedules; no queue starts runs"),
-            Self::Watching { queues } => write!(f, "runs schedules, takes from {}", queues.join(", ")),
+            Self::Watching { queues } if queues.is_empty() => write!(f, "watching schedules; no queue starts runs"),
+            Self::Watching { queues } => write!(f, "watching schedules, consuming from {}", queues.join(", ")),
             Self::Fired(Firing { flow, trigger, planned_at, run_id }) => {
-                write!(f, "{flow}:{trigger}: run {run_id} started, planned for {}", planned_at.to_rfc3339())
+                write!(f, "{flow}:{trigger}: run {run_id} started, scheduled for {}", planned_at.to_rfc3339())
             }
             Self::FiringFailed(FailedFiring { flow, trigger, error }) => {
-                write!(f, "{flow}:{trigger}: no run started: {error}")
+                write!(f, "{flow}:{trigger}: cannot start a run: {error}")
             }
             Self::Took { trigger, started } => {
                 write!(f, "{trigger}: {} started", counted(*started, "run"))
             }
             Self::Known { trigger, events } => {
-                write!(f, "{trigger}: {} handled before, so nothing is started", counted(*events, "event"))
+                write!(f, "{trigger}: {} already handled, no run started", counted(*events, "event"))
             }
             Self::EventFailed { trigger, event } => {
                 write!(f, "{trigger}: event {} started no run: {}; ", event.id, event.error)?;
                 match event.retry_after {
-                    Some(pause) => write!(f, "it comes again in {} s", pause.as_secs()),
-                    None => write!(f, "it is given up"),
+                    Some(pause) => write!(f, "retrying in {} s", pause.as_secs()),
+                    None => write!(f, "giving up"),
                 }
             }
             Self::Left(Departure { consumer, queue, unread }) => {
-                write!(f, "{consumer} has left the queue {queue} of PgQ, as its trigger is gone: ")?;
+                write!(
+                    f,
+                    "consumer {consumer} was unregistered from PgQ queue {queue}, because its trigger no longer exists: "
+                )?;
                 match unread {
-                    0 => write!(f, "it had taken every event"),
-                    1 => write!(f, "1 event that it had not taken starts no run"),
-                    _ => write!(f, "about {unread} events that it had not taken start no run"),
+                    0 => write!(f, "it had consumed every event"),
+                    1 => write!(f, "1 unconsumed event starts no run"),
+                    _ => write!(f, "about {unread} unconsumed events start no run"),
                 }
             }
             Self::Refused { what, error } => write!(f, "{what}: {error}"),
             Self::Disconnected { error, again_in } if again_in.is_zero() => {
-                write!(f, "connection lost: {error}; connects again")
+                write!(f, "connection lost: {error}; reconnecting")
             }
             Self::Disconnected { error, again_in } => {
-                write!(f, "connection lost: {error}; connects again in {:.1} s", again_in.as_secs_f32())
+                write!(f, "connection lost: {error}; reconnecting in {:.1} s", again_in.as_secs_f32())
             }
             Self::NotConnected { error, again_in } => {
-                write!(f, "{error}; tries again in {:.1} s", again_in.as_secs_f32())
+                write!(f, "{error}; retrying in {:.1} s", again_in.as_secs_f32())
             }
-            Self::Reconnected => write!(f, "connected again"),
+            Self::Reconnected => write!(f, "reconnected"),
         }
     }
 }

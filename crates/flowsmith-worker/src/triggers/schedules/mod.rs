@@ -108,7 +108,8 @@ pub async fn fire_due(connection: &mut PgConnection) -> Result<Tick, DatabaseErr
 async fn read(connection: &mut PgConnection) -> Result<(DateTime<Utc>, Vec<Entry>), DatabaseError> {
     let rows = sqlx::raw_sql(include_str!("due.sql")).fetch_all(connection).await?;
     let time = |seconds: i64| {
-        let wrong = || DatabaseError::new(Failure::Sql, format!("the database has a time out of range: {seconds} s"));
+        let wrong =
+            || DatabaseError::new(Failure::Sql, format!("the database returned a time out of range: {seconds} s"));
         DateTime::from_timestamp(seconds, 0).ok_or_else(wrong)
     };
     let now = rows.first().map_or(Ok(DateTime::UNIX_EPOCH), |row| time(row.try_get("now")?))?;

@@ -1,4 +1,4 @@
-//! What PgQ's own tables say: are queues ticked and rotated, do consumers keep up.
+//! Checks of PgQ's tables: tickers, table rotation and the lag of consumers.
 
 use sqlx::postgres::PgRow;
 use sqlx::{Connection, FromRow, PgConnection};
@@ -7,15 +7,15 @@ use super::scratch::NAMES;
 use super::{CheckStatus, DoctorCheck, LIMITS, not_looked_at};
 use crate::database::DatabaseError;
 
-/// In seconds. pgqd looks at a queue each second, and a busy server makes it late.
+/// Tolerance in seconds. pgqd checks each queue once a second, and a busy server delays it.
 const TICKER_GRACE: f64 = 10.0;
-/// In seconds, on top of the time between ticks of an idle queue.
+/// Tolerance in seconds, in addition to the time between ticks of an idle queue.
 const CONSUMER_GRACE: f64 = 300.0;
-/// Lines of one check.
+/// The most lines that one check lists.
 const LINES: usize = 20;
 
 const START_PGQD: &str =
-    "run the ticker `pgqd` on this database (Debian: package pgqd): without ticks, consumers get nothing";
+    "run the ticker `pgqd` for this database (Debian: package pgqd): without ticks, consumers receive no events";
 
 /// A row of `queues.sql`.
 #[derive(FromRow)]
@@ -66,7 +66,7 @@ where
     Ok(read?)
 }
 
-/// A ticker that runs ticks each queue once in its idle period, events or not.
+/// A running ticker ticks each queue at least once in its idle period, even without events.
 fn ticker(queues: &[Queue]) -> DoctorCheck {
     const NAME: &str = "pgq ticker";
     let overdue = |queue: &&Queue| {
@@ -83,17 +83,17 @@ fn ticker(queues: &[Queue]) -> DoctorCheck {
         return DoctorCheck::found(CheckStatus::Failed, NAME, joined(ours.into_iter().map(line)), START_PGQD);
     }
     if !elsewhere.is_empty() {
-        let advice = "these have an external ticker: see that what replicates to them, or ticks them, runs";
+        let advice = "these queues have an external ticker: check that their ticker or replication is running";
         return DoctorCheck::found(CheckStatus::Warning, NAME, joined(elsewhere.into_iter().map(line)), advice);
     }
     let paused: Vec<_> = queues.iter().filter(|queue| queue.is_paused).collect();
     if !paused.is_empty() {
-        let detail = joined(paused.iter().map(|queue| format!("{}: its ticker is paused", queue.name)));
-        let advice = "where that is not meant: `select pgq.set_queue_config('<queue>', 'ticker_paused', 'false')`";
+        let detail = joined(paused.iter().map(|queue| format!("{}: the ticker is paused", queue.name)));
+        let advice = "to resume it, run `select pgq.set_queue_config('<queue>', 'ticker_paused', 'false')`";
         return DoctorCheck::found(CheckStatus::Warning, NAME, detail, advice);
     }
     match queues.iter().filter_map(|queue| queue.since_tick).reduce(f64::max) {
-        None => DoctorCheck::ok(NAME, "there is no queue to tick"),
+        None => DoctorCheck::ok(NAME, "no queue"),
         Some(since) => DoctorCheck::ok(NAME, format!("every queue was ticked in the last {}", time(since.max(1.0)))),
     }
 }
@@ -113,7 +113,7 @@ fn queue_lag(queues: &[Queue]) -> DoctorCheck {
         let (since, period) = (time(queue.since_rotation), time(queue.rotation_period));
         format!("{}; tables rotated {since} ago, due every {period}", line(queue))
     }));
-    let advice = "its tables grow: run `pgqd`, which rotates them, and see that no consumer lags";
+    let advice = "the tables grow without rotation: run `pgqd`, and check that no consumer lags";
     DoctorCheck::found(CheckStatus::Warning, NAME, detail, advice)
 }
 
@@ -135,11 +135,11 @@ fn consumer_lag(consumers: &[Consumer]) -> DoctorCheck {
         let detail = if consumers.is_empty() { "none".to_owned() } else { joined(consumers.iter().map(line)) };
         return DoctorCheck::ok(NAME, detail);
     }
-    let advice = "start it; where it is gone for good, `select pgq.unregister_consumer('<queue>', '<consumer>')`: PgQ keeps every event that a consumer has not taken";
+    let advice = "start the consumer: PgQ keeps every event that a registered consumer has not consumed; a consumer that is no longer needed can be unregistered with pgq.unregister_consumer";
     DoctorCheck::found(CheckStatus::Warning, NAME, joined(late.into_iter().map(line)), advice)
 }
 
-/// One a line, and how many are left out.
+/// One item per line, up to a limit, and the number of omitted items.
 fn joined(lines: impl ExactSizeIterator<Item = String>) -> String {
     let more = lines.len().saturating_sub(LINES);
     let mut lines: Vec<String> = lines.take(LINES).collect();
@@ -149,7 +149,7 @@ fn joined(lines: impl ExactSizeIterator<Item = String>) -> String {
     lines.join("\n")
 }
 
-/// A time in seconds, in the largest unit that it has two of.
+/// A time in the largest unit of which there are at least two.
 fn time(seconds: f64) -> String {
     match seconds {
         s if s < 120.0 => format!("{s:.0} s"),

@@ -1,4 +1,4 @@
-//! PgQ, where a database has it: which it is, whether its queues are ticked and taken from, and whether it works.
+//! Checks of PgQ, if the database has it: version, tickers, consumers, and a self-test.
 //!
 //! ```text
 //! detect.sql → audit: queues.sql, consumers.sql → walk: its functions, part by part, in a scratch queue
@@ -15,11 +15,11 @@ use crate::database::{DatabaseError, Failure};
 
 const SELF_TEST: &str = "pgq self-test";
 
-/// For a transaction that waits for nobody for long.
+/// Limits of each transaction, so that the doctor never blocks for long.
 const LIMITS: &str =
     "set local lock_timeout = '2s'; set local statement_timeout = '10s'; set local client_min_messages = error";
 
-/// What there is. A row of `detect.sql`.
+/// A row of `detect.sql`.
 #[derive(FromRow)]
 struct Found {
     is_there: bool,
@@ -30,10 +30,10 @@ struct Found {
     newest: Option<String>,
 }
 
-/// Nothing where there is no PgQ. The walk leaves nothing behind, also after a part that fails.
+/// No checks without PgQ. The self-test removes its scratch queue, even after a failed part.
 ///
 /// # Errors
-/// Where the connection fails.
+/// If the connection fails.
 pub(super) async fn pgq(connection: &mut PgConnection) -> Result<Vec<DoctorCheck>, DatabaseError> {
     let mut transaction = connection.begin().await?;
     let query = sqlx::query_as(include_str!("detect.sql")).persistent(false);
@@ -60,18 +60,18 @@ pub(super) async fn pgq(connection: &mut PgConnection) -> Result<Vec<DoctorCheck
 fn version(found: &Found) -> DoctorCheck {
     const NAME: &str = "pgq version";
     match (&found.version, &found.newest) {
-        (None, _) => DoctorCheck::ok(NAME, "PgQ, not as an extension: its version is unknown"),
+        (None, _) => DoctorCheck::ok(NAME, "PgQ is not installed as an extension; its version is unknown"),
         (Some(version), Some(newest)) if version != newest => DoctorCheck::found(
             CheckStatus::Warning,
             NAME,
-            format!("PgQ {version}, and the server has {newest}"),
+            format!("PgQ {version}; the server provides {newest}"),
             "run `alter extension pgq update`",
         ),
         (Some(version), _) => DoctorCheck::ok(NAME, format!("PgQ {version}")),
     }
 }
 
-/// What a failure is to a check: one that could not be made, or an error where there is no connection any more.
+/// Turns an error into a skipped check, unless the connection is lost or the error is unexpected.
 fn not_looked_at(name: &str, error: DatabaseError) -> Result<DoctorCheck, DatabaseError> {
     match error.failure() {
         Failure::Permission | Failure::Cancelled | Failure::LockTimeout => {

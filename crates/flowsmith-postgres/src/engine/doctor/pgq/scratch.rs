@@ -1,8 +1,8 @@
-//! A queue of the doctor's own, and what a producer, a ticker and a consumer do with it.
+//! The scratch queue of the self-test, and the calls of a producer, a ticker and a consumer.
 //!
-//! PgQ tells events apart by the snapshots of ticks, so that a tick only covers what was committed before: one
-//! transaction that is rolled back would see no event. The queue is therefore real, under a name that is nobody else's;
-//! it is paused whenever others can see it, so that no `pgqd` ticks it too.
+//! PgQ assigns events to batches by the snapshots of ticks, so a tick covers only committed events: a single transaction
+//! that is rolled back would see no event. The queue is therefore a real one with a unique name. Its ticker is paused
+//! whenever other sessions can see it, so that no `pgqd` ticks it.
 
 use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::{Connection, FromRow, Transaction};
@@ -10,7 +10,7 @@ use sqlx::{Connection, FromRow, Transaction};
 use super::LIMITS;
 use crate::database::DatabaseError;
 
-/// The names of scratch queues: a backend's id, and which of its walks.
+/// The pattern of the names of scratch queues: the process id of a backend and a random suffix.
 pub(super) const NAMES: &str = "^flowsmith_doctor_scratch_[0-9]+_[0-9a-f]{12}$";
 
 /// An event of a batch.
@@ -21,7 +21,7 @@ pub(super) struct Event {
     pub(super) retries: i32,
 }
 
-/// A batch that a consumer has taken and not finished.
+/// A batch that a consumer has opened and not finished.
 pub(super) struct Batch {
     pub(super) id: i64,
     pub(super) events: Vec<Event>,
@@ -33,7 +33,7 @@ impl Batch {
     }
 }
 
-/// The queue, which may not be made yet.
+/// A scratch queue, which may not exist yet.
 pub(super) struct Scratch<'c> {
     connection: &'c mut PgConnection,
     pub(super) name: String,
@@ -50,14 +50,14 @@ impl<'c> Scratch<'c> {
         Ok(Self { connection, name })
     }
 
-    /// A transaction that waits for nobody for long.
+    /// Begins a transaction with short time limits.
     pub(super) async fn begin(&mut self) -> Answer<Transaction<'_, Postgres>> {
         let mut transaction = self.connection.begin().await?;
         sqlx::raw_sql(LIMITS).execute(&mut *transaction).await?;
         Ok(transaction)
     }
 
-    /// Drops what interrupted doctors left, and says how many queues.
+    /// Drops the scratch queues of interrupted doctors and returns their number.
     pub(super) async fn drop_abandoned(&mut self) -> Answer<i64> {
         let mut transaction = self.begin().await?;
         let query = sqlx::query_scalar(include_str!("abandoned.sql")).persistent(false).bind(NAMES);
@@ -71,7 +71,7 @@ impl<'c> Scratch<'c> {
         let mut transaction = self.begin().await?;
         let query = sqlx::query_scalar("select pgq.create_queue($1)").persistent(false).bind(&name);
         let created = query.fetch_one(&mut *transaction).await?;
-        // A tick whenever one is asked for, and by nobody else.
+        // Ticks happen only on request, and immediately.
         for (setting, value) in [("ticker_paused", "true"), ("ticker_max_lag", "0"), ("ticker_idle_period", "0")] {
             configure(&mut transaction, &name, setting, value).await?;
         }
@@ -79,7 +79,7 @@ impl<'c> Scratch<'c> {
         Ok(created)
     }
 
-    /// Drops the queue and its consumers, where it is there.
+    /// Drops the queue and its consumers, if it exists.
     pub(super) async fn drop(&mut self) -> Answer<()> {
         let name = self.name.clone();
         let mut transaction = self.begin().await?;
@@ -88,7 +88,7 @@ impl<'c> Scratch<'c> {
         transaction.commit().await.map_err(DatabaseError::from)
     }
 
-    /// Inserts events with the numbers `first..first + count` as their data, and gives their ids.
+    /// Inserts events with the numbers `first..first + count` as data and returns their ids.
     pub(super) async fn insert(&mut self, first: i32, count: i32) -> Answer<Vec<i64>> {
         let name = self.name.clone();
         let mut transaction = self.begin().await?;
@@ -110,7 +110,7 @@ impl<'c> Scratch<'c> {
         Ok(tick)
     }
 
-    /// A call of PgQ with the queue and a consumer that gives a number.
+    /// Calls a function of PgQ with the queue and a consumer; it returns a number.
     pub(super) async fn call(&mut self, sql: &'static str, consumer: &str) -> Answer<i32> {
         let name = self.name.clone();
         let mut transaction = self.begin().await?;
@@ -128,7 +128,7 @@ impl<'c> Scratch<'c> {
         self.call("select pgq.unregister_consumer($1, $2)", consumer).await
     }
 
-    /// The consumer's open batch or its next one; none where there is no tick that it has not seen.
+    /// The open batch of the consumer or the next one; none without a new tick.
     pub(super) async fn next_batch(&mut self, consumer: &str) -> Answer<Option<Batch>> {
         let name = self.name.clone();
         let mut transaction = self.begin().await?;
@@ -141,7 +141,7 @@ impl<'c> Scratch<'c> {
         Ok(Some(Batch { id, events }))
     }
 
-    /// A retry in an hour, which no `pgqd` is to be quicker with than [`return_retries`](Self::return_retries).
+    /// Schedules a retry in an hour, so that no `pgqd` returns the event before [`return_retries`](Self::return_retries).
     pub(super) async fn retry_event(&mut self, batch: &Batch, event: &Event) -> Answer<i32> {
         let mut transaction = self.begin().await?;
         let query = sqlx::query_scalar("select pgq.event_retry($1, $2, 3600)").persistent(false);

@@ -1,15 +1,15 @@
-//! PgQ's basic functions, walked part by part as a producer, a ticker and consumers use them.
+//! The self-test of PgQ: its basic functions, called part by part as a producer, a ticker and consumers call them.
 
 use std::time::{Duration, Instant};
 
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection};
 
 use super::scratch::{Batch, Scratch};
 use super::{DoctorCheck, SELF_TEST, not_looked_at};
 use crate::database::{DatabaseError, Failure};
 use crate::engine::doctor::CheckStatus;
 
-/// Each part, and the parts without which it cannot be walked.
+/// The parts of the self-test, each with the parts that it depends on.
 const PARTS: [(&str, &[&str]); 11] = [
     ("create", &[]),
     ("insert", &["create"]),
@@ -24,13 +24,13 @@ const PARTS: [(&str, &[&str]); 11] = [
     ("two consumers", &["event retry"]),
 ];
 
-/// Events that the throughput is measured with, inserted in transactions of `EVENTS_AT_ONCE`.
+/// The number of events of the throughput test, inserted in transactions of `EVENTS_AT_ONCE`.
 const EVENTS: i32 = 5000;
 const EVENTS_AT_ONCE: i32 = 500;
-/// After this, no more events are inserted.
+/// The time limit for inserting them.
 const INSERTING: Duration = Duration::from_millis(500);
 
-/// Why a part did not pass.
+/// The reason why a part did not pass.
 enum Trouble {
     Database(DatabaseError),
     Unexpected(String),
@@ -57,7 +57,7 @@ pub(super) async fn walk(connection: &mut PgConnection) -> Result<Vec<DoctorChec
     for (part, before) in PARTS {
         let name = format!("{SELF_TEST}: {part}");
         if let Some(before) = before.iter().find(|before| !passed.contains(*before)) {
-            checks.push(DoctorCheck::skipped(&name, format!("{before} did not pass")));
+            checks.push(DoctorCheck::skipped(&name, format!("part {before} did not pass")));
             continue;
         }
         checks.push(match walk_part(part, &mut queue).await {
@@ -73,12 +73,14 @@ pub(super) async fn walk(connection: &mut PgConnection) -> Result<Vec<DoctorChec
         if error.failure() == Failure::Lost {
             return Err(error);
         }
-        let advice =
-            format!("the next `flowsmith doctor` drops it, or `select pgq.drop_queue('{}', true)`", queue.name);
+        let advice = format!(
+            "run `flowsmith doctor` again, or `select pgq.drop_queue('{}', true)`, to drop this scratch queue",
+            queue.name
+        );
         checks.push(DoctorCheck::found(
             CheckStatus::Failed,
             &format!("{SELF_TEST}: cleanup"),
-            format!("the scratch queue {} is still there: {error}", queue.name),
+            format!("the scratch queue {} could not be dropped: {error}", queue.name),
             &advice,
         ));
     }
@@ -91,7 +93,7 @@ fn not_passed(name: &str, error: DatabaseError) -> Result<DoctorCheck, DatabaseE
 }
 
 fn failed(name: &str, what: String) -> DoctorCheck {
-    let advice = "PgQ does not do what it should: compare it with `create extension pgq` in a fresh database";
+    let advice = "compare PgQ with `create extension pgq` in a new database: a function returned an unexpected result";
     DoctorCheck::found(CheckStatus::Failed, name, what, advice)
 }
 
@@ -109,29 +111,29 @@ async fn walk_part(part: &str, queue: &mut Scratch<'_>) -> Passed {
         "unregister" => unregister(queue, &one).await,
         "throughput" => throughput(queue, &format!("{one}_throughput")).await,
         "two consumers" => two_consumers(queue, &format!("{one}_a"), &format!("{one}_b")).await,
-        _ => Err(Trouble::Unexpected(format!("there is no part {part}"))),
+        _ => Err(Trouble::Unexpected(format!("unknown part {part}"))),
     }
 }
 
-/// That an answer is the one that PgQ should give.
+/// Compares a result with the expected one.
 fn expect<T: PartialEq + std::fmt::Debug>(what: &str, answer: T, expected: T) -> Result<(), Trouble> {
     if answer == expected {
         return Ok(());
     }
-    Err(Trouble::Unexpected(format!("{what} gave {answer:?} instead of {expected:?}")))
+    Err(Trouble::Unexpected(format!("{what} returned {answer:?} instead of {expected:?}")))
 }
 
-/// Ticks, and takes the batch that ends there.
+/// Ticks and opens the batch that ends with this tick.
 async fn tick_and_take(queue: &mut Scratch<'_>, consumer: &str) -> Result<Batch, Trouble> {
     tick(queue).await?;
     let batch = queue.next_batch(consumer).await?;
-    batch.ok_or_else(|| Trouble::Unexpected("next_batch gave nothing after a tick".to_owned()))
+    batch.ok_or_else(|| Trouble::Unexpected("next_batch returned nothing after a tick".to_owned()))
 }
 
 async fn create(queue: &mut Scratch<'_>) -> Passed {
     let dropped = queue.drop_abandoned().await?;
     expect("create_queue", queue.create().await?, 1)?;
-    Ok(if dropped == 0 { String::new() } else { format!("dropped {dropped} left by an interrupted doctor") })
+    Ok(if dropped == 0 { String::new() } else { format!("dropped {dropped} scratch queues of an interrupted doctor") })
 }
 
 async fn insert(queue: &mut Scratch<'_>) -> Passed {
@@ -139,25 +141,25 @@ async fn insert(queue: &mut Scratch<'_>) -> Passed {
     if ids.len() == 3 && ids.is_sorted_by(|a, b| a < b) {
         return Ok(String::new());
     }
-    Err(Trouble::Unexpected(format!("insert_event gave the ids {ids:?}")))
+    Err(Trouble::Unexpected(format!("insert_event returned the ids {ids:?}")))
 }
 
 async fn register(queue: &mut Scratch<'_>, consumer: &str) -> Passed {
     expect("register_consumer", queue.register(consumer).await?, 1)?;
-    expect("register_consumer for one that is registered", queue.register(consumer).await?, 0)?;
+    expect("register_consumer for a registered consumer", queue.register(consumer).await?, 0)?;
     Ok(String::new())
 }
 
 async fn tick(queue: &mut Scratch<'_>) -> Passed {
     let tick = queue.tick().await?;
     if tick.is_none() {
-        return Err(Trouble::Unexpected("ticker made no tick".to_owned()));
+        return Err(Trouble::Unexpected("ticker created no tick".to_owned()));
     }
     Ok(String::new())
 }
 
 async fn next_batch(queue: &mut Scratch<'_>, consumer: &str) -> Passed {
-    let missing = || Trouble::Unexpected("next_batch gave nothing after a tick".to_owned());
+    let missing = || Trouble::Unexpected("next_batch returned nothing after a tick".to_owned());
     let batch = queue.next_batch(consumer).await?.ok_or_else(missing)?;
     expect("get_batch_events", batch.data(), vec!["1", "2", "3"])?;
     let again = queue.next_batch(consumer).await?.ok_or_else(missing)?;
@@ -172,7 +174,7 @@ async fn event_retry(queue: &mut Scratch<'_>, consumer: &str) -> Passed {
     let batch = tick_and_take(queue, consumer).await?;
     expect("get_batch_events", batch.data(), vec!["4", "5"])?;
     expect("event_retry", queue.retry_event(&batch, &batch.events[1]).await?, 1)?;
-    expect("event_retry once more", queue.retry_event(&batch, &batch.events[1]).await?, 0)?;
+    expect("a repeated event_retry", queue.retry_event(&batch, &batch.events[1]).await?, 0)?;
     queue.finish(&batch).await?;
     comes_back(queue, consumer, &batch.events[1..]).await
 }
@@ -185,9 +187,9 @@ async fn batch_retry(queue: &mut Scratch<'_>, consumer: &str) -> Passed {
     comes_back(queue, consumer, &batch.events).await
 }
 
-/// That these events wait for their retry and are delivered with it counted.
+/// Expects that these events wait for their retry and are delivered again with the retry counted.
 async fn comes_back(queue: &mut Scratch<'_>, consumer: &str, events: &[super::scratch::Event]) -> Passed {
-    expect("the number of events that wait", queue.return_retries().await?, events.len() as i64)?;
+    expect("the number of events that wait for a retry", queue.return_retries().await?, events.len() as i64)?;
     let batch = tick_and_take(queue, consumer).await?;
     let told = |events: &[super::scratch::Event], more| -> Vec<_> {
         events.iter().map(|event| (event.id, event.data.clone(), event.retries + more)).collect()
@@ -197,40 +199,52 @@ async fn comes_back(queue: &mut Scratch<'_>, consumer: &str, events: &[super::sc
     Ok(String::new())
 }
 
+/// The row of `monitoring.sql`.
+#[derive(FromRow)]
+struct Monitoring {
+    last_tick_id: i64,
+    has_lag: bool,
+    ev_new: i64,
+    last_tick: i64,
+    pending_events: i64,
+}
+
 async fn monitoring(queue: &mut Scratch<'_>, consumer: &str) -> Passed {
     let read = async |queue: &mut Scratch<'_>| {
         let name = queue.name.clone();
         let mut transaction = queue.begin().await?;
         let query = sqlx::query_as(include_str!("monitoring.sql")).persistent(false).bind(name).bind(consumer);
-        let row: Option<(i64, bool, i64, i64, i64)> = query.fetch_optional(&mut *transaction).await?;
-        row.ok_or_else(|| Trouble::Unexpected("get_queue_info or get_consumer_info gave nothing".to_owned()))
+        let row: Option<Monitoring> = query.fetch_optional(&mut *transaction).await?;
+        row.ok_or_else(|| Trouble::Unexpected("get_queue_info or get_consumer_info returned nothing".to_owned()))
     };
     queue.insert(8, 2).await?;
-    let (seen, has_lag, new, _, _) = read(queue).await?;
-    expect("get_queue_info: ticker_lag", has_lag, true)?;
-    expect("get_queue_info: ev_new", new, 2)?;
+    let before = read(queue).await?;
+    expect("get_queue_info: ticker_lag", before.has_lag, true)?;
+    expect("get_queue_info: ev_new", before.ev_new, 2)?;
     let batch = tick_and_take(queue, consumer).await?;
-    let (last, _, new, done, pending) = read(queue).await?;
-    expect("get_queue_info: ev_new after a tick", new, 0)?;
-    expect("get_queue_info: last_tick_id", last, seen + 1)?;
-    expect("get_consumer_info: pending_events and last_tick", (pending, done), (2, seen))?;
+    let ticked = read(queue).await?;
+    expect("get_queue_info: ev_new after a tick", ticked.ev_new, 0)?;
+    expect("get_queue_info: last_tick_id", ticked.last_tick_id, before.last_tick_id + 1)?;
+    let progress = (ticked.pending_events, ticked.last_tick);
+    expect("get_consumer_info: pending_events and last_tick", progress, (2, before.last_tick_id))?;
     queue.finish(&batch).await?;
-    let (_, _, _, done, pending) = read(queue).await?;
-    expect("get_consumer_info: pending_events and last_tick at the end", (pending, done), (0, last))?;
+    let finished = read(queue).await?;
+    let progress = (finished.pending_events, finished.last_tick);
+    expect("get_consumer_info: pending_events and last_tick at the end", progress, (0, ticked.last_tick_id))?;
     Ok(String::new())
 }
 
 async fn unregister(queue: &mut Scratch<'_>, consumer: &str) -> Passed {
     expect("unregister_consumer", queue.unregister(consumer).await?, 1)?;
-    expect("unregister_consumer for one that is not registered", queue.unregister(consumer).await?, 0)?;
+    expect("unregister_consumer for an unregistered consumer", queue.unregister(consumer).await?, 0)?;
     let left = queue.call("select count(*)::integer from pgq.get_consumer_info($1, $2)", consumer).await?;
-    expect("get_consumer_info after it", left, 0)?;
+    expect("get_consumer_info after unregister_consumer", left, 0)?;
     Ok(String::new())
 }
 
-/// A tick for each transaction of events, then batch by batch.
+/// Inserts events with a tick after each transaction, then consumes them batch by batch.
 async fn throughput(queue: &mut Scratch<'_>, consumer: &str) -> Passed {
-    // What was inserted before is before this tick.
+    // This tick excludes the events of earlier parts.
     tick(queue).await?;
     queue.register(consumer).await?;
     let (began, mut inserting) = (Instant::now(), Duration::ZERO);
@@ -252,20 +266,20 @@ async fn throughput(queue: &mut Scratch<'_>, consumer: &str) -> Passed {
     queue.unregister(consumer).await?;
     let rate = |time: Duration| f64::from(inserted) / time.as_secs_f64();
     Ok(format!(
-        "{inserted} events, {EVENTS_AT_ONCE} at once: {:.0} inserted, {:.0} consumed in a second",
+        "{inserted} events in transactions of {EVENTS_AT_ONCE}: {:.0} inserted/s, {:.0} consumed/s",
         rate(inserting),
         rate(consuming)
     ))
 }
 
-/// Each gets every event, and a retry goes to the one that asked for it.
+/// Each consumer receives every event, and a retry only reaches the consumer that requested it.
 async fn two_consumers(queue: &mut Scratch<'_>, a: &str, b: &str) -> Passed {
     tick(queue).await?;
     queue.register(a).await?;
     queue.register(b).await?;
     queue.insert(1, 2).await?;
     let of_a = tick_and_take(queue, a).await?;
-    let missing = || Trouble::Unexpected("the second consumer gets no batch".to_owned());
+    let missing = || Trouble::Unexpected("the second consumer received no batch".to_owned());
     let of_b = queue.next_batch(b).await?.ok_or_else(missing)?;
     expect("the first consumer's batch", of_a.data(), vec!["1", "2"])?;
     expect("the second consumer's batch", of_b.data(), vec!["1", "2"])?;

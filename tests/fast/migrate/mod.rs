@@ -1,0 +1,4 @@
+//! Compiling, replaying and comparing without a database.
+
+pub(crate) mod cases;
+pub(crate) mod laws;

@@ -1,0 +1,3 @@
+//! Killed processes and servers.
+
+pub(crate) mod faults;

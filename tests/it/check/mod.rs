@@ -1,0 +1,3 @@
+//! Parts of the check that are compared with a server.
+
+pub(crate) mod sql_tokens;

@@ -1,0 +1,261 @@
+//! Tasks of one run that complete and fail at the same time: each race is forced by a script, and has the outcome of one of
+//! the serial orders.
+
+use super::isolation::play;
+use super::{connect, engine, query};
+use crate::fixture::Database;
+
+/// Steps a and b, and c on both.
+const JOIN: &str = "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b');
+    select pgflow.add_step('f', 'c', '{a, b}'); select pgflow.start_flow('f', '{}', R1); select pgflow.poll_tasks('f', W);";
+
+/// Two root maps of two tasks, and c on both; all tasks started.
+const MAPS: &str =
+    "select pgflow.create_flow('f', 1, 0); select pgflow.add_step('f', 'm', step_type => 'map'); select pgflow.add_step('f', 'n', step_type => 'map');
+    select pgflow.add_step('f', 'c', '{m, n}'); select pgflow.start_flow('f', '[1, 2]', R1); select pgflow.poll_tasks('f', W);";
+
+/// How a run stands: its status and open steps, then its steps and then its tasks, by name.
+async fn state(database: &Database) -> String {
+    let sql = "select string_agg(line, ', ' order by level, line) from (
+        select 1 as level, status || ' ' || remaining_steps as line from pgflow.runs
+        union all select 2, step_slug || ' ' || status from pgflow.step_states
+        union all select 3, step_slug || task_index || ' ' || status from pgflow.step_tasks) line";
+    query(&mut connect(database.options()).await, sql).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_second_of_two_dependencies_starts_what_waits_for_both() {
+    let database = engine(JOIN).await;
+    play(
+        &database,
+        "one: begin
+         one: select status from pgflow.complete_task(R1, 'a', 0, '1') => completed
+         other waits: select status from pgflow.complete_task(R1, 'b', 0, '2')
+         one: commit
+         other goes on => completed
+         other: select input from pgflow.poll_tasks('f', W) => {\"a\": 1, \"b\": 2}",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_dependency_whose_completion_is_undone_is_still_waited_for() {
+    let database = engine(JOIN).await;
+    play(
+        &database,
+        "one: begin
+         one: select status from pgflow.complete_task(R1, 'a', 0, '1') => completed
+         other waits: select status from pgflow.complete_task(R1, 'b', 0, '2')
+         one: rollback
+         other goes on => completed
+         other: select input from pgflow.poll_tasks('f', W) => nothing
+         one: select status from pgflow.complete_task(R1, 'a', 0, '3') => completed
+         one: select input from pgflow.poll_tasks('f', W) => {\"a\": 3, \"b\": 2}",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_last_two_tasks_of_a_map_make_one_whole_output() {
+    let database = engine(MAPS).await;
+    play(
+        &database,
+        "one: begin
+         one: select status from pgflow.complete_task(R1, 'm', 1, '20') => completed
+         other waits: select status from pgflow.complete_task(R1, 'm', 0, '10')
+         one: commit
+         other goes on => completed
+         other: select status, output from pgflow.step_states where step_slug = 'm' => completed|[10, 20]",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn one_task_completed_from_two_sessions_counts_once() {
+    let database = engine(MAPS).await;
+    play(
+        &database,
+        "one: begin
+         one: select output from pgflow.complete_task(R1, 'm', 0, '1') => 1
+         other waits: select output from pgflow.complete_task(R1, 'm', 0, '2')
+         one: commit
+         other goes on => 1
+         other: select status, remaining_tasks from pgflow.step_states where step_slug = 'm' => started|1",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_task_that_fails_and_completes_at_once_does_what_came_first() {
+    let database = engine(MAPS).await;
+    play(
+        &database,
+        "one: begin
+         one: select status from pgflow.complete_task(R1, 'm', 0, '1') => completed
+         other waits: select status from pgflow.fail_task(R1, 'm', 0, 'no')
+         one: commit
+         other goes on => completed
+         other: begin
+         other: select status from pgflow.fail_task(R1, 'm', 1, 'no') => failed
+         one waits: select status from pgflow.complete_task(R1, 'm', 1, '1')
+         other: commit
+         one goes on => failed",
+    )
+    .await;
+}
+
+/// The completion has its task before the failure has the state of the step, and waits for that.
+#[tokio::test]
+async fn a_map_task_completes_while_its_sibling_fails_the_run() {
+    let database = engine(MAPS).await;
+    play(
+        &database,
+        "fail: begin
+         fail: select status from pgflow.fail_task(R1, 'm', 0, 'no') => failed
+         done waits: select status from pgflow.complete_task(R1, 'm', 1, '1')
+         fail: commit
+         done goes on => completed",
+    )
+    .await;
+    assert_eq!(
+        state(&database).await,
+        "failed 3, c created, m failed, n started, m0 failed, m1 completed, n0 started, n1 started"
+    );
+    play(
+        &database,
+        "op: select status from pgflow.retry_run(R1) => started
+         done: select task_index from pgflow.poll_tasks('f', W) order by step_slug, task_index => 0 0 1
+         done: select status from pgflow.complete_task(R1, 'm', 0, '0') => completed
+         done: select output from pgflow.step_states where step_slug = 'm' => [0, 1]",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_map_task_completes_while_its_sibling_has_the_step_skipped() {
+    let skip = MAPS.replace("'m', step_type", "'m', when_exhausted => 'skip', step_type");
+    let database = engine(&skip).await;
+    play(
+        &database,
+        "fail: begin
+         fail: select status from pgflow.fail_task(R1, 'm', 0, 'no') => failed
+         done waits: select status from pgflow.complete_task(R1, 'm', 1, '1')
+         batch waits: select status from pgflow.complete_tasks(array[R1, R1]::uuid[], '{n, n}', '{0, 1}', '{1, 2}')
+         fail: commit
+         done goes on => completed
+         batch goes on => completed completed
+         batch: select input from pgflow.poll_tasks('f', W) => {\"n\": [1, 2]}",
+    )
+    .await;
+    assert_eq!(
+        state(&database).await,
+        "started 1, c started, m skipped, n completed, c0 started, m0 failed, m1 completed, n0 completed, n1 completed"
+    );
+}
+
+/// Both hold their task and state when they come to the run: the second finds it failed, and starts nothing.
+#[tokio::test]
+async fn a_step_completes_while_another_fails_the_run() {
+    let database = engine(&JOIN.replace("'f');", "'f', 1, 0);").replace("{a, b}", "{a}")).await;
+    play(
+        &database,
+        "fail: begin
+         fail: select status from pgflow.fail_task(R1, 'b', 0, 'no') => failed
+         done waits: select status from pgflow.complete_task(R1, 'a', 0, '1')
+         fail: commit
+         done goes on => completed",
+    )
+    .await;
+    assert_eq!(state(&database).await, "failed 2, a completed, b failed, c created, a0 completed, b0 failed");
+    play(
+        &database,
+        "op: select status from pgflow.retry_run(R1) => started
+         op: select step_slug from pgflow.poll_tasks('f', W) order by 1 => b c",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn two_steps_that_fail_at_once_fail_the_run_once() {
+    let database = engine(&JOIN.replace("'f');", "'f', 1, 0);")).await;
+    play(
+        &database,
+        "one: begin
+         one: select status from pgflow.fail_task(R1, 'a', 0, 'no') => failed
+         other waits: select status from pgflow.fail_task(R1, 'b', 0, 'no')
+         one: commit
+         other goes on => failed",
+    )
+    .await;
+    assert_eq!(state(&database).await, "failed 3, a failed, b started, c created, a0 failed, b0 failed");
+}
+
+#[tokio::test]
+async fn two_steps_that_are_skipped_at_once_release_what_waits_for_both_once() {
+    let skip = JOIN.replace("'f');", "'f', 1, 0);").replace("'a')", "'a', when_exhausted => 'skip')");
+    let database = engine(&skip.replace("'b')", "'b', when_exhausted => 'skip-cascade')")).await;
+    play(
+        &database,
+        "one: begin
+         one: select status from pgflow.fail_task(R1, 'a', 0, 'no') => failed
+         other waits: select status from pgflow.fail_task(R1, 'b', 0, 'no')
+         one: commit
+         other goes on => failed",
+    )
+    .await;
+    assert_eq!(state(&database).await, "completed 0, a skipped, b skipped, c skipped, a0 failed, b0 failed");
+}
+
+#[tokio::test]
+async fn a_batch_over_two_maps_and_one_in_the_opposite_order_both_complete() {
+    let database = engine(MAPS).await;
+    play(
+        &database,
+        "gate: begin
+         gate: select status from pgflow.complete_task(R1, 'm', 1, '20') => completed
+         one waits: select status from pgflow.complete_tasks(array[R1, R1]::uuid[], '{m, n}', '{0, 0}', '{10, 10}')
+         other waits: select status from pgflow.complete_tasks(array[R1, R1, R1]::uuid[], '{n, m, m}', '{1, 1, 0}', '{20, 9, 9}')
+         gate: commit
+         one goes on => completed completed
+         other goes on => completed completed completed
+         one: select input from pgflow.poll_tasks('f', W) => {\"m\": [10, 20], \"n\": [10, 20]}",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn batches_over_two_runs_in_opposite_orders_both_complete() {
+    let database =
+        engine(&MAPS.replace("select pgflow.poll", "select pgflow.start_flow('f', '[1, 2]', R2); select pgflow.poll"))
+            .await;
+    play(
+        &database,
+        "gate: begin
+         gate: select status from pgflow.complete_task(R1, 'n', 0, '1') => completed
+         one waits: select count(*) from pgflow.complete_tasks(array[R2, R2, R1, R1]::uuid[], '{m, n, m, n}', '{0, 0, 0, 1}', '{1, 1, 1, 2}')
+         other tries: select count(*) from pgflow.complete_tasks(array[R1, R2, R2]::uuid[], '{m, n, m}', '{1, 1, 1}', '{2, 2, 2}')
+         gate: commit
+         one goes on => 4
+         other goes on => 3
+         one: select input from pgflow.poll_tasks('f', W) => \
+           {\"m\": [1, 2], \"n\": [1, 2]} {\"m\": [1, 2], \"n\": [1, 2]}",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_batch_over_a_map_feeds_the_map_below() {
+    let database = engine(
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'm', step_type => 'map');
+         select pgflow.add_step('f', 'n', '{m}', step_type => 'map'); select pgflow.start_flow('f', '[1, 2]', R1);
+         select pgflow.poll_tasks('f', W)",
+    )
+    .await;
+    play(
+        &database,
+        "worker: select status from pgflow.complete_tasks(array[R1, R1]::uuid[], '{m, m}', '{0, 1}', '{7, 8}') \
+           => completed completed
+         worker: select input from pgflow.poll_tasks('f', W) => 7 8",
+    )
+    .await;
+}

@@ -1,0 +1,295 @@
+//! Every pgmq from the oldest that the engine works with, as an extension and as plain SQL.
+//!
+//! The crate brings the scripts that lead from each version to the next. They make an extension in a server of the test's
+//! own: a copy of its programs beside a folder of extensions that can be written to.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use flowsmith_devserver::{Binaries, Durability, Lifetime, Server};
+use flowsmith_postgres::engine::detect::PgmqState;
+use flowsmith_postgres::engine::doctor::{CheckStatus, doctor};
+use flowsmith_postgres::engine::install::{InputStyle, InstallError, PgmqAction, install, install_with_roles};
+use flowsmith_postgres::engine::roles::{Role, RolePrefix};
+use serde_json::Value;
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+
+use crate::engine::definitions::{execute, text};
+use crate::fixture::{Database, binaries, folder};
+use crate::shared::left_out;
+
+/// Where the crate has its scripts: `pgmq--1.4.4--1.4.5.sql` and so on, and `pgmq.control` in the folder above.
+static SCRIPTS: LazyLock<PathBuf> = LazyLock::new(|| {
+    // Crates of other platforms are not there, and are not to be fetched.
+    let rustc = Command::new("rustc").arg("-vV").output().unwrap();
+    let host = String::from_utf8(rustc.stdout).unwrap();
+    let host = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--offline", "--locked", "--filter-platform", host])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let pgmq = packages.iter().find(|package| package["name"] == "pgmq").unwrap();
+    let manifest = Path::new(pgmq["manifest_path"].as_str().unwrap());
+    manifest.parent().unwrap().join("src/install/embedded/sql")
+});
+
+/// The scripts from 1.1.1 on, each with the version that it leads to, in order.
+fn scripts() -> Vec<(Vec<u32>, PathBuf)> {
+    let mut scripts: Vec<_> = fs::read_dir(&*SCRIPTS)
+        .unwrap()
+        .filter_map(|entry| {
+            let path = entry.unwrap().path();
+            let name = path.file_stem()?.to_str()?.to_owned();
+            let (from, to) = name.strip_prefix("pgmq--")?.split_once("--")?;
+            let parts = |version: &str| version.split('.').map(|part| part.parse().unwrap()).collect::<Vec<u32>>();
+            (parts(from) >= vec![1, 1, 1]).then(|| (parts(to), path))
+        })
+        .collect();
+    scripts.sort();
+    scripts
+}
+
+fn dotted(version: &[u32]) -> String {
+    version.iter().map(ToString::to_string).collect::<Vec<_>>().join(".")
+}
+
+/// The versions that the engine is to work with.
+fn supported() -> Vec<String> {
+    scripts().iter().filter(|(version, _)| *version >= vec![1, 4, 4]).map(|(version, _)| dotted(version)).collect()
+}
+
+/// What `pg_config` beside the server's programs says, if it is there. These may be links to the place that they are in.
+fn pg_config(what: &str) -> Option<PathBuf> {
+    let postgres = binaries().dir.join("postgres").canonicalize().ok()?;
+    let output = Command::new(postgres.with_file_name("pg_config")).arg(what).output().ok()?;
+    Some(String::from_utf8(output.stdout).ok()?.trim().into())
+}
+
+/// A server whose `share` and `bin` are the test's own, with every version of pgmq to be created as an extension; none
+/// where such a copy cannot run here.
+fn server_with_pgmq(name: &str) -> Option<Server> {
+    let (Some(bin), Some(share), Some(lib)) =
+        (pg_config("--bindir"), pg_config("--sharedir"), pg_config("--pkglibdir"))
+    else {
+        left_out("there is no pg_config beside the server's programs");
+        return None;
+    };
+    // The programs look for the other folders from where they are themselves, as far as these have a parent in common.
+    let root = folder(name);
+    let own = |path: &Path| root.join(path.strip_prefix("/").unwrap());
+    fs::create_dir_all(own(&bin)).unwrap();
+    for program in ["postgres", "initdb"] {
+        fs::copy(bin.join(program), own(&bin).join(program)).unwrap();
+    }
+    fs::create_dir_all(own(&lib).parent().unwrap()).unwrap();
+    symlink(&lib, own(&lib)).unwrap();
+    fs::create_dir_all(own(&share)).unwrap();
+    for entry in fs::read_dir(&share).unwrap().map(Result::unwrap).filter(|entry| entry.file_name() != "extension") {
+        symlink(entry.path(), own(&share).join(entry.file_name())).unwrap();
+    }
+    let extensions = own(&share).join("extension");
+    fs::create_dir(&extensions).unwrap();
+    for file in ["plpgsql.control", "plpgsql--1.0.sql"] {
+        symlink(share.join("extension").join(file), extensions.join(file)).unwrap();
+    }
+    for (_, script) in scripts() {
+        fs::copy(&script, extensions.join(script.file_name().unwrap())).unwrap();
+    }
+    fs::write(extensions.join("pgmq--1.1.1.sql"), include_str!("pgmq_1.1.1.sql")).unwrap();
+    let control = fs::read_to_string(SCRIPTS.join("../pgmq.control")).unwrap();
+    fs::write(extensions.join("pgmq.control"), control).unwrap();
+    make_readable(&root);
+
+    if !Command::new(own(&bin).join("postgres")).arg("--version").output().is_ok_and(|ran| ran.status.success()) {
+        left_out("a copy of the server's programs does not run, as on a file system that is mounted noexec");
+        return None;
+    }
+    let copy = Binaries { dir: own(&bin), ..binaries().clone() };
+    Some(Server::start(&copy, &folder(&format!("{name}-data")), Durability::Disposable, Lifetime::Owner).unwrap())
+}
+
+/// Lets every user in, whatever the umask: as root, the server runs as another one.
+fn make_readable(folder: &Path) {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            make_readable(&entry.path());
+        } else if kind.is_file() {
+            fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
+}
+
+/// A database of its owner, who is no superuser, on a server of the test's own.
+async fn database(server: &Server, name: &str) -> PgConnectOptions {
+    let c = &mut server.connect_options("postgres").connect().await.unwrap();
+    if text(c, "select count(*) from pg_roles where rolname = 'app'").await.as_deref() == Some("0") {
+        execute(c, "create role app login createrole").await;
+    }
+    execute(c, &format!("create database {name} owner app")).await;
+    server.connect_options(name).username("app")
+}
+
+/// Versions that their scripts lead to and that do not work by themselves: they read a column which new queues do not have.
+const BROKEN: [&str; 1] = ["1.10.0"];
+
+/// What pgmq says where it cannot make, fill, read and drop a queue by itself.
+async fn own_failure(c: &mut PgConnection) -> Option<String> {
+    let own = "select pgmq.create('probe'); select pgmq.send('probe', '{}'); select * from pgmq.read('probe', 0, 1); select pgmq.drop_queue('probe')";
+    sqlx::raw_sql(own).execute(c).await.err().map(|error| error.to_string())
+}
+
+/// The self-test runs flows through start, read, start_tasks, complete, fail, retry and archive.
+async fn assert_works(c: &mut PgConnection, version: &str) {
+    let checks = doctor(c).await.unwrap();
+    let bad: Vec<_> = checks.iter().filter(|check| check.status != CheckStatus::Ok).collect();
+    assert!(bad.is_empty(), "pgmq {version}: {bad:#?}");
+    execute(
+        c,
+        "select pgflow.create_flow('Works'), pgflow.add_step('Works', 'load');
+         select pgflow.start_flow('Works', '{}') from generate_series(1, 2)",
+    )
+    .await;
+    let moved = "(select string_agg(msg_id || ' ' || read_ct || ' ' || (vt > now() + interval '50 s') || ' ' || (headers is null), ', ')
+                  from pgflow.set_vt_batch('Works', array[1, 2], array[100, 200]))";
+    assert_eq!(text(c, moved).await.as_deref(), Some("1 0 true true, 2 0 true true"), "pgmq {version}");
+    let archive = "pgmq.archive('Works', 1)";
+    assert_eq!(text(c, archive).await.as_deref(), Some("true"), "pgmq {version}");
+    execute(c, "select pgflow.delete_flow_and_data('Works')").await;
+    assert_eq!(text(c, "to_regclass('pgmq.q_works')").await, None, "pgmq {version}");
+}
+
+#[tokio::test]
+async fn every_version_works_as_an_extension() {
+    let Some(server) = server_with_pgmq("pgmq-every") else { return };
+    let versions = supported();
+    assert!(versions.len() >= 18 && versions[0] == "1.4.4", "{versions:?}");
+    let mut broken = Vec::new();
+    for version in &versions {
+        let options = database(&server, &format!("v{}", version.replace('.', "_"))).await;
+        let c = &mut options.connect().await.unwrap();
+        execute(c, &format!("create extension pgmq version '{version}'")).await;
+        if own_failure(c).await.is_some() {
+            broken.push(version.as_str());
+            continue;
+        }
+        let report = install(&options, InputStyle::Separate).await.unwrap();
+        assert_eq!(report.pgmq, PgmqAction::Kept);
+        assert_eq!(report.database.pgmq, PgmqState::Extension(version.clone()));
+        assert_works(c, version).await;
+    }
+    assert_eq!(broken, BROKEN);
+    for version in ["1.4.3", "1.3.0"] {
+        let options = database(&server, &format!("v{}", version.replace('.', "_"))).await;
+        execute(&mut options.connect().await.unwrap(), &format!("create extension pgmq version '{version}'")).await;
+        let error = install(&options, InputStyle::Separate).await.unwrap_err();
+        assert!(matches!(&error, InstallError::OldPgmq(PgmqState::Extension(old)) if old == version), "{error}");
+    }
+}
+
+/// The extension has owners and members of its own, of which a role that deploys is none.
+#[tokio::test]
+async fn roles_deploy_and_work_on_the_oldest_extension_and_through_its_upgrade() {
+    let Some(server) = server_with_pgmq("pgmq-upgrade") else { return };
+    let options = database(&server, "upgraded").await;
+    let owner = &mut options.connect().await.unwrap();
+    execute(owner, "create extension pgmq version '1.4.4'").await;
+    let prefix = RolePrefix::new("shop").unwrap();
+    install_with_roles(&options, InputStyle::Separate, &prefix).await.unwrap();
+    let superuser = &mut server.connect_options("upgraded").connect().await.unwrap();
+    for role in Role::ALL {
+        let group = prefix.name(role);
+        execute(superuser, &format!("create role {group}_login login in role {group}")).await;
+    }
+    let session = async |role: Role| {
+        let login = format!("{}_login", prefix.name(role));
+        options.clone().username(&login).connect().await.unwrap()
+    };
+    let deployer = &mut session(Role::Deployer).await;
+    execute(deployer, "select pgflow.create_flow('order', base_delay => 0), pgflow.add_step('order', 'load')").await;
+    execute(deployer, "select pgflow.add_step('order', 'send', array['load'])").await;
+    let client = &mut session(Role::Client).await;
+    let run = text(client, "pgflow.start_flow_with_states('order', '{}') #>> '{run,run_id}'").await.unwrap();
+    let worker = &mut session(Role::Worker).await;
+    let take = "select pgflow.start_tasks('order', array(select msg_id from pgmq.read('order', 60, 10)), null)";
+    execute(worker, take).await;
+    execute(worker, &format!("select pgflow.fail_task('{run}', 'load', 0, 'once')")).await;
+
+    execute(owner, "alter extension pgmq update").await;
+    execute(worker, take).await;
+    execute(worker, &format!("select pgflow.complete_task('{run}', 'load', 0, '1')")).await;
+    execute(worker, take).await;
+    execute(worker, &format!("select pgflow.complete_task('{run}', 'send', 0, '2')")).await;
+    let ended = format!("(select status || ' ' || output from pgflow.runs where run_id = '{run}')");
+    assert_eq!(text(client, &ended).await.as_deref(), Some("completed {\"send\": 2}"));
+    assert_eq!(text(owner, "select count(*) from pgmq.a_order").await.as_deref(), Some("2"));
+    assert_works(owner, "1.4.4, upgraded").await;
+}
+
+#[tokio::test]
+async fn the_extension_is_created_where_the_server_has_it_and_the_role_may() {
+    let Some(server) = server_with_pgmq("pgmq-create") else { return };
+    let options = database(&server, "created").await;
+    let report = install(&options, InputStyle::Separate).await.unwrap();
+    let newest = supported().pop().unwrap();
+    assert_eq!(
+        (report.pgmq, report.database.pgmq),
+        (PgmqAction::CreatedExtension, PgmqState::Extension(newest.clone()))
+    );
+
+    let share = pg_config("--sharedir").unwrap();
+    let control =
+        folder_of(&server, "pgmq-create").join(share.strip_prefix("/").unwrap()).join("extension/pgmq.control");
+    let only_superusers = fs::read_to_string(&control).unwrap().replace("superuser = false", "superuser = true");
+    fs::write(&control, only_superusers).unwrap();
+    let options = database(&server, "plain").await;
+    let report = install(&options, InputStyle::Separate).await.unwrap();
+    assert_eq!(report.pgmq, PgmqAction::InstalledSqlForLackOfRights);
+    assert!(matches!(report.database.pgmq, PgmqState::Sql { version: Some(version), .. } if version == newest));
+    assert_works(&mut options.connect().await.unwrap(), "plain SQL").await;
+}
+
+/// The folder that the server's programs were copied to, beside that of its data.
+fn folder_of(server: &Server, name: &str) -> PathBuf {
+    server.folder().parent().unwrap().join(name)
+}
+
+/// Before 1.6, pgmq could make a queue as an extension only.
+#[tokio::test]
+async fn every_version_that_works_as_plain_sql_does() {
+    let mut worked = Vec::new();
+    for version in supported() {
+        let database = Database::create().await;
+        let c = &mut database.connect().await;
+        // As `create extension` does it: a script may call what comes further down.
+        execute(c, "create schema pgmq; set check_function_bodies = off").await;
+        execute(c, include_str!("pgmq_1.1.1.sql")).await;
+        for (to, script) in scripts() {
+            // Only an extension has tables that a dump is told of.
+            let script = fs::read_to_string(script).unwrap();
+            let told = |line: &&str| !line.contains("pg_extension_config_dump");
+            execute(c, &script.lines().filter(told).flat_map(|line| [line, "\n"]).collect::<String>()).await;
+            if dotted(&to) == version {
+                break;
+            }
+        }
+        if let Some(error) = own_failure(c).await {
+            let is_known = error.contains("extension \"pgmq\" does not exist") || BROKEN.contains(&version.as_str());
+            assert!(is_known, "{version}: {error}");
+            continue;
+        }
+        let report = install(&database.options(), InputStyle::Separate).await.unwrap();
+        assert_eq!(report.database.pgmq, PgmqState::Sql { version: None, has_headers: true }, "{version}");
+        assert_works(c, &version).await;
+        worked.push(version);
+    }
+    assert_eq!(worked.first().map(String::as_str), Some("1.6.0"));
+}

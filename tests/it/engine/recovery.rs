@@ -1,0 +1,175 @@
+//! Tasks whose worker has gone silent.
+
+use crate::fixture::runtime::{rows, run, value, with_runtime};
+
+const REQUEUE: &str = "pgflow.requeue_stalled_tasks()";
+
+#[tokio::test]
+async fn a_task_is_stalled_half_a_minute_after_its_timeout() {
+    let (_database, mut c) = with_runtime().await;
+    let c = &mut c;
+    run(
+        c,
+        "select pgflow.create_flow('f', timeout => 1000); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'queued', start_delay => 9999);
+         select pgflow.start_flow('f', '{}', t.id()); select t.take(); select t.age('a', 1010)",
+    )
+    .await;
+    assert_eq!(value(c, REQUEUE).await, "0", "20 s are left");
+    run(c, "select t.age('a', 20)").await;
+    assert_eq!(value(c, REQUEUE).await, "1");
+    let task = "select concat_ws(' ', status, attempts_count, requeued_count, started_at is null, last_requeued_at > now() - interval '1 minute',
+        permanently_stalled_at is null) from pgflow.step_tasks where step_slug = 'a'";
+    assert_eq!(rows(c, task).await, ["queued 1 1 t t t"]);
+    assert_eq!(value(c, "t.hidden('a') <= 0").await, "true");
+    assert_eq!(value(c, REQUEUE).await, "0");
+    assert_eq!(rows(c, "select t.take()").await, ["a 0 {}"]);
+    run(c, "select pgflow.complete_task(t.id(), 'a', 0, '1')").await;
+    assert_eq!(rows(c, "select t.tasks()").await, ["a 0 completed 2 1", "queued 0 queued 0"]);
+}
+
+/// The engines of pgflow look at the flow's timeout alone.
+#[tokio::test]
+async fn the_timeout_of_the_step_counts_where_it_has_one() {
+    let (_database, mut c) = with_runtime().await;
+    let c = &mut c;
+    run(
+        c,
+        "select pgflow.create_flow('f', timeout => 1000); select pgflow.add_step('f', 'quick', timeout => 10); select pgflow.add_step('f', 'slow', timeout => 5000);
+         select pgflow.add_step('f', 'usual'); select pgflow.start_flow('f', '{}', t.id()); select t.take();
+         select t.age(s, 100) from unnest('{quick,slow,usual}'::text[]) s",
+    )
+    .await;
+    assert_eq!(value(c, REQUEUE).await, "1");
+    assert_eq!(rows(c, "select t.tasks()").await, ["quick 0 queued 1", "slow 0 started 1", "usual 0 started 1"]);
+    run(c, "select t.age(s, 2000) from unnest('{quick,slow,usual}'::text[]) s").await;
+    assert_eq!(value(c, REQUEUE).await, "1");
+    assert_eq!(rows(c, "select t.tasks()").await, ["quick 0 queued 1", "slow 0 started 1", "usual 0 queued 1"]);
+}
+
+const STALLED_FOR_GOOD: &str = "select pgflow.create_flow('f', max_attempts => 9); select pgflow.add_step('f', 'a'); select pgflow.start_flow('f', '{}', t.id());
+    do $$
+    begin
+      for requeue in 1..4 loop
+        perform t.take();
+        perform t.age('a', 1000);
+        perform pgflow.requeue_stalled_tasks();
+      end loop;
+    end
+    $$";
+
+#[tokio::test]
+async fn a_task_that_stalls_a_fourth_time_is_given_up_and_marked() {
+    let (_database, mut c) = with_runtime().await;
+    let c = &mut c;
+    run(c, STALLED_FOR_GOOD).await;
+    let task = "select concat_ws(' ', status, attempts_count, requeued_count, permanently_stalled_at > now() - interval '1 minute') from pgflow.step_tasks";
+    assert_eq!(rows(c, task).await, ["started 4 3 t"]);
+    assert_eq!(rows(c, "select t.queue()").await, [""; 0]);
+    assert_eq!(rows(c, "select t.archive()").await, ["a 0"]);
+    assert_eq!(value(c, "t.run()").await, "started 1");
+    let before = value(c, "select permanently_stalled_at from pgflow.step_tasks").await;
+    assert_eq!(value(c, REQUEUE).await, "0");
+    assert_eq!(value(c, "select permanently_stalled_at from pgflow.step_tasks").await, before, "it is marked once");
+}
+
+#[tokio::test]
+async fn a_worker_that_wakes_up_after_its_task_was_given_up_can_still_complete_it() {
+    let (_database, mut c) = with_runtime().await;
+    let c = &mut c;
+    run(c, STALLED_FOR_GOOD).await;
+    run(c, "select pgflow.complete_task(t.id(), 'a', 0, '1')").await;
+    assert_eq!(value(c, "t.run()").await, r#"completed 0 {"a": 1}"#);
+}
+
+/// Its message is gone, so that queued again it would wait for ever.
+#[tokio::test]
+async fn a_task_that_fails_after_it_was_given_up_has_no_attempt_left() {
+    let (_database, mut c) = with_runtime().await;
+    let c = &mut c;
+    run(c, STALLED_FOR_GOOD).await;
+    run(c, "select pgflow.fail_task(t.id(), 'a', 0, 'late')").await;
+    assert_eq!(rows(c, "select t.tasks()").await, ["a 0 failed 4 late"]);
+    assert_eq!(value(c, "t.run()").await, "failed 1");
+}
+
+#[tokio::test]
+async fn a_worker_that_comes_back_late_changes_nothing_before_the_task_is_taken_again() {
+    let (_database, mut c) = with_runtime().await;
+    let c = &mut c;
+    run(
+        c,
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.start_flow('f', '{}', t.id()); select t.take();
+         select t.age('a', 1000); select pgflow.requeue_stalled_tasks(); select pgflow.complete_task(t.id(), 'a', 0, '\"late\"');
+         select pgflow.fail_task(t.id(), 'a', 0, 'late')",
+    )
+    .await;
+    assert_eq!(rows(c, "select t.tasks()").await, ["a 0 queued 1"]);
+    run(c, "select t.take(); select pgflow.complete_task(t.id(), 'a', 0, '\"again\"')").await;
+    assert_eq!(value(c, "t.run()").await, r#"completed 0 {"a": "again"}"#);
+}
+
+#[tokio::test]
+async fn tasks_that_others_are_at_work_on_are_left_for_the_next_time() {
+    let (database, mut c) = with_runtime().await;
+    run(
+        &mut c,
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b'); select pgflow.start_flow('f', '{}', t.id());
+         select t.take(); select t.age('a', 1000); select t.age('b', 1000)",
+    )
+    .await;
+    let mut other = database.connect().await;
+    run(&mut other, "begin; select from pgflow.step_tasks where step_slug = 'a' for update").await;
+    run(&mut c, "set lock_timeout = '5s'").await;
+    assert_eq!(value(&mut c, REQUEUE).await, "1");
+    assert_eq!(rows(&mut c, "select t.tasks()").await, ["a 0 started 1", "b 0 queued 1"]);
+    run(&mut other, "commit").await;
+    assert_eq!(value(&mut c, REQUEUE).await, "1");
+}
+
+#[tokio::test]
+async fn tasks_of_what_is_over_are_given_up_and_nothing_else_of_it_changes() {
+    let (_database, mut c) = with_runtime().await;
+    let c = &mut c;
+    run(
+        c,
+        "select pgflow.create_flow('f', max_attempts => 0); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b');
+         select pgflow.create_flow('g', max_attempts => 0); select pgflow.add_step('g', 'a', step_type => 'map', when_exhausted => 'skip'); select pgflow.add_step('g', 'b');
+         select pgflow.start_flow('f', '{}', t.id(1)); select pgflow.start_flow('g', '[1, 2]', t.id(2)); select t.take('f'); select t.take('g');
+         select pgflow.fail_task(t.id(1), 'a', 0, 'boom'); select pgflow.fail_task(t.id(2), 'a', 0, 'boom'); select t.age('a', 1000); select t.age('b', 1000)",
+    )
+    .await;
+    // Only b of the second run goes on: the first run failed, and a of the second was skipped.
+    assert_eq!(value(c, REQUEUE).await, "1");
+    assert_eq!(rows(c, "select t.tasks(1)").await, ["a 0 failed 1 boom", "b 0 started 1"]);
+    assert_eq!(rows(c, "select t.tasks(2)").await, ["a 0 failed 1 boom", "a 1 started 1", "b 0 queued 1"]);
+    let given_up = "select concat_ws(' ', right(run_id::text, 1), step_slug, task_index) from pgflow.step_tasks where permanently_stalled_at is not null order by 1";
+    assert_eq!(rows(c, given_up).await, ["1 b 0", "2 a 1"]);
+    assert_eq!(
+        (value(c, "t.run(1)").await, value(c, "t.run(2)").await),
+        ("failed 2".to_owned(), "started 1".to_owned())
+    );
+    assert_eq!(value(c, REQUEUE).await, "0");
+}
+
+#[tokio::test]
+async fn workers_that_recover_at_the_same_time_count_each_task_once() {
+    let (database, mut c) = with_runtime().await;
+    run(
+        &mut c,
+        "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a', step_type => 'map');
+         select pgflow.start_flow('f', to_jsonb(array(select generate_series(1, 200))), t.id()); select t.take(); select t.age('a', 1000)",
+    )
+    .await;
+    let mut workers = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let mut c = database.connect().await;
+        workers.spawn(async move { value(&mut c, REQUEUE).await.parse::<u32>().unwrap() });
+    }
+    // Those that one worker holds are left out by the others, which may see them again when it is done.
+    let requeued: u32 = workers.join_all().await.iter().sum();
+    assert_eq!(requeued, 200);
+    assert_eq!(
+        value(&mut c, "select (min(requeued_count), max(requeued_count)) from pgflow.step_tasks").await,
+        "(1,1)"
+    );
+}

@@ -1,0 +1,213 @@
+//! Ways in which a careful reader found that the road could be left, each closed.
+
+use sqlx::AssertSqlSafe;
+
+use crate::engine::definitions::{execute, text};
+use crate::fixture::command::{Project, official, ours, psql};
+
+const COUNT_PWNED: &str = "(select count(*) from pg_class where relname = 'pwned')";
+
+#[tokio::test]
+async fn an_old_value_does_not_break_out_of_the_migration_that_changes_it() {
+    for tag in ["$calls$; end if", "$flowsmith$; --", "$plan$"] {
+        let database = ours().await;
+        let project = Project::on(&database);
+        let hostile = format!("{tag}; create table public.pwned(); perform $q$;--");
+        let condition = format!("  a: {{ if: {{ x: \"{hostile}\" }} }}\n  b: {{}}");
+        project.flow("order", "", &condition);
+        project.compile();
+        project.done(&["apply"]);
+        project.flow("order", "", "  a: {}\n  b: {}");
+        let file = project.compile();
+        psql(&database, &project.path("migrations").join(file)).unwrap();
+        project.done(&["drift"]);
+        assert_eq!(text(&mut database.connect().await, COUNT_PWNED).await.unwrap(), "0");
+    }
+}
+
+#[tokio::test]
+async fn pull_does_not_run_what_is_pending() {
+    let database = ours().await;
+    let project = Project::on(&database);
+    project.flow("order", "", "  a: {}");
+    project.compile();
+    let refused = project.ends(5, &["pull"]);
+    assert!(refused.contains("FS829") && refused.contains("add_order"), "{refused}");
+    assert_eq!(text(&mut database.connect().await, "(select count(*) from pgflow.flows)").await.unwrap(), "0");
+}
+
+#[tokio::test]
+async fn pull_does_not_define_a_flow_a_second_time() {
+    let database = ours().await;
+    let project = Project::on(&database);
+    project.write("flows/sub/mine.yaml", "flow: order\nsteps: { a: {} }\n");
+    project.compile();
+    project.done(&["apply"]);
+    execute(&mut database.connect().await, "update pgflow.flows set opt_timeout = 7").await;
+    let refused = project.ends(5, &["pull"]);
+    assert!(refused.contains("FS826") && refused.contains("flows/sub/mine.yaml"), "{refused}");
+    assert!(!project.path("flows/order.yaml").exists());
+    assert_eq!(project.migrations().len(), 1);
+}
+
+#[tokio::test]
+async fn steps_are_not_added_under_the_runs_of_a_flow_that_someone_else_made() {
+    for database in [ours().await, official().await] {
+        let mut c = database.connect().await;
+        let made = "select pgflow.create_flow('order'), pgflow.add_step('order', 'a')";
+        execute(&mut c, made).await;
+        execute(&mut c, "insert into pgflow.runs (flow_slug, input) values ('order', '{}')").await;
+        let project = Project::on(&database);
+        project.flow("order", "", "  a: {}\n  b: {}");
+        project.compile();
+        let refused = project.ends(5, &["apply"]);
+        assert!(refused.contains("FS910") && refused.contains("another definition with runs"), "{refused}");
+        assert_eq!(text(&mut c, "(select count(*) from pgflow.steps)").await.unwrap(), "1");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_migration_says_how_to_take_it_back() {
+    let database = ours().await;
+    let project = Project::on(&database);
+    project.flow("order", "", "  a: {}");
+    project.compile();
+    project.done(&["apply"]);
+    let mut c = database.connect().await;
+    execute(&mut c, "insert into pgflow.runs (flow_slug, input) values ('order', '{}')").await;
+    project.flow("order", "", "  a: {}\n  b: {}");
+    let file = project.compile();
+    let refused = project.ends(5, &["apply"]);
+    assert!(refused.contains(&format!("delete {file} and run `flowsmith compile --rehash`")), "{refused}");
+
+    std::fs::remove_file(project.path("migrations").join(file)).unwrap();
+    project.done(&["compile", "--rehash"]);
+    project.flow("order", "version: 2", "  a: {}\n  b: {}");
+    project.compile();
+    project.done(&["apply"]);
+    project.done(&["drift"]);
+}
+
+#[tokio::test]
+async fn a_recorded_flow_does_not_get_another_name() {
+    let database = ours().await;
+    let project = Project::on(&database);
+    project.flow("order_v2", "", "  a: {}");
+    project.compile();
+    project.write("flows/order_v2.yaml", "flow: order\nversion: 2\nsteps: { a: {} }\n");
+    let refused = project.ends(5, &["compile"]);
+    assert!(refused.contains("FS815") && refused.contains("order@2"), "{refused}");
+}
+
+#[tokio::test]
+async fn large_whole_numbers_are_no_drift() {
+    let database = ours().await;
+    let project = Project::on(&database);
+    project.flow("order", "input: { maximum: 1e18 }", "  a: { if: { n: 1e16, m: 9.0e18 } }");
+    project.compile();
+    project.done(&["apply"]);
+    project.done(&["plan"]);
+    project.done(&["compile", "--check"]);
+}
+
+#[tokio::test]
+async fn two_branches_that_raise_the_version_end_with_one_current_version() {
+    let database = ours().await;
+    let project = Project::on(&database);
+    let version = |version: u32| {
+        project.flow("order", &format!("version: {version}"), "  a: {}");
+        project.done(&["compile", "--timestamp", &format!("2026010{version}000000")]);
+        project.migrations().pop().unwrap()
+    };
+    version(1);
+    let second = format!("migrations/{}", version(2));
+    let of_the_other_branch = project.read(&second);
+    std::fs::remove_file(project.path(&second)).unwrap();
+    project.done(&["compile", "--rehash"]);
+    version(3);
+    project.write(&second, &of_the_other_branch);
+    project.done(&["compile", "--rehash"]);
+    project.done(&["apply"]);
+    project.done(&["drift"]);
+    let current = "(select count(*) from flowsmith.flow_versions where state = 'current')";
+    assert_eq!(text(&mut database.connect().await, current).await.unwrap(), "1");
+}
+
+#[tokio::test]
+async fn migrations_out_of_their_order_are_refused_where_it_matters() {
+    let database = ours().await;
+    let project = Project::on(&database);
+    project.flow("order", "", "  a: {}");
+    project.compile();
+    std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
+    let retire = project.compile();
+    let refused = psql(&database, &project.path("migrations").join(retire)).unwrap_err();
+    assert!(refused.contains("FL004") && refused.contains("which no applied migration created"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_version_that_is_taken_by_another_migration_is_said() {
+    let database = ours().await;
+    let mut c = database.connect().await;
+    let sql = "insert into flowsmith.migrations (version, name) values ('20260101000000', 'other')";
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut c).await.unwrap();
+    let project = Project::on(&database);
+    project.flow("order", "", "  a: {}");
+    project.done(&["compile", "--timestamp", "20260101000000"]);
+    let file = project.migrations().pop().unwrap();
+    let refused = psql(&database, &project.path("migrations").join(file)).unwrap_err();
+    assert!(refused.contains("is already used by another migration, other"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_mistyped_environment_reaches_no_database() {
+    let database = ours().await;
+    let project = Project::on(&database).with("DATABASE_URL", &database.url()).with("PROD_URL", &database.url());
+    project.write("flowsmith.toml", "[environments.production]\ndatabase_url_env = \"PROD_URL\"\n");
+    project.flow("order", "", "  a: {}");
+    project.compile();
+    let refused = project.ends(64, &["--env", "prodction", "apply"]);
+    assert!(refused.contains("environment `prodction` is not configured"), "{refused}");
+    // One that no flow overrides is an environment all the same.
+    project.ends(2, &["--env", "production", "plan"]);
+}
+
+#[tokio::test]
+async fn install_brings_back_what_went_with_the_engine() {
+    let database = ours().await;
+    let mut c = database.connect().await;
+    execute(&mut c, "drop schema pgflow cascade").await;
+    let project = Project::on(&database);
+    project.done(&["install"]);
+    let there = "(select to_regprocedure('flowsmith.start_flow(text,jsonb,uuid)') is not null)";
+    assert_eq!(text(&mut c, there).await.unwrap(), "true");
+}
+
+#[tokio::test]
+async fn a_run_that_is_being_started_waits_for_the_steps_to_be_replaced() {
+    let database = ours().await;
+    let project = Project::on(&database);
+    project.flow("order", "", "  a: {}");
+    project.compile();
+    project.done(&["apply"]);
+    let mut migration = database.connect().await;
+    let wanted = "update flowsmith.flow_versions set definition = jsonb_set(definition, '{steps,0,slug}', '\"b\"')";
+    execute(&mut migration, "begin").await;
+    execute(&mut migration, wanted).await;
+    execute(&mut migration, "select flowsmith.reset_flow('order')").await;
+    let mut starter = database.connect().await;
+    execute(&mut starter, "set lock_timeout = '50ms'").await;
+    let start =
+        "with s as (select * from pgflow.steps) insert into pgflow.runs (flow_slug, input) values ('order', '{}')";
+    let waits = sqlx::raw_sql(start).execute(&mut starter).await.unwrap_err().to_string();
+    assert!(waits.contains("lock timeout"), "{waits}");
+}
+
+#[tokio::test]
+async fn an_input_style_that_comes_too_late_is_refused() {
+    let database = ours().await;
+    let project = Project::on(&database);
+    let refused = project.ends(5, &["install", "--input-style", "merged"]);
+    assert!(refused.contains("FS925") && refused.contains("input style separate"), "{refused}");
+    project.done(&["install", "--input-style", "separate"]);
+}

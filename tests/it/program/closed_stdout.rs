@@ -1,0 +1,86 @@
+//! Whoever reads may go away: a command that only reads ends quietly, one that changes something goes on to its end.
+
+use std::process::Stdio;
+
+use crate::engine::definitions::text;
+use crate::fixture::command::{Project, ours};
+use crate::program::connecting::ways_to_connect;
+use crate::shared::program::Program;
+use crate::shared::program::commands;
+
+/// How it ends, and what it says on stderr, with a stdout that nobody reads.
+fn unread(project: &Project, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut child = project.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[tokio::test]
+async fn what_changes_something_is_done_all_the_same() {
+    let database = crate::fixture::Database::create().await;
+    let project = Project::on(&database);
+    project.flow("order", "", "  load: {}");
+    // Its second line already has no reader.
+    for _ in 0..2 {
+        let (code, stderr) = unread(&project, &["up"]);
+        assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    }
+    assert!(project.done(&["status"]).stdout.contains("1 migration, 0 pending"));
+    project.flow("order", "", "  load: { max_attempts: 7 }");
+    assert_eq!(unread(&project, &["compile"]).0, Some(0));
+    assert_eq!(project.migrations().len(), 2);
+    for command in ["apply", "install"] {
+        assert_eq!(unread(&project, &[command]).0, Some(0), "{command}");
+    }
+    project.done(&["plan"]);
+    assert_eq!(unread(&project, &["start", "order"]).0, Some(0));
+    let runs = text(&mut database.connect().await, "(select count(*) from pgflow.runs)::text").await.unwrap();
+    assert_eq!(runs, "1");
+    // What fails says so as ever.
+    project.write("flows/bad.yaml", "flow: bad\nsteps: { load: { depends_on: [lod] } }\n");
+    let (code, stderr) = unread(&project, &["up"]);
+    assert!(code == Some(4) && stderr.contains("error: the flow files have errors"), "{code:?}: {stderr}");
+}
+
+#[tokio::test]
+async fn what_only_reads_ends_quietly() {
+    let database = ours().await;
+    let project = Project::on(&database);
+    project.flow("order", "", "  load: {}");
+    project.compile();
+    project.done(&["apply"]);
+    let run = project.done(&["start", "order"]).stdout;
+    let run = run.trim();
+    let changing = [
+        "up", "compile", "apply", "pull", "install", "worker", "bench", "start", "retry", "cancel", "pause", "resume",
+        "prune",
+    ];
+    let mut reading = vec![vec!["check"], vec!["explain"], vec!["schema"], vec!["completions", "bash"], vec!["--help"]];
+    for command in commands(&Program::in_folder(".")).iter().filter(|command| !changing.contains(&command.as_str())) {
+        match command.as_str() {
+            "graph" => reading.push(vec!["graph", "order"]),
+            "retire" => reading.push(vec!["retire"]),
+            "show" | "watch" => reading.push(vec![ways_to_connect(command)[0][0], run]),
+            _ => reading.extend(ways_to_connect(command).iter().map(|way| way.to_vec())),
+        }
+    }
+    for way in reading {
+        assert_eq!(unread(&project, &way), (Some(141), String::new()), "{way:?}");
+    }
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_a_failure() {
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").map(Stdio::from);
+    let Ok(stdout) = full() else { return crate::shared::left_out("there is no /dev/full") };
+    let project = Project::new();
+    project.flow("order", "", "  load: {}");
+    let output = project.command(&["check"]).stdout(stdout).stderr(Stdio::piped()).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && stderr.contains("error[FS801]: cannot write the report"), "{stderr}");
+    let output = project.command(&["compile"]).stdout(full().unwrap()).stderr(Stdio::piped()).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(0) && stderr.contains("warning: cannot write to stdout"), "{stderr}");
+    assert_eq!(project.migrations().len(), 1);
+}

@@ -1,0 +1,232 @@
+//! Databases that cannot be worked with: each is told apart, says what to do, and no output ever holds a password.
+
+use flowsmith_core::diagnostic::Diagnostic as _;
+use flowsmith_postgres::database::{DatabaseError, Failure};
+use flowsmith_worker::triggers::queues::{queue_triggers, take, tidy};
+use flowsmith_worker::triggers::schedules::fire_due;
+use sqlx::ConnectOptions;
+
+use crate::engine::definitions::{execute, text};
+use crate::fixture::command::{Project, official, ours};
+use crate::fixture::pooler::Pooler;
+use crate::fixture::{self, Database};
+use crate::migrate::safety::wait_until;
+
+const PASSWORD: &str = "hunter2-Zq";
+
+/// A project with one flow, compiled.
+fn project() -> Project {
+    let project = Project::new();
+    project.flow("order", "", "  load: {}\n  send: { depends_on: [load] }");
+    project.compile();
+    project
+}
+
+/// Whatever needs a database ends like this at this URL.
+fn all_end(project: &Project, url: &str, exit: i32, code: &str, words: &str) {
+    for command in ["plan", "apply", "drift", "status", "pull"] {
+        for flag in ["--verbose", "--quiet"] {
+            let outcome = project.run(&[command, flag, "--database", url]);
+            assert_eq!(outcome.code, exit, "{command}: {outcome}");
+            let said = outcome.both();
+            assert!(!said.contains(PASSWORD), "the password: {said}");
+            assert!(outcome.stderr.contains(&format!("error[{code}]: ")), "{command}: {outcome}");
+            assert!(outcome.stderr.contains("\n  = help: "), "{command}: {outcome}");
+            assert!(said.contains(words), "{words}: {command}: {outcome}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_down() {
+    let url = format!("postgres://app:{PASSWORD}@127.0.0.1:1/shop");
+    all_end(&project(), &url, 1, "FS902", "cannot connect to app@127.0.0.1:1/shop");
+    let url = format!("postgres:///shop?host=/nowhere/at/all&user=app&password={PASSWORD}");
+    all_end(&project(), &url, 1, "FS902", "cannot connect to app@");
+}
+
+#[test]
+fn a_url_that_is_none() {
+    for url in [
+        format!("postgres://app:{PASSWORD}@host:port/shop"),
+        format!("mysql://app:{PASSWORD}@host/shop"),
+        format!("app:{PASSWORD}@host/shop"),
+        format!("postgres://app:{PASSWORD}@[::1/shop"),
+        format!("postgres://app:{PASSWORD}@host/shop?sslmode={PASSWORD}"),
+        format!("host=localhost password={PASSWORD}"),
+    ] {
+        all_end(&project(), &url, 64, "FS901", "invalid database URL");
+    }
+    let project = project().with("DATABASE_URL", &format!("nonsense {PASSWORD}"));
+    for command in [&["plan"][..], &["up", "--verbose"], &["plan", "--help"], &["nonsense"], &["doctor"], &["install"]]
+    {
+        let outcome = project.run(command);
+        assert!(!outcome.both().contains(PASSWORD), "{outcome}");
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_is_refused() {
+    let server = fixture::start(&fixture::folder("passwords"));
+    let mut c = server.connect_options("postgres").connect().await.unwrap();
+    execute(&mut c, "create role app login password 'the right one'").await;
+    execute(&mut c, "create database shop owner app").await;
+    let hba = text(&mut c, "current_setting('hba_file')").await.unwrap();
+    std::fs::write(hba, "local all postgres trust\nlocal all all scram-sha-256\n").unwrap();
+    execute(&mut c, "select pg_reload_conf()").await;
+    let url = |password: &str| server.url("shop").replace("user=postgres", &format!("user=app&password={password}"));
+    // The reload is on its way until a wrong password is refused.
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while url(PASSWORD).parse::<sqlx::postgres::PgConnectOptions>().unwrap().connect().await.is_ok() {
+        assert!(std::time::Instant::now() < end);
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    all_end(&project(), &url(PASSWORD), 1, "FS903", "password authentication failed");
+    let project = project();
+    let right = url("the%20right%20one");
+    let installed = project.run(&["install", "--verbose", "--database", &right]);
+    assert_eq!(installed.code, 0, "{installed}");
+    let applied = project.run(&["apply", "--verbose", "--database", &right]);
+    assert_eq!(applied.code, 0, "{applied}");
+    assert!(!applied.both().contains("right"), "{applied}");
+    let up = project.run(&["up", "--database", &right]);
+    assert_eq!(up.code, 0, "{up}");
+    assert!(!up.both().contains("right"), "{up}");
+    server.stop().unwrap();
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there() {
+    let database = Database::create().await;
+    let url = format!("{}&password={PASSWORD}", database.url().replace("/test_", "/no_such_"));
+    all_end(&project(), &url, 1, "FS904", "no_such_");
+}
+
+#[tokio::test]
+async fn a_role_without_rights() {
+    for database in [ours().await, official().await] {
+        let role =
+            format!("stranger_{}", text(&mut database.connect().await, "md5(current_database())").await.unwrap());
+        execute(&mut database.connect().await, &format!("create role {role} login")).await;
+        let url = database.url().replace("user=postgres", &format!("user={role}&password={PASSWORD}"));
+        all_end(&project(), &url, 1, "FS905", "permission denied");
+    }
+}
+
+#[tokio::test]
+async fn a_database_without_an_engine() {
+    let database = Database::create().await;
+    all_end(&project(), &database.url(), 1, "FS909", "flowsmith install");
+}
+
+#[tokio::test]
+async fn a_database_without_pgmq() {
+    let database = ours().await;
+    execute(&mut database.connect().await, "drop schema pgmq cascade").await;
+    all_end(&project(), &database.url(), 1, "FS909", "has no pgmq");
+}
+
+#[tokio::test]
+async fn an_install_that_is_half_made() {
+    let database = official().await;
+    execute(&mut database.connect().await, "drop function pgflow.start_tasks").await;
+    all_end(&project(), &database.url(), 1, "FS918", "incomplete engine: level 0.8.1 without function start_tasks");
+}
+
+#[tokio::test]
+async fn an_official_engine_without_a_ledger() {
+    let database = official().await;
+    execute(&mut database.connect().await, "drop schema flowsmith cascade").await;
+    let project = project();
+    let outcome = project.run(&["apply", "--database", &database.url()]);
+    assert_eq!(outcome.code, 1, "{outcome}");
+    assert!(outcome.stderr.contains("FS919") && outcome.stderr.contains("flowsmith install"), "{outcome}");
+    assert_eq!(project.run(&["plan", "--database", &database.url()]).code, 2);
+}
+
+#[tokio::test]
+async fn an_engine_of_another_level_than_a_flow_needs() {
+    let database = official().await;
+    let project = Project::on(&database);
+    project.flow("order", "", "  load: { if: { paid: true } }");
+    project.compile();
+    let plan = project.ends(5, &["plan"]);
+    assert!(
+        plan.contains("refused: the engine does not support conditions and skip modes; they require level 0.14"),
+        "{plan}"
+    );
+    let refused = project.ends(1, &["apply"]);
+    assert!(refused.contains("FS909") && refused.contains("which this engine does not have"), "{refused}");
+    let refused = project.ends(4, &["compile", "--engine", "0.8.1"]);
+    assert!(refused.contains("0.8.1"), "{refused}");
+}
+
+#[tokio::test]
+async fn everything_works_behind_a_transaction_pooler() {
+    let database = ours().await;
+    let Some(pooler) = Pooler::start(&database, "pooler").await else { return };
+    // Several server connections, so that each transaction may meet another one than the last.
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        let mut c = pooler.options().connect().await.unwrap();
+        execute(&mut c, "begin").await;
+        open.push(c);
+    }
+    for c in &mut open {
+        execute(c, "commit").await;
+    }
+    let project = project().with("DATABASE_URL", &pooler.url);
+    assert!(project.ends(2, &["plan"]).contains("new flow, 2 steps"));
+    project.done(&["install"]);
+    project.done(&["apply"]);
+    project.flow("order", "version: 2", "  load: {}");
+    project.flow("signup", "", "  ask: {}");
+    project.compile();
+    project.ends(2, &["plan"]);
+    let both = [project.start(&["apply"]), project.start(&["apply"])];
+    for apply in both {
+        let output = apply.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    for command in [&["plan"][..], &["drift"], &["status"], &["doctor"], &["up"]] {
+        project.done(command);
+    }
+    wait_until(&database, "2 = (select count(*) from flowsmith.migrations)").await;
+
+    // What a worker does for triggers, each transaction perhaps on another server connection.
+    project.write(
+        "flows/signup.yaml",
+        "flow: signup\nsteps: { ask: {} }\ntriggers:\n  - { name: daily, cron: \"@daily\" }\n  - { name: mail, queue: \"pgmq:mail\" }\n",
+    );
+    project.compile();
+    project.done(&["apply"]);
+    execute(
+        &mut database.connect().await,
+        "update flowsmith.triggers set since = since - interval '2 days'; select pgmq.create('mail'); select pgmq.send('mail', '{}')",
+    )
+    .await;
+    let c = &mut pooler.options().connect().await.unwrap();
+    let trigger = queue_triggers(c).await.unwrap().remove(0);
+    for started in [1, 0, 0] {
+        assert_eq!(fire_due(c).await.unwrap().fired.len(), started);
+        assert_eq!(take(c, &trigger).await.unwrap().started, started);
+        tidy(c).await.unwrap();
+    }
+    wait_until(&database, "2 = (select count(*) from pgflow.runs where flow_slug = 'signup')").await;
+    wait_until(&database, "0 = (select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database()))").await;
+}
+
+/// As behind a database whose default isolation level is a higher one.
+#[tokio::test]
+async fn transactions_that_come_in_between_are_named() {
+    let database = ours().await;
+    let (a, b) = (&mut database.connect().await, &mut database.connect().await);
+    execute(a, "create table counter as select 1 as n, 2 as m").await;
+    execute(a, "begin isolation level repeatable read; select n from counter").await;
+    execute(b, "update counter set n = 2").await;
+    let error = sqlx::raw_sql("update counter set n = 3").execute(&mut *a).await.unwrap_err();
+    let error = DatabaseError::from(error);
+    assert_eq!((error.failure(), error.code().as_str()), (Failure::Conflict, "FS926"));
+    assert_eq!(error.to_string(), "could not serialize access due to concurrent update");
+    assert!(error.help().unwrap_or_default().starts_with("run the command again: the transaction was rolled back"));
+}

@@ -1,0 +1,174 @@
+//! `flowsmith graph` and `plan --format html`, as someone uses them.
+
+use sqlx::{AssertSqlSafe, Row as _};
+
+use crate::fixture::Database;
+use crate::fixture::command::{Project, official, official_old, ours};
+
+const FLOW: &str = "  load: {}\n  each: { map: load }\n  send: { depends_on: [load] }";
+
+#[test]
+fn each_format_goes_to_stdout_or_to_a_file() {
+    let project = Project::new();
+    project.flow("order", "", FLOW);
+    for (format, begins) in
+        [("svg", "<svg "), ("mermaid", "---\ntitle: \"order@1\""), ("dot", "digraph "), ("html", "<!doctype html>")]
+    {
+        let printed = project.done(&["graph", "order", "--format", format]).stdout;
+        assert!(printed.starts_with(begins), "{format}: {printed}");
+        let written = project.done(&["graph", "order", "--format", format, "--output", "picture"]);
+        assert_eq!(written.stdout, "", "{format}");
+        assert_eq!(project.read("picture"), printed, "{format}");
+    }
+    assert!(project.done(&["graph", "order"]).stdout.starts_with("<svg "), "svg is the default");
+    for (file, begins) in [("a.svg", "<svg "), ("a.mmd", "---\n"), ("a.GV", "digraph "), ("a.html", "<!doctype html>")]
+    {
+        let done = project.done(&["graph", "order", "--output", file]);
+        assert_eq!(done.stderr, format!("Wrote {file}\n"));
+        assert!(project.read(file).starts_with(begins), "the ending says the format: {file}");
+    }
+    let refused = project.ends(64, &["graph", "order", "--output", "b.svg", "--format", "html"]);
+    assert!(
+        refused.contains("FS994") && refused.contains("b.svg has the extension of SVG, but --format requests HTML"),
+        "{refused}"
+    );
+    assert!(project.ends(64, &["graph", "order", "--output", "b.png"]).contains("dot -Tpng"));
+    assert!(!project.path("b.svg").exists() && !project.path("b.png").exists());
+    let refused = project.ends(1, &["graph", "order", "--output", "no/such/folder.svg"]);
+    assert!(refused.contains("FS801") && refused.contains("no/such/folder.svg"), "{refused}");
+}
+
+#[test]
+fn a_flow_is_named_by_slug_version_or_database_slug() {
+    let project = Project::new();
+    project.write(
+        "flows/a.yaml",
+        "flow: order\nsteps: { first: {} }\n---\nflow: order\nversion: 2\nsteps: { second: {} }\n",
+    );
+    for (name, step) in [("order", "second"), ("order@1", "first"), ("order@2", "second"), ("order_v2", "second")] {
+        let dot = project.done(&["graph", name, "--format", "dot"]).stdout;
+        assert!(dot.contains(&format!("label=\"{step}\"")), "{name}: {dot}");
+    }
+    let unknown = project.ends(1, &["graph", "ordr"]);
+    assert!(unknown.contains("error[FS961]: there is no flow `ordr` in the flow files"), "{unknown}");
+    assert!(unknown.contains("did you mean `order`?"), "{unknown}");
+    let unknown = project.ends(1, &["graph", "zzz"]);
+    assert!(unknown.contains("write `order`"), "{unknown}");
+    assert!(project.ends(64, &["graph"]).contains("<FLOW>"));
+    assert!(project.ends(64, &["graph", "order", "--format", "png"]).contains("png"));
+}
+
+#[test]
+fn errors_of_other_flows_do_not_stop_a_picture_and_its_own_do() {
+    let project = Project::new();
+    project.flow("good", "", "  a: {}");
+    project.flow("bad", "", "  a: { depends_on: [b] }");
+    project.done(&["graph", "good"]);
+    let outcome = project.run(&["graph", "bad"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (4, ""), "{outcome}");
+    assert!(outcome.stderr.contains("FS301") && outcome.stderr.contains("no flow `bad` without errors"), "{outcome}");
+}
+
+#[test]
+fn without_a_database_only_files_and_migrations_are_drawn() {
+    let project = Project::new();
+    project.flow("order", "", FLOW);
+    project.compile();
+    project.flow("order", "", "  another: {}");
+    let dot = project.done(&["graph", "order", "--from", "migrations", "--format", "dot"]).stdout;
+    assert!(dot.contains("label=\"load\"") && !dot.contains("another"), "{dot}");
+    assert!(project.ends(64, &["graph", "order", "--from", "live"]).contains("FS824"));
+    let run = "7d0e2c7e-3c3c-4a9f-9d4e-0c1f2a3b4c5d";
+    assert!(project.ends(64, &["graph", "--run", run]).contains("FS824"));
+    assert!(project.ends(64, &["graph", "--run", "xyz"]).contains("its beginning is enough"));
+    assert!(project.ends(64, &["graph", "order", "--from", "files", "--run", run]).contains("cannot be used with"));
+}
+
+/// A project with the flow `order`, applied, and a started run of it: `load` is done and `send` has failed once.
+async fn running(database: &Database) -> (Project, String) {
+    let project = Project::on(database);
+    project.flow("order", "", FLOW);
+    project.compile();
+    project.done(&["apply"]);
+    let mut c = database.connect().await;
+    let steps = "
+        do $$
+        declare run uuid; message bigint;
+        begin
+          select run_id into run from flowsmith.start_flow('order', '{}');
+          insert into pgflow.workers (worker_id, queue_name, function_name)
+            values ('00000000-0000-0000-0000-000000000001', 'order', 'test');
+          for message in select msg_id from pgmq.read('order', 5, 10) loop
+            perform pgflow.start_tasks('order', array[message], '00000000-0000-0000-0000-000000000001');
+          end loop;
+          perform pgflow.complete_task(run, 'load', 0, '[1, 2]');
+          for message in select msg_id from pgmq.read('order', 5, 10) loop
+            perform pgflow.start_tasks('order', array[message], '00000000-0000-0000-0000-000000000001');
+          end loop;
+          perform pgflow.complete_task(run, 'each', 1, '{}');
+          perform pgflow.fail_task(run, 'send', 0, 'out of <paper> & ink');
+        end $$";
+    sqlx::raw_sql(AssertSqlSafe(steps)).execute(&mut c).await.unwrap();
+    let row = sqlx::raw_sql("select run_id::text from pgflow.runs").fetch_one(&mut c).await.unwrap();
+    (project, row.get(0))
+}
+
+#[tokio::test]
+async fn a_run_is_drawn_as_it_stands_on_every_engine() {
+    for database in [ours().await, official().await, official_old().await] {
+        let (project, run) = running(&database).await;
+        let picture = project.done(&["graph", "order", "--run", &run]).stdout;
+        let by_prefix = project.done(&["graph", "--run", &run.to_uppercase()[..6], "order@1"]).stdout;
+        assert!(by_prefix.contains(&format!("run {run}<")), "{by_prefix}");
+        let said = [
+            format!("run {run}<"),
+            "1 of 3 steps done".to_owned(),
+            "class=\"step completed\"".to_owned(),
+            "started, 1 of 2 tasks".to_owned(),
+            "out of &lt;paper&gt; &amp; ink".to_owned(),
+        ];
+        for words in said {
+            assert!(picture.contains(&words), "{words}: {picture}");
+        }
+        let live = project.done(&["graph", "order", "--from", "live"]).stdout;
+        assert_eq!(live, project.done(&["graph", "order"]).stdout, "the live definition is that of the files");
+    }
+}
+
+#[tokio::test]
+async fn runs_that_are_not_there_or_are_another_flows_are_said() {
+    let database = ours().await;
+    let (project, run) = running(&database).await;
+    project.flow("another", "", "  a: {}");
+    project.compile();
+    project.done(&["apply"]);
+    let unknown = project.ends(1, &["graph", "--run", "7d0e2c7e-3c3c-4a9f-9d4e-0c1f2a3b4c5d"]);
+    assert!(unknown.contains("error[FS965]: there is no run 7d0e2c7e-3c3c-4a9f-9d4e-0c1f2a3b4c5d"), "{unknown}");
+    let other = project.ends(64, &["graph", "another", "--run", &run]);
+    assert!(other.contains(&format!("error[FS993]: run {run} belongs to flow order@1, not to another")), "{other}");
+    let unknown = project.ends(1, &["graph", "nothing", "--run", &run]);
+    assert!(unknown.contains("FS961") && unknown.contains("in the database"), "{unknown}");
+}
+
+#[tokio::test]
+async fn looking_writes_nothing_and_the_plan_is_a_page_with_the_exit_code_of_the_text() {
+    let database = ours().await;
+    let (project, run) = running(&database).await;
+    let mut c = database.connect().await;
+    let name: String = sqlx::raw_sql("select current_database()").fetch_one(&mut c).await.unwrap().get(0);
+    let refuse = format!("alter database {name} set default_transaction_read_only = on");
+    sqlx::raw_sql(AssertSqlSafe(refuse)).execute(&mut c).await.unwrap();
+    project.done(&["graph", "--run", &run]);
+
+    let in_sync = project.done(&["plan", "--format", "html"]).stdout;
+    assert!(in_sync.contains("No changes"), "{in_sync}");
+    project.flow("order", "", &FLOW.replace("load: {}", "load: { max_attempts: 9 }"));
+    let tuned = project.run(&["plan", "--format", "html"]);
+    assert_eq!(tuned.code, 2, "{tuned}");
+    assert!(tuned.stdout.contains("max_attempts inherited → 9 [tune]"), "{tuned}");
+    assert!(tuned.stdout.contains("1 run still running: their next tasks use the new values"), "{tuned}");
+    project.flow("order", "", "  load: {}");
+    let refused = project.run(&["plan", "--format", "html"]);
+    assert_eq!(refused.code, 5, "{refused}");
+    assert!(refused.stdout.contains("<p class=\"hazard refuses\">refused: 1 run"), "{refused}");
+}

@@ -1,0 +1,97 @@
+//! Which settings win.
+
+use std::fs;
+
+use crate::fixture::command::{Outcome, sql_files};
+use crate::program::connecting::{self, ways_to_connect};
+use crate::shared::program::Program;
+use crate::shared::program::commands;
+
+#[test]
+fn an_environment_never_meets_the_database_of_an_exported_database_url() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = "[environments.production]\ndatabase_url_env = \"PRODUCTION_URL\"\n";
+    fs::write(folder.path().join("flowsmith.toml"), settings).unwrap();
+    let program = Program::in_folder(folder.path());
+    let elsewhere = "postgres://localhost:1/elsewhere";
+    let output = program.shell(&format!("DATABASE_URL={elsewhere} flowsmith status --env production"));
+    assert_eq!(output.exit, Some(64), "{output:?}");
+    assert!(output.stderr.starts_with("error[FS823]: the variable PRODUCTION_URL,"), "{output:?}");
+    // Its own variable is taken, and a flag comes before both.
+    let wanted = "PRODUCTION_URL=postgres://localhost:1/wanted";
+    for (flags, database) in [("", "wanted"), ("--database postgres://localhost:1/flag", "flag")] {
+        let line = format!("DATABASE_URL={elsewhere} {wanted} flowsmith status --env production {flags}");
+        let output = program.shell(&line);
+        assert!(output.stderr.contains(&format!("localhost:1/{database}:")), "{output:?}");
+    }
+}
+
+/// What is refused for an environment that the settings do not have, with this in `flowsmith.toml`, if there is one.
+fn refused(settings: Option<&str>, arguments: &[&str]) -> Outcome {
+    // A database that would take what it is sent, if it were met.
+    let project = connecting::project().with("DATABASE_URL", "postgres://127.0.0.1:1/elsewhere");
+    if let Some(settings) = settings {
+        project.write("flowsmith.toml", settings);
+    }
+    project.write("flows/b.yaml", "flow: b\nsteps: { a: {} }\nenvironments: { production: { description: B } }\n");
+    project.run(arguments)
+}
+
+#[test]
+fn a_mistyped_environment_is_refused_with_and_without_settings() {
+    for settings in [None, Some("flows = \"flows\"\n"), Some("[environments.production]\ndatabase_url_env = \"X\"\n")] {
+        for command in commands(&Program::in_folder(".")) {
+            for way in ways_to_connect(&command) {
+                let outcome = refused(settings, &[way, &["--env", "prodction"][..]].concat());
+                // Findings of the files may come first; the database is never met.
+                assert!(matches!(outcome.code, 64 | 4), "{way:?}: {outcome}");
+                assert!(!outcome.both().contains("cannot connect"), "{way:?}: {outcome}");
+                assert!(outcome.both().contains("did you mean `production`?"), "{way:?}: {outcome}");
+                assert!(outcome.both().contains("environment `prodction`"), "{way:?}: {outcome}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_environment_that_only_flow_files_know_has_a_database_where_one_is_named() {
+    let outcome = refused(None, &["plan", "--env", "production"]);
+    assert!(outcome.stderr.contains("help: add [environments.production] with database_url_env = "), "{outcome}");
+    let url = "postgres://127.0.0.1:1/named";
+    let outcome = refused(None, &["plan", "--env", "production", "--database", url]);
+    assert!(outcome.stderr.contains("cannot connect to ") && outcome.stderr.contains("/named"), "{outcome}");
+    // Also there a slip of the pen is one.
+    for command in ["plan", "apply", "status", "drift", "runs", "doctor"] {
+        let outcome = refused(None, &[command, "--env", "prodction", "--database", url]);
+        assert!(matches!(outcome.code, 64 | 4) && outcome.stderr.contains("did you mean `production`?"), "{outcome}");
+        assert!(command == "plan" || outcome.stderr.contains("FS830"), "{outcome}");
+    }
+    assert_eq!(refused(None, &["check", "--env", "production"]).code, 0);
+    let outcome = refused(
+        Some("[environments.production]\ndatabase_url_env = \"DATABASE_URL\"\n"),
+        &["status", "--env", "production"],
+    );
+    assert!(outcome.stderr.contains("/elsewhere"), "{outcome}");
+}
+
+#[test]
+fn commands_that_do_not_connect_need_no_secret() {
+    let project = connecting::project();
+    project.write("flowsmith.toml", "[environments.production]\ndatabase_url_env = \"PRODUCTION_URL\"\n");
+    let at = ["--env", "production", "--migrations", "migrations/production"];
+    let with = |command: &[&'static str]| [command, &at[..]].concat();
+    for command in
+        [&["check"][..], &["compile"], &["compile", "--check"], &["compile", "--rehash"], &["graph", "order"]]
+    {
+        project.done(&with(command));
+    }
+    assert_eq!(sql_files(&project.path("migrations/production")).len(), 1);
+    for command in [&["compile", "--from-live"][..], &["plan"], &["apply"], &["status"], &["up"]] {
+        let refused = project.run(&with(command));
+        assert!(
+            refused.code == 64 && refused.stderr.contains("error[FS823]: the variable PRODUCTION_URL"),
+            "{refused}"
+        );
+    }
+    assert_eq!(project.ends(64, &["up", "--url", "--env", "production"]).matches("FS823").count(), 2);
+}

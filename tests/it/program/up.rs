@@ -1,0 +1,177 @@
+//! `up` on an embedded server: from an empty folder to a database that is in sync, and again.
+
+use std::io::Read as _;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::fixture;
+use crate::fixture::command::{Outcome, Project};
+
+/// A project whose embedded server is stopped whatever becomes of the test.
+pub(crate) struct Embedded(pub(crate) Project);
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        let _ = self.0.command(&["down"]).output();
+    }
+}
+
+pub(crate) fn embedded() -> Embedded {
+    let binaries = fixture::binaries().dir.display().to_string();
+    let project = Embedded(Project::new().with("FLOWSMITH_POSTGRES_BIN", &binaries));
+    // As root, the server runs as another user, who must be able to enter.
+    let everyone = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(project.0.path(""), everyone).unwrap();
+    project
+}
+
+fn connect_url(up: &Outcome) -> String {
+    let (_, rest) = up.stdout.split_once("Connect: psql '").unwrap();
+    rest.split_once('\'').unwrap().0.to_owned()
+}
+
+#[test]
+fn from_nothing_to_in_sync_and_again() {
+    let embedded = embedded();
+    let project = &embedded.0;
+    project.done(&["init"]);
+    assert!(project.read("flows/welcome.yaml").contains("flow: welcome"));
+    let first = project.done(&["up"]);
+    for words in ["Checked", "Compiled", "PostgreSQL  started", "Engine", "In sync now", "Connect: "] {
+        assert!(first.stdout.contains(words), "{words}: {first}");
+    }
+    let began = Instant::now();
+    let second = project.done(&["up"]);
+    let took = began.elapsed();
+    for words in ["nothing to compile", "PostgreSQL  running", "is up to date", "In sync  the database"] {
+        assert!(second.stdout.contains(words), "{words}: {second}");
+    }
+    assert!(took.as_secs() < 5, "{took:?}");
+    assert_eq!(project.migrations().len(), 1);
+
+    // Without a URL, the others find the embedded database.
+    project.done(&["plan"]);
+    assert!(project.done(&["drift"]).stdout.contains("None"));
+    assert!(project.done(&["status"]).stdout.contains("1 migration, 0 pending"));
+    project.done(&["doctor"]);
+
+    // What came by psql survives a stop, and is seen as drift.
+    let psql = |url: &str, sql: &str| {
+        let output = std::process::Command::new("psql").args(["-X", "-qAt", url, "-c", sql]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    psql(&connect_url(&second), "update pgflow.flows set opt_timeout = 77");
+    let stopped = project.done(&["down"]);
+    assert!(stopped.stderr.contains("Stopped PostgreSQL; its data is kept"), "{stopped}");
+    assert!(project.done(&["down"]).stderr.contains("No embedded PostgreSQL is running"));
+
+    // A command that needs the server starts it, says so, and leaves it to those who have come meanwhile.
+    let drift = project.ends(3, &["drift"]);
+    assert!(
+        drift.contains("77 s") && drift.contains("Started the project's PostgreSQL; it runs until `flowsmith down`"),
+        "{drift}"
+    );
+    assert!(!project.ends(3, &["drift"]).contains("Started the project"));
+    assert!(project.ends(3, &["up"]).contains("FS914"));
+    project.done(&["compile", "--from-live"]);
+    project.done(&["apply", "--accept-drift"]);
+    let third = project.done(&["up"]);
+    assert_eq!(psql(&connect_url(&third), "select count(*) from flowsmith.migrations"), "2");
+    project.done(&["down"]);
+}
+
+/// Starts `up`, and interrupts it as Ctrl-C does once it has come so far.
+fn interrupted(project: &Project, has_come_so_far: impl Fn(&str) -> bool) {
+    let mut up = project.command(&["up"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let (mut stdout, said) = (up.stdout.take().unwrap(), Arc::new(Mutex::new(String::new())));
+    let reading = std::thread::spawn({
+        let said = Arc::clone(&said);
+        move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length @ 1..) = stdout.read(&mut buffer) {
+                said.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..length]));
+            }
+        }
+    });
+    let end = Instant::now() + Duration::from_secs(60);
+    // One that was faster than the reader has come so far too.
+    while !has_come_so_far(&said.lock().unwrap()) && up.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < end, "{}", said.lock().unwrap());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let _ = rustix::process::kill_process(rustix::process::Pid::from_child(&up), rustix::process::Signal::INT);
+    up.wait().unwrap();
+    reading.join().unwrap();
+}
+
+#[test]
+fn what_was_interrupted_does_not_stand_in_the_way_of_the_next() {
+    let embedded = embedded();
+    let project = &embedded.0;
+    project.done(&["init"]);
+    interrupted(project, |said| said.contains("Checked"));
+    interrupted(project, |_| project.path(".flowsmith/postgres/data.new").exists());
+    // In the middle of the start of the server; of the install; of the apply.
+    interrupted(project, |_| project.path(".flowsmith/postgres/data/postmaster.pid").exists());
+    interrupted(project, |said| said.contains("PostgreSQL  "));
+    interrupted(project, |said| said.contains("Engine"));
+    let up = project.done(&["up"]);
+    assert!(up.stdout.contains("  the database matches the flow files (1 flow)"), "{up}");
+    assert!(project.done(&["status"]).stdout.contains("1 migration, 0 pending"));
+    let url = project.done(&["up", "--url"]);
+    assert!(url.stdout.starts_with("postgresql:///flowsmith?host=") && url.stdout.lines().count() == 1, "{url}");
+    assert!(url.stderr.contains("In sync"), "{url}");
+    project.done(&["down"]);
+    let refused = project.ends(64, &["up", "--url", "--database", "postgres://127.0.0.1:1/x"]);
+    assert!(refused.contains("--url prints the URL of the embedded database"), "{refused}");
+}
+
+#[test]
+fn no_database_and_no_server_is_said() {
+    let project = Project::new();
+    project.flow("order", "", "  load: {}");
+    for command in ["plan", "apply", "drift", "status", "pull", "doctor", "install"] {
+        let refused = project.ends(64, &[command]);
+        assert!(refused.contains("FS824") && refused.contains("flowsmith up"), "{refused}");
+    }
+    assert!(!project.path(".flowsmith").exists());
+    project.done(&["check"]);
+    project.compile();
+    let behind = Project::new();
+    behind.flow("order", "", "  load: {}");
+    assert!(behind.ends(2, &["up", "--no-compile"]).contains("FS827"));
+}
+
+#[test]
+fn init_keeps_what_is_there() {
+    let project = Project::new();
+    project.write("flowsmith.toml", "flows = \"mine\"\n");
+    project.done(&["init"]);
+    project.done(&["init"]);
+    assert_eq!(project.read("flowsmith.toml"), "flows = \"mine\"\n");
+}
+
+#[test]
+fn init_brings_no_example_beside_flows_that_are_there() {
+    let project = Project::new();
+    project.flow("order", "", "  load: {}");
+    for _ in 0..2 {
+        let said = project.done(&["init"]).both();
+        assert!(said.contains("Skipped flows/welcome.yaml") && said.contains("flows/order.yaml"), "{said}");
+        assert!(!said.contains("start welcome") && !project.path("flows/welcome.yaml").exists(), "{said}");
+    }
+    assert!(project.path("flowsmith.toml").exists());
+    // Where the settings name another folder, it is that one which counts.
+    let project = Project::new();
+    project.write("flowsmith.toml", "flows = \"mine\"\n");
+    project.write("mine/order.toml", "flow = \"order\"\n[steps.load]\n");
+    assert!(project.done(&["init"]).both().contains("mine/order.toml"));
+    assert!(!project.path("flows/welcome.yaml").exists());
+    // The example alone is no reason to say anything of the kind.
+    let project = Project::new();
+    project.done(&["init"]);
+    let said = project.done(&["init"]).both();
+    assert!(said.contains("Kept  flows/welcome.yaml") && said.contains("start welcome"), "{said}");
+}

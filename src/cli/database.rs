@@ -45,7 +45,7 @@ impl Database {
 
     /// The database of the embedded server.
     pub(crate) fn embedded(server: &Server) -> Self {
-        let target = Target::new(server.connect_options(EMBEDDED_DATABASE)).found_by(server.socket_finder());
+        let target = Target::new(server.connect_options(EMBEDDED_DATABASE)).with_socket_finder(server.socket_finder());
         Self { target }
     }
 

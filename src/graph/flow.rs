@@ -119,7 +119,7 @@ fn notes(flow: &Flow, step: &Step) -> Vec<String> {
     }
     let has_condition = step.required_input_pattern.is_some() || step.forbidden_input_pattern.is_some();
     if has_condition && step.when_unmet == FailureMode::Skip {
-        notes.push("else skip it; what follows goes on".to_owned());
+        notes.push("else skip it; later steps continue".to_owned());
     }
     if step.max_attempts.is_none() && step.base_delay.is_none() {
         notes.push(tries(flow, step));

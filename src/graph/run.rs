@@ -57,7 +57,7 @@ fn rows(run: &RunDetail, step: &StepDetail) -> Vec<Row> {
             text = format!("waits for {awaited} {}", if awaited == 1 { "step" } else { "steps" });
         }
         StepStatus::Skipped => {
-            if let Some(reason) = step.skip_words() {
+            if let Some(reason) = step.skip_reason_text() {
                 text.push_str(&format!(": {reason}"));
             }
         }

@@ -35,7 +35,7 @@ impl Case {
 
     /// Whether it can only run on an engine of level 0.14.
     pub(crate) fn needs_conditions(&self) -> bool {
-        self.migrations().any(|migration| migration.content.contains("Engine level 0.14"))
+        self.migrations().any(|migration| migration.content.contains("engine level 0.14"))
     }
 }
 

@@ -102,7 +102,7 @@ impl View<'_> {
             parts.push(paint(CARE, format!("attempt {}{of}", step.attempts)));
         }
         parts.extend(unfinished(step));
-        if let Some(reason) = step.skip_words() {
+        if let Some(reason) = step.skip_reason_text() {
             parts.push(paint(DIM, reason));
         }
         let parent = self.parent(step);

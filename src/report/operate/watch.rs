@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::words::{clock, duration, line};
-use flowsmith_postgres::runs::{RunDetail, RunEvent, RunEventKind, skip_words};
+use flowsmith_postgres::runs::{RunDetail, RunEvent, RunEventKind, skip_reason_text};
 
 /// The most characters of a reason.
 const MOST: usize = 160;
@@ -33,7 +33,7 @@ pub fn event_text(run: &RunDetail, event: &RunEvent) -> String {
     }
     if let Some(reason) = &event.reason {
         let is_code = event.event == RunEventKind::StepSkipped;
-        parts.push(line(&if is_code { skip_words(reason) } else { reason.clone() }, MOST));
+        parts.push(line(&if is_code { skip_reason_text(reason) } else { reason.clone() }, MOST));
     }
     parts.join("  ") + "\n"
 }

@@ -218,8 +218,7 @@ async fn a_pgmq_that_is_too_old_is_refused() {
 async fn the_installed_schemas_are_the_committed_ones() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
-    let folders = [(schema::ENGINE, "crates/flowsmith-postgres/sql/engine"), (schema::LEDGER, "migrations/ledger")];
-    for (schema, folder) in folders {
+    for (schema, folder) in [(schema::ENGINE, "engine"), (schema::LEDGER, "ledger")] {
         let live = schema.read(c).await.unwrap();
         if std::env::var_os("UPDATE").is_some() {
             let text: String = live.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
@@ -228,7 +227,7 @@ async fn the_installed_schemas_are_the_committed_ones() {
             continue;
         }
         let differences = schema.differences(&live);
-        assert!(differences.is_empty(), "run the tests with UPDATE=1 and review:\n{}", differences.join("\n"));
+        assert!(differences.is_empty(), "run the tests with UPDATE=1 and review:\n{differences}");
         assert_eq!(live.len(), schema.expected.lines().count(), "grants are no part of it");
     }
 }

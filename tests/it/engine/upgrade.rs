@@ -84,7 +84,7 @@ async fn edited_script_is_refused_and_the_transaction_rolled_back() {
     let error = c.execute(sqlx::raw_sql(AssertSqlSafe(edited))).await.unwrap_err();
     let error = error.into_database_error().unwrap();
     assert_eq!(error.code().as_deref(), Some("FL002"));
-    assert_eq!(error.message(), "flowsmith: engine file next was installed with another content");
+    assert_eq!(error.message(), "flowsmith: the installed engine script next has a different content");
     execute(c, "rollback").await;
     assert_eq!((recorded(c).await, schema::ENGINE.read(c).await.unwrap()), before);
 }
@@ -100,7 +100,7 @@ async fn install_reports_roles_that_lack_rights() {
     execute(c, &format!("revoke execute on function pgflow.fail_task from {}", prefix.name(Role::Worker))).await;
     let name = database.options().get_database().unwrap().to_owned();
     let said = Project::on(&database).done(&["install"]).stderr;
-    assert!(said.contains(&format!("the roles of {name} lack rights that this version needs: run `flowsmith install --grants --role-prefix {name}`")), "{said}");
+    assert!(said.contains(&format!("the roles of {name} lack privileges that this version needs: run `flowsmith install --grants --role-prefix {name}`")), "{said}");
     let report = install_with_roles(&database.options(), InputStyle::Separate, &prefix).await.unwrap();
     assert_eq!(report.outdated_roles, Vec::<String>::new());
 }

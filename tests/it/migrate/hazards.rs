@@ -61,7 +61,10 @@ async fn steps_are_not_added_under_the_runs_of_a_flow_that_someone_else_made() {
         project.flow("order", "", "  a: {}\n  b: {}");
         project.compile();
         let refused = project.ends(5, &["apply"]);
-        assert!(refused.contains("FS910") && refused.contains("another definition with runs"), "{refused}");
+        assert!(
+            refused.contains("FS910") && refused.contains("already exist with another definition and have runs: order"),
+            "{refused}"
+        );
         assert_eq!(text(&mut c, "(select count(*) from pgflow.steps)").await.unwrap(), "1");
     }
 }

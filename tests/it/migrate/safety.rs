@@ -47,7 +47,7 @@ async fn steps_are_not_replaced_under_any_run() {
 
         let refused = project.ends(5, &["apply"]);
         assert!(refused.contains("FS910") && refused.contains("flow order has 2 run(s)"), "{refused}");
-        assert!(refused.contains("help: Raise `version:` in the flow's file"), "{refused}");
+        assert!(refused.contains("help: Raise `version:` in the flow file"), "{refused}");
         let refused = psql(&database, &project.path("migrations").join(&file)).unwrap_err();
         assert!(refused.contains("FL002") && refused.contains("HINT:  Raise `version:`"), "{refused}");
         assert_eq!(text(&mut c, STEPS).await.unwrap(), "load charge");

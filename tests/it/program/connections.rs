@@ -156,7 +156,7 @@ async fn an_engine_of_another_level_than_a_flow_needs() {
         "{plan}"
     );
     let refused = project.ends(1, &["apply"]);
-    assert!(refused.contains("FS909") && refused.contains("which this engine does not have"), "{refused}");
+    assert!(refused.contains("FS909") && refused.contains("which this engine does not support"), "{refused}");
     let refused = project.ends(4, &["compile", "--engine", "0.8.1"]);
     assert!(refused.contains("0.8.1"), "{refused}");
 }

@@ -191,9 +191,9 @@ async fn begin<'c>(
         .execute(&mut *transaction)
         .await
         .map_err(DatabaseError::from)?;
-    match database::take(&mut transaction).await? {
-        Lock::Taken => Ok(transaction),
-        Lock::Held(holder) => Err(ApplyError::Locked { waited: settings.lock_timeout, holder }),
+    match database::acquire_lock(&mut transaction).await? {
+        Lock::Acquired => Ok(transaction),
+        Lock::HeldElsewhere(holder) => Err(ApplyError::Locked { waited: settings.lock_timeout, holder }),
     }
 }
 

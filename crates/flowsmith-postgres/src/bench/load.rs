@@ -6,20 +6,20 @@ use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection as _, FromRow};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::events::Calls;
 use super::{BenchError, Protocol, Scenario};
 use crate::database::{DatabaseError, Failure};
 
 /// The visibility timeout of read messages in seconds; longer than any stall of the machine.
-const HIDDEN: i32 = 3600;
+const VISIBILITY_TIMEOUT: i32 = 3600;
 
 /// The pause after an empty read. New tasks appear when another worker completes one, which takes about as long.
 const IDLE: Duration = Duration::from_millis(1);
 
 /// The longest time without a finished task.
-const PATIENCE: Duration = Duration::from_secs(60);
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The work of all workers.
 #[derive(Debug, Clone)]
@@ -88,7 +88,9 @@ impl Workers {
     /// Waits for all workers. The first error stops the others.
     async fn gather(&mut self, mut working: JoinSet<Result<Worker, BenchError>>) -> Result<(), BenchError> {
         while let Some(worker) = working.join_next().await {
-            let broken = |error| DatabaseError::new(Failure::Lost, format!("a worker panicked: {error}"));
+            let broken = |error: JoinError| {
+                DatabaseError::new(Failure::Lost, format!("a worker panicked: {error}")).with_source(error)
+            };
             self.0.push(worker.map_err(broken)??);
         }
         Ok(())
@@ -130,8 +132,8 @@ async fn process_share(mut worker: Worker, job: Job, finished: Arc<AtomicUsize>)
         }
         if so_far > seen {
             (seen, since) = (so_far, Instant::now());
-        } else if since.elapsed() > PATIENCE {
-            let (scenario, tasks, waited) = (job.scenario, job.tasks, PATIENCE.as_secs());
+        } else if since.elapsed() > STALL_TIMEOUT {
+            let (scenario, tasks, waited) = (job.scenario, job.tasks, STALL_TIMEOUT.as_secs());
             return Err(BenchError::Stalled { scenario, finished: so_far, tasks, waited });
         }
         match worker.work(&job).await? {
@@ -165,7 +167,7 @@ impl Worker {
     async fn read_and_start(&mut self, job: &Job) -> Result<Vec<Task>, BenchError> {
         let messages: Vec<i64> = sqlx::query_scalar("select msg_id from pgmq.read($1, $2, $3)")
             .bind(&job.flow)
-            .bind(HIDDEN)
+            .bind(VISIBILITY_TIMEOUT)
             .bind(job.batch as i32)
             .fetch_all(&mut self.connection)
             .await?;
@@ -190,7 +192,7 @@ impl Worker {
             .bind(job.scenario.output(&task.step_slug, &task.input))
             .fetch_one(&mut self.connection)
             .await?;
-        self.note_completion(std::slice::from_ref(task));
+        self.record_completion(std::slice::from_ref(task));
         Ok(())
     }
 
@@ -203,11 +205,11 @@ impl Worker {
             .bind(tasks.iter().map(output).collect::<Vec<_>>())
             .fetch_all(&mut self.connection)
             .await?;
-        self.note_completion(tasks);
+        self.record_completion(tasks);
         Ok(())
     }
 
-    fn note_completion(&mut self, tasks: &[Task]) {
+    fn record_completion(&mut self, tasks: &[Task]) {
         let answered = Instant::now();
         for task in tasks {
             match self.calls.completion.get_mut(&task.run_id) {

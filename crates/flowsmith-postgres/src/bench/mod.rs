@@ -34,7 +34,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::database::Target;
 use capabilities::Capabilities;
-use repetition::{Repetition, Setting};
+use repetition::{Repetition, RepetitionSettings};
 use sample::Sampler;
 
 /// Settings of a benchmark.
@@ -224,18 +224,18 @@ impl Bench {
                 sampler = Some(Sampler::start(self.postmaster));
             }
             let flow = format!("{}_{}_{repetition}", self.capabilities.prefix, scenario.as_str());
-            let one = repetition::measure(&self.setting(), scenario, &flow).await?;
+            let one = repetition::measure(&self.settings(), scenario, &flow).await?;
             progress(Progress { scenario, repetition, of, counts, rate: one.rate() });
             if counts {
                 measured.push(one);
             }
         }
         let (benchmark, server) = sampler.map(Sampler::finish).unwrap_or_default();
-        Ok(ScenarioReport { benchmark, server, ..summarise(scenario, self.settings.runs, &measured) })
+        Ok(ScenarioReport { benchmark, server, ..summarize(scenario, self.settings.runs, &measured) })
     }
 
-    fn setting(&self) -> Setting<'_> {
-        Setting {
+    fn settings(&self) -> RepetitionSettings<'_> {
+        RepetitionSettings {
             options: self.options(),
             runs: self.settings.runs,
             workers: self.settings.workers,
@@ -251,7 +251,7 @@ impl Bench {
     }
 }
 
-fn summarise(scenario: Scenario, runs: usize, measured: &[Repetition]) -> ScenarioReport {
+fn summarize(scenario: Scenario, runs: usize, measured: &[Repetition]) -> ScenarioReport {
     let of = |value: fn(&Repetition) -> f64| Summary::of(measured.iter().map(value));
     let delivery: Option<Vec<_>> = measured.iter().map(|one| one.arrivals.as_ref()).collect();
     ScenarioReport {

@@ -39,24 +39,24 @@ impl fmt::Display for LockHolder {
     }
 }
 
-/// The result of [`take`].
+/// The result of [`acquire_lock`].
 #[derive(Debug)]
 pub(crate) enum Lock {
     /// This transaction holds the lock.
-    Taken,
+    Acquired,
     /// Another session held the lock until `lock_timeout` expired: this one, if it still held the lock afterwards. The
     /// transaction can continue.
-    Held(Option<LockHolder>),
+    HeldElsewhere(Option<LockHolder>),
 }
 
-/// Takes the lock in the open transaction and waits for at most its `lock_timeout`.
-pub(crate) async fn take(connection: &mut PgConnection) -> Result<Lock, DatabaseError> {
+/// Acquires the lock in the open transaction and waits for at most its `lock_timeout`.
+pub(crate) async fn acquire_lock(connection: &mut PgConnection) -> Result<Lock, DatabaseError> {
     let acquire = TEMPLATES.query("acquire_lock.sql", context! { key => LOCK_KEY });
     match sqlx::raw_sql(acquire).execute(&mut *connection).await.map_err(DatabaseError::from) {
-        Ok(_) => Ok(Lock::Taken),
+        Ok(_) => Ok(Lock::Acquired),
         Err(error) if error.failure() == Failure::LockTimeout => {
             sqlx::raw_sql("rollback to savepoint before_lock").execute(&mut *connection).await?;
-            Ok(Lock::Held(holder(connection).await?))
+            Ok(Lock::HeldElsewhere(holder(connection).await?))
         }
         Err(error) => Err(error),
     }

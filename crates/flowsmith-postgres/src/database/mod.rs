@@ -12,7 +12,7 @@ mod within;
 pub use error::{DatabaseError, Failure};
 pub use link::{Link, LinkEvent, Owner};
 pub use lock::LockHolder;
-pub(crate) use lock::{LOCK_KEY, Lock, take};
+pub(crate) use lock::{LOCK_KEY, Lock, acquire_lock};
 pub use pauses::Pauses;
 pub use pooler::uses_transaction_pooler;
 pub use target::{Target, TargetError};

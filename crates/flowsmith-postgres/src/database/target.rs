@@ -66,7 +66,7 @@ impl Target {
 
     /// The same database, whose socket is looked up for each connection.
     #[must_use]
-    pub fn found_by(self, socket: impl Fn() -> Option<PathBuf> + Send + Sync + 'static) -> Self {
+    pub fn with_socket_finder(self, socket: impl Fn() -> Option<PathBuf> + Send + Sync + 'static) -> Self {
         Self { socket: Some(Arc::new(socket)), ..self }
     }
 

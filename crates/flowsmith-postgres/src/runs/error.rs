@@ -56,10 +56,10 @@ pub enum RunsError {
     },
     /// A run with this id exists.
     #[error("run {0} already exists")]
-    RunTaken(String),
+    RunExists(String),
     /// The connection was lost while a run was being started.
     #[error("cannot tell whether the run was started: {0}")]
-    StartUnknown(#[source] DatabaseError),
+    StartUnconfirmed(#[source] DatabaseError),
     /// No run has this id or prefix.
     #[error("there is no run {prefix} in the database{}", database.as_ref().map(|name| format!(" {name}")).unwrap_or_default())]
     NoRun {
@@ -114,11 +114,11 @@ impl Diagnostic for RunsError {
             Self::InputUnfit { .. } | Self::InputRefused { .. } => Code::InputRefused,
             Self::NoRun { .. } => Code::UnknownRun,
             Self::AmbiguousRun { .. } => Code::AmbiguousRun,
-            Self::RunTaken(_) => Code::RunIdTaken,
+            Self::RunExists(_) => Code::RunIdTaken,
             Self::NeedsOperations { .. } | Self::NeedsRecovery(_) => Code::OperationMissing,
             Self::WrongStatus { .. } => Code::RunStatus,
             Self::NotOld { .. } => Code::NotAnOldVersion,
-            Self::StartUnknown(_) => Code::StartUnconfirmed,
+            Self::StartUnconfirmed(_) => Code::StartUnconfirmed,
         }
     }
 
@@ -128,14 +128,14 @@ impl Diagnostic for RunsError {
             Self::Answer(_)
             | Self::NoFlow(_)
             | Self::NoRun { .. }
-            | Self::StartUnknown(_)
+            | Self::StartUnconfirmed(_)
             | Self::NeedsOperations { .. }
             | Self::NeedsRecovery(_) => Kind::Failed,
             Self::Input { .. } | Self::AmbiguousRun { .. } => Kind::Usage,
             Self::NotCurrent { .. }
             | Self::InputUnfit { .. }
             | Self::InputRefused { .. }
-            | Self::RunTaken(_)
+            | Self::RunExists(_)
             | Self::NotOld { .. }
             | Self::WrongStatus { .. } => Kind::Refused,
         }
@@ -165,7 +165,7 @@ impl Diagnostic for RunsError {
             }
             Self::NoRun { .. } => "run `flowsmith runs` to list the runs; pruned runs are deleted".to_owned(),
             Self::AmbiguousRun { .. } => "give more characters of the id".to_owned(),
-            Self::RunTaken(id) => format!("run `flowsmith show {id}`: the run was started before"),
+            Self::RunExists(id) => format!("run `flowsmith show {id}`: the run was started before"),
             Self::NeedsOperations { .. } => {
                 "see docs/operating.md for the commands that work on an official engine, and for alternatives"
                     .to_owned()
@@ -176,7 +176,7 @@ impl Diagnostic for RunsError {
             }
             Self::NeedsRecovery(_) => "run `flowsmith stalled` to see the fix for each task".to_owned(),
             Self::WrongStatus { run_id, .. } => format!("run `flowsmith show {run_id}` to see its state"),
-            Self::StartUnknown(_) => {
+            Self::StartUnconfirmed(_) => {
                 "run `flowsmith runs` to check; with --run-id, the command can be repeated safely".to_owned()
             }
         })
@@ -190,11 +190,11 @@ fn states(versions: &[(String, State)]) -> String {
 fn refusal(status: RunStatus, done: &str) -> String {
     match status {
         RunStatus::Cancelled if done == RunStatus::Cancelled.as_str() => "is already cancelled".to_owned(),
-        status => format!("{} and cannot be {done}", is(status)),
+        status => format!("{} and cannot be {done}", status_clause(status)),
     }
 }
 
-fn is(status: RunStatus) -> &'static str {
+fn status_clause(status: RunStatus) -> &'static str {
     match status {
         RunStatus::Started => "is still running",
         RunStatus::Completed => "has completed",

@@ -48,7 +48,7 @@ pub use retire::{OldVersion, read_old_versions, versions_to_retire};
 pub use run_control::{cancel_run, retry_run};
 pub use run_id::{RunPrefix, short_id_length};
 pub use runs::{RunFailure, RunFilter, RunList, RunSummary, list_runs};
-pub use show::{DetailLevel, RunDetail, StepDetail, TaskDetail, read_run, skip_words};
+pub use show::{DetailLevel, RunDetail, StepDetail, TaskDetail, read_run, skip_reason_text};
 pub use stalled::{StallCause, StalledTasks, find_stalled, requeue_stalled};
 pub use start::start_run;
 pub use start_input::StartInput;

@@ -128,8 +128,8 @@ impl StepDetail {
     }
 
     /// The reason why it was skipped, in words.
-    pub fn skip_words(&self) -> Option<String> {
-        self.skip_reason.as_deref().map(skip_words)
+    pub fn skip_reason_text(&self) -> Option<String> {
+        self.skip_reason.as_deref().map(skip_reason_text)
     }
 
     /// The number of unfinished tasks that had been attempted.
@@ -140,7 +140,7 @@ impl StepDetail {
 
 /// The engine's skip reason in words, such as `condition unmet` for `condition_unmet`. Other texts, such as error messages, are
 /// returned unchanged.
-pub fn skip_words(reason: &str) -> String {
+pub fn skip_reason_text(reason: &str) -> String {
     let is_code = reason.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     if is_code { reason.replace('_', " ") } else { reason.to_owned() }
 }

@@ -60,8 +60,8 @@ async fn rejection(
     error: DatabaseError,
 ) -> RunsError {
     match (error.failure(), run_id) {
-        (Failure::Lost, _) => RunsError::StartUnknown(error),
-        (_, Some(id)) if error.is_unique_violation() => RunsError::RunTaken(id),
+        (Failure::Lost, _) => RunsError::StartUnconfirmed(error),
+        (_, Some(id)) if error.is_unique_violation() => RunsError::RunExists(id),
         (Failure::Guard, _) if by_name && error.is_unknown_flow() => UnknownFlow::unseen(&flow.flow).into(),
         (Failure::Guard, _) if by_name => RunsError::NotCurrent { flow: flow.flow.clone(), versions: Vec::new() },
         _ if error.is_raised_exception() && !input.is_array() && maps_input(connection, flow).await => {

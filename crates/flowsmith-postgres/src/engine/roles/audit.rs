@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{PgConnection, Row};
 
-use super::{Right, Role, is_ours, rights};
+use super::{Right, Role, is_flowsmiths, rights};
 use crate::database::{DatabaseError, Failure};
 
 /// The differences for the three roles of one prefix. Both lists are empty if the privileges are those of `install --grants`.
@@ -66,7 +66,7 @@ fn compare(prefix: String, Found { granted, lacking }: Found) -> RoleAudit {
     let queues = lacking.iter().map(|(role, object)| format!("{prefix}_{role}: the use of {object}"));
     RoleAudit {
         missing: expected.difference(&granted).map(words).chain(queues).collect(),
-        extra: granted.difference(&expected).filter(|(_, right)| is_ours(&right.object)).map(words).collect(),
+        extra: granted.difference(&expected).filter(|(_, right)| is_flowsmiths(&right.object)).map(words).collect(),
         prefix,
     }
 }

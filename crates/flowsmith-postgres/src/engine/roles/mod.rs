@@ -117,7 +117,7 @@ pub fn functions() -> Vec<&'static str> {
 }
 
 /// Whether an object belongs to flowsmith, so that its privileges are managed here.
-fn is_ours(object: &str) -> bool {
+fn is_flowsmiths(object: &str) -> bool {
     let name = object.split_once(' ').map_or(object, |(_, name)| name);
     ["pgflow", "flowsmith", "flowsmith_triggers"].contains(&name.split('.').next().unwrap_or(name))
 }
@@ -133,7 +133,7 @@ pub fn grants_script(prefix: &RolePrefix) -> String {
         roles: Role::ALL
             .map(|role| RoleContext {
                 name: prefix.name(role),
-                rights: rights(role).into_iter().filter(|right| is_ours(&right.object)).collect(),
+                rights: rights(role).into_iter().filter(|right| is_flowsmiths(&right.object)).collect(),
             })
             .to_vec(),
     };

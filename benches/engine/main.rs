@@ -9,6 +9,7 @@
 
 mod args;
 mod contender;
+mod flow;
 mod functions;
 mod history;
 mod last;
@@ -18,6 +19,7 @@ mod official;
 mod process;
 mod server;
 mod shape;
+mod sql;
 mod start;
 mod table;
 

@@ -8,9 +8,11 @@ use sqlx::postgres::PgConnection;
 
 use crate::args::Args;
 use crate::contender::Contender;
+use crate::flow::{define, start_runs};
 use crate::functions;
 use crate::server::Place;
-use crate::shape::{Shape, run};
+use crate::shape::Shape;
+use crate::sql::run;
 
 /// A wait after an empty read: what is waited for is another worker's completion, which takes about as long.
 const IDLE: Duration = Duration::from_millis(1);
@@ -48,7 +50,7 @@ pub(crate) async fn measure(place: &Place, args: &Args, contender: Contender, sh
     let database = "measured";
     let mut connection = place.database(contender, database).await;
     for (flow, shape) in [("warm", shape.to_warm_up()), ("flow", shape)] {
-        shape.define(&mut connection, contender, flow).await;
+        define(&mut connection, contender, shape, flow).await;
     }
     drop(connection);
     let measured = measure_in(place, args, contender, shape, database).await;
@@ -69,8 +71,8 @@ pub(crate) async fn measure_in(
     let runs = (args.tasks() / shape.tasks_of_a_run()).max(1);
     let small = shape.to_warm_up();
     let warm_up = (WARM_UP / small.tasks_of_a_run()).max(1);
-    small.start(&mut connection, contender, "warm", warm_up).await;
-    shape.start(&mut connection, contender, "flow", runs).await;
+    start_runs(&mut connection, contender, small, "warm", warm_up).await;
+    start_runs(&mut connection, contender, shape, "flow", runs).await;
     run(&mut connection, "vacuum analyze").await;
     let workers = workers(place, args, contender, database).await;
     let warm_up = Job { queue: "warm", shape: small, tasks: warm_up * small.tasks_of_a_run() };

@@ -1,14 +1,16 @@
 //! The command line: parses arguments, calls the library, prints the report and chooses the exit code.
 
+mod applied;
 mod args;
-mod background;
 mod command;
+mod command_kind;
+mod database;
 mod exit;
+mod explain;
 mod fold;
-mod nature;
+mod installed;
 mod output;
 mod project;
-mod session;
 
 use flowsmith_core::diagnostic::Code;
 use std::process::ExitCode;

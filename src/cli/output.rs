@@ -1,8 +1,8 @@
-//! Output: reports to stdout, messages to stderr, with colors as configured.
+//! Prints reports to stdout and messages to stderr, in colour if requested.
 //!
-//! A reader may close the pipe (`flowsmith status | head -1`). A read-only command then ends silently, like a program killed by
-//! SIGPIPE. A command that changes something continues to its end, and its exit code reports the result. Errors of stderr are
-//! ignored.
+//! The reader of stdout may close it early (`flowsmith status | head -1`). A read-only command then exits quietly with 141,
+//! as if SIGPIPE had killed it. A command that writes continues to its end, and its exit code reports its result. A closed
+//! stderr stops no command.
 
 use flowsmith_core::diagnostic::Code;
 use std::borrow::Cow;
@@ -14,20 +14,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anstream::{AutoStream, ColorChoice};
 
 use super::args::{Cli, Color};
+use super::command_kind::{CommandKind, StdoutFormat};
 use super::exit::{Exit, Failure};
 use super::fold::{fold, log};
-use super::nature::{Effect, Form};
 
-/// The output streams and their verbosity.
+/// The two streams and their verbosity.
 #[derive(Clone)]
 pub(crate) struct Output {
     quiet: bool,
     verbose: bool,
     choice: ColorChoice,
-    form: Form,
-    effect: Effect,
-    /// Whether writing to stdout failed and the failure was reported.
-    is_unread: Arc<AtomicBool>,
+    format: StdoutFormat,
+    kind: CommandKind,
+    /// Whether a warning about a stdout that cannot be written has been printed.
+    has_warned: Arc<AtomicBool>,
 }
 
 impl Output {
@@ -41,24 +41,24 @@ impl Output {
             quiet: cli.global.quiet,
             verbose: cli.global.verbose,
             choice,
-            form: cli.command.form(),
-            effect: cli.command.effect(),
-            is_unread: Arc::default(),
+            format: cli.command.stdout_format(),
+            kind: cli.command.kind(),
+            has_warned: Arc::default(),
         }
     }
 
-    /// The kind of text on stdout.
-    pub(crate) fn form(&self) -> Form {
-        self.form
+    /// The format of the report.
+    pub(crate) fn stdout_format(&self) -> StdoutFormat {
+        self.format
     }
 
-    /// Writes the report to stdout.
+    /// Prints the report of the command.
     pub(crate) fn report(&self, text: &str) {
-        match self.form {
-            Form::Text => self.print(&folded(io::stdout(), text)),
-            // JSON has no colors to strip, and may be long.
-            Form::Json => self.written(write(io::stdout().lock(), text)),
-            Form::Document => self.print(text),
+        match self.format {
+            StdoutFormat::Text => self.print(&folded(io::stdout(), text)),
+            // JSON holds no colours to strip, and may be long.
+            StdoutFormat::Json => self.written(write(io::stdout().lock(), text)),
+            StdoutFormat::Document => self.print(text),
         }
     }
 
@@ -72,17 +72,17 @@ impl Output {
         }
     }
 
-    /// Writes a part of a text report; on stderr if stdout has another format.
+    /// Prints a part of a text report; if the report has another format, prints it as a message instead.
     pub(crate) fn aside(&self, text: &str) {
-        match self.form {
-            Form::Text => self.report(text),
-            Form::Json | Form::Document => self.complain(text.trim_end()),
+        match self.format {
+            StdoutFormat::Text => self.report(text),
+            StdoutFormat::Json | StdoutFormat::Document => self.complain(text.trim_end()),
         }
     }
 
     fn not_written(&self, error: &io::Error) {
         let is_closed = error.kind() == io::ErrorKind::BrokenPipe;
-        if self.effect == Effect::Reads {
+        if self.kind == CommandKind::ReadOnly {
             if is_closed {
                 std::process::exit(i32::from(Exit::Unread as u8));
             }
@@ -95,21 +95,22 @@ impl Output {
             ));
             std::process::exit(i32::from(Exit::Failed as u8));
         }
-        if !self.is_unread.swap(true, Ordering::Relaxed) && !is_closed {
+        if !self.has_warned.swap(true, Ordering::Relaxed) && !is_closed {
             self.complain(&format!("warning: cannot write to stdout: {error}; the command continues"));
         }
     }
 
-    /// Replaces the previous report on the screen, truncated to its size. Without a terminal, appends the report.
+    /// Replaces the previous report on a terminal, cut off at the height of the screen.
     pub(crate) fn screen(&self, text: &str) {
         let Ok(size) = rustix::termios::tcgetwinsize(io::stdout()) else {
             return self.report(&format!("{text}\n"));
         };
-        // A stream that strips colors would strip these sequences too.
+        // The stream that strips colours would strip these sequences too.
         let control = |sequence: &str| {
             self.written(write(AutoStream::always_ansi(io::stdout()), sequence));
         };
-        // Move to the corner and disable line wrapping. The previous report is cleared line by line, which avoids flicker.
+        // Moves to the corner and turns line wrapping off. The rest of the previous report is cleared line by line, which does
+        // not flicker.
         control("\u{1b}[?7l\u{1b}[H");
         let text = fold(text, usize::from(size.ws_col));
         for line in text.lines().take(usize::from(size.ws_row).saturating_sub(1)) {
@@ -119,14 +120,14 @@ impl Output {
         control("\u{1b}[J\u{1b}[?7h");
     }
 
-    /// Writes a message, unless `--quiet`.
+    /// Prints a message, except with --quiet.
     pub(crate) fn message(&self, text: &str) {
         if !self.quiet {
             self.complain(text);
         }
     }
 
-    /// Writes a line of a log, unless `--quiet`.
+    /// Prints a line of a log, except with --quiet.
     pub(crate) fn log(&self, line: &str) {
         if !self.quiet {
             let line = format!("{line}\n");
@@ -134,43 +135,43 @@ impl Output {
                 Ok(size) if size.ws_col > 0 => log(&line, usize::from(size.ws_col)),
                 _ => line,
             };
-            // Errors of stderr are ignored.
+            // A closed stderr stops no command.
             let _ = write(AutoStream::new(io::stderr(), self.choice), &folded);
         }
     }
 
-    /// Writes a line of a log with `--verbose`.
+    /// Prints a line of a log with --verbose.
     pub(crate) fn log_detail(&self, line: &str) {
         if self.verbose {
             self.log(line);
         }
     }
 
-    /// The width of the terminal; none if stdout is not a terminal.
+    /// The number of columns of the terminal that the report goes to, if it goes to one.
     pub(crate) fn columns(&self) -> Option<usize> {
         let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
         (size.ws_col > 0).then_some(usize::from(size.ws_col))
     }
 
-    /// Writes a warning, even with `--quiet`.
+    /// Prints a problem, also with --quiet.
     pub(crate) fn complain(&self, text: &str) {
         self.ask(&format!("{text}\n"));
     }
 
-    /// Writes text without a line break, such as a question, even with `--quiet`.
+    /// Prints a question, also with --quiet.
     pub(crate) fn ask(&self, text: &str) {
-        // Errors of stderr are ignored.
+        // A closed stderr stops no command.
         let _ = write(AutoStream::new(io::stderr(), self.choice), &folded(io::stderr(), text));
     }
 
-    /// Writes a message with `--verbose`.
+    /// Prints a message with --verbose.
     pub(crate) fn detail(&self, text: &str) {
         if self.verbose {
             self.message(text);
         }
     }
 
-    /// Writes an error, even with `--quiet`.
+    /// Prints the error that ended the command, also with --quiet.
     pub(crate) fn failure(&self, failure: &Failure) {
         let bad = anstyle::AnsiColor::Red.on_default().bold();
         let code = failure.code.map(|code| format!("[{code}]")).unwrap_or_default();
@@ -185,7 +186,7 @@ impl Output {
     }
 }
 
-/// The text, wrapped if the stream is a terminal.
+/// The text, folded to the width of the terminal that it goes to.
 fn folded(stream: impl AsFd, text: &str) -> Cow<'_, str> {
     match rustix::termios::tcgetwinsize(stream) {
         Ok(size) if size.ws_col > 0 => fold(text, usize::from(size.ws_col)).into(),

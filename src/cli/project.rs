@@ -1,30 +1,22 @@
 //! The project at hand: settings from the file, the environment and the flags, in this order.
 
-use flowsmith_core::diagnostic::Code;
 use std::path::{Path, PathBuf};
 
 use flowsmith_core::catalog::Ignore;
-use flowsmith_core::check::{CheckSettings, Checked, check};
 use flowsmith_core::config::{Config, ConfigError};
-use flowsmith_core::source::Sources;
-use flowsmith_postgres::engine::Level;
+use flowsmith_core::diagnostic::Code;
+use flowsmith_core::project::Project as Files;
 
 use super::args::Global;
 use super::exit::{Exit, Failure};
 
-/// Where things are, and what is aimed at.
+/// The project with its settings, and the database that they name.
 #[derive(Clone)]
 pub(crate) struct Project {
-    pub(crate) flows: PathBuf,
-    pub(crate) migrations: PathBuf,
-    /// The level aimed at; none = what the database has.
-    pub(crate) engine: Option<Level>,
-    pub(crate) environment: Option<String>,
-    /// Whether `flowsmith.toml` has it.
-    environment_is_known: bool,
-    /// The database URL, if any is given; else the environment's variable, which should hold it and is not set.
+    /// The files of the project.
+    pub(crate) files: Files,
+    /// The database URL, if there is one; or the name of the environment's variable that should hold it and is not set.
     database: Result<Option<String>, String>,
-    pub(crate) ignore: Ignore,
     pub(crate) postgres_bin: Option<PathBuf>,
 }
 
@@ -36,14 +28,17 @@ impl Project {
             Some("auto") => None,
             Some(level) => Some(level.parse().map_err(|error: String| Failure::usage(error, "or auto, the default"))?),
         };
+        let environment_is_known = known_environment(global, &config)?;
         Ok(Self {
-            environment_is_known: known_environment(global, &config)?,
             database: database(global, &config),
-            flows: global.flows.clone().unwrap_or(config.flows),
-            migrations: global.migrations.clone().unwrap_or(config.migrations),
-            engine,
-            environment: global.environment.clone(),
-            ignore: Ignore::new(config.ignore),
+            files: Files {
+                flows: global.flows.clone().unwrap_or(config.flows),
+                migrations: global.migrations.clone().unwrap_or(config.migrations),
+                engine,
+                environment: global.environment.clone(),
+                environment_is_known,
+                ignore: Ignore::new(config.ignore),
+            },
             postgres_bin: global.postgres_bin.clone(),
         })
     }
@@ -52,8 +47,8 @@ impl Project {
     /// environment that they do not have has none: whatever `DATABASE_URL` names, or the embedded server, is not meant. With a
     /// URL, one that flow files have overrides for will do.
     pub(crate) fn database(&self) -> Result<Option<&str>, Failure> {
-        if let Some(name) = self.environment.as_ref().filter(|_| !self.environment_is_known) {
-            let known = self.check().environments;
+        if let Some(name) = self.files.environment.as_ref().filter(|_| !self.files.environment_is_known) {
+            let known = self.files.check().environments;
             if matches!(self.database, Ok(None)) || !known.contains(name) {
                 return Err(ConfigError::UnknownEnvironment { name: name.clone(), known, is_configured: false }.into());
             }
@@ -66,23 +61,6 @@ impl Project {
                 format!("export {variable}=postgres://USER:PASSWORD@HOST:PORT/DATABASE"),
             )
         })
-    }
-
-    /// Checks every flow file.
-    pub(crate) fn check(&self) -> Checked {
-        check(&self.sources(), &self.check_settings())
-    }
-
-    pub(crate) fn sources(&self) -> Sources {
-        Sources::Folder { root: PathBuf::from("."), flows: self.flows.clone() }
-    }
-
-    pub(crate) fn check_settings(&self) -> CheckSettings {
-        CheckSettings {
-            engine: self.engine,
-            environment: self.environment.clone(),
-            environment_is_known: self.environment_is_known,
-        }
     }
 
     /// Where the embedded server keeps its data.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use flowsmith_postgres::live::StepStatus;
+use flowsmith_postgres::runs::StepStatus;
 
 /// A flow as a picture shows it.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -10,7 +10,7 @@ use super::plan::{cell, json};
 use super::style::{BAD, BOLD, CARE, GOOD, paint};
 use flowsmith_core::words::counted;
 use flowsmith_postgres::drift::Drift;
-use flowsmith_postgres::live::TriggerDifference;
+use flowsmith_postgres::introspection::TriggerDifference;
 
 /// The report as text.
 pub fn drift_text(drift: &Drift, subject: &Subject) -> String {

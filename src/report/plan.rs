@@ -9,8 +9,8 @@ use super::changes::{ChangeJson, change_text, column_width, lines};
 use super::drift::differences;
 use super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use flowsmith_core::words::counted;
-use flowsmith_postgres::live::RunCounts;
 use flowsmith_postgres::plan::{Hazard, Plan};
+use flowsmith_postgres::runs::RunTotals;
 
 /// The report as text.
 pub fn plan_text(plan: &Plan, subject: &Subject) -> String {
@@ -79,7 +79,7 @@ struct PlanJson<'a> {
 #[derive(Serialize)]
 struct PlannedJson {
     change: ChangeJson,
-    runs: RunCounts,
+    runs: RunTotals,
     hazards: Vec<HazardJson>,
 }
 

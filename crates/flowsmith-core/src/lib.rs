@@ -27,6 +27,7 @@ pub mod diff;
 pub mod finding;
 pub mod level;
 pub mod migration;
+pub mod project;
 pub mod source;
 #[doc(hidden)]
 pub mod sql;

@@ -2,11 +2,16 @@
 
 pub mod apply;
 pub mod bench;
+pub mod compile;
 pub mod database;
+pub mod deploy;
 pub mod drift;
 pub mod engine;
+pub mod introspection;
 pub mod ledger;
-pub mod live;
 pub mod plan;
 pub mod pull;
+pub mod retire;
 pub mod runs;
+pub mod session;
+pub mod status;

@@ -14,7 +14,7 @@ use flowsmith_core::diff::{Change, FlowDelta, diff};
 use flowsmith_core::level::Level;
 use flowsmith_postgres::database::{DatabaseError, Failure};
 use flowsmith_postgres::engine::detect::{Detection, EngineState, PgmqState};
-use flowsmith_postgres::live::Live;
+use flowsmith_postgres::introspection::Live;
 
 /// The handlers of a flow, as a program or a flow file declares them.
 pub(crate) struct FlowHandlers {

@@ -1,7 +1,7 @@
 //! Small drawings, 12 by 12 pixels: no font need have them.
 
 use crate::graph::{Icon, Mark};
-use flowsmith_postgres::live::StepStatus;
+use flowsmith_postgres::runs::StepStatus;
 
 /// The path of an icon's lines.
 pub(super) fn path(icon: Icon) -> &'static str {

@@ -10,8 +10,8 @@ use super::super::plan::json;
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::runs::of_run;
 use super::words::{duration, line, payload, time};
-use flowsmith_postgres::live::{StepStatus, TaskStatus};
 use flowsmith_postgres::runs::{Payload, RunDetail, RunSummary, StepDetail, TaskDetail};
+use flowsmith_postgres::runs::{StepStatus, TaskStatus};
 
 /// The most characters of an input, output or error without `--full`.
 const MOST: usize = 100;

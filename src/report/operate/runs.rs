@@ -11,7 +11,7 @@ use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::table::{Cell, table};
 use super::words::{duration, line, time};
 use flowsmith_core::words::counted;
-use flowsmith_postgres::live::RunStatus;
+use flowsmith_postgres::runs::RunStatus;
 use flowsmith_postgres::runs::{RunFailure, RunList, RunSummary};
 
 /// The most characters of an error in a list.

@@ -6,8 +6,7 @@ use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, Flows, RunsError, query};
-use crate::live::RunStatus;
+use super::{Engine, Flows, RunStatus, RunsError, query};
 
 /// A run.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -24,7 +24,7 @@ use flowsmith_core::catalog::{Catalog, Flow};
 use flowsmith_core::level::Level;
 use flowsmith_postgres::database::{Backoff, Target};
 use flowsmith_postgres::engine::detect::{Detection, detect};
-use flowsmith_postgres::live::{LiveShape, read_snapshot};
+use flowsmith_postgres::introspection::{LiveShape, read_snapshot};
 
 /// Called for every event of a service.
 type ServiceObserver = Arc<dyn Fn(&ServiceEvent<'_>) + Send + Sync>;

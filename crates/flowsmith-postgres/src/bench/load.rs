@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection as _, FromRow};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::events::Calls;
 use super::{BenchError, Protocol, Scenario};
@@ -88,7 +88,9 @@ impl Workers {
     /// Waits for all workers. The first error stops the others.
     async fn gather(&mut self, mut working: JoinSet<Result<Worker, BenchError>>) -> Result<(), BenchError> {
         while let Some(worker) = working.join_next().await {
-            let broken = |error| DatabaseError::new(Failure::Lost, format!("a worker panicked: {error}"));
+            let broken = |error: JoinError| {
+                DatabaseError::new(Failure::Lost, format!("a worker panicked: {error}")).with_source(error)
+            };
             self.0.push(worker.map_err(broken)??);
         }
         Ok(())

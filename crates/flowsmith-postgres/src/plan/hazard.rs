@@ -197,8 +197,8 @@ fn consumers(flow: &Flow) -> impl Iterator<Item = Consumer<'_>> {
 
 /// For each change, the PgQ queues that triggers stop consuming. A trigger that a new version of the flow has too continues.
 pub fn left_queues(changes: &[Change]) -> Vec<Vec<Hazard>> {
-    let meant = changes.iter().filter_map(Change::result).flat_map(|flow| consumers(flow));
-    let stay: BTreeSet<Consumer<'_>> = meant.collect();
+    let consumed = changes.iter().filter_map(Change::result).flat_map(|flow| consumers(flow));
+    let stay: BTreeSet<Consumer<'_>> = consumed.collect();
     let left = |change: &Change| -> Vec<Hazard> {
         let held = match change {
             Change::Create(_) => return Vec::new(),

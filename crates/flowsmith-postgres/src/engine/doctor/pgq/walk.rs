@@ -191,10 +191,10 @@ async fn batch_retry(queue: &mut Scratch<'_>, consumer: &str) -> WalkResult {
 async fn comes_back(queue: &mut Scratch<'_>, consumer: &str, events: &[super::scratch::Event]) -> WalkResult {
     expect("the number of events that wait for a retry", queue.return_retries().await?, events.len() as i64)?;
     let batch = tick_and_take(queue, consumer).await?;
-    let told = |events: &[super::scratch::Event], more| -> Vec<_> {
+    let facts = |events: &[super::scratch::Event], more| -> Vec<_> {
         events.iter().map(|event| (event.id, event.data.clone(), event.retries + more)).collect()
     };
-    expect("the batch of the retry", told(&batch.events, 0), told(events, 1))?;
+    expect("the batch of the retry", facts(&batch.events, 0), facts(events, 1))?;
     queue.finish(&batch).await?;
     Ok(String::new())
 }

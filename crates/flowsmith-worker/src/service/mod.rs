@@ -40,7 +40,7 @@ pub struct Service {
 
 impl Service {
     /// Selects the flows, connects, and runs the preflight checks. While the server is unavailable, for example because the
-    /// machine has just started, it retries until `wait_for_server` is over. Every other error is final.
+    /// machine has just started, it retries for `wait_for_server`. Every other error is final.
     ///
     /// # Errors
     /// If a flow is unknown or invalid, the flow files differ from the database, the engine cannot run the flows, or the server

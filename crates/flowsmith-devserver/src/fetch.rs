@@ -330,7 +330,7 @@ mod tests {
         .unwrap();
         fs::set_permissions(&client, fs::Permissions::from_mode(0o755)).unwrap();
         let mut fetching = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "server::fetch::tests::try_to_fetch", "--ignored"])
+            .args(["--exact", "fetch::tests::try_to_fetch", "--ignored"])
             .env("FLOWSMITH_TEST_REASON", folder.path().join("reason"))
             .env("PATH", folder.path())
             .env("TMPDIR", folder.path())
@@ -356,7 +356,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let reason = folder.path().join("reason");
         let status = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "server::fetch::tests::try_to_fetch", "--ignored"])
+            .args(["--exact", "fetch::tests::try_to_fetch", "--ignored"])
             .env("FLOWSMITH_TEST_REASON", &reason)
             .envs(env.iter().copied())
             .stdout(Stdio::null())

@@ -8,8 +8,8 @@ use crate::plan::changes;
 use crate::session::{CompareError, Session};
 use flowsmith_core::catalog::{Catalog, Flow, FlowId, State};
 use flowsmith_core::diff::Change;
-use flowsmith_core::migration::{Compilation, CompileOptions, Repairs};
 use flowsmith_core::project::Project;
+use flowsmith_core::project::{Compilation, CompileOptions, Repairs};
 
 /// Compiles the difference between the live database and the flow files. The migration also recreates queues that are missing
 /// and triggers that differ from their record. Writes nothing.

@@ -2,7 +2,7 @@
 
 use flowsmith::report::changes_text;
 use flowsmith_core::diff::abandoned_queues;
-use flowsmith_core::migration::{Compilation, CompileOptions, compile_project};
+use flowsmith_core::project::{Compilation, CompileOptions, compile_project};
 use flowsmith_postgres::compile::compile_from_live;
 
 use crate::cli::args::deploy::CompileArgs;

@@ -1,6 +1,7 @@
 //! `flowsmith up` and `flowsmith down`
 
-use flowsmith_core::migration::{CompileOptions, Folder, Migration, compile_project};
+use flowsmith_core::migration::{Folder, Migration};
+use flowsmith_core::project::{CompileOptions, compile_project};
 use flowsmith_core::words::counted;
 use flowsmith_devserver::Server;
 use flowsmith_postgres::deploy::{DeployEvent, deploy};

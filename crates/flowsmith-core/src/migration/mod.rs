@@ -2,7 +2,6 @@
 //!
 //! [`compile`] renders them, [`Folder`] reads and writes them, and [`replay`] computes the resulting catalog without a database.
 
-mod compilation;
 mod compile;
 mod file;
 mod folder;
@@ -11,7 +10,6 @@ mod render;
 mod replay;
 mod sum;
 
-pub use compilation::{Compilation, CompileOptions, Repairs, Replacement, compile_project};
 pub use compile::{CompileError, CompileSettings, Compiled, MAX_CREATES, carry_over, compile};
 pub use file::{Migration, Version};
 pub use folder::{Folder, FolderError};

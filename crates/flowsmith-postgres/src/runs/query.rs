@@ -35,7 +35,7 @@ static TEMPLATES: LazyLock<Templates> = templates![
     "queues.sql",
     "retire.sql",
     "run_id.sql",
-    "runs.sql",
+    "list.sql",
     "short_ids.sql",
     "show.sql",
     "stalled.sql",

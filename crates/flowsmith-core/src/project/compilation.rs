@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::{CompileSettings, Folder, FolderError, Migration, Version, compile, replay};
+use super::{Project, ProjectError};
 use crate::catalog::{Catalog, FlowId};
 use crate::check::Checked;
 use crate::diff::{Change, ChangeSet, Class};
-use crate::project::{Project, ProjectError};
+use crate::migration::{CompileSettings, Folder, FolderError, Migration, Version, compile, replay};
 
 /// The options of a compilation.
 #[derive(Debug, Clone, Default)]

@@ -1,5 +1,9 @@
 //! A project: its flow files, its migrations and the settings to check them with.
 
+mod compilation;
+
+pub use compilation::{Compilation, CompileOptions, Repairs, Replacement, compile_project};
+
 use std::path::{Path, PathBuf};
 
 use crate::catalog::Ignore;

@@ -165,7 +165,7 @@ async fn conditions_are_refused_by_an_engine_that_has_none() {
         let file = place.path().join("m.sql");
         std::fs::write(&file, &case.migrations().next().unwrap().content).unwrap();
         let refused = psql(&database, &file).unwrap_err();
-        assert!(refused.contains("FL001") && refused.contains("which this engine does not have"), "{refused}");
+        assert!(refused.contains("FL001") && refused.contains("which this engine does not support"), "{refused}");
     }
     assert_eq!(dump(&database).await, "");
 }
@@ -187,15 +187,7 @@ pub(crate) fn without_conditions(catalog: &Catalog) -> Catalog {
 
 /// Brings what it needs from one catalog to the next, as `compile` and `apply` do.
 async fn bring(database: &Database, engine: Engine, from: &Catalog, to: &Catalog, version: &str) -> Live {
-    let settings = CompileSettings {
-        version: version.parse().unwrap(),
-        name: None,
-        last: None,
-        delete: Vec::new(),
-        without_queue: Default::default(),
-        triggers: Default::default(),
-        files: Default::default(),
-    };
+    let settings = CompileSettings::new(version.parse().unwrap());
     let migrations = compile(from, to.clone(), &settings).unwrap().migrations;
     let mut connection = database.connect().await;
     for migration in migrations {
@@ -260,15 +252,7 @@ async fn more_flows_than_the_lock_table_holds_come_in_several_migrations() {
             triggers: Default::default(),
         })
         .collect();
-    let settings = CompileSettings {
-        version: "20260101000000".parse().unwrap(),
-        name: None,
-        last: None,
-        delete: Vec::new(),
-        without_queue: Default::default(),
-        triggers: Default::default(),
-        files: Default::default(),
-    };
+    let settings = CompileSettings::new("20260101000000".parse().unwrap());
     let migrations = compile(&Catalog::new(), catalog.clone(), &settings).unwrap().migrations;
     assert_eq!(migrations.len(), flows.div_ceil(MAX_CREATES));
     let database = ours().await;

@@ -7,7 +7,7 @@ use crate::engine::definitions::{execute, text};
 use crate::fixture::command::Project;
 
 #[tokio::test]
-async fn changes_that_meet_the_condition_start_runs_of_the_current_version() {
+async fn matching_changes_start_runs_of_the_current_version() {
     let (_database, project, mut c) = with_orders().await;
     order(&project, "", PAID);
     deploy(&project);
@@ -17,7 +17,7 @@ async fn changes_that_meet_the_condition_start_runs_of_the_current_version() {
     execute(&mut c, "update public.orders set status = 'paid' where id = 1; update public.orders set plan = 'x'").await;
     assert_eq!(text(&mut c, "(select count(*) from pgflow.runs)").await.unwrap(), "2");
 
-    // A new version needs no other function: it is the flow that is started, by its name.
+    // A new version needs no other function, because the function starts the flow by its name.
     let function = "(select string_agg(p.oid::text, ' ') from pg_proc p where p.pronamespace = 'flowsmith_triggers'::regnamespace)";
     let before = text(&mut c, function).await.unwrap();
     order(&project, "version: 2", PAID);
@@ -26,7 +26,7 @@ async fn changes_that_meet_the_condition_start_runs_of_the_current_version() {
     execute(&mut c, "update public.orders set status = 'paid' where id = 2").await;
     assert!(runs(&mut c).await.ends_with("order_v2 {\"plan\": \"x\", \"order_id\": 2}"));
 
-    // Retired: nothing is left of it.
+    // Retiring the flow removes the trigger.
     std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
     deploy(&project);
     assert_eq!(text(&mut c, function).await, None);
@@ -37,7 +37,7 @@ async fn changes_that_meet_the_condition_start_runs_of_the_current_version() {
 }
 
 #[tokio::test]
-async fn every_kind_of_change_can_be_listened_to() {
+async fn insert_update_delete_and_truncate_start_runs() {
     let (_database, project, mut c) = with_orders().await;
     let triggers = "  - { name: any, table: orders, on: [delete, insert, update], input_sql: \"jsonb_build_array(tg_op, old.id, new.id)\" }
   - { name: fixed, table: public.orders, on: [delete], input: [1, \"it's\"] }";
@@ -52,7 +52,7 @@ async fn every_kind_of_change_can_be_listened_to() {
 }
 
 #[tokio::test]
-async fn a_run_that_cannot_be_started_breaks_a_statement_only_where_strict() {
+async fn failed_start_fails_the_statement_only_if_strict() {
     let (_database, project, mut c) = with_orders().await;
     let trigger = |strict: bool| {
         format!(
@@ -69,7 +69,7 @@ async fn a_run_that_cannot_be_started_breaks_a_statement_only_where_strict() {
         text(&mut c, recorded).await.unwrap(),
         "{\"flow\": \"order\", \"error\": \"division by zero\", \"table\": \"public.orders\", \"trigger\": \"broken\", \"sqlstate\": \"22012\"}"
     );
-    // Where flowsmith itself is gone, too.
+    // The same holds without the schema flowsmith.
     execute(&mut c, "drop schema flowsmith cascade; insert into public.orders (id) values (3)").await;
 
     let (_database, project, mut c) = with_orders().await;
@@ -89,7 +89,7 @@ async fn a_run_that_cannot_be_started_breaks_a_statement_only_where_strict() {
 }
 
 #[tokio::test]
-async fn what_does_not_work_in_this_database_is_refused_as_a_whole() {
+async fn invalid_triggers_are_refused_as_a_whole() {
     let (_database, project, mut c) = with_orders().await;
     execute(&mut c, "create view public.open_orders as select * from public.orders").await;
     let wrong = [
@@ -123,7 +123,7 @@ async fn what_does_not_work_in_this_database_is_refused_as_a_whole() {
     }
     order(&project, "", "  - { name: t, table: pg_catalog.pg_class }");
     assert!(project.ends(5, &["plan"]).contains("pg_catalog.pg_class cannot have a row trigger"));
-    // A plan that has asked about something wrong goes on to what is right.
+    // The plan reports the invalid trigger and continues with the valid one.
     order(&project, "", &format!("{PAID}\n  - {{ name: t, queue: \"pgmq:q\", input_sql: event.data }}"));
     project.ends(2, &["plan"]);
     deploy(&project);
@@ -131,7 +131,7 @@ async fn what_does_not_work_in_this_database_is_refused_as_a_whole() {
 }
 
 #[tokio::test]
-async fn hostile_names_and_texts_stay_what_they_are() {
+async fn hostile_names_and_texts_are_quoted() {
     let (_database, project, mut c) = with_orders().await;
     let table = r#""it's; $$ x"."Table %s \ $body$""#;
     execute(
@@ -162,13 +162,13 @@ async fn hostile_names_and_texts_stay_what_they_are() {
         format!("(select count(*) from pgflow.runs r where r.input ->> 'text' = '{}')", hostile.replace('\'', "''"));
     assert_eq!(text(&mut c, &both).await.unwrap(), "2");
     assert_eq!(text(&mut c, "(select alive from public.sentinel)").await.unwrap(), "1");
-    // Longer than PostgreSQL's names, and still each its own.
+    // The names exceed the limit of PostgreSQL and still differ.
     let names = "(select string_agg(length(tgname)::text, ' ') from pg_trigger where tgname like 'flowsmith:%')";
     assert_eq!(text(&mut c, names).await.unwrap(), "63 63");
 }
 
 #[tokio::test]
-async fn drift_of_table_triggers_is_seen_and_undone() {
+async fn drift_of_table_triggers_is_detected_and_reverted() {
     let function = "flowsmith_triggers.\"flowsmith:order:paid\"";
     let body = "returns trigger language plpgsql security definer
         set search_path = pg_catalog, pg_temp set standard_conforming_strings = on as 'begin return null; end'";
@@ -228,7 +228,7 @@ async fn drift_of_table_triggers_is_seen_and_undone() {
 }
 
 #[tokio::test]
-async fn a_trigger_that_one_partition_lacks_and_a_function_of_another_owner_are_drift() {
+async fn missing_partition_trigger_and_foreign_function_owner_are_drift() {
     let (database, project, mut c) = with_orders().await;
     let parts = "create table public.parts (id int) partition by range (id);
         create table public.half partition of public.parts for values from (0) to (10) partition by range (id);
@@ -239,7 +239,7 @@ async fn a_trigger_that_one_partition_lacks_and_a_function_of_another_owner_are_
     project.done(&["drift"]);
     let bob = format!("bob_{}", database.options().get_database().unwrap());
     execute(&mut c, &format!("create role {bob}; grant create on schema flowsmith_triggers to {bob}")).await;
-    // A new grant is no change of what is there.
+    // A new grant does not change the trigger.
     project.done(&["drift"]);
     execute(&mut c, &format!("revoke create on schema flowsmith_triggers from {bob}")).await;
     for (sql, words) in [
@@ -265,7 +265,7 @@ async fn a_trigger_that_one_partition_lacks_and_a_function_of_another_owner_are_
 }
 
 #[tokio::test]
-async fn a_trigger_of_somebody_elses_that_calls_our_function_is_named_after_the_function() {
+async fn foreign_trigger_that_calls_our_function_is_named_by_the_function() {
     let (_database, project, mut c) = with_orders().await;
     order(&project, "", PAID);
     deploy(&project);
@@ -280,7 +280,7 @@ async fn a_trigger_of_somebody_elses_that_calls_our_function_is_named_after_the_
 }
 
 #[tokio::test]
-async fn a_trigger_of_ours_that_nobody_declares_is_seen_and_stands_in_no_ones_way() {
+async fn undeclared_trigger_is_drift_and_does_not_block_apply() {
     let (_database, project, mut c) = with_orders().await;
     order(&project, "", PAID);
     deploy(&project);
@@ -300,7 +300,7 @@ async fn a_trigger_of_ours_that_nobody_declares_is_seen_and_stands_in_no_ones_wa
 }
 
 #[tokio::test]
-async fn a_pull_brings_recorded_triggers_into_the_files() {
+async fn pull_writes_recorded_triggers_to_the_files() {
     let (database, project, mut c) = with_orders().await;
     let others = "  - { name: nightly, cron: \"@daily\", description: \"at night: #1\", input: { a: [1.5, null] } }
   - { name: mails, queue: \"pgmq:mails\", input_sql: \"event.data -> 'x'\" }
@@ -321,7 +321,7 @@ async fn a_pull_brings_recorded_triggers_into_the_files() {
 }
 
 #[tokio::test]
-async fn an_official_engine_has_triggers_too() {
+async fn official_engine_supports_triggers() {
     let database = crate::fixture::command::official().await;
     let project = Project::on(&database);
     let mut c = database.connect().await;
@@ -335,7 +335,7 @@ async fn an_official_engine_has_triggers_too() {
 }
 
 #[tokio::test]
-async fn what_is_deleted_takes_its_triggers_along() {
+async fn deleted_flow_takes_its_triggers_along() {
     let (_database, project, mut c) = with_orders().await;
     order(&project, "", PAID);
     deploy(&project);

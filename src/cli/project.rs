@@ -1,4 +1,4 @@
-//! The project at hand: settings from the file, the environment and the flags, in this order.
+//! The project with its settings: from the file, then the environment variables, then the flags.
 
 use std::path::{Path, PathBuf};
 
@@ -43,9 +43,9 @@ impl Project {
         })
     }
 
-    /// The database URL, if any is given. Without a URL as a flag, an environment's is what the settings say, and an
-    /// environment that they do not have has none: whatever `DATABASE_URL` names, or the embedded server, is not meant. With a
-    /// URL, one that flow files have overrides for will do.
+    /// The database URL, if there is one. An environment has the URL of its settings, unless a flag gives another. An environment
+    /// that the settings do not declare has none: `DATABASE_URL` and the embedded server belong to no environment. With a URL
+    /// given as a flag, it is enough that flow files have overrides for the environment.
     pub(crate) fn database(&self) -> Result<Option<&str>, Failure> {
         if let Some(name) = self.files.environment.as_ref().filter(|_| !self.files.environment_is_known) {
             let known = self.files.check().environments;
@@ -63,14 +63,14 @@ impl Project {
         })
     }
 
-    /// Where the embedded server keeps its data.
+    /// The data folder of the embedded server.
     pub(crate) fn server_folder(&self) -> &'static Path {
         Path::new(".flowsmith/postgres")
     }
 }
 
-/// Whether the environment asked for is in the settings. One that is not, where others are, is a slip of the pen. Where there
-/// are none, flow files may have overrides for it, which can be checked and compiled.
+/// Whether the settings declare the requested environment. An undeclared environment is an error if the settings declare others.
+/// If they declare none, flow files may have overrides for it, which can be checked and compiled.
 fn known_environment(global: &Global, config: &Config) -> Result<bool, Failure> {
     let Some(name) = &global.environment else { return Ok(false) };
     let known = config.environments.contains_key(name);
@@ -81,9 +81,9 @@ fn known_environment(global: &Global, config: &Config) -> Result<bool, Failure> 
     Err(ConfigError::UnknownEnvironment { name: name.clone(), known, is_configured: true }.into())
 }
 
-/// A URL given as a flag wins; then the variable of the environment asked for, since `--env production` must not meet
-/// the database of whatever `DATABASE_URL` is exported; then `DATABASE_URL`. The name of an environment's variable that is
-/// not set is an error only of commands that connect: the machine that compiles has no need of the secret.
+/// The URL of the flag; otherwise the variable of the requested environment, because `--env production` must not connect to an
+/// exported `DATABASE_URL`; otherwise `DATABASE_URL`. Returns the name of the environment's variable as an error if it is not set:
+/// only commands that connect report it, because a machine that compiles does not need the secret.
 fn database(global: &Global, config: &Config) -> Result<Option<String>, String> {
     if global.database.is_some() {
         return Ok(global.database.clone());

@@ -68,7 +68,13 @@ pub enum DeployError {
     Session(#[from] SessionError),
     /// A migration could not be applied.
     #[error(transparent)]
-    Apply(#[from] ApplyError),
+    Apply(Box<ApplyError>),
+}
+
+impl From<ApplyError> for DeployError {
+    fn from(error: ApplyError) -> Self {
+        Self::Apply(Box::new(error))
+    }
 }
 
 impl Diagnostic for DeployError {

@@ -23,11 +23,11 @@ use crate::cli::output::Output;
 use crate::cli::project::Project;
 
 pub(crate) async fn run(args: &WorkerArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
-    let place = Database::resolve(project, output)?;
+    let database = Database::resolve(project, output)?;
     let checked = project.files.check_files(&[])?;
     let log = Log::new(output.clone());
     let catalog = accept(checked, args, project, output, &log)?;
-    let service = Service::start(&place.target, &catalog, &options(args), move |event| log.record(event)).await?;
+    let service = Service::start(&database.target, &catalog, &options(args), move |event| log.record(event)).await?;
     let (stop, cancel) = signals()?;
     service.run(stop, cancel).await?;
     Ok(Exit::Done)

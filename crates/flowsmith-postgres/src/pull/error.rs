@@ -25,7 +25,7 @@ pub enum PullError {
     Session(#[from] SessionError),
     /// The baseline could not be applied.
     #[error(transparent)]
-    Apply(#[from] ApplyError),
+    Apply(Box<ApplyError>),
     /// The database has no flowsmith schema.
     #[error("this database has no flowsmith schema, in which the baseline would be recorded")]
     NoLedger,
@@ -104,6 +104,12 @@ impl From<ReplayError> for PullError {
 impl From<CompileError> for PullError {
     fn from(error: CompileError) -> Self {
         Self::Project(error.into())
+    }
+}
+
+impl From<ApplyError> for PullError {
+    fn from(error: ApplyError) -> Self {
+        Self::Apply(Box::new(error))
     }
 }
 

@@ -28,7 +28,7 @@ pub enum RetireError {
     Operate(#[from] RunsError),
     /// The migration cannot be applied.
     #[error(transparent)]
-    Apply(#[from] ApplyError),
+    Apply(Box<ApplyError>),
     /// Other migrations are pending.
     #[error("migrations are pending: {}", .0.join(", "))]
     Pending(Vec<String>),
@@ -83,6 +83,12 @@ impl From<ReplayError> for RetireError {
 impl From<CompileError> for RetireError {
     fn from(error: CompileError) -> Self {
         Self::Project(error.into())
+    }
+}
+
+impl From<ApplyError> for RetireError {
+    fn from(error: ApplyError) -> Self {
+        Self::Apply(Box::new(error))
     }
 }
 

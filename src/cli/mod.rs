@@ -4,7 +4,6 @@ mod args;
 mod background;
 mod command;
 mod exit;
-mod fold;
 mod nature;
 mod output;
 mod project;

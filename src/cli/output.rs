@@ -5,17 +5,16 @@
 //! ignored.
 
 use flowsmith_core::diagnostic::Code;
-use std::borrow::Cow;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::{AutoStream, ColorChoice};
+use flowsmith::report::Layout;
 
 use super::args::{Cli, Color};
 use super::exit::{Exit, Failure};
-use super::fold::{fold, log};
 use super::nature::{Effect, Form};
 
 /// The output streams and their verbosity.
@@ -52,13 +51,28 @@ impl Output {
         self.form
     }
 
-    /// Writes the report to stdout.
+    /// The space for text reports: that of stdout, or that of stderr if stdout has another format.
+    pub(crate) fn layout(&self) -> Layout {
+        match self.form {
+            Form::Text => layout(io::stdout()),
+            Form::Json | Form::Document => layout(io::stderr()),
+        }
+    }
+
+    /// Writes the report to stdout. Text has the layout of this output.
     pub(crate) fn report(&self, text: &str) {
         match self.form {
-            Form::Text => self.print(&folded(io::stdout(), text)),
+            Form::Text | Form::Document => self.print(text),
             // JSON has no colors to strip, and may be long.
             Form::Json => self.written(write(io::stdout().lock(), text)),
-            Form::Document => self.print(text),
+        }
+    }
+
+    /// Writes a part of a text report that has no layout yet.
+    pub(crate) fn prose(&self, text: &str) {
+        match self.form {
+            Form::Text => self.report(&self.layout().wrap(text)),
+            Form::Json | Form::Document => self.report(text),
         }
     }
 
@@ -76,7 +90,7 @@ impl Output {
     pub(crate) fn aside(&self, text: &str) {
         match self.form {
             Form::Text => self.report(text),
-            Form::Json | Form::Document => self.complain(text.trim_end()),
+            Form::Json | Form::Document => self.print_error(&format!("{}\n", text.trim_end())),
         }
     }
 
@@ -111,7 +125,6 @@ impl Output {
         };
         // Move to the corner and disable line wrapping. The previous report is cleared line by line, which avoids flicker.
         control("\u{1b}[?7l\u{1b}[H");
-        let text = fold(text, usize::from(size.ws_col));
         for line in text.lines().take(usize::from(size.ws_row).saturating_sub(1)) {
             self.print(line);
             control("\u{1b}[K\n");
@@ -129,13 +142,7 @@ impl Output {
     /// Writes a line of a log, unless `--quiet`.
     pub(crate) fn log(&self, line: &str) {
         if !self.quiet {
-            let line = format!("{line}\n");
-            let folded = match rustix::termios::tcgetwinsize(io::stderr()) {
-                Ok(size) if size.ws_col > 0 => log(&line, usize::from(size.ws_col)),
-                _ => line,
-            };
-            // Errors of stderr are ignored.
-            let _ = write(AutoStream::new(io::stderr(), self.choice), &folded);
+            self.complain(line);
         }
     }
 
@@ -146,10 +153,11 @@ impl Output {
         }
     }
 
-    /// The width of the terminal; none if stdout is not a terminal.
-    pub(crate) fn columns(&self) -> Option<usize> {
-        let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-        (size.ws_col > 0).then_some(usize::from(size.ws_col))
+    /// Writes findings to stderr, unless `--quiet`. They are not wrapped, because they quote lines of files.
+    pub(crate) fn findings(&self, text: &str) {
+        if !self.quiet {
+            self.print_error(&format!("{}\n", text.trim_end()));
+        }
     }
 
     /// Writes a warning, even with `--quiet`.
@@ -159,8 +167,12 @@ impl Output {
 
     /// Writes text without a line break, such as a question, even with `--quiet`.
     pub(crate) fn ask(&self, text: &str) {
+        self.print_error(&layout(io::stderr()).wrap(text));
+    }
+
+    fn print_error(&self, text: &str) {
         // Errors of stderr are ignored.
-        let _ = write(AutoStream::new(io::stderr(), self.choice), &folded(io::stderr(), text));
+        let _ = write(AutoStream::new(io::stderr(), self.choice), text);
     }
 
     /// Writes a message with `--verbose`.
@@ -185,12 +197,13 @@ impl Output {
     }
 }
 
-/// The text, wrapped if the stream is a terminal.
-fn folded(stream: impl AsFd, text: &str) -> Cow<'_, str> {
-    match rustix::termios::tcgetwinsize(stream) {
-        Ok(size) if size.ws_col > 0 => fold(text, usize::from(size.ws_col)).into(),
-        _ => text.into(),
-    }
+/// The space of a stream: the width of the terminal, otherwise that of the variable `COLUMNS`, which the help texts follow too.
+/// Pipes and files have no limit, so that each row stays one line.
+fn layout(stream: impl AsFd) -> Layout {
+    let terminal = rustix::termios::tcgetwinsize(stream).ok().map(|size| usize::from(size.ws_col));
+    let variable = || std::env::var("COLUMNS").ok()?.parse().ok();
+    let width = terminal.filter(|width| *width > 0).or_else(variable);
+    width.filter(|width| *width > 0).map_or(Layout::UNLIMITED, Layout::of_width)
 }
 
 fn write(mut stream: impl io::Write, text: &str) -> io::Result<()> {

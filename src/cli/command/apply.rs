@@ -109,13 +109,13 @@ pub(crate) async fn pending(
         Ok(applied) => {
             note_unscheduled(&applied.unscheduled, &detection, output);
             if applied.drift.blocks_apply() {
-                output.aside(&drift_text(&applied.drift, &subject));
+                output.aside(&drift_text(&applied.drift, &subject, output.layout()));
             }
             Ok(applied)
         }
         Err(error) => {
             if let ApplyError::Drift(drift) = &error {
-                output.aside(&drift_text(drift, &subject));
+                output.aside(&drift_text(drift, &subject, output.layout()));
             }
             Err(error.into())
         }

@@ -40,7 +40,7 @@ pub(crate) async fn run(args: &BenchArgs, project: &Project, output: &Output) ->
         }
     };
     output.report(&match args.format {
-        StatusFormat::Text => bench_text(&report, &subject),
+        StatusFormat::Text => bench_text(&report, &subject, output.layout()),
         StatusFormat::Json => bench_json(&report, &subject),
     });
     cleaned?;

@@ -62,7 +62,7 @@ pub(crate) fn accept(checked: Checked, project: &Project, output: &Output) -> Re
             help: Some("fix the findings".to_owned()),
         });
     }
-    output.message(text.trim_end());
+    output.findings(&text);
     Ok(checked)
 }
 

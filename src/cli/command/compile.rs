@@ -55,7 +55,7 @@ pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) 
         output.message("Nothing to compile: the migrations are up to date.");
         return Ok(Exit::Done);
     }
-    output.report(&changes_text(&compiled.changes.changes));
+    output.report(&changes_text(&compiled.changes.changes, output.layout()));
     note_replacements(&compiled.changes.changes, &checked, output);
     let care = anstyle::AnsiColor::Yellow.on_default().bold();
     for (change, hazards) in compiled.changes.changes.iter().zip(left_queues(&compiled.changes.changes)) {
@@ -86,7 +86,7 @@ fn note_replacements(changes: &[Change], checked: &Checked, output: &Output) {
                 "A drained old version can be deleted instead: delete this migration, run `flowsmith compile --rehash`, then `flowsmith retire {id}`."
             )
         };
-        output.report(&format!(
+        output.prose(&format!(
             "{care}note{care:#}: [replace] recreates steps, so `apply` refuses it in any database in which {id} has runs, running or ended.\n      {instead}\n"
         ));
     }

@@ -16,7 +16,7 @@ pub(crate) async fn run(args: &DoctorArgs, project: &Project, output: &Output) -
     let subject = session.subject();
     let checks = doctor(&mut session.connection).await?;
     output.report(&match args.format {
-        StatusFormat::Text => doctor_text(&checks, &subject),
+        StatusFormat::Text => doctor_text(&checks, &subject, output.layout()),
         StatusFormat::Json => doctor_json(&checks, &subject),
     });
     let failed = checks.iter().any(|check| check.status == CheckStatus::Failed);

@@ -24,7 +24,7 @@ pub(crate) async fn run(args: &ReportArgs, project: &Project, output: &Output) -
     session.note_unseen_triggers(output);
     let subject = session.subject();
     output.report(&match args.format {
-        ReportFormat::Text => drift_text(&drift, &subject),
+        ReportFormat::Text => drift_text(&drift, &subject, output.layout()),
         ReportFormat::Json => drift_json(&drift, &subject),
         ReportFormat::Markdown => drift_markdown(&drift, &subject),
     });

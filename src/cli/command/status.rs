@@ -21,7 +21,7 @@ pub(crate) async fn run(args: &StatusArgs, project: &Project, output: &Output) -
     let status = Status::new(folder.migrations(), &live.ledger);
     let subject = session.subject();
     output.report(&match args.format {
-        StatusFormat::Text => status_text(&status, &subject),
+        StatusFormat::Text => status_text(&status, &subject, output.layout()),
         StatusFormat::Json => status_json(&status, &subject),
     });
     let differs = [MigrationState::Edited, MigrationState::Missing];

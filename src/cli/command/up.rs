@@ -61,7 +61,7 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
     let changed = !applied.migrations.is_empty() || !matches!(report.engine, EngineAction::UpToDate(_));
     let state = if changed { "In sync now" } else { "In sync" };
     step(state, &format!("the database matches the flow files ({flows})"));
-    output.report(&match connect {
+    output.prose(&match connect {
         Connect::Given(target) => format!("\nConnect: {target}\n"),
         Connect::Embedded(url) if args.url => format!("{url}\n"),
         Connect::Embedded(url) => format!("\nConnect: psql '{url}'\nStop it: flowsmith down\n"),
@@ -73,7 +73,7 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
 fn step(output: &Output, as_message: bool, what: &str, detail: &str) {
     let good = anstyle::AnsiColor::Green.on_default().bold();
     let line = format!("{good}{what:>11}{good:#}  {detail}");
-    if as_message { output.message(&line) } else { output.report(&format!("{line}\n")) }
+    if as_message { output.message(&line) } else { output.prose(&format!("{line}\n")) }
 }
 
 /// How the user connects.

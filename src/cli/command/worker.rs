@@ -61,7 +61,7 @@ fn accept(
         return check::accept(checked, project, output).map(|checked| checked.catalog);
     }
     let text = findings::text(&findings::Report::new(&checked, &project.sources()), true);
-    output.message(text.trim_end());
+    output.findings(&text);
     log.line(&"the flows of files with errors are skipped; no requested flow is among them");
     Ok(checked.catalog)
 }

@@ -123,9 +123,9 @@ async fn to_the_end(operator: &mut Operator, follow: &Follow<'_>, output: &Outpu
         }
         for event in events_between(before.as_ref(), &run) {
             match follow.tells {
-                Tells::Events(StatusFormat::Text) => output.report(&event_text(&run, &event)),
+                Tells::Events(StatusFormat::Text) => output.report(&event_text(&run, &event, output.layout())),
                 Tells::Events(StatusFormat::Json) => output.report(&event_json(&run, &event)),
-                Tells::End(_) => output.message(event_text(&run, &event).trim_end()),
+                Tells::End(_) => output.message(event_text(&run, &event, output.layout()).trim_end()),
             }
         }
         match run.status {

@@ -15,7 +15,7 @@ pub(crate) async fn run(args: &QueuesArgs, project: &Project, output: &Output) -
     let flows = operator.flows().await?;
     let queues = read_queues(&mut operator.connection, operator.engine, &named(&flows, args.flow.as_deref())?).await?;
     output.report(&match args.format {
-        StatusFormat::Text => queues_text(&queues, &operator.subject),
+        StatusFormat::Text => queues_text(&queues, &operator.subject, output.layout()),
         StatusFormat::Json => queues_json(&queues, &operator.subject),
     });
     Ok(Exit::Done)

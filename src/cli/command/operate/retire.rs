@@ -75,7 +75,7 @@ pub(crate) async fn run(args: &RetireArgs, project: &Project, output: &Output) -
 
 fn report(args: &RetireArgs, versions: &[OldVersion], deleted: &[String], operator: &Operator, output: &Output) {
     output.report(&match args.format {
-        StatusFormat::Text => old_versions_text(versions, &operator.subject),
+        StatusFormat::Text => old_versions_text(versions, &operator.subject, output.layout()),
         StatusFormat::Json => old_versions_json(versions, deleted, &operator.subject),
     });
 }
@@ -94,7 +94,7 @@ async fn check_apply(
     let settings = ApplySettings { ignore: project.ignore.clone(), to_delete, ..ApplySettings::default() };
     let checked = applying::check(&mut session.connection, shape, folder, &settings).await;
     if let Err(ApplyError::Drift(drift)) = &checked {
-        output.report(&drift_text(drift, &operator.subject));
+        output.report(&drift_text(drift, &operator.subject, output.layout()));
     }
     Ok(checked?)
 }

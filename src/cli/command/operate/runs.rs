@@ -4,7 +4,8 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use flowsmith::report::operate::{runs_json, runs_text, runs_width};
+use flowsmith::report::Layout;
+use flowsmith::report::operate::{runs_fit, runs_json, runs_text};
 use flowsmith_postgres::database::{DatabaseError, Failure as DatabaseFailure};
 use flowsmith_postgres::live::RunStatus;
 use flowsmith_postgres::runs::{FlowVersion, RunFilter, RunsError, list_runs, short_id_length};
@@ -33,7 +34,7 @@ pub(crate) async fn run(args: &RunsArgs, project: &Project, output: &Output) -> 
         ));
     }
     let mut operator = Operator::open(project, output).await?;
-    let mut report = look(args, &mut operator, output.columns()).await?;
+    let mut report = look(args, &mut operator, output.layout()).await?;
     if !args.watch {
         output.report(&report);
         return Ok(Exit::Done);
@@ -51,10 +52,11 @@ async fn next(args: &RunsArgs, operator: &mut Operator, last: &str, output: &Out
     let mut pause = INTERVAL;
     // Short lines come first, because the screen truncates long ones.
     let say = |what: &str, why: &str| {
-        output.screen(&format!("{what}; the data below is {}s old.\n{why}\n\n{last}", began.elapsed().as_secs()));
+        let head = format!("{what}; the data below is {}s old.\n{why}\n\n", began.elapsed().as_secs());
+        output.screen(&(output.layout().wrap(&head) + last));
     };
     loop {
-        let error = match answered(look(args, operator, output.columns()), |waited| {
+        let error = match answered(look(args, operator, output.layout()), |waited| {
             say(&format!("No answer for {waited}s"), "")
         })
         .await
@@ -90,8 +92,8 @@ async fn answered<T>(question: impl Future<Output = Result<T, RunsError>>, say: 
     Err(DatabaseError::new(DatabaseFailure::Lost, message).into())
 }
 
-/// `columns` is the width of the terminal, if the output is one.
-async fn look(args: &RunsArgs, operator: &mut Operator, columns: Option<usize>) -> Result<String, RunsError> {
+/// Reads the runs and lays out the report.
+async fn look(args: &RunsArgs, operator: &mut Operator, layout: Layout) -> Result<String, RunsError> {
     let flows = operator.flows().await?;
     let slugs = args.flow.as_deref().map(|name| flows.named(name)).transpose()?;
     let filter = RunFilter {
@@ -105,11 +107,11 @@ async fn look(args: &RunsArgs, operator: &mut Operator, columns: Option<usize>) 
         return Ok(runs_json(&list, &operator.subject));
     }
     // Every command accepts a prefix of an id.
-    let id_length = if columns.is_some_and(|columns| runs_width(&list) > columns) {
+    let id_length = if runs_fit(&list, layout) {
+        usize::MAX
+    } else {
         let ids: Vec<String> = list.runs.iter().map(|run| run.run_id.clone()).collect();
         short_id_length(&mut operator.connection, &ids).await?
-    } else {
-        usize::MAX
     };
-    Ok(runs_text(&list, id_length, &operator.subject))
+    Ok(runs_text(&list, id_length, &operator.subject, layout))
 }

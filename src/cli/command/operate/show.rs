@@ -18,7 +18,7 @@ pub(crate) async fn run(args: &ShowArgs, project: &Project, output: &Output) -> 
     let depth = if args.full || args.format == StatusFormat::Json { DetailLevel::Full } else { DetailLevel::Preview };
     let run = read_run(&mut operator.connection, operator.engine, &flows, &run_id, depth).await?;
     output.report(&match args.format {
-        StatusFormat::Text => run_text(&run, args.full),
+        StatusFormat::Text => run_text(&run, args.full, output.layout()),
         StatusFormat::Json => run_json(&run, &operator.subject),
     });
     Ok(Exit::Done)

@@ -23,7 +23,7 @@ pub(crate) async fn run(args: &StalledArgs, project: &Project, output: &Output) 
     let at_least = args.at_least.as_secs_f64();
     let stalls = find_stalled(&mut operator.connection, operator.engine, &flows, at_least).await?;
     output.report(&match args.format {
-        StatusFormat::Text => stalled_text(&stalls, operator.engine, &operator.subject),
+        StatusFormat::Text => stalled_text(&stalls, operator.engine, &operator.subject, output.layout()),
         StatusFormat::Json => stalled_json(&stalls, operator.engine, &operator.subject),
     });
     Ok(Exit::Done)

@@ -18,7 +18,7 @@ pub(crate) async fn run(args: &StatsArgs, project: &Project, output: &Output) ->
     let by_step = args.flow.is_some();
     let stats = read_stats(&mut operator.connection, operator.engine, &flows, since, by_step).await?;
     output.report(&match args.format {
-        StatusFormat::Text => stats_text(&stats, since, &operator.subject),
+        StatusFormat::Text => stats_text(&stats, since, &operator.subject, output.layout()),
         StatusFormat::Json => stats_json(&stats, since, &operator.subject),
     });
     Ok(Exit::Done)

@@ -23,7 +23,7 @@ pub(crate) async fn run(args: &WorkersArgs, project: &Project, output: &Output) 
         None
     };
     output.report(&match args.format {
-        StatusFormat::Text => workers_text(&workers, summary.as_ref(), &operator.subject),
+        StatusFormat::Text => workers_text(&workers, summary.as_ref(), &operator.subject, output.layout()),
         StatusFormat::Json => workers_json(&workers, &operator.subject),
     });
     Ok(Exit::Done)

@@ -26,6 +26,7 @@ pub(super) struct Fit {
 }
 
 /// A way to save width.
+#[derive(Clone, Copy)]
 struct Attempt {
     is_short: bool,
     gap: usize,
@@ -42,6 +43,9 @@ const ATTEMPTS: [Attempt; 6] = [
     Attempt { is_short: true, gap: 2, least: 12 },
     Attempt { is_short: true, gap: 1, least: 6 },
 ];
+
+/// Blocks of columns are not squeezed further: another block costs less than unreadable names.
+const COMFORTABLE: Attempt = ATTEMPTS[4];
 
 /// The width that columns need without any saving.
 pub(super) fn natural(columns: &[Span]) -> usize {
@@ -65,8 +69,7 @@ pub(super) fn blocks(columns: &[Span], width: usize) -> Vec<Vec<usize>> {
     for place in 1..columns.len() {
         let has_room = blocks.last().is_some_and(|block| {
             let spans: Vec<Span> = block.iter().chain([&place]).map(|place| columns[*place]).collect();
-            // Blocks are not squeezed: another block costs less than unreadable names.
-            ATTEMPTS[3].total(&spans) <= width
+            COMFORTABLE.total(&spans) <= width
         });
         match blocks.last_mut() {
             Some(block) if has_room => block.push(place),
@@ -144,8 +147,8 @@ mod tests {
 
     #[test]
     fn blocks_repeat_the_first_column() {
-        let columns = [name(10), number(9, 9), number(9, 9), number(9, 9)];
-        assert_eq!(blocks(&columns, 34), [vec![0, 1, 2], vec![0, 3]]);
+        let columns = [name(20), number(12, 9), number(12, 9), number(12, 9)];
+        assert_eq!(blocks(&columns, 36), [vec![0, 1, 2], vec![0, 3]]);
         assert_eq!(blocks(&columns, 5), [vec![0, 1], vec![0, 2], vec![0, 3]]);
     }
 }

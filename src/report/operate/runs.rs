@@ -20,7 +20,7 @@ const COLUMNS: [Column; 6] = [
     Column::name("FLOW"),
     Column::whole("STATUS"),
     Column::whole("STARTED (UTC)"),
-    Column::number("ELAPSED"),
+    Column::number("ELAPSED").or("TIME"),
     Column::number("STEPS"),
 ];
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::{AutoStream, ColorChoice};
-use flowsmith::report::Layout;
+use flowsmith::report::TextLayout;
 
 use super::args::{Cli, Color};
 use super::exit::{Exit, Failure};
@@ -52,7 +52,7 @@ impl Output {
     }
 
     /// The space for text reports: that of stdout, or that of stderr if stdout has another format.
-    pub(crate) fn layout(&self) -> Layout {
+    pub(crate) fn layout(&self) -> TextLayout {
         match self.form {
             Form::Text => layout(io::stdout()),
             Form::Json | Form::Document => layout(io::stderr()),
@@ -199,11 +199,11 @@ impl Output {
 
 /// The space of a stream: the width of the terminal, otherwise that of the variable `COLUMNS`, which the help texts follow too.
 /// Pipes and files have no limit, so that each row stays one line.
-fn layout(stream: impl AsFd) -> Layout {
+fn layout(stream: impl AsFd) -> TextLayout {
     let terminal = rustix::termios::tcgetwinsize(stream).ok().map(|size| usize::from(size.ws_col));
     let variable = || std::env::var("COLUMNS").ok()?.parse().ok();
     let width = terminal.filter(|width| *width > 0).or_else(variable);
-    width.filter(|width| *width > 0).map_or(Layout::UNLIMITED, Layout::of_width)
+    width.filter(|width| *width > 0).map_or(TextLayout::UNLIMITED, TextLayout::of_width)
 }
 
 fn write(mut stream: impl io::Write, text: &str) -> io::Result<()> {

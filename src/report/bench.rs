@@ -4,13 +4,13 @@ use serde::Serialize;
 
 use super::Subject;
 use super::format::json;
-use super::layout::{Layout, Text};
+use super::layout::{Text, TextLayout};
 use super::style::{BAD, BOLD, DIM, GOOD, paint};
 use flowsmith_core::words::counted;
 use flowsmith_postgres::bench::{BenchReport, Delivery, ScenarioReport, Summary, Usage};
 
 /// The report as text.
-pub fn bench_text(report: &BenchReport, subject: &Subject, layout: Layout) -> String {
+pub fn bench_text(report: &BenchReport, subject: &Subject, layout: TextLayout) -> String {
     let settings = &report.settings;
     let mut text = Text::titled("Benchmark of", subject, layout);
     let calls = match report.protocol.as_str() {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::layout::{Layout, Text};
+use super::layout::{Text, TextLayout};
 use super::style::{self, DIM, paint};
 use flowsmith_core::diff::{Change, Class};
 
@@ -62,7 +62,7 @@ pub(super) fn lines(change: &Change) -> Vec<String> {
 }
 
 /// One line per change, followed by its differences if there are several.
-pub fn changes_text(changes: &[Change], layout: Layout) -> String {
+pub fn changes_text(changes: &[Change], layout: TextLayout) -> String {
     let mut text = Text::new(layout);
     list(&mut text, changes);
     text.finish()

@@ -4,12 +4,12 @@ use serde::Serialize;
 
 use super::Subject;
 use super::format::json;
-use super::layout::{Layout, Text};
+use super::layout::{Text, TextLayout};
 use super::style::{BAD, CARE, DIM, GOOD, paint};
 use flowsmith_postgres::engine::doctor::{CheckStatus, DoctorCheck};
 
 /// The report as text.
-pub fn doctor_text(checks: &[DoctorCheck], subject: &Subject, layout: Layout) -> String {
+pub fn doctor_text(checks: &[DoctorCheck], subject: &Subject, layout: TextLayout) -> String {
     let mut text = Text::titled("Doctor report for", subject, layout);
     text.blank();
     let width = checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0);

@@ -7,14 +7,14 @@ use serde::Serialize;
 use super::Subject;
 use super::changes::{ChangeJson, lines, list};
 use super::format::{cell, json};
-use super::layout::{Layout, Text};
+use super::layout::{Text, TextLayout};
 use super::style::{BAD, CARE, GOOD, paint};
 use flowsmith_core::words::counted;
 use flowsmith_postgres::drift::Drift;
 use flowsmith_postgres::live::TriggerDifference;
 
 /// The report as text.
-pub fn drift_text(drift: &Drift, subject: &Subject, layout: Layout) -> String {
+pub fn drift_text(drift: &Drift, subject: &Subject, layout: TextLayout) -> String {
     let mut text = Text::titled("Drift of", subject, layout);
     text.blank();
     if drift.is_empty() {

@@ -22,7 +22,7 @@ pub use changes::changes_text;
 pub use doctor::{doctor_json, doctor_text};
 pub use drift::{drift_json, drift_markdown, drift_text};
 pub use graph_html::graph_html;
-pub use layout::Layout;
+pub use layout::TextLayout;
 pub use plan::{plan_json, plan_markdown, plan_text};
 pub use plan_html::plan_html;
 pub use status::{status_json, status_text};

@@ -8,14 +8,14 @@ use super::Subject;
 use super::changes::{ChangeJson, change_text, column_width, lines};
 use super::drift::differences;
 use super::format::{cell, json};
-use super::layout::{Layout, Text};
+use super::layout::{Text, TextLayout};
 use super::style::{BAD, CARE, DIM, GOOD, paint};
 use flowsmith_core::words::counted;
 use flowsmith_postgres::live::RunCounts;
 use flowsmith_postgres::plan::{Hazard, Plan};
 
 /// The report as text.
-pub fn plan_text(plan: &Plan, subject: &Subject, layout: Layout) -> String {
+pub fn plan_text(plan: &Plan, subject: &Subject, layout: TextLayout) -> String {
     let mut text = Text::titled("Plan for", subject, layout);
     text.blank();
     let width = column_width(plan.changes.iter().map(|planned| &planned.change));

@@ -4,14 +4,14 @@ use serde::Serialize;
 
 use super::Subject;
 use super::format::json;
-use super::layout::{Cell, Column, Layout, Table, Text};
+use super::layout::{Cell, Column, Table, Text, TextLayout};
 use super::style::{BAD, CARE, DIM, GOOD};
 use super::words::time;
 use flowsmith_core::words::counted;
 use flowsmith_postgres::ledger::{MigrationState, MigrationStatus, Status};
 
 /// The report as text.
-pub fn status_text(status: &Status, subject: &Subject, layout: Layout) -> String {
+pub fn status_text(status: &Status, subject: &Subject, layout: TextLayout) -> String {
     let mut text = Text::titled("Migrations of", subject, layout);
     text.blank();
     let mut table = Table::new(&[Column::whole(""), Column::whole("")]);

@@ -11,11 +11,11 @@ pub(super) use text::Text;
 /// The space for text. The program determines the width once and passes it to the reports, so that no code has to change a
 /// report afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layout {
+pub struct TextLayout {
     width: usize,
 }
 
-impl Layout {
+impl TextLayout {
     /// No limit, for pipes and files: every table row and every sentence is one line.
     pub const UNLIMITED: Self = Self { width: usize::MAX };
 

@@ -5,24 +5,24 @@ use textwrap::core::display_width;
 use super::super::Subject;
 use super::super::style::{BOLD, paint};
 use super::wrap::{INDENT, hanging, lines};
-use super::{Layout, Table};
+use super::{Table, TextLayout};
 
 /// The least space in which prose continues below itself instead of below the start of its line.
 const COLUMN: usize = 30;
 
 /// A text report. Each method appends whole lines.
 pub(in crate::report) struct Text {
-    layout: Layout,
+    layout: TextLayout,
     text: String,
 }
 
 impl Text {
-    pub(in crate::report) fn new(layout: Layout) -> Self {
+    pub(in crate::report) fn new(layout: TextLayout) -> Self {
         Self { layout, text: String::new() }
     }
 
     /// A report with a title that names its subject.
-    pub(in crate::report) fn titled(title: &str, subject: &Subject, layout: Layout) -> Self {
+    pub(in crate::report) fn titled(title: &str, subject: &Subject, layout: TextLayout) -> Self {
         let mut text = Self::new(layout);
         text.line(format!("{} {} ({})", paint(BOLD, title), subject.database, subject.engine));
         text

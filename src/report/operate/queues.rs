@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::super::Subject;
 use super::super::format::json;
-use super::super::layout::{Cell, Column, Layout, Table, Text};
+use super::super::layout::{Cell, Column, Table, Text, TextLayout};
 use super::super::style::{BAD, CARE, DIM, GOOD};
 use super::super::words::{duration, last_worker, time};
 use flowsmith_core::words::counted;
@@ -23,7 +23,7 @@ const QUEUES: [Column; 9] = [
 ];
 
 /// The report as text.
-pub fn queues_text(queues: &[QueueDepth], subject: &Subject, layout: Layout) -> String {
+pub fn queues_text(queues: &[QueueDepth], subject: &Subject, layout: TextLayout) -> String {
     let mut text = Text::titled("Queues of", subject, layout);
     text.blank();
     if queues.is_empty() {
@@ -95,7 +95,12 @@ const WORKERS: [Column; 7] = [
 ];
 
 /// The workers as text. `summary` describes the workers of the requested queues if none is listed.
-pub fn workers_text(workers: &[Worker], summary: Option<&QueueWorkers>, subject: &Subject, layout: Layout) -> String {
+pub fn workers_text(
+    workers: &[Worker],
+    summary: Option<&QueueWorkers>,
+    subject: &Subject,
+    layout: TextLayout,
+) -> String {
     let mut text = Text::titled("Workers of", subject, layout);
     text.blank();
     if workers.is_empty() {

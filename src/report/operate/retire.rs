@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::super::Subject;
 use super::super::format::json;
-use super::super::layout::{Cell, Column, Layout, Table, Text};
+use super::super::layout::{Cell, Column, Table, Text, TextLayout};
 use super::super::style::{BAD, CARE, GOOD};
 use flowsmith_core::words::counted;
 use flowsmith_postgres::runs::{OldVersion, start_worker_advice};
@@ -20,7 +20,7 @@ const COLUMNS: [Column; 7] = [
 ];
 
 /// The report as text.
-pub fn old_versions_text(versions: &[OldVersion], subject: &Subject, layout: Layout) -> String {
+pub fn old_versions_text(versions: &[OldVersion], subject: &Subject, layout: TextLayout) -> String {
     let mut text = Text::titled("Old versions of", subject, layout);
     text.blank();
     if versions.is_empty() {

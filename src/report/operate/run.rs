@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::super::Subject;
 use super::super::format::json;
-use super::super::layout::{Layout, Text};
+use super::super::layout::{Text, TextLayout};
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::super::words::{duration, line, payload, time};
 use super::runs::of_run;
@@ -21,7 +21,7 @@ const LEAST: usize = 20;
 const SIZE: usize = " (1000.0 kB)".len();
 
 /// The run as text. The steps form a tree: each step is below its last dependency. With `is_full`, nothing is omitted.
-pub fn run_text(run: &RunDetail, is_full: bool, layout: Layout) -> String {
+pub fn run_text(run: &RunDetail, is_full: bool, layout: TextLayout) -> String {
     let status = paint(of_run(run.status), run.status);
     let took = if run.ended_at.is_some() { "after" } else { "for" };
     let mut text = Text::new(layout);

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::super::Subject;
 use super::super::format::json;
-use super::super::layout::{Cell, Column, Layout, Table, Text};
+use super::super::layout::{Cell, Column, Table, Text, TextLayout};
 use super::super::style::{BAD, CARE, DIM, GOOD};
 use super::super::words::{duration, line, time};
 use flowsmith_core::words::counted;
@@ -25,12 +25,12 @@ const COLUMNS: [Column; 6] = [
 ];
 
 /// Whether the list fits with complete ids.
-pub fn runs_fit(list: &RunList, layout: Layout) -> bool {
+pub fn runs_fit(list: &RunList, layout: TextLayout) -> bool {
     layout.fits(table(list, usize::MAX).width())
 }
 
 /// The list as text with the first `id_length` characters of each id.
-pub fn runs_text(list: &RunList, id_length: usize, subject: &Subject, layout: Layout) -> String {
+pub fn runs_text(list: &RunList, id_length: usize, subject: &Subject, layout: TextLayout) -> String {
     let mut text = Text::titled("Runs of", subject, layout);
     text.blank();
     if list.runs.is_empty() {

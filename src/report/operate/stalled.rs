@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::super::Subject;
 use super::super::format::json;
-use super::super::layout::{Layout, Text};
+use super::super::layout::{Text, TextLayout};
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::super::words::{duration, last_worker};
 use flowsmith_core::words::counted;
@@ -14,7 +14,7 @@ use flowsmith_postgres::runs::{Engine, StallCause, StalledTasks};
 const LATE: f64 = 11.0;
 
 /// The report as text.
-pub fn stalled_text(stalls: &[StalledTasks], engine: Engine, subject: &Subject, layout: Layout) -> String {
+pub fn stalled_text(stalls: &[StalledTasks], engine: Engine, subject: &Subject, layout: TextLayout) -> String {
     let mut text = Text::titled("Stalled tasks of", subject, layout);
     text.blank();
     if stalls.is_empty() {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::super::Subject;
 use super::super::format::json;
-use super::super::layout::{Cell, Column, Layout, Table, Text};
+use super::super::layout::{Cell, Column, Table, Text, TextLayout};
 use super::super::style::{BAD, BOLD, CARE, DIM, paint};
 use super::super::words::duration;
 use flowsmith_postgres::runs::{Durations, FlowStats};
@@ -34,7 +34,7 @@ const STEPS: [Column; 7] = [
 ];
 
 /// The statistics of runs that ended within the last `seconds`, as text.
-pub fn stats_text(flows: &[FlowStats], seconds: f64, subject: &Subject, layout: Layout) -> String {
+pub fn stats_text(flows: &[FlowStats], seconds: f64, subject: &Subject, layout: TextLayout) -> String {
     let mut text = Text::titled("Flows of", subject, layout);
     text.line(format!("Runs that ended in the last {}, and the current backlog.", duration(seconds)));
     text.blank();

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::super::layout::Layout;
+use super::super::layout::TextLayout;
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::super::words::{clock, duration, line};
 use flowsmith_postgres::runs::{RunDetail, RunEvent, RunEventKind, skip_reason_text};
@@ -11,7 +11,7 @@ use flowsmith_postgres::runs::{RunDetail, RunEvent, RunEventKind, skip_reason_te
 const MOST: usize = 160;
 
 /// An event as a line of text. An event without a time has the time of the observation.
-pub fn event_text(run: &RunDetail, event: &RunEvent, layout: Layout) -> String {
+pub fn event_text(run: &RunDetail, event: &RunEvent, layout: TextLayout) -> String {
     let style = match event.event {
         RunEventKind::RunStarted | RunEventKind::StepStarted => DIM,
         RunEventKind::StepProgress | RunEventKind::StepRetrying | RunEventKind::RunCancelled => CARE,

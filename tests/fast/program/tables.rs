@@ -2,7 +2,7 @@
 
 use anstream::adapter::strip_str;
 use flowsmith::report::operate::{queues_text, stats_text, workers_text};
-use flowsmith::report::{Layout, Subject};
+use flowsmith::report::{Subject, TextLayout};
 use flowsmith_postgres::runs::{FlowStats, QueueDepth, StepStats, Worker};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -70,15 +70,15 @@ fn value<T: DeserializeOwned>(json: serde_json::Value) -> T {
     serde_json::from_value(json).unwrap()
 }
 
-fn stats(flows: &[FlowStats], layout: Layout) -> String {
+fn stats(flows: &[FlowStats], layout: TextLayout) -> String {
     plain(&stats_text(flows, 86_400.0, &subject(), layout))
 }
 
-fn queues(queues: &[QueueDepth], layout: Layout) -> String {
+fn queues(queues: &[QueueDepth], layout: TextLayout) -> String {
     plain(&queues_text(queues, &subject(), layout))
 }
 
-fn workers(workers: &[Worker], layout: Layout) -> String {
+fn workers(workers: &[Worker], layout: TextLayout) -> String {
     plain(&workers_text(workers, None, &subject(), layout))
 }
 
@@ -97,17 +97,21 @@ fn table<'a>(text: &'a str, width: usize) -> Vec<&'a str> {
 
 #[test]
 fn stats_fit_80_columns_with_all_values() {
-    let text = stats(&[flow("order_fulfilment", 1), flow("order_fulfilment", 2)], Layout::of_width(80));
+    let text = stats(&[flow("order_fulfilment", 1), flow("order_fulfilment", 2)], TextLayout::of_width(80));
     assert_eq!(
         table(&text, 80),
-        ["  FLOW          RUNNING  DONE FAILED CANC.    P50    P95    MAX WAITING LONGEST BUSY", "",],
+        [
+            "  FLOW      RUNNING  DONE FAILED CANC.    P50    P95    MAX WAITING LONGEST BUSY",
+            "  order…t@1      12 10250      3     1 850 ms 4m 10s 3h 20m     140  4m 10s   16",
+            "  order…t@2      12 10250      3     1 850 ms 4m 10s 3h 20m     140  4m 10s   16",
+        ],
         "{text}"
     );
 }
 
 #[test]
 fn stats_without_values_have_no_columns_for_them() {
-    let text = stats(&[idle("order"), idle("signup")], Layout::of_width(80));
+    let text = stats(&[idle("order"), idle("signup")], TextLayout::of_width(80));
     assert_eq!(
         table(&text, 80),
         [
@@ -124,7 +128,7 @@ fn queues_fit_80_columns_with_all_values() {
     let (mut paused, mut missing) = (queue("signup"), queue("tips"));
     (paused.is_paused, paused.workers) = (true, 2);
     (missing.messages, missing.oldest_seconds) = (None, None);
-    let text = queues(&[queue("order_fulfilment_v2"), paused, missing], Layout::of_width(80));
+    let text = queues(&[queue("order_fulfilment_v2"), paused, missing], TextLayout::of_width(80));
     assert_eq!(
         table(&text, 80),
         [
@@ -142,7 +146,7 @@ fn queues_without_delays_and_notes_have_no_columns_for_them() {
     let mut idle = queue("order");
     (idle.messages, idle.waiting, idle.delayed, idle.in_flight, idle.workers) = (Some(0), 0, 0, 0, 1);
     (idle.longest_wait_seconds, idle.oldest_seconds) = (None, None);
-    let text = queues(&[idle], Layout::of_width(80));
+    let text = queues(&[idle], TextLayout::of_width(80));
     assert_eq!(
         table(&text, 80),
         ["  QUEUE  MESSAGES  WAITING  IN FLIGHT  WORKERS", "  order         0        0          0        1"],
@@ -153,7 +157,7 @@ fn queues_without_delays_and_notes_have_no_columns_for_them() {
 #[test]
 fn workers_fit_80_columns() {
     let listed = [worker("order_fulfilment_v2", "alive"), worker("signup", "deprecated")];
-    let text = workers(&listed, Layout::of_width(80));
+    let text = workers(&listed, TextLayout::of_width(80));
     assert_eq!(
         table(&text, 80),
         [
@@ -167,7 +171,7 @@ fn workers_fit_80_columns() {
 
 #[test]
 fn tables_are_split_into_blocks_at_60_columns() {
-    let layout = Layout::of_width(60);
+    let layout = TextLayout::of_width(60);
     let text = stats(&[flow("order_fulfilment", 1), flow("order_fulfilment", 2)], layout);
     table(&text, 60);
     assert!(text.contains("  FLOW "), "{text}");
@@ -181,7 +185,7 @@ fn tables_are_split_into_blocks_at_60_columns() {
 #[test]
 fn nothing_is_cut_if_the_terminal_is_wide() {
     let long = "reconcile_supplier_invoices_of_the_previous_month";
-    for layout in [Layout::of_width(200), Layout::UNLIMITED] {
+    for layout in [TextLayout::of_width(200), TextLayout::UNLIMITED] {
         let step =
             json!({ "step": format!("{long}_step"), "completed": 1, "failed": 0, "skipped": 0, "durations": null });
         let mut flow = flow(long, 12);

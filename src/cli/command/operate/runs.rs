@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use flowsmith::report::Layout;
+use flowsmith::report::TextLayout;
 use flowsmith::report::operate::{runs_fit, runs_json, runs_text};
 use flowsmith_postgres::database::{DatabaseError, Failure as DatabaseFailure};
 use flowsmith_postgres::live::RunStatus;
@@ -93,7 +93,7 @@ async fn answered<T>(question: impl Future<Output = Result<T, RunsError>>, say: 
 }
 
 /// Reads the runs and lays out the report.
-async fn look(args: &RunsArgs, operator: &mut Operator, layout: Layout) -> Result<String, RunsError> {
+async fn look(args: &RunsArgs, operator: &mut Operator, layout: TextLayout) -> Result<String, RunsError> {
     let flows = operator.flows().await?;
     let slugs = args.flow.as_deref().map(|name| flows.named(name)).transpose()?;
     let filter = RunFilter {

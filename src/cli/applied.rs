@@ -21,7 +21,7 @@ pub(crate) fn report_applied<'a>(applied: &Applied, subject: impl Into<Option<&'
         output.message(&note(unscheduled));
     }
     if let Some(subject) = subject.into().filter(|_| applied.drift.blocks_apply()) {
-        output.aside(&drift_text(&applied.drift, subject));
+        output.aside(&drift_text(&applied.drift, subject, output.layout()));
     }
 }
 

@@ -101,7 +101,7 @@ pub(crate) fn explained<'a>(
     output: &Output,
 ) -> Failure {
     if let (Some(drift), Some(subject)) = (error.drift(), subject.into()) {
-        output.aside(&drift_text(drift, subject));
+        output.aside(&drift_text(drift, subject, output.layout()));
     }
     with_findings(error, project, output)
 }
@@ -127,6 +127,6 @@ pub(crate) fn with_findings(error: impl Explained, project: &Project, output: &O
 pub(crate) fn warnings(checked: &Checked, project: &Project, output: &Output) {
     if !checked.findings.is_empty() {
         let report = Report::new(checked, &project.sources());
-        output.message(findings::text(&report, true).trim_end());
+        output.findings(&findings::text(&report, true));
     }
 }

@@ -7,7 +7,6 @@ mod command_kind;
 mod database;
 mod exit;
 mod explain;
-mod fold;
 mod installed;
 mod output;
 mod project;

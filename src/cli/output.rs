@@ -5,18 +5,17 @@
 //! stderr stops no command.
 
 use flowsmith_core::diagnostic::Code;
-use std::borrow::Cow;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::{AutoStream, ColorChoice};
+use flowsmith::report::TextLayout;
 
 use super::args::{Cli, Color};
 use super::command_kind::{CommandKind, StdoutFormat};
 use super::exit::{Exit, Failure};
-use super::fold::{fold, log};
 
 /// The two streams and their verbosity.
 #[derive(Clone)]
@@ -52,13 +51,28 @@ impl Output {
         self.format
     }
 
-    /// Prints the report of the command.
+    /// The space for text reports: that of stdout, or that of stderr if stdout has another format.
+    pub(crate) fn layout(&self) -> TextLayout {
+        match self.format {
+            StdoutFormat::Text => layout(io::stdout()),
+            StdoutFormat::Json | StdoutFormat::Document => layout(io::stderr()),
+        }
+    }
+
+    /// Writes the report to stdout. Text has the layout of this output.
     pub(crate) fn report(&self, text: &str) {
         match self.format {
-            StdoutFormat::Text => self.print(&folded(io::stdout(), text)),
-            // JSON holds no colours to strip, and may be long.
+            StdoutFormat::Text | StdoutFormat::Document => self.print(text),
+            // JSON has no colors to strip, and may be long.
             StdoutFormat::Json => self.written(write(io::stdout().lock(), text)),
-            StdoutFormat::Document => self.print(text),
+        }
+    }
+
+    /// Writes a part of a text report that has no layout yet.
+    pub(crate) fn prose(&self, text: &str) {
+        match self.format {
+            StdoutFormat::Text => self.report(&self.layout().wrap(text)),
+            StdoutFormat::Json | StdoutFormat::Document => self.report(text),
         }
     }
 
@@ -76,7 +90,7 @@ impl Output {
     pub(crate) fn aside(&self, text: &str) {
         match self.format {
             StdoutFormat::Text => self.report(text),
-            StdoutFormat::Json | StdoutFormat::Document => self.complain(text.trim_end()),
+            StdoutFormat::Json | StdoutFormat::Document => self.print_error(&format!("{}\n", text.trim_end())),
         }
     }
 
@@ -112,7 +126,6 @@ impl Output {
         // Moves to the corner and turns line wrapping off. The rest of the previous report is cleared line by line, which does
         // not flicker.
         control("\u{1b}[?7l\u{1b}[H");
-        let text = fold(text, usize::from(size.ws_col));
         for line in text.lines().take(usize::from(size.ws_row).saturating_sub(1)) {
             self.print(line);
             control("\u{1b}[K\n");
@@ -130,13 +143,7 @@ impl Output {
     /// Prints a line of a log, except with --quiet.
     pub(crate) fn log(&self, line: &str) {
         if !self.quiet {
-            let line = format!("{line}\n");
-            let folded = match rustix::termios::tcgetwinsize(io::stderr()) {
-                Ok(size) if size.ws_col > 0 => log(&line, usize::from(size.ws_col)),
-                _ => line,
-            };
-            // A closed stderr stops no command.
-            let _ = write(AutoStream::new(io::stderr(), self.choice), &folded);
+            self.complain(line);
         }
     }
 
@@ -147,10 +154,11 @@ impl Output {
         }
     }
 
-    /// The number of columns of the terminal that the report goes to, if it goes to one.
-    pub(crate) fn columns(&self) -> Option<usize> {
-        let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-        (size.ws_col > 0).then_some(usize::from(size.ws_col))
+    /// Writes findings to stderr, unless `--quiet`. They are not wrapped, because they quote lines of files.
+    pub(crate) fn findings(&self, text: &str) {
+        if !self.quiet {
+            self.print_error(&format!("{}\n", text.trim_end()));
+        }
     }
 
     /// Prints a problem, also with --quiet.
@@ -160,8 +168,12 @@ impl Output {
 
     /// Prints a question, also with --quiet.
     pub(crate) fn ask(&self, text: &str) {
-        // A closed stderr stops no command.
-        let _ = write(AutoStream::new(io::stderr(), self.choice), &folded(io::stderr(), text));
+        self.print_error(&layout(io::stderr()).wrap(text));
+    }
+
+    fn print_error(&self, text: &str) {
+        // Errors of stderr are ignored.
+        let _ = write(AutoStream::new(io::stderr(), self.choice), text);
     }
 
     /// Prints a message with --verbose.
@@ -186,12 +198,13 @@ impl Output {
     }
 }
 
-/// The text, folded to the width of the terminal that it goes to.
-fn folded(stream: impl AsFd, text: &str) -> Cow<'_, str> {
-    match rustix::termios::tcgetwinsize(stream) {
-        Ok(size) if size.ws_col > 0 => fold(text, usize::from(size.ws_col)).into(),
-        _ => text.into(),
-    }
+/// The space of a stream: the width of the terminal, otherwise that of the variable `COLUMNS`, which the help texts follow too.
+/// Pipes and files have no limit, so that each row stays one line.
+fn layout(stream: impl AsFd) -> TextLayout {
+    let terminal = rustix::termios::tcgetwinsize(stream).ok().map(|size| usize::from(size.ws_col));
+    let variable = || std::env::var("COLUMNS").ok()?.parse().ok();
+    let width = terminal.filter(|width| *width > 0).or_else(variable);
+    width.filter(|width| *width > 0).map_or(TextLayout::UNLIMITED, TextLayout::of_width)
 }
 
 fn write(mut stream: impl io::Write, text: &str) -> io::Result<()> {

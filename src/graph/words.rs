@@ -1,4 +1,4 @@
-//! Formatting of values in pictures.
+//! Formatting of values in diagrams.
 
 use std::borrow::Cow;
 

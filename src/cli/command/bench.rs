@@ -38,7 +38,7 @@ pub(crate) async fn run(args: &BenchArgs, project: &Project, output: &Output) ->
         }
     };
     output.report(&match args.format {
-        StatusFormat::Text => bench_text(&report, &subject(&session)),
+        StatusFormat::Text => bench_text(&report, &subject(&session), output.layout()),
         StatusFormat::Json => bench_json(&report, &subject(&session)),
     });
     cleaned?;

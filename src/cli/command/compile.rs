@@ -46,7 +46,7 @@ fn report(compiled: &Compilation, output: &Output) {
         output.message("Nothing to compile: the migrations are up to date.");
         return;
     }
-    output.report(&changes_text(changes));
+    output.report(&changes_text(changes, output.layout()));
     note_replacements(compiled, output);
     let care = anstyle::AnsiColor::Yellow.on_default().bold();
     for (change, queues) in changes.iter().zip(abandoned_queues(changes)) {
@@ -71,7 +71,7 @@ fn note_replacements(compiled: &Compilation, output: &Output) {
                 "A drained old version can be deleted instead: delete this migration, run `flowsmith compile --rehash`, then `flowsmith retire {id}`."
             )
         };
-        output.report(&format!(
+        output.prose(&format!(
             "{care}note{care:#}: [replace] recreates steps, so `apply` refuses it in any database in which {id} has runs, running or ended.\n      {instead}\n"
         ));
     }

@@ -14,7 +14,7 @@ pub(crate) async fn run(args: &DoctorArgs, project: &Project, output: &Output) -
     let mut session = database::open(project, output).await?;
     let checks = doctor(&mut session.connection).await?;
     output.report(&match args.format {
-        StatusFormat::Text => doctor_text(&checks, &subject(&session)),
+        StatusFormat::Text => doctor_text(&checks, &subject(&session), output.layout()),
         StatusFormat::Json => doctor_json(&checks, &subject(&session)),
     });
     let failed = checks.iter().any(|check| check.status == CheckStatus::Failed);

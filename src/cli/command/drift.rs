@@ -15,7 +15,7 @@ pub(crate) async fn run(args: &ReportArgs, project: &Project, output: &Output) -
     warn_of_hidden_triggers(&session, output);
     let subject = subject(&session);
     output.report(&match args.format {
-        ReportFormat::Text => drift_text(&drift, &subject),
+        ReportFormat::Text => drift_text(&drift, &subject, output.layout()),
         ReportFormat::Json => drift_json(&drift, &subject),
         ReportFormat::Markdown => drift_markdown(&drift, &subject),
     });

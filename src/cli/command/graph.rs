@@ -100,7 +100,7 @@ async fn definition(name: &str, side: GraphSide, project: &Project, output: &Out
                 }
                 // The flow may be among those with errors. The findings go to stderr, because stdout is for the graph.
                 Err(_) if checked.has_errors() => {
-                    output.complain(findings::text(&Report::new(&checked, &project.files.sources()), true).trim_end());
+                    output.aside(&findings::text(&Report::new(&checked, &project.files.sources()), true));
                     Err(Failure {
                         exit: Exit::Invalid,
                         code: None,

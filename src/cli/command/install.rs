@@ -41,7 +41,7 @@ pub(crate) async fn run(args: &InstallArgs, project: &Project, output: &Output) 
             "omit --input-style",
         ));
     }
-    output.report(&format!("{}\n", installed_text(&report)));
+    output.prose(&format!("{}\n", installed_text(&report)));
     for prefix in &report.outdated_roles {
         output.message(&format!(
             "the roles of {prefix} lack privileges that this version needs: run `flowsmith install --grants --role-prefix {prefix}`"
@@ -49,7 +49,7 @@ pub(crate) async fn run(args: &InstallArgs, project: &Project, output: &Output) 
     }
     if let Some(roles) = roles {
         let names = Role::ALL.map(|role| roles.name(role)).join(", ");
-        output.report(&format!("the roles {names} have their privileges\n"));
+        output.prose(&format!("the roles {names} have their privileges\n"));
     }
     Ok(Exit::Done)
 }

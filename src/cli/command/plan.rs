@@ -18,7 +18,7 @@ pub(crate) async fn run(args: &PlanArgs, project: &Project, output: &Output) -> 
     warn_of_hidden_triggers(&session, output);
     let subject = subject(&session);
     output.report(&match args.format {
-        PlanFormat::Text => plan_text(&plan, &subject),
+        PlanFormat::Text => plan_text(&plan, &subject, output.layout()),
         PlanFormat::Json => plan_json(&plan, &subject),
         PlanFormat::Markdown => plan_markdown(&plan, &subject),
         PlanFormat::Html => plan_html(&plan, &subject),

@@ -14,7 +14,7 @@ pub(crate) async fn run(args: &StatusArgs, project: &Project, output: &Output) -
     let mut session = database::open(project, output).await?;
     let status = read_status(&mut session, &project.files).await?;
     output.report(&match args.format {
-        StatusFormat::Text => status_text(&status, &subject(&session)),
+        StatusFormat::Text => status_text(&status, &subject(&session), output.layout()),
         StatusFormat::Json => status_json(&status, &subject(&session)),
     });
     Ok(if status.is_drifted() {

@@ -39,7 +39,7 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
     report_applied(&deployed.applied, subject.as_ref(), output);
     let state = if deployed.has_changed { "In sync now" } else { "In sync" };
     steps.print(state, &format!("the database matches the flow files ({flows})"));
-    output.report(&match connect {
+    output.prose(&match connect {
         Connect::Given(target) => format!("\nConnect: {target}\n"),
         Connect::Embedded(url) if args.url => format!("{url}\n"),
         Connect::Embedded(url) => format!("\nConnect: psql '{url}'\nStop it: flowsmith down\n"),
@@ -80,7 +80,7 @@ impl Steps<'_> {
     fn print(&self, step: &str, detail: &str) {
         let good = anstyle::AnsiColor::Green.on_default().bold();
         let line = format!("{good}{step:>11}{good:#}  {detail}");
-        if self.as_messages { self.output.message(&line) } else { self.output.report(&format!("{line}\n")) }
+        if self.as_messages { self.output.message(&line) } else { self.output.prose(&format!("{line}\n")) }
     }
 }
 

@@ -64,7 +64,7 @@ fn accept(
         return Ok(checked.catalog);
     }
     let text = findings::text(&findings::Report::new(&checked, &project.files.sources()), true);
-    output.message(text.trim_end());
+    output.findings(&text);
     log.line(&"the flows of files with errors are skipped; no requested flow is among them");
     Ok(checked.catalog)
 }

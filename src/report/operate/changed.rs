@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::super::Subject;
-use super::super::plan::json;
+use super::super::format::json;
 use flowsmith_postgres::runs::FlowPause;
 
 #[derive(Serialize)]

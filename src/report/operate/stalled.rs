@@ -1,13 +1,12 @@
 //! Reports of stalled tasks.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 
 use super::super::Subject;
-use super::super::plan::json;
+use super::super::format::json;
+use super::super::layout::{Text, TextLayout};
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
-use super::words::{duration, last_worker};
+use super::super::words::{duration, last_worker};
 use flowsmith_core::words::counted;
 use flowsmith_postgres::runs::{Engine, StallCause, StalledTasks};
 
@@ -15,41 +14,36 @@ use flowsmith_postgres::runs::{Engine, StallCause, StalledTasks};
 const LATE: f64 = 11.0;
 
 /// The report as text.
-pub fn stalled_text(stalls: &[StalledTasks], engine: Engine, subject: &Subject) -> String {
-    let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Stalled tasks of"), subject.database, subject.engine);
+pub fn stalled_text(stalls: &[StalledTasks], engine: Engine, subject: &Subject, layout: TextLayout) -> String {
+    let mut text = Text::titled("Stalled tasks of", subject, layout);
+    text.blank();
     if stalls.is_empty() {
-        let _ = writeln!(text, "{}", paint(GOOD, "None."));
-        return text;
+        text.line(paint(GOOD, "None."));
+        return text.finish();
     }
     for stall in stalls {
-        let style = if stall.is_expected() { CARE } else { BAD };
+        let sign = if stall.is_expected() { paint(CARE, "·") } else { paint(BAD, "!") };
+        let count = usize::try_from(stall.tasks).unwrap_or(usize::MAX);
         let what = match &stall.step {
-            Some(step) => {
-                format!("step {step}: {}", counted(usize::try_from(stall.tasks).unwrap_or(usize::MAX), "task"))
-            }
-            None => counted(usize::try_from(stall.tasks).unwrap_or(usize::MAX), "run"),
+            Some(step) => format!("step {step}: {}", counted(count, "task")),
+            None => counted(count, "run"),
         };
-        let _ = writeln!(
-            text,
-            "  {} {}  {what} for {}: {}",
-            paint(style, if stall.is_expected() { "·" } else { "!" }),
-            paint(BOLD, format!("{}@{}", stall.flow, stall.version)),
-            duration(stall.seconds),
-            why(stall)
-        );
+        let flow = paint(BOLD, format!("{}@{}", stall.flow, stall.version));
+        text.line(format!("  {sign} {flow}  {what} for {}: {}", duration(stall.seconds), why(stall)));
         let run = if stall.tasks > 1 { "the longest: run" } else { "run" };
-        let _ = writeln!(text, "      {}", paint(DIM, format!("{run} {}", stall.run_id)));
-        let _ = writeln!(text, "      {} {}", paint(DIM, "fix:"), stall.fix(engine));
+        text.line(format!("      {}", paint(DIM, format!("{run} {}", stall.run_id))));
+        text.labelled(&format!("      {} ", paint(DIM, "fix:")), &stall.fix(engine));
     }
-    let meant = stalls.iter().filter(|stall| stall.is_expected()).count();
-    let note = match (meant, stalls.len()) {
+    let expected = stalls.iter().filter(|stall| stall.is_expected()).count();
+    let note = match (expected, stalls.len()) {
         (0, _) => "",
-        (meant, all) if meant == all => ", none of which needs action",
+        (expected, all) if expected == all => ", none of which needs action",
         (1, _) => "; 1 of them needs no action",
         _ => "; those marked with a dot need no action",
     };
-    let _ = writeln!(text, "\n{}{note}.", counted(stalls.len(), "finding"));
-    text
+    text.blank();
+    text.line(format!("{}{note}.", counted(stalls.len(), "finding")));
+    text.finish()
 }
 
 /// A sentence about the cause.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flowsmith::graph::{Graph, Mark, dot, mermaid};
-use flowsmith::report::{Subject, plan_html, plan_text};
+use flowsmith::report::{Subject, TextLayout, plan_html, plan_text};
 use flowsmith_core::catalog::{Catalog, Ignore};
 use flowsmith_core::diff::Change;
 use flowsmith_postgres::drift::Drift;
@@ -87,7 +87,7 @@ fn the_page_has_the_words_of_the_text_and_each_class() {
     let unescaped = page.replace("&#39;", "'").replace("&quot;", "\"").replace("&lt;", "<").replace("&amp;", "&");
     let unescaped = unescaped.replace("<code>", "`").replace("</code>", "`");
     let mut lines = 0;
-    let text = anstream::adapter::strip_str(&plan_text(&plan, &subject())).to_string();
+    let text = anstream::adapter::strip_str(&plan_text(&plan, &subject(), TextLayout::UNLIMITED)).to_string();
     for line in text.lines().skip(2).map(str::trim).filter(|line| !line.is_empty()) {
         // `~ order@1  6 differences  [replace]`, or a difference, or a hazard.
         let line = line.trim_end_matches(']');

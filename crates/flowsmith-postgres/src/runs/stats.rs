@@ -18,7 +18,7 @@ pub struct Durations {
 }
 
 /// The statistics of a flow version over a period, and its backlog.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FlowStats {
     /// The slug of the flow version.

@@ -76,9 +76,9 @@ fn report_event(event: FollowEvent<'_>, report: FollowReport, output: &Output) {
         }
         FollowEvent::Reconnected => output.message("note: reconnected"),
         FollowEvent::Changed { run, event } => match report {
-            FollowReport::Changes(StatusFormat::Text) => output.report(&event_text(run, event)),
+            FollowReport::Changes(StatusFormat::Text) => output.report(&event_text(run, event, output.layout())),
             FollowReport::Changes(StatusFormat::Json) => output.report(&event_json(run, event)),
-            FollowReport::End(_) => output.message(event_text(run, event).trim_end()),
+            FollowReport::End(_) => output.message(event_text(run, event, output.layout()).trim_end()),
         },
         _ => {}
     }

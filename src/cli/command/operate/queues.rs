@@ -13,7 +13,7 @@ pub(crate) async fn run(args: &QueuesArgs, project: &Project, output: &Output) -
     let mut operator = open(project, output).await?;
     let queues = operator.queues(args.flow.as_deref()).await?;
     output.report(&match args.format {
-        StatusFormat::Text => queues_text(&queues, &subject(&operator)),
+        StatusFormat::Text => queues_text(&queues, &subject(&operator), output.layout()),
         StatusFormat::Json => queues_json(&queues, &subject(&operator)),
     });
     Ok(Exit::Done)

@@ -45,7 +45,7 @@ pub(crate) async fn run(args: &RetireArgs, project: &Project, output: &Output) -
 
 fn report(args: &RetireArgs, versions: &[OldVersion], deleted: &[String], operator: &Operator, output: &Output) {
     output.report(&match args.format {
-        StatusFormat::Text => old_versions_text(versions, &subject(operator)),
+        StatusFormat::Text => old_versions_text(versions, &subject(operator), output.layout()),
         StatusFormat::Json => old_versions_json(versions, deleted, &subject(operator)),
     });
 }

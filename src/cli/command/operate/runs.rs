@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use flowsmith::report::operate::{runs_json, runs_text, runs_width};
+use flowsmith::report::TextLayout;
+use flowsmith::report::operate::{runs_fit, runs_json, runs_text};
 use flowsmith_postgres::runs::{NoAnswer, Operator, RunFilter, RunStatus, RunsError, short_id_length, until_answered};
 use tokio::time::{Instant, sleep};
 
@@ -24,7 +25,7 @@ pub(crate) async fn run(args: &RunsArgs, project: &Project, output: &Output) -> 
         ));
     }
     let mut operator = open(project, output).await?;
-    let mut report = read(args, &mut operator, output.columns()).await?;
+    let mut report = read(args, &mut operator, output.layout()).await?;
     if !args.watch {
         output.report(&report);
         return Ok(Exit::Done);
@@ -39,7 +40,7 @@ pub(crate) async fn run(args: &RunsArgs, project: &Project, output: &Output) -> 
 /// The next report. While there is no answer, the last report stays, below a line with the reason.
 async fn next(args: &RunsArgs, operator: &mut Operator, last: &str, output: &Output) -> Result<String, Failure> {
     let began = Instant::now();
-    let ask = async |operator: &mut Operator| read(args, operator, output.columns()).await;
+    let ask = async |operator: &mut Operator| read(args, operator, output.layout()).await;
     let answer = until_answered(operator, ask, |no_answer| {
         // Short lines first: the screen cuts long ones off.
         let (what, why) = match no_answer {
@@ -49,13 +50,14 @@ async fn next(args: &RunsArgs, operator: &mut Operator, last: &str, output: &Out
             }
             _ => return,
         };
-        output.screen(&format!("{what}; the data below is {}s old.\n{why}\n\n{last}", began.elapsed().as_secs()));
+        let head = format!("{what}; the data below is {}s old.\n{why}\n\n", began.elapsed().as_secs());
+        output.screen(&(output.layout().wrap(&head) + last));
     });
     Ok(answer.await?)
 }
 
-/// Reads the report. `columns` is the width of the terminal, if it goes to one.
-async fn read(args: &RunsArgs, operator: &mut Operator, columns: Option<usize>) -> Result<String, RunsError> {
+/// Reads the runs and lays out the report.
+async fn read(args: &RunsArgs, operator: &mut Operator, layout: TextLayout) -> Result<String, RunsError> {
     let filter = RunFilter {
         slugs: None,
         status: if args.failed { Some(RunStatus::Failed) } else { args.status },
@@ -67,11 +69,11 @@ async fn read(args: &RunsArgs, operator: &mut Operator, columns: Option<usize>) 
         return Ok(runs_json(&list, &subject(operator)));
     }
     // A unique prefix of an id is enough for every command.
-    let id_length = if columns.is_some_and(|columns| runs_width(&list) > columns) {
+    let id_length = if !runs_fit(&list, layout) {
         let ids: Vec<String> = list.runs.iter().map(|run| run.run_id.clone()).collect();
         short_id_length(operator.connection(), &ids).await?
     } else {
         usize::MAX
     };
-    Ok(runs_text(&list, id_length, &subject(operator)))
+    Ok(runs_text(&list, id_length, &subject(operator), layout))
 }

@@ -16,7 +16,7 @@ pub(crate) async fn run(args: &ShowArgs, project: &Project, output: &Output) -> 
     let depth = if args.full || args.format == StatusFormat::Json { DetailLevel::Full } else { DetailLevel::Preview };
     let run = operator.run(&args.run, depth).await?;
     output.report(&match args.format {
-        StatusFormat::Text => run_text(&run, args.full),
+        StatusFormat::Text => run_text(&run, args.full, output.layout()),
         StatusFormat::Json => run_json(&run, &subject(&operator)),
     });
     Ok(Exit::Done)

@@ -22,7 +22,7 @@ pub(crate) async fn run(args: &StalledArgs, project: &Project, output: &Output) 
         operator.stalled(flow, at_least).await?
     };
     output.report(&match args.format {
-        StatusFormat::Text => stalled_text(&stalls, operator.engine, &subject(&operator)),
+        StatusFormat::Text => stalled_text(&stalls, operator.engine, &subject(&operator), output.layout()),
         StatusFormat::Json => stalled_json(&stalls, operator.engine, &subject(&operator)),
     });
     Ok(Exit::Done)

@@ -14,7 +14,7 @@ pub(crate) async fn run(args: &StatsArgs, project: &Project, output: &Output) ->
     let since = args.since.as_secs_f64();
     let stats = operator.stats(args.flow.as_deref(), since).await?;
     output.report(&match args.format {
-        StatusFormat::Text => stats_text(&stats, since, &subject(&operator)),
+        StatusFormat::Text => stats_text(&stats, since, &subject(&operator), output.layout()),
         StatusFormat::Json => stats_json(&stats, since, &subject(&operator)),
     });
     Ok(Exit::Done)

@@ -19,7 +19,7 @@ pub(crate) async fn run(args: &WorkersArgs, project: &Project, output: &Output) 
         None
     };
     output.report(&match args.format {
-        StatusFormat::Text => workers_text(&workers, counts.as_ref(), &subject(&operator)),
+        StatusFormat::Text => workers_text(&workers, counts.as_ref(), &subject(&operator), output.layout()),
         StatusFormat::Json => workers_json(&workers, &subject(&operator)),
     });
     Ok(Exit::Done)

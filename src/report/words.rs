@@ -34,7 +34,7 @@ pub fn last_worker(health: Option<WorkerHealth>, heartbeat_seconds: Option<f64>)
 }
 
 /// `2026-11-21 09:47:42`, in UTC as in the database.
-pub(in crate::report) fn time(rfc3339: &str) -> String {
+pub(super) fn time(rfc3339: &str) -> String {
     rfc3339.chars().take(19).map(|c| if c == 'T' { ' ' } else { c }).collect()
 }
 

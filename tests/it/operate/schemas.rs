@@ -1,10 +1,10 @@
 //! Each word that a schema allows is written by some report, and each fits.
 
-use flowsmith::report::Subject;
 use flowsmith::report::operate::{
     ended_json, event_json, event_text, old_versions_json, old_versions_text, run_json, runs_json, stalled_json,
     started_json, workers_json,
 };
+use flowsmith::report::{Subject, TextLayout};
 use flowsmith_core::catalog::State;
 use flowsmith_core::level::Level;
 use flowsmith_postgres::engine::detect::EngineKind;
@@ -121,7 +121,7 @@ fn every_line_about_a_run_has_a_time_and_words() {
             attempts: Some(1),
             reason,
         };
-        anstream::adapter::strip_str(&event_text(&run, &event)).to_string()
+        anstream::adapter::strip_str(&event_text(&run, &event, TextLayout::UNLIMITED)).to_string()
     };
     // The time at which it was seen.
     let retrying = line(RunEventKind::StepRetrying, "column a_b is missing");
@@ -143,7 +143,8 @@ fn what_is_drained_stands_under_its_heading() {
         workers: 0,
         is_drained: true,
     };
-    let text = anstream::adapter::strip_str(&old_versions_text(&[version], &subject())).to_string();
+    let text =
+        anstream::adapter::strip_str(&old_versions_text(&[version], &subject(), TextLayout::UNLIMITED)).to_string();
     let mut rows = text.lines().skip(2).map(str::trim_end);
     let (head, row) = (rows.next().unwrap(), rows.next().unwrap());
     assert!(head.ends_with("DRAINED") && row[head.find("DRAINED").unwrap()..].starts_with("yes"), "{text}");

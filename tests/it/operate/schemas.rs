@@ -6,6 +6,7 @@ use flowsmith::report::operate::{
     ended_json, event_json, event_text, old_versions_json, old_versions_text, run_json, runs_json, stalled_json,
     started_json, workers_json,
 };
+use flowsmith::report::{Subject, TextLayout};
 use flowsmith_core::catalog::State;
 use flowsmith_core::level::Level;
 use flowsmith_postgres::engine::detect::EngineKind;

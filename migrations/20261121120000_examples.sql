@@ -10,8 +10,8 @@
 -- + signup@2: new version, 3 steps, 1 trigger  (flows/signup.yaml)
 --     trigger sweep: queue pgq:account_sync
 --
--- Engine level 0.14 or later. Runs in one transaction and any number of times, by `flowsmith apply`,
--- `psql -1 -f` or `sqlx migrate run`; written by `flowsmith compile`, not to be edited.
+-- Requires engine level 0.14 or later. Apply it with `flowsmith apply`, `psql -1 -f` or `sqlx migrate run`. It runs in
+-- one transaction; running it again has no effect. Written by `flowsmith compile`; do not edit it.
 do $flowsmith$
 declare
   plan constant jsonb := $plan$
@@ -24,14 +24,14 @@ declare
 ]}
 $plan$;
 begin
-  if to_regprocedure('flowsmith.sync_triggers(text[])') is null then
-    raise exception 'the flowsmith schema is missing in this database, or too old' using errcode = 'FL001', hint = 'Run `flowsmith install` first.';
+  if to_regprocedure('flowsmith.begin_migration(text, text, jsonb)') is null then
+    raise exception 'the schema flowsmith is not installed in this database' using errcode = 'FL001', hint = 'Run `flowsmith install` first.';
   end if;
   if not flowsmith.begin_migration('20261121120000', 'examples', plan) then
-    return;  -- applied already
+    return;  -- already applied
   end if;
 
-  -- flowsmith's own engine makes what is new at once, from the plan; any other by these calls.
+  -- flowsmith's own engine creates the flows from the plan; in an official engine, these calls create them.
   if not flowsmith.create_flows(plan) then
     execute $calls$
       -- catalog_etl@1
@@ -73,7 +73,7 @@ begin
 
   perform flowsmith.end_migration('20261121120000', 'examples', plan);
 
-  -- What starts runs is that of each flow's current version from here on.
+  -- Create, change and drop triggers to match the current versions of these flows.
   perform flowsmith.sync_triggers(array['catalog_etl', 'invoice_reminders', 'order_fulfilment', 'signup']);
 end
 $flowsmith$;

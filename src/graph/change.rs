@@ -1,4 +1,4 @@
-//! The picture of a change: what is before and after, in one.
+//! Graphs of changes, which show the steps of both sides.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,7 +8,7 @@ use flowsmith_core::catalog::Step;
 use flowsmith_core::diff::{Alteration, Change, FlowDelta};
 
 impl Graph {
-    /// A change of a flow. What is removed is drawn among what stays.
+    /// A change of a flow. Removed steps are drawn together with the remaining ones.
     pub fn of_change(change: &Change) -> Self {
         match change {
             Change::Create(flow) => Self::of_flow(flow).marked(Mark::Added),
@@ -27,11 +27,11 @@ impl Graph {
 fn altered(alteration: &Alteration) -> Graph {
     let (from, to) = (&alteration.from, &alteration.to);
     let mut graph = Graph::of_flow(to);
-    let held = places(&from.steps);
-    let wanted = places(&to.steps);
+    let old = places(&from.steps);
+    let new = places(&to.steps);
     let differences = differences(alteration);
     for node in &mut graph.nodes {
-        if !held.contains_key(node.slug.as_str()) {
+        if !old.contains_key(node.slug.as_str()) {
             node.mark = Mark::Added;
             node.rows.insert(0, Row::new(Icon::Mark(Mark::Added), "new step"));
         } else if let Some(rows) = differences.get(node.slug.as_str()) {
@@ -39,7 +39,7 @@ fn altered(alteration: &Alteration) -> Graph {
             node.rows.splice(0..0, rows.iter().cloned());
         }
     }
-    let removed = from.steps.iter().filter(|step| !wanted.contains_key(step.slug.as_str()));
+    let removed = from.steps.iter().filter(|step| !new.contains_key(step.slug.as_str()));
     graph.nodes.extend(removed.map(|step| {
         let mut node = node(from, step);
         node.mark = Mark::Removed;
@@ -50,7 +50,7 @@ fn altered(alteration: &Alteration) -> Graph {
     graph
 }
 
-/// By step: each of its differences, with its class.
+/// The differences of each step, with their classes.
 fn differences(alteration: &Alteration) -> HashMap<&str, Vec<Row>> {
     let mut rows: HashMap<&str, Vec<Row>> = HashMap::new();
     for delta in &alteration.deltas {
@@ -62,7 +62,7 @@ fn differences(alteration: &Alteration) -> HashMap<&str, Vec<Row>> {
     rows
 }
 
-/// The dependencies of both sides.
+/// The dependencies of both sides; `from` and `to` are the steps before and after the change.
 fn edges(graph: &Graph, from: &[Step], to: &[Step]) -> Vec<Edge> {
     let places: HashMap<&str, usize> =
         graph.nodes.iter().enumerate().map(|(place, node)| (node.slug.as_str(), place)).collect();

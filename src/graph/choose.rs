@@ -3,8 +3,8 @@
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use std::sync::Arc;
 
+use flowsmith_core::catalog::UnknownFlow;
 use flowsmith_core::catalog::{Catalog, Flow};
-use flowsmith_postgres::live::UnknownFlow;
 use flowsmith_postgres::runs::RunDetail;
 
 /// An error in the selection of a flow.
@@ -73,10 +73,10 @@ pub fn choose<'a>(catalog: &'a Catalog, name: &str, place: &'static str) -> Resu
     Err(UnknownFlow::new(name, place, flows().map(|flow| (flow.id.slug.as_str(), flow.id.version))).into())
 }
 
-/// The flow of a run; `named` is the flow that was asked for with it, if one was.
+/// The flow of a run; `named` is the flow that was requested together with the run, if any.
 ///
 /// # Errors
-/// Where it is another one.
+/// If the run belongs to another flow than the named one.
 pub fn choose_of_run<'a>(
     catalog: &'a Catalog,
     run: &RunDetail,
@@ -84,7 +84,7 @@ pub fn choose_of_run<'a>(
 ) -> Result<&'a Arc<Flow>, GraphError> {
     let flow = choose(catalog, &run.slug, UnknownFlow::DATABASE)?;
     let Some(named) = named else { return Ok(flow) };
-    // The plain slug stands for whichever version the run is of.
+    // A slug without a version stands for the version of the run.
     if flow.id.slug == named || choose(catalog, named, UnknownFlow::DATABASE)?.id == flow.id {
         return Ok(flow);
     }

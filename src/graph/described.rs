@@ -1,4 +1,4 @@
-//! What steps are for, in the words of their file: migrations and the database do not keep that.
+//! Descriptions of steps, which only flow files contain: migrations and the database do not store them.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use flowsmith_core::definition::{decode, environment};
 use flowsmith_core::finding::Findings;
 use flowsmith_core::source::{Sources, parse};
 
-/// By step, what a flow file says that it is for. `environment`: whose overrides are taken. Empty where the file is gone meanwhile.
+/// The descriptions in a flow file by step, with the overrides of `environment`. Empty if the file no longer exists.
 pub fn step_descriptions(sources: &Sources, origin: &Origin, environment: Option<&str>) -> BTreeMap<String, String> {
-    // The file has been checked: whoever wants to know what is wrong with it has been told.
+    // The check of the file has already reported its findings.
     let mut findings = Findings::default();
     let Ok(text) = sources.read(&origin.file) else { return BTreeMap::new() };
     let documents = parse(&text, &origin.file, &mut findings);
@@ -25,7 +25,7 @@ pub fn step_descriptions(sources: &Sources, origin: &Origin, environment: Option
 }
 
 impl Graph {
-    /// Has its steps say what they are for.
+    /// Adds descriptions to the steps.
     pub fn describe(&mut self, descriptions: &BTreeMap<String, String>) {
         for node in &mut self.nodes {
             node.description = descriptions.get(&node.slug).cloned();

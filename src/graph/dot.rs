@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use super::{Graph, Mark, Node, words};
-use flowsmith_postgres::live::StepStatus;
+use flowsmith_postgres::runs::StepStatus;
 
-/// Writes a graph as DOT: maps have two outlines, conditional steps six corners and dashes.
+/// Writes a graph as DOT. Map steps have a double outline, conditional steps are dashed hexagons.
 pub fn dot(graph: &Graph) -> String {
     let mut text = format!(
         "digraph {} {{\n  rankdir=LR\n  label={}\n  labelloc=t\n  \
@@ -34,9 +34,9 @@ fn attributes(node: &Node) -> Vec<String> {
     let rows = node.rows.iter().map(|row| words::label(&row.text));
     let label: Vec<String> = std::iter::once(format!("{sign}{}", node.slug)).chain(rows).collect();
     let mut attributes = vec![format!("label={}", quoted(&label.join("\n")))];
-    let told: Vec<&str> = node.description.iter().chain(&node.notes).map(String::as_str).collect();
-    if !told.is_empty() {
-        attributes.push(format!("tooltip={}", quoted(&told.join("\n"))));
+    let tooltip: Vec<&str> = node.description.iter().chain(&node.notes).map(String::as_str).collect();
+    if !tooltip.is_empty() {
+        attributes.push(format!("tooltip={}", quoted(&tooltip.join("\n"))));
     }
     if node.is_conditional {
         attributes.push("shape=hexagon, style=\"filled,dashed\"".to_owned());
@@ -48,7 +48,7 @@ fn attributes(node: &Node) -> Vec<String> {
     attributes
 }
 
-/// What a change makes of the step, else how it stands.
+/// The colors of the mark or, for an unchanged step, of the status.
 fn colours(node: &Node) -> Option<&'static str> {
     match node.mark {
         Mark::Added => return Some("fillcolor=\"#eefaf1\", color=\"#15803d\", penwidth=2"),
@@ -70,7 +70,7 @@ fn colours(node: &Node) -> Option<&'static str> {
     })
 }
 
-/// A quoted text. Graphviz reads backslashes as escapes and `&amp;` as a character, in labels.
+/// A quoted string. In labels, Graphviz interprets backslash escapes and character entities such as `&amp;`.
 fn quoted(text: &str) -> String {
     let mut result = String::from("\"");
     for c in text.chars() {

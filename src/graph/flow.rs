@@ -1,29 +1,29 @@
-//! The picture of a definition.
+//! Graphs of definitions.
 
 use std::collections::HashMap;
 
 use super::words::{attempts, duration, pattern};
-use super::{Edge, Graph, Icon, Mark, Node, Row, Start};
+use super::{Edge, Graph, Icon, Mark, Node, Row, TriggerLabel};
 use flowsmith_core::catalog::{FailureMode, Flow, Step, StepKind, Trigger};
 
 impl Graph {
-    /// A flow as it is defined.
+    /// The definition of a flow.
     pub fn of_flow(flow: &Flow) -> Self {
         Self {
             title: flow.id.to_string(),
             facts: facts(flow),
-            triggers: flow.triggers.iter().map(start).collect(),
+            triggers: flow.triggers.iter().map(trigger_label).collect(),
             nodes: flow.steps.iter().map(|step| node(flow, step)).collect(),
             edges: edges(&flow.steps),
         }
     }
 }
 
-fn start(trigger: &Trigger) -> Start {
-    Start { name: trigger.name.clone(), what: trigger.what(), description: trigger.description.clone() }
+fn trigger_label(trigger: &Trigger) -> TriggerLabel {
+    TriggerLabel { name: trigger.name.clone(), what: trigger.what(), description: trigger.description.clone() }
 }
 
-/// What is said of the flow as a whole.
+/// The description, options and annotations of the flow.
 fn facts(flow: &Flow) -> Vec<String> {
     let annotations = &flow.annotations;
     let mut options = vec![
@@ -36,7 +36,7 @@ fn facts(flow: &Flow) -> Vec<String> {
     annotations.description.iter().cloned().chain([options.join(" · ")]).collect()
 }
 
-/// Places of steps by slug, in the order given.
+/// The positions of steps by slug.
 pub(super) fn places(steps: &[Step]) -> HashMap<&str, usize> {
     steps.iter().enumerate().map(|(place, step)| (step.slug.as_str(), place)).collect()
 }
@@ -51,7 +51,7 @@ fn edges(steps: &[Step]) -> Vec<Edge> {
     edges
 }
 
-/// A step of a flow.
+/// The node of a step.
 pub(super) fn node(flow: &Flow, step: &Step) -> Node {
     Node {
         slug: step.slug.clone(),
@@ -97,7 +97,7 @@ fn rows(flow: &Flow, step: &Step) -> Vec<Row> {
     rows
 }
 
-/// What is done where a condition is not met or the attempts are used up.
+/// The consequence of an unmet condition or of the last failed attempt.
 fn consequence(mode: FailureMode) -> &'static str {
     match mode {
         FailureMode::Fail => "fail the run",
@@ -119,7 +119,7 @@ fn notes(flow: &Flow, step: &Step) -> Vec<String> {
     }
     let has_condition = step.required_input_pattern.is_some() || step.forbidden_input_pattern.is_some();
     if has_condition && step.when_unmet == FailureMode::Skip {
-        notes.push("else skip it; what follows goes on".to_owned());
+        notes.push("else skip it; later steps continue".to_owned());
     }
     if step.max_attempts.is_none() && step.base_delay.is_none() {
         notes.push(tries(flow, step));

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::words::status_class;
 use super::{Graph, Mark, Node, words};
 
-/// Classes of steps. Text stays readable on each in light and dark themes, since they set it too.
+/// Classes of steps. Each sets the text color too, so that text is readable in light and dark themes.
 const CLASSES: [(&str, &str); 9] = [
     ("added", "fill:#eefaf1,stroke:#15803d,stroke-width:2px,color:#1f2733"),
     ("removed", "fill:#fff0ef,stroke:#c01c1c,stroke-width:2px,stroke-dasharray:3 3,color:#1f2733"),
@@ -18,7 +18,7 @@ const CLASSES: [(&str, &str); 9] = [
     ("skipped", "fill:#f1f3f5,stroke:#98a2b0,stroke-dasharray:9 4,color:#55606f"),
 ];
 
-/// Writes a graph as a Mermaid flowchart: maps have double sides, conditional steps six corners.
+/// Writes a graph as a Mermaid flowchart. Map steps have double sides, conditional steps are hexagons.
 pub fn mermaid(graph: &Graph) -> String {
     let mut text = format!("---\ntitle: {}\n---\nflowchart LR\n", quoted_title(&graph.title));
     for (place, node) in graph.nodes.iter().enumerate() {
@@ -63,8 +63,7 @@ fn label(node: &Node) -> String {
     lines.join("<br/>")
 }
 
-/// Everything but letters, digits and what no version of Mermaid takes for more than text is written as the number of
-/// its character.
+/// Writes all characters as numeric entities, except letters, digits and the few that no version of Mermaid interprets.
 fn escaped(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     for c in text.chars() {
@@ -80,7 +79,7 @@ fn escaped(text: &str) -> String {
     result
 }
 
-/// The title stands in YAML.
+/// The title as a YAML string.
 fn quoted_title(title: &str) -> String {
     serde_json::Value::from(title).to_string()
 }

@@ -1,62 +1,62 @@
-//! What a picture shows: steps with what is to be said of each, and the dependencies between them.
+//! The content of a diagram: steps with their properties, and the dependencies between them.
 
 use serde::Serialize;
 
-use flowsmith_postgres::live::StepStatus;
+use flowsmith_postgres::runs::StepStatus;
 
-/// A flow as a picture shows it.
+/// The content of a diagram.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Graph {
-    /// The flow's name.
+    /// The name of the flow.
     pub title: String,
-    /// Lines below the name: what the flow is for, its options, how the run stands.
+    /// Lines below the name: the description and options of the flow, the status of the run.
     pub facts: Vec<String>,
-    /// What starts runs of it.
-    pub triggers: Vec<Start>,
-    /// Steps, in database order.
+    /// The triggers of the flow.
+    pub triggers: Vec<TriggerLabel>,
+    /// The steps in the order of the database.
     pub nodes: Vec<Node>,
-    /// Dependencies between them.
+    /// The dependencies between the steps.
     pub edges: Vec<Edge>,
 }
 
-/// What starts runs.
+/// A trigger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Start {
-    /// The trigger's name.
+pub struct TriggerLabel {
+    /// The name of the trigger.
     pub name: String,
-    /// What it listens to: `cron 0 2 * * *`.
+    /// The source of its events, such as `cron 0 2 * * *`.
     pub what: String,
-    /// What it is for.
+    /// The description in the flow file.
     pub description: Option<String>,
 }
 
 /// A step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// Its name.
+    /// The slug of the step.
     pub slug: String,
-    /// What it is for.
+    /// The description in the flow file.
     pub description: Option<String>,
-    /// Whether it has a task per element of an array.
+    /// Whether the step has one task for each element of an array.
     pub is_map: bool,
-    /// Whether a condition may keep it from running.
+    /// Whether a condition decides if the step runs.
     pub is_conditional: bool,
-    /// What becomes of it.
+    /// The effect of a change.
     pub mark: Mark,
-    /// How it stands in a run.
+    /// The status in a run.
     pub status: Option<StepStatus>,
-    /// Whether its tasks are queued, and none was ever started.
+    /// Whether tasks are queued and none has been started.
     pub is_queued: bool,
-    /// Of its tasks in a run: how many are done, and how many there are.
+    /// The numbers of finished and of all tasks in a run.
     pub progress: Option<(u64, u64)>,
-    /// What is said below its name.
+    /// Lines below the slug.
     pub rows: Vec<Row>,
-    /// What else is told to who asks: in a tooltip or a table.
+    /// Details for tooltips and tables.
     pub notes: Vec<String>,
 }
 
 impl Graph {
-    /// Lines below the name, the last of which names the triggers.
+    /// The lines below the name; the last one lists the triggers.
     pub(super) fn head_lines(&self) -> Vec<String> {
         let triggers: Vec<_> =
             self.triggers.iter().map(|trigger| format!("{} ({})", trigger.name, trigger.what)).collect();
@@ -66,39 +66,39 @@ impl Graph {
 }
 
 impl Node {
-    /// How it looks by its state: what is queued has not begun.
+    /// The status that determines the appearance: a queued step looks like one that has not started.
     pub fn drawn_status(&self) -> Option<StepStatus> {
         if self.is_queued { Some(StepStatus::Created) } else { self.status }
     }
 }
 
-/// A dependency, or the way from a source to its map.
+/// A dependency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Edge {
-    /// Place of the step that is waited for.
+    /// The position of the dependency in [`Graph::nodes`].
     pub from: usize,
-    /// Place of the step that waits.
+    /// The position of the dependent step.
     pub to: usize,
-    /// What becomes of it.
+    /// The effect of a change.
     pub mark: Mark,
 }
 
-/// What a change makes of a step or a dependency.
+/// The effect of a change on a step or a dependency.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
-    /// Nothing.
+    /// No effect.
     #[default]
     Same,
-    /// It is there before and after, and differs.
+    /// It exists before and after the change, and differs.
     Changed,
-    /// It is new.
+    /// It exists only after the change.
     Added,
-    /// It goes.
+    /// It exists only before the change.
     Removed,
 }
 
 impl Mark {
-    /// The word, also the name of its class in a picture.
+    /// The name, which is also the CSS class.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Same => "same",
@@ -108,7 +108,7 @@ impl Mark {
         }
     }
 
-    /// The sign in front of it.
+    /// The sign in front of the slug.
     pub fn sign(self) -> Option<char> {
         match self {
             Self::Same => None,
@@ -122,9 +122,9 @@ impl Mark {
 /// A line about a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// What it is about.
+    /// The subject of the line.
     pub icon: Icon,
-    /// In words, whole: who draws it shortens it.
+    /// The complete text; each output format shortens it as needed.
     pub text: String,
 }
 
@@ -134,25 +134,25 @@ impl Row {
     }
 }
 
-/// What a line is about.
+/// The subject of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Icon {
-    /// A task per element.
+    /// One task for each element of an array.
     Map,
-    /// A condition and what follows where it is not met.
+    /// A condition, or the consequence if it is not met.
     Condition,
-    /// A wait before the step starts.
+    /// A start delay.
     Delay,
-    /// How often a task is tried.
+    /// The number of attempts.
     Retry,
-    /// How long a task may take.
+    /// The timeout of a task.
     Timeout,
-    /// What follows where the attempts are used up.
+    /// The consequence if the last attempt fails.
     Exhausted,
-    /// What goes wrong.
+    /// An error message.
     Error,
-    /// How the step stands in a run.
+    /// The status of the step in a run.
     Status(StepStatus),
-    /// What a change makes of it.
+    /// The effect of a change on the step.
     Mark(Mark),
 }

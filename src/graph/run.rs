@@ -1,10 +1,10 @@
-//! The picture of a run: the definition, coloured by how each step stands.
+//! Graphs of runs: the definition with the status of each step.
 
 use super::words::elapsed;
 use super::{Graph, Icon, Row};
 use flowsmith_core::catalog::Flow;
-use flowsmith_postgres::live::{RunStatus, StepStatus};
 use flowsmith_postgres::runs::{RunDetail, StepDetail};
+use flowsmith_postgres::runs::{RunStatus, StepStatus};
 
 impl Graph {
     /// A run of a flow.
@@ -23,7 +23,7 @@ impl Graph {
                     node.rows.splice(0..0, rows(run, step));
                     node.notes.extend(notes(step));
                 }
-                // The step came into the flow by hand, after the run had started.
+                // The step was added to the flow manually after the run had started.
                 None => node.notes.push("not in this run".to_owned()),
             }
         }
@@ -57,7 +57,7 @@ fn rows(run: &RunDetail, step: &StepDetail) -> Vec<Row> {
             text = format!("waits for {awaited} {}", if awaited == 1 { "step" } else { "steps" });
         }
         StepStatus::Skipped => {
-            if let Some(reason) = step.skip_words() {
+            if let Some(reason) = step.skip_reason_text() {
                 text.push_str(&format!(": {reason}"));
             }
         }
@@ -83,7 +83,7 @@ fn rows(run: &RunDetail, step: &StepDetail) -> Vec<Row> {
         let so_far = if step.status == StepStatus::Started { " so far" } else { "" };
         rows.push(Row::new(Icon::Retry, format!("{most}{} attempts{so_far}", step.attempts)));
     }
-    // An error that an attempt after it made good is history.
+    // An error is irrelevant after a later attempt has completed.
     let of_task = || step.task_list.iter().find_map(|task| task.error.as_ref());
     let error = step.error.as_ref().or_else(of_task).filter(|_| step.status != StepStatus::Completed);
     rows.extend(error.map(|error| Row::new(Icon::Error, error)));

@@ -1,59 +1,56 @@
 //! Benchmark reports.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 
 use super::Subject;
-use super::plan::json;
+use super::format::json;
+use super::layout::{Text, TextLayout};
 use super::style::{BAD, BOLD, DIM, GOOD, paint};
 use flowsmith_core::words::counted;
 use flowsmith_postgres::bench::{BenchReport, Delivery, ScenarioReport, Summary, Usage};
 
 /// The report as text.
-pub fn bench_text(report: &BenchReport, subject: &Subject) -> String {
+pub fn bench_text(report: &BenchReport, subject: &Subject, layout: TextLayout) -> String {
     let settings = &report.settings;
-    let mut text = format!("{} {} ({})\n", paint(BOLD, "Benchmark of"), subject.database, subject.engine);
+    let mut text = Text::titled("Benchmark of", subject, layout);
     let calls = match report.protocol.as_str() {
         "batch" => format!("tasks claimed and completed {} at a time", settings.batch),
         _ => format!("{} messages read at a time, tasks completed one by one", settings.batch),
     };
-    let _ = writeln!(
-        text,
-        "{}, {calls}; {} per repetition, {}, {} to warm up\n",
+    text.line(format!(
+        "{}, {calls}; {} per repetition, {}, {} to warm up",
         counted(settings.workers, "worker"),
         counted(settings.runs, "run"),
         counted(settings.repetitions, "repetition"),
         settings.warm_up
-    );
+    ));
+    text.blank();
     for scenario in &report.scenarios {
         scenario_text(&mut text, scenario);
     }
     if report.scenarios.iter().all(|scenario| scenario.delivery.is_none()) {
-        let _ = writeln!(text, "{}", paint(GOOD, "All runs and tasks completed."));
+        text.line(paint(GOOD, "All runs and tasks completed."));
     } else if report.is_complete() {
-        let _ = writeln!(text, "{}", paint(GOOD, "All runs and tasks completed, and every event arrived once."));
+        text.line(paint(GOOD, "All runs and tasks completed, and every event arrived once."));
     } else {
         let lost = "All runs and tasks completed, but not every event arrived exactly once: a pooler in transaction mode \
                     loses events.";
-        let _ = writeln!(text, "{}", paint(BAD, lost));
+        text.line(paint(BAD, lost));
     }
-    text
+    text.finish()
 }
 
-fn scenario_text(text: &mut String, scenario: &ScenarioReport) {
+fn scenario_text(text: &mut Text, scenario: &ScenarioReport) {
     let tasks = counted(scenario.tasks, "task");
-    let _ = writeln!(text, "  {} {}", paint(BOLD, scenario.scenario), paint(DIM, format!("{tasks} per repetition")));
-    let mut line = |what: &str, figure: String| {
-        let _ = writeln!(text, "    {what:11} {figure}");
-    };
+    text.line(format!("  {} {}", paint(BOLD, scenario.scenario), paint(DIM, format!("{tasks} per repetition"))));
+    let mut line = |what: &str, figure: String| text.labelled(&format!("    {what:11} "), &figure);
     line("creation", with_deviation(&scenario.creation, "ms per flow"));
     line("start", with_deviation(&scenario.start, "runs/s"));
     line("processing", with_deviation(&scenario.processing, "tasks/s"));
     line("events", delivery_text(scenario.delivery.as_ref()));
     line("benchmark", usage_text(scenario.benchmark.as_ref()));
     line("server", usage_text(scenario.server.as_ref()));
-    text.push('\n');
+    text.blank();
 }
 
 fn with_deviation(summary: &Summary, unit: &str) -> String {

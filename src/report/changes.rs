@@ -1,9 +1,8 @@
 //! Changes in reports.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 
+use super::layout::{Text, TextLayout};
 use super::style::{self, DIM, paint};
 use flowsmith_core::diff::{Change, Class};
 
@@ -63,10 +62,18 @@ pub(super) fn lines(change: &Change) -> Vec<String> {
 }
 
 /// One line per change, followed by its differences if there are several.
-pub fn changes_text<'a>(changes: impl IntoIterator<Item = &'a Change>) -> String {
-    let changes: Vec<&Change> = changes.into_iter().collect();
-    let width = column_width(changes.iter().copied());
-    changes.iter().map(|change| change_text(change, width)).collect()
+pub fn changes_text(changes: &[Change], layout: TextLayout) -> String {
+    let mut text = Text::new(layout);
+    list(&mut text, changes);
+    text.finish()
+}
+
+/// Appends changes to a report.
+pub(super) fn list(text: &mut Text, changes: &[Change]) {
+    let width = column_width(changes.iter());
+    for change in changes {
+        change_text(text, change, width);
+    }
 }
 
 /// The width of the column with the flow names.
@@ -75,18 +82,12 @@ pub(super) fn column_width<'a>(changes: impl Iterator<Item = &'a Change>) -> usi
 }
 
 /// One change: sign, flow, summary, class.
-pub(super) fn change_text(change: &Change, width: usize) -> String {
+pub(super) fn change_text(text: &mut Text, change: &Change, width: usize) {
     let sign = paint(style::of_change(change), change.sign());
     let class = paint(style::of_class(change.class()), change.class().as_str());
-    let mut text = format!(
-        "  {sign} {:width$}  {}  {}{class}{}\n",
-        change.id().to_string(),
-        change.summary(),
-        paint(DIM, "["),
-        paint(DIM, "]")
-    );
+    let summary = format!("{}  {}{class}{}", change.summary(), paint(DIM, "["), paint(DIM, "]"));
+    text.labelled(&format!("  {sign} {:width$}  ", change.id().to_string()), &summary);
     for difference in &lines(change)[1..] {
-        let _ = writeln!(text, "      {difference}");
+        text.line(format!("      {difference}"));
     }
-    text
 }

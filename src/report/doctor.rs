@@ -1,17 +1,17 @@
 //! Doctor reports.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 
 use super::Subject;
-use super::plan::json;
-use super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
+use super::format::json;
+use super::layout::{Text, TextLayout};
+use super::style::{BAD, CARE, DIM, GOOD, paint};
 use flowsmith_postgres::engine::doctor::{CheckStatus, DoctorCheck};
 
 /// The report as text.
-pub fn doctor_text(checks: &[DoctorCheck], subject: &Subject) -> String {
-    let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Doctor report for"), subject.database, subject.engine);
+pub fn doctor_text(checks: &[DoctorCheck], subject: &Subject, layout: TextLayout) -> String {
+    let mut text = Text::titled("Doctor report for", subject, layout);
+    text.blank();
     let width = checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0);
     for check in checks {
         let style = match check.status {
@@ -21,23 +21,26 @@ pub fn doctor_text(checks: &[DoctorCheck], subject: &Subject) -> String {
             CheckStatus::Skipped => DIM,
         };
         let status = paint(style, format!("{:7}", word(check.status)));
-        let below = format!("\n{:indent$}", "", indent = width + 13);
-        let line = format!("  {status}  {:width$}  {}", check.name, check.detail.replace('\n', &below));
-        let _ = writeln!(text, "{}", line.trim_end());
+        let below = format!("  {:7}  {:width$}  ", "", "");
+        let mut details = check.detail.lines();
+        text.labelled(&format!("  {status}  {:width$}  ", check.name), details.next().unwrap_or_default());
+        for detail in details {
+            text.labelled(&below, detail);
+        }
         if let Some(advice) = &check.advice {
-            let _ = writeln!(text, "           {:width$}  {}", "", paint(DIM, advice));
+            text.labelled(&below, &paint(DIM, advice));
         }
     }
-    let counted = |status| checks.iter().filter(|check| check.status == status).count();
-    let _ = writeln!(
-        text,
-        "\n{} ok, {} warnings, {} failed, {} skipped.",
-        counted(CheckStatus::Ok),
-        counted(CheckStatus::Warning),
-        counted(CheckStatus::Failed),
-        counted(CheckStatus::Skipped)
-    );
-    text
+    let count = |status| checks.iter().filter(|check| check.status == status).count();
+    text.blank();
+    text.line(format!(
+        "{} ok, {} warnings, {} failed, {} skipped.",
+        count(CheckStatus::Ok),
+        count(CheckStatus::Warning),
+        count(CheckStatus::Failed),
+        count(CheckStatus::Skipped)
+    ));
+    text.finish()
 }
 
 fn word(status: CheckStatus) -> &'static str {

@@ -5,29 +5,32 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::Subject;
-use super::changes::{ChangeJson, changes_text, lines};
-use super::plan::{cell, json};
-use super::style::{BAD, BOLD, CARE, GOOD, paint};
+use super::changes::{ChangeJson, lines, list};
+use super::format::{cell, json};
+use super::layout::{Text, TextLayout};
+use super::style::{BAD, CARE, GOOD, paint};
 use flowsmith_core::words::counted;
 use flowsmith_postgres::drift::Drift;
-use flowsmith_postgres::live::TriggerDifference;
+use flowsmith_postgres::introspection::TriggerDifference;
 
 /// The report as text.
-pub fn drift_text(drift: &Drift, subject: &Subject) -> String {
-    let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Drift of"), subject.database, subject.engine);
+pub fn drift_text(drift: &Drift, subject: &Subject, layout: TextLayout) -> String {
+    let mut text = Text::titled("Drift of", subject, layout);
+    text.blank();
     if drift.is_empty() {
-        let _ = writeln!(text, "{}", paint(GOOD, "None: the database matches its applied migrations."));
-        return text;
+        text.line(paint(GOOD, "None: the database matches its applied migrations."));
+        return text.finish();
     }
-    text.push_str(&changes_text(&drift.changes));
+    list(&mut text, &drift.changes);
     for finding in drift.findings() {
-        let _ = writeln!(text, "  {} {finding}", paint(BAD, "!"));
+        text.labelled(&format!("  {} ", paint(BAD, "!")), &finding);
     }
     for slug in &drift.unmanaged {
-        let _ = writeln!(text, "  {} {slug} was not created by a migration", paint(CARE, "?"));
+        text.line(format!("  {} {slug} was not created by a migration", paint(CARE, "?")));
     }
-    let _ = writeln!(text, "\n{}. {}", counted(differences(drift), "difference"), advice(drift));
-    text
+    text.blank();
+    text.line(format!("{}. {}", counted(differences(drift), "difference"), advice(drift)));
+    text.finish()
 }
 
 /// The number of differences.

@@ -3,13 +3,13 @@
 use serde::Serialize;
 
 use super::page;
-use crate::graph::{Graph, Start, Style, svg};
+use crate::graph::{Graph, Style, TriggerLabel, svg};
 
 #[derive(Serialize)]
 struct Page<'a> {
     title: &'a str,
     facts: &'a [String],
-    triggers: &'a [Start],
+    triggers: &'a [TriggerLabel],
     picture: String,
     has_status: bool,
     steps: Vec<StepLine<'a>>,

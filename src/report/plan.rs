@@ -7,35 +7,38 @@ use serde::Serialize;
 use super::Subject;
 use super::changes::{ChangeJson, change_text, column_width, lines};
 use super::drift::differences;
-use super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
+use super::format::{cell, json};
+use super::layout::{Text, TextLayout};
+use super::style::{BAD, CARE, DIM, GOOD, paint};
 use flowsmith_core::words::counted;
-use flowsmith_postgres::live::RunCounts;
 use flowsmith_postgres::plan::{Hazard, Plan};
+use flowsmith_postgres::runs::RunTotals;
 
 /// The report as text.
-pub fn plan_text(plan: &Plan, subject: &Subject) -> String {
-    let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Plan for"), subject.database, subject.engine);
+pub fn plan_text(plan: &Plan, subject: &Subject, layout: TextLayout) -> String {
+    let mut text = Text::titled("Plan for", subject, layout);
+    text.blank();
     let width = column_width(plan.changes.iter().map(|planned| &planned.change));
     for planned in &plan.changes {
-        text.push_str(&change_text(&planned.change, width));
+        change_text(&mut text, &planned.change, width);
         for hazard in &planned.hazards {
             let style = if hazard.refuses() { BAD } else { CARE };
-            let _ = writeln!(text, "      {}", paint(style, hazard));
+            text.line(format!("      {}", paint(style, hazard)));
         }
     }
     let summary = summary(plan);
     if plan.is_in_sync() {
-        let _ = writeln!(text, "{}", paint(GOOD, summary));
+        text.line(paint(GOOD, summary));
     } else if plan.changes.is_empty() {
-        let _ = writeln!(text, "{}", paint(BAD, summary));
+        text.line(paint(BAD, summary));
     } else {
-        let _ = writeln!(text, "\n{summary}");
+        text.blank();
+        text.line(summary);
     }
     if !plan.unmanaged.is_empty() {
-        let note = format!("Unmanaged, left unchanged: {}", plan.unmanaged.join(", "));
-        let _ = writeln!(text, "{}", paint(DIM, note));
+        text.line(paint(DIM, format!("Unmanaged, left unchanged: {}", plan.unmanaged.join(", "))));
     }
-    text
+    text.finish()
 }
 
 /// The result in one or two sentences.
@@ -79,7 +82,7 @@ struct PlanJson<'a> {
 #[derive(Serialize)]
 struct PlannedJson {
     change: ChangeJson,
-    runs: RunCounts,
+    runs: RunTotals,
     hazards: Vec<HazardJson>,
 }
 
@@ -115,11 +118,6 @@ pub fn plan_json(plan: &Plan, subject: &Subject) -> String {
     json(&report)
 }
 
-/// A report as indented JSON with a line end.
-pub(super) fn json(report: &impl Serialize) -> String {
-    serde_json::to_string_pretty(report).expect("a report has string keys only") + "\n"
-}
-
 /// The report as Markdown.
 pub fn plan_markdown(plan: &Plan, subject: &Subject) -> String {
     let mut text = format!("### flowsmith plan for `{}`\n\n", subject.database);
@@ -150,9 +148,4 @@ pub fn plan_markdown(plan: &Plan, subject: &Subject) -> String {
         let _ = writeln!(text, "\nLeft alone, in no file: `{}`", plan.unmanaged.join("`, `"));
     }
     text
-}
-
-/// Text that stays inside its table cell.
-pub(super) fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ").replace('<', "&lt;")
 }

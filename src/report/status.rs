@@ -1,45 +1,39 @@
 //! Status reports.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 
 use super::Subject;
-use super::operate::time;
-use super::plan::json;
-use super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
+use super::format::json;
+use super::layout::{Cell, Column, Table, Text, TextLayout};
+use super::style::{BAD, CARE, DIM, GOOD};
+use super::words::time;
 use flowsmith_core::words::counted;
 use flowsmith_postgres::ledger::{MigrationState, MigrationStatus, Status};
 
 /// The report as text.
-pub fn status_text(status: &Status, subject: &Subject) -> String {
-    let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Migrations of"), subject.database, subject.engine);
-    let width = status.migrations.iter().map(|migration| migration.id.len()).max().unwrap_or(0);
+pub fn status_text(status: &Status, subject: &Subject, layout: TextLayout) -> String {
+    let mut text = Text::titled("Migrations of", subject, layout);
+    text.blank();
+    let mut table = Table::new(&[Column::whole(""), Column::whole("")]);
     for migration in &status.migrations {
         let style = match migration.state {
             MigrationState::Applied | MigrationState::AppliedElsewhere => GOOD,
             MigrationState::Pending => CARE,
             MigrationState::OutOfOrder | MigrationState::Edited | MigrationState::Missing => BAD,
         };
-        let _ = writeln!(
-            text,
-            "  {:width$}  {}{}",
-            migration.id,
-            paint(style, migration.state.as_str()),
-            paint(DIM, when(migration))
-        );
+        let state = Cell::styled(style, migration.state.as_str());
+        table.noted([migration.id.as_str().into(), state], Cell::styled(DIM, when(migration)));
     }
+    text.table(&table);
     let pending = status.pending().len();
-    let _ = writeln!(text, "\n{}, {pending} pending.", counted(status.migrations.len(), "migration"));
-    text
+    text.blank();
+    text.line(format!("{}, {pending} pending.", counted(status.migrations.len(), "migration")));
+    text.finish()
 }
 
 fn when(migration: &MigrationStatus) -> String {
-    migration
-        .entry
-        .as_ref()
-        .map(|entry| format!("  {} UTC by {}", time(&entry.applied_at), entry.applied_by))
-        .unwrap_or_default()
+    let entry = migration.entry.as_ref();
+    entry.map(|entry| format!("{} UTC by {}", time(&entry.applied_at), entry.applied_by)).unwrap_or_default()
 }
 
 #[derive(Serialize)]

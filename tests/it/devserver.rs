@@ -231,7 +231,7 @@ fn hold_a_server() {
 /// Runs `hold_a_server` in a process of its own until it has a server; gives the URL.
 fn hold_in_child(mut program: Command, folder: &Path) -> (Child, String) {
     let child = program
-        .args(["--exact", "server::hold_a_server", "--ignored"])
+        .args(["--exact", "devserver::hold_a_server", "--ignored"])
         .env(FOLDER, folder)
         .env("FLOWSMITH_POSTGRES_BIN", &fixture::binaries().dir)
         .current_dir("/")

@@ -1,7 +1,7 @@
 {#-
-  One migration. What the fields are: src/migration/render.rs.
-  Every value goes through `literal` (SQL) or `comment`; the three tags occur in none of the values
-  (plan and name hold every value that stands inside the body; comments there name flows only).
+  One migration; src/migration/render.rs defines the fields.
+  Every value passes through `literal` (SQL) or `comment`. The three dollar tags occur in none of the values: the plan and
+  the name contain every value in the body, and comments in the body contain names of flows only.
 -#}
 -- flowsmith migration {{ id|comment }}
 --
@@ -9,19 +9,19 @@
 -- {{ line|comment }}
 {%- endfor %}
 --
--- Engine level {{ engine }} or later. Runs in one transaction and any number of times, by `flowsmith apply`,
--- `psql -1 -f` or `sqlx migrate run`; written by `flowsmith compile`, not to be edited.
+-- Requires engine level {{ engine }} or later. Apply it with `flowsmith apply`, `psql -1 -f` or `sqlx migrate run`. It runs in
+-- one transaction; running it again has no effect. Written by `flowsmith compile`; do not edit it.
 do {{ body_tag }}
 declare
   plan constant jsonb := {{ plan_tag }}
 {{ plan }}
 {{ plan_tag }};
 begin
-  if to_regprocedure({{ needs|literal }}) is null then
-    raise exception 'the flowsmith schema is missing in this database, or too old' using errcode = 'FL001', hint = 'Run `flowsmith install` first.';
+  if to_regprocedure('flowsmith.begin_migration(text, text, jsonb)') is null then
+    raise exception 'the schema flowsmith is not installed in this database' using errcode = 'FL001', hint = 'Run `flowsmith install` first.';
   end if;
   if not flowsmith.begin_migration({{ version|literal }}, {{ name|literal }}, plan) then
-    return;  -- applied already
+    return;  -- already applied
   end if;
 {%- for flow in gone %}
 
@@ -30,7 +30,7 @@ begin
 {%- endfor %}
 {%- if made %}
 
-  -- flowsmith's own engine makes what is new at once, from the plan; any other by these calls.
+  -- flowsmith's own engine creates the flows from the plan; in an official engine, these calls create them.
   if not flowsmith.create_flows(plan) then
     execute {{ calls_tag }}
 {%- for flow in made %}
@@ -64,7 +64,7 @@ begin
   perform flowsmith.end_migration({{ version|literal }}, {{ name|literal }}, plan);
 {%- if triggers %}
 
-  -- What starts runs is that of each flow's current version from here on.
+  -- Create, change and drop triggers to match the current versions of these flows.
   perform flowsmith.sync_triggers(array[
     {%- for slug in triggers %}{{ slug|literal }}{% if not loop.last %}, {% endif %}{% endfor %}]);
 {%- endif %}

@@ -1,17 +1,18 @@
-{#- The whole install as one script: what it holds is in src/engine/scripts.rs. Every block asks first what is there, so
-    that the script can run any number of times, and records what it ran in the transaction that ran it. The ledger comes
-    last, because its functions read the tables of the engine. -#}
--- flowsmith {{ tool_version }}: its schema, and the workflow engine where the database has none.
+{#- The whole installation as one script; src/engine/scripts.rs lists the parts. Each block first checks what is
+    installed, so that the script can be run repeatedly, and records the part in the same transaction. The ledger comes
+    last, because its functions read the engine's tables. -#}
+-- flowsmith {{ tool_version }}: installs the schema `flowsmith` and, if the database has no workflow engine, the engine.
 --
 -- Run it in one transaction:
 --
 --   psql -X -1 -v ON_ERROR_STOP=1 -f FILE DATABASE
 --
--- It needs the right CREATE on the database, and pgmq 1.4.4 or later. To get pgmq, either
+-- Requires the privilege CREATE on the database, and pgmq 1.4.4 or later. To install pgmq, run
 --   create extension pgmq;
--- or, where the server does not have the extension, `flowsmith install`, which brings it as plain SQL.
+-- or, if the server does not provide the extension, `flowsmith install`, which installs it as plain SQL.
 --
--- Safe to run again: what is installed is left as it is. An engine that flowsmith did not make is never touched.
+-- The script can be run repeatedly: it does not change parts that are installed already. It never changes an engine that
+-- was not installed by flowsmith.
 
 do {{ outer }}
 begin
@@ -28,18 +29,19 @@ begin
       installed_by text not null default current_user,
       tool_version text
     );
-    comment on table flowsmith.ledger is 'which files of flowsmith''s own schema were installed';
+    comment on table flowsmith.ledger is 'installed scripts of the schema flowsmith';
   elsif to_regprocedure('flowsmith.start_flow(text,jsonb,uuid)') is null then
-    -- `drop schema pgflow cascade` takes start_flow along. A record whose functions are gone is void: every file runs again.
+    -- `drop schema pgflow cascade` also drops start_flow. Without its functions the record is void, and every script runs
+    -- again.
     delete from flowsmith.ledger;
   end if;
   if to_regprocedure('pgmq.create(text)') is null then
     raise exception 'flowsmith: pgmq is not installed in this database'
-      using errcode = 'FL001', hint = 'create extension pgmq, or run `flowsmith install`, which brings it as plain SQL.';
+      using errcode = 'FL001', hint = 'Run `create extension pgmq`, or `flowsmith install`, which installs it as plain SQL.';
   end if;
 end
 {{ outer }};
--- ─── Engine: recorded only where it is flowsmith's. A record whose engine is gone is void.
+-- ─── Engine: recorded only if it is flowsmith's. If the schema pgflow was dropped, the record is void.
 
 do {{ outer }}
 begin
@@ -55,9 +57,9 @@ begin
       installed_by text not null default current_user,
       tool_version text
     );
-    comment on table flowsmith.engine is 'which files of flowsmith''s workflow engine were installed';
+    comment on table flowsmith.engine is 'installed scripts of flowsmith''s workflow engine';
   else
-    raise notice 'flowsmith: this database has an engine of its own, which is left as it is';
+    raise notice 'flowsmith: this database has an engine that flowsmith did not install; it is left as it is';
   end if;
 end
 {{ outer }};
@@ -84,8 +86,8 @@ begin
     insert into flowsmith.engine (version, checksum, tool_version)
     values ({{ script.version }}, {{ script.checksum | literal }}, {{ tool_version | literal }});
   elsif installed <> {{ script.checksum | literal }} then
-    raise exception 'flowsmith: engine file % was installed with another content', {{ script.name | literal }}
-      using errcode = 'FL002', hint = 'Released files are never edited: use an unmodified flowsmith.';
+    raise exception 'flowsmith: the installed engine script % has a different content', {{ script.name | literal }}
+      using errcode = 'FL002', hint = 'Released scripts never change: use an unmodified flowsmith.';
   end if;
 end
 {{ outer }};
@@ -104,13 +106,13 @@ begin
     insert into flowsmith.ledger (version, checksum, tool_version)
     values ({{ script.version }}, {{ script.checksum | literal }}, {{ tool_version | literal }});
   elsif installed <> {{ script.checksum | literal }} then
-    raise exception 'flowsmith: ledger file % was installed with another content', {{ script.name | literal }}
-      using errcode = 'FL002', hint = 'Released files are never edited: use an unmodified flowsmith.';
+    raise exception 'flowsmith: the installed ledger script % has a different content', {{ script.name | literal }}
+      using errcode = 'FL002', hint = 'Released scripts never change: use an unmodified flowsmith.';
   end if;
 end
 {{ outer }};
 {% endfor %}
--- ─── Recovery of stalled tasks: by pg_cron where it is installed, else by workers. A job that is there is left as it is.
+-- ─── Recovery of stalled tasks: by pg_cron if it is installed, else by workers. An existing job is not changed.
 
 do {{ outer }}
 declare
@@ -120,31 +122,31 @@ begin
     return;
   end if;
   if not has_schema_privilege('cron', 'usage') then
-    raise warning 'flowsmith: pg_cron is installed, but the role % may not use it; a job that calls pgflow.requeue_stalled_tasks() is not made', quote_ident(current_user);
+    raise warning 'flowsmith: pg_cron is installed, but the role % has no privilege to use it; no job that calls pgflow.requeue_stalled_tasks() was created', quote_ident(current_user);
     return;
   end if;
   if not exists (select from cron.job j where j.jobname = {{ recovery_job | literal }} and j.database = current_database()) then
     perform cron.schedule(
       {{ recovery_job | literal }},
-      -- Seconds came with 1.5.
+      -- Intervals in seconds need pg_cron 1.5.
       case when string_to_array(split_part(version, '-', 1), '.')::int[] >= array[1, 5] then '15 seconds' else '* * * * *' end,
       'select pgflow.requeue_stalled_tasks()');
   end if;
 end
 {{ outer }};
 
--- ─── Schedules that were applied while there was no pg_cron: handed to it. No job is made anew that pg_cron had once.
+-- ─── Schedules that were applied before pg_cron was installed get a job. Deleted jobs are not created again.
 
 do {{ outer }}
 declare
   flows text[];
 begin
-  if not has_function_privilege('flowsmith.sync_jobs(text[])', 'execute') then
+  if not has_function_privilege('flowsmith.sync_cron_jobs(text[])', 'execute') then
     return;
   end if;
   flows := array(select distinct t.flow from flowsmith.triggers t where t.kind = 'cron' and not t.scheduled);
   if flows <> '{}' then
-    perform flowsmith.sync_jobs(flows);
+    perform flowsmith.sync_cron_jobs(flows);
   end if;
 end
 {{ outer }};

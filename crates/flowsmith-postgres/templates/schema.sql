@@ -1,9 +1,9 @@
 {#- Fields: `schema`, its name. -#}
--- The schema in canonical lines, one object a line, the same on every PostgreSQL from 14 to 18.
+-- Returns the objects of a schema as canonical lines, which are the same on PostgreSQL 14 to 18.
 --
--- A function is told by its signature and the MD5 of its source with LF line ends. SQL-standard bodies are kept parsed and
--- printed differently from version to version, so these have no hash; nor would input_style, which an install chooses.
--- Grants are told as who else than the owner may do what.
+-- The line of a function contains its signature and the MD5 hash of its source with LF line ends. A function with an
+-- SQL-standard body has no hash, because PostgreSQL stores it parsed and versions print it differently. Privileges of the
+-- owner are left out.
 
 with
 schema as (

@@ -1,81 +1,130 @@
-//! Why a worker cannot start, or cannot go on.
+//! Errors that keep a worker from starting.
 
+use flowsmith_core::catalog::UnknownFlow;
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use flowsmith_postgres::database::DatabaseError;
+use flowsmith_postgres::engine::detect::DetectError;
+use flowsmith_postgres::engine::facts::Fact;
+use flowsmith_postgres::engine::install::INCOMPLETE_HELP;
 
-/// Why a worker cannot start, or cannot go on. What goes wrong with one task is not here: that is in the task's row.
+/// An error that keeps a worker from starting. Errors of single tasks are recorded in the task's row instead.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum WorkerError {
-    /// The database's failure.
+    /// An error of the database.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// A flow to work on is not in the database.
+    /// The engine could not be detected.
+    #[error(transparent)]
+    Detect(#[from] DetectError),
+    /// A requested flow is not in the flow files.
+    #[error(transparent)]
+    UnknownFlow(#[from] UnknownFlow),
+    /// A flow does not exist in the database.
     #[error("the database has no flow {}", flows.join(", "))]
     NoFlow {
         /// Slugs in the database.
         flows: Vec<String>,
     },
-    /// The flow files say something else than the database.
+    /// The flow files differ from the database.
     #[error("the flow files differ from the database: {}", differences.join("; "))]
     Mismatch {
-        /// One text each.
+        /// The differences, one text each.
         differences: Vec<String>,
     },
-    /// Steps and handlers are not the same.
+    /// The steps of a flow and its handlers differ.
     #[error("{flow}: {}", problems.join("; "))]
     Steps {
-        /// Slug in the database.
+        /// The flow's slug in the database.
         flow: String,
-        /// What is wrong, one text each.
+        /// The problems, one text each.
         problems: Vec<String>,
     },
     /// A handler refers to an environment variable that is not set.
     #[error("{}", variables.join("; "))]
     Variables {
-        /// Which variable, and where it is wanted, one text each.
+        /// The variables and the steps that refer to them, one text each.
         variables: Vec<String>,
     },
-    /// The engine cannot run flows.
-    #[error("the engine cannot run flows: missing {lacks}")]
+    /// The engine lacks functions that a worker calls.
+    #[error("the engine cannot run flows: missing {missing}")]
     Engine {
-        /// The functions that are not there.
-        lacks: String,
+        /// The missing functions.
+        missing: String,
     },
-    /// Nothing is there to work on.
-    #[error("no flow to work on: {why}")]
+    /// The engine is incomplete.
+    #[error("{database} has an incomplete engine: level {level} without {}", first_three(missing))]
+    IncompleteEngine {
+        /// The database.
+        database: String,
+        /// The level of which the least is missing.
+        level: String,
+        /// The missing parts.
+        missing: Vec<Fact>,
+    },
+    /// The schema `flowsmith` does not support triggers.
+    #[error("{database} does not support triggers: its schema flowsmith is missing or outdated")]
+    Triggers {
+        /// The database.
+        database: String,
+    },
+    /// The worker has nothing to do.
+    #[error("no flow to work on: {reason}")]
     Nothing {
-        /// Why not.
-        why: String,
+        /// The reason.
+        reason: String,
     },
-    /// A handler cannot be run on this machine.
-    #[error("{flow}, step {step}: {why}")]
+    /// A declared handler is invalid.
+    #[error("{flow}, step {step}: {reason}")]
     Handler {
-        /// Slug in the database.
+        /// The flow's slug in the database.
         flow: String,
         /// The step.
         step: String,
-        /// Why not.
-        why: String,
+        /// The reason.
+        reason: String,
     },
-    /// Metrics cannot be served where they were asked for.
-    #[error("cannot serve metrics at {address}: {why}")]
+    /// The metrics endpoint cannot use its address.
+    #[error("cannot serve metrics at {address}: {reason}")]
     Metrics {
         /// Host and port.
         address: String,
-        /// What the system says.
-        why: String,
+        /// The error of the operating system.
+        reason: String,
     },
+}
+
+fn first_three(missing: &[Fact]) -> String {
+    let first = missing.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+    if missing.len() > 3 { format!("{first} and {} more", missing.len() - 3) } else { first }
+}
+
+impl From<sqlx::Error> for WorkerError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+impl WorkerError {
+    /// Whether the server is unavailable, so that a later attempt may succeed.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Database(error) | Self::Detect(DetectError::Database(error)) if error.is_lost())
+    }
 }
 
 impl Diagnostic for WorkerError {
     fn code(&self) -> Code {
         match self {
             Self::Database(error) => error.code(),
+            Self::Detect(error) => error.code(),
+            Self::UnknownFlow(_) => Code::UnknownFlow,
             Self::NoFlow { .. } => Code::WorkerUnknownFlow,
             Self::Mismatch { .. } => Code::WorkerMismatch,
             Self::Steps { .. } => Code::HandlersMismatch,
             Self::Variables { .. } => Code::VariableUnset,
             Self::Engine { .. } => Code::WorkerEngine,
+            Self::IncompleteEngine { .. } => Code::EngineIncomplete,
+            Self::Triggers { .. } => Code::TriggersUnsupported,
             Self::Nothing { .. } => Code::NothingToWorkOn,
             Self::Handler { .. } => Code::HandlerUnusable,
             Self::Metrics { .. } => Code::MetricsUnavailable,
@@ -85,16 +134,24 @@ impl Diagnostic for WorkerError {
     fn kind(&self) -> Kind {
         match self {
             Self::Database(error) => error.kind(),
+            Self::Detect(error) => error.kind(),
             Self::Mismatch { .. } => Kind::Drift,
             Self::Steps { .. } | Self::Handler { .. } | Self::Nothing { .. } => Kind::Invalid,
             Self::NoFlow { .. } => Kind::Pending,
-            Self::Variables { .. } | Self::Engine { .. } | Self::Metrics { .. } => Kind::Failed,
+            Self::UnknownFlow(_)
+            | Self::Variables { .. }
+            | Self::Engine { .. }
+            | Self::IncompleteEngine { .. }
+            | Self::Triggers { .. }
+            | Self::Metrics { .. } => Kind::Failed,
         }
     }
 
     fn help(&self) -> Option<String> {
         let help = match self {
             Self::Database(error) => return error.help(),
+            Self::Detect(error) => return error.help(),
+            Self::UnknownFlow(error) => return Some(error.help()),
             Self::NoFlow { .. } => "run `flowsmith apply`, or correct the name: version 2 of `order` is `order_v2`",
             Self::Mismatch { .. } => {
                 "run `flowsmith plan` to see the changes and `flowsmith apply` to make them, or pass --accept-drift to work with the definitions in the database"
@@ -104,6 +161,8 @@ impl Diagnostic for WorkerError {
             }
             Self::Variables { .. } => "set these variables in the environment of the worker",
             Self::Engine { .. } => "run `flowsmith install` to upgrade flowsmith's engine",
+            Self::IncompleteEngine { .. } => INCOMPLETE_HELP,
+            Self::Triggers { .. } => "run `flowsmith install` to install or upgrade the schema",
             Self::Nothing { .. } => "declare a `handler` for each step of a flow, or name a flow that has handlers",
             Self::Handler { .. } => "correct the handler in the flow file",
             Self::Metrics { .. } => {
@@ -111,11 +170,5 @@ impl Diagnostic for WorkerError {
             }
         };
         Some(help.to_owned())
-    }
-}
-
-impl From<sqlx::Error> for WorkerError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error.into())
     }
 }

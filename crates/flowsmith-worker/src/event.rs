@@ -1,141 +1,147 @@
-//! What a worker tells whoever runs it, as it happens.
+//! The events of a worker.
 
-use flowsmith_core::diagnostic::Code;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// What a worker tells whoever runs it. `Display` gives a line for a log.
+use flowsmith_core::diagnostic::Code;
+
+/// Called for every event of a worker.
+pub(crate) type EventObserver = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// An event of a worker. `Display` returns a line for a log.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// It has registered and works.
+    /// The worker has registered and claims tasks.
     Started {
         /// Slugs of its flows in the database.
         flows: Vec<String>,
-        /// Whether it talks to the engine in batches, or one by one as to an official engine.
+        /// Whether the engine claims and completes tasks in batches; official engines do not.
         batches: bool,
     },
-    /// It serves metrics.
-    ServesMetrics {
-        /// Where.
+    /// The metrics endpoint accepts requests.
+    ServingMetrics {
+        /// Its address.
         address: SocketAddr,
     },
-    /// It hears of new tasks by notifications.
+    /// The worker is notified of new tasks.
     Listening,
-    /// Notifications do not reach it, so it looks for tasks from time to time.
+    /// Notifications do not arrive, so the worker polls.
     Polling {
-        /// Why.
-        why: String,
-        /// The longest time between two looks.
-        every: Duration,
+        /// The reason.
+        reason: String,
+        /// The longest time between two polls.
+        interval: Duration,
     },
-    /// A stalled task is nobody's business: the engine cannot recover it.
+    /// The engine cannot requeue stalled tasks.
     NoRecovery,
-    /// A handler has begun.
-    TaskBegan(TaskName),
-    /// A handler said something, on its standard error.
-    TaskSaid {
-        /// Which task.
+    /// A handler started.
+    TaskStarted(TaskName),
+    /// A handler logged a line, for example on its standard error.
+    TaskLogged {
+        /// The task.
         task: TaskName,
-        /// One line.
+        /// The line.
         line: String,
     },
-    /// A task is completed.
+    /// A task completed.
     TaskCompleted {
-        /// Which.
+        /// The task.
         task: TaskName,
-        /// How long its handler took.
-        took: Duration,
+        /// The duration of its handler.
+        duration: Duration,
     },
-    /// An attempt has failed.
+    /// An attempt failed.
     TaskFailed {
-        /// Which task.
+        /// The task.
         task: TaskName,
-        /// How long its handler took.
-        took: Duration,
+        /// The duration of its handler.
+        duration: Duration,
         /// The error.
         message: String,
-        /// Whether it is tried again.
+        /// Whether the task is retried.
         retries: bool,
     },
-    /// A handler ended after somebody else had been given the task, or after its run was over; what it did does not count.
+    /// A handler finished after another worker had claimed the task, or after its run had ended. Its output was discarded.
     TaskLate(TaskName),
-    /// Tasks went back to the queue.
-    HandedBack {
+    /// Claimed tasks returned to the queue.
+    TasksReturned {
         /// The flow's slug in the database.
         flow: String,
-        /// How many.
+        /// The number of tasks.
         tasks: usize,
     },
-    /// A step that the worker does not know has a task.
+    /// The engine returned a task of a step that this worker has no handler for.
     UnknownStep {
         /// The flow's slug in the database.
         flow: String,
         /// The step.
         step: String,
     },
-    /// A flow's queue is gone: somebody has dropped it.
-    QueueGone {
+    /// A flow's queue does not exist.
+    QueueMissing {
         /// The flow's slug in the database.
         flow: String,
     },
-    /// A queue that was gone is there again.
-    QueueBack {
+    /// A missing queue exists again.
+    QueueRestored {
         /// The flow's slug in the database.
         flow: String,
     },
-    /// Runs of an older version of a flow are under way, which this worker does not have, and no other worker works on it.
-    OlderRuns {
-        /// The version, as `order@1`.
+    /// Runs of an older version of a flow are running, and no worker serves that version.
+    UnservedRuns {
+        /// The version, such as `order@1`.
         version: String,
-        /// How many runs.
+        /// The number of runs.
         runs: i64,
     },
-    /// Tasks of workers that have gone silent were queued again.
-    Recovered {
-        /// How many.
+    /// Stalled tasks of silent workers were requeued.
+    Requeued {
+        /// The number of tasks.
         tasks: i64,
     },
-    /// A connection was lost; it connects again.
+    /// A connection was lost; the worker reconnects.
     Disconnected {
-        /// Why.
+        /// The error.
         error: String,
         /// The pause before the next attempt.
-        again_in: Duration,
+        retry_in: Duration,
     },
-    /// An attempt to connect has failed; it tries again.
+    /// An attempt to connect failed; the worker retries.
     NotConnected {
-        /// Why.
+        /// The error.
         error: String,
         /// The pause before the next attempt.
-        again_in: Duration,
+        retry_in: Duration,
     },
-    /// A lost connection is there again.
+    /// A lost connection was restored.
     Reconnected,
-    /// The database refused a call; the worker goes on.
-    Refused {
-        /// What it was about.
-        what: String,
-        /// What the database said.
+    /// The database rejected a call; the worker continues.
+    Rejected {
+        /// The failed operation, such as `cannot claim tasks of order`.
+        operation: String,
+        /// The error.
         error: String,
     },
-    /// Somebody has set `deprecated_at`: nothing more is taken from this flow's queue.
+    /// `deprecated_at` was set in the database: the worker claims no more tasks of this flow.
     Deprecated {
         /// The flow's slug in the database.
         flow: String,
     },
-    /// It takes no more tasks and ends when those in hand are done.
+    /// The worker is shutting down: it claims no more tasks, and exits when its running tasks have finished.
     Draining {
-        /// How many are in hand.
+        /// The number of running tasks.
         running: usize,
-        /// Results of handlers that the database has not been told of.
-        untold: usize,
+        /// Results that the database has not acknowledged.
+        unacknowledged: usize,
     },
 }
 
-/// A task in words.
+/// The name of a task for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TaskName {
     /// The flow's slug in the database.
     pub flow: String,
@@ -143,7 +149,7 @@ pub struct TaskName {
     pub step: String,
     /// The run.
     pub run_id: String,
-    /// Its place in the array of a map, from 0.
+    /// The index in the array of a map, from 0; 0 for a single step.
     pub task_index: i32,
 }
 
@@ -158,15 +164,15 @@ impl fmt::Display for TaskName {
 }
 
 impl Event {
-    /// The stable code of what somebody has to put right, with a page in the documentation.
+    /// The code of an event that an operator has to act on. It has a page in the documentation.
     pub fn code(&self) -> Option<Code> {
-        matches!(self, Self::QueueGone { .. }).then_some(Code::QueueMissing)
+        matches!(self, Self::QueueMissing { .. }).then_some(Code::QueueMissing)
     }
 
-    /// What to do about it.
+    /// Advice for an event with a code.
     pub fn help(&self) -> Option<&'static str> {
         let help = "run `flowsmith compile --from-live`, then `flowsmith apply --accept-drift`, to recreate the queue";
-        matches!(self, Self::QueueGone { .. }).then_some(help)
+        matches!(self, Self::QueueMissing { .. }).then_some(help)
     }
 }
 
@@ -178,32 +184,25 @@ impl fmt::Display for Event {
                     if *batches { "in batches" } else { "one task per call: the engine does not support batches" };
                 write!(f, "working on {}, {how}", flows.join(", "))
             }
-            Self::ServesMetrics { address } => write!(f, "serving metrics at http://{address}/metrics"),
+            Self::ServingMetrics { address } => write!(f, "serving metrics at http://{address}/metrics"),
             Self::Listening => write!(f, "listening for notifications"),
-            Self::Polling { why, every } => {
-                write!(f, "polling at least every {} s: {why}", every.as_secs_f64())
+            Self::Polling { reason, interval } => {
+                write!(f, "polling at least every {} s: {reason}", interval.as_secs_f64())
             }
             Self::NoRecovery => {
                 write!(f, "the engine cannot recover tasks of killed workers; level 0.14 or later can")
             }
-            Self::TaskBegan(task) => write!(f, "{task} started"),
-            Self::TaskSaid { task, line } => write!(f, "{task}: {line}"),
-            Self::TaskCompleted { task, took } => write!(f, "{task} completed in {} ms", took.as_millis()),
-            Self::TaskFailed { task, took, message, retries } => {
-                let then = if *retries { "will be retried" } else { "will not be retried" };
-                write!(f, "{task} failed after {} ms, {then}: {message}", took.as_millis())
-            }
-            Self::TaskLate(task) => {
-                write!(f, "{task} finished too late: another worker has claimed it, or its run has ended")
-            }
-            Self::HandedBack { flow, tasks: 1 } => write!(f, "{flow}: 1 task returned to the queue"),
-            Self::HandedBack { flow, tasks } => write!(f, "{flow}: {tasks} tasks returned to the queue"),
-            Self::UnknownStep { flow, step } => {
-                write!(f, "{flow}: step `{step}` is unknown to this worker; its task returned to the queue")
-            }
-            Self::QueueGone { flow } => write!(f, "{flow}: the queue is missing, so its tasks cannot be claimed"),
-            Self::QueueBack { flow } => write!(f, "{flow}: the queue exists again"),
-            Self::OlderRuns { version, runs } => {
+            Self::TaskStarted(_)
+            | Self::TaskLogged { .. }
+            | Self::TaskCompleted { .. }
+            | Self::TaskFailed { .. }
+            | Self::TaskLate(_)
+            | Self::TasksReturned { .. }
+            | Self::Requeued { .. }
+            | Self::UnknownStep { .. } => self.fmt_tasks(f),
+            Self::QueueMissing { flow } => write!(f, "{flow}: the queue is missing, so its tasks cannot be claimed"),
+            Self::QueueRestored { flow } => write!(f, "{flow}: the queue exists again"),
+            Self::UnservedRuns { version, runs } => {
                 let runs = if *runs == 1 { "1 run is".to_owned() } else { format!("{runs} runs are") };
                 write!(
                     f,
@@ -211,35 +210,59 @@ impl fmt::Display for Event {
                      version, and keep it running until the version is drained, for which `flowsmith retire {version} --wait` waits"
                 )
             }
-            Self::Recovered { tasks: 1 } => write!(f, "1 stalled task requeued"),
-            Self::Recovered { tasks } => write!(f, "{tasks} stalled tasks requeued"),
-            Self::Disconnected { error, again_in } if again_in.is_zero() => {
+            Self::Disconnected { error, retry_in } if retry_in.is_zero() => {
                 write!(f, "connection lost: {error}; reconnecting")
             }
-            Self::Disconnected { error, again_in } => {
-                write!(f, "connection lost: {error}; reconnecting in {:.1} s", again_in.as_secs_f32())
+            Self::Disconnected { error, retry_in } => {
+                write!(f, "connection lost: {error}; reconnecting in {:.1} s", retry_in.as_secs_f32())
             }
-            Self::NotConnected { error, again_in } => {
-                write!(f, "{error}; retrying in {:.1} s", again_in.as_secs_f32())
+            Self::NotConnected { error, retry_in } => {
+                write!(f, "{error}; retrying in {:.1} s", retry_in.as_secs_f32())
             }
             Self::Reconnected => write!(f, "reconnected"),
-            Self::Refused { what, error } => write!(f, "{what}: {error}"),
+            Self::Rejected { operation, error } => write!(f, "{operation}: {error}"),
             Self::Deprecated { flow } => {
                 write!(f, "{flow}: this worker was deprecated in the database and claims no more tasks of the flow")
             }
-            Self::Draining { running, untold } => {
+            Self::Draining { running, unacknowledged } => {
                 write!(f, "shutting down: claiming no more tasks, ")?;
                 match running {
                     0 => write!(f, "no task is running")?,
                     1 => write!(f, "1 task is still running")?,
                     _ => write!(f, "{running} tasks are still running")?,
                 }
-                match untold {
+                match unacknowledged {
                     0 => Ok(()),
                     1 => write!(f, "; 1 result is not yet acknowledged by the database"),
-                    _ => write!(f, "; {untold} results are not yet acknowledged by the database"),
+                    _ => write!(f, "; {unacknowledged} results are not yet acknowledged by the database"),
                 }
             }
+        }
+    }
+}
+
+impl Event {
+    /// The events about tasks.
+    fn fmt_tasks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TaskStarted(task) => write!(f, "{task} started"),
+            Self::TaskLogged { task, line } => write!(f, "{task}: {line}"),
+            Self::TaskCompleted { task, duration } => write!(f, "{task} completed in {} ms", duration.as_millis()),
+            Self::TaskFailed { task, duration, message, retries } => {
+                let then = if *retries { "will be retried" } else { "will not be retried" };
+                write!(f, "{task} failed after {} ms, {then}: {message}", duration.as_millis())
+            }
+            Self::TaskLate(task) => {
+                write!(f, "{task} finished too late: another worker has claimed it, or its run has ended")
+            }
+            Self::TasksReturned { flow, tasks: 1 } => write!(f, "{flow}: 1 task returned to the queue"),
+            Self::TasksReturned { flow, tasks } => write!(f, "{flow}: {tasks} tasks returned to the queue"),
+            Self::Requeued { tasks: 1 } => write!(f, "1 stalled task requeued"),
+            Self::Requeued { tasks } => write!(f, "{tasks} stalled tasks requeued"),
+            Self::UnknownStep { flow, step } => {
+                write!(f, "{flow}: step `{step}` is unknown to this worker; its task returned to the queue")
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What does the work of a step: a function of the caller's, or what a flow file declares.
+//! Handlers, which perform the tasks of a step: functions of a program, or programs, requests and queries declared in flow files.
 
-use std::fmt;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +10,13 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::event::{Event, TaskName};
-use super::shared::Tools;
+use crate::event::{Event, TaskName};
+use crate::outcome::{HandlerError, Outcome};
+use crate::services::Services;
 
-/// What a handler knows of its task, besides the input.
+/// The task that a handler performs, without its input.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Context {
     /// The flow's slug in the database.
     pub flow: String,
@@ -22,140 +24,68 @@ pub struct Context {
     pub step: String,
     /// The run, a UUID.
     pub run_id: String,
-    /// Its place in the array of a map, from 0; 0 for a single step.
+    /// The index in the array of a map, from 0; 0 for a single step.
     pub task_index: i32,
-    /// Which attempt at the task it is, from 1. One that was handed back before it began does not count.
+    /// The number of the attempt, from 1. An attempt whose handler did not start does not count.
     pub attempt: u32,
-    /// How long the task may take; the handler is dropped then.
+    /// The timeout of the step, after which the handler is dropped.
     pub timeout: Duration,
-    /// The worker's row in `pgflow.workers`.
-    pub(super) worker_id: String,
-    pub(super) tools: Arc<Tools>,
+    /// The id of the worker's row in `pgflow.workers`.
+    pub(crate) worker_id: String,
+    pub(crate) services: Arc<Services>,
 }
 
 impl Context {
-    /// The task in words.
+    /// The name of the task for people.
     pub fn task(&self) -> TaskName {
         let Self { flow, step, run_id, task_index, .. } = self;
         let (flow, step, run_id) = (flow.clone(), step.clone(), run_id.clone());
         TaskName { flow, step, run_id, task_index: *task_index }
     }
 
-    /// The same for each attempt at the task and for no other task, `run/step/index`: whoever gets it with what is asked of them
-    /// can tell a repetition, which a task that is done at least once needs.
+    /// A key that is the same for every attempt at this task and different for every other task: `run/step/index`. Pass it to
+    /// services that must not perform a request twice, because a task may run more than once.
     pub fn idempotency_key(&self) -> String {
         format!("{}/{}/{}", self.run_id, self.step, self.task_index)
     }
 
-    /// Tells whoever runs the worker a line about the task, as for a log.
-    pub fn say(&self, line: impl Into<String>) {
-        (self.tools.observer)(&Event::TaskSaid { task: self.task(), line: line.into() });
+    /// Reports a line about the task as [`Event::TaskLogged`].
+    pub fn log(&self, line: impl Into<String>) {
+        self.services.emit(&Event::TaskLogged { task: self.task(), line: line.into() });
     }
 }
 
-/// Why a handler could not do its task. Any error becomes one with `?`, to be tried again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HandlerError {
-    pub(super) message: String,
-    pub(super) is_final: bool,
-}
-
-impl HandlerError {
-    /// The task is tried again while its step has attempts left.
-    pub fn retry(message: impl Into<String>) -> Self {
-        Self { message: message.into(), is_final: false }
-    }
-
-    /// It has taken longer than it may.
-    pub(super) fn timed_out(timeout: Duration) -> Self {
-        Self::retry(format!("timed out after {} s", timeout.as_secs()))
-    }
-
-    /// The task fails at once: trying again would give the same.
-    pub fn last(message: impl Into<String>) -> Self {
-        Self { message: message.into(), is_final: true }
-    }
-}
-
-impl fmt::Display for HandlerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-// As in `anyhow`: this type is no `Error` itself, so that every other one can become it.
-impl<E: std::error::Error> From<E> for HandlerError {
-    fn from(error: E) -> Self {
-        Self::retry(chain(&error))
-    }
-}
-
-/// An error with its causes.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        message.push_str(&format!(": {inner}"));
-        cause = inner.source();
-    }
-    message
-}
-
-/// How a task ended.
-#[derive(Debug)]
-pub(super) enum Outcome {
-    /// With this output, as JSON.
-    Output(String),
-    /// The handler has completed it in the database itself.
-    Completed,
-    /// The handler has found that it is not this worker's any more.
-    Gone,
-    /// With an error.
-    Failed(HandlerError),
-    /// Nobody can tell: the connection was lost, for this reason. If the task is still this worker's, nothing was committed and
-    /// the attempt has failed.
-    Lost(String),
-    /// It could not begin, since no connection could be had: it goes back as if nobody had taken it.
-    Unbegun(Unreached),
-}
-
-/// No connection could be had.
-#[derive(Debug)]
-pub(super) struct Unreached {
-    /// Why, where that is news.
-    pub(super) error: Option<String>,
-    /// How long not to try again.
-    pub(super) pause: Duration,
-}
-
-/// What does a step's tasks.
-pub(super) trait Handle: Send + Sync {
-    /// Does one; the input is JSON. Dropped where it takes too long.
+/// Performs the tasks of a step.
+pub(crate) trait Handler: Send + Sync {
+    /// Performs one task. The input is JSON. The future is dropped at the timeout.
     fn handle(&self, input: String, context: Context) -> BoxFuture<'static, Outcome>;
 
-    /// Whether each task needs one of the connections for `sql` handlers. Such tasks begin where there is room for them, and see
-    /// to their timeouts themselves, from when they have a connection.
+    /// Whether each task needs a connection for `sql` handlers. Such a task starts when a connection is available, and enforces
+    /// its timeout itself, starting when it has the connection.
     fn needs_connection(&self) -> bool {
         false
     }
 }
 
+/// The handlers of a flow, by step.
+pub(crate) type StepHandlers = Vec<(String, Arc<dyn Handler>)>;
+
 /// An async function as a handler.
-pub(super) struct Function<F, I> {
+pub(crate) struct FunctionHandler<F, I> {
     function: F,
-    input: std::marker::PhantomData<fn(I)>,
+    input: PhantomData<fn(I)>,
 }
 
-impl<F, I> Function<F, I> {
-    pub(super) fn new(function: F) -> Self {
-        Self { function, input: std::marker::PhantomData }
+impl<F, I> FunctionHandler<F, I> {
+    pub(crate) fn new(function: F) -> Self {
+        Self { function, input: PhantomData }
     }
 }
 
-impl<F, I, O, Doing> Handle for Function<F, I>
+impl<F, I, O, Fut> Handler for FunctionHandler<F, I>
 where
-    F: Fn(I, Context) -> Doing + Send + Sync,
-    Doing: Future<Output = Result<O, HandlerError>> + Send + 'static,
+    F: Fn(I, Context) -> Fut + Send + Sync,
+    Fut: Future<Output = Result<O, HandlerError>> + Send + 'static,
     I: DeserializeOwned,
     O: Serialize,
 {
@@ -163,15 +93,15 @@ where
         let input = match serde_json::from_str(&input) {
             Ok(input) => input,
             Err(error) => {
-                let unfit = HandlerError::last(format!("the handler does not accept the input: {error}"));
-                return futures_util::future::ready(Outcome::Failed(unfit)).boxed();
+                let error = HandlerError::permanent(format!("the handler does not accept the input: {error}"));
+                return futures_util::future::ready(Outcome::Failed(error)).boxed();
             }
         };
-        let doing = (self.function)(input, context);
+        let future = (self.function)(input, context);
         async move {
-            match doing.await.map(|output| serde_json::to_string(&output)) {
+            match future.await.map(|output| serde_json::to_string(&output)) {
                 Ok(Ok(output)) => Outcome::Output(output),
-                Ok(Err(error)) => Outcome::Failed(HandlerError::last(format!("the output is not JSON: {error}"))),
+                Ok(Err(error)) => Outcome::Failed(HandlerError::permanent(format!("the output is not JSON: {error}"))),
                 Err(error) => Outcome::Failed(error),
             }
         }

@@ -1,10 +1,10 @@
-//! Which column a box stands in: the longest way to it.
+//! Assigns boxes to columns: the column is the length of the longest path to the box.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// A column by box. Where edges form a circle, as only a database changed by hand has them, those that lead back from
-/// the first box of the circle are left out, so that there always is an answer.
+/// The column of each box. Edges can form a cycle only in a database that was changed manually; then the edges back to the first
+/// box of the cycle are ignored.
 pub(super) fn assign(boxes: usize, edges: &[(usize, usize)]) -> Vec<usize> {
     let mut next = vec![Vec::new(); boxes];
     let mut waits = vec![0_usize; boxes];
@@ -20,7 +20,7 @@ pub(super) fn assign(boxes: usize, edges: &[(usize, usize)]) -> Vec<usize> {
         let place = match ready.pop() {
             Some(Reverse(place)) => place,
             None => {
-                // What is left waits for itself: the first of it goes where it can.
+                // The remaining boxes are part of a cycle or depend on one; the first of them is placed next.
                 while is_placed.get(first_left) == Some(&true) {
                     first_left += 1;
                 }
@@ -49,12 +49,12 @@ mod tests {
     use super::assign;
 
     #[test]
-    fn a_column_is_the_longest_way_to_it() {
+    fn column_is_the_length_of_the_longest_path() {
         assert_eq!(assign(5, &[(0, 1), (1, 2), (0, 2), (3, 2)]), [0, 1, 2, 0, 0]);
     }
 
     #[test]
-    fn circles_are_cut_where_they_begin() {
+    fn cycles_are_cut_at_their_first_box() {
         assert_eq!(assign(4, &[(0, 1), (1, 2), (2, 0), (2, 3), (3, 3)]), [0, 1, 2, 3]);
     }
 }

@@ -1,14 +1,14 @@
-//! The order within columns: sweeps that put each vertex at the median of its neighbours, the best of them kept.
+//! Orders the vertices within columns: sweeps move each vertex to the median of its neighbours, and the best result is kept.
 
 use super::mesh::{Mesh, Part};
 
-/// Sweeps to and fro for a picture of up to this many vertices; above it they get fewer.
+/// From this number of vertices on, there are fewer sweeps.
 const MANY_VERTICES: usize = 3_000;
 
-/// Above so many links a vertex is not tried in its neighbour's place: each trial looks at all of them.
+/// Vertices with more links are not swapped with their neighbours, because each trial reads all links.
 const MAX_LINKS_TO_SWAP: usize = 64;
 
-/// The connected parts of a mesh, each column of theirs in order.
+/// The connected parts of a mesh with ordered columns.
 pub(super) fn reduce(mesh: &Mesh) -> Vec<Part> {
     let mut parts = parts(mesh);
     let sweeps = match mesh.column.len() {
@@ -23,11 +23,11 @@ pub(super) fn reduce(mesh: &Mesh) -> Vec<Part> {
     parts
 }
 
-/// The connected parts, each with its vertices in the order of a walk along its links, which keeps branches together.
+/// The connected parts. Their vertices have the order of a depth-first search, which keeps branches together.
 fn parts(mesh: &Mesh) -> Vec<Part> {
     let mut is_seen = vec![false; mesh.column.len()];
     let mut parts = Vec::new();
-    // Boxes stand in the order of the file; every waypoint is linked to one.
+    // Boxes have the order of the file. Every waypoint is linked to a box, so that the boxes reach all parts.
     for start in 0..mesh.boxes {
         if is_seen[start] {
             continue;
@@ -88,9 +88,9 @@ fn note(column: &[usize], place: &mut [usize]) {
     }
 }
 
-/// Puts each vertex at the median of those it is linked to; one without links stays at its place.
+/// Sorts vertices by the median position of their neighbours. A vertex without links keeps its position.
 fn sort_by_medians(column: &mut [usize], links: &[Vec<usize>], place: &mut [usize]) {
-    // Twice the median, to stay with whole numbers; then the mean, which tells apart what has the same median.
+    // The key is twice the median, which is an integer, and then the mean for equal medians.
     let mut keyed: Vec<(usize, f64, usize)> = column
         .iter()
         .map(|vertex| {
@@ -116,7 +116,7 @@ fn as_f64(count: usize) -> f64 {
     count as f64
 }
 
-/// Swaps neighbours for as long as that takes crossings away, at most a few rounds.
+/// Swaps adjacent vertices as long as that removes crossings, for a few rounds at most.
 fn swap_neighbours(part: &mut Part, mesh: &Mesh, place: &mut [usize]) {
     for _ in 0..4 {
         let mut improved = false;
@@ -146,12 +146,12 @@ fn swap_neighbours(part: &mut Part, mesh: &Mesh, place: &mut [usize]) {
     }
 }
 
-/// Crossings between the links of two vertices, the first of which stands above.
+/// The number of crossings between the links of two vertices, of which `upper` is above `lower`.
 fn inversions(upper: &[usize], lower: &[usize], place: &[usize]) -> usize {
     upper.iter().map(|a| lower.iter().filter(|b| place[**b] < place[*a]).count()).sum()
 }
 
-/// All crossings, by counting how many of the links before one end below it (Barth, Jünger and Mutzel).
+/// The number of all crossings: for each link, the number of earlier links that end below it (Barth, Jünger and Mutzel).
 fn count(part: &Part, mesh: &Mesh, place: &[usize]) -> usize {
     let mut crossings = 0;
     for pair in part.columns.windows(2) {
@@ -199,26 +199,26 @@ mod tests {
     }
 
     #[test]
-    fn every_crossing_is_counted() {
+    fn all_crossings_are_counted() {
         let edges = [(0, 5), (1, 4), (2, 3), (0, 4)];
         let mesh = Mesh::new(&columns::assign(6, &edges), &edges);
         let part = Part { first: 0, columns: vec![vec![0, 1, 2], vec![3, 4, 5]] };
         let mut place = vec![0; 6];
         part.columns.iter().for_each(|column| note(column, &mut place));
-        // All pairs but those that share an end.
+        // All pairs of edges cross, except those with a common end.
         assert_eq!(count(&part, &mesh, &place), 4);
     }
 
-    /// As walked, and in the end; a ring of n boxes to the left and n to the right has n - 1 at least.
+    /// The numbers before and after. A ring of n boxes on the left and n on the right has at least n - 1 crossings.
     #[test]
-    fn crossings_are_taken_away() {
+    fn avoidable_crossings_are_removed() {
         assert_eq!(crossings(8, &[(0, 4), (0, 5), (1, 6), (1, 4), (2, 7), (2, 5), (3, 7), (3, 6)]), (5, 3));
         assert_eq!(crossings(6, &[(0, 3), (0, 4), (0, 5), (1, 5), (1, 3), (2, 4)]), (3, 1));
     }
 
     #[test]
-    fn crossings_that_must_be_stay() {
-        // Each of two with each of two.
+    fn unavoidable_crossings_remain() {
+        // Each of two boxes depends on each of two others.
         assert_eq!(crossings(4, &[(0, 2), (0, 3), (1, 2), (1, 3)]), (1, 1));
     }
 }

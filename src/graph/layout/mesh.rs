@@ -1,24 +1,24 @@
 //! Boxes and waypoints in columns, and the links between neighbouring columns.
 
-/// How many waypoints there may be. Beyond it, the longest edges take the straight way, behind the boxes between: ten
-/// thousand steps, each of which names the one before and the one at half its place, would have 25 million.
+/// The most waypoints. Beyond that, the longest edges are straight lines behind the boxes: ten thousand steps, each of which depends
+/// on the previous one and on the one at half its position, would have 25 million waypoints.
 const MAX_WAYPOINTS: usize = 100_000;
 
-/// Boxes come first, by their places; waypoints follow.
+/// The vertices: first the boxes, then the waypoints.
 pub(super) struct Mesh {
-    /// How many of the vertices are boxes.
+    /// The number of boxes.
     pub(super) boxes: usize,
-    /// How many columns there are.
+    /// The number of columns.
     pub(super) columns: usize,
-    /// By vertex: its column.
+    /// The column of each vertex.
     pub(super) column: Vec<usize>,
-    /// By vertex: those it is linked to in the column to its left.
+    /// The vertices in the column to the left that each vertex is linked to.
     pub(super) left: Vec<Vec<usize>>,
-    /// By vertex: those it is linked to in the column to its right.
+    /// The vertices in the column to the right that each vertex is linked to.
     pub(super) right: Vec<Vec<usize>>,
-    /// By box: its waypoints, one a column from the next one on. Edges of one box share them, as a stem.
+    /// The waypoints of each box, one per column, starting in the next column. All edges of a box share them.
     stems: Vec<Vec<usize>>,
-    /// By edge: whether it goes straight.
+    /// Whether each edge is a straight line without waypoints.
     is_direct: Vec<bool>,
 }
 
@@ -40,12 +40,12 @@ impl Mesh {
                 mesh.link(from, to);
             }
         }
-        // In the order of the boxes, whatever the order of the edges.
+        // The result does not depend on the order of the edges.
         mesh.left.iter_mut().chain(&mut mesh.right).for_each(|links| links.sort_unstable());
         mesh
     }
 
-    /// Links a box to one further right, through its stem.
+    /// Links a box to one further right through the waypoints of its stem.
     fn link(&mut self, from: usize, to: usize) {
         let between = self.column[to] - self.column[from] - 1;
         while self.stems[from].len() < between {
@@ -62,35 +62,34 @@ impl Mesh {
         self.left[to].push(last);
     }
 
-    /// The waypoints of a box, from its column on to the right.
+    /// The waypoints of a box from left to right.
     pub(super) fn stem(&self, place: usize) -> &[usize] {
         &self.stems[place]
     }
 
-    /// How many waypoints of the box at its left an edge leads through.
+    /// The number of waypoints of an edge.
     pub(super) fn waypoints(&self, edge: usize, ends: (usize, usize)) -> usize {
         let between = self.column[ends.0].abs_diff(self.column[ends.1]).saturating_sub(1);
         if self.is_direct[edge] { 0 } else { between }
     }
 
-    /// Whether a vertex is a box.
     pub(super) fn is_box(&self, vertex: usize) -> bool {
         vertex < self.boxes
     }
 }
 
-/// What is connected: its columns, from the first that it has on, each with its vertices from top to bottom.
+/// A connected part: its columns, starting with the column `first`, each with its vertices from top to bottom.
 pub(super) struct Part {
     pub(super) first: usize,
     pub(super) columns: Vec<Vec<usize>>,
 }
 
-/// An edge from left to right; one of a circle may lead back.
+/// The ends of an edge from left to right. The edge itself can lead from right to left if it is part of a cycle.
 pub(super) fn forward(column: &[usize], (from, to): (usize, usize)) -> (usize, usize) {
     if column[from] <= column[to] { (from, to) } else { (to, from) }
 }
 
-/// Edges that stay in their column, and the longest beyond the limit.
+/// The edges within one column, and the longest edges beyond the limit of waypoints.
 fn direct_edges(column: &[usize], edges: &[(usize, usize)]) -> Vec<bool> {
     let span = |edge: usize| column[edges[edge].0].abs_diff(column[edges[edge].1]);
     let mut by_span: Vec<usize> = (0..edges.len()).collect();

@@ -1,9 +1,9 @@
-//! Where things go: a layered drawing, left to right, after Sugiyama, Tagawa and Toda.
+//! A layered layout from left to right, after Sugiyama, Tagawa and Toda.
 //!
-//! A step's column says when it can start at the earliest: one more than the last of those it waits for. An edge over
-//! several columns goes through a waypoint in each between, so that it passes boxes instead of crossing them. Then each
-//! column is put in the order with the fewest crossings that sweeps find, and boxes are moved within their columns to
-//! stand beside their neighbours. Nothing is random, no map is iterated: the same input gives the same drawing.
+//! The column of a step is one more than the greatest column of its dependencies. An edge across several columns has a waypoint in
+//! each column between its ends, so that it passes boxes instead of crossing them. Sweeps then find an order of each column with few
+//! crossings, and boxes are moved within their columns towards their neighbours. The layout uses no random numbers and iterates
+//! over no hash map, so the same input results in the same layout.
 
 mod columns;
 mod crossings;
@@ -21,72 +21,72 @@ pub struct Size {
     pub height: f64,
 }
 
-/// A place in the drawing, in pixels from its upper left corner.
+/// A position in pixels from the upper left corner.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Point {
-    /// To the right.
+    /// The distance to the right.
     pub x: f64,
-    /// Down.
+    /// The distance downwards.
     pub y: f64,
 }
 
 /// A box.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Rect {
-    /// Its upper left corner.
+    /// The upper left corner.
     pub at: Point,
-    /// Its size.
+    /// The width and height.
     pub size: Size,
 }
 
 /// A curve between two columns, from its start to its end.
 pub type Curve = (Point, Point);
 
-/// The way of an edge: along the stem of its box as far as it goes, then a curve of its own. From one curve to the next
-/// it goes straight through a column.
+/// The route of an edge: curves of the stem that the edges of a box share, then one curve of its own. Between two curves, the route
+/// crosses a column in a straight line.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Route {
-    /// The box whose stem it follows: where it starts, or, for an edge of a circle that leads back, where it ends.
+    /// The box that owns the stem: the left end of the edge.
     pub stem: usize,
-    /// How many curves of that stem.
+    /// The number of curves of the stem.
     pub shared: usize,
     /// The last curve, from left to right.
     pub own: Curve,
-    /// Whether it leads from right to left.
+    /// Whether the edge leads from right to left, as part of a cycle.
     pub leads_back: bool,
 }
 
-/// A drawing.
+/// The positions of all boxes and edges.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Layout {
-    /// Of everything.
+    /// The size of the whole diagram.
     pub size: Size,
-    /// Boxes, in the order given. All of a column are as wide as the widest.
+    /// The boxes in the order of the input. All boxes of a column have the width of the widest one.
     pub boxes: Vec<Rect>,
-    /// By box: what its edges over several columns have in common, without which they would be as long as there are
-    /// columns, each.
+    /// The curves that the edges of each box share; without them, the length of the output would be the number of edges times the
+    /// number of columns.
     pub stems: Vec<Vec<Curve>>,
-    /// Edges, in the order given.
+    /// The edges in the order of the input.
     pub routes: Vec<Route>,
 }
 
 impl Layout {
     /// All curves of an edge, from its start to its end.
-    pub fn way(&self, route: &Route) -> Vec<Curve> {
-        let mut way = self.stems[route.stem][..route.shared].to_vec();
-        way.push(route.own);
+    pub fn curves(&self, route: &Route) -> Vec<Curve> {
+        let mut curves = self.stems[route.stem][..route.shared].to_vec();
+        curves.push(route.own);
         if route.leads_back {
-            way.reverse();
-            way.iter_mut().for_each(|(start, end)| std::mem::swap(start, end));
+            curves.reverse();
+            curves.iter_mut().for_each(|(start, end)| std::mem::swap(start, end));
         }
-        way
+        curves
     }
 }
 
-/// Lays boxes out by the edges between them, each from one place in `sizes` to another; edges may form circles.
+/// Lays out boxes. An edge is a pair of indexes of `sizes`; edges can form cycles.
 ///
 /// # Panics
-/// Where an edge names a place that `sizes` does not have.
+/// If an index is out of range.
 pub fn layout(sizes: &[Size], edges: &[(usize, usize)]) -> Layout {
     let columns = columns::assign(sizes.len(), edges);
     let mesh = Mesh::new(&columns, edges);

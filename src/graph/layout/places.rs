@@ -1,27 +1,27 @@
-//! Heights within columns, and columns side by side.
+//! Computes the vertical positions within columns and the horizontal positions of columns.
 
 use super::mesh::{Mesh, Part, forward};
 use super::{Layout, Point, Rect, Route, Size};
 
-/// Between two boxes of a column.
+/// The space between two boxes of a column, in pixels like all gaps.
 const BOX_GAP: f64 = 22.0;
-/// Between a box and an edge that passes it, and between two such edges.
+/// The space between a box and an edge that passes it, and between two such edges.
 const EDGE_GAP: f64 = 14.0;
-/// Between what is not connected.
+/// The space between two parts that are not connected.
 const PART_GAP: f64 = 34.0;
-/// Between two columns, at least.
+/// The least space between two columns.
 const COLUMN_GAP: f64 = 52.0;
-/// Steep curves get more room between their columns, up to this.
+/// The greatest space between two columns, for steep curves.
 const MAX_COLUMN_GAP: f64 = 170.0;
 
-/// How much a vertex insists on its place: the longer an edge, the more it hurts when it is not straight.
+/// The weight of a desired position: the longer an edge, the more important it is that the edge is straight.
 const BETWEEN_WAYPOINTS: f64 = 100.0;
 const BESIDE_A_WAYPOINT: f64 = 10.0;
 const BETWEEN_BOXES: f64 = 1.0;
 const ALONE: f64 = 0.05;
-/// In the end, whatever is nearly straight insists this many times as much.
+/// The factor of the weight of an edge that is straightened in the last pass.
 const STRAIGHT: f64 = 50.0;
-/// Pixels by which what is nearly straight is not.
+/// The greatest deviation of an edge that counts as nearly straight, in pixels.
 const NEARLY: f64 = 14.0;
 
 pub(super) fn place(mesh: &Mesh, parts: &[Part], sizes: &[Size], edges: &[(usize, usize)]) -> Layout {
@@ -60,12 +60,12 @@ pub(super) fn place(mesh: &Mesh, parts: &[Part], sizes: &[Size], edges: &[(usize
     }
 }
 
-/// A tenth of a pixel is more than the eye sees.
+/// Rounds to a tenth of a pixel, which keeps the output short.
 fn rounded(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 
-/// By column: where it begins, and how wide it is.
+/// The horizontal position and the width of each column.
 fn column_spans(mesh: &Mesh, sizes: &[Size], heights: &[f64]) -> Vec<(f64, f64)> {
     let mut widths = vec![0.0_f64; mesh.columns];
     let mut steepest = vec![0.0_f64; mesh.columns];
@@ -83,11 +83,11 @@ fn column_spans(mesh: &Mesh, sizes: &[Size], heights: &[f64]) -> Vec<(f64, f64)>
     spans
 }
 
-/// The middle of each vertex, the highest edge of all at 0.
+/// The vertical middle of each vertex. The top of the diagram is 0.
 fn heights(mesh: &Mesh, parts: &[Part], sizes: &[Size]) -> Vec<f64> {
     let half = |vertex: usize| sizes.get(vertex).map_or(0.0, |size| size.height / 2.0);
     let mut heights = vec![0.0; mesh.column.len()];
-    // Each part goes as high as those above it let it, column by column.
+    // Each part is moved up until one of its columns touches a part above it.
     let mut floor = vec![f64::NEG_INFINITY; mesh.columns];
     for part in parts {
         heights_of_part(mesh, part, sizes, &mut heights);
@@ -105,8 +105,7 @@ fn heights(mesh: &Mesh, parts: &[Part], sizes: &[Size]) -> Vec<f64> {
     heights
 }
 
-/// Columns are taken in turn, to and fro: each vertex is drawn to the median of its neighbours, and where that is too
-/// close for two of them they share the way.
+/// Moves the vertices of each column towards the median of their neighbours, for several rounds in both directions.
 fn heights_of_part(mesh: &Mesh, part: &Part, sizes: &[Size], heights: &mut [f64]) {
     let height = |vertex: usize| sizes.get(vertex).map_or(0.0, |size| size.height);
     let gap = |pair: &[usize]| {
@@ -125,40 +124,40 @@ fn heights_of_part(mesh: &Mesh, part: &Part, sizes: &[Size], heights: &mut [f64]
     let rounds = if mesh.column.len() < 30_000 { 10 } else { 3 };
     for _ in 0..rounds {
         for (column, gaps) in columns().rev() {
-            let wanted = |vertex: usize, heights: &[f64]| wanted(mesh, vertex, &mesh.right[vertex], heights);
-            settle(column, gaps, heights, wanted);
+            let desired = |vertex: usize, heights: &[f64]| desired(mesh, vertex, &mesh.right[vertex], heights);
+            settle(column, gaps, heights, desired);
         }
         for (column, gaps) in columns() {
-            let wanted = |vertex: usize, heights: &[f64]| wanted(mesh, vertex, &mesh.left[vertex], heights);
-            settle(column, gaps, heights, wanted);
+            let desired = |vertex: usize, heights: &[f64]| desired(mesh, vertex, &mesh.left[vertex], heights);
+            settle(column, gaps, heights, desired);
         }
     }
     for (column, gaps) in columns().rev() {
-        let wanted = |vertex: usize, heights: &[f64]| straightened(mesh, vertex, [&mesh.right, &mesh.left], heights);
-        settle(column, gaps, heights, wanted);
+        let desired = |vertex: usize, heights: &[f64]| straightened(mesh, vertex, [&mesh.right, &mesh.left], heights);
+        settle(column, gaps, heights, desired);
     }
     for (column, gaps) in columns() {
-        let wanted = |vertex: usize, heights: &[f64]| straightened(mesh, vertex, [&mesh.left, &mesh.right], heights);
-        settle(column, gaps, heights, wanted);
+        let desired = |vertex: usize, heights: &[f64]| straightened(mesh, vertex, [&mesh.left, &mesh.right], heights);
+        settle(column, gaps, heights, desired);
     }
 }
 
-/// Moves the vertices of a column to where they want to be, as near as the gaps allow: least squares under an order,
-/// which merging those that are in each other's way solves exactly.
-fn settle(vertices: &[usize], gaps: &[f64], heights: &mut [f64], wanted: impl Fn(usize, &[f64]) -> (f64, f64)) {
+/// Moves the vertices of a column as close to their desired positions as the gaps allow. This is a least squares problem with a fixed
+/// order; merging adjacent vertices that overlap into blocks solves it exactly.
+fn settle(vertices: &[usize], gaps: &[f64], heights: &mut [f64], desired: impl Fn(usize, &[f64]) -> (f64, f64)) {
     struct Block {
-        wanted: f64,
+        desired: f64,
         weight: f64,
         count: usize,
     }
     let mut blocks: Vec<Block> = Vec::with_capacity(vertices.len());
     let mut offset = 0.0;
     for (index, vertex) in vertices.iter().enumerate() {
-        let (wanted, weight) = wanted(*vertex, heights);
-        let mut block = Block { wanted: wanted - offset, weight, count: 1 };
-        while let Some(above) = blocks.pop_if(|above| above.wanted > block.wanted) {
+        let (desired, weight) = desired(*vertex, heights);
+        let mut block = Block { desired: desired - offset, weight, count: 1 };
+        while let Some(above) = blocks.pop_if(|above| above.desired > block.desired) {
             let weight = above.weight + block.weight;
-            block.wanted = (above.wanted * above.weight + block.wanted * block.weight) / weight;
+            block.desired = (above.desired * above.weight + block.desired * block.weight) / weight;
             block.weight = weight;
             block.count += above.count;
         }
@@ -169,15 +168,16 @@ fn settle(vertices: &[usize], gaps: &[f64], heights: &mut [f64], wanted: impl Fn
     let mut index = 0;
     for block in blocks {
         for _ in 0..block.count {
-            heights[vertices[index]] = block.wanted + offset;
+            heights[vertices[index]] = block.desired + offset;
             offset += gaps.get(index).copied().unwrap_or(0.0);
             index += 1;
         }
     }
 }
 
-/// Where its neighbours on one side want a vertex to be, and how much; what has none gives way.
-fn wanted(mesh: &Mesh, vertex: usize, links: &[usize], heights: &[f64]) -> (f64, f64) {
+/// The desired position of a vertex, the median of its neighbours on one side, and its weight. A vertex without neighbours has a
+/// low weight.
+fn desired(mesh: &Mesh, vertex: usize, links: &[usize], heights: &[f64]) -> (f64, f64) {
     if links.is_empty() {
         return (heights[vertex], ALONE);
     }
@@ -197,8 +197,8 @@ fn weight(is_box: bool, are_boxes: bool) -> f64 {
     }
 }
 
-/// Beside the nearest on one side where that makes a line straight which nearly is, or where both have no other line on
-/// that side of theirs; otherwise where it is.
+/// The position of the nearest neighbour on one side, if the edge is nearly straight or is the only one on that side of both
+/// vertices; otherwise the current position.
 fn straightened(mesh: &Mesh, vertex: usize, [there, back]: [&[Vec<usize>]; 2], heights: &[f64]) -> (f64, f64) {
     let own = heights[vertex];
     let distance = |link: &usize| (heights[*link] - own).abs();

@@ -1,9 +1,9 @@
-//! Small drawings, 12 by 12 pixels: no font need have them.
+//! Icons of 12 by 12 pixels as paths, because fonts do not contain all of these symbols.
 
 use crate::graph::{Icon, Mark};
-use flowsmith_postgres::live::StepStatus;
+use flowsmith_postgres::runs::StepStatus;
 
-/// The path of an icon's lines.
+/// The SVG path of an icon.
 pub(super) fn path(icon: Icon) -> &'static str {
     match icon {
         Icon::Map => "M1 1.5h6v5H1zM4 9h6V4M7 11.5h4.5V7",

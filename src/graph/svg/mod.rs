@@ -1,4 +1,4 @@
-//! A graph as SVG: one file with its own styles, light and dark, that says everything without colour too.
+//! A graph as SVG: one file with its own light and dark styles. Color never carries information alone.
 
 mod icons;
 mod step;
@@ -15,24 +15,24 @@ use self::text::{mono_width, text_lines, width};
 use super::layout::{Curve, Layout, Point, Route, Size, layout};
 use super::{Edge, Graph, Mark};
 
-/// The styles of every picture; a page with several needs them once.
+/// The styles of all diagrams; a page with several diagrams contains them once.
 pub const STYLE: &str = include_str!("style.css");
 
-/// How a picture is to be written.
+/// The options of a diagram.
 #[derive(Debug, Clone, Copy)]
 pub struct Style<'a> {
-    /// Begins the ids in it, which must be unique on a page.
+    /// The prefix of element ids, which must be unique on a page.
     pub id: &'a str,
-    /// Whether it stands alone: with its styles, background, title and facts.
+    /// Whether the diagram is a file of its own, with styles, background, title and facts.
     pub alone: bool,
 }
 
-/// Around everything.
+/// The space around the diagram in pixels.
 const MARGIN: f64 = 24.0;
 const FACT_SIZE: f64 = 12.5;
-/// An arrow's head.
+/// The length of an arrowhead in pixels.
 const HEAD: f64 = 8.0;
-/// Steps that the description for screen readers names.
+/// The most steps that the description for screen readers lists.
 const NAMED_STEPS: usize = 50;
 
 /// Draws a graph.
@@ -73,7 +73,7 @@ fn opening(graph: &Graph, style: Style<'_>, width: f64, height: f64) -> String {
     svg
 }
 
-/// The picture in words.
+/// The description for screen readers.
 fn description(graph: &Graph) -> String {
     let count = graph.nodes.len();
     let mut text = format!("{} with {count} step{}.", graph.title, if count == 1 { "" } else { "s" });
@@ -82,11 +82,11 @@ fn description(graph: &Graph) -> String {
         if node.mark != Mark::Same {
             text.push_str(&format!(", {}", node.mark.as_str()));
         }
-        let said = node.rows.iter().map(|row| row.text.as_str()).chain(node.notes.iter().map(String::as_str));
-        let said = node.description.as_deref().into_iter().chain(said);
-        let said: Vec<&str> = said.take_while(|text| text.len() < 200).collect();
-        if !said.is_empty() {
-            text.push_str(&format!(": {}", said.join("; ")));
+        let lines = node.rows.iter().map(|row| row.text.as_str()).chain(node.notes.iter().map(String::as_str));
+        let lines = node.description.as_deref().into_iter().chain(lines);
+        let lines: Vec<&str> = lines.take_while(|text| text.len() < 200).collect();
+        if !lines.is_empty() {
+            text.push_str(&format!(": {}", lines.join("; ")));
         }
     }
     if count > NAMED_STEPS {
@@ -95,7 +95,7 @@ fn description(graph: &Graph) -> String {
     text
 }
 
-/// Title and facts above the picture.
+/// The title and the facts above the diagram.
 #[derive(Default)]
 struct Head {
     content: String,
@@ -124,8 +124,8 @@ impl Head {
     }
 }
 
-/// What stays first, so that what is added or removed lies above it. Edges from one step share the way as far as they
-/// have it in common: the longest is drawn whole, of the others what is their own.
+/// Draws unchanged edges first, so that added and removed ones lie above them. Edges from one step share the first part of their
+/// route: the longest edge is drawn completely, the others without the shared part.
 fn edges(svg: &mut String, graph: &Graph, layout: &Layout) {
     let mut order: Vec<(&Edge, &Route)> =
         graph.edges.iter().zip(&layout.routes).filter(|(edge, _)| edge.from != edge.to).collect();
@@ -135,7 +135,7 @@ fn edges(svg: &mut String, graph: &Graph, layout: &Layout) {
     for (edge, route) in order {
         let is_shared = !route.leads_back && drawn == Some((edge.mark, edge.from));
         drawn = Some((edge.mark, edge.from));
-        let way = if is_shared { vec![route.own] } else { layout.way(route) };
+        let way = if is_shared { vec![route.own] } else { layout.curves(route) };
         let class = if edge.mark == Mark::Same { String::new() } else { format!(" {}", edge.mark.as_str()) };
         let _ = writeln!(svg, "<path class=\"edge{class}\" d=\"{}\"/>", curve(&way));
         let Some((_, end)) = way.last() else { continue };
@@ -147,7 +147,7 @@ fn edges(svg: &mut String, graph: &Graph, layout: &Layout) {
     }
 }
 
-/// The path of an edge; it ends in the middle of its arrow's head.
+/// The SVG path of an edge, which ends in the middle of the arrowhead.
 fn curve(curves: &[Curve]) -> String {
     let mut path = String::new();
     for (index, (start, end)) in curves.iter().enumerate() {
@@ -171,7 +171,7 @@ fn curve(curves: &[Curve]) -> String {
     path
 }
 
-/// A number of pixels, to a tenth, without a zero at its end.
+/// A number of pixels with at most one decimal.
 fn number(value: f64) -> String {
     let text = format!("{value:.1}");
     let text = text.strip_suffix(".0").unwrap_or(&text);

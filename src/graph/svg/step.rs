@@ -1,4 +1,4 @@
-//! A step: a box with its name and what is said of it.
+//! Steps: boxes with the slug and lines of text.
 
 use std::fmt::Write as _;
 
@@ -14,20 +14,20 @@ const ROW_SIZE: f64 = 11.5;
 const ROW_LINE: f64 = 17.0;
 const ICON: f64 = 12.0;
 const PADDING: f64 = 13.0;
-/// Letters of a name on a line.
+/// The most characters of a slug on one line.
 const NAME_LETTERS: usize = 26;
-/// Pixels of a row's text.
+/// The most pixels of a line of text.
 const ROW_LIMIT: f64 = 215.0;
-/// What lies behind the box of a map, to the right and below.
+/// The offset of the boxes behind that of a map step, in pixels.
 const STACK: f64 = 8.0;
-/// Half of a condition's diamond.
+/// Half the width of the diamond of a conditional step, in pixels.
 const DIAMOND: f64 = 10.0;
-/// Of the bar that shows how many tasks are done, with the space above it.
+/// The height of the progress bar including the space above it, in pixels.
 const BAR: f64 = 10.0;
-/// Letters of a line in a tooltip: errors may be as long as whoever raised them liked.
+/// The most characters of a line in a tooltip, because the length of an error message is unlimited.
 const TOOLTIP_LETTERS: usize = 1_000;
 
-/// A step as it is to be drawn.
+/// A step with the size of its box.
 pub(super) struct Drawn<'g> {
     node: &'g Node,
     name: Vec<String>,
@@ -35,7 +35,7 @@ pub(super) struct Drawn<'g> {
     pub(super) size: Size,
 }
 
-/// A line of a box; without icon where it goes on with the one above.
+/// A line of a box. A continuation of the line above has no icon.
 struct DrawnRow {
     of: Icon,
     has_icon: bool,
@@ -65,7 +65,7 @@ impl<'g> Drawn<'g> {
         Self { node, name, rows, size }
     }
 
-    /// Writes it into its room.
+    /// Writes the step into its rectangle.
     pub(super) fn draw(&self, svg: &mut String, rect: Rect) {
         let node = self.node;
         let mut classes = vec!["step"];
@@ -84,7 +84,7 @@ impl<'g> Drawn<'g> {
         let left = if node.is_conditional { DIAMOND } else { 0.0 };
         let stack = if node.is_map { STACK } else { 0.0 };
         let (width, height) = (rect.size.width - left - stack, rect.size.height - stack);
-        // From behind to the front.
+        // From back to front.
         for offset in if node.is_map { [STACK, STACK / 2.0, 0.0].as_slice() } else { &[0.0] } {
             let _ = writeln!(
                 svg,
@@ -128,8 +128,7 @@ impl<'g> Drawn<'g> {
     }
 }
 
-/// A row as it fits. What went wrong, how a step stands and what becomes of it is what people look for, so it gets some
-/// lines.
+/// A row in lines that fit. Errors, statuses and marks are the most important, so they can have several lines.
 fn drawn_rows(row: &Row) -> Vec<DrawnRow> {
     let of = row.icon;
     let most = match of {
@@ -151,7 +150,7 @@ fn drawn_rows(row: &Row) -> Vec<DrawnRow> {
     texts.into_iter().enumerate().map(|(index, text)| DrawnRow { of, has_icon: index == 0, text }).collect()
 }
 
-/// The size by which a row is measured.
+/// The font size by which a row is measured; bold text is wider.
 fn row_size(icon: Icon) -> f64 {
     if matches!(icon, Icon::Status(_) | Icon::Mark(_)) { ROW_SIZE * BOLD } else { ROW_SIZE }
 }
@@ -189,7 +188,7 @@ fn draw_bar(svg: &mut String, done: u64, total: u64, at: Point, width: f64) {
     }
 }
 
-/// Everything about a step.
+/// All texts of a step.
 fn tooltip(node: &Node) -> String {
     let rows = node.rows.iter().map(|row| row.text.as_str());
     let lines = std::iter::once(node.slug.as_str()).chain(node.description.as_deref()).chain(rows);

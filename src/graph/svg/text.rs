@@ -1,20 +1,20 @@
-//! Text in a picture: how wide it is, where it breaks, how it is written down.
+//! Text in diagrams: width, line breaks and escaping.
 
 use std::fmt::Write as _;
 
-/// The width of a letter of a monospaced font, in ems: that of DejaVu Sans Mono, which none of the usual ones exceeds.
+/// The width of a character of a monospaced font in ems. It is that of DejaVu Sans Mono, the widest of the common ones.
 const MONO: f64 = 0.602;
 
-/// Pixels that a text takes in a monospaced font of a size.
+/// The width of a text in a monospaced font in pixels.
 pub(super) fn mono_width(text: &str, size: f64) -> f64 {
     text.chars().map(|c| if is_wide(c) { 2.0 * MONO } else { MONO }).sum::<f64>() * size
 }
 
-/// How much wider a bold letter is.
+/// The width of a bold character relative to a regular one.
 pub(super) const BOLD: f64 = 1.12;
 
-/// Pixels that a text takes at most in a proportional font of a size. Which font it will be is not known here, so each
-/// letter counts as in the widest of the usual ones (DejaVu Sans).
+/// The greatest width of a text in a proportional font in pixels. The font of the viewer is unknown, so each character has the
+/// width that it has in DejaVu Sans, the widest of the common ones.
 pub(super) fn width(text: &str, size: f64) -> f64 {
     text.chars().map(letter).sum::<f64>() * size
 }
@@ -31,13 +31,13 @@ fn letter(c: char) -> f64 {
     }
 }
 
-/// Whether a letter is as wide as high: East Asian scripts, emoji.
+/// Whether a character has double width, like East Asian scripts and emoji.
 fn is_wide(c: char) -> bool {
     matches!(c, '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}'
         | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{1f300}'..='\u{1faff}' | '\u{20000}'..='\u{3fffd}')
 }
 
-/// A text that takes no more than so many pixels, with `…` where it was cut.
+/// The first line of a text, truncated with `…` to a number of pixels.
 pub(super) fn shortened(text: &str, size: f64, limit: f64) -> String {
     let line = text.split(['\n', '\r']).next().unwrap_or_default();
     if line.len() == text.len() && width(text, size) <= limit {
@@ -54,14 +54,14 @@ pub(super) fn shortened(text: &str, size: f64, limit: f64) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// A name in lines of at most so many letters, broken behind underscores and before capitals where there are any.
+/// A name in lines with a limited number of characters, broken after underscores and before capitals if possible.
 pub(super) fn name_lines(name: &str, limit: usize) -> Vec<String> {
     let letters: Vec<char> = name.chars().collect();
     let mut lines = Vec::new();
     let mut rest = letters.as_slice();
     while rest.len() > limit {
         let is_seam = |at: &usize| rest[at - 1] == '_' || rest[at - 1].is_lowercase() && rest[*at].is_uppercase();
-        // No line is left with a few letters only.
+        // Avoid a line with only a few characters.
         let at = (limit / 3..=limit).rev().find(is_seam).unwrap_or(limit);
         lines.push(rest[..at].iter().collect());
         rest = &rest[at..];
@@ -70,7 +70,7 @@ pub(super) fn name_lines(name: &str, limit: usize) -> Vec<String> {
     lines
 }
 
-/// A text in lines that take at most so many pixels, broken between words; a word that is longer is cut.
+/// A text in lines with a limited number of pixels, broken between words. Longer words are truncated.
 pub(super) fn text_lines(text: &str, size: f64, limit: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -85,7 +85,7 @@ pub(super) fn text_lines(text: &str, size: f64, limit: f64) -> Vec<String> {
     lines
 }
 
-/// Text as XML and HTML want it, between tags and in quotes. What XML does not allow at all is shown as `�`.
+/// Text escaped for XML and HTML, between tags and in attributes. Characters that XML does not allow become `�`.
 pub(crate) fn escaped(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     for c in text.chars() {
@@ -97,7 +97,7 @@ pub(crate) fn escaped(text: &str) -> String {
             '\'' => result.push_str("&#39;"),
             '\n' | '\t' => result.push(c),
             '\r' | '\u{fffe}' | '\u{ffff}' => result.push('\u{fffd}'),
-            // Marks that turn the direction of what follows, and so could make a text read as another.
+            // Directional characters can disguise the actual text.
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
                 let _ = write!(result, "\\u{{{:x}}}", u32::from(c));
             }

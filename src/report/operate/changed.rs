@@ -3,19 +3,19 @@
 use serde::Serialize;
 
 use super::super::Subject;
-use super::super::plan::json;
-use flowsmith_postgres::runs::Paused;
+use super::super::format::json;
+use flowsmith_postgres::runs::FlowPause;
 
 #[derive(Serialize)]
 struct PausedJson<'a> {
     version: u32,
     database: &'a str,
     engine: &'a str,
-    flows: &'a [Paused],
+    flows: &'a [FlowPause],
 }
 
 /// The report as JSON: `schema/pause.v1.json`.
-pub fn paused_json(flows: &[Paused], subject: &Subject) -> String {
+pub fn paused_json(flows: &[FlowPause], subject: &Subject) -> String {
     json(&PausedJson { version: 1, database: &subject.database, engine: &subject.engine, flows })
 }
 

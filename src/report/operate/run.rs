@@ -1,53 +1,52 @@
 //! Reports of one run.
 
-use std::fmt::Write as _;
-
 use anstyle::Style;
 use serde::Serialize;
 
 use super::super::Subject;
-use super::super::plan::json;
+use super::super::format::json;
+use super::super::layout::{Text, TextLayout};
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
+use super::super::words::{duration, line, payload, time};
 use super::runs::of_run;
-use super::words::{duration, line, payload, time};
-use flowsmith_postgres::live::{StepStatus, TaskStatus};
 use flowsmith_postgres::runs::{Payload, RunDetail, RunSummary, StepDetail, TaskDetail};
+use flowsmith_postgres::runs::{StepStatus, TaskStatus};
 
 /// The most characters of an input, output or error without `--full`.
 const MOST: usize = 100;
 /// The most lines of an error without `--full`.
 const MOST_LINES: usize = 4;
+/// The least number of characters of a value in a narrow report, and the space for its size.
+const LEAST: usize = 20;
+const SIZE: usize = " (1000.0 kB)".len();
 
 /// The run as text. The steps form a tree: each step is below its last dependency. With `is_full`, nothing is omitted.
-pub fn run_text(run: &RunDetail, is_full: bool) -> String {
+pub fn run_text(run: &RunDetail, is_full: bool, layout: TextLayout) -> String {
     let status = paint(of_run(run.status), run.status);
     let took = if run.ended_at.is_some() { "after" } else { "for" };
-    let mut text = format!(
-        "{} {}  {}@{}  {status} {took} {}\n",
+    let mut text = Text::new(layout);
+    text.line(format!(
+        "{} {}  {}@{}  {status} {took} {}",
         paint(BOLD, "Run"),
         run.run_id,
         run.flow,
         run.version,
         duration(run.seconds)
-    );
+    ));
     let retried = run.retried_at.as_ref().map(|at| format!(", retried {}", time(at))).unwrap_or_default();
     let ended = run.ended_at.as_ref().map(|at| format!(", ended {}", time(at))).unwrap_or_default();
-    let _ = writeln!(text, "  started {}{retried}{ended} (UTC)", time(&run.started_at));
+    text.line(format!("  started {}{retried}{ended} (UTC)", time(&run.started_at)));
     if let Some(reason) = run.failure_reason() {
-        let _ = writeln!(
-            text,
-            "  {} {}",
-            paint(of_run(run.status), format!("{}:", run.status)),
-            line(&reason, if is_full { usize::MAX } else { 2 * MOST })
-        );
+        let status = paint(of_run(run.status), format!("{}:", run.status));
+        text.line(format!("  {status} {}", line(&reason, if is_full { usize::MAX } else { 2 * MOST })));
     }
     let view = View { run, is_full };
     view.value(&mut text, "  ", "input", run.input.as_ref());
     view.value(&mut text, "  ", "output", run.output.as_ref());
-    text.push('\n');
+    text.blank();
     let roots: Vec<&StepDetail> = run.steps.iter().filter(|step| step.depends_on.is_empty()).collect();
     view.steps(&mut text, &roots, "  ", true);
-    text
+    text.finish()
 }
 
 struct View<'a> {
@@ -57,7 +56,7 @@ struct View<'a> {
 
 impl View<'_> {
     /// The steps at one node of the tree; root steps have no branch.
-    fn steps(&self, text: &mut String, steps: &[&StepDetail], indent: &str, is_root: bool) {
+    fn steps(&self, text: &mut Text, steps: &[&StepDetail], indent: &str, is_root: bool) {
         for (place, step) in steps.iter().enumerate() {
             let is_last = place + 1 == steps.len();
             let (branch, trunk) = match (is_root, is_last) {
@@ -66,7 +65,6 @@ impl View<'_> {
                 (false, false) => ("├─ ", "│  "),
             };
             let below = format!("{indent}{trunk}");
-            let _ = writeln!(text, "{indent}{}{}", paint(DIM, branch), self.head(step));
             let children: Vec<&StepDetail> = self
                 .run
                 .steps
@@ -75,6 +73,7 @@ impl View<'_> {
                 .collect();
             let inner =
                 if children.is_empty() { format!("{below}  ") } else { format!("{below}{} ", paint(DIM, "│")) };
+            text.hanging(&format!("{indent}{}", paint(DIM, branch)), &format!("{inner}  "), &self.head(step));
             self.body(text, step, &inner);
             self.steps(text, &children, &below, false);
         }
@@ -102,7 +101,7 @@ impl View<'_> {
             parts.push(paint(CARE, format!("attempt {}{of}", step.attempts)));
         }
         parts.extend(unfinished(step));
-        if let Some(reason) = step.skip_words() {
+        if let Some(reason) = step.skip_reason_text() {
             parts.push(paint(DIM, reason));
         }
         let parent = self.parent(step);
@@ -114,7 +113,7 @@ impl View<'_> {
         parts.join("  ")
     }
 
-    fn body(&self, text: &mut String, step: &StepDetail, indent: &str) {
+    fn body(&self, text: &mut Text, step: &StepDetail, indent: &str) {
         if let Some(error) = &step.error {
             self.error(text, indent, "error", error);
         }
@@ -125,7 +124,7 @@ impl View<'_> {
         }
     }
 
-    fn task(&self, text: &mut String, indent: &str, step: &StepDetail, task: &TaskDetail) {
+    fn task(&self, text: &mut Text, indent: &str, step: &StepDetail, task: &TaskDetail) {
         let is_repeated = step.kind == "single" && step.error == task.error;
         if !self.is_full && is_repeated {
             return;
@@ -145,7 +144,7 @@ impl View<'_> {
         if let Some(worker) = &task.worker_id {
             parts.push(paint(DIM, format!("worker {worker}")));
         }
-        let _ = writeln!(text, "{indent}  {}", parts.join("  "));
+        text.hanging(&format!("{indent}  "), &format!("{indent}    "), &parts.join("  "));
         if let Some(error) = &task.error {
             self.error(text, &format!("{indent}  "), "error", error);
         }
@@ -154,21 +153,27 @@ impl View<'_> {
         }
     }
 
-    fn value(&self, text: &mut String, indent: &str, name: &str, value: Option<&Payload>) {
-        if let Some(value) = value {
-            let most = if self.is_full { None } else { Some(MOST) };
-            let _ = writeln!(text, "{indent}  {} {}", paint(DIM, name), payload(value, most));
+    fn value(&self, text: &mut Text, indent: &str, name: &str, value: Option<&Payload>) {
+        let Some(value) = value else { return };
+        let label = format!("{indent}  {} ", paint(DIM, name));
+        let room = text.room_after(&label);
+        let most = if self.is_full { None } else { Some(MOST) };
+        let mut shown = payload(value, most);
+        if !self.is_full && shown.chars().count() > room {
+            shown = payload(value, Some(room.saturating_sub(SIZE).clamp(LEAST, MOST)));
         }
+        text.unwrapped(&format!("{label}{shown}"));
     }
 
-    fn error(&self, text: &mut String, indent: &str, name: &str, error: &str) {
+    fn error(&self, text: &mut Text, indent: &str, name: &str, error: &str) {
         let (lines, most) = if self.is_full { (usize::MAX, usize::MAX) } else { (MOST_LINES, 2 * MOST) };
+        let below = format!("{indent}  {:width$} ", "", width = name.len());
         for (place, part) in error.lines().take(lines).enumerate() {
-            let name = if place == 0 { name.to_owned() } else { " ".repeat(name.len()) };
-            let _ = writeln!(text, "{indent}  {} {}", paint(BAD, name), line(part, most));
+            let label = if place == 0 { format!("{indent}  {} ", paint(BAD, name)) } else { below.clone() };
+            text.hanging(&label, &below, &line(part, most));
         }
         if error.lines().nth(lines).is_some() {
-            let _ = writeln!(text, "{indent}  {}", paint(DIM, "… (--full shows all of it)"));
+            text.line(format!("{indent}  {}", paint(DIM, "… (--full shows all of it)")));
         }
     }
 }

@@ -1,60 +1,66 @@
 //! Lists of runs.
 
-use std::fmt::Write as _;
-
 use anstyle::Style;
 use serde::Serialize;
 
 use super::super::Subject;
-use super::super::plan::json;
-use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
-use super::table::{Cell, table};
-use super::words::{duration, line, time};
+use super::super::format::json;
+use super::super::layout::{Cell, Column, Table, Text, TextLayout};
+use super::super::style::{BAD, CARE, DIM, GOOD};
+use super::super::words::{duration, line, time};
 use flowsmith_core::words::counted;
-use flowsmith_postgres::live::RunStatus;
+use flowsmith_postgres::runs::RunStatus;
 use flowsmith_postgres::runs::{RunFailure, RunList, RunSummary};
 
 /// The most characters of an error in a list.
 const MAX_ERROR: usize = 80;
 
-/// The width of the list with complete ids.
-pub fn runs_width(list: &RunList) -> usize {
-    let table = table(&HEAD, &list.runs.iter().map(|run| row(run, usize::MAX)).collect::<Vec<_>>());
-    anstream::adapter::strip_str(&table).to_string().lines().map(|line| line.chars().count()).max().unwrap_or(0)
-}
+const COLUMNS: [Column; 6] = [
+    Column::whole("RUN"),
+    Column::name("FLOW"),
+    Column::whole("STATUS"),
+    Column::whole("STARTED (UTC)"),
+    Column::number("ELAPSED").or("TIME"),
+    Column::number("STEPS"),
+];
 
-const HEAD: [&str; 7] = ["RUN", "FLOW", "STATUS", "STARTED (UTC)", "ELAPSED", "STEPS", ""];
+/// Whether the list fits with complete ids.
+pub fn runs_fit(list: &RunList, layout: TextLayout) -> bool {
+    layout.fits(table(list, usize::MAX).width())
+}
 
 /// The list as text with the first `id_length` characters of each id.
-pub fn runs_text(list: &RunList, id_length: usize, subject: &Subject) -> String {
-    let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Runs of"), subject.database, subject.engine);
+pub fn runs_text(list: &RunList, id_length: usize, subject: &Subject, layout: TextLayout) -> String {
+    let mut text = Text::titled("Runs of", subject, layout);
+    text.blank();
     if list.runs.is_empty() {
-        text.push_str("None.\n");
-        return text;
+        text.line("None.");
+        return text.finish();
     }
-    let rows: Vec<_> = list.runs.iter().map(|run| row(run, id_length)).collect();
-    text.push_str(&table(&HEAD, &rows));
+    text.table(&table(list, id_length));
     let more = if list.is_cut { "; there are more, see --limit and --since" } else { "" };
-    let _ = writeln!(text, "\n{}{more}.", counted(list.runs.len(), "run"));
-    text
+    text.blank();
+    text.line(format!("{}{more}.", counted(list.runs.len(), "run")));
+    text.finish()
 }
 
-fn row(run: &RunSummary, id_length: usize) -> Vec<Cell> {
-    let failure = match &run.failure {
-        Some(RunFailure { step, error }) => {
+fn table(list: &RunList, id_length: usize) -> Table {
+    let mut table = Table::new(&COLUMNS);
+    for run in &list.runs {
+        let failure = run.failure.as_ref().map(|RunFailure { step, error }| {
             line(&format!("{step}: {}", error.as_deref().unwrap_or("no error message")), MAX_ERROR)
-        }
-        None => String::new(),
-    };
-    vec![
-        run.run_id.chars().take(id_length).collect::<String>().into(),
-        format!("{}@{}", run.flow, run.version).into(),
-        Cell::styled(of_run(run.status), run.status.as_str()),
-        time(&run.started_at).into(),
-        duration(run.seconds).into(),
-        Cell::number(format!("{}/{}", run.steps - run.remaining_steps.min(run.steps), run.steps)),
-        Cell::styled(DIM, failure),
-    ]
+        });
+        let cells = [
+            run.run_id.chars().take(id_length).collect::<String>().into(),
+            format!("{}@{}", run.flow, run.version).into(),
+            Cell::styled(of_run(run.status), run.status.as_str()),
+            time(&run.started_at).into(),
+            duration(run.seconds).into(),
+            Cell::number(format!("{}/{}", run.steps - run.remaining_steps.min(run.steps), run.steps)),
+        ];
+        table.noted(cells, Cell::styled(DIM, failure.unwrap_or_default()));
+    }
+    table
 }
 
 pub(super) fn of_run(status: RunStatus) -> Style {

@@ -1,59 +1,53 @@
 //! Reports of stalled tasks.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 
 use super::super::Subject;
-use super::super::plan::json;
+use super::super::format::json;
+use super::super::layout::{Text, TextLayout};
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
-use super::words::{duration, last_worker};
+use super::super::words::{duration, last_worker};
 use flowsmith_core::words::counted;
-use flowsmith_postgres::runs::{Engine, Stall, StallCause};
+use flowsmith_postgres::runs::{Engine, StallCause, StalledTasks};
 
 /// After this number of seconds without a heartbeat, the report mentions it.
 const LATE: f64 = 11.0;
 
 /// The report as text.
-pub fn stalled_text(stalls: &[Stall], engine: Engine, subject: &Subject) -> String {
-    let mut text = format!("{} {} ({})\n\n", paint(BOLD, "Stalled tasks of"), subject.database, subject.engine);
+pub fn stalled_text(stalls: &[StalledTasks], engine: Engine, subject: &Subject, layout: TextLayout) -> String {
+    let mut text = Text::titled("Stalled tasks of", subject, layout);
+    text.blank();
     if stalls.is_empty() {
-        let _ = writeln!(text, "{}", paint(GOOD, "None."));
-        return text;
+        text.line(paint(GOOD, "None."));
+        return text.finish();
     }
     for stall in stalls {
-        let style = if stall.is_meant() { CARE } else { BAD };
+        let sign = if stall.is_expected() { paint(CARE, "·") } else { paint(BAD, "!") };
+        let count = usize::try_from(stall.tasks).unwrap_or(usize::MAX);
         let what = match &stall.step {
-            Some(step) => {
-                format!("step {step}: {}", counted(usize::try_from(stall.tasks).unwrap_or(usize::MAX), "task"))
-            }
-            None => counted(usize::try_from(stall.tasks).unwrap_or(usize::MAX), "run"),
+            Some(step) => format!("step {step}: {}", counted(count, "task")),
+            None => counted(count, "run"),
         };
-        let _ = writeln!(
-            text,
-            "  {} {}  {what} for {}: {}",
-            paint(style, if stall.is_meant() { "·" } else { "!" }),
-            paint(BOLD, format!("{}@{}", stall.flow, stall.version)),
-            duration(stall.seconds),
-            why(stall)
-        );
+        let flow = paint(BOLD, format!("{}@{}", stall.flow, stall.version));
+        text.line(format!("  {sign} {flow}  {what} for {}: {}", duration(stall.seconds), why(stall)));
         let run = if stall.tasks > 1 { "the longest: run" } else { "run" };
-        let _ = writeln!(text, "      {}", paint(DIM, format!("{run} {}", stall.run_id)));
-        let _ = writeln!(text, "      {} {}", paint(DIM, "fix:"), stall.fix(engine));
+        text.line(format!("      {}", paint(DIM, format!("{run} {}", stall.run_id))));
+        text.labelled(&format!("      {} ", paint(DIM, "fix:")), &stall.fix(engine));
     }
-    let meant = stalls.iter().filter(|stall| stall.is_meant()).count();
-    let note = match (meant, stalls.len()) {
+    let expected = stalls.iter().filter(|stall| stall.is_expected()).count();
+    let note = match (expected, stalls.len()) {
         (0, _) => "",
-        (meant, all) if meant == all => ", none of which needs action",
+        (expected, all) if expected == all => ", none of which needs action",
         (1, _) => "; 1 of them needs no action",
         _ => "; those marked with a dot need no action",
     };
-    let _ = writeln!(text, "\n{}{note}.", counted(stalls.len(), "finding"));
-    text
+    text.blank();
+    text.line(format!("{}{note}.", counted(stalls.len(), "finding")));
+    text.finish()
 }
 
 /// A sentence about the cause.
-fn why(stall: &Stall) -> String {
+fn why(stall: &StalledTasks) -> String {
     let in_time = stall.moves_in_seconds.map(|seconds| format!(", next in {}", duration(seconds))).unwrap_or_default();
     let (its, it) = if stall.tasks == 1 { ("its", "it") } else { ("their", "them") };
     let messages = if stall.tasks == 1 { "its message is" } else { "their messages are" };
@@ -91,7 +85,7 @@ fn why(stall: &Stall) -> String {
 }
 
 /// Crashed workers count as alive for half a minute, but they miss their heartbeat, which is due every 5 seconds.
-fn late(stall: &Stall) -> String {
+fn late(stall: &StalledTasks) -> String {
     match stall.heartbeat_seconds.filter(|seconds| *seconds > LATE) {
         Some(seconds) if stall.workers == 1 => format!("with its last heartbeat {} ago, ", duration(seconds)),
         Some(seconds) => format!("with the last heartbeat {} ago, ", duration(seconds)),
@@ -126,7 +120,7 @@ struct StallJson<'a> {
 }
 
 /// The report as JSON: `schema/stalled.v1.json`.
-pub fn stalled_json(stalls: &[Stall], engine: Engine, subject: &Subject) -> String {
+pub fn stalled_json(stalls: &[StalledTasks], engine: Engine, subject: &Subject) -> String {
     let stalled = stalls
         .iter()
         .map(|stall| StallJson {
@@ -135,7 +129,7 @@ pub fn stalled_json(stalls: &[Stall], engine: Engine, subject: &Subject) -> Stri
             version: stall.version,
             step: stall.step.as_deref(),
             cause: stall.cause,
-            is_expected: stall.is_meant(),
+            is_expected: stall.is_expected(),
             detail: why(stall),
             fix: stall.fix(engine),
             tasks: stall.tasks,

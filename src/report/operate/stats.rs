@@ -1,63 +1,84 @@
 //! Statistics of flows.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 
 use super::super::Subject;
-use super::super::plan::json;
+use super::super::format::json;
+use super::super::layout::{Cell, Column, Table, Text, TextLayout};
 use super::super::style::{BAD, BOLD, CARE, DIM, paint};
-use super::table::{Cell, table};
-use super::words::duration;
+use super::super::words::duration;
 use flowsmith_postgres::runs::{Durations, FlowStats};
 
-/// The statistics of runs that ended within the last `seconds`, as text.
-pub fn stats_text(flows: &[FlowStats], seconds: f64, subject: &Subject) -> String {
-    let mut text = format!("{} {} ({})\n", paint(BOLD, "Flows of"), subject.database, subject.engine);
-    let _ = writeln!(text, "Runs that ended in the last {}, and the current backlog.\n", duration(seconds));
-    if flows.is_empty() {
-        text.push_str("None: the database has no flows.\n");
-        return text;
-    }
-    let head =
-        ["FLOW", "RUNNING", "COMPLETED", "FAILED", "CANCELLED", "P50", "P95", "MAX", "WAITING", "LONGEST", "IN FLIGHT"];
-    let rows: Vec<_> = flows.iter().map(row).collect();
-    text.push_str(&table(&head, &rows));
-    for flow in flows.iter().filter(|flow| !flow.steps.is_empty()) {
-        let _ = writeln!(text, "\n{}", paint(BOLD, format!("{}@{}", flow.flow, flow.version)));
-        let rows: Vec<_> = flow
-            .steps
-            .iter()
-            .map(|step| {
-                let mut row = vec![
-                    step.step.clone().into(),
-                    Cell::number(step.completed),
-                    failed(step.failed),
-                    Cell::number(step.skipped),
-                ];
-                row.extend(durations(step.durations));
-                row
-            })
-            .collect();
-        text.push_str(&table(&["STEP", "COMPLETED", "FAILED", "SKIPPED", "P50", "P95", "MAX"], &rows));
-    }
-    text
-}
+const FLOWS: [Column; 11] = [
+    Column::name("FLOW"),
+    Column::number("RUNNING"),
+    Column::number("COMPLETED").or("DONE"),
+    Column::number("FAILED"),
+    Column::number("CANCELLED").or("CANC.").rare(),
+    Column::number("P50"),
+    Column::number("P95"),
+    Column::number("MAX"),
+    Column::number("WAITING"),
+    Column::number("LONGEST"),
+    Column::number("IN FLIGHT").or("BUSY"),
+];
 
-fn row(flow: &FlowStats) -> Vec<Cell> {
-    let mut row = vec![
-        format!("{}@{}", flow.flow, flow.version).into(),
-        Cell::number(flow.under_way),
-        Cell::number(flow.completed),
-        failed(flow.failed),
-        Cell::number(flow.cancelled),
-    ];
-    row.extend(durations(flow.durations));
-    let style = if flow.waiting > 0 { CARE } else { DIM };
-    row.push(Cell::number(flow.waiting).in_style(style));
-    row.push(Cell::number(flow.longest_wait_seconds.map(duration).unwrap_or_default()));
-    row.push(Cell::number(flow.in_flight));
-    row
+const STEPS: [Column; 7] = [
+    Column::name("STEP"),
+    Column::number("COMPLETED").or("DONE"),
+    Column::number("FAILED"),
+    Column::number("SKIPPED").rare(),
+    Column::number("P50"),
+    Column::number("P95"),
+    Column::number("MAX"),
+];
+
+/// The statistics of runs that ended within the last `seconds`, as text.
+pub fn stats_text(flows: &[FlowStats], seconds: f64, subject: &Subject, layout: TextLayout) -> String {
+    let mut text = Text::titled("Flows of", subject, layout);
+    text.line(format!("Runs that ended in the last {}, and the current backlog.", duration(seconds)));
+    text.blank();
+    if flows.is_empty() {
+        text.line("None: the database has no flows.");
+        return text.finish();
+    }
+    let mut table = Table::new(&FLOWS);
+    for flow in flows {
+        let [p50, p95, max] = durations(flow.durations);
+        table.row([
+            format!("{}@{}", flow.flow, flow.version).into(),
+            Cell::number(flow.under_way),
+            Cell::number(flow.completed),
+            failed(flow.failed),
+            Cell::number(flow.cancelled),
+            p50,
+            p95,
+            max,
+            Cell::number(flow.waiting).in_style(if flow.waiting > 0 { CARE } else { DIM }),
+            flow.longest_wait_seconds.map(duration).unwrap_or_default().into(),
+            Cell::number(flow.in_flight),
+        ]);
+    }
+    text.table(&table);
+    for flow in flows.iter().filter(|flow| !flow.steps.is_empty()) {
+        text.blank();
+        text.line(paint(BOLD, format!("{}@{}", flow.flow, flow.version)));
+        let mut table = Table::new(&STEPS);
+        for step in &flow.steps {
+            let [p50, p95, max] = durations(step.durations);
+            table.row([
+                step.step.clone().into(),
+                Cell::number(step.completed),
+                failed(step.failed),
+                Cell::number(step.skipped),
+                p50,
+                p95,
+                max,
+            ]);
+        }
+        text.table(&table);
+    }
+    text.finish()
 }
 
 fn failed(count: u64) -> Cell {
@@ -66,8 +87,8 @@ fn failed(count: u64) -> Cell {
 
 fn durations(durations: Option<Durations>) -> [Cell; 3] {
     match durations {
-        Some(Durations { p50, p95, max }) => [p50, p95, max].map(|seconds| Cell::number(duration(seconds))),
-        None => ["-", "-", "-"].map(Cell::number),
+        Some(Durations { p50, p95, max }) => [p50, p95, max].map(|seconds| duration(seconds).into()),
+        None => ["-"; 3].map(Cell::missing),
     }
 }
 

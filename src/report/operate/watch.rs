@@ -2,15 +2,16 @@
 
 use serde::Serialize;
 
+use super::super::layout::TextLayout;
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
-use super::words::{clock, duration, line};
-use flowsmith_postgres::runs::{RunDetail, RunEvent, RunEventKind, skip_words};
+use super::super::words::{clock, duration, line};
+use flowsmith_postgres::runs::{RunDetail, RunEvent, RunEventKind, skip_reason_text};
 
 /// The most characters of a reason.
 const MOST: usize = 160;
 
 /// An event as a line of text. An event without a time has the time of the observation.
-pub fn event_text(run: &RunDetail, event: &RunEvent) -> String {
+pub fn event_text(run: &RunDetail, event: &RunEvent, layout: TextLayout) -> String {
     let style = match event.event {
         RunEventKind::RunStarted | RunEventKind::StepStarted => DIM,
         RunEventKind::StepProgress | RunEventKind::StepRetrying | RunEventKind::RunCancelled => CARE,
@@ -33,9 +34,9 @@ pub fn event_text(run: &RunDetail, event: &RunEvent) -> String {
     }
     if let Some(reason) = &event.reason {
         let is_code = event.event == RunEventKind::StepSkipped;
-        parts.push(line(&if is_code { skip_words(reason) } else { reason.clone() }, MOST));
+        parts.push(line(&if is_code { skip_reason_text(reason) } else { reason.clone() }, MOST));
     }
-    parts.join("  ") + "\n"
+    layout.wrap(&(parts.join("  ") + "\n"))
 }
 
 #[derive(Serialize)]

@@ -46,7 +46,7 @@ fn assert_drawn_well(drawn: &Layout, edges: &[(usize, usize)]) {
         }
     }
     for (route, (from, to)) in drawn.routes.iter().zip(edges) {
-        let way = drawn.way(route);
+        let way = drawn.curves(route);
         let (first, last) = (way.first().unwrap(), way.last().unwrap());
         let (source, target) = (&drawn.boxes[*from], &drawn.boxes[*to]);
         assert!((first.0.x - right(source)).abs() < 0.11, "it starts where its box ends");
@@ -83,7 +83,7 @@ proptest! {
         let drawn = layout(&[Size { width: 50.0, height: 30.0 }; 12], &edges);
         prop_assert_eq!(drawn.routes.len(), edges.len());
         for (route, (from, to)) in drawn.routes.iter().zip(&edges).filter(|(_, (from, to))| from != to) {
-            let way = drawn.way(route);
+            let way = drawn.curves(route);
             let (first, last) = (way.first().unwrap().0, way.last().unwrap().1);
             prop_assert!((first.y - drawn.boxes[*from].at.y - 15.0).abs() < 0.11);
             prop_assert!((last.y - drawn.boxes[*to].at.y - 15.0).abs() < 0.11);
@@ -96,12 +96,12 @@ fn chains_and_long_edges_are_straight() {
     let sizes = [30.0, 90.0, 50.0, 70.0, 30.0, 60.0].map(|height| Size { width: 80.0, height });
     let chain: Vec<_> = (1..6).map(|step| (step - 1, step)).collect();
     let drawn = layout(&sizes, &chain);
-    let curves = drawn.routes.iter().flat_map(|route| drawn.way(route));
+    let curves = drawn.routes.iter().flat_map(|route| drawn.curves(route));
     assert!(curves.into_iter().all(|(start, end)| (start.y - end.y).abs() < 0.11), "{drawn:?}");
 
     let with_first: Vec<_> = chain.iter().copied().chain([(0, 5)]).collect();
     let drawn = layout(&sizes, &with_first);
-    let way = drawn.way(drawn.routes.last().unwrap());
+    let way = drawn.curves(drawn.routes.last().unwrap());
     assert!(way[1..way.len() - 1].iter().all(|(start, end)| (start.y - end.y).abs() < 0.11), "{way:?}");
 }
 

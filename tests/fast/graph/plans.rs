@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use flowsmith::graph::{Graph, Mark, dot, mermaid};
-use flowsmith::report::{Subject, plan_html, plan_text};
+use flowsmith::report::{Subject, TextLayout, plan_html, plan_text};
 use flowsmith_core::catalog::{Catalog, Ignore};
 use flowsmith_core::diff::Change;
-use flowsmith_postgres::live::{Live, RunCounts};
-use flowsmith_postgres::plan::{Abilities, Plan, PlannedChange, changes, plan};
+use flowsmith_postgres::drift::Drift;
+use flowsmith_postgres::introspection::Live;
+use flowsmith_postgres::plan::{Abilities, Plan, PlannedChange, changes};
+use flowsmith_postgres::runs::RunTotals;
 
 use super::{assert_golden, catalog, picture};
 
@@ -58,9 +60,10 @@ fn subject() -> Subject {
 fn planned() -> Plan {
     let live = Live { catalog: catalog(BEFORE), ..Live::default() };
     let (changes, unmanaged) = changes(&live, catalog(AFTER), &["gone".to_owned()].into(), &Ignore::default());
-    let runs = RunCounts { started: 2, total: 31 };
+    let runs = RunTotals { started: 2, total: 31 };
     let runs = [("order".to_owned(), runs), ("tuned".to_owned(), runs)].into();
-    plan(changes, unmanaged, &runs, Abilities { conditions: true, pg_cron: true }, &[])
+    let abilities = Abilities { conditions: true, pg_cron: true };
+    Plan::new(changes, unmanaged, &runs, abilities, &[], Drift::default())
 }
 
 #[test]
@@ -84,7 +87,7 @@ fn the_page_has_the_words_of_the_text_and_each_class() {
     let unescaped = page.replace("&#39;", "'").replace("&quot;", "\"").replace("&lt;", "<").replace("&amp;", "&");
     let unescaped = unescaped.replace("<code>", "`").replace("</code>", "`");
     let mut lines = 0;
-    let text = anstream::adapter::strip_str(&plan_text(&plan, &subject())).to_string();
+    let text = anstream::adapter::strip_str(&plan_text(&plan, &subject(), TextLayout::UNLIMITED)).to_string();
     for line in text.lines().skip(2).map(str::trim).filter(|line| !line.is_empty()) {
         // `~ order@1  6 differences  [replace]`, or a difference, or a hazard.
         let line = line.trim_end_matches(']');
@@ -148,7 +151,7 @@ fn a_page_draws_so_many_steps_and_names_the_rest() {
     let all: Catalog = (0..7).map(flow).collect();
     let changes = all.iter().map(|(_, flow)| PlannedChange {
         change: Change::Create(Arc::clone(flow)),
-        runs: RunCounts::default(),
+        runs: RunTotals::default(),
         hazards: Vec::new(),
     });
     let page = plan_html(&Plan { changes: changes.collect(), ..Plan::default() }, &subject());

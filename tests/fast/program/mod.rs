@@ -3,3 +3,4 @@
 pub(crate) mod cli_docs;
 pub(crate) mod examples;
 pub(crate) mod report_schemas;
+pub(crate) mod tables;

@@ -273,7 +273,10 @@ async fn nobody_at_work_is_held_up_nor_another_doctor() {
     for checks in [one.unwrap(), other.unwrap()] {
         assert_eq!(with_status(&checks, CheckStatus::Failed), Vec::<&str>::new(), "{checks:#?}");
         assert_eq!(with_status(&checks, CheckStatus::Skipped), ["self-test: cleanup"]);
-        assert!(named(&checks, "self-test: cleanup").detail.contains("at work on a task"), "{checks:#?}");
+        assert!(
+            named(&checks, "self-test: cleanup").detail.contains("another session is working on a task"),
+            "{checks:#?}"
+        );
     }
     execute(&mut at_work, "commit").await;
     let checks = doctor(&mut at_work).await.unwrap();

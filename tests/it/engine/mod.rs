@@ -19,5 +19,6 @@ pub(crate) mod recovery;
 pub(crate) mod roles;
 pub(crate) mod roles_install;
 pub(crate) mod starting;
+pub(crate) mod state_machine;
 pub(crate) mod tasks;
 pub(crate) mod upgrade;

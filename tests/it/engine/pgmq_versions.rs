@@ -216,8 +216,8 @@ async fn roles_deploy_and_work_on_the_oldest_extension_and_through_its_upgrade()
     let deployer = &mut session(Role::Deployer).await;
     execute(deployer, "select pgflow.create_flow('order', base_delay => 0), pgflow.add_step('order', 'load')").await;
     execute(deployer, "select pgflow.add_step('order', 'send', array['load'])").await;
-    let starter = &mut session(Role::Starter).await;
-    let run = text(starter, "pgflow.start_flow_with_states('order', '{}') #>> '{run,run_id}'").await.unwrap();
+    let client = &mut session(Role::Client).await;
+    let run = text(client, "pgflow.start_flow_with_states('order', '{}') #>> '{run,run_id}'").await.unwrap();
     let worker = &mut session(Role::Worker).await;
     let take = "select pgflow.start_tasks('order', array(select msg_id from pgmq.read('order', 60, 10)), null)";
     execute(worker, take).await;
@@ -229,7 +229,7 @@ async fn roles_deploy_and_work_on_the_oldest_extension_and_through_its_upgrade()
     execute(worker, take).await;
     execute(worker, &format!("select pgflow.complete_task('{run}', 'send', 0, '2')")).await;
     let ended = format!("(select status || ' ' || output from pgflow.runs where run_id = '{run}')");
-    assert_eq!(text(starter, &ended).await.as_deref(), Some("completed {\"send\": 2}"));
+    assert_eq!(text(client, &ended).await.as_deref(), Some("completed {\"send\": 2}"));
     assert_eq!(text(owner, "select count(*) from pgmq.a_order").await.as_deref(), Some("2"));
     assert_works(owner, "1.4.4, upgraded").await;
 }

@@ -27,21 +27,27 @@ const UNFOUNDED: &[(&str, &str)] = &[
     ("pgflow.poll_for_tasks(", "unused parameter"),
     // Returns rows of a statement whose table's name is only known when it runs.
     ("pgflow.set_vt_batch(", "OUT variable"),
+    // They lock rows, which only a volatile function may do.
+    ("pgflow._lock_tasks(", "routine is marked as VOLATILE"),
+    ("pgflow._lock_stalled_tasks(", "routine is marked as VOLATILE"),
     // It ends with a case that has no else, which raises.
-    ("pgflow._queue_sql(", "control reached end of function without RETURN"),
-    // Names of queues and statements go through %I in _queue_call and _queue_sql, and values through %L or are numbers.
-    ("pgflow._archive(", "text type variable is not sanitized"),
-    ("pgflow._delay(", "text type variable is not sanitized"),
-    ("pgflow._hide(", "text type variable is not sanitized"),
-    ("pgflow._prepare(", "text type variable is not sanitized"),
-    ("pgflow._read(", "text type variable is not sanitized"),
-    ("pgflow._queue(", "text type variable is not sanitized"),
+    ("pgflow._queue_statement(", "control reached end of function without RETURN"),
+    // Names of queues and statements go through %I in _queue_statement_call and _queue_statement, and values through %L or are numbers.
+    ("pgflow._archive_messages(", "text type variable is not sanitized"),
+    ("pgflow._set_vt(", "text type variable is not sanitized"),
+    ("pgflow._set_vt_skip_locked(", "text type variable is not sanitized"),
+    ("pgflow._prepare_queue_statement(", "text type variable is not sanitized"),
+    ("pgflow._read_messages(", "text type variable is not sanitized"),
+    ("pgflow._enqueue_tasks(", "text type variable is not sanitized"),
+    // Dynamic SQL, because engines differ in the columns of pgflow.steps.
+    ("flowsmith.actual_steps(", "OUT variable"),
     // Statements about pg_cron, which is not here, and which they ask for first.
-    ("flowsmith.held_jobs(", "relation \"cron.job\" does not exist"),
-    ("flowsmith.held_jobs(", "OUT variable"),
-    ("flowsmith.sync_jobs(", "schema \"cron\" does not exist"),
+    ("flowsmith.actual_cron_jobs(", "relation \"cron.job\" does not exist"),
+    ("flowsmith.actual_cron_jobs(", "OUT variable"),
+    ("flowsmith.schedule_cron_jobs(", "schema \"cron\" does not exist"),
+    ("flowsmith.unschedule_cron_jobs(", "schema \"cron\" does not exist"),
     // What it runs is SQL of the flow file, with the rights of whoever applies it, in parentheses that it cannot leave.
-    ("flowsmith.trigger_faults(", "text type variable is not sanitized"),
+    ("flowsmith.check_expression(", "text type variable is not sanitized"),
     // A notification is text in the end; `private` is for those who have a realtime.send of another kind.
     ("realtime.send(", "(cast \"jsonb\" value to \"text\" type)"),
     ("realtime.send(", "unused parameter \"private\""),

@@ -75,7 +75,7 @@ const TAKE: &str = "
     select t.* from read, pgflow.start_tasks('order', read.ids, '00000000-0000-0000-0000-000000000001') t";
 
 #[tokio::test]
-async fn a_deployer_deploys_a_starter_starts_and_a_worker_works() {
+async fn a_deployer_deploys_a_client_starts_and_a_worker_works() {
     let team = Team::new().await;
     let project = team.project();
     project.flow("order", "defaults: { max_attempts: 2 }", FLOW);
@@ -85,8 +85,8 @@ async fn a_deployer_deploys_a_starter_starts_and_a_worker_works() {
     project.done(&["drift"]);
     project.done(&["status"]);
 
-    let starter = &mut team.session(Role::Starter).await;
-    let run = text(starter, "select run_id from flowsmith.start_flow('order', '{}')").await.unwrap();
+    let client = &mut team.session(Role::Client).await;
+    let run = text(client, "select run_id from flowsmith.start_flow('order', '{}')").await.unwrap();
 
     let worker = &mut team.session(Role::Worker).await;
     let register = "insert into pgflow.workers (worker_id, queue_name, function_name)
@@ -109,13 +109,13 @@ async fn a_deployer_deploys_a_starter_starts_and_a_worker_works() {
     execute(worker, "select pgflow.track_worker_function('test')").await;
 
     let seen = format!("select pgflow.get_run_with_states('{run}') -> 'run' ->> 'output'");
-    assert_eq!(text(starter, &seen).await.as_deref(), Some("{\"send\": \"sent\"}"));
+    assert_eq!(text(client, &seen).await.as_deref(), Some("{\"send\": \"sent\"}"));
     assert_eq!(
-        text(starter, "select count(*) from pgflow.step_tasks where status = 'completed'").await.as_deref(),
+        text(client, "select count(*) from pgflow.step_tasks where status = 'completed'").await.as_deref(),
         Some("4")
     );
     let by_slug = "select pgflow.start_flow_with_states('order', '{}') -> 'run' ->> 'status'";
-    assert_eq!(text(starter, by_slug).await.as_deref(), Some("started"));
+    assert_eq!(text(client, by_slug).await.as_deref(), Some("started"));
 }
 
 /// A run that fails archives what is left of it: the paths that end badly need rights too.
@@ -130,8 +130,8 @@ async fn a_worker_can_fail_a_run_and_skip_steps() {
     );
     project.compile();
     project.done(&["apply"]);
-    let starter = &mut team.session(Role::Starter).await;
-    let run = text(starter, "select run_id from flowsmith.start_flow('order', '{}')").await.unwrap();
+    let client = &mut team.session(Role::Client).await;
+    let run = text(client, "select run_id from flowsmith.start_flow('order', '{}')").await.unwrap();
     let worker = &mut team.session(Role::Worker).await;
     execute(
         worker,
@@ -144,14 +144,14 @@ async fn a_worker_can_fail_a_run_and_skip_steps() {
     execute(worker, &format!("select pgflow.complete_task('{run}', 'fails', 0, '{{}}')")).await;
     let states = "select string_agg(step_slug || ' ' || status, ', ' order by step_slug) from pgflow.step_states";
     assert_eq!(
-        text(starter, states).await.as_deref(),
+        text(client, states).await.as_deref(),
         Some("after skipped, fails completed, skips skipped, waits skipped")
     );
-    execute(starter, "select flowsmith.start_flow('order', '{}', 'aaaaaaaa-0000-0000-0000-000000000001')").await;
+    execute(client, "select flowsmith.start_flow('order', '{}', 'aaaaaaaa-0000-0000-0000-000000000001')").await;
     execute(worker, TAKE).await;
     execute(worker, "select pgflow.fail_task('aaaaaaaa-0000-0000-0000-000000000001', 'fails', 0, 'no')").await;
     let status = "select status from pgflow.runs where run_id = 'aaaaaaaa-0000-0000-0000-000000000001'";
-    assert_eq!(text(starter, status).await.as_deref(), Some("failed"));
+    assert_eq!(text(client, status).await.as_deref(), Some("failed"));
 }
 
 #[tokio::test]
@@ -162,7 +162,7 @@ async fn nobody_can_do_anothers_part() {
     project.compile();
     project.done(&["apply"]);
     let run = "00000000-0000-0000-0000-00000000000a";
-    execute(&mut team.session(Role::Starter).await, &format!("select flowsmith.start_flow('order', '{{}}', '{run}')"))
+    execute(&mut team.session(Role::Client).await, &format!("select flowsmith.start_flow('order', '{{}}', '{run}')"))
         .await;
     let deploying = [
         "select pgflow.create_flow('mine')",
@@ -210,7 +210,7 @@ async fn nobody_can_do_anothers_part() {
     for (who, parts) in [
         (Role::Deployer, [&starting[..], &working]),
         (Role::Worker, [&deploying, &starting]),
-        (Role::Starter, [&deploying, &working]),
+        (Role::Client, [&deploying, &working]),
     ] {
         let c = &mut team.session(who).await;
         for sql in parts.into_iter().flatten() {
@@ -266,9 +266,9 @@ async fn a_callers_own_prepared_statements_are_not_executed() {
     project.flow("order", "", "  load: {}");
     project.compile();
     project.done(&["apply"]);
-    let starter = &mut team.session(Role::Starter).await;
+    let client = &mut team.session(Role::Client).await;
     execute(
-        starter,
+        client,
         "create function pg_temp.evil() returns bigint language plpgsql as $$
          begin
            if current_user <> session_user then raise exception 'ran as %', current_user; end if;
@@ -283,10 +283,10 @@ async fn a_callers_own_prepared_statements_are_not_executed() {
         ("delay", "bigint, integer"),
         ("read", "integer, integer"),
     ] {
-        execute(starter, &format!("prepare pgflow_{purpose}_order ({types}) as select pg_temp.evil()")).await;
+        execute(client, &format!("prepare pgflow_{purpose}_order ({types}) as select pg_temp.evil()")).await;
     }
-    execute(starter, "select flowsmith.start_flow('order', '{}')").await;
-    execute(starter, "select pgflow.start_flow_with_states('order', '{}')").await;
+    execute(client, "select flowsmith.start_flow('order', '{}')").await;
+    execute(client, "select pgflow.start_flow_with_states('order', '{}')").await;
 }
 
 #[tokio::test]
@@ -308,7 +308,7 @@ async fn a_callers_own_types_are_not_looked_at() {
     project.flow("order", "", FLOW);
     project.compile();
     project.done(&["apply"]);
-    let starter = &mut team.session(Role::Starter).await;
+    let client = &mut team.session(Role::Client).await;
     let deployer = &mut team.session(Role::Deployer).await;
     for name in ["text", "jsonb", "uuid", "timestamptz", "int8"] {
         let own = format!(
@@ -319,18 +319,18 @@ async fn a_callers_own_types_are_not_looked_at() {
                  end $$;
                  create domain pg_temp.{name} as pg_catalog.{name} check (pg_temp.evil(value))"
         );
-        execute(starter, &own).await;
+        execute(client, &own).await;
         execute(deployer, &own).await;
     }
-    execute(starter, "select flowsmith.start_flow('order', '{}')").await;
-    execute(starter, "select pgflow.start_flow_with_states('order', '{}')").await;
+    execute(client, "select flowsmith.start_flow('order', '{}')").await;
+    execute(client, "select pgflow.start_flow_with_states('order', '{}')").await;
     execute(deployer, "select pgflow.create_flow('mine'), pgflow.add_step('mine', 'load')").await;
     execute(deployer, "select flowsmith.reset_flow('mine'), flowsmith.drop_flow('mine')").await;
 
     // It is this that keeps them out.
     execute(&mut team.database.connect().await, "alter function flowsmith.start_flow set search_path = ''").await;
     let start = "select flowsmith.start_flow('order', '{}')";
-    let error = sqlx::raw_sql(start).execute(&mut *starter).await.unwrap_err();
+    let error = sqlx::raw_sql(start).execute(&mut *client).await.unwrap_err();
     assert!(error.to_string().contains("ran as postgres"), "{error}");
 }
 
@@ -342,7 +342,7 @@ async fn the_doctor_serves_each_role_as_far_as_its_rights_go() {
     project.flow("order", "", FLOW);
     project.compile();
     project.done(&["apply"]);
-    for (role, passed) in [(Role::Deployer, 6), (Role::Worker, 1), (Role::Starter, 1)] {
+    for (role, passed) in [(Role::Deployer, 6), (Role::Worker, 1), (Role::Client, 1)] {
         let checks = doctor(&mut team.session(role).await).await.unwrap();
         let bad = [CheckStatus::Failed, CheckStatus::Warning];
         let bad: Vec<_> = checks.iter().filter(|check| bad.contains(&check.status)).collect();

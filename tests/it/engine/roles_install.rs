@@ -86,15 +86,15 @@ async fn an_installer_needs_to_own_the_database_and_create_roles_and_no_more() {
     assert_eq!(
         error.to_string(),
         format!(
-            "the role {name}_owner may not create roles, and there are no roles {name}_deployer, {name}_worker, {name}_starter"
+            "the role {name}_owner cannot create roles, and these roles do not exist: {name}_deployer, {name}_worker, {name}_client"
         )
     );
     let InstallError::Database(error) = error else { panic!("{error:?}") };
     assert_eq!(
         error.help().unwrap_or_default(),
         format!(
-            "Let one who may (CREATEROLE) run `create role {name}_deployer; create role {name}_worker; create role \
-             {name}_starter`, then run this again."
+            "Let a role with CREATEROLE run `create role {name}_deployer; create role {name}_worker; create role \
+             {name}_client`, then run this again."
         )
     );
     assert_eq!(text(c, "to_regnamespace('pgflow')").await, None, "nothing is half done");
@@ -120,7 +120,10 @@ async fn queues_of_other_owners_are_named() {
     let error = install_with_roles(&options, InputStyle::Separate, &prefix(&database)).await.unwrap_err();
     assert_eq!(
         (error.code().as_str(), error.to_string()),
-        ("FS905", format!("the role {name}_owner may not grant rights on these queues: pgmq.q_order (of postgres)"))
+        (
+            "FS905",
+            format!("the role {name}_owner cannot grant privileges on these queues: pgmq.q_order (owned by postgres)")
+        )
     );
 }
 
@@ -145,7 +148,7 @@ async fn the_command_makes_the_roles_and_prints_the_same() {
     let script = project.done(&["install", "--print", "--grants", "--role-prefix", &name]).stdout;
     let said = project.done(&["install", "--grants", "--role-prefix", &name]).stdout;
     assert!(
-        said.contains(&format!("the roles {name}_deployer, {name}_worker, {name}_starter have their privileges")),
+        said.contains(&format!("the roles {name}_deployer, {name}_worker, {name}_client have their privileges")),
         "{said}"
     );
     project.write("install.sql", &script);

@@ -68,7 +68,7 @@ async fn drift_of_a_version_that_has_left_the_files_is_undone_too() {
             "update pgflow.steps set opt_timeout = 77 where flow_slug = 'order_v3' and step_slug = 'send'",
             "timeout 77 s →",
         ),
-        ("delete from pgflow.deps where flow_slug = 'order_v3'", "depends_on nothing → load"),
+        ("delete from pgflow.deps where flow_slug = 'order_v3'", "depends_on none → load"),
         (
             "delete from pgflow.deps where flow_slug = 'order_v3'; delete from pgflow.steps where flow_slug = 'order_v3'; delete from pgflow.flows where flow_slug = 'order_v3'",
             "new version, 2 steps",
@@ -88,8 +88,8 @@ async fn drift_of_a_version_that_has_left_the_files_is_undone_too() {
             let drift = project.ends(3, &["drift"]);
             assert!(drift.contains("order_v3") || drift.contains("order@3"), "{words}: {drift}");
             let migrations = project.migrations().len();
-            let way_back = project.done(&["compile", "--from-live"]).both();
-            assert!(way_back.contains(words), "{words}: {way_back}");
+            let compiled = project.done(&["compile", "--from-live"]).both();
+            assert!(compiled.contains(words), "{words}: {compiled}");
             assert_eq!(project.migrations().len(), migrations + 1);
             let plan = project.ends(3, &["plan"]);
             assert!(!plan.contains("matches the flow files.") && plan.contains("`flowsmith drift`"), "{plan}");

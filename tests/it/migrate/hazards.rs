@@ -61,7 +61,10 @@ async fn steps_are_not_added_under_the_runs_of_a_flow_that_someone_else_made() {
         project.flow("order", "", "  a: {}\n  b: {}");
         project.compile();
         let refused = project.ends(5, &["apply"]);
-        assert!(refused.contains("FS910") && refused.contains("another definition with runs"), "{refused}");
+        assert!(
+            refused.contains("FS910") && refused.contains("already exist with another definition and have runs: order"),
+            "{refused}"
+        );
         assert_eq!(text(&mut c, "(select count(*) from pgflow.steps)").await.unwrap(), "1");
     }
 }
@@ -142,7 +145,7 @@ async fn migrations_out_of_their_order_are_refused_where_it_matters() {
     std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
     let retire = project.compile();
     let refused = psql(&database, &project.path("migrations").join(retire)).unwrap_err();
-    assert!(refused.contains("FL004") && refused.contains("which no migration has brought here"), "{refused}");
+    assert!(refused.contains("FL004") && refused.contains("which no applied migration created"), "{refused}");
 }
 
 #[tokio::test]
@@ -156,7 +159,7 @@ async fn a_version_that_is_taken_by_another_migration_is_said() {
     project.done(&["compile", "--timestamp", "20260101000000"]);
     let file = project.migrations().pop().unwrap();
     let refused = psql(&database, &project.path("migrations").join(file)).unwrap_err();
-    assert!(refused.contains("is taken here by another migration, other"), "{refused}");
+    assert!(refused.contains("is already used by another migration, other"), "{refused}");
 }
 
 #[tokio::test]

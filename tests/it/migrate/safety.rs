@@ -47,7 +47,7 @@ async fn steps_are_not_replaced_under_any_run() {
 
         let refused = project.ends(5, &["apply"]);
         assert!(refused.contains("FS910") && refused.contains("flow order has 2 run(s)"), "{refused}");
-        assert!(refused.contains("help: Raise `version:` in the flow's file"), "{refused}");
+        assert!(refused.contains("help: Raise `version:` in the flow file"), "{refused}");
         let refused = psql(&database, &project.path("migrations").join(&file)).unwrap_err();
         assert!(refused.contains("FL002") && refused.contains("HINT:  Raise `version:`"), "{refused}");
         assert_eq!(text(&mut c, STEPS).await.unwrap(), "load charge");
@@ -128,7 +128,10 @@ async fn a_flow_is_not_deleted_under_a_started_run() {
             "{plan}"
         );
         let refused = project.ends(5, &["apply"]);
-        assert!(refused.contains("FS910") && refused.contains("1 started run(s), it cannot be deleted"), "{refused}");
+        assert!(
+            refused.contains("FS910") && refused.contains("1 started run(s), so it cannot be deleted"),
+            "{refused}"
+        );
         assert_eq!(text(&mut c, STEPS).await.unwrap(), "load charge");
 
         execute(&mut c, "update pgflow.runs set status = 'failed'").await;
@@ -174,12 +177,12 @@ async fn a_flow_of_the_same_slug_and_another_shape_is_not_taken_over() {
         project.compile();
         let refused = project.ends(5, &["apply"]);
         assert!(refused.contains("FS911"), "{refused}");
-        for part in ["order: timeout is 99, meant 60", "order: step other is not meant to be there", "pull"] {
+        for part in ["order: timeout is 99, expected 60", "order: step other is unexpected", "pull"] {
             assert!(refused.contains(part), "{part}: {refused}");
         }
         assert!(
             refused.contains("order: step charge is missing")
-                || refused.contains("order: step charge position is 3, meant 2"),
+                || refused.contains("order: step charge position is 3, expected 2"),
             "{refused}"
         );
         let held = text(

@@ -172,7 +172,7 @@ async fn the_live_list_says_that_it_is_cut_off_and_connects_again() {
     // It has looked once, and waits to look again.
     let looked =
         "select coalesce(max(pid), 0) from pg_stat_activity where datname = current_database() and state = 'idle'
-        and application_name = 'flowsmith' and query like '%under_way as materialized%'";
+        and application_name = 'flowsmith' and query like '%started as materialized%'";
     let first = until(&mut c, looked, "").await;
     run(&mut c, &format!("select pg_terminate_backend({first})")).await;
     until(&mut c, looked, &first).await;

@@ -82,11 +82,6 @@ async fn no_table_is_read(before: &str, after: &str) {
         (&["prune", "--older-than", "250h", "--yes"], 3_000),
     ];
     few_rows_are_read(&project, &mut c, read, &commands).await;
-    // Before version 3 of the schema there is no such index; then nothing is read of events.
-    run(&mut c, "drop index flowsmith.events_by_run").await;
-    let commands: [(&[&str], u64); 3] =
-        [(&["show", OTHER], 200), (&["runs"], 3_000), (&["stats", "--since", "1h"], 3_000)];
-    few_rows_are_read(&project, &mut c, read, &commands).await;
 }
 
 /// Before PostgreSQL 15 what sessions have read was told by a process of its own, seconds later: nothing can be held there.

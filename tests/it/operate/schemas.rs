@@ -1,15 +1,17 @@
 //! Each word that a schema allows is written by some report, and each fits.
 
 use flowsmith::report::Subject;
+use flowsmith::report::TextLayout;
 use flowsmith::report::operate::{
     ended_json, event_json, event_text, old_versions_json, old_versions_text, run_json, runs_json, stalled_json,
     started_json, workers_json,
 };
+use flowsmith::report::{Subject, TextLayout};
 use flowsmith_core::catalog::State;
 use flowsmith_core::level::Level;
 use flowsmith_postgres::engine::detect::EngineKind;
 use flowsmith_postgres::runs::{
-    Engine, OldVersion, RunDetail, RunEvent, RunEventKind, RunList, RunSummary, Stall, Worker,
+    Engine, OldVersion, RunDetail, RunEvent, RunEventKind, RunList, RunSummary, StalledTasks, Worker,
 };
 use serde_json::{Value, from_value, json};
 
@@ -121,7 +123,7 @@ fn every_line_about_a_run_has_a_time_and_words() {
             attempts: Some(1),
             reason,
         };
-        anstream::adapter::strip_str(&event_text(&run, &event)).to_string()
+        anstream::adapter::strip_str(&event_text(&run, &event, TextLayout::UNLIMITED)).to_string()
     };
     // The time at which it was seen.
     let retrying = line(RunEventKind::StepRetrying, "column a_b is missing");
@@ -143,7 +145,8 @@ fn what_is_drained_stands_under_its_heading() {
         workers: 0,
         is_drained: true,
     };
-    let text = anstream::adapter::strip_str(&old_versions_text(&[version], &subject())).to_string();
+    let text =
+        anstream::adapter::strip_str(&old_versions_text(&[version], &subject(), TextLayout::UNLIMITED)).to_string();
     let mut rows = text.lines().skip(2).map(str::trim_end);
     let (head, row) = (rows.next().unwrap(), rows.next().unwrap());
     assert!(head.ends_with("DRAINED") && row[head.find("DRAINED").unwrap()..].starts_with("yes"), "{text}");
@@ -176,7 +179,7 @@ fn workers_and_stalls_fit_their_schemas() {
     };
     let workers = ["alive", "deprecated", "silent", "stopped"].map(worker);
     assert_fits("workers.v1.json", &[workers_json(&workers, &subject())]);
-    let stall = |cause: &str| -> Stall {
+    let stall = |cause: &str| -> StalledTasks {
         from_value(json!({
             "slug": "order_v2", "flow": "order", "version": 2, "state": "draining", "step": "load", "cause": cause, "tasks": 2, "seconds": 90.0,
             "moves_in_seconds": 3.0, "run_id": super::RUN, "task_index": 0, "message_id": 7, "timeout": 60, "workers": 1,
@@ -199,7 +202,7 @@ fn workers_and_stalls_fit_their_schemas() {
         "worker-gone",
         "nothing-under-way",
     ];
-    let stalls: Vec<Stall> = causes.into_iter().map(stall).collect();
+    let stalls: Vec<StalledTasks> = causes.into_iter().map(stall).collect();
     let engines = [(Level::V0_14, EngineKind::Flowsmith { version: 3 }), (Level::V0_8_1, EngineKind::Official)];
     let reports = engines.map(|(level, kind)| {
         stalled_json(&stalls, Engine { level, kind, has_ledger: true, reads_events: true }, &subject())

@@ -111,7 +111,7 @@ async fn a_queued_task_waits_for_its_time_or_has_lost_its_message() {
 }
 
 #[tokio::test]
-async fn a_delayed_task_is_meant() {
+async fn delayed_task_is_expected() {
     let (_database, project, mut c) = shop().await;
     run(&mut c, "update pgflow.steps set opt_start_delay = 3600").await;
     start(&project, RUN);

@@ -236,12 +236,12 @@ async fn a_start_that_is_cut_off_says_that_nobody_knows() {
 
 /// One who may start flows and not read their definitions, as `install --grants` has it.
 #[tokio::test]
-async fn a_starter_starts_and_waits() {
+async fn a_client_starts_and_waits() {
     let (database, project, mut c) = shop().await;
     let suffix = value(&mut c, "left(md5(current_database()), 8)").await;
     let prefix = format!("op_{suffix}");
     project.done(&["install", "--grants", "--role-prefix", &prefix]);
-    let group = RolePrefix::new(&prefix).unwrap().name(Role::Starter);
+    let group = RolePrefix::new(&prefix).unwrap().name(Role::Client);
     run(&mut c, &format!("create role {prefix}_app login in role {group}")).await;
     let url = database.url().replace("user=postgres", &format!("user={prefix}_app"));
     let id = project.done(&["start", "order", "-i", r#"{"id": 7}"#, "--database", &url]).stdout;

@@ -1,4 +1,4 @@
-//! The walk through PgQ's functions: what it finds, what it leaves, beside whom it works.
+//! The self-test of PgQ's functions: failures, clean-up, and concurrency.
 
 use std::process::{Child, Command, Stdio};
 
@@ -10,7 +10,7 @@ use crate::fixture::command::Project;
 use crate::shared::left_out;
 
 #[tokio::test]
-async fn every_part_passes_and_nothing_but_the_scratch_queue_is_touched() {
+async fn every_check_passes_and_only_the_scratch_queue_is_touched() {
     let Some(database) = with_pgq().await else { return };
     let c = &mut database.connect().await;
     somebodys_queue(c).await;
@@ -34,9 +34,9 @@ async fn every_part_passes_and_nothing_but_the_scratch_queue_is_touched() {
     assert!(events >= at_once && inserted > 0.0 && consumed > 0.0, "{throughput}");
 }
 
-/// Each function without its effect: the part that walks there fails, what needs it is skipped, the queue is dropped.
+/// Each function loses its effect in turn: its check fails, dependent checks are skipped, and the queue is dropped.
 #[tokio::test]
-async fn what_does_not_work_is_found_by_the_part_that_walks_there() {
+async fn each_failure_is_found_by_its_check() {
     let broken = [
         ("insert_event(queue_name text, ev_type text, ev_data text) returns bigint", "0", "insert", 6),
         ("register_consumer(x_queue_name text, x_consumer_id text) returns integer", "1", "register", 7),
@@ -71,7 +71,7 @@ async fn what_does_not_work_is_found_by_the_part_that_walks_there() {
 }
 
 #[tokio::test]
-async fn what_an_interrupted_doctor_left_goes_with_the_next_one() {
+async fn scratch_queue_of_an_interrupted_doctor_is_removed() {
     const SCRATCH: &str = "select count(*) from pgq.queue where queue_name ~ '^flowsmith_doctor_scratch_'";
     let Some(database) = with_pgq().await else { return };
     let c = &mut database.connect().await;
@@ -83,7 +83,7 @@ async fn what_an_interrupted_doctor_left_goes_with_the_next_one() {
     assert!(audit.await.unwrap().is_err());
     assert_eq!(text(c, SCRATCH).await.as_deref(), Some("1"));
 
-    // Of these, one is a live doctor's and one is not a doctor's at all.
+    // One of these queues belongs to a running doctor, and one was not created by a doctor.
     let mine = text(c, "select 'flowsmith_doctor_scratch_' || pg_backend_pid() || '_0123456789ab'").await.unwrap();
     execute(c, &format!("select pgq.create_queue('{mine}'), pgq.create_queue('flowsmith_doctor_scratch_mine')")).await;
     let other = &mut database.connect().await;
@@ -94,7 +94,7 @@ async fn what_an_interrupted_doctor_left_goes_with_the_next_one() {
     let found = checks(other).await;
     assert_eq!(named(&found, "pgq self-test: create").detail, "dropped 1 scratch queues of an interrupted doctor");
     assert_eq!(text(c, SCRATCH).await.as_deref(), Some("2"));
-    // Behind a pooler, backends outlive the doctor: then it is time.
+    // Behind a pooler, backends outlive the doctor, so the age of the queue decides.
     execute(c, "update pgq.queue set queue_switch_time = now() - interval '11 minutes'").await;
     assert_eq!(
         named(&checks(other).await, "pgq self-test: create").detail,
@@ -106,7 +106,7 @@ async fn what_an_interrupted_doctor_left_goes_with_the_next_one() {
     );
 }
 
-/// A pgqd that ends with the test.
+/// A pgqd process that is killed at the end of the test.
 struct Ticker(Child);
 
 impl Drop for Ticker {
@@ -117,7 +117,7 @@ impl Drop for Ticker {
 }
 
 #[tokio::test]
-async fn beside_a_pgqd_the_walk_passes_and_the_ticker_runs() {
+async fn checks_pass_beside_a_running_pgqd() {
     let Some(database) = with_pgq().await else { return };
     if Command::new("pgqd").arg("-V").stdout(Stdio::null()).status().is_err() {
         return left_out("there is no pgqd on this machine");
@@ -152,7 +152,7 @@ async fn beside_a_pgqd_the_walk_passes_and_the_ticker_runs() {
 }
 
 #[tokio::test]
-async fn two_doctors_at_once_do_not_meet() {
+async fn concurrent_doctors_do_not_interfere() {
     let Some(database) = with_pgq().await else { return };
     let (a, b) = (&mut database.connect().await, &mut database.connect().await);
     for found in <[_; 2]>::from(tokio::join!(checks(a), checks(b))) {
@@ -163,7 +163,7 @@ async fn two_doctors_at_once_do_not_meet() {
 }
 
 #[tokio::test]
-async fn somebodys_lock_is_not_waited_for_and_a_queue_left_by_it_is_named() {
+async fn foreign_lock_is_not_waited_for_and_its_queue_is_named() {
     let Some(database) = with_pgq().await else { return };
     let holder = &mut database.connect().await;
     execute(holder, "begin; lock table pgq.subscription in access exclusive mode").await;

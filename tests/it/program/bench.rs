@@ -169,7 +169,7 @@ async fn who_stops_it_finds_nothing_left() {
         let output = child.wait_with_output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{stderr}");
-        assert!(stderr.contains("error[FS955]") && !stderr.contains("FS956"), "{stderr}");
+        assert!(stderr.contains("error[FS955]") && !stderr.contains("error[FS956]"), "{stderr}");
         assert_clean(c).await;
     }
 }

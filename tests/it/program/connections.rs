@@ -2,8 +2,7 @@
 
 use flowsmith_core::diagnostic::Diagnostic as _;
 use flowsmith_postgres::database::{DatabaseError, Failure};
-use flowsmith_worker::triggers::queues::{queue_triggers, take, tidy};
-use flowsmith_worker::triggers::schedules::fire_due;
+use flowsmith_worker::triggers::{clean_up, consume, queue_triggers, start_due_runs};
 use sqlx::ConnectOptions;
 
 use crate::engine::definitions::{execute, text};
@@ -156,7 +155,7 @@ async fn an_engine_of_another_level_than_a_flow_needs() {
         "{plan}"
     );
     let refused = project.ends(1, &["apply"]);
-    assert!(refused.contains("FS909") && refused.contains("which this engine does not have"), "{refused}");
+    assert!(refused.contains("FS909") && refused.contains("which this engine does not support"), "{refused}");
     let refused = project.ends(4, &["compile", "--engine", "0.8.1"]);
     assert!(refused.contains("0.8.1"), "{refused}");
 }
@@ -208,9 +207,9 @@ async fn everything_works_behind_a_transaction_pooler() {
     let c = &mut pooler.options().connect().await.unwrap();
     let trigger = queue_triggers(c).await.unwrap().remove(0);
     for started in [1, 0, 0] {
-        assert_eq!(fire_due(c).await.unwrap().fired.len(), started);
-        assert_eq!(take(c, &trigger).await.unwrap().started, started);
-        tidy(c).await.unwrap();
+        assert_eq!(start_due_runs(c).await.unwrap().started.len(), started);
+        assert_eq!(consume(c, &trigger).await.unwrap().started, started);
+        clean_up(c).await.unwrap();
     }
     wait_until(&database, "2 = (select count(*) from pgflow.runs where flow_slug = 'signup')").await;
     wait_until(&database, "0 = (select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database()))").await;

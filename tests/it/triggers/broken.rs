@@ -1,4 +1,4 @@
-//! Triggers that cannot work: what `apply` refuses, and what `drift` and `doctor` tell of those that were broken later.
+//! Invalid triggers, which `apply` refuses, and triggers broken by later changes, which `drift` and `doctor` report.
 
 use flowsmith_postgres::engine::roles::Role;
 
@@ -7,7 +7,7 @@ use crate::engine::definitions::{execute, text};
 use crate::engine::roles::Team;
 use crate::fixture::command::Project;
 
-/// Applies a trigger that is refused, and takes the migration back.
+/// Applies a trigger that is refused, and deletes its migration.
 fn refused(project: &Project, trigger: &str, words: &str) {
     order(project, "", &format!("  - {trigger}"));
     project.compile();
@@ -17,22 +17,22 @@ fn refused(project: &Project, trigger: &str, words: &str) {
 }
 
 #[tokio::test]
-async fn a_trigger_that_a_later_change_of_the_database_broke_is_told_by_drift_and_doctor() {
+async fn trigger_broken_by_a_later_change_is_reported_by_drift_and_doctor() {
     let when = "when: \"shop.wanted(new.id) and new.status = 'paid'\"";
     for (sql, words, mended) in [
         (
             "alter table public.orders rename column status to state",
-            "`when` does not work here: column new.status does not exist",
+            "`when` fails: column new.status does not exist",
             "when: \"shop.wanted(new.id) and new.state = 'paid'\"",
         ),
         (
             "drop function shop.wanted",
-            "`when` does not work here: function shop.wanted(integer) does not exist",
+            "`when` fails: function shop.wanted(integer) does not exist",
             "when: \"new.status = 'paid'\"",
         ),
         (
             "alter table public.orders alter column plan type bytea using null; alter table public.orders rename plan to scheme",
-            "`input_sql` does not work here: column new.plan does not exist",
+            "`input_sql` fails: column new.plan does not exist",
             "when: \"new.status = 'paid'\"\n    strict: true",
         ),
     ] {
@@ -59,7 +59,7 @@ async fn a_trigger_that_a_later_change_of_the_database_broke_is_told_by_drift_an
         assert!(doctor.contains(words), "{doctor}");
         assert!(doctor.contains("order: trigger paid: 2 times, last at "), "{doctor}");
 
-        // What mends it is a migration, which nothing stands in the way of.
+        // A migration fixes the trigger, and nothing blocks it.
         order(&project, "", &trigger(mended, "to_jsonb(new.id)"));
         deploy(&project);
         project.done(&["drift"]);
@@ -69,25 +69,28 @@ async fn a_trigger_that_a_later_change_of_the_database_broke_is_told_by_drift_an
 }
 
 #[tokio::test]
-async fn an_expression_that_no_row_can_work_for_is_refused() {
+async fn expression_that_fails_for_every_row_is_refused() {
     let (_database, project, mut c) = with_orders().await;
-    let no_json = "`input_sql` does not work here: it is text";
+    let no_json = "`input_sql` fails: it has the type text";
     for (trigger, words) in [
         (
             "{ name: t, table: public.orders, when: new.id }",
-            "`when` does not work here: argument of CASE/WHEN must be type boolean, not type integer",
+            "`when` fails: argument of CASE/WHEN must be type boolean, not type integer",
         ),
         ("{ name: t, table: public.orders, when: new.plan }", "must be type boolean, not type text"),
-        ("{ name: t, table: public.orders, input_sql: \"null\" }", "`input_sql` does not work here: it is always null"),
-        ("{ name: t, table: public.orders, input_sql: \"null::json\" }", "it is always null"),
+        (
+            "{ name: t, table: public.orders, input_sql: \"null\" }",
+            "`input_sql` fails: it is always null, but a run needs an input",
+        ),
+        ("{ name: t, table: public.orders, input_sql: \"null::json\" }", "it is always null, but a run needs an input"),
         ("{ name: t, table: public.orders, input_sql: new.plan }", no_json),
         ("{ name: t, queue: \"pgmq:q\", input_sql: event.type }", no_json),
-        ("{ name: t, queue: \"pgmq:q\", input_sql: \"null\" }", "it is always null"),
+        ("{ name: t, queue: \"pgmq:q\", input_sql: \"null\" }", "it is always null, but a run needs an input"),
     ] {
         refused(&project, trigger, words);
     }
 
-    // What works is not refused.
+    // Valid expressions are accepted.
     execute(&mut c, "create function public.load(public.orders) returns json language sql as 'select to_json($1.id)'")
         .await;
     for input in [
@@ -110,7 +113,7 @@ async fn an_expression_that_no_row_can_work_for_is_refused() {
 }
 
 #[tokio::test]
-async fn an_expression_is_tried_with_the_rights_that_its_function_will_have() {
+async fn expression_is_tried_with_the_privileges_of_its_function() {
     let team = Team::new().await;
     let c = &mut team.database.connect().await;
     let deployer = team.login(Role::Deployer);
@@ -135,12 +138,12 @@ async fn an_expression_is_tried_with_the_rights_that_its_function_will_have() {
     project.done(&["drift"]);
     execute(c, &format!("revoke select on public.sec from {group}")).await;
     let said = project.ends(3, &["drift"]);
-    assert!(said.contains("order: trigger t: `when` does not work here: permission denied for table sec"), "{said}");
+    assert!(said.contains("order: trigger t: `when` fails: permission denied for table sec"), "{said}");
 }
 
-/// Deployers may write to `flowsmith.triggers`, and administrators look at it.
+/// Deployers may write to `flowsmith.triggers`, which administrators read.
 #[tokio::test]
-async fn who_looks_at_triggers_runs_no_code_of_those_who_declared_them() {
+async fn reading_triggers_runs_no_declared_code() {
     let team = Team::new().await;
     let c = &mut team.database.connect().await;
     let group = team.prefix.name(Role::Deployer);
@@ -151,14 +154,14 @@ async fn who_looks_at_triggers_runs_no_code_of_those_who_declared_them() {
     deploy(&project);
     let admin = project.with("DATABASE_URL", &team.database.url());
     let deployer = &mut team.session(Role::Deployer).await;
-    // The first would be run by a planner, the second behind what is parsed.
+    // The planner would run the first expression; the second one would run after the parsed part.
     for hostile in ["to_jsonb(1/0)", "null)::jsonb; select (to_jsonb(1/0)"] {
         let sql = format!(
             "update flowsmith.triggers set function_owner = 'postgres', definition = jsonb_set(definition, '{{source,table,input,sql}}', to_jsonb('{hostile}'::text))"
         );
         execute(deployer, &sql).await;
         let said = admin.ends(3, &["drift"]);
-        assert!(said.contains("another definition is in force") && !said.contains("division by zero"), "{said}");
+        assert!(said.contains("is registered with another definition") && !said.contains("division by zero"), "{said}");
         assert!(!admin.run(&["doctor"]).both().contains("division by zero"));
     }
 }

@@ -1,4 +1,4 @@
-//! Who may do what about triggers.
+//! Privileges for triggers.
 
 use flowsmith_postgres::engine::roles::Role;
 use sqlx::{ConnectOptions, Executor};
@@ -8,7 +8,7 @@ use crate::engine::definitions::{execute, text};
 use crate::engine::roles::{Team, refused};
 
 #[tokio::test]
-async fn deployers_bring_table_triggers_and_those_who_write_to_the_table_need_no_right_on_flowsmith() {
+async fn writers_to_a_table_need_no_privilege_on_flowsmith() {
     let team = Team::new().await;
     let c = &mut team.database.connect().await;
     let (deployer, stranger) = (team.login(Role::Deployer), team.name("stranger"));
@@ -20,7 +20,7 @@ async fn deployers_bring_table_triggers_and_those_who_write_to_the_table_need_no
     let said = project.ends(1, &["apply"]);
     assert!(said.contains("FS905") && said.contains("grant trigger on public.orders"), "{said}");
 
-    // By the group, so that whoever of it deploys next may as well.
+    // The function belongs to the group role, so that every member can deploy next.
     let group = team.prefix.name(Role::Deployer);
     execute(c, &format!("grant trigger on public.orders to {group}")).await;
     project.done(&["apply"]);
@@ -32,7 +32,7 @@ async fn deployers_bring_table_triggers_and_those_who_write_to_the_table_need_no
     execute(app, "insert into public.orders (id, plan, status) values (1, 'basic', 'paid')").await;
     assert_eq!(runs(c).await, "order {\"plan\": \"basic\", \"order_id\": 1}");
     for sql in [
-        "select flowsmith.fire_row('order', 'paid', '{}')",
+        "select flowsmith.fire_table_trigger('order', 'paid', '{}')",
         "select flowsmith.fire_schedule('order', 'nightly')",
         "select flowsmith.sync_triggers(array['order'])",
         "create trigger mine after insert on public.orders for each row execute function flowsmith_triggers.\"flowsmith:order:paid\"()",
@@ -43,19 +43,19 @@ async fn deployers_bring_table_triggers_and_those_who_write_to_the_table_need_no
     }
     let worker = &mut team.session(Role::Worker).await;
     for sql in [
-        "select flowsmith.fire_row('order', 'paid', '{}')",
+        "select flowsmith.fire_table_trigger('order', 'paid', '{}')",
         "insert into flowsmith.triggers values ('a', 'b', 'cron', '{}')",
     ] {
         refused(worker, sql).await;
     }
-    let starter = &mut team.session(Role::Starter).await;
-    refused(starter, "select flowsmith.fire_schedule('order', 'nightly')").await;
-    // A worker's scheduler starts what is declared, with the input that is declared, and nothing else.
+    let client = &mut team.session(Role::Client).await;
+    refused(client, "select flowsmith.fire_schedule('order', 'nightly')").await;
+    // A worker can start only declared schedules with their declared input.
     execute(worker, "select flowsmith.fire_schedule('order', 'nightly')").await;
     let error = worker.execute("select flowsmith.fire_schedule('order', 'paid')").await.unwrap_err();
-    assert!(error.to_string().contains("no trigger paid of kind cron in force"), "{error}");
+    assert!(error.to_string().contains("no registered trigger paid of kind cron"), "{error}");
 
-    // Another of the deployers changes and removes it.
+    // Another deployer changes and removes the trigger.
     execute(c, &format!("create role {deployer}_2 login in role {group}")).await;
     let url = team.database.url().replace("user=postgres", &format!("user={deployer}_2"));
     let project = project.with("DATABASE_URL", &url);
@@ -68,9 +68,9 @@ async fn deployers_bring_table_triggers_and_those_who_write_to_the_table_need_no
     assert_eq!(text(c, owner).await, None);
 }
 
-/// The function runs with its owner's rights, so nothing of the session that changes a row may get into it.
+/// The function runs with the privileges of its owner, so the session that changes a row must not influence it.
 #[tokio::test]
-async fn a_session_cannot_put_its_own_code_into_a_triggers_function() {
+async fn session_cannot_inject_code_into_a_trigger_function() {
     let (database, project, mut c) = with_orders().await;
     let trigger = r#"  - name: paid
     table: public.orders

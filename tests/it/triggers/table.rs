@@ -7,7 +7,7 @@ use crate::engine::definitions::{execute, text};
 use crate::fixture::command::Project;
 
 #[tokio::test]
-async fn changes_that_meet_the_condition_start_runs_of_the_current_version() {
+async fn matching_changes_start_runs_of_the_current_version() {
     let (_database, project, mut c) = with_orders().await;
     order(&project, "", PAID);
     deploy(&project);
@@ -17,7 +17,7 @@ async fn changes_that_meet_the_condition_start_runs_of_the_current_version() {
     execute(&mut c, "update public.orders set status = 'paid' where id = 1; update public.orders set plan = 'x'").await;
     assert_eq!(text(&mut c, "(select count(*) from pgflow.runs)").await.unwrap(), "2");
 
-    // A new version needs no other function: it is the flow that is started, by its name.
+    // A new version needs no other function, because the function starts the flow by its name.
     let function = "(select string_agg(p.oid::text, ' ') from pg_proc p where p.pronamespace = 'flowsmith_triggers'::regnamespace)";
     let before = text(&mut c, function).await.unwrap();
     order(&project, "version: 2", PAID);
@@ -26,7 +26,7 @@ async fn changes_that_meet_the_condition_start_runs_of_the_current_version() {
     execute(&mut c, "update public.orders set status = 'paid' where id = 2").await;
     assert!(runs(&mut c).await.ends_with("order_v2 {\"plan\": \"x\", \"order_id\": 2}"));
 
-    // Retired: nothing is left of it.
+    // Retiring the flow removes the trigger.
     std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
     deploy(&project);
     assert_eq!(text(&mut c, function).await, None);
@@ -37,7 +37,7 @@ async fn changes_that_meet_the_condition_start_runs_of_the_current_version() {
 }
 
 #[tokio::test]
-async fn every_kind_of_change_can_be_listened_to() {
+async fn insert_update_delete_and_truncate_start_runs() {
     let (_database, project, mut c) = with_orders().await;
     let triggers = "  - { name: any, table: orders, on: [delete, insert, update], input_sql: \"jsonb_build_array(tg_op, old.id, new.id)\" }
   - { name: fixed, table: public.orders, on: [delete], input: [1, \"it's\"] }";
@@ -52,7 +52,7 @@ async fn every_kind_of_change_can_be_listened_to() {
 }
 
 #[tokio::test]
-async fn a_run_that_cannot_be_started_breaks_a_statement_only_where_strict() {
+async fn failed_start_fails_the_statement_only_if_strict() {
     let (_database, project, mut c) = with_orders().await;
     let trigger = |strict: bool| {
         format!(
@@ -69,7 +69,7 @@ async fn a_run_that_cannot_be_started_breaks_a_statement_only_where_strict() {
         text(&mut c, recorded).await.unwrap(),
         "{\"flow\": \"order\", \"error\": \"division by zero\", \"table\": \"public.orders\", \"trigger\": \"broken\", \"sqlstate\": \"22012\"}"
     );
-    // Where flowsmith itself is gone, too.
+    // The same holds without the schema flowsmith.
     execute(&mut c, "drop schema flowsmith cascade; insert into public.orders (id) values (3)").await;
 
     let (_database, project, mut c) = with_orders().await;
@@ -89,29 +89,26 @@ async fn a_run_that_cannot_be_started_breaks_a_statement_only_where_strict() {
 }
 
 #[tokio::test]
-async fn what_does_not_work_in_this_database_is_refused_as_a_whole() {
+async fn invalid_triggers_are_refused_as_a_whole() {
     let (_database, project, mut c) = with_orders().await;
     execute(&mut c, "create view public.open_orders as select * from public.orders").await;
     let wrong = [
-        ("{ name: t, table: public.nowhere }", "there is no table public.nowhere"),
-        ("{ name: t, table: public.open_orders }", "public.open_orders cannot have it"),
-        (
-            "{ name: t, table: public.orders, when: new.state = 1 }",
-            "`when` does not work here: column new.state does not exist",
-        ),
+        ("{ name: t, table: public.nowhere }", "table public.nowhere does not exist"),
+        ("{ name: t, table: public.open_orders }", "public.open_orders cannot have a row trigger"),
+        ("{ name: t, table: public.orders, when: new.state = 1 }", "`when` fails: column new.state does not exist"),
         (
             "{ name: t, table: public.orders, when: new.plan < 1 }",
-            "`when` does not work here: operator does not exist: text < integer",
+            "`when` fails: operator does not exist: text < integer",
         ),
-        ("{ name: t, table: public.orders, when: \"new.id = = 1\" }", "`when` does not work here: syntax error"),
-        ("{ name: t, table: public.orders, input_sql: new.id }", "`input_sql` does not work here: cannot cast"),
+        ("{ name: t, table: public.orders, when: \"new.id = = 1\" }", "`when` fails: syntax error"),
+        ("{ name: t, table: public.orders, input_sql: new.id }", "`input_sql` fails: cannot cast"),
         (
             "{ name: t, table: public.orders, input_sql: shop.load(new.id) }",
-            "`input_sql` does not work here: schema \"shop\" does not exist",
+            "`input_sql` fails: schema \"shop\" does not exist",
         ),
         (
             "{ name: t, queue: \"pgmq:q\", input_sql: event.payload }",
-            "`input_sql` does not work here: column event.payload does not exist",
+            "`input_sql` fails: column event.payload does not exist",
         ),
     ];
     for (trigger, words) in wrong {
@@ -125,8 +122,8 @@ async fn what_does_not_work_in_this_database_is_refused_as_a_whole() {
         std::fs::remove_dir_all(project.path("migrations")).unwrap();
     }
     order(&project, "", "  - { name: t, table: pg_catalog.pg_class }");
-    assert!(project.ends(5, &["plan"]).contains("pg_catalog.pg_class cannot have it"));
-    // A plan that has asked about something wrong goes on to what is right.
+    assert!(project.ends(5, &["plan"]).contains("pg_catalog.pg_class cannot have a row trigger"));
+    // The plan reports the invalid trigger and continues with the valid one.
     order(&project, "", &format!("{PAID}\n  - {{ name: t, queue: \"pgmq:q\", input_sql: event.data }}"));
     project.ends(2, &["plan"]);
     deploy(&project);
@@ -134,7 +131,7 @@ async fn what_does_not_work_in_this_database_is_refused_as_a_whole() {
 }
 
 #[tokio::test]
-async fn hostile_names_and_texts_stay_what_they_are() {
+async fn hostile_names_and_texts_are_quoted() {
     let (_database, project, mut c) = with_orders().await;
     let table = r#""it's; $$ x"."Table %s \ $body$""#;
     execute(
@@ -165,46 +162,46 @@ async fn hostile_names_and_texts_stay_what_they_are() {
         format!("(select count(*) from pgflow.runs r where r.input ->> 'text' = '{}')", hostile.replace('\'', "''"));
     assert_eq!(text(&mut c, &both).await.unwrap(), "2");
     assert_eq!(text(&mut c, "(select alive from public.sentinel)").await.unwrap(), "1");
-    // Longer than PostgreSQL's names, and still each its own.
+    // The names exceed the limit of PostgreSQL and still differ.
     let names = "(select string_agg(length(tgname)::text, ' ') from pg_trigger where tgname like 'flowsmith:%')";
     assert_eq!(text(&mut c, names).await.unwrap(), "63 63");
 }
 
 #[tokio::test]
-async fn drift_of_table_triggers_is_seen_and_undone() {
+async fn drift_of_table_triggers_is_detected_and_reverted() {
     let function = "flowsmith_triggers.\"flowsmith:order:paid\"";
     let body = "returns trigger language plpgsql security definer
         set search_path = pg_catalog, pg_temp set standard_conforming_strings = on as 'begin return null; end'";
     let kinds = [
         (
             "drop trigger \"flowsmith:order:paid\" on public.orders".to_owned(),
-            "its trigger on public.orders is gone",
+            "its trigger on public.orders is missing",
         ),
         ("alter table public.orders disable trigger all".to_owned(), "its trigger on public.orders is disabled"),
         (
             "alter table public.orders enable always trigger \"flowsmith:order:paid\"".to_owned(),
-            "its trigger on public.orders fires for replicated changes too: `enable always`",
+            "its trigger on public.orders also fires for replicated changes (`enable always`)",
         ),
         (
             "alter table public.orders enable replica trigger \"flowsmith:order:paid\"".to_owned(),
-            "its trigger on public.orders fires for replicated changes alone: `enable replica`",
+            "its trigger on public.orders fires for replicated changes only (`enable replica`)",
         ),
-        (format!("drop function {function}() cascade"), "its trigger on public.orders is gone"),
-        (format!("create or replace function {function}() {body}"), "its function was changed by hand"),
-        (format!("alter function {function}() security invoker"), "its function was changed by hand"),
-        (format!("alter function {function}() reset search_path"), "its function was changed by hand"),
+        (format!("drop function {function}() cascade"), "its trigger on public.orders is missing"),
+        (format!("create or replace function {function}() {body}"), "its function was modified manually"),
+        (format!("alter function {function}() security invoker"), "its function was modified manually"),
+        (format!("alter function {function}() reset search_path"), "its function was modified manually"),
         (
             format!("create or replace trigger \"flowsmith:order:paid\" after delete on public.orders for each row execute function {function}('order', 'paid')"),
-            "its trigger on public.orders was made anew by hand",
+            "its trigger on public.orders was modified manually",
         ),
-        ("delete from flowsmith.triggers".to_owned(), "is not in force"),
+        ("delete from flowsmith.triggers".to_owned(), "is not registered"),
         (
             "update flowsmith.triggers set definition = jsonb_set(definition, '{source,table,strict}', 'true')".to_owned(),
-            "another definition is in force",
+            "is registered with another definition",
         ),
         (
             "alter table public.orders rename to old_orders; create table public.orders (like public.old_orders including all)".to_owned(),
-            "its trigger on public.orders is gone",
+            "its trigger on public.orders is missing",
         ),
     ];
     for (sql, words) in kinds {
@@ -231,7 +228,7 @@ async fn drift_of_table_triggers_is_seen_and_undone() {
 }
 
 #[tokio::test]
-async fn a_trigger_that_one_partition_lacks_and_a_function_of_another_owner_are_drift() {
+async fn missing_partition_trigger_and_foreign_function_owner_are_drift() {
     let (database, project, mut c) = with_orders().await;
     let parts = "create table public.parts (id int) partition by range (id);
         create table public.half partition of public.parts for values from (0) to (10) partition by range (id);
@@ -242,7 +239,7 @@ async fn a_trigger_that_one_partition_lacks_and_a_function_of_another_owner_are_
     project.done(&["drift"]);
     let bob = format!("bob_{}", database.options().get_database().unwrap());
     execute(&mut c, &format!("create role {bob}; grant create on schema flowsmith_triggers to {bob}")).await;
-    // A new grant is no change of what is there.
+    // A new grant does not change the trigger.
     project.done(&["drift"]);
     execute(&mut c, &format!("revoke create on schema flowsmith_triggers from {bob}")).await;
     for (sql, words) in [
@@ -252,7 +249,7 @@ async fn a_trigger_that_one_partition_lacks_and_a_function_of_another_owner_are_
         ),
         (
             format!("alter function flowsmith_triggers.\"flowsmith:order:part\"() owner to {bob}"),
-            format!("its function belongs to {bob} and was made for postgres"),
+            format!("its function is owned by {bob} instead of postgres"),
         ),
     ] {
         execute(&mut c, &sql).await;
@@ -268,7 +265,7 @@ async fn a_trigger_that_one_partition_lacks_and_a_function_of_another_owner_are_
 }
 
 #[tokio::test]
-async fn a_trigger_of_somebody_elses_that_calls_our_function_is_named_after_the_function() {
+async fn foreign_trigger_that_calls_our_function_is_named_by_the_function() {
     let (_database, project, mut c) = with_orders().await;
     order(&project, "", PAID);
     deploy(&project);
@@ -276,14 +273,14 @@ async fn a_trigger_of_somebody_elses_that_calls_our_function_is_named_after_the_
         for each row execute function flowsmith_triggers.\"flowsmith:order:paid\"()";
     execute(&mut c, sql).await;
     let said = project.ends(3, &["drift"]);
-    assert!(said.contains("order: trigger paid: public.a has a trigger mine"), "{said}");
+    assert!(said.contains("order: trigger paid: public.a has an unexpected trigger mine"), "{said}");
     project.done(&["compile", "--from-live"]);
     project.done(&["apply"]);
     project.done(&["drift"]);
 }
 
 #[tokio::test]
-async fn a_trigger_of_ours_that_nobody_declares_is_seen_and_stands_in_no_ones_way() {
+async fn undeclared_trigger_is_drift_and_does_not_block_apply() {
     let (_database, project, mut c) = with_orders().await;
     order(&project, "", PAID);
     deploy(&project);
@@ -294,7 +291,7 @@ async fn a_trigger_of_ours_that_nobody_declares_is_seen_and_stands_in_no_ones_wa
     )
     .await;
     let said = project.ends(3, &["drift"]);
-    assert!(said.contains("order: trigger more: public.orders has a trigger second"), "{said}");
+    assert!(said.contains("order: trigger more: public.orders has an unexpected trigger second"), "{said}");
     project.flow("another", "", "  a: {}");
     deploy(&project);
     project.done(&["compile", "--from-live"]);
@@ -303,7 +300,7 @@ async fn a_trigger_of_ours_that_nobody_declares_is_seen_and_stands_in_no_ones_wa
 }
 
 #[tokio::test]
-async fn a_pull_brings_recorded_triggers_into_the_files() {
+async fn pull_writes_recorded_triggers_to_the_files() {
     let (database, project, mut c) = with_orders().await;
     let others = "  - { name: nightly, cron: \"@daily\", description: \"at night: #1\", input: { a: [1.5, null] } }
   - { name: mails, queue: \"pgmq:mails\", input_sql: \"event.data -> 'x'\" }
@@ -324,7 +321,7 @@ async fn a_pull_brings_recorded_triggers_into_the_files() {
 }
 
 #[tokio::test]
-async fn an_official_engine_has_triggers_too() {
+async fn official_engine_supports_triggers() {
     let database = crate::fixture::command::official().await;
     let project = Project::on(&database);
     let mut c = database.connect().await;
@@ -338,7 +335,7 @@ async fn an_official_engine_has_triggers_too() {
 }
 
 #[tokio::test]
-async fn what_is_deleted_takes_its_triggers_along() {
+async fn deleted_flow_takes_its_triggers_along() {
     let (_database, project, mut c) = with_orders().await;
     order(&project, "", PAID);
     deploy(&project);

@@ -1,4 +1,4 @@
-//! A small HTTP server on a port of its own.
+//! A small HTTP server on a free port.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,11 +9,11 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// How often each `idempotency-key` has come.
+/// The number of requests, by `idempotency-key`.
 type Calls = Arc<Mutex<HashMap<String, usize>>>;
 
-/// Answers by path: `/echo` with the request, `/404` and the like with that status.
-pub(super) struct HttpServer {
+/// Responds by path: `/echo` with the request, `/404` and similar paths with that status.
+pub(crate) struct HttpServer {
     address: String,
     calls: Calls,
     serving: JoinHandle<()>,
@@ -26,7 +26,7 @@ impl Drop for HttpServer {
 }
 
 impl HttpServer {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let asked = Arc::new(AtomicUsize::new(0));
@@ -40,17 +40,17 @@ impl HttpServer {
         Self { address, calls, serving }
     }
 
-    pub(super) fn base(&self) -> String {
+    pub(crate) fn base(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// How often each `idempotency-key` has come.
-    pub(super) fn calls(&self) -> HashMap<String, usize> {
+    /// The number of requests, by `idempotency-key`.
+    pub(crate) fn calls(&self) -> HashMap<String, usize> {
         self.calls.lock().unwrap().clone()
     }
 }
 
-/// A worker that is killed leaves half a request.
+/// Serves one connection. A killed worker may send an incomplete request.
 async fn serve(stream: TcpStream, asked: Arc<AtomicUsize>, calls: Calls) {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
@@ -78,7 +78,7 @@ async fn serve(stream: TcpStream, asked: Arc<AtomicUsize>, calls: Calls) {
             "empty" => (204, "", String::new()),
             "prose" => (200, "", "all fine".to_owned()),
             "302" => (302, "location: /echo\r\n", String::new()),
-            // With what the request had.
+            // Repeats the secrets of the request.
             "leak-302" => {
                 let authorization = headers["authorization"].as_str().unwrap();
                 let query = path.split_once('?').unwrap().1;

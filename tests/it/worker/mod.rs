@@ -1,21 +1,19 @@
-//! Workers on real engines: what they do with tasks, how they begin and end, what they survive.
+//! Workers on real engines: tasks, startup, shutdown, and lost connections.
 
 mod command;
-mod declared;
-mod ending;
+pub(crate) mod declared;
 mod functions;
-mod http_server;
+pub(crate) mod http_server;
 mod idle;
 mod log;
 mod metrics;
-mod process;
-mod proof;
-mod queries;
-mod reporting;
-mod restartable;
-mod server_killed;
-mod starting;
-mod waiting;
+pub(crate) mod process;
+pub(crate) mod restartable;
+mod results;
+mod shutdown;
+mod sql_handlers;
+mod startup;
+mod triggers;
 mod warnings;
 
 use std::sync::{Arc, Mutex};
@@ -32,17 +30,17 @@ use crate::engine::definitions::{execute, text};
 use crate::fixture::Database;
 use crate::fixture::command::ours;
 
-/// Longest wait for anything, on the busiest machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// The timeout of every wait, long enough for a busy machine.
+pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A database with an engine, a connection to look on, and what workers have told.
-pub(super) struct Scene {
+/// A database with an engine, a connection for assertions, and the events of workers.
+pub(super) struct Fixture {
     pub(super) database: Database,
     pub(super) c: PgConnection,
     pub(super) events: Events,
 }
 
-/// What workers have told.
+/// The events of workers.
 #[derive(Clone, Default)]
 pub(super) struct Events(Arc<Mutex<Vec<Event>>>);
 
@@ -55,41 +53,41 @@ impl Events {
         self.0.lock().unwrap().iter().filter(|event| wanted(event)).count()
     }
 
-    /// Waits until one has come.
+    /// Waits for an event.
     pub(super) async fn wait(&self, mut wanted: impl FnMut(&Event) -> bool) -> Event {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
             if let Some(event) = self.find(&mut wanted) {
                 return event;
             }
-            assert!(Instant::now() < deadline, "never told: {:#?}", self.0.lock().unwrap());
+            assert!(Instant::now() < deadline, "no such event: {:#?}", self.0.lock().unwrap());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }
 
-/// A worker at work.
-pub(super) struct Working {
+/// A running worker.
+pub(super) struct RunningWorker {
     stop: oneshot::Sender<()>,
     pub(super) ended: JoinHandle<Result<(), WorkerError>>,
 }
 
-impl Working {
-    /// Tells it to end, and waits for that.
+impl RunningWorker {
+    /// Stops the worker, and waits until it has exited.
     pub(super) async fn stop(self) {
         let _ = self.stop.send(());
-        tokio::time::timeout(PATIENCE, self.ended).await.expect("it ends").unwrap().unwrap();
+        tokio::time::timeout(WAIT_TIMEOUT, self.ended).await.expect("the worker exits").unwrap().unwrap();
     }
 
-    /// Tells it to end.
+    /// Stops the worker without waiting.
     pub(super) fn begin_to_stop(self) -> JoinHandle<Result<(), WorkerError>> {
         let _ = self.stop.send(());
         self.ended
     }
 }
 
-impl Scene {
-    /// With our engine and these definitions.
+impl Fixture {
+    /// A database with flowsmith's engine and these definitions.
     pub(super) async fn with(definitions: &str) -> Self {
         Self::on(ours().await, definitions).await
     }
@@ -104,24 +102,24 @@ impl Scene {
         Target::new(self.database.options())
     }
 
-    /// A worker that tells its events here.
+    /// A worker whose events are collected.
     pub(super) fn builder(&self) -> Builder {
         let events = self.events.clone();
         Worker::builder().observe(move |event| events.0.lock().unwrap().push(event.clone()))
     }
 
-    pub(super) async fn work(&self, builder: Builder) -> Working {
+    pub(super) async fn work(&self, builder: Builder) -> RunningWorker {
         self.work_at(builder, self.database.options()).await
     }
 
-    pub(super) async fn work_at(&self, builder: Builder, options: PgConnectOptions) -> Working {
+    pub(super) async fn work_at(&self, builder: Builder, options: PgConnectOptions) -> RunningWorker {
         let worker = builder.connect(&Target::new(options)).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(worker.run(async move { stopped.await.unwrap_or(()) }));
-        Working { stop, ended }
+        RunningWorker { stop, ended }
     }
 
-    /// Starts a run, and returns its id.
+    /// Starts a run and returns its id.
     pub(super) async fn start(&mut self, flow: &str, input: &str) -> String {
         let start = format!("(select run_id from pgflow.start_flow('{flow}', $input${input}$input$))");
         text(&mut self.c, &start).await.unwrap()
@@ -131,19 +129,19 @@ impl Scene {
         text(&mut self.c, expression).await.unwrap_or_default()
     }
 
-    /// Waits until an SQL condition holds.
+    /// Waits until an SQL condition is true.
     pub(super) async fn until(&mut self, condition: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         while self.text(condition).await != "true" {
             if Instant::now() > deadline {
                 let tasks = self.text("(select jsonb_pretty(jsonb_agg(t)) from pgflow.step_tasks t)").await;
-                panic!("never true: {condition}\n{tasks}\n{:#?}", self.events.0.lock().unwrap());
+                panic!("still false: {condition}\n{tasks}\n{:#?}", self.events.0.lock().unwrap());
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// Waits until a run is over, and returns its status and output.
+    /// Waits until a run has ended, and returns its status and output.
     pub(super) async fn end_of(&mut self, run_id: &str) -> (String, serde_json::Value) {
         self.until(&format!("(select status <> 'started' from pgflow.runs where run_id = '{run_id}')")).await;
         let status = self.text(&format!("(select status from pgflow.runs where run_id = '{run_id}')")).await;
@@ -151,7 +149,7 @@ impl Scene {
         (status, serde_json::from_str(&output).unwrap_or_default())
     }
 
-    /// Nothing of the engine's rules is broken.
+    /// Asserts that no invariant of the engine is violated.
     pub(super) async fn assert_sound(&mut self) {
         assert_eq!(self.text("(select string_agg(v::text, e'\\n') from pgflow.violations() v)").await, "");
     }

@@ -40,8 +40,6 @@ struct MigrationContext<'a> {
     gone: Vec<GoneContext>,
     made: Vec<MadeContext<'a>>,
     tuned: Vec<TunedContext<'a>>,
-    /// The newest function of the ledger that the migration calls.
-    needs: &'static str,
     /// The slugs of the flows whose triggers are synchronised.
     triggers: Vec<&'a str>,
 }
@@ -119,7 +117,6 @@ pub(super) fn render(version: Version, name: &str, changes: &[Change], files: &B
         gone: changes.iter().filter_map(gone).collect(),
         made: changes.iter().filter_map(made).collect(),
         tuned: changes.iter().filter_map(tuned).collect(),
-        needs: if triggers.is_empty() { "flowsmith.create_flows(jsonb)" } else { "flowsmith.sync_triggers(text[])" },
         triggers,
         plan,
     };

@@ -12,7 +12,7 @@ use super::BenchError;
 use crate::database::{DatabaseError, Failure, Target};
 
 /// The longest wait for events after all tasks are processed.
-const PATIENCE: Duration = Duration::from_secs(10);
+const EVENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 const POLL: Duration = Duration::from_millis(2);
 
@@ -66,7 +66,7 @@ impl Events {
     /// Waits for all events, for at most ten seconds.
     pub(super) async fn collect(&self, calls: &Calls) -> Result<Arrivals, BenchError> {
         let expected = 2 * calls.start.len();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + EVENT_TIMEOUT;
         loop {
             let arrivals = self.of(calls);
             if arrivals.received >= expected || Instant::now() >= deadline {

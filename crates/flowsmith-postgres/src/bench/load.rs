@@ -4,22 +4,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
-use sqlx::{Connection as _, Row};
-use tokio::task::JoinSet;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection as _, FromRow};
+use tokio::task::{JoinError, JoinSet};
 
 use super::events::Calls;
 use super::{BenchError, Protocol, Scenario};
 use crate::database::{DatabaseError, Failure};
 
 /// The visibility timeout of read messages in seconds; longer than any stall of the machine.
-const HIDDEN: i32 = 3600;
+const VISIBILITY_TIMEOUT: i32 = 3600;
 
 /// The pause after an empty read. New tasks appear when another worker completes one, which takes about as long.
 const IDLE: Duration = Duration::from_millis(1);
 
 /// The longest time without a finished task.
-const PATIENCE: Duration = Duration::from_secs(60);
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The work of all workers.
 #[derive(Debug, Clone)]
@@ -39,6 +39,7 @@ pub(super) struct Worker {
 }
 
 /// A claimed task.
+#[derive(FromRow)]
 struct Task {
     run_id: String,
     step_slug: String,
@@ -55,9 +56,8 @@ impl Workers {
         let mut workers = Vec::new();
         for _ in 0..count {
             let mut connection = PgConnection::connect_with(options).await?;
-            let register = "insert into pgflow.workers (worker_id, queue_name, function_name) \
-                            values (gen_random_uuid(), $1, $1) returning worker_id::text";
-            let id = sqlx::query_scalar(register).bind(name).fetch_one(&mut connection).await?;
+            let id =
+                sqlx::query_scalar(include_str!("register_worker.sql")).bind(name).fetch_one(&mut connection).await?;
             workers.push(Worker { connection, id, calls: Calls::default() });
         }
         Ok(Self(workers))
@@ -88,7 +88,9 @@ impl Workers {
     /// Waits for all workers. The first error stops the others.
     async fn gather(&mut self, mut working: JoinSet<Result<Worker, BenchError>>) -> Result<(), BenchError> {
         while let Some(worker) = working.join_next().await {
-            let broken = |error| DatabaseError::new(Failure::Lost, format!("a worker panicked: {error}"));
+            let broken = |error: JoinError| {
+                DatabaseError::new(Failure::Lost, format!("a worker panicked: {error}")).with_source(error)
+            };
             self.0.push(worker.map_err(broken)??);
         }
         Ok(())
@@ -130,8 +132,8 @@ async fn process_share(mut worker: Worker, job: Job, finished: Arc<AtomicUsize>)
         }
         if so_far > seen {
             (seen, since) = (so_far, Instant::now());
-        } else if since.elapsed() > PATIENCE {
-            let (scenario, tasks, waited) = (job.scenario, job.tasks, PATIENCE.as_secs());
+        } else if since.elapsed() > STALL_TIMEOUT {
+            let (scenario, tasks, waited) = (job.scenario, job.tasks, STALL_TIMEOUT.as_secs());
             return Err(BenchError::Stalled { scenario, finished: so_far, tasks, waited });
         }
         match worker.work(&job).await? {
@@ -165,22 +167,21 @@ impl Worker {
     async fn read_and_start(&mut self, job: &Job) -> Result<Vec<Task>, BenchError> {
         let messages: Vec<i64> = sqlx::query_scalar("select msg_id from pgmq.read($1, $2, $3)")
             .bind(&job.flow)
-            .bind(HIDDEN)
+            .bind(VISIBILITY_TIMEOUT)
             .bind(job.batch as i32)
             .fetch_all(&mut self.connection)
             .await?;
         if messages.is_empty() {
             return Ok(Vec::new());
         }
-        let start = "select run_id::text, step_slug, task_index, input::text from pgflow.start_tasks($1, $2, $3::uuid)";
-        let query = sqlx::query(start).bind(&job.flow).bind(messages).bind(&self.id);
-        Ok(query.fetch_all(&mut self.connection).await?.iter().map(task).collect::<Result<_, _>>()?)
+        let query = sqlx::query_as(include_str!("start_tasks.sql")).bind(&job.flow).bind(messages).bind(&self.id);
+        Ok(query.fetch_all(&mut self.connection).await?)
     }
 
     async fn poll(&mut self, job: &Job) -> Result<Vec<Task>, BenchError> {
-        let poll = "select run_id::text, step_slug, task_index, input::text from pgflow.poll_tasks($1, $2::uuid, $3)";
-        let query = sqlx::query(poll).bind(&job.flow).bind(&self.id).bind(job.batch as i32);
-        Ok(query.fetch_all(&mut self.connection).await?.iter().map(task).collect::<Result<_, _>>()?)
+        let query =
+            sqlx::query_as(include_str!("poll_tasks.sql")).bind(&job.flow).bind(&self.id).bind(job.batch as i32);
+        Ok(query.fetch_all(&mut self.connection).await?)
     }
 
     async fn complete(&mut self, job: &Job, task: &Task) -> Result<(), BenchError> {
@@ -191,7 +192,7 @@ impl Worker {
             .bind(job.scenario.output(&task.step_slug, &task.input))
             .fetch_one(&mut self.connection)
             .await?;
-        self.note_completion(std::slice::from_ref(task));
+        self.record_completion(std::slice::from_ref(task));
         Ok(())
     }
 
@@ -204,11 +205,11 @@ impl Worker {
             .bind(tasks.iter().map(output).collect::<Vec<_>>())
             .fetch_all(&mut self.connection)
             .await?;
-        self.note_completion(tasks);
+        self.record_completion(tasks);
         Ok(())
     }
 
-    fn note_completion(&mut self, tasks: &[Task]) {
+    fn record_completion(&mut self, tasks: &[Task]) {
         let answered = Instant::now();
         for task in tasks {
             match self.calls.completion.get_mut(&task.run_id) {
@@ -217,13 +218,4 @@ impl Worker {
             }
         }
     }
-}
-
-fn task(row: &PgRow) -> Result<Task, sqlx::Error> {
-    Ok(Task {
-        run_id: row.try_get(0)?,
-        step_slug: row.try_get(1)?,
-        task_index: row.try_get(2)?,
-        input: row.try_get(3)?,
-    })
 }

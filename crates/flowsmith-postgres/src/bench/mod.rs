@@ -13,7 +13,7 @@
 //! Every flow is named `flowsmith_bench_<random>_…`, so the benchmark never touches other flows and can delete all of its own.
 //! The ids of its runs are chosen in advance, which distinguishes their events from those of other runs.
 
-mod abilities;
+mod capabilities;
 mod clean;
 mod error;
 mod events;
@@ -33,8 +33,8 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::database::Target;
-use abilities::Abilities;
-use repetition::{Repetition, Setting};
+use capabilities::Capabilities;
+use repetition::{Repetition, RepetitionSettings};
 use sample::Sampler;
 
 /// Settings of a benchmark.
@@ -151,7 +151,7 @@ pub struct Bench {
     target: Target,
     settings: BenchSettings,
     protocol: Protocol,
-    abilities: Abilities,
+    capabilities: Capabilities,
     /// The process id of the postmaster, if it runs on this machine.
     postmaster: Option<u32>,
 }
@@ -164,27 +164,27 @@ impl Bench {
     /// protocol.
     pub async fn open(target: &Target, settings: BenchSettings) -> Result<Self, BenchError> {
         let mut connection = target.connect().await?;
-        let abilities = Abilities::of(&mut connection).await?;
+        let capabilities = Capabilities::of(&mut connection).await?;
         // The postmaster is found through the backend of this connection, which exits with the connection.
-        let local = target.options().get_socket().map(|_| abilities.backend);
+        let local = target.options().get_socket().map(|_| capabilities.backend);
         let postmaster = local.and_then(sample::postmaster);
-        if !abilities.runtime_lacks.is_empty() {
-            return Err(BenchError::NoRuntime { lacks: abilities.runtime_lacks });
+        if !capabilities.runtime_lacks.is_empty() {
+            return Err(BenchError::NoRuntime { lacks: capabilities.runtime_lacks });
         }
         let protocol = match settings.protocol {
-            Some(Protocol::Batch) if !abilities.batch_lacks.is_empty() => {
-                return Err(BenchError::NoBatches { lacks: abilities.batch_lacks });
+            Some(Protocol::Batch) if !capabilities.batch_lacks.is_empty() => {
+                return Err(BenchError::NoBatches { lacks: capabilities.batch_lacks });
             }
             Some(protocol) => protocol,
-            None if abilities.batch_lacks.is_empty() => Protocol::Batch,
+            None if capabilities.batch_lacks.is_empty() => Protocol::Batch,
             None => Protocol::Single,
         };
-        Ok(Self { target: target.clone(), settings, protocol, abilities, postmaster })
+        Ok(Self { target: target.clone(), settings, protocol, capabilities, postmaster })
     }
 
     /// Flows of other benchmarks, either left behind or still in use.
     pub fn others(&self) -> &[String] {
-        &self.abilities.others
+        &self.capabilities.others
     }
 
     /// Runs the benchmark.
@@ -206,12 +206,12 @@ impl Bench {
     /// If the database cannot be reached or rejects the deletion.
     pub async fn clean(&self) -> Result<(), BenchError> {
         let mut connection = self.target.connect().await?;
-        clean::everything(&mut connection, &self.abilities).await
+        clean::everything(&mut connection, &self.capabilities).await
     }
 
     /// The name prefix of its flows.
     pub fn prefix(&self) -> &str {
-        &self.abilities.prefix
+        &self.capabilities.prefix
     }
 
     async fn measure(&self, scenario: Scenario, progress: &dyn Fn(Progress)) -> Result<ScenarioReport, BenchError> {
@@ -223,25 +223,25 @@ impl Bench {
             if counts && sampler.is_none() {
                 sampler = Some(Sampler::start(self.postmaster));
             }
-            let flow = format!("{}_{}_{repetition}", self.abilities.prefix, scenario.as_str());
-            let one = repetition::measure(&self.setting(), scenario, &flow).await?;
+            let flow = format!("{}_{}_{repetition}", self.capabilities.prefix, scenario.as_str());
+            let one = repetition::measure(&self.settings(), scenario, &flow).await?;
             progress(Progress { scenario, repetition, of, counts, rate: one.rate() });
             if counts {
                 measured.push(one);
             }
         }
         let (benchmark, server) = sampler.map(Sampler::finish).unwrap_or_default();
-        Ok(ScenarioReport { benchmark, server, ..summarise(scenario, self.settings.runs, &measured) })
+        Ok(ScenarioReport { benchmark, server, ..summarize(scenario, self.settings.runs, &measured) })
     }
 
-    fn setting(&self) -> Setting<'_> {
-        Setting {
+    fn settings(&self) -> RepetitionSettings<'_> {
+        RepetitionSettings {
             options: self.options(),
             runs: self.settings.runs,
             workers: self.settings.workers,
             batch: self.settings.batch,
             protocol: self.protocol,
-            abilities: &self.abilities,
+            capabilities: &self.capabilities,
         }
     }
 
@@ -251,7 +251,7 @@ impl Bench {
     }
 }
 
-fn summarise(scenario: Scenario, runs: usize, measured: &[Repetition]) -> ScenarioReport {
+fn summarize(scenario: Scenario, runs: usize, measured: &[Repetition]) -> ScenarioReport {
     let of = |value: fn(&Repetition) -> f64| Summary::of(measured.iter().map(value));
     let delivery: Option<Vec<_>> = measured.iter().map(|one| one.arrivals.as_ref()).collect();
     ScenarioReport {

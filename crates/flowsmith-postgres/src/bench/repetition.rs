@@ -5,19 +5,19 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection as _, FromRow};
 
-use super::abilities::Abilities;
+use super::capabilities::Capabilities;
 use super::events::{Arrivals, Events};
 use super::load::{Job, Workers};
 use super::{BenchError, Protocol, Scenario, clean};
 
 /// The settings that all repetitions share.
-pub(super) struct Setting<'a> {
+pub(super) struct RepetitionSettings<'a> {
     pub(super) options: PgConnectOptions,
     pub(super) runs: usize,
     pub(super) workers: usize,
     pub(super) batch: usize,
     pub(super) protocol: Protocol,
-    pub(super) abilities: &'a Abilities,
+    pub(super) capabilities: &'a Capabilities,
 }
 
 /// The duration of each phase.
@@ -39,15 +39,20 @@ impl Repetition {
     }
 }
 
-pub(super) async fn measure(setting: &Setting<'_>, scenario: Scenario, flow: &str) -> Result<Repetition, BenchError> {
-    let (runs, tasks) = (setting.runs, setting.runs * scenario.tasks_of_a_run());
-    let mut connection = PgConnection::connect_with(&setting.options).await?;
-    let mut workers = Workers::connect(&setting.options, setting.workers, &setting.abilities.prefix).await?;
+pub(super) async fn measure(
+    settings: &RepetitionSettings<'_>,
+    scenario: Scenario,
+    flow: &str,
+) -> Result<Repetition, BenchError> {
+    let (runs, tasks) = (settings.runs, settings.runs * scenario.tasks_of_a_run());
+    let mut connection = PgConnection::connect_with(&settings.options).await?;
+    let mut workers = Workers::connect(&settings.options, settings.workers, &settings.capabilities.prefix).await?;
     let run_ids: Vec<String> = sqlx::query_scalar("select gen_random_uuid()::text from generate_series(1, $1)")
         .bind(runs as i64)
         .fetch_all(&mut connection)
         .await?;
-    let events = if setting.abilities.notifies { Some(Events::listen(setting.options.clone()).await?) } else { None };
+    let events =
+        if settings.capabilities.notifies { Some(Events::listen(settings.options.clone()).await?) } else { None };
 
     let began = Instant::now();
     create(&mut connection, scenario, flow).await?;
@@ -57,7 +62,7 @@ pub(super) async fn measure(setting: &Setting<'_>, scenario: Scenario, flow: &st
     workers.start(flow, &run_ids).await?;
     let start = began.elapsed();
 
-    let (protocol, batch) = (setting.protocol, setting.batch);
+    let (protocol, batch) = (settings.protocol, settings.batch);
     let began = Instant::now();
     workers.process(&Job { scenario, flow: flow.to_owned(), tasks, protocol, batch }).await?;
     let processing = began.elapsed();
@@ -68,7 +73,7 @@ pub(super) async fn measure(setting: &Setting<'_>, scenario: Scenario, flow: &st
         None => None,
     };
     check(&mut connection, scenario, flow, (runs, tasks)).await?;
-    clean::delete(&mut connection, setting.abilities, flow).await?;
+    clean::delete(&mut connection, settings.capabilities, flow).await?;
     Ok(Repetition { runs, tasks, creation, start, processing, arrivals })
 }
 

@@ -30,14 +30,14 @@ pub struct Usage {
 /// Samples until it is finished or dropped.
 pub(super) struct Sampler {
     series: Arc<Mutex<[Series; 2]>>,
-    whose: [Whose; 2],
+    processes: [Process; 2],
     began: Instant,
     sampling: JoinHandle<()>,
 }
 
 /// The processes of a series.
 #[derive(Debug, Clone, Copy)]
-enum Whose {
+enum Process {
     This,
     /// The server whose postmaster has this process id; none if it runs on another machine.
     Server(Option<u32>),
@@ -45,7 +45,7 @@ enum Whose {
 
 /// One sample.
 #[derive(Debug, Clone, Copy)]
-struct Look {
+struct Sample {
     memory: u64,
     ticks: u64,
 }
@@ -60,23 +60,23 @@ struct Series {
 impl Sampler {
     /// `postmaster` is the process id of the postmaster, if it runs on this machine.
     pub(super) fn start(postmaster: Option<u32>) -> Self {
-        let whose = [Whose::This, Whose::Server(postmaster)];
+        let processes = [Process::This, Process::Server(postmaster)];
         let series = Arc::<Mutex<[Series; 2]>>::default();
-        look(whose, &series);
+        take_sample(processes, &series);
         let kept = Arc::clone(&series);
         let sampling = tokio::spawn(async move {
             let mut interval = tokio::time::interval(INTERVAL);
             loop {
                 interval.tick().await;
-                look(whose, &kept);
+                take_sample(processes, &kept);
             }
         });
-        Self { series, whose, began: Instant::now(), sampling }
+        Self { series, processes, began: Instant::now(), sampling }
     }
 
     /// The usage of this process and of the server.
     pub(super) fn finish(self) -> (Option<Usage>, Option<Usage>) {
-        look(self.whose, &self.series);
+        take_sample(self.processes, &self.series);
         let time = self.began.elapsed();
         let series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
         (series[0].usage(time), series[1].usage(time))
@@ -106,31 +106,31 @@ impl Series {
 /// The unit of `/proc`: hundredths of a second on every architecture that Linux supports.
 const TICKS: f64 = 100.0;
 
-fn look(whose: [Whose; 2], series: &Mutex<[Series; 2]>) {
-    let looks = whose.map(|whose| match whose {
-        Whose::This => this(),
-        Whose::Server(postmaster) => postmaster.and_then(server),
+fn take_sample(processes: [Process; 2], series: &Mutex<[Series; 2]>) {
+    let samples = processes.map(|process| match process {
+        Process::This => this(),
+        Process::Server(postmaster) => postmaster.and_then(server),
     });
     let mut series = series.lock().unwrap_or_else(PoisonError::into_inner);
-    for (series, look) in series.iter_mut().zip(looks) {
-        let Some(look) = look else { continue };
-        series.memory.push(look.memory);
-        series.first_ticks.get_or_insert(look.ticks);
-        series.last_ticks = look.ticks;
+    for (series, sample) in series.iter_mut().zip(samples) {
+        let Some(sample) = sample else { continue };
+        series.memory.push(sample.memory);
+        series.first_ticks.get_or_insert(sample.ticks);
+        series.last_ticks = sample.ticks;
     }
 }
 
 /// Samples this process.
-fn this() -> Option<Look> {
+fn this() -> Option<Sample> {
     let stat = Stat::read("self")?;
     let memory = memory("self")?;
-    Some(Look { memory: memory.own + memory.shared, ticks: stat.own_ticks })
+    Some(Sample { memory: memory.own + memory.shared, ticks: stat.own_ticks })
 }
 
 /// Samples the postmaster and its children. Shared memory counts once, with the largest amount that any of them has touched. The
 /// CPU time of exited children is part of the postmaster's.
-fn server(postmaster: u32) -> Option<Look> {
-    let mut look = Look { memory: 0, ticks: 0 };
+fn server(postmaster: u32) -> Option<Sample> {
+    let mut sample = Sample { memory: 0, ticks: 0 };
     let mut shared = 0;
     for (process, stat) in processes() {
         let ticks = match (process == postmaster, stat.parent == postmaster) {
@@ -140,10 +140,10 @@ fn server(postmaster: u32) -> Option<Look> {
         };
         // A process that is exiting has no memory any more.
         let memory = memory(&process.to_string()).unwrap_or_default();
-        look = Look { memory: look.memory + memory.own, ticks: look.ticks + ticks };
+        sample = Sample { memory: sample.memory + memory.own, ticks: sample.ticks + ticks };
         shared = shared.max(memory.shared);
     }
-    (look.ticks > 0).then_some(Look { memory: look.memory + shared, ..look })
+    (sample.ticks > 0).then_some(Sample { memory: sample.memory + shared, ..sample })
 }
 
 /// The parent of a backend, if both are named `postgres`. The check is needed because the process id comes from the server,

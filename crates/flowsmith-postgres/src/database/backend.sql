@@ -1,2 +1,2 @@
--- Which of the server's processes answers.
-select pg_backend_pid()
+-- Returns the process ID of the server process that answers.
+select pg_backend_pid() as pid

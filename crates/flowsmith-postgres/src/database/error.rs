@@ -1,5 +1,7 @@
 //! Database errors, classified by what the user can do about them.
 
+use std::error::Error;
+
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use sqlx::postgres::PgDatabaseError;
 
@@ -11,6 +13,7 @@ pub struct DatabaseError {
     message: String,
     hint: Option<String>,
     state: Option<String>,
+    source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl Diagnostic for DatabaseError {
@@ -95,7 +98,8 @@ pub enum Failure {
     Lost,
     /// The engine is missing or lacks a feature (SQLSTATE FL001).
     Engine,
-    /// A guard in a migration refused to run (FL002), or the migration does not fit the database (FL004).
+    /// A guard in a migration refused to run (FL002), the migration does not fit the database (FL004), or a flow does not exist
+    /// (FL006).
     Guard,
     /// The self-check of a migration found a difference (FL003).
     Mismatch,
@@ -108,7 +112,7 @@ pub enum Failure {
 impl DatabaseError {
     /// An error that flowsmith itself detected.
     pub fn new(failure: Failure, message: impl Into<String>) -> Self {
-        Self { failure, message: message.into(), hint: None, state: None }
+        Self { failure, message: message.into(), hint: None, state: None, source: None }
     }
 
     /// Replaces the help text of the kind of failure.
@@ -117,20 +121,36 @@ impl DatabaseError {
         self
     }
 
+    /// Adds the underlying error.
+    pub(crate) fn with_source(mut self, source: impl Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+
     pub(super) fn connecting(target: String, error: sqlx::Error) -> Self {
-        let Self { failure, message, hint, state } = Self::from(error);
-        let failure = if failure == Failure::Lost { Failure::Unreachable } else { failure };
-        Self { failure, message: format!("cannot connect to {target}: {message}"), hint, state }
+        let error = Self::from(error);
+        let failure = if error.failure == Failure::Lost { Failure::Unreachable } else { error.failure };
+        Self { failure, message: format!("cannot connect to {target}: {}", error.message), ..error }
     }
 
     /// Whether a row with the same key exists (SQLSTATE 23505).
-    pub fn is_unique_violation(&self) -> bool {
+    pub(crate) fn is_unique_violation(&self) -> bool {
         self.state.as_deref() == Some("23505")
     }
 
     /// Whether a table does not exist (SQLSTATE 42P01).
     pub fn is_undefined_table(&self) -> bool {
         self.state.as_deref() == Some("42P01")
+    }
+
+    /// Whether the server does not know the flow (SQLSTATE FL006).
+    pub(crate) fn is_unknown_flow(&self) -> bool {
+        self.state.as_deref() == Some("FL006")
+    }
+
+    /// Whether a function raised an error without an SQLSTATE of its own (P0001).
+    pub(crate) fn is_raised_exception(&self) -> bool {
+        self.state.as_deref() == Some("P0001")
     }
 
     /// Whether the connection failed, so that a retry on a new connection may succeed.
@@ -146,18 +166,19 @@ impl DatabaseError {
 
 impl From<sqlx::Error> for DatabaseError {
     fn from(error: sqlx::Error) -> Self {
-        match &error {
+        let classified = match &error {
             sqlx::Error::Database(inner) => from_server(inner.downcast_ref::<PgDatabaseError>()),
             sqlx::Error::Io(source) => Self::new(Failure::Lost, format!("the connection failed: {source}")),
             sqlx::Error::Tls(source) => Self::new(Failure::Unreachable, format!("TLS failed: {source}")),
             sqlx::Error::Protocol(reason) => Self::new(Failure::Lost, format!("the connection failed: {reason}")),
             sqlx::Error::PoolTimedOut => Self::new(Failure::Unreachable, "the server did not answer in time"),
             other => Self::new(Failure::Sql, other.to_string()),
-        }
+        };
+        classified.with_source(error)
     }
 }
 
-/// By SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>, and FLnnn from `migrations/ledger`.
+/// By SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>, and FLnnn from `sql/ledger`.
 fn from_server(error: &PgDatabaseError) -> DatabaseError {
     let failure = match error.code() {
         "28000" | "28P01" => Failure::Refused,
@@ -171,7 +192,7 @@ fn from_server(error: &PgDatabaseError) -> DatabaseError {
         "08000" | "08001" | "08003" | "08004" | "08006" | "08P01" => Failure::Lost,
         "57P03" | "53300" => Failure::Unreachable,
         "FL001" => Failure::Engine,
-        "FL002" | "FL004" => Failure::Guard,
+        "FL002" | "FL004" | "FL006" => Failure::Guard,
         "FL003" => Failure::Mismatch,
         "FL005" => Failure::Trigger,
         _ => Failure::Sql,
@@ -183,5 +204,6 @@ fn from_server(error: &PgDatabaseError) -> DatabaseError {
         message: format!("{}{detail}{shown_state}", error.message()),
         hint: error.hint().map(ToOwned::to_owned),
         state: Some(error.code().to_owned()),
+        source: None,
     }
 }

@@ -2,69 +2,67 @@
 //! transaction, and it works behind a transaction pooler.
 
 use std::fmt;
+use std::sync::LazyLock;
 
+use minijinja::context;
+use sqlx::FromRow;
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Row as _};
 
+use super::sql::{Templates, templates};
 use super::{DatabaseError, Failure};
 
 /// The bytes of `flowsmit`; the same value as `flowsmith.lock_key()`.
 pub(crate) const LOCK_KEY: i64 = 7_380_396_448_181_741_940;
 
+static TEMPLATES: LazyLock<Templates> = templates![".": "acquire_lock.sql"];
+
 /// The session that holds the lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+#[non_exhaustive]
+pub struct LockHolder {
     /// Process id of the server's backend.
     pub pid: i32,
     /// The session's role.
-    pub user: String,
+    pub role: String,
     /// The session's `application_name`.
-    pub application: String,
+    pub application_name: String,
     /// The client address, or `local`.
     pub address: String,
     /// The start of its transaction as RFC 3339, if the current role may see it.
-    pub since: Option<String>,
+    pub transaction_start: Option<String>,
 }
 
-impl fmt::Display for Holder {
+impl fmt::Display for LockHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}, pid {}, {})", self.user, self.application, self.pid, self.address)?;
-        self.since.as_ref().map_or(Ok(()), |since| write!(f, " since {since}"))
+        write!(f, "{} ({}, pid {}, {})", self.role, self.application_name, self.pid, self.address)?;
+        self.transaction_start.as_ref().map_or(Ok(()), |since| write!(f, " since {since}"))
     }
 }
 
-/// The result of [`take`].
+/// The result of [`acquire_lock`].
 #[derive(Debug)]
 pub(crate) enum Lock {
     /// This transaction holds the lock.
-    Taken,
+    Acquired,
     /// Another session held the lock until `lock_timeout` expired: this one, if it still held the lock afterwards. The
     /// transaction can continue.
-    Held(Option<Holder>),
+    HeldElsewhere(Option<LockHolder>),
 }
 
-/// Takes the lock in the open transaction and waits for at most its `lock_timeout`.
-pub(crate) async fn take(connection: &mut PgConnection) -> Result<Lock, DatabaseError> {
-    let wanted = format!("savepoint before_lock; select pg_advisory_xact_lock({LOCK_KEY})");
-    let locked = sqlx::raw_sql(AssertSqlSafe(wanted)).execute(&mut *connection).await.map_err(DatabaseError::from);
-    match locked {
-        Ok(_) => Ok(Lock::Taken),
+/// Acquires the lock in the open transaction and waits for at most its `lock_timeout`.
+pub(crate) async fn acquire_lock(connection: &mut PgConnection) -> Result<Lock, DatabaseError> {
+    let acquire = TEMPLATES.query("acquire_lock.sql", context! { key => LOCK_KEY });
+    match sqlx::raw_sql(acquire).execute(&mut *connection).await.map_err(DatabaseError::from) {
+        Ok(_) => Ok(Lock::Acquired),
         Err(error) if error.failure() == Failure::LockTimeout => {
             sqlx::raw_sql("rollback to savepoint before_lock").execute(&mut *connection).await?;
-            Ok(Lock::Held(holder(connection).await?))
+            Ok(Lock::HeldElsewhere(holder(connection).await?))
         }
         Err(error) => Err(error),
     }
 }
 
-async fn holder(connection: &mut PgConnection) -> Result<Option<Holder>, DatabaseError> {
-    let row = sqlx::query(include_str!("lock.sql")).persistent(false).bind(LOCK_KEY).fetch_optional(connection).await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Holder {
-        pid: row.try_get(0)?,
-        user: row.try_get(1)?,
-        application: row.try_get(2)?,
-        address: row.try_get(3)?,
-        since: row.try_get(4)?,
-    }))
+async fn holder(connection: &mut PgConnection) -> Result<Option<LockHolder>, DatabaseError> {
+    let query = sqlx::query_as(include_str!("lock_holder.sql")).persistent(false).bind(LOCK_KEY);
+    Ok(query.fetch_optional(connection).await?)
 }

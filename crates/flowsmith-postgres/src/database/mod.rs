@@ -1,18 +1,19 @@
 //! The connection to PostgreSQL: addresses, reconnecting, the lock, errors, and SQL with parameters.
 
+mod backoff;
 mod error;
-mod link;
 mod lock;
-mod pauses;
 mod pooler;
+mod reconnecting;
+pub(crate) mod sql;
 mod target;
-mod within;
+mod timeout;
 
+pub use backoff::Backoff;
 pub use error::{DatabaseError, Failure};
-pub use link::{Link, LinkEvent, Owner};
-pub use lock::Holder;
-pub(crate) use lock::{LOCK_KEY, Lock, take};
-pub use pauses::Pauses;
-pub use pooler::shares_backends;
+pub use lock::LockHolder;
+pub(crate) use lock::{LOCK_KEY, Lock, acquire_lock};
+pub use pooler::uses_transaction_pooler;
+pub use reconnecting::{ConnectionEvent, Observer, ReconnectingConnection};
 pub use target::{Target, TargetError};
-pub use within::{unanswered, within};
+pub use timeout::{timed_out, with_timeout};

@@ -17,9 +17,12 @@ const TURNS: u32 = 3;
 ///
 /// # Errors
 /// If one of the connections fails.
-pub async fn shares_backends(listener: &mut PgListener, connection: &mut PgConnection) -> Result<bool, DatabaseError> {
+pub async fn uses_transaction_pooler(
+    listener: &mut PgListener,
+    connection: &mut PgConnection,
+) -> Result<bool, DatabaseError> {
     let question = include_str!("backend.sql");
-    let pid = |row: PgRow| row.try_get::<i32, _>(0);
+    let pid = |row: PgRow| row.try_get::<i32, _>("pid");
     let own = sqlx::raw_sql(question).fetch_one(&mut *listener).await.and_then(pid)?;
     for _ in 0..TURNS {
         for _ in 0..2 {

@@ -66,7 +66,7 @@ impl Target {
 
     /// The same database, whose socket is looked up for each connection.
     #[must_use]
-    pub fn found_by(self, socket: impl Fn() -> Option<PathBuf> + Send + Sync + 'static) -> Self {
+    pub fn with_socket_finder(self, socket: impl Fn() -> Option<PathBuf> + Send + Sync + 'static) -> Self {
         Self { socket: Some(Arc::new(socket)), ..self }
     }
 
@@ -107,7 +107,7 @@ impl Target {
     ///
     /// # Errors
     /// As [`Target::connect`].
-    pub async fn pool_of_one(&self) -> Result<PgPool, DatabaseError> {
+    pub(crate) async fn pool_of_one(&self) -> Result<PgPool, DatabaseError> {
         // If the orderly close fails, the connection is dropped all the same.
         let _ = self.connect().await?.close().await;
         let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);

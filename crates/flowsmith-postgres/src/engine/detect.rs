@@ -13,6 +13,7 @@ use crate::database::DatabaseError;
 
 /// The result of detection.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Detection {
     /// `server_version_num`, 150018 for 15.18.
     pub server_version: i32,
@@ -24,9 +25,9 @@ pub struct Detection {
     pub has_cron_job: Option<bool>,
     /// The database in which pg_cron can be created, if pg_cron is loaded for another database and this role may read the setting.
     pub cron_elsewhere: Option<String>,
-    /// Whether this role may read the active triggers; none if the schema `flowsmith` is too old to support triggers.
+    /// Whether this role can read the registered triggers; `None` without the schema `flowsmith`.
     pub may_read_triggers: Option<bool>,
-    /// Whether this role may read the events of runs, and an index supports it (version 3 of the schema or later).
+    /// Whether this role can read `flowsmith.events`.
     pub may_read_events: bool,
     /// Whether the engine can recover stalled tasks.
     pub has_recovery: bool,
@@ -48,6 +49,7 @@ pub struct Detection {
 
 /// A row of `flowsmith.engine`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
 pub struct RecordedScript {
     /// The version of the script.
     pub version: i32,
@@ -121,7 +123,7 @@ impl PgmqState {
     }
 
     /// Whether pgmq is missing or known to be older than a version.
-    pub fn is_older_than(&self, minimum: [u32; 3]) -> bool {
+    pub(crate) fn is_older_than(&self, minimum: [u32; 3]) -> bool {
         let Some(version) = self.version() else { return *self == Self::Missing };
         let parts: Vec<u32> = version.split('.').map_while(|part| part.parse().ok()).collect();
         parts.as_slice() < minimum.as_slice()
@@ -145,7 +147,7 @@ impl fmt::Display for PgmqState {
 }
 
 /// The help text for a query result that this version cannot read. A newer engine or ledger may have written the value.
-pub const UNEXPECTED_RESULT_HELP: &str =
+pub(crate) const UNEXPECTED_RESULT_HELP: &str =
     "update flowsmith; if the newest version fails too, report this with the versions of flowsmith and PostgreSQL";
 
 /// An error of detection.
@@ -211,7 +213,7 @@ struct Answer {
 /// If the connection fails or the role may not read `flowsmith.engine`.
 pub async fn detect(connection: &mut PgConnection) -> Result<Detection, DetectError> {
     let row = sqlx::raw_sql(include_str!("detect.sql")).fetch_one(connection).await.map_err(DatabaseError::from)?;
-    let answer: Answer = serde_json::from_str(row.try_get(0).map_err(DatabaseError::from)?)?;
+    let answer: Answer = serde_json::from_str(row.try_get("answer").map_err(DatabaseError::from)?)?;
     Ok(Detection::from(answer))
 }
 

@@ -1,8 +1,9 @@
--- Everything that detection and the audit need to know about a database, in one round trip and without writing anything.
+-- Reads everything that detection and audits need to know about a database, in one round trip. Writes nothing.
 --
--- Gives one row with one JSON text. Tables that may not exist can only be read from PL/pgSQL, whose statements are planned
--- when they are reached; what a reader may not ask is left unknown; what it finds is carried to the query in a setting that ends with the transaction. Both statements
--- must be sent together: they are then one transaction, through a transaction pooler too.
+-- Returns one row with one JSON text; values that this role cannot read are null. Tables that may not exist are read in
+-- PL/pgSQL, which plans a statement when it is reached. The block passes its results to the query in a setting that is
+-- local to the transaction. Both statements must be sent together: they are then one transaction, also through a
+-- transaction pooler.
 
 do $detect$
 declare
@@ -25,7 +26,7 @@ begin
   if has_table_privilege(to_regclass('flowsmith.ledger'), 'select') then
     ledger := (select max(l.version) from flowsmith.ledger l);
   end if;
-  -- A row policy shows everyone their own jobs only.
+  -- A row policy shows each role its own jobs only.
   if has_schema_privilege((select n.oid from pg_catalog.pg_namespace n where n.nspname = 'cron'), 'usage')
      and has_table_privilege(to_regclass('cron.job'), 'select') then
     job := exists (
@@ -41,7 +42,7 @@ with
 detected as (
   select current_setting('flowsmith.detected')::jsonb as found
 ),
--- pg_catalog's types by their SQL name, all others with their schema, whatever the caller's search_path is.
+-- Types of pg_catalog by their SQL name, all others with their schema, independent of the caller's search_path.
 type_name as (
   select t.oid, case when n.nspname = 'pg_catalog' then format_type(t.oid, null) else n.nspname || '.' || t.typname end as name
   from pg_catalog.pg_type t
@@ -66,17 +67,17 @@ fact as (
   join type_name t on t.oid = a.atttypid
   union all
   select format('function %s(%s)', p.proname, (
-    select string_agg(concat_ws(' ', p.proargnames[x.position], t.name), ', ' order by x.position)
-    from unnest(p.proargtypes::oid[]) with ordinality as x (type, position)
-    join type_name t on t.oid = x.type))
+    select string_agg(concat_ws(' ', p.proargnames[argument.position], t.name), ', ' order by argument.position)
+    from unnest(p.proargtypes::oid[]) with ordinality as argument (type, position)
+    join type_name t on t.oid = argument.type))
   from routine p
   union all
   select format('result %s %s', p.proname,
     case when 't' = any (p.proargmodes) then format('table(%s)', (
-      select string_agg(concat_ws(' ', p.proargnames[x.position], t.name), ', ' order by x.position)
-      from unnest(p.proallargtypes) with ordinality as x (type, position)
-      join type_name t on t.oid = x.type
-      where p.proargmodes[x.position] = 't'))
+      select string_agg(concat_ws(' ', p.proargnames[argument.position], t.name), ', ' order by argument.position)
+      from unnest(p.proallargtypes) with ordinality as argument (type, position)
+      join type_name t on t.oid = argument.type
+      where p.proargmodes[argument.position] = 't'))
     else concat_ws(' ', case when p.proretset then 'setof' end, (select t.name from type_name t where t.oid = p.prorettype)) end)
   from routine p
 )
@@ -92,7 +93,7 @@ select jsonb_build_object(
   'ledger', d.found -> 'ledger',
   'input_style', d.found -> 'input_style',
   'pgmq_extension', (select e.extversion from pg_catalog.pg_extension e where e.extname = 'pgmq'),
-  -- Not by to_regprocedure or to_regclass, which a role without a right on that schema may not ask.
+  -- to_regprocedure and to_regclass raise an error for a role without privileges on the schema.
   'pgmq_functions', exists (
     select from pg_catalog.pg_proc p
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace
@@ -108,26 +109,25 @@ select jsonb_build_object(
   'cron_elsewhere', case when pg_has_role('pg_read_all_settings', 'usage')
     then nullif(current_setting('cron.database_name', true), current_database()) end,
   'flowsmith_schema', to_regnamespace('flowsmith') is not null,
-  -- None where there is no such function.
+  -- Whether the role has the privileges that templates/introspect.sql needs; null without flowsmith's schema.
   'triggers_readable', (
     select bool_and(has_function_privilege(p.oid, 'execute') and exists (
       select from pg_catalog.pg_class c
-      where c.relnamespace = n.oid and c.relname = 'triggers' and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')))
+      where c.relnamespace = n.oid and c.relname = 'triggers'
+        and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')))
     from pg_catalog.pg_proc p
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-    where n.nspname = 'flowsmith' and p.proname in ('trigger_differences', 'trigger_faults', 'trigger_name', 'trigger_body', 'table_oid')
-    -- An older version has some of these at most.
-    having bool_or(p.proname = 'trigger_differences')),
-  -- By the index that finds those of a run: without it, as before version 3, all would be read for each run.
+    where n.nspname = 'flowsmith' and p.proname in (
+      'trigger_differences', 'trigger_expression_errors', 'expression_rows', 'check_expression', 'table_oid',
+      'trigger_name', 'trigger_function_body')),
   'events_readable', exists (
-    select from pg_catalog.pg_class i
-    join pg_catalog.pg_namespace n on n.oid = i.relnamespace
-    join pg_catalog.pg_index x on x.indexrelid = i.oid and x.indisvalid
-    where n.nspname = 'flowsmith' and i.relname = 'events_by_run' and has_schema_privilege(n.oid, 'usage')
-      and has_table_privilege(x.indrelid, 'select')),
+    select from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'flowsmith' and c.relname = 'events'
+      and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')),
   'realtime_send', exists (
     select from pg_catalog.pg_proc p
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'realtime' and p.proname = 'send' and oidvectortypes(p.proargtypes) = 'jsonb, text, text, boolean')
-)::text
+)::text as answer
 from detected d

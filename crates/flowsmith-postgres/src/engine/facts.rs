@@ -12,6 +12,7 @@ const FACTS: &str = include_str!("facts.txt");
 
 /// The difference between the facts of a database and those of a level.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Comparison {
     /// The level.
     pub level: Level,
@@ -22,7 +23,7 @@ pub struct Comparison {
 }
 
 /// The facts of a level, in the order of `facts.txt`.
-pub fn of_level(level: Level) -> impl Iterator<Item = &'static str> {
+pub(crate) fn of_level(level: Level) -> impl Iterator<Item = &'static str> {
     FACTS
         .lines()
         .filter_map(parse)

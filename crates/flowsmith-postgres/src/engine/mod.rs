@@ -8,4 +8,10 @@ pub mod roles;
 pub mod schema;
 pub mod scripts;
 
+use std::sync::LazyLock;
+
+use crate::database::sql::{Templates, templates};
+
 pub use flowsmith_core::level::Level;
+
+static TEMPLATES: LazyLock<Templates> = templates!["../../templates": "install.sql", "grants.sql", "schema.sql"];

@@ -1,12 +1,13 @@
 //! The installed schemas as canonical lines: the expected lines of the newest version, and the lines of a database.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
-use minijinja::{Environment, UndefinedBehavior};
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use minijinja::context;
+use sqlx::{PgConnection, Row};
 
+use super::TEMPLATES;
 use crate::database::DatabaseError;
-use flowsmith_core::sql::quote::literal;
 
 /// A schema with its expected lines. A test compares them with an installed schema and rewrites them with `UPDATE=1`.
 #[derive(Debug, Clone, Copy)]
@@ -29,24 +30,52 @@ impl Schema {
     /// # Errors
     /// If the connection fails.
     pub async fn read(self, connection: &mut PgConnection) -> Result<Vec<String>, DatabaseError> {
-        let mut templates = Environment::new();
-        templates.set_undefined_behavior(UndefinedBehavior::Strict);
-        templates.add_filter("literal", |text: &str| literal(text));
-        // Not a bound parameter: that takes two round trips, which a transaction pooler may route to different servers.
-        let text = templates
-            .render_str(include_str!("../../templates/schema.sql"), minijinja::context! { schema => self.name })
-            .expect("the template reads the name only");
-        let rows = sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(connection).await?;
-        Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+        // A bound value would take two round trips, which a transaction pooler may send to different servers.
+        let query = TEMPLATES.query("schema.sql", context! { schema => self.name });
+        let rows = sqlx::raw_sql(query).fetch_all(connection).await?;
+        Ok(rows.iter().map(|row| row.try_get("line")).collect::<Result<_, _>>()?)
     }
 
-    /// The differences between a database and the newest version, one text each. Grants to named roles are ignored, because users
-    /// manage them.
-    pub fn differences(self, live: &[String]) -> Vec<String> {
+    /// The differences between the lines of a database and those of the newest version. Grants to named roles are ignored,
+    /// because users manage them.
+    pub fn differences(self, live: &[String]) -> SchemaDifferences {
         let expected: BTreeSet<&str> = self.expected.lines().collect();
         let live: BTreeSet<&str> = live.iter().map(String::as_str).filter(|line| !line.starts_with("grant ")).collect();
-        let missing = expected.difference(&live).map(|line| format!("lacks: {line}"));
-        let extra = live.difference(&expected).map(|line| format!("has: {line}"));
-        missing.chain(extra).collect()
+        let owned = |line: &&str| (*line).to_owned();
+        SchemaDifferences {
+            missing: expected.difference(&live).map(owned).collect(),
+            extra: live.difference(&expected).map(owned).collect(),
+        }
+    }
+}
+
+/// The differences between two versions of a schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaDifferences {
+    /// Expected lines that the database lacks.
+    pub missing: Vec<String>,
+    /// Lines of the database that are not expected.
+    pub extra: Vec<String>,
+}
+
+impl SchemaDifferences {
+    /// Whether there are no differences.
+    pub fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.extra.is_empty()
+    }
+
+    /// Keeps the lines for which `keep` returns true.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.missing.retain(|line| keep(line));
+        self.extra.retain(|line| keep(line));
+    }
+}
+
+/// One difference a line.
+impl fmt::Display for SchemaDifferences {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let missing = self.missing.iter().map(|line| format!("lacks: {line}"));
+        let extra = self.extra.iter().map(|line| format!("has: {line}"));
+        f.write_str(&missing.chain(extra).collect::<Vec<_>>().join("\n"))
     }
 }

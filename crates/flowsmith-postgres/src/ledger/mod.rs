@@ -2,10 +2,12 @@
 
 mod status;
 
+use sqlx::FromRow;
+
 pub use status::{MigrationState, MigrationStatus, Status};
 
 /// One row of `flowsmith.migrations`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct LedgerEntry {
     /// The version of the migration, 14 digits.
     pub version: String,

@@ -1,5 +1,6 @@
--- Whether an expression of a trigger is one of the right type here, as flowsmith.trigger_faults asks less lightly. It gives no row, in
--- a transaction that may not write. A check of the file has shown that the expression does not leave its parentheses.
+-- Raises an error if an expression of a trigger is invalid or has the wrong type. A less thorough check than
+-- flowsmith.check_expression, in a transaction that cannot write. Returns no row. `flowsmith check` has verified that the
+-- parentheses in the expression are balanced.
 begin read only;
 set local search_path = pg_catalog, pg_temp;
 set local standard_conforming_strings = on;

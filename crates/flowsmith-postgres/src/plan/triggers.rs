@@ -1,16 +1,19 @@
 //! Finds triggers that a database cannot create before a migration fails on them. It makes the same checks as
 //! `flowsmith.sync_triggers`, but creates nothing and blocks no writers.
 
-use minijinja::{Environment, UndefinedBehavior, context};
-use sqlx::AssertSqlSafe;
+use std::sync::LazyLock;
+
+use minijinja::context;
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
 use super::hazard::coming_triggers;
+use crate::database::sql::{Templates, templates};
 use crate::database::{DatabaseError, Failure};
 use flowsmith_core::catalog::{Catalog, FlowId, Input, QueueKind, TableName, TableTrigger, Trigger, TriggerSource};
 use flowsmith_core::diff::ChangeSet;
-use flowsmith_core::sql::quote::literal;
+
+static TEMPLATES: LazyLock<Templates> = templates![".": "table.sql", "expression.sql"];
 
 /// The first version of pg_cron that supports `N seconds` and `$`.
 const SECONDS: [u32; 2] = [1, 5];
@@ -35,7 +38,7 @@ pub struct RefusedTrigger {
 ///
 /// # Errors
 /// If the connection fails.
-pub async fn refused_triggers(
+pub(super) async fn refused_triggers(
     connection: &mut PgConnection,
     changes: &ChangeSet,
     live: &Catalog,
@@ -62,7 +65,7 @@ async fn reason(
         TriggerSource::Queue { kind, queue, input_sql } => {
             let holder = live.iter().find(|(slug, _)| *kind == QueueKind::Pgmq && slug.eq_ignore_ascii_case(queue));
             match (holder, input_sql) {
-                (Some((slug, _)), _) => Ok(Some(format!("the queue {queue} holds the tasks of the flow {slug}"))),
+                (Some((slug, _)), _) => Ok(Some(format!("the queue {queue} belongs to flow {slug}"))),
                 (None, Some(sql)) => of_expression(connection, "input_sql", sql, "jsonb", EVENT).await,
                 (None, None) => Ok(None),
             }
@@ -76,7 +79,7 @@ async fn of_schedule(connection: &mut PgConnection, schedule: &str) -> Result<Op
     }
     let rows = sqlx::raw_sql("select extversion from pg_catalog.pg_extension where extname = 'pg_cron'");
     let Some(row) = rows.fetch_optional(connection).await? else { return Ok(None) };
-    let version: &str = row.try_get(0)?;
+    let version: &str = row.try_get("extversion")?;
     let parts: Vec<u32> = version.split(['.', '-']).map_while(|part| part.parse().ok()).collect();
     let is_old = !parts.is_empty() && parts.as_slice() < SECONDS.as_slice();
     Ok(is_old.then(|| format!("the schedule `{schedule}` needs pg_cron 1.5 or later; this is {version}")))
@@ -101,12 +104,12 @@ async fn of_table(connection: &mut PgConnection, trigger: &TableTrigger) -> Resu
 
 /// The row source of the expressions of a trigger on this table, or the reason why the table cannot have a trigger.
 async fn table_rows(connection: &mut PgConnection, table: &TableName) -> Result<Result<String, String>, DatabaseError> {
-    let text = render(include_str!("table.sql"), context! { table => table.as_str() });
-    let Some(row) = sqlx::raw_sql(AssertSqlSafe(text)).fetch_optional(connection).await? else {
-        return Ok(Err(format!("there is no table {table}; create it before `flowsmith apply`")));
+    let query = TEMPLATES.query("table.sql", context! { table => table.as_str() });
+    let Some(row) = sqlx::raw_sql(query).fetch_optional(connection).await? else {
+        return Ok(Err(format!("table {table} does not exist; create it before `flowsmith apply`")));
     };
-    let (rows, can_have): (String, bool) = (row.try_get(0)?, row.try_get(1)?);
-    Ok(if can_have { Ok(rows) } else { Err(format!("{table} cannot have it: it is no table")) })
+    let (rows, can_have): (String, bool) = (row.try_get("rows")?, row.try_get("can_have_trigger")?);
+    Ok(if can_have { Ok(rows) } else { Err(format!("{table} cannot have a row trigger: it is not a table")) })
 }
 
 async fn of_expression(
@@ -116,8 +119,8 @@ async fn of_expression(
     kind: &str,
     rows: &str,
 ) -> Result<Option<String>, DatabaseError> {
-    let text = render(include_str!("expression.sql"), context! { expression, kind, rows });
-    let Err(error) = sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *connection).await else { return Ok(None) };
+    let query = TEMPLATES.query("expression.sql", context! { expression, kind, rows });
+    let Err(error) = sqlx::raw_sql(query).execute(&mut *connection).await else { return Ok(None) };
     let is_said = matches!(&error, sqlx::Error::Database(_));
     let message = error.as_database_error().map(|error| error.message().to_owned()).unwrap_or_default();
     let error = DatabaseError::from(error);
@@ -127,15 +130,6 @@ async fn of_expression(
     sqlx::raw_sql("rollback").execute(connection).await?;
     Ok(match error.failure() {
         Failure::Permission | Failure::LockTimeout | Failure::Cancelled => None,
-        _ => Some(format!("`{key}` does not work here: {message}")),
+        _ => Some(format!("`{key}` fails: {message}")),
     })
-}
-
-fn render(template: &str, values: minijinja::Value) -> String {
-    let mut templates = Environment::new();
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    templates.add_filter("literal", |text: &str| literal(text));
-    templates
-        .render_str(template, values)
-        .expect("the fields that the template reads are given, as the tests render it")
 }

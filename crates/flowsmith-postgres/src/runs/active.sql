@@ -1,5 +1,5 @@
-{#- Those of the flow versions that have a run under way. -#}
-select f.slug
-from unnest({{ slugs | texts }}) f (slug)
-where exists (select from pgflow.runs r where r.flow_slug = f.slug and r.status = 'started' offset 0)
+{#- Returns those of the flow versions that have started runs. -#}
+select flow.slug
+from unnest({{ slugs | array }}) flow (slug)
+where exists (select from pgflow.runs r where r.flow_slug = flow.slug and r.status = 'started' offset 0)
 order by 1

@@ -1,9 +1,9 @@
-{#- Calls a function that returns a run: starts one, by the flow's name where this is its current version, else by slug;
-    cancels one; takes one up again. Gives no rows: a statement does not see what the functions in it have done. The run's id
-    is kept for the next statements of the transaction. -#}
+{#- Calls a function that returns a run: starts one (by the flow's name if its current version is requested, else by slug),
+    cancels one or retries one. Returns no rows, because a statement does not see the changes of the functions that it
+    calls. The setting flowsmith.run_id passes the run's id to the next statements of the transaction. -#}
 select
 from (
-  select set_config('flowsmith.run_id', r.run_id::text, true) as run_id
+  select set_config('flowsmith.run_id', run.run_id::text, true) as run_id
 {% if what == "start" %}
 {% if by_name %}
   from flowsmith.start_flow({{ flow | literal }}, {{ input | literal }}::jsonb
@@ -13,12 +13,12 @@ from (
 {% if run_id %}
   , {{ run_id | literal }}::uuid
 {% endif %}
-  ) r
+  ) run
 {% else %}
 {% if what == "cancel" %}
-  from pgflow.cancel_run({{ run_id | literal }}::uuid{% if reason is not none %}, {{ reason | literal }}{% endif %}) r
+  from pgflow.cancel_run({{ run_id | literal }}::uuid{% if reason is not none %}, {{ reason | literal }}{% endif %}) run
 {% else %}
-  from pgflow.retry_run({{ run_id | literal }}::uuid) r
+  from pgflow.retry_run({{ run_id | literal }}::uuid) run
 {% endif %}
 {% endif %}
   offset 0

@@ -1,52 +1,49 @@
-//! What the engine at hand can do for an operator.
+//! The features of an engine on which the commands for runs depend.
 
-use super::OperateError;
+use super::RunsError;
 use crate::engine::detect::{Detection, EngineKind, EngineState};
 use flowsmith_core::level::Level;
 
-/// flowsmith's engine has operations from this script on.
-const FIRST_WITH_OPERATIONS: i32 = 3;
-
-/// The engine, as far as operating depends on it.
+/// The features of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Engine {
-    /// Its level.
+    /// The level.
     pub level: Level,
-    /// Whose it is.
+    /// The kind of engine.
     pub kind: EngineKind,
-    /// Whether the schema `flowsmith` is there, which knows flows by their names and versions.
+    /// Whether the schema `flowsmith` exists, which stores the names and versions of flows.
     pub has_ledger: bool,
-    /// Whether the role may read what was done to a run, in `flowsmith.events`, and an index finds it there.
+    /// Whether the role may read the events of runs in `flowsmith.events`.
     pub reads_events: bool,
 }
 
 impl Engine {
-    /// What was found in a database; none where it has no engine, or part of one.
+    /// The features of a detected engine; none if the database has no engine or an incomplete one.
     pub fn of(detection: &Detection) -> Option<Self> {
         let EngineState::Present { level, kind, .. } = detection.engine else { return None };
         let has_ledger = detection.has_flowsmith_schema;
         Some(Self { level, kind, has_ledger, reads_events: detection.may_read_events })
     }
 
-    /// Whether it has flowsmith's own operations: cancelling, retrying, pausing, pruning.
+    /// Whether the engine can cancel, retry and prune runs and pause flows. Only flowsmith's engine can.
     pub fn has_operations(&self) -> bool {
-        matches!(self.kind, EngineKind::Flowsmith { version } if version >= FIRST_WITH_OPERATIONS)
+        matches!(self.kind, EngineKind::Flowsmith { .. })
     }
 
-    /// Whether steps can be skipped, keep their outputs, and stalled tasks be recovered.
+    /// Whether the engine can skip steps and recover stalled tasks, and stores the outputs of steps.
     pub(super) fn has_conditions(&self) -> bool {
         self.level.has_conditions()
     }
 
-    /// Refuses where it lacks them.
+    /// Checks that the engine [has operations](Self::has_operations); `what` names the requested one.
     ///
     /// # Errors
-    /// There.
-    pub fn needs_operations(&self, what: &'static str) -> Result<(), OperateError> {
-        if self.has_operations() { Ok(()) } else { Err(OperateError::NeedsOperations { what, kind: self.kind }) }
+    /// [`RunsError::NeedsOperations`] if it has not.
+    pub fn require_operations(&self, what: &'static str) -> Result<(), RunsError> {
+        if self.has_operations() { Ok(()) } else { Err(RunsError::NeedsOperations { what }) }
     }
 
-    /// For templates.
+    /// The features as a value for templates.
     pub(super) fn context(&self) -> minijinja::Value {
         minijinja::context! {
             conditions => self.has_conditions(),

@@ -1,111 +1,109 @@
-//! Why an operator's command could not be done.
+//! Errors of the commands for runs.
 
 use crate::database::DatabaseError;
-use crate::engine::detect::{EngineKind, UNEXPECTED_RESULT_HELP};
+use crate::engine::detect::UNEXPECTED_RESULT_HELP;
 use flowsmith_core::catalog::State;
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use flowsmith_core::level::Level;
 
 use super::RunPrefix;
-use super::stalled::QUEUE_ANEW;
-use crate::live::{RunStatus, UnknownFlow};
+use super::RunStatus;
+use flowsmith_core::catalog::UnknownFlow;
 
-/// Why an operator's command could not be done.
+/// An error of a command for runs.
 #[derive(Debug, thiserror::Error)]
-pub enum OperateError {
-    /// The database's failure.
+pub enum RunsError {
+    /// A database error.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// The database answered something else than it should: a defect of flowsmith.
+    /// The result of a query cannot be read.
     #[error("a query returned an unexpected result: {0}")]
     Answer(#[from] serde_json::Error),
-    /// There is no such flow.
+    /// The flow does not exist.
     #[error(transparent)]
     NoFlow(#[from] UnknownFlow),
-    /// The flow is there, and no version of it is to be started.
+    /// The flow has no current version to start.
     #[error("flow `{flow}` has no current version: {}", if versions.is_empty() { "the flow is retired".to_owned() } else { states(versions) })]
     NotCurrent {
         /// The flow.
         flow: String,
-        /// What there is of it; empty where the role may not see it.
+        /// Its versions; empty if the role may not read them.
         versions: Vec<(String, State)>,
     },
     /// The input is not JSON.
     #[error("{place} {what}")]
     Input {
-        /// Where it comes from.
+        /// The origin of the input.
         place: String,
-        /// What is wrong with it.
+        /// The problem, as a predicate.
         what: String,
     },
-    /// The input is JSON, and cannot be kept.
+    /// The input is JSON that cannot be stored or read.
     #[error("{place} {what}")]
     InputUnfit {
-        /// Where it comes from.
+        /// The origin of the input.
         place: String,
-        /// What is wrong with it.
+        /// The problem, as a predicate.
         what: String,
     },
-    /// The input is JSON, and not what the flow takes.
+    /// The input does not match the schema of the flow.
     #[error("flow {flow} does not accept this input: {}", reasons.join("; "))]
     InputRefused {
         /// The flow.
         flow: String,
-        /// Each with its place in the input.
+        /// The violations, each with its path in the input.
         reasons: Vec<String>,
     },
-    /// The run's id is taken.
+    /// A run with this id exists.
     #[error("run {0} already exists")]
-    RunTaken(String),
-    /// Nobody knows whether a run has started.
+    RunExists(String),
+    /// The connection was lost while a run was being started.
     #[error("cannot tell whether the run was started: {0}")]
-    StartUnknown(DatabaseError),
-    /// No run has such an id.
+    StartUnconfirmed(#[source] DatabaseError),
+    /// No run has this id or prefix.
     #[error("there is no run {prefix} in the database{}", database.as_ref().map(|name| format!(" {name}")).unwrap_or_default())]
     NoRun {
-        /// What was given.
+        /// The id or prefix.
         prefix: RunPrefix,
-        /// Which database was asked, without its password, where that is known.
+        /// The database without its password, if it is known.
         database: Option<String>,
     },
-    /// Several runs have ids that begin so.
+    /// Several runs have this prefix.
     #[error("several run ids begin with {prefix}: {}", runs.join(", "))]
     AmbiguousRun {
-        /// What was given.
+        /// The prefix.
         prefix: RunPrefix,
-        /// Some of them.
+        /// The ids of some of them.
         runs: Vec<String>,
     },
-    /// The engine lacks what is needed.
-    #[error("{what} requires flowsmith's engine, but this database has {}", whose(*kind))]
+    /// The engine lacks an operation.
+    #[error("{what} requires flowsmith's engine, but this database has pgflow's")]
     NeedsOperations {
-        /// What was asked for.
+        /// The operation.
         what: &'static str,
-        /// The engine that is there.
-        kind: EngineKind,
     },
-    /// The engine has no recovery of stalled tasks.
+    /// The engine cannot recover stalled tasks.
     #[error("engine level {0} cannot requeue stalled tasks")]
     NeedsRecovery(Level),
-    /// The version is not an old one.
+    /// None of the versions is old.
     #[error("only old versions can be retired: {}", states(versions))]
     NotOld {
-        /// What was named.
+        /// The named versions.
         versions: Vec<(String, State)>,
     },
-    /// The run is in a state in which this cannot be done.
+    /// The status of the run does not allow the operation.
     #[error("run {run_id} {}", refusal(*status, done))]
     WrongStatus {
         /// The run.
         run_id: String,
-        /// What it is.
+        /// Its status.
         status: RunStatus,
-        /// What was to be done to it.
+        /// The operation, as a past participle.
         done: &'static str,
     },
 }
 
-impl Diagnostic for OperateError {
+impl Diagnostic for RunsError {
     fn code(&self) -> Code {
         match self {
             Self::Database(error) => error.code(),
@@ -116,11 +114,11 @@ impl Diagnostic for OperateError {
             Self::InputUnfit { .. } | Self::InputRefused { .. } => Code::InputRefused,
             Self::NoRun { .. } => Code::UnknownRun,
             Self::AmbiguousRun { .. } => Code::AmbiguousRun,
-            Self::RunTaken(_) => Code::RunIdTaken,
+            Self::RunExists(_) => Code::RunIdTaken,
             Self::NeedsOperations { .. } | Self::NeedsRecovery(_) => Code::OperationMissing,
             Self::WrongStatus { .. } => Code::RunStatus,
             Self::NotOld { .. } => Code::NotAnOldVersion,
-            Self::StartUnknown(_) => Code::StartUnconfirmed,
+            Self::StartUnconfirmed(_) => Code::StartUnconfirmed,
         }
     }
 
@@ -130,14 +128,14 @@ impl Diagnostic for OperateError {
             Self::Answer(_)
             | Self::NoFlow(_)
             | Self::NoRun { .. }
-            | Self::StartUnknown(_)
+            | Self::StartUnconfirmed(_)
             | Self::NeedsOperations { .. }
             | Self::NeedsRecovery(_) => Kind::Failed,
             Self::Input { .. } | Self::AmbiguousRun { .. } => Kind::Usage,
             Self::NotCurrent { .. }
             | Self::InputUnfit { .. }
             | Self::InputRefused { .. }
-            | Self::RunTaken(_)
+            | Self::RunExists(_)
             | Self::NotOld { .. }
             | Self::WrongStatus { .. } => Kind::Refused,
         }
@@ -145,10 +143,6 @@ impl Diagnostic for OperateError {
 
     fn help(&self) -> Option<String> {
         Some(match self {
-            // Whatever the language of the server's words.
-            Self::Database(error) if error.to_string().contains("pgmq.q_") && error.to_string().contains("42P01") => {
-                format!("the queue of the flow is missing: {QUEUE_ANEW}")
-            }
             Self::Database(error) => return error.help(),
             Self::Answer(_) => UNEXPECTED_RESULT_HELP.to_owned(),
             Self::NoFlow(unknown) => unknown.help(),
@@ -171,13 +165,10 @@ impl Diagnostic for OperateError {
             }
             Self::NoRun { .. } => "run `flowsmith runs` to list the runs; pruned runs are deleted".to_owned(),
             Self::AmbiguousRun { .. } => "give more characters of the id".to_owned(),
-            Self::RunTaken(id) => format!("run `flowsmith show {id}`: the run was started before"),
-            Self::NeedsOperations { kind: EngineKind::Official, .. } => {
+            Self::RunExists(id) => format!("run `flowsmith show {id}`: the run was started before"),
+            Self::NeedsOperations { .. } => {
                 "see docs/operating.md for the commands that work on an official engine, and for alternatives"
                     .to_owned()
-            }
-            Self::NeedsOperations { kind: EngineKind::Flowsmith { .. }, .. } => {
-                "run `flowsmith install` to upgrade the engine".to_owned()
             }
             Self::NotOld { .. } => {
                 "apply a newer version, or remove the flow from the files and apply that; then retire the version"
@@ -185,7 +176,7 @@ impl Diagnostic for OperateError {
             }
             Self::NeedsRecovery(_) => "run `flowsmith stalled` to see the fix for each task".to_owned(),
             Self::WrongStatus { run_id, .. } => format!("run `flowsmith show {run_id}` to see its state"),
-            Self::StartUnknown(_) => {
+            Self::StartUnconfirmed(_) => {
                 "run `flowsmith runs` to check; with --run-id, the command can be repeated safely".to_owned()
             }
         })
@@ -196,21 +187,14 @@ fn states(versions: &[(String, State)]) -> String {
     versions.iter().map(|(id, state)| format!("{id} is {}", state.as_str())).collect::<Vec<_>>().join(", ")
 }
 
-fn whose(kind: EngineKind) -> String {
-    match kind {
-        EngineKind::Official => "pgflow's".to_owned(),
-        EngineKind::Flowsmith { version } => format!("version {version}, which is too old"),
-    }
-}
-
 fn refusal(status: RunStatus, done: &str) -> String {
     match status {
         RunStatus::Cancelled if done == RunStatus::Cancelled.as_str() => "is already cancelled".to_owned(),
-        status => format!("{} and cannot be {done}", is(status)),
+        status => format!("{} and cannot be {done}", status_clause(status)),
     }
 }
 
-fn is(status: RunStatus) -> &'static str {
+fn status_clause(status: RunStatus) -> &'static str {
     match status {
         RunStatus::Started => "is still running",
         RunStatus::Completed => "has completed",
@@ -219,14 +203,14 @@ fn is(status: RunStatus) -> &'static str {
     }
 }
 
-impl From<sqlx::Error> for OperateError {
+impl From<sqlx::Error> for RunsError {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error.into())
     }
 }
 
-impl OperateError {
-    /// Where a flow or a run is missing, says in which database.
+impl RunsError {
+    /// Adds the database to errors about unknown flows and runs.
     #[must_use]
     pub fn in_database(self, database: &str) -> Self {
         match self {

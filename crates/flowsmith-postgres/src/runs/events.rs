@@ -1,4 +1,4 @@
-//! Hearing that something has happened, by LISTEN where that works, else by looking again and again.
+//! Waits for changes of a run: by LISTEN if the database delivers the engine's events, otherwise by polling.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,30 +8,31 @@ use serde::Deserialize;
 use sqlx::postgres::{PgConnection, PgListener};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::{OperateError, query};
-use crate::database::{Target, shares_backends};
+use super::{RunsError, query};
+use crate::database::{Target, uses_transaction_pooler};
 
 /// The channel of the engine's events.
 const CHANNEL: &str = "pgflow_events";
-/// How often to look where nobody tells.
+/// The polling interval without notifications.
 const POLL: Duration = Duration::from_millis(500);
-/// How often to look all the same where somebody does: what is lost with a connection is seen then.
+/// The polling interval with notifications, which can be lost with a connection.
 const SAFETY: Duration = Duration::from_secs(5);
 
-/// Why events do not come, so that one has to look.
+/// The reason why events cannot be received and the run is polled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WhyPolling {
-    /// The engine sends them elsewhere than to PostgreSQL's channel.
+#[non_exhaustive]
+pub enum PollingReason {
+    /// The engine does not send events to PostgreSQL's channel.
     SentElsewhere,
-    /// They are switched off in this database.
+    /// Events are disabled in this database.
     SwitchedOff,
-    /// A pooler gives each transaction another connection: notifications would come to anybody.
+    /// The connection leads to a transaction pooler, which would deliver notifications to any client.
     Pooled,
-    /// LISTEN is refused, as on a standby server.
+    /// LISTEN failed, as on a standby server.
     Refused(String),
 }
 
-impl fmt::Display for WhyPolling {
+impl fmt::Display for PollingReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SentElsewhere => write!(f, "this engine does not send events to the channel {CHANNEL}"),
@@ -42,44 +43,45 @@ impl fmt::Display for WhyPolling {
     }
 }
 
-/// Tells when to look again at a run.
-pub struct Wakeups {
+/// Waits for changes of a run.
+pub struct RunWatcher {
     listener: Option<PgListener>,
     topic: String,
 }
 
+/// The row of `events.sql`.
 #[derive(Deserialize)]
-struct Ability {
+struct EventSettings {
     notifies: bool,
     is_off: bool,
 }
 
-impl Wakeups {
-    /// Listens for events of a run; where that cannot work, says why, and polls.
+impl RunWatcher {
+    /// Listens for the events of a run. If that is not possible, returns the reason, and the watcher polls.
     ///
     /// # Errors
-    /// Where the connection fails.
+    /// If the connection fails.
     pub async fn open(
         target: &Target,
         connection: &mut PgConnection,
         run_id: &str,
-    ) -> Result<(Self, Option<WhyPolling>), OperateError> {
-        let (listener, why) = match listen(target, connection).await? {
+    ) -> Result<(Self, Option<PollingReason>), RunsError> {
+        let (listener, reason) = match listen(target, connection).await? {
             Ok(listener) => (Some(listener), None),
-            Err(why) => (None, Some(why)),
+            Err(reason) => (None, Some(reason)),
         };
-        Ok((Self { listener, topic: format!("pgflow:run:{run_id}") }, why))
+        Ok((Self { listener, topic: format!("pgflow:run:{run_id}") }, reason))
     }
 
-    /// Waits until something has happened to the run, or it is time to look.
-    pub async fn next(&mut self) {
+    /// Waits until the run has changed or the polling interval has elapsed.
+    pub async fn changed(&mut self) {
         let Some(listener) = &mut self.listener else { return sleep(POLL).await };
         let deadline = Instant::now() + SAFETY;
         loop {
             match timeout(deadline.saturating_duration_since(Instant::now()), listener.recv()).await {
                 Ok(Ok(notification)) if is_about(notification.payload(), &self.topic) => return,
                 Ok(Ok(_)) => {}
-                // The listener connects again by itself, or fails again the next time.
+                // The listener reconnects by itself, or fails again on the next call.
                 Ok(Err(_)) => return sleep_until(deadline.min(Instant::now() + POLL)).await,
                 Err(_) => return,
             }
@@ -90,29 +92,27 @@ impl Wakeups {
 async fn listen(
     target: &Target,
     connection: &mut PgConnection,
-) -> Result<Result<PgListener, WhyPolling>, OperateError> {
-    let abilities: Vec<Ability> = query::read(connection, include_str!("events.sql"), &context! {}).await?;
-    let Some(ability) = abilities.into_iter().next() else { return Ok(Err(WhyPolling::SentElsewhere)) };
-    if !ability.notifies {
-        return Ok(Err(WhyPolling::SentElsewhere));
-    }
-    if ability.is_off {
-        return Ok(Err(WhyPolling::SwitchedOff));
+) -> Result<Result<PgListener, PollingReason>, RunsError> {
+    let settings: Vec<EventSettings> = query::read(connection, "events.sql", context! {}).await?;
+    match settings.first() {
+        Some(EventSettings { notifies: true, is_off: false }) => {}
+        Some(EventSettings { notifies: true, is_off: true }) => return Ok(Err(PollingReason::SwitchedOff)),
+        _ => return Ok(Err(PollingReason::SentElsewhere)),
     }
     let mut listener = match target.listener().await {
         Ok(listener) => listener,
-        Err(error) => return Ok(Err(WhyPolling::Refused(error.to_string()))),
+        Err(error) => return Ok(Err(PollingReason::Refused(error.to_string()))),
     };
-    if shares_backends(&mut listener, connection).await? {
-        return Ok(Err(WhyPolling::Pooled));
+    if uses_transaction_pooler(&mut listener, connection).await? {
+        return Ok(Err(PollingReason::Pooled));
     }
     match listener.listen(CHANNEL).await {
         Ok(()) => Ok(Ok(listener)),
-        Err(error) => Ok(Err(WhyPolling::Refused(error.to_string()))),
+        Err(error) => Ok(Err(PollingReason::Refused(error.to_string()))),
     }
 }
 
-/// Whether a notification is an event of this topic. Whatever else is sent on the channel is not.
+/// Whether a notification is an event of this topic. Other programs may send other payloads on the channel.
 fn is_about(payload: &str, topic: &str) -> bool {
     #[derive(Deserialize)]
     struct Notification {

@@ -1,5 +1,5 @@
-{#- Whether events go to the channel pgflow_events, and whether they are switched off. Looked up by name,
-    since a role need not have the right on the schema. -#}
+{#- Returns whether events are sent as notifications on the channel pgflow_events, and whether they are switched off. Reads the
+    catalog by name, because a role need not have privileges on the schema realtime. -#}
 select
   exists (
     select from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace

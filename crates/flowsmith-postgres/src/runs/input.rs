@@ -1,14 +1,14 @@
-//! What a flow's file says about the input of its runs.
+//! Validation of the input of runs against the schema of the flow file.
 
 use jsonschema::Validator;
 use serde_json::Value;
 
-use super::OperateError;
+use super::RunsError;
 
-/// How many things that are wrong with an input are told.
+/// The maximum number of reported violations.
 const MAX_REASONS: usize = 5;
 
-/// What a flow's file says about the input of its runs, as it was applied.
+/// The schema of the input of a flow, as it was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeclaredInput {
     /// The flow version, as `order@2`.
@@ -17,37 +17,37 @@ pub struct DeclaredInput {
     pub schema: Value,
 }
 
-/// The same, ready to hold inputs against.
-pub struct InputCheck {
+/// A compiled [`DeclaredInput`].
+pub struct InputValidator {
     flow: String,
     validator: Option<Validator>,
 }
 
 impl DeclaredInput {
-    /// Makes it ready. A schema that cannot be compiled was refused by `check`; whoever recorded it otherwise gets no answer
-    /// from it.
-    pub fn check(&self) -> InputCheck {
+    /// Compiles the schema. `check` rejects schemas that cannot be compiled; if another program recorded such a schema, the
+    /// validator accepts every input.
+    pub fn compile(&self) -> InputValidator {
         let draft = jsonschema::Draft::Draft202012;
         let validator = jsonschema::options().with_draft(draft).build(&self.schema).ok();
-        InputCheck { flow: self.flow.clone(), validator }
+        InputValidator { flow: self.flow.clone(), validator }
     }
 }
 
-impl InputCheck {
-    /// Holds an input against it.
+impl InputValidator {
+    /// Validates an input.
     ///
     /// # Errors
-    /// Where the schema refuses it.
-    pub fn hold(&self, input: &Value) -> Result<(), OperateError> {
+    /// [`RunsError::InputRefused`] with the violations.
+    pub fn validate(&self, input: &Value) -> Result<(), RunsError> {
         let Some(validator) = &self.validator else { return Ok(()) };
         let reasons: Vec<String> = validator
             .iter_errors(input)
             .take(MAX_REASONS)
             .map(|error| match error.instance_path().as_str() {
                 "" => error.to_string(),
-                place => format!("{place}: {error}"),
+                path => format!("{path}: {error}"),
             })
             .collect();
-        if reasons.is_empty() { Ok(()) } else { Err(OperateError::InputRefused { flow: self.flow.clone(), reasons }) }
+        if reasons.is_empty() { Ok(()) } else { Err(RunsError::InputRefused { flow: self.flow.clone(), reasons }) }
     }
 }

@@ -1,49 +1,50 @@
-//! Holding the tasks of flows back.
+//! Pausing and resuming flows.
 
 use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, FlowVersion, OperateError, query};
+use super::{Engine, FlowVersion, RunsError, query};
 
-/// A flow version that was paused or let go.
+/// A flow version that was paused or resumed.
 #[derive(Debug, Clone, Serialize)]
-pub struct Paused {
-    /// The flow version's slug.
+#[non_exhaustive]
+pub struct FlowPause {
+    /// The slug of the flow version.
     pub slug: String,
-    /// The flow, as the flow files call it.
+    /// The name in the flow files.
     pub flow: String,
-    /// The flow's version.
+    /// The version.
     pub version: u32,
     /// Whether it is paused now.
     pub is_paused: bool,
-    /// Whether it was not before, or was.
+    /// Whether this call changed it; false if it was paused, or not paused, before.
     pub has_changed: bool,
 }
 
-/// Nobody starts a task of these flow versions until they are let go. Runs can be started, tasks in hand be completed.
+/// Pauses flow versions: workers claim none of their tasks. Runs can still be started, and running tasks completed.
 ///
 /// # Errors
-/// Where the engine cannot, or the database fails; then none is paused.
+/// If the engine does not support it or the database reports an error. No flow is paused then.
 pub async fn pause_flows(
     connection: &mut PgConnection,
     engine: Engine,
     flows: &[&FlowVersion],
-) -> Result<Vec<Paused>, OperateError> {
-    engine.needs_operations("pausing a flow")?;
+) -> Result<Vec<FlowPause>, RunsError> {
+    engine.require_operations("pausing a flow")?;
     set(connection, engine, flows, true).await
 }
 
-/// Lets the tasks of these flow versions go.
+/// Resumes paused flow versions.
 ///
 /// # Errors
-/// Where the engine cannot, or the database fails; then none is let go.
+/// If the engine does not support it or the database reports an error. No flow is resumed then.
 pub async fn resume_flows(
     connection: &mut PgConnection,
     engine: Engine,
     flows: &[&FlowVersion],
-) -> Result<Vec<Paused>, OperateError> {
-    engine.needs_operations("resuming a flow")?;
+) -> Result<Vec<FlowPause>, RunsError> {
+    engine.require_operations("resuming a flow")?;
     set(connection, engine, flows, false).await
 }
 
@@ -52,26 +53,21 @@ async fn set(
     engine: Engine,
     flows: &[&FlowVersion],
     is_paused: bool,
-) -> Result<Vec<Paused>, OperateError> {
+) -> Result<Vec<FlowPause>, RunsError> {
     #[derive(Deserialize)]
     struct Answer {
         slug: String,
         has_changed: bool,
     }
     let slugs: Vec<String> = flows.iter().map(|flow| flow.slug.clone()).collect();
-    let context = context! { slugs, is_paused };
-    let call = include_str!("pause.sql");
-    let answers: Vec<Answer> = if engine.has_ledger {
-        query::write_after(connection, &[include_str!("note_paused.sql")], call, &context).await?
-    } else {
-        query::write(connection, call, &context).await?
-    };
-    let of = |answer: &Answer| flows.iter().find(|flow| flow.slug == answer.slug).copied();
+    let record: &[&'static str] = if engine.has_ledger { &["record_paused.sql"] } else { &[] };
+    let answers: Vec<Answer> = query::write(connection, record, "pause.sql", context! { slugs, is_paused }).await?;
+    let by_slug = |slug: &str| flows.iter().find(|flow| flow.slug == slug).copied();
     Ok(answers
-        .iter()
-        .filter_map(|answer| {
-            let FlowVersion { slug, flow, version, .. } = of(answer)?.clone();
-            Some(Paused { slug, flow, version, is_paused, has_changed: answer.has_changed })
+        .into_iter()
+        .filter_map(|Answer { slug, has_changed }| {
+            let flow = by_slug(&slug)?;
+            Some(FlowPause { flow: flow.flow.clone(), version: flow.version, slug, is_paused, has_changed })
         })
         .collect())
 }

@@ -1,3 +1,4 @@
-{#- Pauses flow versions or lets them go, always in the same order, and says which have changed. -#}
-select s.slug, {% if is_paused %}pgflow.pause_flow(s.slug){% else %}pgflow.resume_flow(s.slug){% endif %} as has_changed
-from (select slug from unnest({{ slugs | texts }}) u (slug) order by slug offset 0) s
+{#- Pauses or resumes flow versions, always in the same order to avoid deadlocks, and returns which of them changed. -#}
+select flow.slug,
+  {% if is_paused %}pgflow.pause_flow(flow.slug){% else %}pgflow.resume_flow(flow.slug){% endif %} as has_changed
+from (select slug from unnest({{ slugs | array }}) given (slug) order by slug offset 0) flow

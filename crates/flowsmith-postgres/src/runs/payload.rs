@@ -1,25 +1,25 @@
-//! Inputs and outputs, which can be long.
+//! Inputs and outputs of runs, which can be long.
 
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// A JSON value, or the beginning of one that is too long to be fetched for a look.
+/// A JSON value, or the beginning of a long one.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "Fetched")]
 pub struct Payload {
-    /// Its text, as PostgreSQL writes it.
+    /// The JSON text, in the format of PostgreSQL; possibly truncated.
     pub text: String,
-    /// How long the whole text is, in bytes.
+    /// The length of the whole text, in bytes.
     pub bytes: usize,
 }
 
-/// What queries give.
+/// The result of `payload.sql`.
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Fetched {
-    /// The value itself: a long one is not written as a text and read again.
+    /// The value itself, which saves escaping and unescaping a long text.
     Whole(Box<RawValue>),
-    /// The beginning of its text.
+    /// The beginning of the text.
     Part { text: String, bytes: usize },
 }
 
@@ -38,13 +38,13 @@ impl From<Fetched> for Payload {
 }
 
 impl Payload {
-    /// Whether the text is all of it.
+    /// Whether the text is complete.
     pub fn is_whole(&self) -> bool {
         self.text.len() == self.bytes
     }
 }
 
-/// The value itself; the beginning of a longer one as a text.
+/// Serializes the value itself if it is complete, otherwise its beginning as a string.
 impl Serialize for Payload {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match serde_json::from_str::<&RawValue>(&self.text) {

@@ -1,11 +1,12 @@
-{#- How many runs ended longer ago than so many seconds, by the index of ends; and, where flow versions are named, whether these have
-    fewer runs in all than half of what others have that is as old, so that they are found faster by the index of flows. -#}
+{#- Counts the runs that ended more than `older_than` seconds ago, by the index on the end. If flow versions are named,
+    `are_rare` tells whether all their runs are fewer than half of the other flows' runs of that age; then the index on
+    flows finds them faster. -#}
 {% if slugs is none %}
 select count(*) as runs, false as are_rare
 {% else %}
-{% set suits = "r.flow_slug = any (" ~ (slugs | texts) ~ ")" %}
-select count(*) filter (where {{ suits }}) as runs,
-  (select count(*) from pgflow.runs r where {{ suits }}) < count(*) filter (where not {{ suits }}) / 2 as are_rare
+{% set matches = "r.flow_slug = any (" ~ (slugs | array) ~ ")" %}
+select count(*) filter (where {{ matches }}) as runs,
+  (select count(*) from pgflow.runs r where {{ matches }}) < count(*) filter (where not {{ matches }}) / 2 as are_rare
 {% endif %}
 from (
   select r.flow_slug from pgflow.runs r

@@ -1,92 +1,94 @@
-//! Deleting runs that have been over for long.
+//! Deleting finished runs.
 
 use minijinja::context;
 use serde::Deserialize;
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, OperateError, query};
+use super::{Engine, RunsError, query};
 
-/// Runs that one transaction deletes: some tenths of a second, so that nobody waits long for what it locks.
+/// The number of runs that one transaction deletes. It takes some tenths of a second, which limits how long other sessions
+/// wait for its locks.
 const BATCH: u64 = 1_000;
 
-/// Which runs to delete.
+/// The runs to delete.
 #[derive(Debug, Clone)]
 pub struct PruneFilter {
-    /// Those that ended longer ago than so many seconds.
+    /// The minimum time since the end of the run, in seconds.
     pub older_than: f64,
-    /// Only those of these flow versions, by slug; none = of all.
+    /// The slugs of the flow versions; none = all.
     pub slugs: Option<Vec<String>>,
 }
 
-/// What there is to delete.
+/// A row of `prunable.sql`.
 #[derive(Deserialize)]
 struct Prunable {
     runs: u64,
-    /// Whether there is so much more that is not to be deleted that it had better not be gone through.
+    /// Whether so few of the old runs match that they are found faster through the index on flows.
     are_rare: bool,
 }
 
+/// A row of `pruned.sql`.
 #[derive(Deserialize)]
-struct Count {
+struct Pruned {
     runs: u64,
 }
 
-/// How many runs there are to delete.
+/// Counts the runs to delete.
 ///
 /// # Errors
-/// Where the engine cannot prune, or the database fails.
+/// If the engine cannot prune runs or the database reports an error.
 pub async fn count_prunable(
     connection: &mut PgConnection,
     engine: Engine,
     filter: &PruneFilter,
-) -> Result<u64, OperateError> {
-    engine.needs_operations("pruning")?;
+) -> Result<u64, RunsError> {
+    engine.require_operations("pruning")?;
     Ok(prunable(connection, filter).await?.runs)
 }
 
-async fn prunable(connection: &mut PgConnection, filter: &PruneFilter) -> Result<Prunable, OperateError> {
+async fn prunable(connection: &mut PgConnection, filter: &PruneFilter) -> Result<Prunable, RunsError> {
     let context = context! { older_than => filter.older_than, slugs => filter.slugs.clone() };
-    let mut counts = query::read(connection, include_str!("prunable.sql"), &context).await?;
+    let mut counts = query::read(connection, "prunable.sql", context).await?;
     Ok(counts.pop().unwrap_or(Prunable { runs: 0, are_rare: false }))
 }
 
-/// Deletes them, the oldest first, with their steps, tasks and messages, some at a time; `progress` hears of how many are
-/// gone. What is deleted stays deleted, whatever fails later.
+/// Deletes runs with their steps, tasks and messages, oldest first and in batches, and returns their number. Calls `progress`
+/// with the number of deleted runs between batches. If a batch fails, the batches before it remain deleted.
 ///
 /// # Errors
-/// Where the engine cannot prune, or the database fails.
+/// If the engine cannot prune runs or the database reports an error.
 pub async fn prune(
     connection: &mut PgConnection,
     engine: Engine,
     filter: &PruneFilter,
     mut progress: impl FnMut(u64),
-) -> Result<u64, OperateError> {
-    engine.needs_operations("pruning")?;
-    // Each flow version for itself, as the engine does it; no more than there are, since looking for more reads all others.
-    let each: Vec<Option<Vec<String>>> = match &filter.slugs {
+) -> Result<u64, RunsError> {
+    engine.require_operations("pruning")?;
+    // The engine prunes one flow version per call.
+    let selections: Vec<Option<Vec<String>>> = match &filter.slugs {
         Some(slugs) => slugs.iter().map(|slug| Some(vec![slug.clone()])).collect(),
         None => vec![None],
     };
-    let mut gone = 0;
-    for slugs in each {
+    let mut deleted = 0;
+    for slugs in selections {
         let slug = slugs.as_ref().and_then(|slugs| slugs.first().cloned());
         let Prunable { runs: mut left, are_rare } = prunable(connection, &PruneFilter { slugs, ..*filter }).await?;
         while left > 0 {
+            // Not more than there are, because a search for more would read all other old runs.
             let batch = left.min(BATCH);
             let context = context! { older_than => filter.older_than, slug => slug.as_deref(), batch, are_rare };
-            // Each batch with its note: what is deleted is on record, wherever this is cut off.
-            let before = [include_str!("prune.sql"), include_str!("note_pruned.sql")];
-            let before = if engine.has_ledger { &before[..] } else { &before[..1] };
-            let counts: Vec<Count> =
-                query::write_after(connection, before, include_str!("pruned.sql"), &context).await?;
+            // Each batch records its event, so that the record is complete even if a later batch fails.
+            let statements = ["prune.sql", "record_pruned.sql"];
+            let statements = if engine.has_ledger { &statements[..] } else { &statements[..1] };
+            let counts: Vec<Pruned> = query::write(connection, statements, "pruned.sql", context).await?;
             let runs = counts.first().map_or(0, |count| count.runs);
-            gone += runs;
-            // Fewer than asked for: somebody else prunes, or retries.
+            deleted += runs;
+            // Fewer than expected: another session prunes or retries runs.
             left = if runs < batch { 0 } else { left - runs };
             if left > 0 {
-                progress(gone);
+                progress(deleted);
             }
         }
     }
-    Ok(gone)
+    Ok(deleted)
 }

@@ -1,2 +1,2 @@
-{#- How many runs `prune.sql` has deleted. -#}
+{#- Returns how many runs `prune.sql` deleted. -#}
 select current_setting('flowsmith.pruned')::bigint as runs

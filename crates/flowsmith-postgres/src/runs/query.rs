@@ -1,125 +1,113 @@
-//! From a template to rows: every query's way to the database.
+//! Runs the queries of this folder.
 
 use std::future::Future;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use minijinja::{Environment, UndefinedBehavior, Value};
+use minijinja::{Value, context};
 use serde::de::DeserializeOwned;
+use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Row as _};
 
-use super::OperateError;
+use super::RunsError;
 use crate::database::DatabaseError;
-use flowsmith_core::sql::quote::{identifier, literal};
+use crate::database::sql::{Templates, templates};
+use crate::introspection::RECREATE_QUEUE;
 
-/// Times are written in UTC. Compiling a plan takes longer than these plans run. An index is taken wherever there is one:
-/// statistics may be from a time when few runs had ended.
-const SETTINGS: &str = "set local timezone = 'UTC';\nset local jit = off;\nset local enable_seqscan = off;";
-
-/// What several questions have in common.
-const PARTS: [(&str, &str); 4] = [
-    ("run_summary.sql", include_str!("run_summary.sql")),
-    ("run_time.sql", include_str!("run_time.sql")),
-    ("in_hand.sql", include_str!("in_hand.sql")),
-    ("last_worker.sql", include_str!("last_worker.sql")),
+static TEMPLATES: LazyLock<Templates> = templates![
+    ".":
+    "transaction.sql",
+    // Parts of other templates.
+    "last_worker.sql",
+    "payload.sql",
+    "run_summary.sql",
+    "run_time.sql",
+    "running_tasks.sql",
+    // Queries.
+    "active.sql",
+    "changed_run.sql",
+    "events.sql",
+    "flows.sql",
+    "maps_input.sql",
+    "prunable.sql",
+    "pruned.sql",
+    "queue_workers.sql",
+    "queues.sql",
+    "retire.sql",
+    "run_id.sql",
+    "list.sql",
+    "short_ids.sql",
+    "show.sql",
+    "stalled.sql",
+    "stats.sql",
+    "step_stats.sql",
+    "workers.sql",
+    // Changes.
+    "call.sql",
+    "pause.sql",
+    "prune.sql",
+    "record_cancelled.sql",
+    "record_paused.sql",
+    "record_pruned.sql",
+    "record_retried.sql",
+    "requeue.sql",
 ];
 
 tokio::task_local! {
-    /// How long each statement may take.
-    static LIMIT: Duration;
+    static STATEMENT_TIMEOUT: Duration;
 }
 
-/// Has each statement of these questions take no longer than so long; the server gives up then, also where the one who asked has
-/// gone.
-pub async fn limited<T>(limit: Duration, questions: impl Future<Output = T>) -> T {
-    LIMIT.scope(limit, questions).await
+/// Sets `statement_timeout` for the queries of a future. The server then cancels a slow query even if the client has gone.
+pub async fn with_statement_timeout<T>(timeout: Duration, queries: impl Future<Output = T>) -> T {
+    STATEMENT_TIMEOUT.scope(timeout, queries).await
 }
 
-/// Answers a question, in one round trip and one snapshot. Writes nothing.
+/// Runs a query in a read-only snapshot, in one round trip.
 pub(super) async fn read<T: DeserializeOwned>(
     connection: &mut PgConnection,
-    template: &str,
-    context: &Value,
-) -> Result<Vec<T>, OperateError> {
-    rows(connection, "begin isolation level repeatable read, read only", &[], template, context).await
+    query: &'static str,
+    context: Value,
+) -> Result<Vec<T>, RunsError> {
+    rows(connection, true, &[], query, context).await
 }
 
-/// Changes something, in a transaction of its own.
+/// Runs statements that return no rows and then a query, in one transaction and one round trip.
 pub(super) async fn write<T: DeserializeOwned>(
     connection: &mut PgConnection,
-    template: &str,
-    context: &Value,
-) -> Result<Vec<T>, OperateError> {
-    rows(connection, "begin", &[], template, context).await
-}
-
-/// The same, with statements that go before it and give no rows, such as notes in `flowsmith.events`.
-pub(super) async fn write_after<T: DeserializeOwned>(
-    connection: &mut PgConnection,
-    before: &[&str],
-    template: &str,
-    context: &Value,
-) -> Result<Vec<T>, OperateError> {
-    rows(connection, "begin", before, template, context).await
+    statements: &[&'static str],
+    query: &'static str,
+    context: Value,
+) -> Result<Vec<T>, RunsError> {
+    rows(connection, false, statements, query, context).await.map_err(|error| match error {
+        // Detection has found all tables of the engine, so the missing table is the queue of a flow.
+        RunsError::Database(error) if error.is_undefined_table() => {
+            error.with_hint(format!("the queue of the flow is missing: {RECREATE_QUEUE}")).into()
+        }
+        error => error,
+    })
 }
 
 async fn rows<T: DeserializeOwned>(
     connection: &mut PgConnection,
-    begin: &str,
-    before: &[&str],
-    template: &str,
-    context: &Value,
-) -> Result<Vec<T>, OperateError> {
-    let before: String = before.iter().map(|statement| render(statement, context) + ";\n").collect();
-    let query = render(template, context);
-    // As plain text: a bound value would take two round trips, which a transaction pooler may send to different servers.
-    let limit = LIMIT.try_with(|limit| format!("set local statement_timeout = {};\n", limit.as_millis()));
-    let limit = limit.unwrap_or_default();
-    // As json, not jsonb, which would be built anew at every level.
-    let text = format!(
-        "{begin};\n{limit}{SETTINGS}\n{before}select to_json(answer)::text from (\n{query}\n) answer;\ncommit;"
-    );
-    match sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(&mut *connection).await {
+    is_read_only: bool,
+    statements: &[&'static str],
+    query: &'static str,
+    context: Value,
+) -> Result<Vec<T>, RunsError> {
+    let statement_timeout = STATEMENT_TIMEOUT.try_with(|timeout| timeout.as_millis() as u64).ok();
+    let context = context! { is_read_only, statement_timeout, statements => statements.to_vec(), query, ..context };
+    match sqlx::raw_sql(TEMPLATES.query("transaction.sql", context)).fetch_all(&mut *connection).await {
         Ok(rows) => rows
             .iter()
             .map(|row| {
-                let text: &str = row.try_get(0).map_err(DatabaseError::from)?;
+                let text: &str = row.try_get("answer").map_err(DatabaseError::from)?;
                 Ok(serde_json::from_str(text)?)
             })
             .collect(),
         Err(error) => {
-            let error = DatabaseError::from(error);
-            // Where the connection is gone, so is its transaction.
+            // After an error the transaction is still open. A lost connection has none, so this error does not matter.
             let _ = sqlx::raw_sql("rollback").execute(connection).await;
             Err(error.into())
         }
-    }
-}
-
-fn render(template: &str, context: &Value) -> String {
-    let mut templates = Environment::new();
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    templates.add_filter("literal", |text: &str| literal(text));
-    templates.add_filter("identifier", |name: &str| identifier(name));
-    templates.add_filter("texts", |texts: Vec<String>| {
-        format!("array[{}]::text[]", texts.iter().map(|text| literal(text)).collect::<Vec<_>>().join(", "))
-    });
-    templates.add_filter("payload", payload);
-    for (name, text) in PARTS {
-        templates.add_template(name, text).expect("a template of flowsmith's own");
-    }
-    templates
-        .render_str(template, context)
-        .unwrap_or_else(|error| panic!("a template of flowsmith's own and its context do not fit: {error:#}"))
-}
-
-/// The expression that gives a `Payload`: null where none is wanted; `cut`: how many characters of it are.
-fn payload(value: &str, is_wanted: bool, cut: Option<u32>) -> String {
-    match cut {
-        _ if !is_wanted => "null".to_owned(),
-        Some(cut) => format!(
-            "case when {value} is not null then json_build_object('part', json_build_object('text', left(({value})::text, {cut}), 'bytes', octet_length(({value})::text))) end"
-        ),
-        None => format!("case when {value} is not null then json_build_object('whole', {value}) end"),
     }
 }

@@ -1,61 +1,61 @@
-//! The queues of flows: what waits, what is in hand.
+//! The queues of flows.
 
 use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
 use super::workers::SILENT_AFTER;
-use super::{Engine, FlowVersion, OperateError, query};
+use super::{Engine, FlowVersion, RunsError, query};
 
-/// How many queues are read in one statement: planning takes longer with each.
-const AT_ONCE: usize = 100;
+/// The number of queues in one query. The planning time grows faster than the number of queues.
+const QUEUES_PER_QUERY: usize = 100;
 
-/// What is in a flow version's queue.
+/// The messages in the queue of a flow version.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct QueueDepth {
-    /// The flow version's slug, which is the queue's name.
+    /// The slug of the flow version, which is the name of the queue.
     pub slug: String,
-    /// The flow, as the flow files call it.
+    /// The name in the flow files.
     pub flow: String,
-    /// The flow's version.
+    /// The version.
     pub version: u32,
-    /// Whether the flow is paused.
+    /// Whether the flow version is paused.
     pub is_paused: bool,
-    /// How many messages there are; none where the queue is gone.
+    /// The number of messages; none if the queue is missing.
     pub messages: Option<u64>,
-    /// How many of them a worker could take now.
+    /// The number of messages that are visible to workers.
     pub waiting: u64,
-    /// For how long the one that waits longest has waited, in seconds.
+    /// The time for which the oldest visible message has been visible, in seconds.
     pub longest_wait_seconds: Option<f64>,
-    /// How many come later: after a start delay, before the next attempt, or at the end of a pause.
+    /// The number of messages that become visible later: after a start delay, before the next attempt, or at the end of a
+    /// pause.
     pub delayed: u64,
-    /// How many tasks are in workers' hands.
+    /// The number of running tasks.
     pub in_flight: u64,
-    /// How long ago the oldest message was sent, in seconds.
+    /// The age of the oldest message, in seconds.
     pub oldest_seconds: Option<f64>,
-    /// How many workers of the queue are alive.
+    /// The number of live workers of the queue.
     pub workers: u32,
 }
 
-/// Looks at the queues of these flow versions.
+/// Reads the queues of flow versions.
 ///
 /// # Errors
-/// Where the connection fails, or the role may not read queues.
+/// If the connection fails or the role may not read queues.
 pub async fn read_queues(
     connection: &mut PgConnection,
     engine: Engine,
     flows: &[&FlowVersion],
-) -> Result<Vec<QueueDepth>, OperateError> {
+) -> Result<Vec<QueueDepth>, RunsError> {
     let mut queues = Vec::new();
-    for chunk in flows.chunks(AT_ONCE) {
+    for chunk in flows.chunks(QUEUES_PER_QUERY) {
         let named: Vec<_> = chunk
             .iter()
-            .map(
-                |flow| context! { slug => flow.slug.as_str(), table => flow.queue_table(), is_there => flow.has_queue },
-            )
+            .map(|flow| context! { slug => flow.slug.as_str(), table => flow.queue_table(), exists => flow.has_queue })
             .collect();
         let context = context! { engine => engine.context(), queues => named, silent_after => SILENT_AFTER };
-        let mut read: Vec<QueueDepth> = query::read(connection, include_str!("queues.sql"), &context).await?;
+        let mut read: Vec<QueueDepth> = query::read(connection, "queues.sql", context).await?;
         for (queue, flow) in read.iter_mut().zip(chunk) {
             queue.flow.clone_from(&flow.flow);
             queue.version = flow.version;

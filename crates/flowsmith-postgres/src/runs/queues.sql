@@ -1,7 +1,8 @@
-{#- What is in each queue. A queue holds unfinished tasks only, so it is counted. -#}
+{#- Returns the number and age of the messages in each queue, of the tasks in flight, and of live workers. Messages are
+    counted, because a queue contains unfinished tasks only. -#}
 {% set by = "flow_slug" %}
-with {% include "in_hand.sql" %},
-alive as materialized (
+with {% include "running_tasks.sql" %},
+live_workers as materialized (
   select w.queue_name, count(*) as workers from pgflow.workers w
   where w.deprecated_at is null {% if engine.conditions %}and w.stopped_at is null{% endif %}
     and w.last_heartbeat_at > clock_timestamp() - make_interval(secs => {{ silent_after }})
@@ -9,8 +10,8 @@ alive as materialized (
 ),
 depth as (
 {% for queue in queues %}
-  select {{ loop.index }} as place, {{ queue.slug | literal }} as slug,
-{% if queue.is_there %}
+  select {{ loop.index }} as position, {{ queue.slug | literal }} as slug,
+{% if queue.exists %}
     count(*) as messages, count(*) filter (where q.vt <= clock_timestamp()) as waiting,
     extract(epoch from clock_timestamp() - min(q.vt) filter (where q.vt <= clock_timestamp()))::float8 as longest_wait_seconds,
     extract(epoch from clock_timestamp() - min(q.enqueued_at))::float8 as oldest_seconds
@@ -21,10 +22,12 @@ depth as (
   {% if not loop.last %}union all{% endif %}
 {% endfor %}
 )
-select d.slug, d.slug as flow, 1 as version, false as is_paused, d.messages, d.waiting, d.longest_wait_seconds, d.oldest_seconds,
-  coalesce(h.tasks, 0) as in_flight, greatest(coalesce(d.messages, 0) - d.waiting - coalesce(h.tasks, 0), 0) as delayed,
-  coalesce(a.workers, 0) as workers
-from depth d
-left join in_hand h on h.flow_slug = d.slug
-left join alive a on a.queue_name = d.slug
-order by d.place
+select depth.slug, depth.slug as flow, 1 as version, false as is_paused,
+  depth.messages, depth.waiting, depth.longest_wait_seconds, depth.oldest_seconds,
+  coalesce(running_tasks.tasks, 0) as in_flight,
+  greatest(coalesce(depth.messages, 0) - depth.waiting - coalesce(running_tasks.tasks, 0), 0) as delayed,
+  coalesce(live_workers.workers, 0) as workers
+from depth
+left join running_tasks on running_tasks.flow_slug = depth.slug
+left join live_workers on live_workers.queue_name = depth.slug
+order by depth.position

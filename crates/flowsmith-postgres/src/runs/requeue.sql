@@ -1,2 +1,2 @@
-{#- Recovers tasks whose worker has gone silent. -#}
+{#- Requeues stalled tasks and returns their number. -#}
 select pgflow.requeue_stalled_tasks() as tasks

@@ -1,61 +1,60 @@
-//! Old versions of flows, and whether anything of them is left to do.
+//! Old versions of flows.
 
 use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, FlowVersion, Flows, OperateError, query, read_queues};
+use super::{Engine, FlowVersion, Flows, RunsError, query, read_queues};
 use flowsmith_core::catalog::{FlowId, State};
 
-/// A version that nobody starts any more.
+/// A draining or retired version of a flow.
 #[derive(Debug, Clone, Serialize)]
 pub struct OldVersion {
-    /// The version's slug in the database.
+    /// The slug in the database.
     pub slug: String,
-    /// The flow, as the flow files call it.
+    /// The name in the flow files.
     pub flow: String,
     /// The version.
     pub version: u32,
-    /// Draining, where a newer version is current; retired, where none is.
+    /// Draining if a newer version is current, otherwise retired.
     pub state: State,
-    /// How many runs are under way.
+    /// The number of running runs.
     pub under_way: u64,
-    /// How many runs have ended, and not been pruned.
+    /// The number of ended runs that have not been pruned.
     pub ended: u64,
-    /// How many messages are in the queue; none where it is gone.
+    /// The number of messages in the queue; none if the queue is missing.
     pub messages: Option<u64>,
-    /// How many workers of the queue are alive.
+    /// The number of live workers of the queue.
     pub workers: u32,
-    /// Whether nothing of it is left to do, so that it can be deleted.
+    /// Whether it has neither running runs nor messages, so that it can be deleted.
     pub is_drained: bool,
 }
 
 impl OldVersion {
-    /// Its name.
+    /// The name and version.
     pub fn id(&self) -> FlowId {
         FlowId::new(self.flow.clone(), self.version)
     }
 }
 
-/// Looks at the versions that are draining or retired.
+/// Reads the draining and retired versions.
 ///
 /// # Errors
-/// Where the connection fails, or the role may not read runs and queues.
+/// If the connection fails or the role may not read runs and queues.
 pub async fn read_old_versions(
     connection: &mut PgConnection,
     engine: Engine,
     flows: &Flows,
-) -> Result<Vec<OldVersion>, OperateError> {
+) -> Result<Vec<OldVersion>, RunsError> {
     #[derive(Deserialize)]
     struct Runs {
         under_way: u64,
         ended: u64,
     }
-    let old: Vec<&FlowVersion> =
-        flows.all().iter().filter(|flow| matches!(flow.state, State::Draining | State::Retired)).collect();
+    let old: Vec<&FlowVersion> = flows.all().iter().filter(is_old).collect();
     let queues = read_queues(connection, engine, &old).await?;
     let slugs: Vec<String> = old.iter().map(|flow| flow.slug.clone()).collect();
-    let runs: Vec<Runs> = query::read(connection, include_str!("retire.sql"), &context! { slugs }).await?;
+    let runs: Vec<Runs> = query::read(connection, "retire.sql", context! { slugs }).await?;
     Ok(old
         .into_iter()
         .zip(queues)
@@ -74,21 +73,24 @@ pub async fn read_old_versions(
         .collect())
 }
 
-/// The versions that are to go, of those there are: each is named as `order@1` or by its slug.
+/// Resolves names of old versions, each given as `order@1`, as a slug, or as the name of a flow.
 ///
 /// # Errors
-/// Where one is unknown, or not old.
-pub fn to_retire(flows: &Flows, names: &[String]) -> Result<Vec<FlowId>, OperateError> {
+/// If a name is unknown or stands for no old version.
+pub fn versions_to_retire(flows: &Flows, names: &[String]) -> Result<Vec<FlowId>, RunsError> {
     let mut ids = Vec::new();
     for name in names {
         let named = flows.named(name)?;
-        let old = |flow: &&FlowVersion| matches!(flow.state, State::Draining | State::Retired);
-        if !named.iter().any(old) {
-            return Err(OperateError::NotOld { versions: named.iter().map(|flow| (flow.id(), flow.state)).collect() });
+        if !named.iter().any(is_old) {
+            return Err(RunsError::NotOld { versions: named.iter().map(|flow| (flow.id(), flow.state)).collect() });
         }
-        ids.extend(named.into_iter().filter(old).map(|flow| FlowId::new(flow.flow.clone(), flow.version)));
+        ids.extend(named.into_iter().filter(is_old).map(|flow| FlowId::new(flow.flow.clone(), flow.version)));
     }
     ids.sort();
     ids.dedup();
     Ok(ids)
+}
+
+fn is_old(flow: &&FlowVersion) -> bool {
+    matches!(flow.state, State::Draining | State::Retired)
 }

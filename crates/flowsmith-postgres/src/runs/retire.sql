@@ -1,8 +1,9 @@
-{#- How many runs of each flow version are under way, and how many have ended, by the index of flows. -#}
-select w.under_way, e.ended
-from unnest({{ slugs | texts }}) with ordinality s (slug, place)
+{#- Counts the started and the ended runs of each flow version, by the index on flows. -#}
+select started.runs as under_way, ended.runs as ended
+from unnest({{ slugs | array }}) with ordinality flow (slug, position)
 cross join lateral (
-  select count(*) as under_way from pgflow.runs r where r.flow_slug = s.slug and r.status = 'started' offset 0) w
+  select count(*) as runs from pgflow.runs r where r.flow_slug = flow.slug and r.status = 'started' offset 0) started
 cross join lateral (
-  select count(*) as ended from pgflow.runs r where r.flow_slug = s.slug and r.status in ('completed', 'failed') offset 0) e
-order by s.place
+  select count(*) as runs from pgflow.runs r
+  where r.flow_slug = flow.slug and r.status in ('completed', 'failed') offset 0) ended
+order by flow.position

@@ -1,4 +1,4 @@
-//! Naming a run: by its id, or by as much of it as no other run has.
+//! Ids of runs and unique prefixes of ids.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,40 +7,40 @@ use minijinja::context;
 use serde::Deserialize;
 use sqlx::postgres::PgConnection;
 
-use super::{OperateError, query};
+use super::{RunsError, query};
 
-/// The shortest beginning of an id that is shown: the part before its first hyphen.
+/// The shortest displayed prefix of an id: the part before its first hyphen.
 const SHORTEST: usize = 8;
 
-/// The beginning of a run's id, or all of it.
+/// A prefix of the id of a run, or the whole id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunPrefix {
-    /// Lower-case hexadecimal digits, 1 to 32.
+    /// 1 to 32 lower-case hexadecimal digits.
     digits: String,
 }
 
 impl RunPrefix {
-    /// The whole id, where this is one.
+    /// The id, if this is a whole one.
     pub fn whole(&self) -> Option<String> {
         (self.digits.len() == 32).then(|| hyphenated(&self.digits))
     }
 
-    /// The id of the one run that it names.
+    /// Finds the id of the only run with this prefix.
     ///
     /// # Errors
-    /// Where there is no such run, or more than one; where the database refuses.
-    pub async fn resolve(&self, connection: &mut PgConnection) -> Result<String, OperateError> {
+    /// If no run or several runs have it, or the database reports an error.
+    pub async fn resolve(&self, connection: &mut PgConnection) -> Result<String, RunsError> {
         #[derive(Deserialize)]
         struct Found {
             run_id: String,
         }
         let bound = |filler: char| hyphenated(&format!("{}{}", self.digits, filler.to_string().repeat(32)));
         let context = context! { lowest => bound('0'), highest => bound('f') };
-        let found: Vec<Found> = query::read(connection, include_str!("run_id.sql"), &context).await?;
+        let found: Vec<Found> = query::read(connection, "run_id.sql", context).await?;
         match found.as_slice() {
-            [] => Err(OperateError::NoRun { prefix: self.clone(), database: None }),
+            [] => Err(RunsError::NoRun { prefix: self.clone(), database: None }),
             [only] => Ok(only.run_id.clone()),
-            several => Err(OperateError::AmbiguousRun {
+            several => Err(RunsError::AmbiguousRun {
                 prefix: self.clone(),
                 runs: several.iter().map(|found| found.run_id.clone()).collect(),
             }),
@@ -48,11 +48,11 @@ impl RunPrefix {
     }
 }
 
-/// Of how many characters these ids need their beginnings so that each names one run and no other of the database; at least 8.
+/// The shortest length, at least 8, at which the prefixes of these ids are unique among the runs of the database.
 ///
 /// # Errors
-/// Where the connection fails, or the role may not read runs.
-pub async fn short_id_length(connection: &mut PgConnection, run_ids: &[String]) -> Result<usize, OperateError> {
+/// If the connection fails or the role may not read runs.
+pub async fn short_id_length(connection: &mut PgConnection, run_ids: &[String]) -> Result<usize, RunsError> {
     #[derive(Deserialize)]
     struct Neighbours {
         run_id: String,
@@ -60,19 +60,19 @@ pub async fn short_id_length(connection: &mut PgConnection, run_ids: &[String]) 
         behind: Option<String>,
     }
     let context = context! { run_ids => run_ids.to_vec() };
-    let found: Vec<Neighbours> = query::read(connection, include_str!("short_ids.sql"), &context).await?;
+    let found: Vec<Neighbours> = query::read(connection, "short_ids.sql", context).await?;
     let needed = found.iter().flat_map(|Neighbours { run_id, before, behind }| {
-        [before, behind].into_iter().flatten().map(|other| common(run_id, other) + 1)
+        [before, behind].into_iter().flatten().map(|other| common_prefix(run_id, other) + 1)
     });
     Ok(needed.max().unwrap_or(0).max(SHORTEST))
 }
 
-/// How many characters two texts begin with in common.
-fn common(one: &str, other: &str) -> usize {
+/// The length of the common prefix of two texts, in characters.
+fn common_prefix(one: &str, other: &str) -> usize {
     one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count()
 }
 
-/// The first 32 digits in the form of a UUID.
+/// The first 32 digits in the format of a UUID.
 fn hyphenated(digits: &str) -> String {
     [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]).join("-")
 }
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_prefix_is_hexadecimal_with_or_without_hyphens() {
+    fn prefix_is_hexadecimal_with_or_without_hyphens() {
         let id = "0F8FAD5B-d9cb-469f-a165-70867728950e";
         let whole: RunPrefix = id.parse().unwrap();
         assert_eq!(whole.whole(), Some(id.to_lowercase()));

@@ -1,54 +1,54 @@
-//! Looking at one run: its steps, their tasks, inputs and outputs.
+//! The details of a run: its steps, tasks, inputs and outputs.
 
 use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, Flows, OperateError, Payload, RunFailure, RunSummary, query};
+use super::{Engine, Flows, Payload, RunFailure, RunStatus, RunSummary, RunsError, StepStatus, TaskStatus, query};
 use crate::database::Failure;
-use crate::live::{RunStatus, StepStatus, TaskStatus};
 
-/// How many characters of an input or output are fetched for a look.
-const GLANCE: u32 = 2_000;
-/// How many tasks of a step are fetched for a look: those that say most about it.
+/// The number of characters of an input or output in a preview.
+const PREVIEW_LENGTH: u32 = 2_000;
+/// The number of tasks of a step that are read without [`DetailLevel::Full`]: failed ones first, then unfinished and retried
+/// ones.
 const NOTABLE_TASKS: u32 = 10;
 
 /// A run with its steps.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunDetail {
-    /// Its id.
+    /// The id.
     pub run_id: String,
-    /// The flow, as the flow files call it.
+    /// The name of the flow in the flow files.
     pub flow: String,
-    /// The flow's version.
+    /// The version of the flow.
     pub version: u32,
-    /// The slug of both in the database.
+    /// The slug of the flow version in the database.
     pub slug: String,
-    /// How far it has come.
+    /// The status.
     pub status: RunStatus,
-    /// When it was looked at, by the server's clock, RFC 3339.
+    /// The time of the query on the server's clock, RFC 3339.
     #[serde(skip_serializing)]
     pub read_at: String,
-    /// When it was started, RFC 3339.
+    /// The start time, RFC 3339.
     pub started_at: String,
-    /// When it was last retried.
+    /// The time of the last retry.
     pub retried_at: Option<String>,
-    /// When it ended.
+    /// The end time.
     pub ended_at: Option<String>,
-    /// How long it took, or has taken so far, in seconds, since it was started or last retried.
+    /// The time from the start or the last retry to the end or to the present, in seconds.
     pub seconds: f64,
-    /// Why somebody has cancelled it, where `flowsmith cancel` did.
+    /// The reason given to `flowsmith cancel`; none if the run was not cancelled with it.
     pub cancelled: Option<String>,
-    /// What it was started with; none where it was not asked for.
+    /// The input; none if it was not requested.
     pub input: Option<Payload>,
-    /// The outputs of its last steps.
+    /// The outputs of the last steps; none if they were not requested.
     pub output: Option<Payload>,
-    /// In the order of their definition: each after those that it depends on.
+    /// The steps in the order of their definition, each after its dependencies.
     pub steps: Vec<StepDetail>,
 }
 
 impl RunDetail {
-    /// The run as lists have it.
+    /// The run without its steps.
     pub fn summary(&self) -> RunSummary {
         let failed = self.steps.iter().filter(|step| step.status == StepStatus::Failed);
         RunSummary {
@@ -74,52 +74,52 @@ impl RunDetail {
 /// A step of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StepDetail {
-    /// Its slug.
+    /// The slug.
     pub step: String,
     /// `single` or `map`.
     pub kind: String,
-    /// The steps that it waits for.
+    /// The dependencies.
     pub depends_on: Vec<String>,
-    /// How far it has come.
+    /// The status.
     pub status: StepStatus,
-    /// Why it was left out.
+    /// The reason why it was skipped.
     pub skip_reason: Option<String>,
-    /// What failed it.
+    /// The error message if it failed.
     pub error: Option<String>,
-    /// When its tasks were queued.
+    /// The time at which its tasks were queued.
     pub started_at: Option<String>,
-    /// When it completed, failed or was skipped.
+    /// The time at which it completed, failed or was skipped.
     pub ended_at: Option<String>,
-    /// How long it took, or has taken so far, in seconds.
+    /// The time from the start to the end or to the present, in seconds.
     pub seconds: Option<f64>,
-    /// How many tasks it has; none where that is not known yet.
+    /// The number of tasks; none if it is not known yet.
     pub tasks: Option<u32>,
-    /// How many of them wait for a worker.
+    /// The number of tasks that wait for a worker.
     pub queued: u32,
-    /// How many are in a worker's hands.
+    /// The number of running tasks.
     pub started: u32,
-    /// How many are done.
+    /// The number of completed tasks.
     pub completed: u32,
-    /// How many have failed for good.
+    /// The number of failed tasks without remaining attempts.
     pub failed: u32,
-    /// How many the end of the run, or of the step, has left unfinished.
+    /// The number of tasks that were unfinished when the run or the step ended.
     pub unfinished: u32,
-    /// How many of those were never tried.
+    /// The number of unfinished tasks that were never attempted.
     pub not_run: u32,
-    /// The most attempts that one of them has taken.
+    /// The largest number of attempts of a task.
     pub attempts: u32,
-    /// How many attempts each has; 0 where the role may not read definitions.
+    /// The maximum number of attempts of a task; 0 if the role may not read definitions.
     pub max_attempts: u32,
-    /// What its handler is given; of a map, the array. None where it was not asked for or is not known yet.
+    /// The input of its handler, for a map step the array; none if it was not requested or is not known yet.
     pub input: Option<Payload>,
-    /// What it gave.
+    /// The output.
     pub output: Option<Payload>,
-    /// Its tasks: all where everything was asked for, else some that are under way, have failed or were tried again.
+    /// The tasks: all with [`DetailLevel::Full`], otherwise some unfinished, failed and retried ones.
     pub task_list: Vec<TaskDetail>,
 }
 
 impl StepDetail {
-    /// Whether it waits for a worker, or for its delay: it has tasks, and none of them was ever started.
+    /// Whether the step has tasks of which none was ever started: it waits for a worker or for its start delay.
     pub fn is_queued(&self) -> bool {
         self.status == StepStatus::Started
             && self.queued > 0
@@ -127,84 +127,85 @@ impl StepDetail {
             && self.started + self.completed + self.failed == 0
     }
 
-    /// Why it was left out, in words.
-    pub fn skip_words(&self) -> Option<String> {
-        self.skip_reason.as_deref().map(skip_words)
+    /// The reason why it was skipped, in words.
+    pub fn skip_reason_text(&self) -> Option<String> {
+        self.skip_reason.as_deref().map(skip_reason_text)
     }
 
-    /// Of the tasks that were left unfinished, how many were cut off.
+    /// The number of unfinished tasks that had been attempted.
     pub fn cut_off(&self) -> u32 {
         self.unfinished.saturating_sub(self.not_run)
     }
 }
 
-/// The engine's code for why a step was left out, in words: `condition unmet`, `dependency skipped`, `handler failed`. A text that is
-/// no code, such as an error, stays.
-pub fn skip_words(reason: &str) -> String {
+/// The engine's skip reason in words, such as `condition unmet` for `condition_unmet`. Other texts, such as error messages, are
+/// returned unchanged.
+pub fn skip_reason_text(reason: &str) -> String {
     let is_code = reason.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     if is_code { reason.replace('_', " ") } else { reason.to_owned() }
 }
 
 /// A task of a step.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TaskDetail {
-    /// Its place in the array that a map maps; 0 in other steps.
+    /// The index in the array of a map step; 0 for other steps.
     pub index: u32,
-    /// How far it has come.
+    /// The status.
     pub status: TaskStatus,
-    /// How often it was started.
+    /// The number of attempts.
     pub attempts: u32,
-    /// What the last attempt that failed said.
+    /// The error message of the last failed attempt.
     pub error: Option<String>,
-    /// The worker that had it last.
+    /// The id of the worker of the last attempt.
     pub worker_id: Option<String>,
-    /// When it was queued.
+    /// The time at which it was queued.
     pub queued_at: String,
-    /// When its last attempt began.
+    /// The start time of the last attempt.
     pub started_at: Option<String>,
-    /// When it completed or failed.
+    /// The time at which it completed or failed.
     pub ended_at: Option<String>,
-    /// How long its last attempt took, or has taken so far, in seconds.
+    /// The duration of the last attempt so far, in seconds.
     pub seconds: Option<f64>,
-    /// What it gave.
+    /// The output.
     pub output: Option<Payload>,
 }
 
-/// How much to read of a run.
+/// The amount of detail to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
-    /// States and counts, and the tasks that say most.
-    States,
+pub enum DetailLevel {
+    /// Statuses, counts and notable tasks.
+    Status,
     /// Also the beginnings of the run's input and of outputs.
-    Glance,
-    /// Everything.
+    Preview,
+    /// All tasks, and complete inputs and outputs.
     Full,
 }
 
 /// Reads a run.
 ///
 /// # Errors
-/// Where the run is gone, the connection fails, or the role may not read it.
+/// If the run was deleted, the connection fails, or the role may not read runs.
 pub async fn read_run(
     connection: &mut PgConnection,
     engine: Engine,
     flows: &Flows,
     run_id: &str,
-    depth: Depth,
-) -> Result<RunDetail, OperateError> {
+    detail: DetailLevel,
+) -> Result<RunDetail, RunsError> {
     let mut found = Vec::new();
-    // Roles differ in what they may read (docs/roles.md): whoever may read runs is shown them, with what else there is.
+    // A role that may read runs but not definitions (docs/roles.md) gets the run without them.
     for definitions in [true, false] {
         let context = context! {
             engine => engine.context(),
             definitions,
             run_id,
-            payloads => depth != Depth::States,
-            cut => (depth != Depth::Full).then_some(GLANCE),
-            max_tasks => (depth != Depth::Full).then_some(NOTABLE_TASKS),
+            payloads => detail != DetailLevel::Status,
+            cut => (detail != DetailLevel::Full).then_some(PREVIEW_LENGTH),
+            max_tasks => (detail != DetailLevel::Full).then_some(NOTABLE_TASKS),
         };
-        match query::read(connection, include_str!("show.sql"), &context).await {
-            Err(OperateError::Database(error)) if error.failure() == Failure::Permission && definitions => {}
+        match query::read(connection, "show.sql", context).await {
+            Err(RunsError::Database(error)) if error.failure() == Failure::Permission && definitions => {}
             result => {
                 found = result?;
                 break;
@@ -212,8 +213,8 @@ pub async fn read_run(
         }
     }
     let Some(mut run): Option<RunDetail> = found.pop() else {
-        return Err(OperateError::NoRun {
-            prefix: run_id.parse().expect("an id that the database gave"),
+        return Err(RunsError::NoRun {
+            prefix: run_id.parse().expect("the id comes from the database"),
             database: None,
         });
     };

@@ -1,102 +1,100 @@
-//! Tasks that do not move, and why.
+//! Tasks that do not progress, and the causes.
 
 use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
 use super::workers::{SILENT_AFTER, WorkerHealth};
-use super::{Engine, FlowVersion, OperateError, query, start_worker};
+use super::{Engine, FlowVersion, RunsError, query, start_worker_advice};
+use crate::introspection::RECREATE_QUEUE;
 use flowsmith_core::catalog::State;
 
-/// Why tasks do not move.
+/// The cause of a stall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StallCause {
-    /// Queued, and no worker of the queue is alive.
+    /// Queued; no worker of the queue is alive.
     NoWorker,
-    /// Queued, and the workers that are alive have not come to it.
+    /// Queued; the live workers have not claimed it yet.
     Busy,
-    /// Queued, and the flow is paused.
+    /// Queued; the flow is paused.
     Paused,
-    /// Queued, put away by a pause that is over.
+    /// Queued; hidden by a pause that has ended.
     Parked,
-    /// Queued, until its start delay is over.
+    /// Queued; its start delay has not elapsed.
     Delayed,
-    /// Queued, until the next attempt.
+    /// Queued; waits for its next attempt.
     Retrying,
-    /// Queued; somebody has read its message and not started it.
+    /// Queued; another client has read its message without starting the task.
     MessageHidden,
-    /// Queued, and its message is not in the queue.
+    /// Queued; its message is not in the queue.
     MessageMissing,
-    /// Queued, and there is no queue.
+    /// Queued; the queue does not exist.
     QueueMissing,
-    /// Started, for longer than its timeout.
+    /// Started; its timeout has elapsed.
     TimedOut,
-    /// Started; recovered three times, and then given up.
+    /// Started; not requeued any more after three recoveries.
     GivenUp,
-    /// Started by a worker that has gone silent or ended.
+    /// Started; its worker has stopped or sends no heartbeats.
     WorkerGone,
-    /// The run is under way, and none of its tasks is.
+    /// The run is running, but none of its tasks is queued or started.
     NothingUnderWay,
 }
 
-/// Tasks of a step that do not move for the same reason.
+/// Stalled tasks of a step with the same cause.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Stall {
-    /// The flow version's slug.
+#[non_exhaustive]
+pub struct StalledTasks {
+    /// The slug of the flow version.
     pub slug: String,
-    /// The flow, as the flow files call it.
+    /// The name of the flow in the flow files.
     pub flow: String,
-    /// The flow's version.
+    /// The version of the flow.
     pub version: u32,
-    /// Where the version stands in its life.
+    /// The lifecycle state of the version.
     pub state: State,
-    /// The step; none where no step of a run is under way.
+    /// The slug of the step; none if no step of the run is running.
     pub step: Option<String>,
-    /// Why.
+    /// The cause.
     pub cause: StallCause,
-    /// How many tasks; runs where there is no step.
+    /// The number of tasks, or of runs if there is no step.
     pub tasks: u64,
-    /// For how long the first of them has not moved, in seconds.
+    /// The time without progress of the oldest of them, in seconds.
     pub seconds: f64,
-    /// When the next of them moves by itself, in seconds from now, where that is known.
+    /// The time until the next of them progresses by itself, in seconds, if it is known.
     pub moves_in_seconds: Option<f64>,
-    /// The run of the one that has not moved for longest.
+    /// The run of the oldest of them.
     pub run_id: String,
-    /// Its place in its step.
+    /// The index of the oldest task in its step.
     pub task_index: Option<u32>,
-    /// Its message.
+    /// The id of its message.
     pub message_id: Option<i64>,
-    /// Seconds that the step gives its tasks.
+    /// The timeout of the step, in seconds.
     pub timeout: Option<u32>,
-    /// How many workers of the queue are alive.
+    /// The number of live workers of the queue.
     pub workers: u32,
-    /// How long ago a worker of the queue was heard from, in seconds; none where none ever was.
+    /// The time since the last heartbeat of a worker of the queue, in seconds; none if it never had a worker.
     pub heartbeat_seconds: Option<f64>,
-    /// What became of that worker, where none is alive; none where none ever was.
+    /// The health of that worker if no worker is alive; none if the queue never had a worker.
     pub last_worker: Option<WorkerHealth>,
 }
 
-/// What to do where a flow's queue is gone.
-pub(crate) const QUEUE_ANEW: &str =
-    "run `flowsmith compile --from-live`, then `flowsmith apply --accept-drift`, to recreate the queue";
-
-impl Stall {
-    /// Whether nobody need do anything.
-    pub fn is_meant(&self) -> bool {
+impl StalledTasks {
+    /// Whether the delay is intended, so that no action is needed.
+    pub fn is_expected(&self) -> bool {
         matches!(self.cause, StallCause::Delayed | StallCause::Retrying)
     }
 
-    /// What to do about it: a command, where there is one.
+    /// The recommended action.
     pub fn fix(&self, engine: Engine) -> String {
         let Self { slug, flow, version, run_id, .. } = self;
-        let anew = if engine.has_operations() {
+        let resend = if engine.has_operations() {
             format!("run `flowsmith cancel {run_id}`, then `flowsmith retry {run_id}`, to send it again")
         } else {
             "see docs/operating.md for how to send it again on this engine".to_owned()
         };
         match self.cause {
-            StallCause::NoWorker => start_worker(flow, *version, slug, self.state),
+            StallCause::NoWorker => start_worker_advice(flow, *version, slug, self.state),
             StallCause::Busy => {
                 "start more workers, or raise their --concurrency; `flowsmith queues` shows the backlog".to_owned()
             }
@@ -112,10 +110,8 @@ impl Stall {
                 Some(id) => format!("wait; or, if no worker processes them, run for each: select pgmq.set_vt('{slug}', {id}, 0)"),
                 None => "wait".to_owned(),
             },
-            StallCause::MessageMissing | StallCause::GivenUp => anew,
-            StallCause::QueueMissing => {
-                QUEUE_ANEW.to_owned()
-            }
+            StallCause::MessageMissing | StallCause::GivenUp => resend,
+            StallCause::QueueMissing => RECREATE_QUEUE.to_owned(),
             StallCause::TimedOut if engine.has_conditions() => {
                 "run `flowsmith stalled --requeue`; a running `flowsmith worker` does so every 15 seconds, as does the pg_cron job of `flowsmith install`"
                     .to_owned()
@@ -131,28 +127,28 @@ impl Stall {
             StallCause::WorkerGone => {
                 "see `flowsmith workers`; after its timeout, `flowsmith stalled` shows the fix".to_owned()
             }
-            StallCause::NothingUnderWay => format!("run `flowsmith doctor` and report this; {anew}"),
+            StallCause::NothingUnderWay => format!("run `flowsmith doctor` and report this; {resend}"),
         }
     }
 }
 
-/// Finds tasks of these flow versions that have not moved for so many seconds, the longest first.
+/// Finds the tasks of flow versions that have not progressed for `at_least` seconds. Unexpected stalls come first, then the
+/// longest ones.
 ///
 /// # Errors
-/// Where the connection fails, or the role may not read tasks and queues.
+/// If the connection fails or the role may not read tasks and queues.
 pub async fn find_stalled(
     connection: &mut PgConnection,
     engine: Engine,
     flows: &[&FlowVersion],
     at_least: f64,
-) -> Result<Vec<Stall>, OperateError> {
+) -> Result<Vec<StalledTasks>, RunsError> {
     #[derive(Deserialize)]
     struct Active {
         slug: String,
     }
     let slugs: Vec<String> = flows.iter().map(|flow| flow.slug.clone()).collect();
-    let context = context! { slugs };
-    let active: Vec<Active> = query::read(connection, include_str!("active.sql"), &context).await?;
+    let active: Vec<Active> = query::read(connection, "active.sql", context! { slugs }).await?;
     let mut stalls = Vec::new();
     for active in active {
         let Some(flow) = flows.iter().find(|flow| flow.slug == active.slug) else { continue };
@@ -166,7 +162,7 @@ pub async fn find_stalled(
             silent_after => SILENT_AFTER,
             at_least,
         };
-        let mut found: Vec<Stall> = query::read(connection, include_str!("stalled.sql"), &context).await?;
+        let mut found: Vec<StalledTasks> = query::read(connection, "stalled.sql", context).await?;
         for stall in &mut found {
             stall.flow.clone_from(&flow.flow);
             stall.version = flow.version;
@@ -174,22 +170,22 @@ pub async fn find_stalled(
         }
         stalls.extend(found);
     }
-    stalls.sort_by(|a, b| a.is_meant().cmp(&b.is_meant()).then(b.seconds.total_cmp(&a.seconds)));
+    stalls.sort_by(|a, b| a.is_expected().cmp(&b.is_expected()).then(b.seconds.total_cmp(&a.seconds)));
     Ok(stalls)
 }
 
-/// Queues tasks again that have been started for longer than their timeout and 30 seconds. Returns how many.
+/// Requeues the tasks whose timeout elapsed more than 30 seconds ago, and returns their number.
 ///
 /// # Errors
-/// Where the engine cannot (levels before 0.14), or the database fails.
-pub async fn requeue_stalled(connection: &mut PgConnection, engine: Engine) -> Result<u64, OperateError> {
+/// If the engine does not support it (levels before 0.14) or the database reports an error.
+pub async fn requeue_stalled(connection: &mut PgConnection, engine: Engine) -> Result<u64, RunsError> {
     #[derive(Deserialize)]
     struct Requeued {
         tasks: u64,
     }
     if !engine.has_conditions() {
-        return Err(OperateError::NeedsRecovery(engine.level));
+        return Err(RunsError::NeedsRecovery(engine.level));
     }
-    let requeued: Vec<Requeued> = query::write(connection, include_str!("requeue.sql"), &context! {}).await?;
+    let requeued: Vec<Requeued> = query::write(connection, &[], "requeue.sql", context! {}).await?;
     Ok(requeued.first().map_or(0, |requeued| requeued.tasks))
 }

@@ -1,7 +1,7 @@
-{#- Tasks of one flow version that do not move, by step and cause. From its runs that are under way, by their index, to their
-    steps and tasks, by key, to their messages, by id: as much work as there are unfinished tasks, however many have ended. -#}
+{#- Returns the tasks of one flow version that do not progress, by step and cause. Reads the started runs by their index, their
+    steps and tasks by key, and messages by id, so that the cost depends on the number of unfinished tasks only. -#}
 with clock as materialized (select clock_timestamp() as now),
-alive as materialized (
+worker_health as materialized (
   {% include "last_worker.sql" %}
 ),
 run as materialized (
@@ -10,8 +10,10 @@ run as materialized (
 task as materialized (
   select run.run_id, s.step_slug, t.task_index, t.status, t.attempts_count, t.queued_at, t.started_at, t.message_id,
     t.last_worker_id, t.permanently_stalled_at,
-    coalesce(d.opt_timeout, f.opt_timeout) as timeout,
-    coalesce(d.opt_base_delay, f.opt_base_delay) as base_delay, coalesce(d.opt_start_delay, 0) as start_delay, q.msg_id, q.vt, coalesce(q.read_ct, 0) as read_ct
+    coalesce(definition.opt_timeout, f.opt_timeout) as timeout,
+    coalesce(definition.opt_base_delay, f.opt_base_delay) as base_delay,
+    coalesce(definition.opt_start_delay, 0) as start_delay,
+    message.msg_id, message.vt, coalesce(message.read_ct, 0) as read_ct
   from run
   cross join lateral (
     select s.step_slug from pgflow.step_states s where s.run_id = run.run_id and s.status = 'started' offset 0) s
@@ -20,15 +22,16 @@ task as materialized (
       {% if engine.conditions %}t.permanently_stalled_at{% else %}null::timestamptz as permanently_stalled_at{% endif %}
     from pgflow.step_tasks t
     where t.run_id = run.run_id and t.step_slug = s.step_slug and t.status in ('queued', 'started') offset 0) t
-  join pgflow.steps d on d.flow_slug = {{ slug | literal }} and d.step_slug = s.step_slug
+  join pgflow.steps definition on definition.flow_slug = {{ slug | literal }} and definition.step_slug = s.step_slug
   join pgflow.flows f on f.flow_slug = {{ slug | literal }}
 {% if has_queue %}
-  left join lateral (select q.msg_id, q.vt, q.read_ct from pgmq.{{ table | identifier }} q where q.msg_id = t.message_id offset 0) q on true
+  left join lateral (
+    select q.msg_id, q.vt, q.read_ct from pgmq.{{ table | identifier }} q where q.msg_id = t.message_id offset 0) message on true
 {% else %}
-  cross join (select null::bigint as msg_id, null::timestamptz as vt, null::int as read_ct) q
+  cross join (select null::bigint as msg_id, null::timestamptz as vt, null::int as read_ct) message
 {% endif %}
 ),
-judged as (
+classified as (
   select t.*, clock.now,
     case
       when t.status = 'started' then case
@@ -46,13 +49,13 @@ judged as (
 {% else %}
       when t.vt = 'infinity' then 'parked'
       when t.vt > clock.now and t.read_ct > t.attempts_count then 'message-hidden'
-      -- Later than the engine puts anything off to.
+      -- Later than any delay that the engine sets.
       when t.vt > interval '5 s' + case
         when t.attempts_count > 0 then clock.now + make_interval(secs => least(t.base_delay * 2 ^ least(t.attempts_count, 30), 2147483647))
         else greatest(t.queued_at + make_interval(secs => t.start_delay), clock.now) end then 'message-hidden'
       when t.vt > clock.now and t.attempts_count > 0 then 'retrying'
       when t.vt > clock.now then 'delayed'
-      when alive.workers = 0 then 'no-worker'
+      when worker_health.workers = 0 then 'no-worker'
       else 'busy'
 {% endif %}
 {% endif %}
@@ -63,17 +66,17 @@ judged as (
       else t.queued_at end)::float8 as seconds
   from task t
   cross join clock
-  cross join alive
+  cross join worker_health
   left join pgflow.workers w on w.worker_id = t.last_worker_id
 ),
 stuck as (
-  select j.step_slug as step, j.cause, j.seconds, j.run_id, j.task_index, j.message_id, j.timeout,
-    case when j.cause in ('delayed', 'retrying', 'message-hidden') then extract(epoch from j.vt - j.now)::float8 end as moves_in_seconds
-  from judged j where j.cause is not null and j.seconds >= {{ at_least }}
+  select t.step_slug as step, t.cause, t.seconds, t.run_id, t.task_index, t.message_id, t.timeout,
+    case when t.cause in ('delayed', 'retrying', 'message-hidden') then extract(epoch from t.vt - t.now)::float8 end as moves_in_seconds
+  from classified t where t.cause is not null and t.seconds >= {{ at_least }}
   union all
   select null, 'nothing-under-way', extract(epoch from clock.now - run.started_at)::float8, run.run_id, null, null, null, null
   from run cross join clock
-  -- Not as an anti-join, which goes through all tasks for each run where statistics say that there are few.
+  -- `not in` prevents an anti-join as a nested loop, which scans all tasks for each run if the statistics underestimate them.
   where run.run_id not in (select t.run_id from task t) and run.started_at < clock.now - make_interval(secs => {{ at_least }})
 )
 select {{ slug | literal }} as slug, '' as flow, 1 as version, 'unmanaged' as state, s.step, s.cause, count(*) as tasks, max(s.seconds) as seconds,
@@ -81,8 +84,8 @@ select {{ slug | literal }} as slug, '' as flow, 1 as version, 'unmanaged' as st
   (array_agg(s.run_id order by s.seconds desc, s.run_id))[1] as run_id,
   (array_agg(s.task_index order by s.seconds desc, s.run_id))[1] as task_index,
   (array_agg(s.message_id order by s.seconds desc, s.run_id))[1] as message_id,
-  min(s.timeout) as timeout, min(alive.workers) as workers, min(alive.heartbeat_seconds) as heartbeat_seconds,
-  min(alive.last_worker) as last_worker
-from stuck s cross join alive
+  min(s.timeout) as timeout, min(worker_health.workers) as workers, min(worker_health.heartbeat_seconds) as heartbeat_seconds,
+  min(worker_health.last_worker) as last_worker
+from stuck s cross join worker_health
 group by s.step, s.cause
 order by 8 desc

@@ -1,99 +1,110 @@
-//! How flows have been doing: how many runs, how long they took, how many failed, what waits.
+//! Statistics of flows: numbers and durations of runs and steps, and the backlog.
 
 use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, FlowVersion, OperateError, QueueDepth, query, read_queues};
+use super::{Engine, FlowVersion, QueueDepth, RunsError, query, read_queues};
 
-/// Durations, in seconds.
+/// Percentiles of durations, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Durations {
-    /// Half of them took less.
+    /// The median.
     pub p50: f64,
-    /// 95 of 100 took less.
+    /// The 95th percentile.
     pub p95: f64,
-    /// The longest.
+    /// The maximum.
     pub max: f64,
 }
 
-/// A flow version's runs that ended within some time, and what it has to do.
-#[derive(Debug, Clone, Serialize)]
+/// The statistics of a flow version over a period, and its backlog.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct FlowStats {
-    /// The flow version's slug.
+    /// The slug of the flow version.
     pub slug: String,
-    /// The flow, as the flow files call it.
+    /// The name of the flow in the flow files.
     pub flow: String,
-    /// The flow's version.
+    /// The version of the flow.
     pub version: u32,
-    /// How many runs are under way.
+    /// The number of running runs.
     pub under_way: u64,
-    /// How many have completed in that time.
+    /// The number of runs that completed in the period.
     pub completed: u64,
-    /// How many have failed in that time.
+    /// The number of runs that failed in the period.
     pub failed: u64,
-    /// How many were cancelled in that time.
+    /// The number of runs that were cancelled in the period.
     pub cancelled: u64,
-    /// How long those took that completed, since they were started or last retried; none where none did.
+    /// The durations of the completed runs since their start or last retry; none if there are none.
     pub durations: Option<Durations>,
-    /// How many messages a worker could take now.
+    /// The number of messages that are visible to workers.
     pub waiting: u64,
-    /// For how long the one that waits longest has waited, in seconds.
+    /// The time for which the oldest visible message has been visible, in seconds.
     pub longest_wait_seconds: Option<f64>,
-    /// How many tasks are in workers' hands.
+    /// The number of running tasks.
     pub in_flight: u64,
-    /// By step; empty where it was not asked for.
+    /// The statistics of the steps; empty if they were not requested.
     pub steps: Vec<StepStats>,
 }
 
-/// A step of the runs that ended within some time.
+/// The statistics of a step over a period.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StepStats {
-    /// The step.
+    /// The slug of the step.
     pub step: String,
-    /// How many times it has completed.
+    /// The number of completions.
     pub completed: u64,
-    /// How many times it has failed.
+    /// The number of failures.
     pub failed: u64,
-    /// How many times it was left out.
+    /// The number of times it was skipped.
     pub skipped: u64,
-    /// How long it took where it completed, from being queued on.
+    /// The durations of its completions, from the time it was queued.
     pub durations: Option<Durations>,
 }
 
-/// A flow version's runs.
+/// The numbers of runs of a flow version.
 #[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
 pub struct RunCounts {
+    /// The slug of the flow version.
     pub slug: String,
+    /// The number of running runs.
     pub under_way: u64,
+    /// The number of runs that completed in the period.
     pub completed: u64,
+    /// The number of runs that failed in the period.
     pub failed: u64,
+    /// The number of runs that were cancelled in the period.
     pub cancelled: u64,
     durations: Option<Durations>,
 }
 
-/// Counts runs of flow versions, by slug, that are under way or ended within so many seconds.
+/// Counts the runs of flow versions that are running or ended in the last `since` seconds.
+///
+/// # Errors
+/// If the connection fails or the role may not read runs.
 pub async fn read_run_counts(
     connection: &mut PgConnection,
     engine: Engine,
     slugs: Vec<String>,
     since: f64,
-) -> Result<Vec<RunCounts>, OperateError> {
+) -> Result<Vec<RunCounts>, RunsError> {
     let context = context! { engine => engine.context(), slugs, since };
-    query::read(connection, include_str!("stats.sql"), &context).await
+    query::read(connection, "stats.sql", context).await
 }
 
-/// Counts runs of these flow versions that ended within so many seconds; `by_step` also their steps.
+/// Reads the statistics of flow versions over the last `since` seconds, and with `by_step` those of their steps.
 ///
 /// # Errors
-/// Where the connection fails, or the role may not read runs and queues.
+/// If the connection fails or the role may not read runs and queues.
 pub async fn read_stats(
     connection: &mut PgConnection,
     engine: Engine,
     flows: &[&FlowVersion],
     since: f64,
     by_step: bool,
-) -> Result<Vec<FlowStats>, OperateError> {
+) -> Result<Vec<FlowStats>, RunsError> {
     #[derive(Deserialize)]
     struct OfStep {
         slug: String,
@@ -103,10 +114,8 @@ pub async fn read_stats(
     let slugs: Vec<String> = flows.iter().map(|flow| flow.slug.clone()).collect();
     let context = context! { engine => engine.context(), slugs => &slugs, since };
     let of_flows = read_run_counts(connection, engine, slugs, since).await?;
-    let mut of_steps: Vec<OfStep> = match by_step {
-        true => query::read(connection, include_str!("step_stats.sql"), &context).await?,
-        false => Vec::new(),
-    };
+    let mut of_steps: Vec<OfStep> =
+        if by_step { query::read(connection, "step_stats.sql", context).await? } else { Vec::new() };
     Ok(queues
         .into_iter()
         .map(|queue| {

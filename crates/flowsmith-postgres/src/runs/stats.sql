@@ -1,5 +1,6 @@
-{#- Runs that ended within some time, by flow version, by the index of ends; and those under way, by flow.
-    One that has failed without a failed step was cancelled. -#}
+{#- Counts the runs of flow versions that ended in the last `since` seconds, by the index on the end, with percentiles of the
+    durations of completed ones; and the started runs, by the index on flows. A failed run without a failed step was
+    cancelled. -#}
 {% set now = "clock_timestamp()" %}
 with ended as materialized (
   select r.flow_slug, case when r.status = 'failed' and not exists (
@@ -10,7 +11,7 @@ with ended as materialized (
     where coalesce(r.completed_at, r.failed_at) >= statement_timestamp() - make_interval(secs => {{ since }})
       and (r.completed_at is not null or r.failed_at is not null) offset 0) r
   {% include "run_time.sql" %}
-  where r.flow_slug = any ({{ slugs | texts }})
+  where r.flow_slug = any ({{ slugs | array }})
 ),
 counted as (
   select e.flow_slug, count(*) filter (where e.status = 'completed') as completed, count(*) filter (where e.status = 'failed') as failed,
@@ -18,10 +19,10 @@ counted as (
     percentile_cont(array[0.5, 0.95, 1]) within group (order by e.seconds) filter (where e.status = 'completed') as percentiles
   from ended e group by e.flow_slug
 )
-select s.slug, w.under_way, coalesce(c.completed, 0) as completed, coalesce(c.failed, 0) as failed, coalesce(c.cancelled, 0) as cancelled,
-  case when c.percentiles is not null then
-    jsonb_build_object('p50', c.percentiles[1], 'p95', c.percentiles[2], 'max', c.percentiles[3]) end as durations
-from unnest({{ slugs | texts }}) s (slug)
+select flow.slug, started.runs as under_way, coalesce(counted.completed, 0) as completed, coalesce(counted.failed, 0) as failed, coalesce(counted.cancelled, 0) as cancelled,
+  case when counted.percentiles is not null then
+    jsonb_build_object('p50', counted.percentiles[1], 'p95', counted.percentiles[2], 'max', counted.percentiles[3]) end as durations
+from unnest({{ slugs | array }}) flow (slug)
 cross join lateral (
-  select count(*) as under_way from pgflow.runs r where r.flow_slug = s.slug and r.status = 'started' offset 0) w
-left join counted c on c.flow_slug = s.slug
+  select count(*) as runs from pgflow.runs r where r.flow_slug = flow.slug and r.status = 'started' offset 0) started
+left join counted on counted.flow_slug = flow.slug

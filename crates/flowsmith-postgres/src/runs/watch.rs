@@ -1,49 +1,49 @@
-//! Following a run: what has happened to it between two looks.
+//! The events of a run, derived from the difference between two reads.
 //!
-//! Events only say when to look. What is told comes from the tables, so nothing is missed, whatever is lost on the way.
+//! Notifications only trigger a read. The events come from the tables, so lost notifications do not lose events.
 
 use serde::Serialize;
 
 use super::{RunDetail, StepDetail};
-use crate::live::{RunStatus, StepStatus, TaskStatus};
+use super::{RunStatus, StepStatus, TaskStatus};
 
-/// What has happened to a run or a step.
+/// The kind of an event of a run or a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum RunEventKind {
     /// The run was started, or retried.
     #[serde(rename = "run:started")]
     RunStarted,
-    /// Every step is done.
+    /// Every step has completed or was skipped.
     #[serde(rename = "run:completed")]
     RunCompleted,
-    /// A step has failed, and the run with it.
+    /// A step failed, and the run with it.
     #[serde(rename = "run:failed")]
     RunFailed,
-    /// Somebody has ended the run.
+    /// The run was cancelled.
     #[serde(rename = "run:cancelled")]
     RunCancelled,
     /// The step's tasks were queued.
     #[serde(rename = "step:started")]
     StepStarted,
-    /// More tasks of the step are done than before.
+    /// More tasks of the step have completed.
     #[serde(rename = "step:progress")]
     StepProgress,
-    /// An attempt has failed, and there will be another.
+    /// An attempt failed, and the task will be retried.
     #[serde(rename = "step:retrying")]
     StepRetrying,
-    /// Every task of the step is done.
+    /// Every task of the step has completed.
     #[serde(rename = "step:completed")]
     StepCompleted,
-    /// The step has failed.
+    /// The step failed.
     #[serde(rename = "step:failed")]
     StepFailed,
-    /// The step was left out.
+    /// The step was skipped.
     #[serde(rename = "step:skipped")]
     StepSkipped,
 }
 
 impl RunEventKind {
-    /// The word for it in reports.
+    /// The name in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RunStarted | Self::StepStarted => "started",
@@ -57,32 +57,33 @@ impl RunEventKind {
     }
 }
 
-/// Something that has happened.
+/// An event of a run or a step.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunEvent {
-    /// When, RFC 3339; none of what has no time of its own in the tables.
+    /// The time, RFC 3339; none for events whose time is not stored in the tables.
     pub at: Option<String>,
-    /// What.
+    /// The kind.
     pub event: RunEventKind,
-    /// To which step; none for the run itself.
+    /// The slug of the step; none for the run itself.
     pub step: Option<String>,
-    /// How long the step or run took, in seconds.
+    /// The duration of the step or the run, in seconds.
     pub seconds: Option<f64>,
-    /// How many tasks of the step are done.
+    /// The number of completed tasks of the step.
     pub completed_tasks: Option<u32>,
-    /// How many tasks it has.
+    /// The number of tasks of the step.
     pub tasks: Option<u32>,
-    /// How often its task was tried, the most that one of them was.
+    /// The largest number of attempts of a task of the step.
     pub attempts: Option<u32>,
-    /// What went wrong, or why it was left out.
+    /// The error message, or the reason why the step was skipped or the run cancelled.
     pub reason: Option<String>,
 }
 
-/// What has happened between two looks at a run, in the order of time; all that has happened where there was no earlier look.
+/// The events between two reads of a run in chronological order; all events of the run if there is no earlier read.
 pub fn events_between(before: Option<&RunDetail>, after: &RunDetail) -> Vec<RunEvent> {
     let mut events = Vec::new();
     let was = before.map(|run| run.status);
-    // It starts before its steps do, also where it is retried, whose time a role may not be allowed to read.
+    // The start comes before those of the steps. The role may not be allowed to read the time of a retry, so sorting by time is
+    // not enough.
     let mut started = Vec::new();
     if was.is_none_or(|was| was.has_failed() && !after.status.has_failed()) {
         started.push(of_run(
@@ -95,9 +96,9 @@ pub fn events_between(before: Option<&RunDetail>, after: &RunDetail) -> Vec<RunE
         let earlier = before.and_then(|run| run.steps.iter().find(|earlier| earlier.step == step.step));
         of_step(earlier, step, &mut events);
     }
-    // Those without a time have just happened. Steps of one moment stay in the order of their definition.
+    // Events without a time have just happened. Steps with equal times stay in the order of their definition.
     events.sort_by(|a, b| (a.at.is_none(), &a.at).cmp(&(b.at.is_none(), &b.at)));
-    // The note of a retry is written a moment after the tasks are queued.
+    // The event of a retry is recorded just after the tasks are queued.
     if let (Some(RunEvent { at: Some(at), .. }), Some(RunEvent { at: Some(first), .. })) =
         (started.first_mut(), events.first())
     {
@@ -159,7 +160,7 @@ fn of_step(before: Option<&StepDetail>, after: &StepDetail, events: &mut Vec<Run
         }
     } else if was != Some(after.status) || has_begun {
         let kind = match after.status {
-            // What is left unfinished ends with the run, which is told.
+            // Unfinished steps end with the run, which has an event of its own.
             StepStatus::Created | StepStatus::Started | StepStatus::NotRun | StepStatus::CutOff => return,
             StepStatus::Completed => RunEventKind::StepCompleted,
             StepStatus::Failed => RunEventKind::StepFailed,
@@ -174,7 +175,7 @@ fn of_step(before: Option<&StepDetail>, after: &StepDetail, events: &mut Vec<Run
     }
 }
 
-/// The most attempts of one task that have failed already: one that is under way has not.
+/// The largest number of failed attempts of a task. A running attempt does not count.
 fn failed_attempts(step: &StepDetail) -> u32 {
     let of_task = |task: &super::TaskDetail| match task.status {
         TaskStatus::Queued => task.attempts,
@@ -185,8 +186,8 @@ fn failed_attempts(step: &StepDetail) -> u32 {
 }
 
 impl RunDetail {
-    /// Why it has not completed: the step that failed and its error, or why somebody has cancelled it; none where it has
-    /// completed or goes on, or where nobody knows.
+    /// The failed step and its error, or the reason of the cancellation; none if the run is running or has completed, or if no
+    /// reason was given.
     pub fn failure_reason(&self) -> Option<String> {
         match self.status {
             RunStatus::Started | RunStatus::Completed => None,

@@ -1,31 +1,31 @@
-//! Workers, and whether they are well.
+//! Workers and their health.
 
 use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, OperateError, query};
+use super::{Engine, RunsError, query};
 use flowsmith_core::catalog::State;
 
-/// A worker that has not been heard from for so many seconds is silent. pgflow's workers are heard from every 5.
+/// The time without a heartbeat, in seconds, after which a worker counts as silent. Workers of pgflow send one every 5 seconds.
 pub(super) const SILENT_AFTER: u32 = 30;
 
-/// How a worker is.
+/// The health of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WorkerHealth {
-    /// Its last heartbeat is fresh.
+    /// The last heartbeat is recent.
     Alive,
-    /// Its last heartbeat is fresh, and it is to take no more tasks.
+    /// The last heartbeat is recent, and the worker was asked to claim no more tasks.
     Deprecated,
-    /// It has not been heard from for half a minute: it has ended without a word, or hangs.
+    /// The last heartbeat is more than 30 seconds old: the worker has crashed or hangs.
     Silent,
-    /// It has ended in order.
+    /// The worker has shut down.
     Stopped,
 }
 
 impl WorkerHealth {
-    /// The word for it in reports.
+    /// The name in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Alive => "alive",
@@ -38,27 +38,28 @@ impl WorkerHealth {
 
 /// A worker.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Worker {
-    /// Its id.
+    /// The id.
     pub worker_id: String,
-    /// The queue that it reads: a flow version's slug.
+    /// The queue, which has the slug of a flow version.
     pub queue: String,
-    /// What it calls itself.
+    /// The name that the worker gives itself.
     pub function: String,
-    /// How it is.
+    /// The health.
     pub health: WorkerHealth,
-    /// When it began, RFC 3339.
+    /// The start time, RFC 3339.
     pub started_at: String,
-    /// When it was last heard from.
+    /// The time of the last heartbeat, RFC 3339.
     pub last_heartbeat_at: String,
-    /// How long ago that is, in seconds.
+    /// The time since the last heartbeat, in seconds.
     pub silent_seconds: f64,
-    /// How many tasks it has in hand.
+    /// The number of its running tasks.
     pub in_flight: u64,
 }
 
-/// How to have the tasks of a flow version done, where nobody does them: what to start.
-pub fn start_worker(flow: &str, version: u32, slug: &str, state: State) -> String {
+/// The advice for a flow version without workers.
+pub fn start_worker_advice(flow: &str, version: u32, slug: &str, state: State) -> String {
     match state {
         State::Current => format!("run `flowsmith worker {flow}`, or start your own worker for the queue {slug}"),
         State::Draining | State::Retired => format!(
@@ -69,42 +70,43 @@ pub fn start_worker(flow: &str, version: u32, slug: &str, state: State) -> Strin
     }
 }
 
-/// Whether anybody works on some queues.
+/// A summary of the workers of some queues.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-pub struct Crew {
-    /// How many workers are alive.
+#[non_exhaustive]
+pub struct QueueWorkers {
+    /// The number of live workers.
     pub workers: u32,
-    /// How long ago one was last heard from, in seconds; none where there never was one.
+    /// The time since the last heartbeat of any of them, in seconds; none if there never was a worker.
     pub heartbeat_seconds: Option<f64>,
-    /// What became of that one, where none is alive.
+    /// The health of that worker if none is alive.
     pub last_worker: Option<WorkerHealth>,
 }
 
-/// Looks who works on these queues; none = on any.
+/// Summarizes the workers of these queues; none = all queues.
 ///
 /// # Errors
-/// Where the connection fails, or the role may not read workers.
-pub async fn read_crew(
+/// If the connection fails or the role may not read workers.
+pub async fn read_queue_workers(
     connection: &mut PgConnection,
     engine: Engine,
     queues: Option<Vec<String>>,
-) -> Result<Crew, OperateError> {
+) -> Result<QueueWorkers, RunsError> {
     let context = context! { engine => engine.context(), queues, silent_after => SILENT_AFTER };
-    let read: Vec<Crew> = query::read(connection, include_str!("crew.sql"), &context).await?;
-    // Grouped by one clock.
-    Ok(read.into_iter().next().expect("an aggregate gives a row"))
+    let read: Vec<QueueWorkers> = query::read(connection, "queue_workers.sql", context).await?;
+    Ok(read.into_iter().next().expect("the query aggregates into one row"))
 }
 
-/// Lists workers, those heard from last first. `all`: also those that have stopped, or been silent for a day.
+/// Lists the workers of these queues (none = all queues), most recent heartbeat first. With `all`, includes workers that have
+/// stopped or have been silent for a day.
 ///
 /// # Errors
-/// Where the connection fails, or the role may not read workers.
+/// If the connection fails or the role may not read workers.
 pub async fn read_workers(
     connection: &mut PgConnection,
     engine: Engine,
     queues: Option<Vec<String>>,
     all: bool,
-) -> Result<Vec<Worker>, OperateError> {
+) -> Result<Vec<Worker>, RunsError> {
     let context = context! { engine => engine.context(), queues, all, silent_after => SILENT_AFTER };
-    query::read(connection, include_str!("workers.sql"), &context).await
+    query::read(connection, "workers.sql", context).await
 }

@@ -1,9 +1,9 @@
-{#- Workers with their health and the tasks that they have in hand. -#}
+{#- Returns workers with their health and the number of tasks that they are running. -#}
 {% set by = "last_worker_id" %}
-with {% include "in_hand.sql" %}
+with {% include "running_tasks.sql" %}
 select w.worker_id, w.queue_name as queue, w.function_name as function, w.started_at, w.last_heartbeat_at,
   extract(epoch from clock_timestamp() - w.last_heartbeat_at)::float8 as silent_seconds,
-  coalesce(h.tasks, 0) as in_flight,
+  coalesce(running_tasks.tasks, 0) as in_flight,
   case
 {% if engine.conditions %}
     when w.stopped_at is not null then 'stopped'
@@ -12,14 +12,14 @@ select w.worker_id, w.queue_name as queue, w.function_name as function, w.starte
     when w.deprecated_at is not null then 'deprecated'
     else 'alive' end as health
 from pgflow.workers w
-left join in_hand h on h.last_worker_id = w.worker_id
+left join running_tasks on running_tasks.last_worker_id = w.worker_id
 where true
 {% if queues is not none %}
-  and w.queue_name = any ({{ queues | texts }})
+  and w.queue_name = any ({{ queues | array }})
 {% endif %}
 {% if not all %}
-  and (h.tasks > 0 or w.last_heartbeat_at > clock_timestamp() - interval '1 day'{% if engine.conditions %} and w.stopped_at is null{% endif %})
-  -- What is left of a flow version that was deleted.
+  and (running_tasks.tasks > 0 or w.last_heartbeat_at > clock_timestamp() - interval '1 day'{% if engine.conditions %} and w.stopped_at is null{% endif %})
+  -- Leaves out the silent workers of deleted flow versions.
   and (w.last_heartbeat_at > clock_timestamp() - make_interval(secs => {{ silent_after }})
     or exists (select from pgflow.flows f where f.flow_slug = w.queue_name))
 {% endif %}

@@ -1,8 +1,8 @@
-//! `exec` handlers: a program of this machine. The input comes on its standard input, the output is what it prints, and what
-//! it says on its standard error goes to whoever runs the worker.
+//! `exec` handlers run a program. It reads the input from its standard input and prints the output; the worker logs its standard
+//! error.
 //!
-//! It runs in a process group of its own, which is killed when the program ends, takes too long, or the worker gives up. Of a
-//! worker that is itself killed, Linux kills the programs, but not what they have started in turn.
+//! Each program runs in a separate process group, which is killed when the program ends, at the timeout, and when the worker
+//! cancels its tasks. If the worker itself is killed, Linux kills the programs, but not the processes that they started.
 
 use std::process::Stdio;
 
@@ -13,24 +13,26 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::super::handler::{self, Context, HandlerError, Outcome};
+use super::json;
+use crate::handler::{Context, Handler};
+use crate::outcome::{HandlerError, Outcome};
 
-/// The longest output, in bytes.
-const LONGEST: u64 = 64 << 20;
+/// The largest output in bytes.
+const MAX_OUTPUT: u64 = 64 << 20;
 
-/// The longest line of its standard error that is passed on in one piece, in bytes.
-const LINE: u64 = 8 << 10;
+/// The longest line of standard error in bytes. Longer lines are split.
+const MAX_LINE: u64 = 8 << 10;
 
-/// Lines of its standard error that an error quotes.
-const QUOTED: usize = 5;
+/// The number of lines of standard error that an error quotes.
+const QUOTED_LINES: usize = 5;
 
-/// A program and its arguments.
-pub(in super::super) struct Exec {
-    pub(in super::super) program: String,
-    pub(in super::super) arguments: Vec<String>,
+/// A program with its arguments.
+pub(super) struct Exec {
+    pub(super) program: String,
+    pub(super) arguments: Vec<String>,
 }
 
-impl handler::Handle for Exec {
+impl Handler for Exec {
     fn handle(&self, input: String, context: Context) -> BoxFuture<'static, Outcome> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).process_group(0).kill_on_drop(true);
@@ -39,9 +41,9 @@ impl handler::Handle for Exec {
         command.env("FLOWSMITH_RUN_ID", &context.run_id).env("FLOWSMITH_TASK_INDEX", context.task_index.to_string());
         command.env("FLOWSMITH_ATTEMPT", context.attempt.to_string());
         command.env("FLOWSMITH_IDEMPOTENCY_KEY", context.idempotency_key());
-        // Whoever spawns it is who must live on, and the threads of another runtime come and go.
+        // The kernel watches the thread that spawns the program, and threads of a multi-threaded runtime come and go.
         if matches!(Handle::current().runtime_flavor(), RuntimeFlavor::CurrentThread) {
-            end_with_owner(command.as_std_mut(), Signal::KILL);
+            kill_with_parent(command.as_std_mut(), Signal::KILL);
         }
         run(self.program.clone(), command, input, context)
             .map(|ended| ended.map_or_else(Outcome::Failed, Outcome::Output))
@@ -49,19 +51,19 @@ impl handler::Handle for Exec {
     }
 }
 
-/// Kills the group when it is dropped: whatever the program has started and left behind goes with it.
-struct Group(Option<Pid>);
+/// A process group, which is killed when it is dropped.
+struct ProcessGroup(Option<Pid>);
 
-impl Group {
+impl ProcessGroup {
     fn of(child: &Child) -> Self {
         Self(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)))
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if let Some(group) = self.0 {
-            // Fails where nobody is left.
+            // Fails if all of its processes have ended.
             let _ = kill_process_group(group, Signal::KILL);
         }
     }
@@ -69,60 +71,61 @@ impl Drop for Group {
 
 async fn run(program: String, mut command: Command, input: String, context: Context) -> Result<String, HandlerError> {
     let mut child = command.spawn().map_err(|error| HandlerError::retry(format!("cannot run {program}: {error}")))?;
-    let group = Group::of(&child);
+    let group = ProcessGroup::of(&child);
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let ended = async {
         let ended = child.wait().await;
-        // What it has left running would keep the pipes open.
+        // Remaining processes of the group would keep the pipes open.
         drop(group);
         ended
     };
-    let ((), printed, said, ended) = join4(feed(stdin, input), read(stdout), hear(stderr, &context), ended).await;
+    let ((), printed, logged, ended) =
+        join4(write_input(stdin, input), read_output(stdout), log_stderr(stderr, &context), ended).await;
     let status = ended.map_err(|error| HandlerError::retry(format!("cannot wait for {program}: {error}")))?;
     if !status.success() {
-        let said = if said.is_empty() { String::new() } else { format!(": {}", said.join("\n")) };
-        return Err(HandlerError::retry(format!("{program} exited with {status}{said}")));
+        let logged = if logged.is_empty() { String::new() } else { format!(": {}", logged.join("\n")) };
+        return Err(HandlerError::retry(format!("{program} exited with {status}{logged}")));
     }
     let printed =
         printed.map_err(|error| HandlerError::retry(format!("cannot read the output of {program}: {error}")))?;
-    if printed.len() as u64 > LONGEST {
-        return Err(HandlerError::last(format!("{program} printed more than {} MiB", LONGEST >> 20)));
+    if printed.len() as u64 > MAX_OUTPUT {
+        return Err(HandlerError::permanent(format!("{program} printed more than {} MiB", MAX_OUTPUT >> 20)));
     }
-    super::json(&printed).map_err(|error| {
-        HandlerError::retry(format!("the output of {program} is not JSON: {error}: {}", super::excerpt(&printed)))
+    json::parse(&printed).map_err(|error| {
+        HandlerError::retry(format!("the output of {program} is not JSON: {error}: {}", json::excerpt(&printed)))
     })
 }
 
-/// A program need not read its input.
-async fn feed(stdin: Option<ChildStdin>, input: String) {
+/// Writes the input. Errors are ignored, because a program need not read its input.
+async fn write_input(stdin: Option<ChildStdin>, input: String) {
     if let Some(mut stdin) = stdin {
         let _ = stdin.write_all(input.as_bytes()).await;
     }
 }
 
-async fn read(stdout: Option<ChildStdout>) -> std::io::Result<Vec<u8>> {
+async fn read_output(stdout: Option<ChildStdout>) -> std::io::Result<Vec<u8>> {
     let mut printed = Vec::new();
     if let Some(mut stdout) = stdout {
-        (&mut stdout).take(LONGEST + 1).read_to_end(&mut printed).await?;
-        if printed.len() as u64 > LONGEST {
-            // Nobody wants the rest, and the program must not wait for a reader.
+        (&mut stdout).take(MAX_OUTPUT + 1).read_to_end(&mut printed).await?;
+        if printed.len() as u64 > MAX_OUTPUT {
+            // The rest is discarded, so that the program does not block on a full pipe.
             tokio::io::copy(&mut stdout, &mut tokio::io::sink()).await?;
         }
     }
     Ok(printed)
 }
 
-/// Passes on what it says; the last lines.
-async fn hear(stderr: Option<ChildStderr>, context: &Context) -> Vec<String> {
+/// Logs standard error line by line, and returns the last lines.
+async fn log_stderr(stderr: Option<ChildStderr>, context: &Context) -> Vec<String> {
     let mut last: Vec<String> = Vec::new();
     let Some(stderr) = stderr else { return last };
     let mut reader = BufReader::new(stderr);
     let mut line = Vec::new();
-    while (&mut reader).take(LINE).read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
+    while (&mut reader).take(MAX_LINE).read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
-        context.say(text.clone());
+        context.log(text.clone());
         last.push(text);
-        if last.len() > QUOTED {
+        if last.len() > QUOTED_LINES {
             last.remove(0);
         }
         line.clear();
@@ -130,22 +133,22 @@ async fn hear(stderr: Option<ChildStderr>, context: &Context) -> Vec<String> {
     last
 }
 
-/// Makes the kernel send `signal` to the program when the thread that spawns it dies, so that a worker killed by SIGKILL leaves
-/// no program behind. Linux only.
+/// Makes the kernel send `signal` to the program when the thread that spawns it ends, so that no program outlives a worker that
+/// is killed by SIGKILL. Linux only.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "only code between fork and exec can request the signal")]
-fn end_with_owner(command: &mut std::process::Command, signal: Signal) {
+fn kill_with_parent(command: &mut std::process::Command, signal: Signal) {
     use std::os::unix::process::CommandExt as _;
 
-    let owner = Pid::from_raw(std::process::id().cast_signed());
+    let parent = Pid::from_raw(std::process::id().cast_signed());
     let request = move || {
         rustix::process::set_parent_process_death_signal(Some(signal))?;
-        // The owner may have died before the signal was requested.
-        if rustix::process::getppid() == owner { Ok(()) } else { Err(std::io::ErrorKind::NotFound.into()) }
+        // The parent may have died before the signal was requested.
+        if rustix::process::getppid() == parent { Ok(()) } else { Err(std::io::ErrorKind::NotFound.into()) }
     };
     // SAFETY: the closure makes only async-signal-safe calls (prctl, getppid) and touches no memory of the parent's threads.
     unsafe { command.pre_exec(request) };
 }
 
 #[cfg(not(target_os = "linux"))]
-fn end_with_owner(_command: &mut std::process::Command, _signal: Signal) {}
+fn kill_with_parent(_command: &mut std::process::Command, _signal: Signal) {}

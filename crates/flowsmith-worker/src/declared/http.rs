@@ -1,5 +1,5 @@
-//! `http` handlers: the input is sent as JSON, the answer's body is the output. Proxies are not used and redirections not
-//! followed: the address is the one that was meant.
+//! `http` handlers send the input as JSON; the body of the response is the output. They use no proxies and follow no redirects,
+//! so that a request reaches the declared address and no other.
 
 use std::sync::{Arc, LazyLock};
 
@@ -15,23 +15,25 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use url::Url;
 
-use super::super::handler::{Context, Handle, HandlerError, Outcome, chain};
+use super::json;
 use super::secrets::Secrets;
+use crate::handler::{Context, Handler};
+use crate::outcome::{HandlerError, Outcome, error_chain};
 
-/// The longest answer, in bytes.
-const LONGEST: usize = 64 << 20;
+/// The largest response in bytes.
+const MAX_RESPONSE: usize = 64 << 20;
 
-/// Bytes of an answer that an error may come from.
-const QUOTABLE: usize = 64 << 10;
+/// Bytes of a response that are searched for secrets before an error quotes an excerpt.
+const MAX_QUOTED: usize = 64 << 10;
 
-/// Whose connections are kept for the next request.
-type Keeper = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+/// A client that keeps connections open for later requests.
+type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-static CLIENT: LazyLock<Keeper> = LazyLock::new(|| {
+static CLIENT: LazyLock<HttpClient> = LazyLock::new(|| {
     let provider = rustls::crypto::ring::default_provider();
     let connector = HttpsConnectorBuilder::new()
         .with_provider_and_webpki_roots(provider)
-        .expect("ring knows what webpki's roots need")
+        .expect("ring supports the algorithms of the default protocol versions")
         .https_or_http()
         .enable_http1()
         .build();
@@ -39,17 +41,17 @@ static CLIENT: LazyLock<Keeper> = LazyLock::new(|| {
 });
 
 /// A request, with every reference to the environment resolved.
-pub(in super::super) struct Http {
-    pub(in super::super) method: Method,
-    pub(in super::super) uri: Uri,
-    pub(in super::super) headers: HeaderMap,
-    /// How the request is called in errors: as it is written in the file, without what comes from the environment.
-    pub(in super::super) name: String,
-    /// What errors must not quote, though the other side says it.
+pub(super) struct Http {
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+    /// The name of the request in errors: as written in the flow file, without values of the environment.
+    pub(super) name: String,
+    /// Values that errors must not quote, even if the server repeats them.
     pub(super) secrets: Arc<Secrets>,
 }
 
-impl Handle for Http {
+impl Handler for Http {
     fn handle(&self, input: String, context: Context) -> BoxFuture<'static, Outcome> {
         let sends = !matches!(self.method, Method::GET | Method::HEAD);
         let mut request = Request::new(Full::new(if sends { Bytes::from(input) } else { Bytes::new() }));
@@ -61,8 +63,8 @@ impl Handle for Http {
         if sends {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        // The same for each attempt, so that the other side can tell a repetition.
-        let about = [
+        // The idempotency key is the same for every attempt, so that the server can detect a repetition.
+        let headers_of_task = [
             ("idempotency-key", context.idempotency_key()),
             ("flowsmith-flow", context.flow),
             ("flowsmith-step", context.step),
@@ -70,8 +72,8 @@ impl Handle for Http {
             ("flowsmith-task-index", context.task_index.to_string()),
             ("flowsmith-attempt", context.attempt.to_string()),
         ];
-        for (name, value) in about {
-            // Slugs and numbers are nothing that a header could not have.
+        for (name, value) in headers_of_task {
+            // Slugs and numbers are always valid header values.
             if let Ok(value) = HeaderValue::from_str(&value) {
                 headers.insert(HeaderName::from_static(name), value);
             }
@@ -81,54 +83,54 @@ impl Handle for Http {
         }
         let (name, secrets) = (self.name.clone(), Arc::clone(&self.secrets));
         async move {
-            match ask(name, request, &secrets).await {
+            match send(name, request, &secrets).await {
                 Ok(output) => Outcome::Output(output),
-                Err(error) => Outcome::Failed(HandlerError { message: secrets.blot(&error.message), ..error }),
+                Err(error) => Outcome::Failed(HandlerError { message: secrets.redact(&error.message), ..error }),
             }
         }
         .boxed()
     }
 }
 
-async fn ask(name: String, request: Request<Full<Bytes>>, secrets: &Secrets) -> Result<String, HandlerError> {
-    let answer =
-        CLIENT.request(request).await.map_err(|error| HandlerError::retry(format!("{name}: {}", chain(&error))))?;
-    let (head, body) = answer.into_parts();
-    let body = Limited::new(body, LONGEST).collect().await.map_err(|error| {
+async fn send(name: String, request: Request<Full<Bytes>>, secrets: &Secrets) -> Result<String, HandlerError> {
+    let response = CLIENT.request(request).await;
+    let response = response.map_err(|error| HandlerError::retry(format!("{name}: {}", error_chain(&error))))?;
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, MAX_RESPONSE).collect().await.map_err(|error| {
         let message = format!("{name} answered {}, then failed: {error}", head.status);
         if error.is::<http_body_util::LengthLimitError>() {
-            HandlerError::last(message)
+            HandlerError::permanent(message)
         } else {
             HandlerError::retry(message)
         }
     })?;
     let body = body.to_bytes();
     if head.status.is_success() {
-        return super::json(&body).map_err(|error| {
-            // It has done what it was asked to, so it must not be asked again.
-            HandlerError::last(format!(
+        return json::parse(&body).map_err(|error| {
+            // The server has performed the request, so it must not be repeated.
+            HandlerError::permanent(format!(
                 "{name} answered {} with a body that is not JSON: {error}: {}",
                 head.status,
                 excerpt(&body, secrets)
             ))
         });
     }
-    let said = match head.headers.get(LOCATION).and_then(|to| to.to_str().ok()) {
+    let details = match head.headers.get(LOCATION).and_then(|to| to.to_str().ok()) {
         Some(to) if head.status.is_redirection() => {
-            format!(" to {}; redirects are not followed, so use that address", place(to))
+            format!(" to {}; redirects are not followed, so use that address", without_secrets(to))
         }
         _ if body.is_empty() => String::new(),
         _ => format!(": {}", excerpt(&body, secrets)),
     };
-    let message = format!("{name} answered {}{said}", head.status);
-    Err(if is_passing(head.status) { HandlerError::retry(message) } else { HandlerError::last(message) })
+    let message = format!("{name} answered {}{details}", head.status);
+    Err(if is_transient(head.status) { HandlerError::retry(message) } else { HandlerError::permanent(message) })
 }
 
-/// An address without what may be secret in it: user, password, query and fragment.
-fn place(address: &str) -> String {
+/// An address without user, password, query and fragment, which may be secret.
+fn without_secrets(address: &str) -> String {
     let end = address.find(['?', '#']).unwrap_or(address.len());
     let cut = if end < address.len() { "?…" } else { "" };
-    let place = match Url::parse(address) {
+    let visible = match Url::parse(address) {
         Ok(url) if url.has_host() => {
             let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
             format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
@@ -143,18 +145,18 @@ fn place(address: &str) -> String {
             None => address[..end].to_owned(),
         },
     };
-    format!("{place}{cut}")
+    format!("{visible}{cut}")
 }
 
-/// The beginning of an answer. Blotted out before it is cut, so that no beginning of a secret is left.
+/// The beginning of a response. It is redacted before it is cut, so that no part of a secret remains.
 fn excerpt(body: &[u8], secrets: &Secrets) -> String {
-    let beginning = String::from_utf8_lossy(&body[..body.len().min(QUOTABLE)]);
-    super::excerpt(secrets.blot(&beginning).as_bytes())
+    let beginning = String::from_utf8_lossy(&body[..body.len().min(MAX_QUOTED)]);
+    json::excerpt(secrets.redact(&beginning).as_bytes())
 }
 
-/// Whether the same request may do better later. Two of the 4xx say just that: the request took too long to come, and there
-/// were too many.
-fn is_passing(status: StatusCode) -> bool {
+/// Whether the same request may succeed later. Of the 4xx, this is true for 408 (the request took too long) and 429 (too many
+/// requests).
+fn is_transient(status: StatusCode) -> bool {
     status.is_server_error() || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
 }
 
@@ -163,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_an_address_only_scheme_host_and_path_are_quoted() {
+    fn quoted_address_holds_only_scheme_host_and_path() {
         for (address, quoted) in [
             ("https://u:s3cret@x.test:8443/cb/a?code=s3cret#s3cret", "https://x.test:8443/cb/a?…"),
             ("https://x.test/cb", "https://x.test/cb"),
@@ -171,7 +173,7 @@ mod tests {
             ("//u:s3cret@x.test/cb#s3cret", "//x.test/cb?…"),
             ("mailto:s3cret", "mailto:…"),
         ] {
-            assert_eq!(place(address), quoted);
+            assert_eq!(without_secrets(address), quoted);
         }
     }
 }

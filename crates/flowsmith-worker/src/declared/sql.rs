@@ -1,5 +1,5 @@
-//! `sql` handlers: the query and the completion of the task are one transaction, so that what the query does is done exactly
-//! once, whatever is killed on the way.
+//! `sql` handlers run the query and complete the task in one transaction, so that the query takes effect exactly once, even if
+//! the worker or the server is killed.
 
 use std::time::Duration;
 
@@ -8,52 +8,54 @@ use futures_util::{FutureExt as _, TryStreamExt as _};
 use sqlx::postgres::{PgConnection, PgRow, PgValueRef};
 use sqlx::{AssertSqlSafe, Row as _, TypeInfo as _, ValueRef as _};
 
-use super::super::engine::{BEGIN, fill_one};
-use super::super::handler::{Context, Handle, HandlerError, Outcome, Unreached};
-use super::super::task::TaskId;
+use crate::engine::TaskId;
+use crate::handler::{Context, Handler};
+use crate::outcome::{HandlerError, Outcome, Unavailable};
+use crate::sql_connections::PooledConnection;
 use flowsmith_core::sql::Statement;
 use flowsmith_core::sql::quote::literal;
 use flowsmith_postgres::database::{DatabaseError, Failure};
 
-/// How long it may take to get a connection and to begin on it, before the task's own time begins.
-const REACH: Duration = Duration::from_secs(15);
+/// How long it may take to get a connection and to begin the transaction. The timeout of the task starts afterwards.
+const BEGIN_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long undoing may take, before the connection is dropped.
-const ROLLBACK: Duration = Duration::from_secs(5);
+/// How long a rollback may take before the connection is dropped.
+const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What DISCARD ALL does, except that it may follow other statements, and that plans and prepared statements stay: these are a
-/// pooler's, whose other clients rely on them.
-const FORGET: &str = "close all; set session authorization default; reset role; reset all; unlisten *; \
+/// Resets the session as DISCARD ALL does. Unlike DISCARD ALL, it may follow other statements, and it keeps prepared statements,
+/// which other clients of a pooler may rely on.
+const RESET_SESSION: &str = "close all; set session authorization default; reset role; reset all; unlisten *; \
                       select pg_catalog.pg_advisory_unlock_all(); discard sequences; discard temp";
 
-/// A query whose one value is the output.
-pub(in super::super) struct Sql(pub(in super::super) Statement);
+/// A query that returns one value, the output.
+pub(super) struct Sql(pub(super) Statement);
 
-/// Why it came to nothing.
-enum Broken {
+/// Why a query did not complete its task.
+enum QueryError {
     Database(DatabaseError),
     Handler(HandlerError),
-    /// There is more to read on the connection than anybody wants to.
-    Rows(HandlerError),
+    /// The query returned more rows than were read, so the connection cannot be used again.
+    UnreadRows(HandlerError),
 }
 
-impl<E: Into<DatabaseError>> From<E> for Broken {
+impl<E: Into<DatabaseError>> From<E> for QueryError {
     fn from(error: E) -> Self {
         Self::Database(error.into())
     }
 }
 
-/// How the transaction is to end.
-enum Done {
-    /// The task is completed in it.
+/// How the transaction ended.
+enum Ended {
+    /// The task was completed in it.
     Completed,
-    /// The engine did not take the output in it: it is to be told again outside, without what the query has done.
-    Refused(String),
-    /// The task is not this worker's any more.
-    Gone,
+    /// The engine did not accept the output, and the transaction was rolled back. The output is reported again outside of it,
+    /// so that the engine records the error.
+    OutputRejected(String),
+    /// The task no longer belongs to this worker.
+    LeaseLost,
 }
 
-impl Handle for Sql {
+impl Handler for Sql {
     fn handle(&self, input: String, context: Context) -> BoxFuture<'static, Outcome> {
         let sql = self.0.fill(&[
             ("input", &format!("{}::pg_catalog.jsonb", literal(&input))),
@@ -70,39 +72,42 @@ impl Handle for Sql {
 }
 
 async fn run(sql: String, context: Context) -> Outcome {
-    let tools = &context.tools;
-    let reached = match tokio::time::timeout(REACH, reach(&context)).await {
-        Ok(reached) => reached,
-        Err(_) => Err(tools.unreached(format!("no connection for a `sql` handler within {} s", REACH.as_secs()))),
+    let connections = &context.services.sql_connections;
+    let began = match tokio::time::timeout(BEGIN_TIMEOUT, begin(&context)).await {
+        Ok(began) => began,
+        Err(_) => {
+            let seconds = BEGIN_TIMEOUT.as_secs();
+            Err(connections.record_failure(format!("no connection for a `sql` handler within {seconds} s")))
+        }
     };
-    let (mut connection, begun) = match reached {
-        Ok(reached) => reached,
-        Err(unreached) => return Outcome::Unbegun(unreached),
+    let (mut connection, is_ours) = match began {
+        Ok(began) => began,
+        Err(unavailable) => return Outcome::NotStarted(unavailable),
     };
-    // Where the connection is dropped, the server undoes what was done on it.
-    let worked = match begun {
-        Err(error) => Err(Broken::Database(error)),
-        Ok(false) => end(&mut connection, "rollback").await.map(|()| Done::Gone),
-        Ok(true) => match tokio::time::timeout(context.timeout, work(&mut connection, sql, &context)).await {
-            Ok(worked) => worked,
+    // If the connection is dropped, the server rolls back the transaction.
+    let result = match is_ours {
+        Err(error) => Err(QueryError::Database(error)),
+        Ok(false) => end(&mut connection, "rollback").await.map(|()| Ended::LeaseLost),
+        Ok(true) => match tokio::time::timeout(context.timeout, perform(&mut connection, sql, &context)).await {
+            Ok(result) => result,
             Err(_) => return Outcome::Failed(HandlerError::timed_out(context.timeout)),
         },
     };
-    let ended = match worked {
-        Ok(Done::Completed) => Outcome::Completed,
-        Ok(Done::Refused(output)) => Outcome::Output(output),
-        Ok(Done::Gone) => Outcome::Gone,
-        Err(Broken::Rows(error)) => return Outcome::Failed(error),
-        Err(Broken::Database(error)) if error.is_lost() => {
-            // It may have been committed or not; whoever reports finds out.
-            tools.forget_connections();
-            return Outcome::Lost(error.to_string());
+    let outcome = match result {
+        Ok(Ended::Completed) => Outcome::Completed,
+        Ok(Ended::OutputRejected(output)) => Outcome::Output(output),
+        Ok(Ended::LeaseLost) => Outcome::LeaseLost,
+        Err(QueryError::UnreadRows(error)) => return Outcome::Failed(error),
+        Err(QueryError::Database(error)) if error.is_lost() => {
+            // The transaction may have been committed or not; reporting the result finds out.
+            connections.clear();
+            return Outcome::ConnectionLost(error.to_string());
         }
-        Err(broken) => {
-            let rollback = tokio::time::timeout(ROLLBACK, end(&mut connection, "rollback")).await;
-            let failed = Outcome::Failed(match broken {
-                Broken::Database(error) => HandlerError::retry(error.to_string()),
-                Broken::Handler(error) | Broken::Rows(error) => error,
+        Err(error) => {
+            let rollback = tokio::time::timeout(ROLLBACK_TIMEOUT, end(&mut connection, "rollback")).await;
+            let failed = Outcome::Failed(match error {
+                QueryError::Database(error) => HandlerError::retry(error.to_string()),
+                QueryError::Handler(error) | QueryError::UnreadRows(error) => error,
             });
             match rollback {
                 Ok(Ok(())) => failed,
@@ -110,69 +115,66 @@ async fn run(sql: String, context: Context) -> Outcome {
             }
         }
     };
-    tools.give_back(connection);
-    ended
+    connections.release(connection);
+    outcome
 }
 
-/// A connection on which the transaction was begun; whether the task is still this worker's.
-async fn reach(context: &Context) -> Result<(PgConnection, Result<bool, DatabaseError>), Unreached> {
+/// Begins the transaction on a connection of the pool. Returns whether the task still belongs to this worker, or the error of
+/// the server.
+async fn begin(context: &Context) -> Result<(PgConnection, Result<bool, DatabaseError>), Unavailable> {
+    let (services, task) = (&context.services, task_id(context));
+    let connections = &services.sql_connections;
     loop {
-        let (mut connection, was_used) = context.tools.connection().await?;
-        match begin(&mut connection, context).await {
+        let PooledConnection { mut connection, was_used } = connections.acquire().await?;
+        match services.engine.begin_task(&mut connection, &context.worker_id, &task, context.timeout).await {
             Err(error) if error.is_lost() => {
-                // One that was used may have been lost long ago, since when nobody has noticed; so may the others.
-                context.tools.forget_connections();
+                // An idle connection may have been lost long ago; then the others probably were as well.
+                connections.clear();
                 if !was_used {
-                    return Err(context.tools.unreached(error.to_string()));
+                    return Err(connections.record_failure(error.to_string()));
                 }
             }
-            begun => {
+            is_ours => {
                 if !was_used {
-                    context.tools.reached();
+                    connections.record_success();
                 }
-                return Ok((connection, begun));
+                return Ok((connection, is_ours));
             }
         }
     }
 }
 
-/// Ends the transaction, and with it, in the same round trip, whatever a query may have left in its session. Behind a pooler
-/// this reaches the session that it is about, since nobody else gets it before the answer is complete.
-async fn end(connection: &mut PgConnection, how: &str) -> Result<(), Broken> {
-    rows(connection, format!("{how};\n{FORGET}")).await.map(drop)
-}
-
-/// Begins the transaction; whether the task is still this worker's.
-async fn begin(connection: &mut PgConnection, context: &Context) -> Result<bool, DatabaseError> {
-    let (timeout, worker) = (literal(&context.timeout.as_millis().to_string()), literal(&context.worker_id));
-    let begin = fill_one(&BEGIN, &task(context), &[("timeout", &timeout), ("worker", &worker)]);
-    Ok(!sqlx::raw_sql(AssertSqlSafe(begin)).fetch_all(connection).await?.is_empty())
-}
-
-fn task(context: &Context) -> TaskId {
+fn task_id(context: &Context) -> TaskId {
     let Context { run_id, step, task_index, .. } = context;
     TaskId { run_id: run_id.clone(), step_slug: step.clone(), task_index: *task_index }
 }
 
-async fn work(connection: &mut PgConnection, sql: String, context: &Context) -> Result<Done, Broken> {
+/// Ends the transaction, and resets the session in the same round trip. A pooler gives the session to other clients only after
+/// the response is complete, so the reset reaches the right session.
+async fn end(connection: &mut PgConnection, how: &str) -> Result<(), QueryError> {
+    fetch(connection, format!("{how};\n{RESET_SESSION}")).await.map(drop)
+}
+
+/// Runs the query, completes the task, and ends the transaction.
+async fn perform(connection: &mut PgConnection, sql: String, context: &Context) -> Result<Ended, QueryError> {
     let output = output(connection, sql).await?;
-    match context.tools.engine.complete_one(connection, &task(context), &output).await {
-        Ok(true) => end(connection, "commit").await.map(|()| Done::Completed),
-        Ok(false) => end(connection, "rollback").await.map(|()| Done::Refused(output)),
-        // As JSON with a character that jsonb does not have: the next attempt would give the same.
+    match context.services.engine.complete_one(connection, &task_id(context), &output).await {
+        Ok(true) => end(connection, "commit").await.map(|()| Ended::Completed),
+        Ok(false) => end(connection, "rollback").await.map(|()| Ended::OutputRejected(output)),
+        // For example, jsonb does not support a character of the output; another attempt would fail as well.
         Err(error) if error.failure() == Failure::Sql => {
-            Err(Broken::Handler(HandlerError::last(format!("the database rejected the output: {error}"))))
+            Err(QueryError::Handler(HandlerError::permanent(format!("the database rejected the output: {error}"))))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-async fn rows(connection: &mut PgConnection, sql: String) -> Result<Vec<PgRow>, Broken> {
+async fn fetch(connection: &mut PgConnection, sql: String) -> Result<Vec<PgRow>, QueryError> {
     Ok(sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await?)
 }
 
-/// The one row that the query gives. More than one are not read: there may be any number.
-async fn row(connection: &mut PgConnection, sql: String) -> Result<Option<PgRow>, Broken> {
+/// The single row of the query. Further rows are not read, because there may be any number of them.
+async fn row(connection: &mut PgConnection, sql: String) -> Result<Option<PgRow>, QueryError> {
     let mut rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch(connection);
     let Some(row) = rows.try_next().await? else { return Ok(None) };
     let more = rows.try_next().await?.is_some();
@@ -185,11 +187,11 @@ async fn row(connection: &mut PgConnection, sql: String) -> Result<Option<PgRow>
         "the query returned {what} instead of one value: \
          use jsonb_agg(…), jsonb_build_object(…) or row_to_json(…)"
     );
-    Err(Broken::Rows(HandlerError::last(message)))
+    Err(QueryError::UnreadRows(HandlerError::permanent(message)))
 }
 
-/// The one value that the query gives, as JSON; null where it gives no row.
-async fn output(connection: &mut PgConnection, sql: String) -> Result<String, Broken> {
+/// The value of the query as JSON; null if it returns no row.
+async fn output(connection: &mut PgConnection, sql: String) -> Result<String, QueryError> {
     let Some(row) = row(connection, sql).await? else { return Ok("null".to_owned()) };
     let value = row.try_get_raw(0)?;
     if value.is_null() {
@@ -204,12 +206,14 @@ async fn output(connection: &mut PgConnection, sql: String) -> Result<String, Br
     }
 }
 
-fn text<'v>(value: &PgValueRef<'v>) -> Result<&'v str, Broken> {
-    value.as_str().map_err(|error| Broken::Handler(HandlerError::last(format!("the output cannot be read: {error}"))))
+fn text<'v>(value: &PgValueRef<'v>) -> Result<&'v str, QueryError> {
+    value
+        .as_str()
+        .map_err(|error| QueryError::Handler(HandlerError::permanent(format!("the output cannot be read: {error}"))))
 }
 
-/// The values of common types as JSON; none where PostgreSQL has to say how.
-fn json(value: &PgValueRef<'_>) -> Result<Option<String>, Broken> {
+/// A value of a common type as JSON; none if PostgreSQL has to convert it.
+fn json(value: &PgValueRef<'_>) -> Result<Option<String>, QueryError> {
     let text = text(value)?;
     Ok(match value.type_info().name() {
         "JSON" | "JSONB" => Some(text.to_owned()),
@@ -221,17 +225,20 @@ fn json(value: &PgValueRef<'_>) -> Result<Option<String>, Broken> {
     })
 }
 
-/// As `to_jsonb` has it. The type is named without a length, which `character` and `bit` would have: 1.
-async fn convert(connection: &mut PgConnection, of: u32, text: &str) -> Result<String, Broken> {
-    let name = rows(connection, format!("select pg_catalog.format_type({of}, -1)")).await?;
+/// Converts a value with `to_jsonb`. The cast names the type with type modifier -1, because plain `character` and `bit` mean a
+/// length of 1.
+async fn convert(connection: &mut PgConnection, of: u32, text: &str) -> Result<String, QueryError> {
+    let name = fetch(connection, format!("select pg_catalog.format_type({of}, -1)")).await?;
     let name: String = name.first().map_or(Ok("text".to_owned()), |row| row.try_get(0))?;
     let cast = format!("select pg_catalog.to_jsonb(cast({} as {name}))::pg_catalog.text", literal(text));
-    match rows(connection, cast).await {
+    match fetch(connection, cast).await {
         Ok(json) => Ok(json.first().map_or(Ok("null".to_owned()), |row| row.try_get(0))?),
-        // PostgreSQL writes values of this type and reads none, as rows without a type.
-        Err(Broken::Database(error)) if error.failure() == Failure::Sql => Err(Broken::Handler(HandlerError::last(
-            format!("the output has the type {name}, which is not JSON: wrap it in to_jsonb(…) ({error})"),
-        ))),
+        // PostgreSQL has output but no input for this type, such as `record`.
+        Err(QueryError::Database(error)) if error.failure() == Failure::Sql => {
+            Err(QueryError::Handler(HandlerError::permanent(format!(
+                "the output has the type {name}, which is not JSON: wrap it in to_jsonb(…) ({error})"
+            ))))
+        }
         Err(broken) => Err(broken),
     }
 }

@@ -2,6 +2,7 @@
 
 /// The type of a metric, as Prometheus defines it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MetricKind {
     /// Increases until the worker restarts.
     Counter,
@@ -24,6 +25,7 @@ impl MetricKind {
 
 /// A metric of the endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Metric {
     /// The name, which ends with the unit.
     pub name: &'static str,

@@ -15,10 +15,10 @@ pub(super) struct Series<'p> {
 }
 
 impl Page {
-    /// Begins a metric, which is on the page also where it has no value.
+    /// Starts a metric. Its header is on the page even if it has no value.
     pub(super) fn metric(&mut self, metric: &'static Metric) -> Series<'_> {
         let Metric { name, kind, help, .. } = metric;
-        // Nothing that is written into a text fails.
+        // Writing to a string cannot fail.
         let _ = writeln!(self.0, "# HELP {name} {}", help.replace('\\', "\\\\").replace('\n', "\\n"));
         let _ = writeln!(self.0, "# TYPE {name} {}", kind.as_str());
         Series { page: self, metric }
@@ -35,12 +35,12 @@ impl Page {
 }
 
 impl Series<'_> {
-    /// A value; labels are those of the metric, in its order.
+    /// Adds a value. The labels are those of the metric, in the same order.
     pub(super) fn value(&mut self, labels: &[&str], value: f64) {
         self.line("", labels, None, value);
     }
 
-    /// A histogram: how many values there were up to each bound, of all how many, and what all amount to.
+    /// Adds a histogram: the number of values up to each bound, the number of all values, and their sum.
     pub(super) fn histogram(&mut self, labels: &[&str], buckets: &[(f64, u64)], count: u64, sum: f64) {
         for (bound, up_to) in buckets {
             self.line("_bucket", labels, Some(&bound.to_string()), *up_to as f64);
@@ -68,11 +68,11 @@ fn escape(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::metric::{DURATION, HANDED_BACK, UP};
     use super::Page;
+    use crate::metrics::metric::{DURATION, HANDED_BACK, UP};
 
     #[test]
-    fn values_of_labels_are_escaped() {
+    fn label_values_are_escaped() {
         let mut page = Page::default();
         page.metric(&HANDED_BACK).value(&["a\\b\"c\nd"], 2.0);
         let text = page.into_text();
@@ -80,14 +80,14 @@ mod tests {
     }
 
     #[test]
-    fn a_metric_without_values_is_named_all_the_same() {
+    fn metric_without_values_has_a_header() {
         let mut page = Page::default();
         page.metric(&UP);
         assert!(page.into_text().ends_with("\n# TYPE flowsmith_database_up gauge\n"));
     }
 
     #[test]
-    fn a_histogram_ends_with_everything() {
+    fn histogram_ends_with_the_infinite_bucket_sum_and_count() {
         let mut page = Page::default();
         page.metric(&DURATION).histogram(&["f", "a"], &[(0.005, 1), (60.0, 3)], 4, 100.25);
         let text = page.into_text();

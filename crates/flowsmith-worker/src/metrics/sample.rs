@@ -1,6 +1,5 @@
-//! What the database says of all flows, whoever works on them: asked for seldom, by one connection, within a bounded time.
+//! Figures of all flows in the database, whichever workers serve them. They are cached, and read on one connection with timeouts.
 
-use flowsmith_core::diagnostic::Diagnostic as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,134 +12,135 @@ use super::metric::{
 };
 use super::page::Page;
 use flowsmith_core::catalog::State;
+use flowsmith_core::diagnostic::Diagnostic as _;
 use flowsmith_postgres::database::{DatabaseError, Failure, Target};
 use flowsmith_postgres::engine::detect::Detection;
 use flowsmith_postgres::runs::{
-    Engine, Flows, OperateError, QueueDepth, RunCounts, Stall, Worker, WorkerHealth, find_stalled, limited,
-    read_queues, read_run_counts, read_workers,
+    Engine, Flows, QueueDepth, RunCounts, RunsError, StalledTasks, Worker, WorkerHealth, find_stalled, read_queues,
+    read_run_counts, read_workers, with_statement_timeout,
 };
 
-/// How long an answer is good for, at least; and at least so many times as long as it took, so that the questions never make
-/// up more than a tenth of what a connection can do.
-const FRESH: Duration = Duration::from_secs(5);
-const REST: u32 = 10;
+/// The shortest time for which figures are cached. They are also cached for ten times as long as reading them took, so that
+/// metrics use at most a tenth of a connection.
+const MIN_CACHE_TIME: Duration = Duration::from_secs(5);
+const CACHE_FACTOR: u32 = 10;
 
-/// How long an answer is good for at most, and for how long afterwards it is given where the next one is slow in coming.
-const LONGEST: Duration = Duration::from_secs(60);
-const GRACE: Duration = Duration::from_secs(30);
+/// The longest time for which figures are cached, and for how long afterwards they are used if new ones are not available yet.
+const MAX_CACHE_TIME: Duration = Duration::from_secs(60);
+const STALE_TIME: Duration = Duration::from_secs(30);
 
-/// How long a request waits for the database. Prometheus itself waits 10 s unless it is told otherwise.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a request waits for the database. The default timeout of Prometheus is 10 s.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long the database may take. Nothing else is asked meanwhile, so that questions do not pile up in it.
-const LIMIT: Duration = Duration::from_secs(60);
+/// How long reading the figures may take. There is no second reading meanwhile, so that queries do not pile up in the server.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long each of the questions may take in the server, which goes on with it though nobody listens any more.
-const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
+/// `statement_timeout`, because the server continues a query after the client has stopped waiting.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Runs that ended longer ago than so many seconds are not recent.
+/// The age in seconds up to which ended runs are counted as recent.
 const RECENT: f64 = 300.0;
 
-/// Tasks that have not moved for so many seconds are stalled, as for `flowsmith stalled`.
+/// The number of seconds without progress after which a task is stalled, as in `flowsmith stalled`.
 const STALLED_AFTER: f64 = 60.0;
 
-/// Where the answers come from.
+/// The database that the figures are read from.
 #[derive(Debug, Clone)]
-pub(crate) struct Source {
+pub(crate) struct SampleSource {
     target: Target,
-    /// None where only part of an engine is there.
+    /// None if the engine is incomplete.
     engine: Option<Engine>,
 }
 
-/// What the database has said, or why it has not.
+/// Figures of the database, or the code of the error.
 #[derive(Debug)]
 pub(super) struct Sample {
-    answer: Result<Answer, &'static str>,
+    figures: Result<Figures, &'static str>,
     /// Seconds since 1970.
     at: f64,
     fresh_until: Instant,
 }
 
 #[derive(Debug)]
-struct Answer {
+struct Figures {
     queues: Vec<QueueDepth>,
     runs: Vec<RunCounts>,
     workers: Vec<Worker>,
-    stalls: Vec<Stall>,
+    stalls: Vec<StalledTasks>,
 }
 
-/// Asks the database when somebody wants to know and the last answer is old.
+/// Reads figures on request, and caches them.
 pub(super) struct Sampler {
-    source: Source,
-    /// Kept between questions; not here while one is under way.
+    source: SampleSource,
+    /// The connection between readings; none during a reading.
     connection: Mutex<Option<PgConnection>>,
-    /// The last answer, and whether a question is under way.
+    /// The last sample, and whether a reading is in progress.
     last: watch::Sender<(Option<Arc<Sample>>, bool)>,
 }
 
-impl Source {
-    pub(crate) fn of(target: &Target, detection: &Detection) -> Self {
+impl SampleSource {
+    pub(crate) fn new(target: &Target, detection: &Detection) -> Self {
         Self { target: target.clone().named("flowsmith metrics"), engine: Engine::of(detection) }
     }
 }
 
 impl Sampler {
-    pub(super) fn new(source: Source) -> Arc<Self> {
+    pub(super) fn new(source: SampleSource) -> Arc<Self> {
         Arc::new(Self { source, connection: Mutex::default(), last: watch::channel((None, false)).0 })
     }
 
-    /// An answer that is fresh; after three seconds without one, the one before, and where that is too old, that the database does
-    /// not answer.
+    /// A fresh sample. If the database does not answer within three seconds, the previous sample, or an error if that is too old.
     pub(super) async fn sample(self: &Arc<Self>) -> Arc<Sample> {
         let mut last = self.last.subscribe();
         let mut begins = false;
         let mut fresh = None;
-        self.last.send_if_modified(|(sample, is_asking)| {
+        self.last.send_if_modified(|(sample, is_reading)| {
             fresh = sample.clone().filter(|sample| Instant::now() < sample.fresh_until);
-            begins = fresh.is_none() && !*is_asking;
-            *is_asking |= begins;
+            begins = fresh.is_none() && !*is_reading;
+            *is_reading |= begins;
             false
         });
         if let Some(fresh) = fresh {
             return fresh;
         }
         if begins {
-            // On its own: a request that is given up does not cut off the question, nor what it is to the next one.
+            // In a separate task, so that a cancelled request does not cancel the reading.
             let sampler = Arc::clone(self);
             tokio::spawn(async move {
-                let sample = sampler.ask_in_time().await;
+                let sample = sampler.read_with_timeout().await;
                 sampler.last.send_replace((Some(Arc::new(sample)), false));
             });
         }
-        let answered = last.wait_for(|(_, is_asking)| !is_asking);
-        if let Ok(Ok(last)) = tokio::time::timeout(PATIENCE, answered).await
+        let finished = last.wait_for(|(_, is_reading)| !is_reading);
+        if let Ok(Ok(last)) = tokio::time::timeout(REQUEST_TIMEOUT, finished).await
             && let Some(sample) = &last.0
         {
             return Arc::clone(sample);
         }
-        let before = self.last.borrow().0.clone();
-        let before = before.filter(|sample| sample.answer.is_ok() && Instant::now() < sample.fresh_until + GRACE);
-        before.unwrap_or_else(|| Arc::new(Sample::away(&silence(PATIENCE).into())))
+        let previous = self.last.borrow().0.clone();
+        let previous =
+            previous.filter(|sample| sample.figures.is_ok() && Instant::now() < sample.fresh_until + STALE_TIME);
+        previous.unwrap_or_else(|| Arc::new(Sample::failed(&no_answer(REQUEST_TIMEOUT).into())))
     }
 
-    async fn ask_in_time(&self) -> Sample {
+    async fn read_with_timeout(&self) -> Sample {
         let began = Instant::now();
-        let answer = match tokio::time::timeout(LIMIT, self.ask()).await {
-            Ok(answer) => answer,
-            Err(_) => Err(silence(LIMIT).into()),
+        let figures = match tokio::time::timeout(READ_TIMEOUT, self.read()).await {
+            Ok(figures) => figures,
+            Err(_) => Err(no_answer(READ_TIMEOUT).into()),
         };
-        match answer {
-            Ok(answer) => Sample { answer: Ok(answer), at: seconds_since_1970(), fresh_until: rested(began) },
-            // The server has worked on it for long, and would again.
-            Err(OperateError::Database(error)) if error.failure() == Failure::Cancelled => {
-                Sample { fresh_until: rested(began), ..Sample::away(&error.into()) }
+        match figures {
+            Ok(figures) => Sample { figures: Ok(figures), at: seconds_since_1970(), fresh_until: fresh_until(began) },
+            // The query took long, and would again.
+            Err(RunsError::Database(error)) if error.failure() == Failure::Cancelled => {
+                Sample { fresh_until: fresh_until(began), ..Sample::failed(&error.into()) }
             }
-            Err(error) => Sample::away(&error),
+            Err(error) => Sample::failed(&error),
         }
     }
 
-    /// A connection on which anything fails is not used again.
-    async fn ask(&self) -> Result<Answer, OperateError> {
+    /// Reads the figures. A connection is not reused after an error.
+    async fn read(&self) -> Result<Figures, RunsError> {
         let Some(engine) = self.source.engine else {
             let message = "the database has an incomplete engine";
             return Err(DatabaseError::new(Failure::Engine, message).into());
@@ -151,74 +151,79 @@ impl Sampler {
             Some(connection) => connection,
             None => self.source.target.connect().await?,
         };
-        let mut answer = limited(STATEMENT_LIMIT, Answer::read(&mut connection, engine)).await;
-        if was_kept && matches!(&answer, Err(OperateError::Database(error)) if error.failure() == Failure::Lost) {
-            // The server may have come back since.
+        let mut figures = with_statement_timeout(STATEMENT_TIMEOUT, Figures::read(&mut connection, engine)).await;
+        if was_kept && matches!(&figures, Err(RunsError::Database(error)) if error.failure() == Failure::Lost) {
+            // The server may have restarted since the last reading.
             connection = self.source.target.connect().await?;
-            answer = limited(STATEMENT_LIMIT, Answer::read(&mut connection, engine)).await;
+            figures = with_statement_timeout(STATEMENT_TIMEOUT, Figures::read(&mut connection, engine)).await;
         }
-        if answer.is_ok() {
+        if figures.is_ok() {
             *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
         }
-        answer
+        figures
     }
 }
 
-/// When a question may be asked again that was asked then.
-fn rested(began: Instant) -> Instant {
-    Instant::now() + (began.elapsed() * REST).clamp(FRESH, LONGEST)
+/// Until when figures are cached whose reading began at this time.
+fn fresh_until(began: Instant) -> Instant {
+    Instant::now() + (began.elapsed() * CACHE_FACTOR).clamp(MIN_CACHE_TIME, MAX_CACHE_TIME)
 }
 
-fn silence(limit: Duration) -> DatabaseError {
-    DatabaseError::new(Failure::Unreachable, format!("no answer within {} s", limit.as_secs()))
+fn no_answer(timeout: Duration) -> DatabaseError {
+    DatabaseError::new(Failure::Unreachable, format!("no answer within {} s", timeout.as_secs()))
 }
 
-impl Answer {
-    async fn read(connection: &mut PgConnection, engine: Engine) -> Result<Self, OperateError> {
+impl Figures {
+    async fn read(connection: &mut PgConnection, engine: Engine) -> Result<Self, RunsError> {
         let flows = Flows::read(connection, engine).await?;
         let all: Vec<_> = flows.all().iter().collect();
         let slugs = all.iter().map(|flow| flow.slug.clone()).collect();
-        let mut answer = Self {
+        let mut figures = Self {
             queues: read_queues(connection, engine, &all).await?,
             runs: read_run_counts(connection, engine, slugs, RECENT).await?,
             workers: read_workers(connection, engine, None, false).await?,
             stalls: find_stalled(connection, engine, &all, STALLED_AFTER).await?,
         };
-        // Old versions stay in the database for good; only what goes on in them is of interest.
-        let is_over = |slug: &str| {
+        // Old versions stay in the database permanently; only those with running runs or messages are reported.
+        let is_drained = |slug: &str| {
             flows.by_slug(slug).is_some_and(|flow| matches!(flow.state, State::Draining | State::Retired))
-                && answer.runs.iter().all(|runs| runs.slug != slug || runs.under_way == 0)
+                && figures.runs.iter().all(|runs| runs.slug != slug || runs.under_way == 0)
         };
-        let over: Vec<String> = all.iter().filter(|flow| is_over(&flow.slug)).map(|flow| flow.slug.clone()).collect();
-        answer
+        let drained: Vec<String> =
+            all.iter().filter(|flow| is_drained(&flow.slug)).map(|flow| flow.slug.clone()).collect();
+        figures
             .queues
-            .retain(|queue| !over.contains(&queue.slug) || queue.messages.is_some_and(|messages| messages > 0));
-        answer.runs.retain(|runs| answer.queues.iter().any(|queue| queue.slug == runs.slug));
-        Ok(answer)
+            .retain(|queue| !drained.contains(&queue.slug) || queue.messages.is_some_and(|messages| messages > 0));
+        figures.runs.retain(|runs| figures.queues.iter().any(|queue| queue.slug == runs.slug));
+        Ok(figures)
     }
 }
 
 impl Sample {
-    fn away(error: &OperateError) -> Self {
-        Self { answer: Err(error.code().as_str()), at: seconds_since_1970(), fresh_until: Instant::now() + FRESH }
+    fn failed(error: &RunsError) -> Self {
+        Self {
+            figures: Err(error.code().as_str()),
+            at: seconds_since_1970(),
+            fresh_until: Instant::now() + MIN_CACHE_TIME,
+        }
     }
 
     pub(super) fn write(&self, page: &mut Page) {
-        page.value(&UP, if self.answer.is_ok() { 1.0 } else { 0.0 });
+        page.value(&UP, if self.figures.is_ok() { 1.0 } else { 0.0 });
         let mut error = page.metric(&ERROR);
-        if let Err(code) = self.answer {
+        if let Err(code) = self.figures {
             error.value(&[code], 1.0);
         }
         let mut sampled = page.metric(&SAMPLED);
-        if self.answer.is_ok() {
+        if self.figures.is_ok() {
             sampled.value(&[], self.at);
         }
-        let nothing = Answer { queues: Vec::new(), runs: Vec::new(), workers: Vec::new(), stalls: Vec::new() };
-        self.answer.as_ref().unwrap_or(&nothing).write(page);
+        let empty = Figures { queues: Vec::new(), runs: Vec::new(), workers: Vec::new(), stalls: Vec::new() };
+        self.figures.as_ref().unwrap_or(&empty).write(page);
     }
 }
 
-impl Answer {
+impl Figures {
     fn write(&self, page: &mut Page) {
         let mut under_way = page.metric(&RUNS);
         for runs in &self.runs {
@@ -230,8 +235,8 @@ impl Answer {
             ended.value(&[&runs.slug, "failed"], runs.failed as f64);
             ended.value(&[&runs.slug, "cancelled"], runs.cancelled as f64);
         }
-        type Figure = fn(&QueueDepth) -> f64;
-        let figures: [(&'static _, Figure); 7] = [
+        type Value = fn(&QueueDepth) -> f64;
+        let values: [(&'static _, Value); 7] = [
             (&MESSAGES, |queue| queue.messages.unwrap_or_default() as f64),
             (&WAITING, |queue| queue.waiting as f64),
             (&DELAYED, |queue| queue.delayed as f64),
@@ -240,10 +245,10 @@ impl Answer {
             (&PAUSED, |queue| if queue.is_paused { 1.0 } else { 0.0 }),
             (&ALIVE, |queue| queue.workers.into()),
         ];
-        for (metric, figure) in figures {
+        for (metric, value) in values {
             let mut series = page.metric(metric);
             for queue in &self.queues {
-                series.value(&[&queue.slug], figure(queue));
+                series.value(&[&queue.slug], value(queue));
             }
         }
         let mut silent = page.metric(&SILENT);
@@ -257,12 +262,12 @@ impl Answer {
         }
     }
 
-    /// By flow and step; 0 for a flow of which nothing is stalled. Where a run has nothing under way, no step is named.
+    /// Stalled tasks by flow and step; 0 for a flow without any. The step is empty for a run without a running step.
     fn stalled(&self) -> Vec<(&str, &str, u64)> {
         let mut counts: Vec<(&str, &str, u64)> = self.queues.iter().map(|queue| (queue.slug.as_str(), "", 0)).collect();
-        for stall in self.stalls.iter().filter(|stall| !stall.is_meant()) {
+        for stall in self.stalls.iter().filter(|stall| !stall.is_expected()) {
             let (flow, step) = (stall.slug.as_str(), stall.step.as_deref().unwrap_or_default());
-            match counts.iter_mut().find(|(of, at, _)| (*of, *at) == (flow, step)) {
+            match counts.iter_mut().find(|(other, at, _)| (*other, *at) == (flow, step)) {
                 Some((.., tasks)) => *tasks += stall.tasks,
                 None => counts.push((flow, step, stall.tasks)),
             }

@@ -1,4 +1,4 @@
--- A worker's row for each of its queues.
+-- Registers a worker: one row for each of its queues.
 insert into pgflow.workers (worker_id, queue_name, function_name)
-select gen_random_uuid(), q.name, :name from unnest(:queues) q (name)
+select gen_random_uuid(), queue.name, :name from unnest(:queues) queue (name)
 returning queue_name, worker_id::text

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{SecondsFormat, Utc};
 use flowsmith::report::findings::visible;
-use flowsmith_worker::Event;
+use flowsmith_worker::{Event, ServiceEvent};
 
 use crate::cli::output::Output;
 
@@ -15,7 +15,7 @@ const ONE_LOSS: Duration = Duration::from_secs(10);
 
 /// Exactly one line of the log. Line breaks, control characters and directional characters in the text of programs and servers
 /// are made visible.
-pub(super) fn stamped(event: &impl Display) -> String {
+fn stamped(event: &impl Display) -> String {
     let event = visible(&event.to_string().trim_end().replace('\n', " ↵ "));
     format!("{} {event}", Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true))
 }
@@ -23,35 +23,46 @@ pub(super) fn stamped(event: &impl Display) -> String {
 /// The log of a worker. Less important events are logged only with `--verbose`.
 pub(super) struct Log {
     output: Output,
-    contact: Mutex<Contact>,
+    connections: Mutex<ConnectionState>,
 }
 
 impl Log {
     pub(super) fn new(output: Output) -> Self {
-        Self { output, contact: Mutex::default() }
+        Self { output, connections: Mutex::default() }
     }
 
-    pub(super) fn tell(&self, event: &Event) {
+    pub(super) fn line(&self, text: &impl Display) {
+        self.output.log(&stamped(text));
+    }
+
+    pub(super) fn record(&self, event: &ServiceEvent<'_>) {
+        match event {
+            ServiceEvent::Worker(event) => self.record_worker(event),
+            event => self.line(event),
+        }
+    }
+
+    fn record_worker(&self, event: &Event) {
         if let (Some(code), Some(help)) = (event.code(), event.help()) {
-            self.output.log(&stamped(&format!("error[{code}]: {event}")));
-            self.output.log(&stamped(&format!("  = help: {help}")));
-            self.output.log(&stamped(&format!("  = more: flowsmith explain {code}")));
+            self.line(&format!("error[{code}]: {event}"));
+            self.line(&format!("  = help: {help}"));
+            self.line(&format!("  = more: flowsmith explain {code}"));
         } else if let Event::Draining { running: 1.., .. } = event {
-            self.output.log(&stamped(&format!("{event}; a second signal returns them to the queue")));
-        } else if self.is_news(event) {
-            self.output.log(&stamped(event));
+            self.line(&format!("{event}; a second signal returns them to the queue"));
+        } else if self.is_important(event) {
+            self.line(event);
         } else {
             self.output.log_detail(&stamped(event));
         }
     }
 
-    fn is_news(&self, event: &Event) -> bool {
-        let mut contact = self.contact.lock().unwrap_or_else(PoisonError::into_inner);
+    fn is_important(&self, event: &Event) -> bool {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            Event::TaskBegan(_) | Event::TaskCompleted { .. } => false,
-            Event::Disconnected { .. } => contact.lost(Instant::now()),
-            Event::NotConnected { again_in, .. } => contact.tried(Instant::now(), *again_in),
-            Event::Reconnected => contact.found(),
+            Event::TaskStarted(_) | Event::TaskCompleted { .. } => false,
+            Event::Disconnected { .. } => connections.record_loss(Instant::now()),
+            Event::NotConnected { retry_in, .. } => connections.record_failure(Instant::now(), *retry_in),
+            Event::Reconnected => connections.record_success(),
             _ => true,
         }
     }
@@ -59,17 +70,17 @@ impl Log {
 
 /// The state of the connections as last logged.
 #[derive(Default)]
-struct Contact {
+struct ConnectionState {
     /// Whether a loss was logged last.
     is_lost: bool,
     lost_at: Option<Instant>,
     /// Until this time, further failed attempts are not logged.
-    tried_until: Option<Instant>,
+    failure_logged_until: Option<Instant>,
 }
 
-impl Contact {
+impl ConnectionState {
     /// Records a lost connection and returns whether to log it.
-    fn lost(&mut self, now: Instant) -> bool {
+    fn record_loss(&mut self, now: Instant) -> bool {
         if self.lost_at.is_some_and(|lost_at| now < lost_at + ONE_LOSS) {
             return false;
         }
@@ -78,16 +89,16 @@ impl Contact {
     }
 
     /// Records a failed attempt to connect and returns whether to log it.
-    fn tried(&mut self, now: Instant, again_in: Duration) -> bool {
-        if self.tried_until.is_some_and(|until| now < until) {
+    fn record_failure(&mut self, now: Instant, retry_in: Duration) -> bool {
+        if self.failure_logged_until.is_some_and(|until| now < until) {
             return false;
         }
-        (self.is_lost, self.tried_until) = (true, Some(now + again_in));
+        (self.is_lost, self.failure_logged_until) = (true, Some(now + retry_in));
         true
     }
 
     /// Records a new connection and returns whether to log it.
-    fn found(&mut self) -> bool {
+    fn record_success(&mut self) -> bool {
         std::mem::take(&mut self.is_lost)
     }
 }
@@ -97,18 +108,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_several_connections_say_is_said_once_and_the_last_word_is_true() {
-        let (mut contact, began) = (Contact::default(), Instant::now());
+    fn simultaneous_events_of_several_connections_are_logged_once() {
+        let (mut state, began) = (ConnectionState::default(), Instant::now());
         let at = |tenths: u32| began + Duration::from_millis(100) * tenths;
         let pause = Duration::from_secs(1);
-        // Four lose their connections, try, and have them again.
-        assert_eq!([0, 0, 1, 2].map(|tenths| contact.lost(at(tenths))), [true, false, false, false]);
-        assert_eq!([3, 3, 4, 13].map(|tenths| contact.tried(at(tenths), pause)), [true, false, false, true]);
-        assert_eq!([(); 4].map(|()| contact.found()), [true, false, false, false]);
-        // One finds out later, and has another one at once.
-        assert_eq!((contact.lost(at(50)), contact.found()), (false, false));
-        // The next loss is news, and so is its end; also of one that came soon, but could not be made good at once.
-        assert_eq!((contact.lost(at(150)), contact.found()), (true, true));
-        assert_eq!((contact.lost(at(160)), contact.tried(at(161), pause), contact.found()), (false, true, true));
+        // Four connections are lost, fail to reconnect, and reconnect.
+        assert_eq!([0, 0, 1, 2].map(|tenths| state.record_loss(at(tenths))), [true, false, false, false]);
+        assert_eq!([3, 3, 4, 13].map(|tenths| state.record_failure(at(tenths), pause)), [true, false, false, true]);
+        assert_eq!([(); 4].map(|()| state.record_success()), [true, false, false, false]);
+        // One connection detects the loss later, and reconnects at once.
+        assert_eq!((state.record_loss(at(50)), state.record_success()), (false, false));
+        // The next loss and its end are logged.
+        assert_eq!((state.record_loss(at(150)), state.record_success()), (true, true));
+        // A loss shortly afterwards is not, but failed attempts to reconnect and their end are.
+        assert_eq!(
+            (state.record_loss(at(160)), state.record_failure(at(161), pause), state.record_success()),
+            (false, true, true)
+        );
     }
 }

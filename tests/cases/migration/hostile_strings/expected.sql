@@ -3,8 +3,8 @@
 --
 -- + hostile@1: new flow, 1 step  (flows/it's $plan$ -- x.yaml)
 --
--- Engine level 0.14 or later. Runs in one transaction and any number of times, by `flowsmith apply`,
--- `psql -1 -f` or `sqlx migrate run`; written by `flowsmith compile`, not to be edited.
+-- Requires engine level 0.14 or later. Apply it with `flowsmith apply`, `psql -1 -f` or `sqlx migrate run`. It runs in
+-- one transaction; running it again has no effect. Written by `flowsmith compile`; do not edit it.
 do $flowsmith1$
 declare
   plan constant jsonb := $plan1$
@@ -13,14 +13,14 @@ declare
 ]}
 $plan1$;
 begin
-  if to_regprocedure('flowsmith.create_flows(jsonb)') is null then
-    raise exception 'the flowsmith schema is missing in this database, or too old' using errcode = 'FL001', hint = 'Run `flowsmith install` first.';
+  if to_regprocedure('flowsmith.begin_migration(text, text, jsonb)') is null then
+    raise exception 'the schema flowsmith is not installed in this database' using errcode = 'FL001', hint = 'Run `flowsmith install` first.';
   end if;
   if not flowsmith.begin_migration('20260103000000', 'add_hostile', plan) then
-    return;  -- applied already
+    return;  -- already applied
   end if;
 
-  -- flowsmith's own engine makes what is new at once, from the plan; any other by these calls.
+  -- flowsmith's own engine creates the flows from the plan; in an official engine, these calls create them.
   if not flowsmith.create_flows(plan) then
     execute $calls2$
       -- hostile@1

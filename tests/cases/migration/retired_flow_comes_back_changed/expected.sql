@@ -5,8 +5,8 @@
 --     retired → current
 --     step charge: timeout 30 s → 45 s
 --
--- Engine level 0.7.2 or later. Runs in one transaction and any number of times, by `flowsmith apply`,
--- `psql -1 -f` or `sqlx migrate run`; written by `flowsmith compile`, not to be edited.
+-- Requires engine level 0.7.2 or later. Apply it with `flowsmith apply`, `psql -1 -f` or `sqlx migrate run`. It runs in
+-- one transaction; running it again has no effect. Written by `flowsmith compile`; do not edit it.
 do $flowsmith$
 declare
   plan constant jsonb := $plan$
@@ -15,11 +15,11 @@ declare
 ]}
 $plan$;
 begin
-  if to_regprocedure('flowsmith.create_flows(jsonb)') is null then
-    raise exception 'the flowsmith schema is missing in this database, or too old' using errcode = 'FL001', hint = 'Run `flowsmith install` first.';
+  if to_regprocedure('flowsmith.begin_migration(text, text, jsonb)') is null then
+    raise exception 'the schema flowsmith is not installed in this database' using errcode = 'FL001', hint = 'Run `flowsmith install` first.';
   end if;
   if not flowsmith.begin_migration('20260103000000', 'change_order', plan) then
-    return;  -- applied already
+    return;  -- already applied
   end if;
 
   -- order@1

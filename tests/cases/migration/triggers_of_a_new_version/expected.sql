@@ -5,8 +5,8 @@
 -- + order@2: new version, 2 steps, 1 trigger  (flows/order.yaml)
 --     trigger nightly: cron 0 2 * * *
 --
--- Engine level 0.7.2 or later. Runs in one transaction and any number of times, by `flowsmith apply`,
--- `psql -1 -f` or `sqlx migrate run`; written by `flowsmith compile`, not to be edited.
+-- Requires engine level 0.7.2 or later. Apply it with `flowsmith apply`, `psql -1 -f` or `sqlx migrate run`. It runs in
+-- one transaction; running it again has no effect. Written by `flowsmith compile`; do not edit it.
 do $flowsmith$
 declare
   plan constant jsonb := $plan$
@@ -16,14 +16,14 @@ declare
 ]}
 $plan$;
 begin
-  if to_regprocedure('flowsmith.sync_triggers(text[])') is null then
-    raise exception 'the flowsmith schema is missing in this database, or too old' using errcode = 'FL001', hint = 'Run `flowsmith install` first.';
+  if to_regprocedure('flowsmith.begin_migration(text, text, jsonb)') is null then
+    raise exception 'the schema flowsmith is not installed in this database' using errcode = 'FL001', hint = 'Run `flowsmith install` first.';
   end if;
   if not flowsmith.begin_migration('20260103000000', 'add_order_v2', plan) then
-    return;  -- applied already
+    return;  -- already applied
   end if;
 
-  -- flowsmith's own engine makes what is new at once, from the plan; any other by these calls.
+  -- flowsmith's own engine creates the flows from the plan; in an official engine, these calls create them.
   if not flowsmith.create_flows(plan) then
     execute $calls$
       -- order@2
@@ -35,7 +35,7 @@ begin
 
   perform flowsmith.end_migration('20260103000000', 'add_order_v2', plan);
 
-  -- What starts runs is that of each flow's current version from here on.
+  -- Create, change and drop triggers to match the current versions of these flows.
   perform flowsmith.sync_triggers(array['order']);
 end
 $flowsmith$;

@@ -33,8 +33,8 @@ use sqlx::postgres::{PgConnectOptions, PgPool};
 use self::duel::Duel;
 use self::side::{Engine, Side, prepare};
 use crate::engine::definitions::{execute, text};
-use crate::fixture::Database;
 use crate::fixture::official::{Official, official_install};
+use crate::fixture::{Database, transitions};
 
 /// In an ordinary run.
 const SEEDS: Range<u64> = 0..50;
@@ -75,6 +75,7 @@ pub(crate) async fn ours() -> Database {
         pool.close().await;
         install(&options, InputStyle::Merged).await.unwrap();
         prepare(&options).await;
+        transitions::record(&mut options.connect().await.unwrap()).await;
     })
     .await
 }

@@ -143,5 +143,6 @@ async fn prepare(options: &PgConnectOptions, style: InputStyle) {
     install(options, style).await.unwrap();
     let sql = format!("select pgflow.create_flow('{SLUG}'); {}", include_str!("facts.sql"));
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    crate::fixture::transitions::record(&mut connection).await;
     connection.close().await.unwrap();
 }

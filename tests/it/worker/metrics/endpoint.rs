@@ -1,4 +1,4 @@
-//! What the endpoint answers: figures that are true, within a bounded time, whatever happens to the database.
+//! The responses of the endpoint: correct figures within a bounded time, even if the database is unavailable.
 
 use flowsmith_core::diagnostic::Diagnostic as _;
 use std::sync::Arc;
@@ -17,34 +17,30 @@ use crate::devserver::postmaster;
 use crate::engine::definitions::execute;
 use crate::fixture::command::{official, official_old, ours};
 use crate::fixture::{self, Database};
-use crate::worker::{Events, PATIENCE, Scene};
+use crate::worker::{Events, Fixture, WAIT_TIMEOUT};
 
-/// A flow of which `a` waits, and `b` fails once and for all after one retry.
+/// A flow whose step `a` waits, and whose step `b` fails permanently after one retry.
 const FLOW: &str = "select pgflow.create_flow('f', max_attempts => 2, base_delay => 0);
      select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b', '{a}')";
 
-/// A server of its own: what is committed outlives its end.
+/// Options for a separate server with `synchronous_commit`, so that commits survive a kill.
 fn options(server: &flowsmith_devserver::Server) -> sqlx::postgres::PgConnectOptions {
     server.connect_options("metrics").options([("synchronous_commit", "on")])
 }
 
-/// A value of a flow's metric.
+/// The name of a series.
 fn of(metric: &str, labels: &str) -> String {
     format!("flowsmith_{metric}{{{labels}}}")
 }
 
 #[tokio::test]
-async fn what_a_worker_does_is_counted_and_what_the_database_holds_is_told_on_every_engine() {
-    // At once: each page is as old as a few seconds, for which all three would wait in turn.
-    tokio::join!(
-        counts_and_tells(ours().await),
-        counts_and_tells(official().await),
-        counts_and_tells(official_old().await)
-    );
+async fn worker_and_database_metrics_are_correct_on_every_engine() {
+    // Concurrently, because figures are cached for some seconds.
+    tokio::join!(assert_metrics(ours().await), assert_metrics(official().await), assert_metrics(official_old().await));
 }
 
-async fn counts_and_tells(database: Database) {
-    let mut scene = Scene::on(database, FLOW).await;
+async fn assert_metrics(database: Database) {
+    let mut fixture = Fixture::on(database, FLOW).await;
     let gate = Arc::new(Semaphore::new(0));
     let waits = {
         let gate = Arc::clone(&gate);
@@ -57,10 +53,10 @@ async fn counts_and_tells(database: Database) {
         }
     };
     let fails = |_: Value, _| async move { Err::<(), _>(HandlerError::retry("no")) };
-    let builder = scene.builder().concurrency(1).metrics("127.0.0.1:0");
-    let worker = scene.work(builder.flow("f").step("a", waits).step("b", fails)).await;
-    let endpoint = Endpoint::of(&scene.events).await;
-    // Every series is there before anything has happened, so that rates begin with what happens first.
+    let builder = fixture.builder().concurrency(1).metrics("127.0.0.1:0");
+    let worker = fixture.work(builder.flow("f").step("a", waits).step("b", fails)).await;
+    let endpoint = Endpoint::of(&fixture.events).await;
+    // Every series exists from the start, so that rates begin at 0.
     let metrics = endpoint.metrics().await;
     for outcome in ["completed", "failed", "late"] {
         let labels = format!("flow=\"f\",step=\"b\",outcome=\"{outcome}\"");
@@ -70,7 +66,7 @@ async fn counts_and_tells(database: Database) {
     assert_eq!(metrics["flowsmith_database_up"], 1.0);
 
     for _ in 0..3 {
-        scene.start("f", "{}").await;
+        fixture.start("f", "{}").await;
     }
     endpoint.until(&of("worker_tasks_in_flight", "flow=\"f\",step=\"a\""), Some(1.0)).await;
     let metrics = endpoint.until(&of("queue_tasks_in_flight", "flow=\"f\""), Some(1.0)).await;
@@ -90,9 +86,9 @@ async fn counts_and_tells(database: Database) {
     assert_eq!(metrics[&of("worker_task_duration_seconds_count", "flow=\"f\",step=\"b\"")], 6.0);
     assert_eq!(metrics[&of("worker_task_duration_seconds_bucket", "flow=\"f\",step=\"b\",le=\"+Inf\"")], 6.0);
     assert!(metrics[&of("worker_task_duration_seconds_sum", "flow=\"f\",step=\"a\"")] > 0.0);
-    let beat = scene.text("(select extract(epoch from max(last_heartbeat_at))::text from pgflow.workers)").await;
-    let told = endpoint.metrics().await["flowsmith_worker_last_heartbeat_timestamp_seconds"];
-    assert!((told - beat.parse::<f64>().unwrap()).abs() < 10.0, "{told} {beat}");
+    let heartbeat = fixture.text("(select extract(epoch from max(last_heartbeat_at))::text from pgflow.workers)").await;
+    let reported = endpoint.metrics().await["flowsmith_worker_last_heartbeat_timestamp_seconds"];
+    assert!((reported - heartbeat.parse::<f64>().unwrap()).abs() < 10.0, "{reported} {heartbeat}");
     let metrics = endpoint.until(&of("runs_under_way", "flow=\"f\""), Some(0.0)).await;
     assert_eq!(metrics[&of("runs_ended_recently", "flow=\"f\",outcome=\"failed\"")], 3.0);
     assert_eq!(metrics[&of("queue_waiting_messages", "flow=\"f\"")], 0.0);
@@ -101,8 +97,8 @@ async fn counts_and_tells(database: Database) {
 }
 
 #[tokio::test]
-async fn stalled_tasks_silent_workers_and_paused_flows_are_told() {
-    let scene = Scene::with(
+async fn stalled_tasks_silent_workers_and_paused_flows_are_reported() {
+    let fixture = Fixture::with(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a');
          select pgflow.create_flow('old'); select pgflow.add_step('old', 'x'); select pgflow.start_flow('old', '{}');
          update pgflow.step_tasks set queued_at = now() - interval '5 minutes';
@@ -112,8 +108,8 @@ async fn stalled_tasks_silent_workers_and_paused_flows_are_told() {
          select pgflow.pause_flow('f')",
     )
     .await;
-    let worker = scene.work(scene.builder().metrics("127.0.0.1:0").flow("f").step("a", echo)).await;
-    let endpoint = Endpoint::of(&scene.events).await;
+    let worker = fixture.work(fixture.builder().metrics("127.0.0.1:0").flow("f").step("a", echo)).await;
+    let endpoint = Endpoint::of(&fixture.events).await;
     let metrics = endpoint.metrics().await;
     assert_eq!(metrics[&of("tasks_stalled", "flow=\"old\",step=\"x\"")], 1.0);
     assert_eq!(metrics[&of("workers_silent", "flow=\"old\"")], 1.0);
@@ -125,12 +121,12 @@ async fn stalled_tasks_silent_workers_and_paused_flows_are_told() {
 }
 
 #[tokio::test]
-async fn only_reading_two_pages_is_answered() {
-    let mut scene = Scene::with(FLOW).await;
-    let builder = scene.builder().metrics("127.0.0.1:0").flow("f").step("a", echo).step("b", echo);
-    let worker = scene.work(builder).await;
-    let endpoint = Endpoint::of(&scene.events).await;
-    scene.until("(select count(*) = 1 from pgflow.workers)").await;
+async fn only_get_and_head_of_two_pages_are_answered() {
+    let mut fixture = Fixture::with(FLOW).await;
+    let builder = fixture.builder().metrics("127.0.0.1:0").flow("f").step("a", echo).step("b", echo);
+    let worker = fixture.work(builder).await;
+    let endpoint = Endpoint::of(&fixture.events).await;
+    fixture.until("(select count(*) = 1 from pgflow.workers)").await;
     let metrics = endpoint.get("/metrics?x=1").await;
     assert_eq!(metrics.status, 200);
     assert!(metrics.head.contains("content-type: text/plain; version=0.0.4"), "{}", metrics.head);
@@ -150,7 +146,7 @@ async fn only_reading_two_pages_is_answered() {
     let many = format!("GET /metrics HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(65));
     assert_eq!(endpoint.ask(many.as_bytes()).await.status, 431);
     assert_eq!(endpoint.ask(b"\x16\x03\x01 this is no HTTP\r\n\r\n").await.status, 400);
-    // A client that never ends its question is left alone, and holds up nobody meanwhile.
+    // A client that never completes its request is disconnected, and does not block others.
     let began = Instant::now();
     let (slow, other) = tokio::join!(endpoint.ask(b"GET /metrics HTTP/1.1\r\nhost"), async {
         let answer = endpoint.get("/metrics").await;
@@ -163,31 +159,31 @@ async fn only_reading_two_pages_is_answered() {
 }
 
 #[tokio::test]
-async fn many_who_ask_are_one_question_to_the_database() {
-    let mut scene = Scene::with(FLOW).await;
-    let builder = scene.builder().metrics("127.0.0.1:0").flow("f").step("a", echo).step("b", echo);
-    let worker = scene.work(builder).await;
-    let endpoint = Endpoint::of(&scene.events).await;
+async fn concurrent_requests_share_one_sample() {
+    let mut fixture = Fixture::with(FLOW).await;
+    let builder = fixture.builder().metrics("127.0.0.1:0").flow("f").step("a", echo).step("b", echo);
+    let worker = fixture.work(builder).await;
+    let endpoint = Endpoint::of(&fixture.events).await;
     let asked = futures_util::future::join_all((0..50).map(|_| endpoint.metrics())).await;
     let sampled: Vec<f64> =
         asked.iter().map(|metrics| metrics["flowsmith_database_sample_timestamp_seconds"]).collect();
-    // More than one only where asking took longer than an answer is kept.
+    // There are two samples only if reading took longer than the cache time.
     let mut different = sampled.clone();
     different.dedup();
     assert!(different.len() <= 2, "{different:?}");
     let sessions = "(select count(*) from pg_stat_activity where datname = current_database() and application_name = 'flowsmith metrics')";
-    assert_eq!(scene.text(sessions).await, "1");
+    assert_eq!(fixture.text(sessions).await, "1");
     worker.stop().await;
 }
 
 #[tokio::test]
-async fn a_database_that_does_not_answer_holds_up_no_request_and_is_asked_once() {
-    let mut scene = Scene::with(FLOW).await;
-    let builder = scene.builder().metrics("127.0.0.1:0").flow("f").step("a", echo).step("b", echo);
-    let worker = scene.work(builder).await;
-    let endpoint = Endpoint::of(&scene.events).await;
-    scene.until("(select count(*) = 1 from pgflow.workers)").await;
-    execute(&mut scene.c, "begin; lock table pgmq.q_f in access exclusive mode").await;
+async fn unresponsive_database_does_not_block_requests() {
+    let mut fixture = Fixture::with(FLOW).await;
+    let builder = fixture.builder().metrics("127.0.0.1:0").flow("f").step("a", echo).step("b", echo);
+    let worker = fixture.work(builder).await;
+    let endpoint = Endpoint::of(&fixture.events).await;
+    fixture.until("(select count(*) = 1 from pgflow.workers)").await;
+    execute(&mut fixture.c, "begin; lock table pgmq.q_f in access exclusive mode").await;
     let began = Instant::now();
     let answers = futures_util::future::join_all((0..5).map(|_| endpoint.metrics())).await;
     assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
@@ -198,25 +194,25 @@ async fn a_database_that_does_not_answer_holds_up_no_request_and_is_asked_once()
         assert_eq!(metrics[&of("worker_tasks_total", "flow=\"f\",step=\"a\",outcome=\"completed\"")], 0.0);
     }
     let sessions = "(select count(*) from pg_stat_activity where datname = current_database() and application_name = 'flowsmith metrics')";
-    assert_eq!(scene.text(sessions).await, "1");
-    // The server ends it by itself, also for a worker that has been killed meanwhile.
+    assert_eq!(fixture.text(sessions).await, "1");
+    // The server cancels the query, even if the worker is killed.
     let limited = "(select query like '%set local statement_timeout = 10000;%' from pg_stat_activity where datname = current_database() and application_name = 'flowsmith metrics')";
-    assert_eq!(scene.text(limited).await, "true");
-    execute(&mut scene.c, "rollback").await;
+    assert_eq!(fixture.text(limited).await, "true");
+    execute(&mut fixture.c, "rollback").await;
     let metrics = endpoint.until("flowsmith_database_up", Some(1.0)).await;
     assert!(!metrics.contains_key(&of("database_error", "code=\"FS902\"")));
     worker.stop().await;
 }
 
 #[tokio::test]
-async fn health_follows_the_database_and_the_end_of_the_worker() {
+async fn health_follows_the_database_and_the_shutdown() {
     let folder = fixture::folder("killed_under_metrics");
     let mut server = fixture::start(&folder);
     server.ensure_database("metrics").await.unwrap();
     install(&options(&server), InputStyle::Separate).await.unwrap();
     let mut c = options(&server).connect().await.unwrap();
     execute(&mut c, FLOW).await;
-    // Where the worker finds whichever server runs.
+    // A symbolic link to the socket folder of the current server.
     let socket = folder.with_extension("socket");
     let point = |server: &flowsmith_devserver::Server| {
         let _ = std::fs::remove_file(&socket);
@@ -264,49 +260,49 @@ async fn health_follows_the_database_and_the_end_of_the_worker() {
     assert!(metrics["flowsmith_worker_reconnects_total"] >= 1.0, "{metrics:#?}");
     assert!(metrics["flowsmith_worker_connections_lost_total"] >= 1.0, "{metrics:#?}");
 
-    // While it drains it says so, until the last task is done.
+    // The worker is unhealthy while it drains.
     let mut c = options(&server).connect().await.unwrap();
     execute(&mut c, "select pgflow.start_flow('f', '{}')").await;
-    tokio::time::timeout(PATIENCE, begun.acquire()).await.unwrap().unwrap().forget();
+    tokio::time::timeout(WAIT_TIMEOUT, begun.acquire()).await.unwrap().unwrap().forget();
     stop.send(()).unwrap();
     events.wait(|event| matches!(event, Event::Draining { .. })).await;
     let draining = endpoint.get("/healthz").await;
     assert!(draining.status == 503 && draining.body.contains("draining"), "{} {}", draining.status, draining.body);
     assert_eq!(endpoint.metrics().await["flowsmith_worker_polling"], 0.0);
     gate.add_permits(1);
-    tokio::time::timeout(PATIENCE, working).await.unwrap().unwrap().unwrap();
+    tokio::time::timeout(WAIT_TIMEOUT, working).await.unwrap().unwrap().unwrap();
     drop((server, killed));
 }
 
 #[tokio::test]
-async fn an_address_that_somebody_else_has_is_an_error_before_anything_is_written() {
-    let mut scene = Scene::with(FLOW).await;
+async fn address_in_use_is_an_error_before_registration() {
+    let mut fixture = Fixture::with(FLOW).await;
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for (address, why) in [(address.as_str(), "in use"), ("192.0.2.1:9187", "assign"), ("no.such.invalid:1", "lookup")]
     {
-        let builder = scene.builder().metrics(address).flow("f").step("a", echo).step("b", echo);
-        let refused = builder.connect(&scene.target()).await.err().expect("an error");
+        let builder = fixture.builder().metrics(address).flow("f").step("a", echo).step("b", echo);
+        let refused = builder.connect(&fixture.target()).await.err().expect("an error");
         assert!(matches!(refused, WorkerError::Metrics { .. }) && refused.code().as_str() == "FS988", "{refused}");
         let words = refused.to_string();
         assert!(words.starts_with(&format!("cannot serve metrics at {address}: ")) && words.contains(why), "{words}");
     }
-    assert_eq!(scene.text("(select count(*) from pgflow.workers)").await, "0");
+    assert_eq!(fixture.text("(select count(*) from pgflow.workers)").await, "0");
 }
 
 #[tokio::test]
-async fn a_worker_that_is_refused_all_tasks_is_not_well() {
-    let mut scene = Scene::with(FLOW).await;
-    let builder = scene.builder().metrics("127.0.0.1:0").flow("f").step("a", echo).step("b", echo);
-    let worker = scene.work(builder).await;
-    let endpoint = Endpoint::of(&scene.events).await;
+async fn worker_whose_claims_are_rejected_is_unhealthy() {
+    let mut fixture = Fixture::with(FLOW).await;
+    let builder = fixture.builder().metrics("127.0.0.1:0").flow("f").step("a", echo).step("b", echo);
+    let worker = fixture.work(builder).await;
+    let endpoint = Endpoint::of(&fixture.events).await;
     endpoint.until_health(200).await;
-    execute(&mut scene.c, "alter function pgflow.poll_tasks(text, uuid, integer) rename to poll_tasks_of_old").await;
-    scene.start("f", "{}").await;
+    execute(&mut fixture.c, "alter function pgflow.poll_tasks(text, uuid, integer) rename to poll_tasks_of_old").await;
+    fixture.start("f", "{}").await;
     let refused = endpoint.until_health(503).await;
     assert_eq!(refused.body, "the database rejects claims of tasks; see the log\n");
     assert_eq!(endpoint.metrics().await["flowsmith_worker_polling"], 0.0);
-    execute(&mut scene.c, "alter function pgflow.poll_tasks_of_old(text, uuid, integer) rename to poll_tasks").await;
+    execute(&mut fixture.c, "alter function pgflow.poll_tasks_of_old(text, uuid, integer) rename to poll_tasks").await;
     endpoint.until_health(200).await;
     assert_eq!(endpoint.metrics().await["flowsmith_worker_polling"], 1.0);
     worker.stop().await;

@@ -1,4 +1,4 @@
-//! The dashboard, the alerts and the documentation of metrics match a real endpoint.
+//! The dashboard, the alerts and the documentation match the metrics of an endpoint.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,25 +12,25 @@ use serde_json::Value;
 use super::{Endpoint, echo};
 use crate::fixture::folder;
 use crate::shared::left_out;
-use crate::worker::Scene;
+use crate::worker::Fixture;
 
 fn root(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// The page of a worker, in which something has happened.
+/// The metrics page of a worker that has run a task.
 async fn page() -> String {
-    let mut scene = Scene::with("select pgflow.create_flow('f'); select pgflow.add_step('f', 'a')").await;
-    let worker = scene.work(scene.builder().metrics("127.0.0.1:0").flow("f").step("a", echo)).await;
-    let endpoint = Endpoint::of(&scene.events).await;
-    let run = scene.start("f", "{}").await;
-    assert_eq!(scene.end_of(&run).await.0, "completed");
+    let mut fixture = Fixture::with("select pgflow.create_flow('f'); select pgflow.add_step('f', 'a')").await;
+    let worker = fixture.work(fixture.builder().metrics("127.0.0.1:0").flow("f").step("a", echo)).await;
+    let endpoint = Endpoint::of(&fixture.events).await;
+    let run = fixture.start("f", "{}").await;
+    assert_eq!(fixture.end_of(&run).await.0, "completed");
     let page = endpoint.get("/metrics").await.body;
     worker.stop().await;
     page
 }
 
-/// The names that a query can use: of a histogram, those of its series.
+/// The names that a query can use; for a histogram, those of its series.
 fn names(page: &str) -> BTreeSet<String> {
     let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(|line| line.split_once(' ').unwrap());
     let names = types.flat_map(|(name, kind)| match kind {
@@ -46,7 +46,7 @@ fn used(query: &str) -> BTreeSet<String> {
     words.filter(|word| word.starts_with("flowsmith_")).map(str::to_owned).collect()
 }
 
-/// Every query of the dashboard: of its panels and of its variables.
+/// All queries of the dashboard, in panels and variables.
 fn dashboard_queries() -> Vec<String> {
     fn collect(value: &Value, queries: &mut Vec<String>) {
         match value {
@@ -70,7 +70,7 @@ fn dashboard_queries() -> Vec<String> {
     queries
 }
 
-/// Runs promtool, where it is there, and returns whether it was content and what it said.
+/// Runs promtool, if it is installed, and returns whether it succeeded and its output.
 fn promtool(arguments: &[&str], input: &str) -> Option<(bool, String)> {
     let mut command = Command::new("promtool");
     let command = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -83,19 +83,19 @@ fn promtool(arguments: &[&str], input: &str) -> Option<(bool, String)> {
     };
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    Some((output.status.success(), String::from_utf8(said).unwrap()))
+    let text = [output.stdout, output.stderr].concat();
+    Some((output.status.success(), String::from_utf8(text).unwrap()))
 }
 
 #[tokio::test]
-async fn the_endpoint_gives_exactly_the_metrics_that_are_listed() {
+async fn endpoint_serves_exactly_the_listed_metrics() {
     let page = page().await;
     let listed: BTreeSet<(&str, &str)> = METRICS.iter().map(|metric| (metric.name, metric.kind.as_str())).collect();
     let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let given: Vec<(&str, &str)> = types.map(|line| line.split_once(' ').unwrap()).collect();
     assert_eq!(given.iter().copied().collect::<BTreeSet<_>>(), listed);
-    assert_eq!(given.len(), listed.len(), "one is given twice");
-    for Metric { name, help, kind, labels } in METRICS {
+    assert_eq!(given.len(), listed.len(), "a metric occurs twice");
+    for Metric { name, help, kind, labels, .. } in METRICS {
         assert!(page.contains(&format!("# HELP {name} {help}\n")), "{name}");
         assert_eq!(*kind == MetricKind::Counter, name.ends_with("_total"), "{name}");
         let series = page.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.strip_prefix(name));
@@ -105,24 +105,24 @@ async fn the_endpoint_gives_exactly_the_metrics_that_are_listed() {
             }
             assert_eq!(labelled.matches("=\"").count(), labels.len(), "{name}{{{labelled}");
         }
-        // What would make a series of each run or worker.
+        // Other labels could create a series for each run or worker.
         let known = ["flow", "step", "outcome", "code"];
         assert!(labels.iter().all(|label| known.contains(label)), "{name}: {labels:?}");
     }
 }
 
 #[tokio::test]
-async fn promtool_reads_the_page_and_finds_nothing_to_improve() {
+async fn promtool_accepts_the_page_without_warnings() {
     let page = page().await;
-    if let Some((is_content, said)) = promtool(&["check", "metrics"], &page) {
-        assert!(is_content && said.trim().is_empty(), "{said}");
-        let (is_content, said) = promtool(&["check", "metrics"], &page.replace(" gauge\n", " gouge\n")).unwrap();
-        assert!(!is_content, "it finds nothing wrong: {said}");
+    if let Some((is_ok, output)) = promtool(&["check", "metrics"], &page) {
+        assert!(is_ok && output.trim().is_empty(), "{output}");
+        let (is_ok, output) = promtool(&["check", "metrics"], &page.replace(" gauge\n", " gouge\n")).unwrap();
+        assert!(!is_ok, "promtool accepts an invalid page: {output}");
     }
 }
 
 #[tokio::test]
-async fn the_dashboard_and_the_alerts_use_metrics_that_exist_and_leave_none_out() {
+async fn dashboard_uses_every_metric_and_alerts_only_existing_ones() {
     let names = names(&page().await);
     let queries = dashboard_queries();
     assert!(queries.len() > 20, "{queries:#?}");
@@ -137,7 +137,7 @@ async fn the_dashboard_and_the_alerts_use_metrics_that_exist_and_leave_none_out(
 }
 
 #[test]
-fn promtool_reads_every_query_of_the_dashboard() {
+fn promtool_accepts_every_query_of_the_dashboard() {
     let mut rules = "groups:\n  - name: dashboard\n    rules:\n".to_owned();
     for (at, query) in dashboard_queries().iter().filter(|query| !query.starts_with("label_values(")).enumerate() {
         let query = query.replace("$__rate_interval", "5m");
@@ -146,18 +146,18 @@ fn promtool_reads_every_query_of_the_dashboard() {
     }
     let file = folder("dashboard_rules").join("rules.yaml");
     fs::write(&file, &rules).unwrap();
-    if let Some((is_content, said)) = promtool(&["check", "rules", file.to_str().unwrap()], "") {
-        assert!(is_content, "{said}\n{rules}");
+    if let Some((is_ok, output)) = promtool(&["check", "rules", file.to_str().unwrap()], "") {
+        assert!(is_ok, "{output}\n{rules}");
     }
 }
 
 #[test]
-fn alerts_are_about_what_they_say() {
+fn every_alert_fires_in_its_test() {
     let (alerts, test) = (root("packaging/prometheus/alerts.yaml"), root("packaging/prometheus/alerts.test.yaml"));
-    if let Some((is_content, said)) = promtool(&["check", "rules", alerts.to_str().unwrap()], "") {
-        assert!(is_content, "{said}");
-        let (is_content, said) = promtool(&["test", "rules", test.to_str().unwrap()], "").unwrap();
-        assert!(is_content, "{said}");
+    if let Some((is_ok, output)) = promtool(&["check", "rules", alerts.to_str().unwrap()], "") {
+        assert!(is_ok, "{output}");
+        let (is_ok, output) = promtool(&["test", "rules", test.to_str().unwrap()], "").unwrap();
+        assert!(is_ok, "{output}");
     }
     let (alerts, test) = (fs::read_to_string(alerts).unwrap(), fs::read_to_string(test).unwrap());
     for alert in alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
@@ -170,9 +170,9 @@ fn alerts_are_about_what_they_say() {
 
 /// `UPDATE=1` writes the table.
 #[test]
-fn the_documentation_lists_every_metric() {
+fn documentation_lists_every_metric() {
     const HEAD: &str = "| metric | type | labels | description |\n|---|---|---|---|\n";
-    let rows = METRICS.iter().map(|Metric { name, kind, labels, help }| {
+    let rows = METRICS.iter().map(|Metric { name, kind, labels, help, .. }| {
         let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
         format!("| `{name}` | {} | {} | {help} |\n", kind.as_str(), labels.join(", "))
     });

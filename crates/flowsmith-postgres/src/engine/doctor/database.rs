@@ -7,7 +7,7 @@ use crate::database::{DatabaseError, Failure};
 use crate::engine::detect::{Detection, EngineKind, EngineState, PgmqState};
 use crate::engine::install::{OLDEST_PGMQ, OLDEST_SERVER};
 use crate::engine::roles::{self, RoleAudit};
-use crate::engine::schema;
+use crate::engine::schema::{self, SchemaDifferences};
 use crate::engine::scripts::{ENGINE, newest_engine, newest_ledger};
 
 pub(super) fn server(database: &Detection) -> DoctorCheck {
@@ -108,7 +108,7 @@ pub(super) async fn ledger_schema(
     }
     let mut differences = schema::LEDGER.differences(&schema::LEDGER.read(connection).await?);
     if matches!(database.engine, EngineState::Present { kind: EngineKind::Official, .. }) {
-        let of_ours = [
+        let of_flowsmiths_engine = [
             "table engine",
             "column engine.",
             "constraint engine.",
@@ -117,26 +117,23 @@ pub(super) async fn ledger_schema(
             "function reset_flow(",
             "function drop_flow(",
             "function fire_schedule(",
-            "function fire_row(",
-            "function take_event(",
-            "function give_up_event(",
+            "function fire_table_trigger(",
+            "function consume_event(",
+            "function discard_event(",
         ];
-        differences.retain(|line| {
-            !of_ours.iter().any(|what| line.split_once(": ").is_some_and(|(_, line)| line.starts_with(what)))
-        });
+        differences.retain(|line| !of_flowsmiths_engine.iter().any(|start| line.starts_with(start)));
     }
     let advice = "the schema was changed: revert the change; to restore every function, run `drop function flowsmith.start_flow`, then `flowsmith install`";
     Ok(Some(as_installed(NAME, &differences, advice)))
 }
 
-fn as_installed(name: &str, differences: &[String], advice: &str) -> DoctorCheck {
+fn as_installed(name: &str, differences: &SchemaDifferences, advice: &str) -> DoctorCheck {
     if differences.is_empty() {
         return DoctorCheck::ok(name, "as installed");
     }
     // Extra objects are suspicious; missing ones break the schema.
-    let broken = differences.iter().any(|line| line.starts_with("lacks"));
-    let status = if broken { CheckStatus::Failed } else { CheckStatus::Warning };
-    DoctorCheck::found(status, name, differences.join("\n"), advice)
+    let status = if differences.missing.is_empty() { CheckStatus::Warning } else { CheckStatus::Failed };
+    DoctorCheck::found(status, name, differences.to_string(), advice)
 }
 
 pub(super) fn public_rights(database: &Detection) -> DoctorCheck {

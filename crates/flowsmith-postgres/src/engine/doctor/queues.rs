@@ -5,7 +5,7 @@ use sqlx::postgres::PgConnection;
 
 use super::{CheckStatus, DoctorCheck};
 use crate::database::{DatabaseError, Failure};
-use crate::runs::QUEUE_ANEW;
+use crate::introspection::RECREATE_QUEUE;
 
 /// A flow without a queue cannot be started, and its tasks wait forever.
 pub(super) async fn queues(connection: &mut PgConnection) -> Result<DoctorCheck, DatabaseError> {
@@ -26,7 +26,7 @@ pub(super) async fn queues(connection: &mut PgConnection) -> Result<DoctorCheck,
             CheckStatus::Failed,
             NAME,
             format!("the queues of these flows are missing: {flows}"),
-            QUEUE_ANEW,
+            RECREATE_QUEUE,
         ),
     })
 }

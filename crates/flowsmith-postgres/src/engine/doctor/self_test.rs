@@ -21,7 +21,7 @@ pub(super) async fn self_test(connection: &mut PgConnection) -> Result<Vec<Docto
     let mut transaction = connection.begin().await.map_err(DatabaseError::from)?;
     let answer = sqlx::raw_sql(include_str!("self_test.sql")).fetch_one(&mut *transaction).await;
     transaction.rollback().await.map_err(DatabaseError::from)?;
-    let answer: String = match answer.and_then(|row| row.try_get(0)) {
+    let answer: String = match answer.and_then(|row| row.try_get("results")) {
         Ok(answer) => answer,
         Err(error) => {
             let advice = "fix the failed checks above: the engine is too damaged to be tested";
@@ -41,7 +41,7 @@ pub(super) async fn recent_runs(connection: &mut PgConnection) -> Result<Option<
     let answer = sqlx::raw_sql(include_str!("violations.sql")).fetch_optional(&mut *transaction).await;
     transaction.rollback().await.map_err(DatabaseError::from)?;
     let read = answer.map_err(DatabaseError::from).and_then(|row| match row {
-        Some(row) => Ok(Some((row.try_get::<i64, _>(0)?, row.try_get::<Option<Vec<String>>, _>(1)?))),
+        Some(row) => Ok(Some((row.try_get::<i64, _>("runs")?, row.try_get::<Option<Vec<String>>, _>("descriptions")?))),
         None => Ok(None),
     });
     Ok(match read {

@@ -1,10 +1,10 @@
--- A walk through the engine on flows of its own. Run inside a transaction that is always rolled back.
+-- Tests the engine with flows of its own. Must be run in a transaction that is rolled back.
 --
--- Gives one row with one JSON text: an array of {"name", "status": "ok" | "failed" | "skipped", "detail"}. Each part is a
--- block that raises where something is not as it should be; what it raises is its detail. Parts that walk on where an
--- earlier one ended are skipped when that one did not pass, and so is a part that the engine's level has no functions for.
+-- Returns one row with one JSON text: an array of {"name", "status": "ok" | "failed" | "skipped", "detail"}. Each part is a
+-- block that raises an error if it finds a problem; the error message is the detail. A part that continues where another
+-- one ended is skipped if that one did not pass, and so is a part for which the engine's level lacks a function.
 --
--- The flow that is run:   first ─┬─ second ─┬─ last          first fails once and is retried, then gives [1, 2]
+-- The flow that is run:   first ─┬─ second ─┬─ last          first fails once and is retried, then returns [1, 2]
 --                                └─ each ───┘                each maps it
 
 set local client_min_messages = error;
@@ -12,7 +12,7 @@ set local client_min_messages = error;
 do $self_test$
 declare
   slug      text := 'flowsmith_self_test_' || substr(md5(random()::text), 1, 12);
-  -- A part, the part that it walks on from, and what it calls.
+  -- The name of a part, the part whose end it continues from, and a function that it calls.
   parts     text[] := array[
     'schema',                 '',                       '',
     'flow creation',          '',                       'pgflow.create_flow(text, integer, integer, integer)',
@@ -32,34 +32,35 @@ declare
     'batches',                'start',                  'pgflow.complete_tasks(uuid[], text[], integer[], jsonb[])',
     'invariants',             'start',                  'pgflow.violations(uuid)',
     'cleanup',                'flow creation',          'pgflow.delete_flow_and_data(text)'];
-  lacking   text := '';
+  missing   text := '';
   passed    text[] := '{""}';
   results   jsonb := '[]';
   part      text;
-  before    text;
-  called    text;
-  why       text;
+  previous  text;
+  required  text;
+  reason    text;
   flow      pgflow.flows;
   step      pgflow.steps;
   shape     jsonb;
   run       uuid;
-  other     uuid;
-  taken     jsonb;
+  other_run uuid;
+  claimed   jsonb;
   worker    uuid := gen_random_uuid();
   found     text;
   n         bigint;
 begin
   for i in 1 .. cardinality(parts) by 3 loop
     part := parts[i];
-    before := parts[i + 1];
-    called := parts[i + 2];
-    why := case
-      when called <> '' and to_regprocedure(called) is null then format('this level has no %s', split_part(split_part(called, '(', 1), '.', 2))
+    previous := parts[i + 1];
+    required := parts[i + 2];
+    reason := case
+      when required <> '' and to_regprocedure(required) is null then
+        format('this level has no %s', split_part(split_part(required, '(', 1), '.', 2))
       when part = 'conditions' and to_regprocedure('pgflow.start_tasks(text, bigint[], uuid)') is null then 'this level has no start_tasks'
-      when before <> all (passed) then format('%s did not pass', before)
+      when previous <> all (passed) then format('%s did not pass', previous)
     end;
-    if why is not null then
-      results := results || jsonb_build_object('name', part, 'status', 'skipped', 'detail', why);
+    if reason is not null then
+      results := results || jsonb_build_object('name', part, 'status', 'skipped', 'detail', reason);
       continue;
     end if;
 
@@ -67,10 +68,10 @@ begin
       found := '';
       case part
       when 'schema' then
-        select string_agg(t, ', ') into lacking
-        from unnest(array['flows', 'steps', 'deps', 'runs', 'step_states', 'step_tasks', 'workers']) t
-        where to_regclass('pgflow.' || t) is null;
-        if lacking is not null then raise exception 'there is no table %', lacking; end if;
+        select string_agg(name, ', ') into missing
+        from unnest(array['flows', 'steps', 'deps', 'runs', 'step_states', 'step_tasks', 'workers']) as required_table (name)
+        where to_regclass('pgflow.' || name) is null;
+        if missing is not null then raise exception 'these tables are missing: %', missing; end if;
 
       when 'flow creation' then
         flow := pgflow.create_flow(slug);
@@ -121,7 +122,7 @@ begin
         shape := pgflow._get_flow_shape(slug);
         if shape #>> '{steps,1,dependencies,0}' is distinct from 'first' then raise exception 'the shape is %', shape; end if;
         if pgflow.ensure_flow_compiled(slug, shape) ->> 'status' is distinct from 'verified' then raise exception 'a flow differs from its own shape'; end if;
-        if cardinality(pgflow._compare_flow_shapes(shape, '{"steps": []}')) is distinct from 5 then raise exception 'two shapes that differ are not told apart'; end if;
+        if cardinality(pgflow._compare_flow_shapes(shape, '{"steps": []}')) is distinct from 5 then raise exception 'the differences between two shapes are not detected'; end if;
 
       when 'start' then
         insert into pgflow.workers (worker_id, queue_name, function_name) values (worker, slug, 'flowsmith doctor');
@@ -132,9 +133,9 @@ begin
         found := '';
 
       when 'poll' then
-        select jsonb_agg(to_jsonb(t)) into taken
+        select jsonb_agg(to_jsonb(t)) into claimed
         from (select array_agg(m.msg_id) as ids from pgmq.read(slug, 60, 10) m) read, pgflow.start_tasks(slug, read.ids, worker) t;
-        if jsonb_array_length(taken) is distinct from 1 or taken #>> '{0,step_slug}' is distinct from 'first' then raise exception 'a worker was handed %', taken; end if;
+        if jsonb_array_length(claimed) is distinct from 1 or claimed #>> '{0,step_slug}' is distinct from 'first' then raise exception 'a worker claimed %', claimed; end if;
         select count(*) into n from pgmq.read(slug, 60, 10) m;
         if n > 0 then raise exception 'the message of a started task can be read again'; end if;
 
@@ -148,20 +149,20 @@ begin
         end if;
         select count(*) into n
         from (select array_agg(m.msg_id) as ids from pgmq.read(slug, 60, 10) m) read, pgflow.start_tasks(slug, read.ids, worker) t;
-        if n <> 1 then raise exception 'a task that waits for its retry was not handed out after its delay of 0 seconds'; end if;
+        if n <> 1 then raise exception 'a task that waits for a retry could not be claimed after its delay of 0 seconds'; end if;
 
       when 'dependency chain' then
         perform pgflow.complete_task(run, 'first', 0, '[1, 2]');
-        select jsonb_agg(to_jsonb(t) order by t.step_slug, t.task_index) into taken
+        select jsonb_agg(to_jsonb(t) order by t.step_slug, t.task_index) into claimed
         from (select array_agg(m.msg_id) as ids from pgmq.read(slug, 60, 10) m) read, pgflow.start_tasks(slug, read.ids, worker) t;
-        select string_agg(t ->> 'step_slug', ' ') into found from jsonb_array_elements(taken) t;
+        select string_agg(t ->> 'step_slug', ' ') into found from jsonb_array_elements(claimed) t;
         if found is distinct from 'each each second' then raise exception 'completing a step started %', coalesce(found, 'nothing'); end if;
         found := '';
-        if taken #> '{2,input,first}' is distinct from '[1, 2]' then raise exception 'a dependent''s input is %', taken #> '{2,input}'; end if;
+        if claimed #> '{2,input,first}' is distinct from '[1, 2]' then raise exception 'a dependent''s input is %', claimed #> '{2,input}'; end if;
 
       when 'map' then
-        if (taken #> '{0,input}', taken #> '{1,input}') is distinct from ('1'::jsonb, '2'::jsonb) then
-          raise exception 'the inputs of a map''s tasks are % and %', taken #> '{0,input}', taken #> '{1,input}';
+        if (claimed #> '{0,input}', claimed #> '{1,input}') is distinct from ('1'::jsonb, '2'::jsonb) then
+          raise exception 'the inputs of a map''s tasks are % and %', claimed #> '{0,input}', claimed #> '{1,input}';
         end if;
         perform pgflow.complete_task(run, 'each', 1, '"b"');
         perform pgflow.complete_task(run, 'each', 0, '"a"');
@@ -171,9 +172,9 @@ begin
 
       when 'completion' then
         perform pgflow.complete_task(run, 'second', 0, '{}');
-        select jsonb_agg(to_jsonb(t)) into taken
+        select jsonb_agg(to_jsonb(t)) into claimed
         from (select array_agg(m.msg_id) as ids from pgmq.read(slug, 60, 10) m) read, pgflow.start_tasks(slug, read.ids, worker) t;
-        if taken #> '{0,input,each}' is distinct from '["a", "b"]' then raise exception 'a map''s output reaches its dependent as %', taken #> '{0,input}'; end if;
+        if claimed #> '{0,input,each}' is distinct from '["a", "b"]' then raise exception 'a map''s output reaches its dependent as %', claimed #> '{0,input}'; end if;
         perform pgflow.complete_task(run, 'last', 0, '"done"');
         perform pgflow.complete_task(run, 'last', 0, '"again"');
         if not exists (select from pgflow.runs r where r.run_id = run and r.status = 'completed' and r.output = '{"last": "done"}' and r.remaining_steps = 0) then
@@ -186,11 +187,11 @@ begin
         perform pgflow.create_flow(slug || '_fails', max_attempts => 1);
         perform pgflow.add_step(slug || '_fails', 'fails');
         perform pgflow.add_step(slug || '_fails', 'beside');
-        select r.run_id into other from pgflow.start_flow(slug || '_fails', '{}') r;
+        select r.run_id into other_run from pgflow.start_flow(slug || '_fails', '{}') r;
         perform from (select array_agg(m.msg_id) as ids from pgmq.read(slug || '_fails', 60, 10) m) read, pgflow.start_tasks(slug || '_fails', read.ids, worker) t;
-        perform pgflow.fail_task(other, 'fails', 0, 'on purpose');
-        if not exists (select from pgflow.runs r where r.run_id = other and r.status = 'failed') then
-          raise exception 'a run whose task has no attempts left is %', (select to_jsonb(r) from pgflow.runs r where r.run_id = other);
+        perform pgflow.fail_task(other_run, 'fails', 0, 'on purpose');
+        if not exists (select from pgflow.runs r where r.run_id = other_run and r.status = 'failed') then
+          raise exception 'a run whose task has no attempts left is %', (select to_jsonb(r) from pgflow.runs r where r.run_id = other_run);
         end if;
         execute format('select count(*) from pgmq.%I', 'q_' || lower(slug) || '_fails') into n;
         if n > 0 then raise exception 'the run has failed and % of its messages are still in the queue', n; end if;
@@ -202,9 +203,9 @@ begin
         perform pgflow.add_step(slug || '_if', 'cascaded', required_input_pattern => '{"go": true}', when_unmet => 'skip-cascade');
         perform pgflow.add_step(slug || '_if', 'below', array['cascaded']);
         perform pgflow.add_step(slug || '_if', 'after', array['never']);
-        select r.run_id into other from pgflow.start_flow(slug || '_if', '{"go": false}') r;
+        select r.run_id into other_run from pgflow.start_flow(slug || '_if', '{"go": false}') r;
         select string_agg(format('%s %s', s.step_slug, concat_ws(' ', s.status, s.skip_reason)), ', ' order by s.step_slug) into found
-        from pgflow.step_states s where s.run_id = other;
+        from pgflow.step_states s where s.run_id = other_run;
         if found is distinct from 'after started, always started, below skipped dependency_skipped, cascaded skipped condition_unmet, never skipped condition_unmet' then
           raise exception 'the steps are %', found;
         end if;
@@ -213,11 +214,11 @@ begin
       when 'batches' then
         perform pgflow.create_flow(slug || '_batch');
         perform pgflow.add_step(slug || '_batch', 'each', step_type => 'map');
-        select r.run_id into other from pgflow.start_flow(slug || '_batch', '[1, 2, 3]') r;
+        select r.run_id into other_run from pgflow.start_flow(slug || '_batch', '[1, 2, 3]') r;
         perform from (select array_agg(m.msg_id) as ids from pgmq.read(slug || '_batch', 60, 10) m) read, pgflow.start_tasks(slug || '_batch', read.ids, worker) t;
-        perform pgflow.complete_tasks(array[other, other, other], array['each', 'each', 'each'], array[2, 1, 0], array['3', '2', '1']::jsonb[]);
-        if not exists (select from pgflow.runs r where r.run_id = other and r.output = '{"each": [1, 2, 3]}') then
-          raise exception 'a run whose tasks were completed at once is %', (select to_jsonb(r) from pgflow.runs r where r.run_id = other);
+        perform pgflow.complete_tasks(array[other_run, other_run, other_run], array['each', 'each', 'each'], array[2, 1, 0], array['3', '2', '1']::jsonb[]);
+        if not exists (select from pgflow.runs r where r.run_id = other_run and r.output = '{"each": [1, 2, 3]}') then
+          raise exception 'a run whose tasks were completed at once is %', (select to_jsonb(r) from pgflow.runs r where r.run_id = other_run);
         end if;
         execute format('select count(*) from pgmq.%I', 'q_' || lower(slug) || '_batch') into n;
         if n > 0 then raise exception 'the run has ended and % of its messages are still in the queue', n; end if;
@@ -231,8 +232,8 @@ begin
         from pgflow.runs r where r.flow_slug in (slug, slug || '_fails', slug || '_if', slug || '_batch');
 
       when 'cleanup' then
-        -- It locks all tasks. Whoever is at work on one is not waited for, since everybody else would wait behind that; nor is
-        -- another doctor, who has tasks of its own and waits for these.
+        -- delete_flow_and_data locks pgflow.step_tasks. It does not wait for sessions that hold a lock on it, because other
+        -- sessions would queue behind it; another doctor may hold one too.
         perform set_config('lock_timeout', '100ms', true);
         perform pgflow.delete_flow_and_data(slug);
         if exists (select from pgflow.flows f where f.flow_slug = slug) or exists (select from pgmq.meta m where m.queue_name = slug) then
@@ -244,7 +245,7 @@ begin
     exception
       when lock_not_available or deadlock_detected then
         results := results || jsonb_build_object(
-          'name', part, 'status', 'skipped', 'detail', 'somebody is at work on a task, and is not held up: call it again at a quieter moment');
+          'name', part, 'status', 'skipped', 'detail', 'another session is working on a task: run the doctor again when the database is less busy');
       when insufficient_privilege or read_only_sql_transaction then
         results := results || jsonb_build_object('name', part, 'status', 'skipped', 'detail', sqlerrm);
       when others then
@@ -255,4 +256,4 @@ begin
 end
 $self_test$;
 
-select current_setting('flowsmith.self_test');
+select current_setting('flowsmith.self_test') as results;

@@ -1,13 +1,16 @@
--- The runs that triggers in force did not start in the last seven days: flow, trigger, how often, when last (UTC) and why. What was
--- before a trigger listened to what it does now does not count. Gives up after five seconds; must be sent as one transaction.
+-- Returns the registered triggers that failed to start runs in the last seven days, with the number of failures and the
+-- time (UTC) and error of the last one. Failures from before a trigger got its present source are left out. Stops after
+-- five seconds. The statements must be sent as one transaction.
 
 set transaction read only;
 set local statement_timeout = '5s';
 
-select t.flow, t.name, count(*), to_char(max(e.happened_at) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-       coalesce((array_agg(e.detail ->> 'error' order by e.id desc))[1], '')
+select t.flow, t.name, count(*) as failures,
+       to_char(max(failure.happened_at) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as last_at,
+       coalesce((array_agg(failure.detail ->> 'error' order by failure.id desc))[1], '') as last_error
 from flowsmith.triggers t
-join flowsmith.events e on e.kind = 'trigger-failed' and e.detail ->> 'flow' = t.flow and e.detail ->> 'trigger' = t.name
-  and e.happened_at > greatest(now() - interval '7 days', t.since)
+join flowsmith.events failure on failure.kind = 'trigger-failed'
+  and failure.detail ->> 'flow' = t.flow and failure.detail ->> 'trigger' = t.name
+  and failure.happened_at > greatest(now() - interval '7 days', t.since)
 group by t.flow, t.name
 order by t.flow, t.name;

@@ -7,10 +7,10 @@ use sqlx::{Connection, PgConnection, Row};
 use super::{CheckStatus, DoctorCheck};
 use crate::database::{DatabaseError, Failure};
 use crate::engine::detect::{Detection, EngineState};
-use crate::live::{LiveShape, TriggerDifference, read_snapshot};
+use crate::introspection::{LiveShape, TriggerDifference, read_snapshot};
 
-/// Checks that the active triggers match their declarations and work, and lists recent failures. No checks if the schema
-/// `flowsmith` is too old to support triggers.
+/// Checks that triggers are registered as declared and that their expressions are valid, and reports recent failures. No
+/// checks without the schema `flowsmith`.
 pub(super) async fn triggers(
     connection: &mut PgConnection,
     database: &Detection,
@@ -64,8 +64,9 @@ async fn failures(connection: &mut PgConnection) -> Result<DoctorCheck, Database
     }
     let mut detail = "in the last 7 days".to_owned();
     for row in &rows {
-        let (flow, trigger): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
-        let (times, last_at, last): (i64, &str, &str) = (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+        let (flow, trigger): (&str, &str) = (row.try_get("flow")?, row.try_get("name")?);
+        let (times, last_at): (i64, &str) = (row.try_get("failures")?, row.try_get("last_at")?);
+        let last: &str = row.try_get("last_error")?;
         let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
         let _ = write!(detail, "\n{flow}: trigger {trigger}: {times}, last at {last_at}: {last}");
     }

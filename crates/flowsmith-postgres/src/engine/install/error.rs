@@ -3,7 +3,7 @@
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use std::time::Duration;
 
-use crate::database::{DatabaseError, Holder};
+use crate::database::{DatabaseError, LockHolder};
 use crate::engine::detect::{DetectError, PgmqState};
 use crate::engine::facts::Fact;
 use flowsmith_core::level::Level;
@@ -61,7 +61,7 @@ pub enum InstallError {
         /// How long this install waited.
         waited: Duration,
         /// The holder, if it still held the lock after the wait.
-        holder: Option<Holder>,
+        holder: Option<LockHolder>,
     },
     /// pgmq's own installer failed.
     #[error("cannot install pgmq as plain SQL: {0}")]

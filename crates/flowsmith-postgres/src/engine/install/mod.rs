@@ -13,7 +13,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 pub use error::{INCOMPLETE_HELP, InstallError};
-pub use script::install_script;
+pub use script::{install_script, script_of};
 
 use super::Level;
 use super::detect::{Detection, EngineKind, EngineState, PgmqState, detect};
@@ -22,10 +22,10 @@ use super::scripts::{ENGINE, newest_engine};
 use crate::database::{self, DatabaseError, Failure, Lock, Target};
 
 /// The oldest supported version of pgmq.
-pub const OLDEST_PGMQ: [u32; 3] = [1, 4, 4];
+pub(crate) const OLDEST_PGMQ: [u32; 3] = [1, 4, 4];
 
 /// The oldest supported server, as `server_version_num`.
-pub const OLDEST_SERVER: i32 = 140_000;
+pub(crate) const OLDEST_SERVER: i32 = 140_000;
 
 /// The form of the input that `start_tasks` passes to a single step. It is chosen when the engine is installed and cannot change
 /// afterwards.
@@ -50,6 +50,7 @@ impl InputStyle {
 
 /// The result of an install.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct InstallReport {
     /// What was done about pgmq.
     pub pgmq: PgmqAction,
@@ -116,27 +117,27 @@ pub async fn install_with_roles(
 async fn connect_and_install(
     options: &PgConnectOptions,
     script: String,
-    only_ours: bool,
+    requires_flowsmith_engine: bool,
 ) -> Result<InstallReport, InstallError> {
     let target = Target::new(options.clone());
     let mut connection = target.connect().await?;
     let before = detect(&mut connection).await?;
     refuse(&before)?;
-    if only_ours && matches!(before.engine, EngineState::Present { kind: EngineKind::Official, .. }) {
+    if requires_flowsmith_engine && matches!(before.engine, EngineState::Present { kind: EngineKind::Official, .. }) {
         return Err(InstallError::ForeignEngine);
     }
-    if lacks_something(&before) {
-        require_create(&mut connection).await?;
+    if creates_a_schema(&before) {
+        require_create_privilege(&mut connection).await?;
     }
     let pgmq = match before.pgmq {
-        PgmqState::Missing => bring_pgmq(&target, &mut connection).await?,
+        PgmqState::Missing => install_pgmq(&target, &mut connection).await?,
         _ => PgmqAction::Kept,
     };
 
     let mut transaction = connection.begin().await?;
     sqlx::raw_sql(include_str!("limits.sql")).execute(&mut *transaction).await?;
     let asked = Instant::now();
-    if let Lock::Held(holder) = database::take(&mut transaction).await? {
+    if let Lock::HeldElsewhere(holder) = database::acquire_lock(&mut transaction).await? {
         return Err(InstallError::Locked { waited: asked.elapsed(), holder });
     }
     sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut *transaction).await?;
@@ -179,11 +180,11 @@ fn refuse(database: &Detection) -> Result<(), InstallError> {
 }
 
 /// Whether a schema has to be created.
-fn lacks_something(database: &Detection) -> bool {
+fn creates_a_schema(database: &Detection) -> bool {
     database.engine == EngineState::Missing || database.pgmq == PgmqState::Missing || !database.has_flowsmith_schema
 }
 
-async fn require_create(connection: &mut PgConnection) -> Result<(), InstallError> {
+async fn require_create_privilege(connection: &mut PgConnection) -> Result<(), InstallError> {
     let row = sqlx::raw_sql(include_str!("may_create.sql")).fetch_one(connection).await?;
     if row.try_get("allowed")? {
         return Ok(());
@@ -193,7 +194,7 @@ async fn require_create(connection: &mut PgConnection) -> Result<(), InstallErro
 }
 
 /// Creates the extension if the server provides it and the role may create it, otherwise installs plain SQL.
-async fn bring_pgmq(target: &Target, connection: &mut PgConnection) -> Result<PgmqAction, InstallError> {
+async fn install_pgmq(target: &Target, connection: &mut PgConnection) -> Result<PgmqAction, InstallError> {
     let available = sqlx::raw_sql("select from pg_available_extensions where name = 'pgmq'")
         .fetch_optional(&mut *connection)
         .await?

@@ -1,11 +1,11 @@
 //! The installation as one SQL script, for `install`, psql and other migration tools.
 
 use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
 
 use super::InputStyle;
 use crate::database::LOCK_KEY;
+use crate::engine::TEMPLATES;
 use crate::engine::scripts::{ENGINE, LEDGER, Script};
 use flowsmith_core::sql::quote;
 
@@ -14,26 +14,24 @@ const RECOVERY_JOB: &str = "pgflow_requeue_stalled_tasks";
 
 /// Everything that `install` runs except pgmq, as one SQL script. Safe to run again.
 pub fn install_script(input_style: InputStyle) -> String {
-    let scripts = || LEDGER.iter().chain(ENGINE).map(|script| script.sql);
-    let mut templates = Environment::new();
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    templates.set_auto_escape_callback(|_| AutoEscape::None);
-    templates.add_filter("literal", |text: &str| quote::literal(text));
-    templates
-        .render_str(
-            include_str!("../../../templates/install.sql"),
-            Serde(ScriptContext {
-                tool_version: env!("CARGO_PKG_VERSION"),
-                lock_key: LOCK_KEY,
-                input_style: input_style.as_str(),
-                recovery_job: RECOVERY_JOB,
-                outer: quote::dollar_tag("install", scripts()),
-                inner: quote::dollar_tag("script", scripts()),
-                ledger: rendered(LEDGER),
-                engine: rendered(ENGINE),
-            }),
-        )
-        .expect("the template in the binary is well-formed, as the tests render it")
+    script_of(ENGINE, LEDGER, input_style)
+}
+
+/// The install script with other versions of the engine and the ledger, for tests of upgrades.
+#[doc(hidden)]
+pub fn script_of(engine: &[Script], ledger: &[Script], input_style: InputStyle) -> String {
+    let scripts = || ledger.iter().chain(engine).map(|script| script.sql);
+    let context = ScriptContext {
+        tool_version: env!("CARGO_PKG_VERSION"),
+        lock_key: LOCK_KEY,
+        input_style: input_style.as_str(),
+        recovery_job: RECOVERY_JOB,
+        outer: quote::dollar_tag("install", scripts()),
+        inner: quote::dollar_tag("script", scripts()),
+        ledger: rendered(ledger),
+        engine: rendered(engine),
+    };
+    TEMPLATES.render("install.sql", Serde(context))
 }
 
 /// The context of the template.

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{PgConnection, Row};
 
-use super::{Right, Role, is_ours, rights};
+use super::{Right, Role, is_flowsmiths, rights};
 use crate::database::{DatabaseError, Failure};
 
 /// The differences for the three roles of one prefix. Both lists are empty if the privileges are those of `install --grants`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RoleAudit {
     /// The prefix of the role names.
     pub prefix: String,
@@ -18,18 +19,31 @@ pub struct RoleAudit {
     pub extra: Vec<String>,
 }
 
+/// What the roles of one prefix have, each with the name of the role.
+#[derive(Default)]
+struct Found {
+    granted: BTreeSet<(String, Right)>,
+    /// Queue tables on which a worker lacks privileges.
+    lacking: Vec<(String, String)>,
+}
+
 /// Audits every set of roles that `install --grants` created in this database.
 ///
 /// # Errors
 /// If the connection fails or the current role may not read the flows.
 pub async fn audit(connection: &mut PgConnection) -> Result<Vec<RoleAudit>, DatabaseError> {
     let rows = sqlx::raw_sql(include_str!("granted.sql")).fetch_all(connection).await?;
-    let mut granted: BTreeMap<String, BTreeSet<(String, Right)>> = BTreeMap::new();
+    let mut found: BTreeMap<String, Found> = BTreeMap::new();
     for row in rows {
-        let right = Right { privilege: row.try_get(2)?, object: row.try_get(3)? };
-        granted.entry(row.try_get(0)?).or_default().insert((row.try_get(1)?, right));
+        let found = found.entry(row.try_get("prefix")?).or_default();
+        let (role, object): (String, String) = (row.try_get("role")?, row.try_get("object")?);
+        if row.try_get("is_granted")? {
+            found.granted.insert((role, Right { privilege: row.try_get("privilege")?, object }));
+        } else {
+            found.lacking.push((role, object));
+        }
     }
-    Ok(granted.into_iter().map(|(prefix, granted)| compare(prefix, &granted)).collect())
+    Ok(found.into_iter().map(|(prefix, found)| compare(prefix, found)).collect())
 }
 
 /// The prefixes of roles that lack privileges. Empty if the current role may not read the privileges.
@@ -43,19 +57,16 @@ pub(crate) async fn outdated(connection: &mut PgConnection) -> Result<Vec<String
     }
 }
 
-fn compare(prefix: String, granted: &BTreeSet<(String, Right)>) -> RoleAudit {
-    let meant: BTreeSet<(String, Right)> = Role::ALL
+fn compare(prefix: String, Found { granted, lacking }: Found) -> RoleAudit {
+    let expected: BTreeSet<(String, Right)> = Role::ALL
         .into_iter()
         .flat_map(|role| rights(role).into_iter().map(move |right| (role.as_str().to_owned(), right)))
         .collect();
     let words = |(role, right): &(String, Right)| format!("{prefix}_{role}: {right}");
-    let (lacking, granted): (Vec<_>, Vec<_>) =
-        granted.iter().cloned().partition(|(_, right)| right.privilege == "LACKING");
-    let granted: BTreeSet<(String, Right)> = granted.into_iter().collect();
-    let queues = lacking.iter().map(|(role, right)| format!("{prefix}_{role}: the use of {}", right.object));
+    let queues = lacking.iter().map(|(role, object)| format!("{prefix}_{role}: the use of {object}"));
     RoleAudit {
-        missing: meant.difference(&granted).map(words).chain(queues).collect(),
-        extra: granted.difference(&meant).filter(|(_, right)| is_ours(&right.object)).map(words).collect(),
+        missing: expected.difference(&granted).map(words).chain(queues).collect(),
+        extra: granted.difference(&expected).filter(|(_, right)| is_flowsmiths(&right.object)).map(words).collect(),
         prefix,
     }
 }

@@ -1,58 +1,61 @@
--- What the three roles may do in this database, one row a right: prefix, role, privilege, object; and the queue tables on
--- which a worker lacks a right, with privilege LACKING.
+-- Returns the privileges of the three roles in this database, one row each; and, with is_granted = false and without a
+-- privilege, the queue tables on which a worker lacks some.
 --
--- The prefixes are those with whose roles somebody ran `install --grants` here, told by the right on schema pgflow. On
--- what is not flowsmith's own (pgmq, realtime), what PUBLIC has counts too.
+-- Roles count if `install --grants` was run for their prefix in this database, that is, if one of them has USAGE on the
+-- schema pgflow. For objects that are not flowsmith's own (pgmq, realtime), privileges of PUBLIC are included.
 
 with
-member as (
-  select r.oid, r.rolname, regexp_replace(r.rolname, '_(deployer|worker|starter)$', '') as prefix,
-         substring(r.rolname from '_(deployer|worker|starter)$') as role
+candidate as (
+  select r.oid, r.rolname, regexp_replace(r.rolname, '_(deployer|worker|client)$', '') as prefix,
+         substring(r.rolname from '_(deployer|worker|client)$') as role
   from pg_catalog.pg_roles r
-  where r.rolname ~ '_(deployer|worker|starter)$'
+  where r.rolname ~ '_(deployer|worker|client)$'
 ),
 prefix as (
-  select distinct m.prefix
-  from member m
+  select distinct candidate.prefix
+  from candidate
   join pg_catalog.pg_namespace n on n.nspname = 'pgflow'
-  cross join lateral aclexplode(n.nspacl) a
-  where a.grantee = m.oid and a.privilege_type = 'USAGE'
+  cross join lateral aclexplode(n.nspacl) privilege
+  where privilege.grantee = candidate.oid and privilege.privilege_type = 'USAGE'
 ),
 granted as (
-  select a.grantee, n.nspname as schema, a.privilege_type as privilege, format('schema %I', n.nspname) as object
+  select privilege.grantee, n.nspname as schema, privilege.privilege_type as privilege, format('schema %I', n.nspname) as object
   from pg_catalog.pg_namespace n
-  cross join lateral aclexplode(n.nspacl) a
+  cross join lateral aclexplode(n.nspacl) privilege
   where n.nspname in ('pgflow', 'flowsmith', 'flowsmith_triggers', 'pgmq', 'realtime')
   union all
-  select a.grantee, n.nspname, a.privilege_type, format('table %I.%I', n.nspname, c.relname)
+  select privilege.grantee, n.nspname, privilege.privilege_type, format('table %I.%I', n.nspname, c.relname)
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  cross join lateral aclexplode(c.relacl) a
+  cross join lateral aclexplode(c.relacl) privilege
   where n.nspname in ('pgflow', 'flowsmith') or n.nspname = 'pgmq' and c.relname = 'meta'
   union all
-  select a.grantee, n.nspname, format('%s (%I)', a.privilege_type, t.attname), format('table %I.%I', n.nspname, c.relname)
-  from pg_catalog.pg_attribute t
-  join pg_catalog.pg_class c on c.oid = t.attrelid
+  select privilege.grantee, n.nspname, format('%s (%I)', privilege.privilege_type, a.attname), format('table %I.%I', n.nspname, c.relname)
+  from pg_catalog.pg_attribute a
+  join pg_catalog.pg_class c on c.oid = a.attrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  cross join lateral aclexplode(t.attacl) a
+  cross join lateral aclexplode(a.attacl) privilege
   where n.nspname in ('pgflow', 'flowsmith')
   union all
-  select a.grantee, n.nspname, a.privilege_type, format('function %I.%I', n.nspname, p.proname)
+  select privilege.grantee, n.nspname, privilege.privilege_type, format('function %I.%I', n.nspname, p.proname)
   from pg_catalog.pg_proc p
   join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-  cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+  cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) privilege
   where n.nspname in ('pgflow', 'flowsmith') or n.nspname = 'realtime' and p.proname = 'send'
 )
-select p.prefix, m.role, g.privilege, g.object
-from prefix p
-join member m using (prefix)
-join granted g on g.grantee = m.oid or g.grantee = 0 and g.schema in ('pgmq', 'realtime')
+select prefix.prefix, role.role, granted.privilege, granted.object, true as is_granted
+from prefix
+join candidate role using (prefix)
+join granted on granted.grantee = role.oid or granted.grantee = 0 and granted.schema in ('pgmq', 'realtime')
 union
-select p.prefix, m.role, 'LACKING', format('table pgmq.%I', c.relname)
-from prefix p
-join member m using (prefix)
-join pgflow.flows f on m.role = 'worker'
-cross join (values ('q_', array['SELECT', 'INSERT', 'UPDATE', 'DELETE']), ('a_', array['SELECT', 'INSERT'])) as k (kind, privileges)
-join pg_catalog.pg_class c on c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = 'pgmq') and c.relname = k.kind || lower(f.flow_slug)
-where exists (select from unnest(k.privileges) needed where not has_table_privilege(m.oid, c.oid, needed))
-order by 1, 2, 4, 3
+select prefix.prefix, role.role, null, format('table pgmq.%I', c.relname), false
+from prefix
+join candidate role using (prefix)
+join pgflow.flows f on role.role = 'worker'
+cross join (values
+  ('q_', array['SELECT', 'INSERT', 'UPDATE', 'DELETE']), ('a_', array['SELECT', 'INSERT'])) as kind (prefix, privileges)
+join pg_catalog.pg_class c
+  on c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = 'pgmq')
+  and c.relname = kind.prefix || lower(f.flow_slug)
+where exists (select from unnest(kind.privileges) needed where not has_table_privilege(role.oid, c.oid, needed))
+order by prefix, role, object, privilege

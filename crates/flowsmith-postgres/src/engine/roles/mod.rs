@@ -3,12 +3,12 @@
 mod audit;
 
 use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
 
 pub(crate) use audit::outdated;
 pub use audit::{RoleAudit, audit};
 
+use crate::engine::TEMPLATES;
 use flowsmith_core::sql::quote;
 
 /// The longest prefix: PostgreSQL truncates names to 63 bytes.
@@ -22,19 +22,19 @@ pub enum Role {
     /// Claims tasks and completes or fails them.
     Worker,
     /// Starts runs and reads them.
-    Starter,
+    Client,
 }
 
 impl Role {
     /// All roles.
-    pub const ALL: [Self; 3] = [Self::Deployer, Self::Worker, Self::Starter];
+    pub const ALL: [Self; 3] = [Self::Deployer, Self::Worker, Self::Client];
 
     /// The suffix of the role name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deployer => "deployer",
             Self::Worker => "worker",
-            Self::Starter => "starter",
+            Self::Client => "client",
         }
     }
 }
@@ -117,7 +117,7 @@ pub fn functions() -> Vec<&'static str> {
 }
 
 /// Whether an object belongs to flowsmith, so that its privileges are managed here.
-fn is_ours(object: &str) -> bool {
+fn is_flowsmiths(object: &str) -> bool {
     let name = object.split_once(' ').map_or(object, |(_, name)| name);
     ["pgflow", "flowsmith", "flowsmith_triggers"].contains(&name.split('.').next().unwrap_or(name))
 }
@@ -125,29 +125,19 @@ fn is_ours(object: &str) -> bool {
 /// The SQL that `install --grants` runs after the install script. Safe to run again.
 pub fn grants_script(prefix: &RolePrefix) -> String {
     let names: Vec<String> = Role::ALL.map(|role| prefix.name(role)).to_vec();
-    let mut templates = Environment::new();
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    templates.set_auto_escape_callback(|_| AutoEscape::None);
-    templates.add_filter("literal", |text: &str| quote::literal(text));
-    templates.add_filter("identifier", |text: &str| quote::identifier(text));
-    templates.add_filter("comment", |text: &str| quote::comment(text));
-    templates
-        .render_str(
-            include_str!("../../../templates/grants.sql"),
-            Serde(GrantsContext {
-                tool_version: env!("CARGO_PKG_VERSION"),
-                tag: quote::dollar_tag("grants", names.iter().map(String::as_str)),
-                deployer: prefix.name(Role::Deployer),
-                worker: prefix.name(Role::Worker),
-                roles: Role::ALL
-                    .map(|role| RoleContext {
-                        name: prefix.name(role),
-                        rights: rights(role).into_iter().filter(|right| is_ours(&right.object)).collect(),
-                    })
-                    .to_vec(),
-            }),
-        )
-        .expect("the template in the binary is well-formed, as the tests render it")
+    let context = GrantsContext {
+        tool_version: env!("CARGO_PKG_VERSION"),
+        tag: quote::dollar_tag("grants", names.iter().map(String::as_str)),
+        deployer: prefix.name(Role::Deployer),
+        worker: prefix.name(Role::Worker),
+        roles: Role::ALL
+            .map(|role| RoleContext {
+                name: prefix.name(role),
+                rights: rights(role).into_iter().filter(|right| is_flowsmiths(&right.object)).collect(),
+            })
+            .to_vec(),
+    };
+    TEMPLATES.render("grants.sql", Serde(context))
 }
 
 /// The context of the template.

@@ -1,74 +1,78 @@
-//! A batch of events, whatever queue it is from: a run for each.
+//! Starting a run for each event of a batch, whichever queue system it is from.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use minijinja::{Environment, UndefinedBehavior};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use super::{ANSWER, MOST_ATTEMPTS, QueueTrigger, retry_delay};
+use super::limits::{CALL_TIMEOUT, MAX_ATTEMPTS, retry_delay};
+use super::trigger::QueueTrigger;
 use flowsmith_core::catalog::QueueKind;
-use flowsmith_postgres::database::{DatabaseError, within};
-use flowsmith_postgres::runs::{DeclaredInput, InputCheck, OperateError};
+use flowsmith_core::sql::Statement;
+use flowsmith_postgres::database::{DatabaseError, with_timeout};
+use flowsmith_postgres::runs::{DeclaredInput, InputValidator, RunsError};
 
-/// What became of a batch.
+/// A consumed batch.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Batch {
-    /// How many events it had.
+    /// The number of events.
     pub events: usize,
-    /// How many runs were started: fewer where events had been taken before.
+    /// The number of started runs.
     pub started: usize,
-    /// How many had started their run, or been given up, before: they start none.
-    pub known: usize,
-    /// The events of which no run could be started.
+    /// The number of events that start no run, because they had already started one or been discarded.
+    pub already_handled: usize,
+    /// The events whose runs could not be started.
     pub failed: Vec<FailedEvent>,
 }
 
 impl Batch {
     /// Adds another part of the same batch.
     pub(super) fn add(&mut self, part: Self) {
-        let Self { events, started, known, failed } = part;
+        let Self { events, started, already_handled, failed } = part;
         self.events += events;
         self.started += started;
-        self.known += known;
+        self.already_handled += already_handled;
         self.failed.extend(failed);
     }
 }
 
-/// An event that started no run.
+/// An event whose run could not be started.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct FailedEvent {
-    /// Its number in its queue.
+    /// The id in its queue.
     pub id: i64,
-    /// Why not.
-    pub error: OperateError,
-    /// When it is tried again; none where it is given up.
+    /// The error.
+    pub error: RunsError,
+    /// The delay before the next attempt; none if the event was discarded.
     pub retry_after: Option<Duration>,
 }
 
-/// An event as its queue gives it.
+/// An event of a queue.
 #[derive(Debug, Clone)]
-pub(super) struct Event {
+pub(super) struct QueueEvent {
     pub(super) id: i64,
-    /// As PostgreSQL writes it.
+    /// In PostgreSQL's text format.
     pub(super) time: String,
     pub(super) kind: Option<String>,
     pub(super) data: Option<String>,
-    /// How often it was tried before.
+    /// The number of earlier attempts.
     pub(super) attempts: u32,
 }
 
-/// Where events are from.
+/// The source of events.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Source<'t> {
+pub(super) struct EventSource<'t> {
     pub(super) trigger: &'t QueueTrigger,
-    /// The queue as `flowsmith.taken` names it.
+    /// The queue as `flowsmith.consumed_events` names it.
     pub(super) queue: &'t str,
-    /// PgQ's batch.
+    /// The id of the PgQ batch.
     pub(super) batch_id: Option<i64>,
 }
 
-/// What tells the queue from every other, also from one that had its name before: `pgmq:imports:16432`. To be asked once the
-/// transaction has read from the queue, so that nobody drops it meanwhile.
+/// A key that distinguishes the queue from every other, including an earlier queue of the same name: `pgmq:imports:16432`. The
+/// caller has read from the queue in the same transaction, so that it cannot be dropped in between.
 pub(super) async fn queue_key(connection: &mut PgConnection, trigger: &QueueTrigger) -> Result<String, DatabaseError> {
     let sql = match trigger.kind {
         QueueKind::Pgq => include_str!("pgq_queue.sql"),
@@ -78,51 +82,51 @@ pub(super) async fn queue_key(connection: &mut PgConnection, trigger: &QueueTrig
     Ok(format!("{}:{}:{table}", trigger.kind.as_str(), trigger.queue))
 }
 
-/// Starts a run for each event: all in one statement, or, where that fails, one by one. Within the transaction that is
-/// open, which the caller ends; what to do about those that failed is the caller's too.
+/// Starts a run for each event: all in one statement, or one by one if that fails. The caller ends the transaction, and returns
+/// failed events to their queue.
 pub(super) async fn start_runs(
     connection: &mut PgConnection,
-    source: Source<'_>,
-    events: &[Event],
+    source: EventSource<'_>,
+    events: &[QueueEvent],
 ) -> Result<Batch, DatabaseError> {
     let mut batch = Batch { events: events.len(), ..Batch::default() };
     if events.is_empty() {
         return Ok(batch);
     }
-    let check = source.trigger.input.as_ref().map(DeclaredInput::check);
-    let check = check.as_ref();
-    match within(ANSWER, attempt(connection, source, check, events)).await? {
+    let validator = source.trigger.input.as_ref().map(DeclaredInput::compile);
+    let validator = validator.as_ref();
+    match with_timeout(CALL_TIMEOUT, attempt(connection, source, validator, events)).await? {
         Ok(started) => batch.started = started,
         Err(_) => {
             for event in events {
-                let event_alone = std::slice::from_ref(event);
-                match within(ANSWER, attempt(connection, source, check, event_alone)).await? {
+                let single = std::slice::from_ref(event);
+                match with_timeout(CALL_TIMEOUT, attempt(connection, source, validator, single)).await? {
                     Ok(started) => batch.started += started,
                     Err(error) => {
-                        batch.failed.push(within(ANSWER, failed(connection, source, event, error)).await?);
+                        batch.failed.push(with_timeout(CALL_TIMEOUT, fail(connection, source, event, error)).await?);
                     }
                 }
             }
         }
     }
-    batch.known = batch.events - batch.started - batch.failed.len();
+    batch.already_handled = batch.events - batch.started - batch.failed.len();
     Ok(batch)
 }
 
-/// In a savepoint: how many runs were started, or why none was.
+/// Starts runs in a savepoint, and returns their number, or the error after which none was started.
 async fn attempt(
     connection: &mut PgConnection,
-    source: Source<'_>,
-    check: Option<&InputCheck>,
-    events: &[Event],
-) -> Result<Result<usize, OperateError>, DatabaseError> {
+    source: EventSource<'_>,
+    validator: Option<&InputValidator>,
+    events: &[QueueEvent],
+) -> Result<Result<usize, RunsError>, DatabaseError> {
     let mut savepoint = connection.begin().await?;
-    match start(&mut savepoint, source, check, events).await {
+    match start(&mut savepoint, source, validator, events).await {
         Ok(started) => {
             savepoint.commit().await?;
             Ok(Ok(started))
         }
-        Err(OperateError::Database(error)) if error.is_lost() => Err(error),
+        Err(RunsError::Database(error)) if error.is_lost() => Err(error),
         Err(error) => {
             savepoint.rollback().await?;
             Ok(Err(error))
@@ -130,14 +134,14 @@ async fn attempt(
     }
 }
 
-/// The inputs are made first, since they are held against what the flow declares, and only once, since an expression may give
-/// another one the next time.
+/// Computes the inputs of the runs, validates them, and starts the runs. Each input is computed only once, because an expression
+/// may be volatile.
 async fn start(
     connection: &mut PgConnection,
-    source: Source<'_>,
-    check: Option<&InputCheck>,
-    events: &[Event],
-) -> Result<usize, OperateError> {
+    source: EventSource<'_>,
+    validator: Option<&InputValidator>,
+    events: &[QueueEvent],
+) -> Result<usize, RunsError> {
     let inputs: Vec<(i64, Option<String>)> = sqlx::query_as(AssertSqlSafe(inputs(source.trigger)))
         .persistent(false)
         .bind(&source.trigger.flow)
@@ -149,14 +153,14 @@ async fn start(
         .bind(source.queue)
         .fetch_all(&mut *connection)
         .await?;
-    if let Some(check) = check {
-        // That there is no input at all is refused by the engine.
+    if let Some(validator) = validator {
+        // The engine rejects a null input.
         for input in inputs.iter().filter_map(|(_, input)| input.as_deref()) {
-            check.hold(&serde_json::from_str(input)?)?;
+            validator.validate(&serde_json::from_str(input)?)?;
         }
     }
     let (ids, inputs): (Vec<i64>, Vec<Option<String>>) = inputs.into_iter().unzip();
-    let runs: Vec<Option<String>> = sqlx::query_scalar(include_str!("take.sql"))
+    let runs: Vec<Option<String>> = sqlx::query_scalar(include_str!("consume_events.sql"))
         .persistent(false)
         .bind(&source.trigger.flow)
         .bind(&source.trigger.name)
@@ -170,25 +174,23 @@ async fn start(
 }
 
 fn inputs(trigger: &QueueTrigger) -> String {
-    let mut templates = Environment::new();
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    let input = trigger.input_sql.as_deref().unwrap_or("event.data");
-    templates
-        .render_str(include_str!("inputs.sql"), minijinja::context! { input })
-        .expect("the template reads the input only")
+    static INPUTS: LazyLock<Statement> =
+        LazyLock::new(|| Statement::parse(include_str!("inputs.sql")).expect("the file is valid SQL"));
+    // The expression is part of the statement and cannot be a bound parameter.
+    INPUTS.fill(&[("input", trigger.input_sql.as_deref().unwrap_or("event.data"))])
 }
 
-/// Says when the event comes again; records it where it has come often enough.
-async fn failed(
+/// Computes the delay of a failed event, or discards the event after its last attempt.
+async fn fail(
     connection: &mut PgConnection,
-    source: Source<'_>,
-    event: &Event,
-    error: OperateError,
+    source: EventSource<'_>,
+    event: &QueueEvent,
+    error: RunsError,
 ) -> Result<FailedEvent, DatabaseError> {
     let failures = event.attempts + 1;
-    let retry_after = (failures < MOST_ATTEMPTS).then(|| retry_delay(failures));
+    let retry_after = (failures < MAX_ATTEMPTS).then(|| retry_delay(failures));
     if retry_after.is_none() {
-        sqlx::query(include_str!("give_up.sql"))
+        sqlx::query(include_str!("discard_event.sql"))
             .persistent(false)
             .bind(&source.trigger.flow)
             .bind(&source.trigger.name)

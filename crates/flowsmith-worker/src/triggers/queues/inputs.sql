@@ -1,14 +1,14 @@
-{#-
-  The inputs of the runs that these events are to start, of those that have started none: $1 flow, $2 trigger, and the events
-  as arrays: $3 ids, $4 times, $5 types, $6 data; $7 their queue. `input` is the expression of the flow file, in parentheses that a check of
-  the file has shown it does not leave.
--#}
+-- Returns the inputs of the runs that events start, for events that have not been consumed. Parameters: $1 flow, $2 trigger;
+-- the events as arrays: $3 ids, $4 times, $5 types, $6 data; $7 queue. `input` is the expression from the flow file, in
+-- parentheses; `flowsmith check` has verified that the parentheses in it are balanced.
 select event.id, (
-{{ input }}
-)::pg_catalog.jsonb::pg_catalog.text
+:input
+)::pg_catalog.jsonb::pg_catalog.text as input
 from (
-  select e.id, e.time::timestamptz as time, e.type, flowsmith.event_data(e.data) as data
-  from unnest($3::bigint[], $4::text[], $5::text[], $6::text[]) with ordinality as e (id, time, type, data, place)
-  where not exists (select from flowsmith.taken t where t.flow = $1 and t.name = $2 and t.queue = $7 and t.event_id = e.id)
-  order by e.place
+  select given.id, given.time::timestamptz as time, given.type, flowsmith.event_data(given.data) as data
+  from unnest($3::bigint[], $4::text[], $5::text[], $6::text[]) with ordinality as given (id, time, type, data, position)
+  where not exists (
+    select from flowsmith.consumed_events consumed
+    where consumed.flow = $1 and consumed.name = $2 and consumed.queue = $7 and consumed.event_id = given.id)
+  order by given.position
 ) as event

@@ -1,47 +1,48 @@
-//! pgmq: messages are locked while they are taken, so any number of workers take from one queue.
+//! pgmq. A transaction locks the messages that it reads, so any number of workers can consume from one queue.
 
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use super::batch::{self, Batch, Event, Source};
-use super::{ANSWER, AT_ONCE, QueueTrigger};
-use flowsmith_postgres::database::{DatabaseError, within};
+use super::batch::{self, Batch, EventSource, QueueEvent};
+use super::limits::{CALL_TIMEOUT, MAX_EVENTS};
+use super::trigger::QueueTrigger;
+use flowsmith_postgres::database::{DatabaseError, with_timeout};
 
-/// How long a message stays away that is read; it is archived or put off in the transaction that reads it.
-const VISIBILITY_SECONDS: i32 = 30;
+/// The visibility timeout of read messages in seconds. The transaction that reads a message also archives or delays it.
+const VISIBILITY_TIMEOUT: i32 = 30;
 
-/// Takes messages that are visible.
-pub(super) async fn take(connection: &mut PgConnection, trigger: &QueueTrigger) -> Result<Batch, DatabaseError> {
-    let mut transaction = within(ANSWER, connection.begin()).await?;
-    let Some((queue, events)) = within(ANSWER, read(&mut transaction, trigger)).await? else {
-        within(ANSWER, transaction.commit()).await?;
+/// Consumes visible messages.
+pub(super) async fn consume(connection: &mut PgConnection, trigger: &QueueTrigger) -> Result<Batch, DatabaseError> {
+    let mut transaction = with_timeout(CALL_TIMEOUT, connection.begin()).await?;
+    let Some((queue, events)) = with_timeout(CALL_TIMEOUT, read(&mut transaction, trigger)).await? else {
+        with_timeout(CALL_TIMEOUT, transaction.commit()).await?;
         return Ok(Batch::default());
     };
-    let source = Source { trigger, queue: &queue, batch_id: None };
+    let source = EventSource { trigger, queue: &queue, batch_id: None };
     let batch = batch::start_runs(&mut transaction, source, &events).await?;
-    within(ANSWER, settle(&mut transaction, trigger, &events, &batch)).await?;
-    within(ANSWER, transaction.commit()).await?;
+    with_timeout(CALL_TIMEOUT, settle(&mut transaction, trigger, &events, &batch)).await?;
+    with_timeout(CALL_TIMEOUT, transaction.commit()).await?;
     Ok(batch)
 }
 
-/// Messages, and what tells their queue from every other; none where none is visible.
+/// The key of the queue and its visible messages; none if no message is visible.
 async fn read(
     connection: &mut PgConnection,
     trigger: &QueueTrigger,
-) -> Result<Option<(String, Vec<Event>)>, DatabaseError> {
-    sqlx::raw_sql(include_str!("begin.sql")).execute(&mut *connection).await?;
+) -> Result<Option<(String, Vec<QueueEvent>)>, DatabaseError> {
+    sqlx::raw_sql(include_str!("session_settings.sql")).execute(&mut *connection).await?;
     let rows = sqlx::query(include_str!("pgmq_read.sql"))
         .persistent(false)
         .bind(&trigger.queue)
-        .bind(VISIBILITY_SECONDS)
-        .bind(AT_ONCE)
+        .bind(VISIBILITY_TIMEOUT)
+        .bind(MAX_EVENTS)
         .fetch_all(&mut *connection)
         .await?;
-    let events: Vec<Event> = rows
+    let events: Vec<QueueEvent> = rows
         .iter()
         .map(|row| {
-            // Reading it has counted this attempt.
+            // The count includes this read.
             let reads: i32 = row.try_get(3)?;
-            Ok(Event {
+            Ok(QueueEvent {
                 id: row.try_get(0)?,
                 time: row.try_get(1)?,
                 kind: None,
@@ -56,18 +57,18 @@ async fn read(
     Ok(Some((batch::queue_key(connection, trigger).await?, events)))
 }
 
-/// Archives messages, and puts those off that come again.
+/// Archives messages, and delays failed ones.
 async fn settle(
     connection: &mut PgConnection,
     trigger: &QueueTrigger,
-    events: &[Event],
+    events: &[QueueEvent],
     batch: &Batch,
 ) -> Result<(), DatabaseError> {
     let mut done: Vec<i64> = events.iter().map(|event| event.id).collect();
     for failed in &batch.failed {
         let Some(delay) = failed.retry_after else { continue };
         done.retain(|id| *id != failed.id);
-        sqlx::query(include_str!("pgmq_put_off.sql"))
+        sqlx::query(include_str!("pgmq_delay.sql"))
             .persistent(false)
             .bind(&trigger.queue)
             .bind(failed.id)

@@ -1,2 +1,2 @@
--- The oid of the table of a queue: $1.
-select pg_catalog.to_regclass(format('pgmq.%I', 'q_' || lower($1::text)))::oid::bigint
+-- Returns the OID of the table of the queue $1.
+select pg_catalog.to_regclass(format('pgmq.%I', 'q_' || lower($1::text)))::oid::bigint as table_id

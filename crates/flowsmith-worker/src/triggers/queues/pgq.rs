@@ -1,48 +1,61 @@
-//! PgQ: a trigger is a consumer, and each batch is taken by one worker.
+//! PgQ. Each trigger is a consumer, and one worker at a time consumes its batches.
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, ValueRef as _};
 
-use super::batch::{self, Batch, Event, FailedEvent, Source};
-use super::{ANSWER, AT_ONCE, Departure, QueueTrigger};
-use flowsmith_postgres::database::{DatabaseError, within};
+use super::batch::{self, Batch, EventSource, FailedEvent, QueueEvent};
+use super::limits::{CALL_TIMEOUT, MAX_EVENTS};
+use super::trigger::QueueTrigger;
+use flowsmith_postgres::database::{DatabaseError, with_timeout};
 
-/// Takes the next batch, if there is one and nobody else is at it.
-pub(super) async fn take(connection: &mut PgConnection, trigger: &QueueTrigger) -> Result<Batch, DatabaseError> {
-    let mut transaction = within(ANSWER, connection.begin()).await?;
-    let Some((batch_id, queue)) = within(ANSWER, open(&mut transaction, trigger)).await? else {
-        within(ANSWER, transaction.commit()).await?;
+/// A consumer that was unregistered from a PgQ queue, because its trigger no longer exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnregisteredConsumer {
+    /// The consumer.
+    pub consumer: String,
+    /// The queue.
+    pub queue: String,
+    /// The approximate number of events that it had not consumed: PgQ counts assigned ids, not rows.
+    pub unconsumed: u64,
+}
+
+/// Consumes the next batch, if there is one and no other worker consumes it.
+pub(super) async fn consume(connection: &mut PgConnection, trigger: &QueueTrigger) -> Result<Batch, DatabaseError> {
+    let mut transaction = with_timeout(CALL_TIMEOUT, connection.begin()).await?;
+    let Some((batch_id, queue)) = with_timeout(CALL_TIMEOUT, open(&mut transaction, trigger)).await? else {
+        with_timeout(CALL_TIMEOUT, transaction.commit()).await?;
         return Ok(Batch::default());
     };
-    let source = Source { trigger, queue: &queue, batch_id: Some(batch_id) };
+    let source = EventSource { trigger, queue: &queue, batch_id: Some(batch_id) };
     let mut batch = Batch::default();
     loop {
-        let events = within(ANSWER, next(&mut transaction)).await?;
+        let events = with_timeout(CALL_TIMEOUT, fetch(&mut transaction)).await?;
         if events.is_empty() {
             break;
         }
         let part = batch::start_runs(&mut transaction, source, &events).await?;
         for failed in &part.failed {
-            within(ANSWER, put_off(&mut transaction, batch_id, failed)).await?;
+            with_timeout(CALL_TIMEOUT, retry(&mut transaction, batch_id, failed)).await?;
         }
         batch.add(part);
     }
     let finish = "select pgq.finish_batch($1)";
-    within(ANSWER, sqlx::query(finish).persistent(false).bind(batch_id).execute(&mut *transaction)).await?;
-    within(ANSWER, transaction.commit()).await?;
+    with_timeout(CALL_TIMEOUT, sqlx::query(finish).persistent(false).bind(batch_id).execute(&mut *transaction)).await?;
+    with_timeout(CALL_TIMEOUT, transaction.commit()).await?;
     Ok(batch)
 }
 
-/// Opens the next batch, to be fetched by [`next`]: its number, and what tells its queue from every other.
+/// Opens a cursor for the next batch, and returns the id of the batch and the key of the queue.
 async fn open(connection: &mut PgConnection, trigger: &QueueTrigger) -> Result<Option<(i64, String)>, DatabaseError> {
     let consumer = trigger.consumer();
-    sqlx::raw_sql(include_str!("begin.sql")).execute(&mut *connection).await?;
-    // A batch belongs to its consumer, not to a session: two that asked at once would get the same.
-    let alone: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock(hashtextextended($1, 0))")
+    sqlx::raw_sql(include_str!("session_settings.sql")).execute(&mut *connection).await?;
+    // PgQ assigns a batch to a consumer, not to a session: two sessions would receive the same batch.
+    let is_locked: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock(hashtextextended($1, 0))")
         .persistent(false)
         .bind(&consumer)
         .fetch_one(&mut *connection)
         .await?;
-    if !alone {
+    if !is_locked {
         return Ok(None);
     }
     sqlx::query("select pgq.register_consumer($1, $2)")
@@ -51,7 +64,7 @@ async fn open(connection: &mut PgConnection, trigger: &QueueTrigger) -> Result<O
         .bind(&consumer)
         .execute(&mut *connection)
         .await
-        .map_err(missing)?;
+        .map_err(explain_missing_pgq)?;
     let batch_id: Option<i64> = sqlx::query_scalar("select pgq.next_batch($1, $2)")
         .persistent(false)
         .bind(&trigger.queue)
@@ -63,15 +76,15 @@ async fn open(connection: &mut PgConnection, trigger: &QueueTrigger) -> Result<O
     Ok(Some((batch_id, batch::queue_key(connection, trigger).await?)))
 }
 
-/// The next events of the batch that is open; none where there are no more.
-async fn next(connection: &mut PgConnection) -> Result<Vec<Event>, DatabaseError> {
-    let fetch = format!("fetch {AT_ONCE} from flowsmith_batch");
+/// Fetches the next events of the open batch; none at the end.
+async fn fetch(connection: &mut PgConnection) -> Result<Vec<QueueEvent>, DatabaseError> {
+    let fetch = format!("fetch {MAX_EVENTS} from flowsmith_batch");
     let rows = sqlx::raw_sql(AssertSqlSafe(fetch)).fetch_all(connection).await?;
     rows.iter()
         .map(|row| {
             let retries: Option<i32> = row.try_get("ev_retry")?;
             let time = row.try_get_raw("ev_time")?;
-            Ok(Event {
+            Ok(QueueEvent {
                 id: row.try_get("ev_id")?,
                 time: if time.is_null() { None } else { time.as_str().ok() }.unwrap_or_default().to_owned(),
                 kind: row.try_get("ev_type")?,
@@ -82,8 +95,8 @@ async fn next(connection: &mut PgConnection) -> Result<Vec<Event>, DatabaseError
         .collect()
 }
 
-/// Gives an event back to PgQ, unless it is given up.
-async fn put_off(connection: &mut PgConnection, batch_id: i64, failed: &FailedEvent) -> Result<(), DatabaseError> {
+/// Returns a failed event to PgQ, unless it was discarded.
+async fn retry(connection: &mut PgConnection, batch_id: i64, failed: &FailedEvent) -> Result<(), DatabaseError> {
     let Some(delay) = failed.retry_after else { return Ok(()) };
     sqlx::query("select pgq.event_retry($1, $2, $3::integer)")
         .persistent(false)
@@ -95,31 +108,35 @@ async fn put_off(connection: &mut PgConnection, batch_id: i64, failed: &FailedEv
     Ok(())
 }
 
-/// See [`super::tidy`].
-pub(super) async fn unregister(connection: &mut PgConnection) -> Result<Vec<Departure>, DatabaseError> {
-    // A statement of its own: where there is no PgQ, its functions cannot even be named.
-    let there = "select from pg_catalog.pg_extension e where e.extname = 'pgq'";
-    if within(ANSWER, sqlx::raw_sql(there).fetch_optional(&mut *connection)).await?.is_none() {
+/// Unregisters consumers whose triggers no longer exist.
+pub(super) async fn unregister_consumers(
+    connection: &mut PgConnection,
+) -> Result<Vec<UnregisteredConsumer>, DatabaseError> {
+    // A separate statement, because the other one cannot be parsed without PgQ.
+    let installed = "select from pg_catalog.pg_extension e where e.extname = 'pgq'";
+    if with_timeout(CALL_TIMEOUT, sqlx::raw_sql(installed).fetch_optional(&mut *connection)).await?.is_none() {
         return Ok(Vec::new());
     }
-    let rows = within(ANSWER, sqlx::raw_sql(include_str!("pgq_unregister.sql")).fetch_all(connection)).await?;
-    let mut departures = Vec::new();
+    let rows =
+        with_timeout(CALL_TIMEOUT, sqlx::raw_sql(include_str!("pgq_unregister_consumers.sql")).fetch_all(connection))
+            .await?;
+    let mut consumers = Vec::new();
     for row in rows {
-        // Else another worker was first.
+        // False if another worker has unregistered the consumer first.
         if row.try_get(3)? {
-            let unread: i64 = row.try_get(2)?;
-            departures.push(Departure {
+            let unconsumed: i64 = row.try_get(2)?;
+            consumers.push(UnregisteredConsumer {
                 consumer: row.try_get(0)?,
                 queue: row.try_get(1)?,
-                unread: unread.unsigned_abs(),
+                unconsumed: unconsumed.unsigned_abs(),
             });
         }
     }
-    Ok(departures)
+    Ok(consumers)
 }
 
-/// Says what to do where there is no PgQ.
-fn missing(error: sqlx::Error) -> DatabaseError {
+/// Adds a hint to the error of a database without PgQ.
+fn explain_missing_pgq(error: sqlx::Error) -> DatabaseError {
     let is_missing = error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("3F000"));
     let error = DatabaseError::from(error);
     if is_missing {

@@ -1,10 +1,8 @@
-//! Starts runs as triggers say, until it is told to stop: schedules of a database without pg_cron ([`crate::triggers::schedules`]) and
-//! events of queues ([`crate::triggers::queues`]).
-//!
-//! As many as one likes may do so at a time: each firing and each event starts one run.
+//! The triggers runner, which starts runs as triggers demand until it is stopped.
 
-mod agenda;
 mod event;
+mod observer;
+mod timers;
 
 use std::future::Future;
 use std::pin::pin;
@@ -13,65 +11,53 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
-use agenda::Agenda;
-pub use event::Event;
+use self::observer::Observer;
+use self::timers::Timers;
+use flowsmith_postgres::database::{DatabaseError, ReconnectingConnection, Target};
 
-use flowsmith_postgres::database::{DatabaseError, Link, LinkEvent, Owner, Target};
+pub use self::event::TriggerEvent;
 
-/// Sees to triggers.
-pub struct Starter<O> {
-    link: Link<Teller<O>>,
-    agenda: Agenda<O>,
+/// Starts runs as triggers demand.
+pub struct Runner<O> {
+    connection: ReconnectingConnection<Observer<O>>,
+    timers: Timers<O>,
 }
 
-/// Tells what becomes of the connection.
-struct Teller<O>(Arc<O>);
-
-impl<O: Fn(&Event)> Owner for Teller<O> {
-    fn hear(&self, event: LinkEvent<'_>) {
-        (self.0)(&match event {
-            LinkEvent::Lost(error, again_in) => Event::Disconnected { error: error.to_string(), again_in },
-            LinkEvent::NotConnected(error, again_in) => Event::NotConnected { error: error.to_string(), again_in },
-            LinkEvent::Connected { .. } => Event::Reconnected,
-        });
-    }
-}
-
-impl<O: Fn(&Event)> Starter<O> {
-    /// Connects, and reads which triggers there are. Queues without events are looked at once in `poll_interval`; `observe` is
-    /// told what happens.
+impl<O: Fn(&TriggerEvent)> Runner<O> {
+    /// Connects and reads the triggers. Queues without events are polled every `poll_interval`; `observe` is called for every
+    /// event.
     ///
     /// # Errors
-    /// Where there is no connection, or the role may not see or fire triggers.
+    /// If the database is unavailable, or the role may not read or run triggers.
     pub async fn connect(target: &Target, poll_interval: Duration, observe: O) -> Result<Self, DatabaseError> {
-        let target = target.clone().named("flowsmith starter");
+        let target = target.clone().named("flowsmith triggers");
         let observe = Arc::new(observe);
         let mut connection = target.connect().await?;
-        let agenda = Agenda::read(&mut connection, poll_interval, Arc::clone(&observe)).await?;
-        Ok(Self { link: Link::new(target, Teller(observe), Some(connection)), agenda })
+        let timers = Timers::read(&mut connection, poll_interval, Arc::clone(&observe)).await?;
+        Ok(Self { connection: ReconnectingConnection::new(target, Observer(observe), Some(connection)), timers })
     }
 
-    /// Starts runs until `stop` is ready; what has been begun is finished first, unless the database is silent for 30 seconds. A
-    /// connection that is lost is made anew, however long that takes.
+    /// Starts runs until `stop` resolves. Work in progress is completed first, unless the database does not respond for 30
+    /// seconds. The runner reconnects after every loss of the connection.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         self.run_until(stop, std::future::pending()).await;
     }
 
-    /// The same; once `give_up` is ready, what has been begun is dropped where it is, and the server undoes it.
-    pub async fn run_until(self, stop: impl Future<Output = ()>, give_up: impl Future<Output = ()>) {
-        select(pin!(self.work(stop)), pin!(give_up)).await;
+    /// Works like [`Runner::run`]. When `cancel` resolves, work in progress is dropped, and the server rolls it back.
+    pub async fn run_until(self, stop: impl Future<Output = ()>, cancel: impl Future<Output = ()>) {
+        select(pin!(self.work(stop)), pin!(cancel)).await;
     }
 
     async fn work(mut self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         loop {
-            let Either::Right((Some(connection), _)) = select(stop.as_mut(), pin!(self.link.get())).await else {
+            let Either::Right((Some(connection), _)) = select(stop.as_mut(), pin!(self.connection.get())).await else {
                 return;
             };
-            let pause = match self.agenda.round(connection).await {
+            let pause = match self.timers.run_due(connection).await {
                 Ok(pause) => pause,
-                Err(error) if self.link.was_lost_by(&error) => Duration::ZERO,
-                Err(error) => self.agenda.refused(&error),
+                Err(error) if self.connection.was_lost_by(&error) => Duration::ZERO,
+                Err(error) => self.timers.emit_rejected(&error),
             };
             if let Either::Left(_) = select(stop.as_mut(), pin!(tokio::time::sleep(pause))).await {
                 return;

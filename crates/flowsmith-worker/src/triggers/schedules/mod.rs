@@ -1,11 +1,10 @@
-//! Schedules of a database without pg_cron: a worker calls [`fire_due`] again and again, and what is due is started.
+//! Schedules of databases without pg_cron. Workers call [`start_due_runs`] repeatedly.
 //!
-//! Of all that call it at the same time one does the work: it holds an advisory lock until its transaction ends, the
-//! others find that taken. A firing is recorded with its planned time in the transaction that starts its run, so it is
-//! started once, whoever dies when.
+//! One worker at a time is the leader: it holds an advisory lock until its transaction ends. The transaction that starts a run also
+//! records its scheduled time, so each scheduled time starts one run, even if a worker is killed.
 //!
-//! Missed firings, while no worker ran: of those that are due, the latest is started, one run for all of them. A schedule
-//! that is new or has changed has no firings before that. Times are UTC, by the database's clock, as pg_cron's are.
+//! If no worker was running at several scheduled times, only the latest of them starts a run. A new or changed schedule does not
+//! start runs for earlier times. Times are UTC by the clock of the database, as in pg_cron.
 
 use std::time::Duration;
 
@@ -15,139 +14,144 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 use flowsmith_core::cron;
 use flowsmith_postgres::database::{DatabaseError, Failure};
 
-/// Held by the one that starts what is due; the bytes of `flowsche`.
+/// The key of the leader's advisory lock: the bytes of `flowsche`.
 const LEADER_KEY: i64 = i64::from_be_bytes(*b"flowsche");
 
-/// The longest pause between two looks, so that a schedule which is new is not missed by more.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The longest pause between two calls, and so the longest delay of a new schedule.
+pub const MAX_PAUSE: Duration = Duration::from_secs(10);
 
-/// What one look gave.
+/// The result of [`start_due_runs`].
 #[derive(Debug, Default)]
-pub struct Tick {
-    /// Whether this session was the one that looked; else another was at it.
-    pub leads: bool,
-    /// What was started.
-    pub fired: Vec<Firing>,
-    /// What could not be started. It is tried again at the next look, until its next firing takes its place.
-    pub failed: Vec<FailedFiring>,
-    /// How long until there is something to do.
+#[non_exhaustive]
+pub struct DueRuns {
+    /// Whether this session was the leader. If not, it did nothing.
+    pub is_leader: bool,
+    /// The started runs.
+    pub started: Vec<ScheduledRun>,
+    /// The runs that could not be started. Each is retried by the next call, until the next scheduled time replaces it.
+    pub failed: Vec<FailedScheduledRun>,
+    /// The pause until the next scheduled time, at most [`MAX_PAUSE`].
     pub pause: Duration,
 }
 
-/// A firing of a schedule.
+/// A run that a schedule started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Firing {
+#[non_exhaustive]
+pub struct ScheduledRun {
     /// The flow's slug.
     pub flow: String,
     /// The trigger's name.
     pub trigger: String,
-    /// When it was to happen.
-    pub planned_at: DateTime<Utc>,
-    /// The run, as PostgreSQL writes its id.
+    /// The scheduled time.
+    pub scheduled_for: DateTime<Utc>,
+    /// The id of the run, a UUID.
     pub run_id: String,
 }
 
-/// A firing that did not start a run, and left nothing behind.
+/// A run that could not be started.
 #[derive(Debug)]
-pub struct FailedFiring {
+#[non_exhaustive]
+pub struct FailedScheduledRun {
     /// The flow's slug.
     pub flow: String,
     /// The trigger's name.
     pub trigger: String,
-    /// Why not.
+    /// The error.
     pub error: DatabaseError,
 }
 
-/// A schedule as `due.sql` gives it.
-struct Entry {
+/// A row of `schedules.sql`.
+struct Schedule {
     flow: String,
     trigger: String,
-    schedule: String,
-    done: DateTime<Utc>,
+    expression: String,
+    /// Scheduled times up to this one have been handled.
+    handled_until: DateTime<Utc>,
 }
 
 /// Starts every run that is due, in one transaction.
 ///
 /// # Errors
-/// Where the connection fails or the role may not see the schedules; nothing is started then, or, where the connection
-/// was lost during the commit, all of it: the next look tells by what is recorded.
-pub async fn fire_due(connection: &mut PgConnection) -> Result<Tick, DatabaseError> {
+/// If the connection is lost, or the role may not read schedules. Nothing is started then, unless the connection was lost after
+/// the commit, which the next call detects.
+pub async fn start_due_runs(connection: &mut PgConnection) -> Result<DueRuns, DatabaseError> {
     let mut transaction = connection.begin().await?;
-    let leads: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock($1)")
+    let is_leader: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock($1)")
         .persistent(false)
         .bind(LEADER_KEY)
         .fetch_one(&mut *transaction)
         .await?;
-    if !leads {
+    if !is_leader {
         transaction.rollback().await?;
-        return Ok(Tick { pause: LONGEST_PAUSE, ..Tick::default() });
+        return Ok(DueRuns { pause: MAX_PAUSE, ..DueRuns::default() });
     }
-    let mut tick = Tick { leads, pause: LONGEST_PAUSE, ..Tick::default() };
-    let (now, entries) = read(&mut transaction).await?;
-    for entry in entries {
-        let schedule = match cron::parse(&entry.schedule) {
-            Ok(schedule) => schedule,
+    let mut runs = DueRuns { is_leader, pause: MAX_PAUSE, ..DueRuns::default() };
+    let (now, schedules) = read(&mut transaction).await?;
+    for schedule in schedules {
+        let times = match cron::parse(&schedule.expression) {
+            Ok(times) => times,
             Err(error) => {
                 let error = DatabaseError::new(Failure::Sql, error.message).with_hint(error.help);
-                tick.failed.push(FailedFiring { flow: entry.flow, trigger: entry.trigger, error });
+                let Schedule { flow, trigger, .. } = schedule;
+                runs.failed.push(FailedScheduledRun { flow, trigger, error });
                 continue;
             }
         };
         let until = |next: DateTime<Utc>| (next - now).to_std().unwrap_or_default();
-        tick.pause = schedule.next_after(now).map_or(tick.pause, |next| tick.pause.min(until(next)));
-        if let Some(planned_at) = schedule.latest_until(now).filter(|planned_at| *planned_at > entry.done) {
-            fire(&mut transaction, entry, planned_at, &mut tick).await?;
+        runs.pause = times.next_after(now).map_or(runs.pause, |next| runs.pause.min(until(next)));
+        if let Some(time) = times.latest_until(now).filter(|time| *time > schedule.handled_until) {
+            start_run(&mut transaction, schedule, time, &mut runs).await?;
         }
     }
     sqlx::raw_sql(include_str!("prune.sql")).execute(&mut *transaction).await?;
     transaction.commit().await?;
-    Ok(tick)
+    Ok(runs)
 }
 
-/// The time in the database, and the schedules.
-async fn read(connection: &mut PgConnection) -> Result<(DateTime<Utc>, Vec<Entry>), DatabaseError> {
-    let rows = sqlx::raw_sql(include_str!("due.sql")).fetch_all(connection).await?;
+/// The current time of the database, and its schedules.
+async fn read(connection: &mut PgConnection) -> Result<(DateTime<Utc>, Vec<Schedule>), DatabaseError> {
+    let rows = sqlx::raw_sql(include_str!("schedules.sql")).fetch_all(connection).await?;
     let time = |seconds: i64| {
         let wrong =
             || DatabaseError::new(Failure::Sql, format!("the database returned a time out of range: {seconds} s"));
         DateTime::from_timestamp(seconds, 0).ok_or_else(wrong)
     };
     let now = rows.first().map_or(Ok(DateTime::UNIX_EPOCH), |row| time(row.try_get("now")?))?;
-    let entry = |row: &sqlx::postgres::PgRow| {
-        Ok(Entry {
+    let schedule = |row: &sqlx::postgres::PgRow| {
+        Ok(Schedule {
             flow: row.try_get("flow")?,
             trigger: row.try_get("name")?,
-            schedule: row.try_get("schedule")?,
-            done: time(row.try_get("done")?)?,
+            expression: row.try_get("schedule")?,
+            handled_until: time(row.try_get("done")?)?,
         })
     };
-    Ok((now, rows.iter().map(entry).collect::<Result<_, DatabaseError>>()?))
+    Ok((now, rows.iter().map(schedule).collect::<Result<_, DatabaseError>>()?))
 }
 
-/// Starts one run, in a savepoint, so that one that fails takes nothing along.
-async fn fire(
+/// Starts one run in a savepoint, so that its failure does not affect the others.
+async fn start_run(
     connection: &mut PgConnection,
-    entry: Entry,
-    planned_at: DateTime<Utc>,
-    tick: &mut Tick,
+    schedule: Schedule,
+    scheduled_for: DateTime<Utc>,
+    runs: &mut DueRuns,
 ) -> Result<(), DatabaseError> {
     let mut savepoint = connection.begin().await?;
     let started: Result<Option<String>, _> = sqlx::query_scalar(include_str!("fire.sql"))
         .persistent(false)
-        .bind(&entry.flow)
-        .bind(&entry.trigger)
-        .bind(planned_at.timestamp())
+        .bind(&schedule.flow)
+        .bind(&schedule.trigger)
+        .bind(scheduled_for.timestamp())
         .fetch_one(&mut *savepoint)
         .await;
-    let Entry { flow, trigger, .. } = entry;
+    let Schedule { flow, trigger, .. } = schedule;
     match started {
         Ok(run_id) => {
             savepoint.commit().await?;
-            tick.fired.extend(run_id.map(|run_id| Firing { flow, trigger, planned_at, run_id }));
+            runs.started.extend(run_id.map(|run_id| ScheduledRun { flow, trigger, scheduled_for, run_id }));
         }
         Err(error @ sqlx::Error::Database(_)) => {
             savepoint.rollback().await?;
-            tick.failed.push(FailedFiring { flow, trigger, error: error.into() });
+            runs.failed.push(FailedScheduledRun { flow, trigger, error: error.into() });
         }
         Err(error) => return Err(error.into()),
     }

@@ -1,4 +1,7 @@
--- Forgets firings of more than 30 days ago, but for the newest of each schedule, which tells until when they are dealt with.
-delete from flowsmith.firings f
-where f.planned_at < now() - interval '30 days'
-  and exists (select from flowsmith.firings n where n.flow = f.flow and n.name = f.name and n.planned_at > f.planned_at)
+-- Deletes firings that are older than 30 days, except the newest of each schedule: it marks up to which time firings have
+-- been processed.
+delete from flowsmith.firings firing
+where firing.planned_at < now() - interval '30 days'
+  and exists (
+    select from flowsmith.firings newer
+    where newer.flow = firing.flow and newer.name = firing.name and newer.planned_at > firing.planned_at)

@@ -4,7 +4,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{Connection, FromRow, PgConnection};
 
 use super::scratch::NAMES;
-use super::{CheckStatus, DoctorCheck, LIMITS, not_looked_at};
+use super::{CheckStatus, DoctorCheck, LIMITS, skipped_or_failed};
 use crate::database::DatabaseError;
 
 /// Tolerance in seconds. pgqd checks each queue once a second, and a busy server delays it.
@@ -46,11 +46,11 @@ struct Consumer {
 pub(super) async fn audit(connection: &mut PgConnection) -> Result<Vec<DoctorCheck>, DatabaseError> {
     let mut checks = match rows::<Queue>(connection, include_str!("queues.sql")).await {
         Ok(queues) => vec![ticker(&queues), queue_lag(&queues)],
-        Err(error) => vec![not_looked_at("pgq queues", error)?],
+        Err(error) => vec![skipped_or_failed("pgq queues", error)?],
     };
     checks.push(match rows::<Consumer>(connection, include_str!("consumers.sql")).await {
         Ok(consumers) => consumer_lag(&consumers),
-        Err(error) => not_looked_at("pgq consumers", error)?,
+        Err(error) => skipped_or_failed("pgq consumers", error)?,
     });
     Ok(checks)
 }

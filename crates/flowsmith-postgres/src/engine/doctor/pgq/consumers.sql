@@ -1,6 +1,6 @@
--- Each consumer of each queue but the doctor's own ($1, a pattern of names): how far it is behind the newest tick, not
--- behind now, since it cannot help a ticker that stands still. Subconsumers, which have no tick of their own, are left
--- out. Times are seconds.
+-- Returns the consumers of all queues except the doctor's own ($1, a pattern of names). `behind` is the lag behind the
+-- newest tick and not behind the present time, because a consumer cannot advance while the ticker is stopped. Subconsumers,
+-- which have no ticks, are left out. Times are in seconds.
 select
   q.queue_name as queue,
   c.co_name as name,

@@ -1,4 +1,5 @@
--- Whether there is PgQ, which, and what this role may do with it: one row. By the catalog, so that every role may ask.
+-- Returns whether PgQ is installed, its version, and the privileges of this role; no row without the schema pgq. Reads the
+-- catalog only, which needs no privileges on PgQ.
 select
   exists (
     select from pg_catalog.pg_proc p

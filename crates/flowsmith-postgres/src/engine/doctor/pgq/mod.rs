@@ -72,7 +72,7 @@ fn version(found: &Found) -> DoctorCheck {
 }
 
 /// Turns an error into a skipped check, unless the connection is lost or the error is unexpected.
-fn not_looked_at(name: &str, error: DatabaseError) -> Result<DoctorCheck, DatabaseError> {
+fn skipped_or_failed(name: &str, error: DatabaseError) -> Result<DoctorCheck, DatabaseError> {
     match error.failure() {
         Failure::Permission | Failure::Cancelled | Failure::LockTimeout => {
             Ok(DoctorCheck::skipped(name, error.to_string()))

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection};
 
 use super::scratch::{Batch, Scratch};
-use super::{DoctorCheck, SELF_TEST, not_looked_at};
+use super::{DoctorCheck, SELF_TEST, skipped_or_failed};
 use crate::database::{DatabaseError, Failure};
 use crate::engine::doctor::CheckStatus;
 
@@ -31,24 +31,24 @@ const EVENTS_AT_ONCE: i32 = 500;
 const INSERTING: Duration = Duration::from_millis(500);
 
 /// The reason why a part did not pass.
-enum Trouble {
+enum WalkError {
     Database(DatabaseError),
     Unexpected(String),
 }
 
-impl From<DatabaseError> for Trouble {
+impl From<DatabaseError> for WalkError {
     fn from(error: DatabaseError) -> Self {
         Self::Database(error)
     }
 }
 
-impl From<sqlx::Error> for Trouble {
+impl From<sqlx::Error> for WalkError {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error.into())
     }
 }
 
-type Passed = Result<String, Trouble>;
+type WalkResult = Result<String, WalkError>;
 
 pub(super) async fn walk(connection: &mut PgConnection) -> Result<Vec<DoctorCheck>, DatabaseError> {
     let mut queue = Scratch::named(connection).await?;
@@ -65,8 +65,8 @@ pub(super) async fn walk(connection: &mut PgConnection) -> Result<Vec<DoctorChec
                 passed.push(part);
                 DoctorCheck::ok(&name, detail)
             }
-            Err(Trouble::Database(error)) => not_passed(&name, error)?,
-            Err(Trouble::Unexpected(what)) => failed(&name, what),
+            Err(WalkError::Database(error)) => not_passed(&name, error)?,
+            Err(WalkError::Unexpected(what)) => failed(&name, what),
         });
     }
     if let Err(error) = queue.drop().await {
@@ -89,7 +89,7 @@ pub(super) async fn walk(connection: &mut PgConnection) -> Result<Vec<DoctorChec
 
 fn not_passed(name: &str, error: DatabaseError) -> Result<DoctorCheck, DatabaseError> {
     let lost = error.failure() == Failure::Lost;
-    not_looked_at(name, error).or_else(|error| if lost { Err(error) } else { Ok(failed(name, error.to_string())) })
+    skipped_or_failed(name, error).or_else(|error| if lost { Err(error) } else { Ok(failed(name, error.to_string())) })
 }
 
 fn failed(name: &str, what: String) -> DoctorCheck {
@@ -97,7 +97,7 @@ fn failed(name: &str, what: String) -> DoctorCheck {
     DoctorCheck::found(CheckStatus::Failed, name, what, advice)
 }
 
-async fn walk_part(part: &str, queue: &mut Scratch<'_>) -> Passed {
+async fn walk_part(part: &str, queue: &mut Scratch<'_>) -> WalkResult {
     let one = queue.name.clone();
     match part {
         "create" => create(queue).await,
@@ -111,55 +111,55 @@ async fn walk_part(part: &str, queue: &mut Scratch<'_>) -> Passed {
         "unregister" => unregister(queue, &one).await,
         "throughput" => throughput(queue, &format!("{one}_throughput")).await,
         "two consumers" => two_consumers(queue, &format!("{one}_a"), &format!("{one}_b")).await,
-        _ => Err(Trouble::Unexpected(format!("unknown part {part}"))),
+        _ => Err(WalkError::Unexpected(format!("unknown part {part}"))),
     }
 }
 
 /// Compares a result with the expected one.
-fn expect<T: PartialEq + std::fmt::Debug>(what: &str, answer: T, expected: T) -> Result<(), Trouble> {
+fn expect<T: PartialEq + std::fmt::Debug>(what: &str, answer: T, expected: T) -> Result<(), WalkError> {
     if answer == expected {
         return Ok(());
     }
-    Err(Trouble::Unexpected(format!("{what} returned {answer:?} instead of {expected:?}")))
+    Err(WalkError::Unexpected(format!("{what} returned {answer:?} instead of {expected:?}")))
 }
 
 /// Ticks and opens the batch that ends with this tick.
-async fn tick_and_take(queue: &mut Scratch<'_>, consumer: &str) -> Result<Batch, Trouble> {
+async fn tick_and_take(queue: &mut Scratch<'_>, consumer: &str) -> Result<Batch, WalkError> {
     tick(queue).await?;
     let batch = queue.next_batch(consumer).await?;
-    batch.ok_or_else(|| Trouble::Unexpected("next_batch returned nothing after a tick".to_owned()))
+    batch.ok_or_else(|| WalkError::Unexpected("next_batch returned nothing after a tick".to_owned()))
 }
 
-async fn create(queue: &mut Scratch<'_>) -> Passed {
+async fn create(queue: &mut Scratch<'_>) -> WalkResult {
     let dropped = queue.drop_abandoned().await?;
     expect("create_queue", queue.create().await?, 1)?;
     Ok(if dropped == 0 { String::new() } else { format!("dropped {dropped} scratch queues of an interrupted doctor") })
 }
 
-async fn insert(queue: &mut Scratch<'_>) -> Passed {
+async fn insert(queue: &mut Scratch<'_>) -> WalkResult {
     let ids = queue.insert(1, 3).await?;
     if ids.len() == 3 && ids.is_sorted_by(|a, b| a < b) {
         return Ok(String::new());
     }
-    Err(Trouble::Unexpected(format!("insert_event returned the ids {ids:?}")))
+    Err(WalkError::Unexpected(format!("insert_event returned the ids {ids:?}")))
 }
 
-async fn register(queue: &mut Scratch<'_>, consumer: &str) -> Passed {
+async fn register(queue: &mut Scratch<'_>, consumer: &str) -> WalkResult {
     expect("register_consumer", queue.register(consumer).await?, 1)?;
     expect("register_consumer for a registered consumer", queue.register(consumer).await?, 0)?;
     Ok(String::new())
 }
 
-async fn tick(queue: &mut Scratch<'_>) -> Passed {
+async fn tick(queue: &mut Scratch<'_>) -> WalkResult {
     let tick = queue.tick().await?;
     if tick.is_none() {
-        return Err(Trouble::Unexpected("ticker created no tick".to_owned()));
+        return Err(WalkError::Unexpected("ticker created no tick".to_owned()));
     }
     Ok(String::new())
 }
 
-async fn next_batch(queue: &mut Scratch<'_>, consumer: &str) -> Passed {
-    let missing = || Trouble::Unexpected("next_batch returned nothing after a tick".to_owned());
+async fn next_batch(queue: &mut Scratch<'_>, consumer: &str) -> WalkResult {
+    let missing = || WalkError::Unexpected("next_batch returned nothing after a tick".to_owned());
     let batch = queue.next_batch(consumer).await?.ok_or_else(missing)?;
     expect("get_batch_events", batch.data(), vec!["1", "2", "3"])?;
     let again = queue.next_batch(consumer).await?.ok_or_else(missing)?;
@@ -169,7 +169,7 @@ async fn next_batch(queue: &mut Scratch<'_>, consumer: &str) -> Passed {
     Ok(String::new())
 }
 
-async fn event_retry(queue: &mut Scratch<'_>, consumer: &str) -> Passed {
+async fn event_retry(queue: &mut Scratch<'_>, consumer: &str) -> WalkResult {
     queue.insert(4, 2).await?;
     let batch = tick_and_take(queue, consumer).await?;
     expect("get_batch_events", batch.data(), vec!["4", "5"])?;
@@ -179,7 +179,7 @@ async fn event_retry(queue: &mut Scratch<'_>, consumer: &str) -> Passed {
     comes_back(queue, consumer, &batch.events[1..]).await
 }
 
-async fn batch_retry(queue: &mut Scratch<'_>, consumer: &str) -> Passed {
+async fn batch_retry(queue: &mut Scratch<'_>, consumer: &str) -> WalkResult {
     queue.insert(6, 2).await?;
     let batch = tick_and_take(queue, consumer).await?;
     expect("batch_retry", queue.retry_batch(&batch).await?, 2)?;
@@ -188,41 +188,53 @@ async fn batch_retry(queue: &mut Scratch<'_>, consumer: &str) -> Passed {
 }
 
 /// Expects that these events wait for their retry and are delivered again with the retry counted.
-async fn comes_back(queue: &mut Scratch<'_>, consumer: &str, events: &[super::scratch::Event]) -> Passed {
+async fn comes_back(queue: &mut Scratch<'_>, consumer: &str, events: &[super::scratch::Event]) -> WalkResult {
     expect("the number of events that wait for a retry", queue.return_retries().await?, events.len() as i64)?;
     let batch = tick_and_take(queue, consumer).await?;
-    let told = |events: &[super::scratch::Event], more| -> Vec<_> {
+    let facts = |events: &[super::scratch::Event], more| -> Vec<_> {
         events.iter().map(|event| (event.id, event.data.clone(), event.retries + more)).collect()
     };
-    expect("the batch of the retry", told(&batch.events, 0), told(events, 1))?;
+    expect("the batch of the retry", facts(&batch.events, 0), facts(events, 1))?;
     queue.finish(&batch).await?;
     Ok(String::new())
 }
 
-async fn monitoring(queue: &mut Scratch<'_>, consumer: &str) -> Passed {
+/// The row of `monitoring.sql`.
+#[derive(FromRow)]
+struct Monitoring {
+    last_tick_id: i64,
+    has_lag: bool,
+    ev_new: i64,
+    last_tick: i64,
+    pending_events: i64,
+}
+
+async fn monitoring(queue: &mut Scratch<'_>, consumer: &str) -> WalkResult {
     let read = async |queue: &mut Scratch<'_>| {
         let name = queue.name.clone();
         let mut transaction = queue.begin().await?;
         let query = sqlx::query_as(include_str!("monitoring.sql")).persistent(false).bind(name).bind(consumer);
-        let row: Option<(i64, bool, i64, i64, i64)> = query.fetch_optional(&mut *transaction).await?;
-        row.ok_or_else(|| Trouble::Unexpected("get_queue_info or get_consumer_info returned nothing".to_owned()))
+        let row: Option<Monitoring> = query.fetch_optional(&mut *transaction).await?;
+        row.ok_or_else(|| WalkError::Unexpected("get_queue_info or get_consumer_info returned nothing".to_owned()))
     };
     queue.insert(8, 2).await?;
-    let (seen, has_lag, new, _, _) = read(queue).await?;
-    expect("get_queue_info: ticker_lag", has_lag, true)?;
-    expect("get_queue_info: ev_new", new, 2)?;
+    let before = read(queue).await?;
+    expect("get_queue_info: ticker_lag", before.has_lag, true)?;
+    expect("get_queue_info: ev_new", before.ev_new, 2)?;
     let batch = tick_and_take(queue, consumer).await?;
-    let (last, _, new, done, pending) = read(queue).await?;
-    expect("get_queue_info: ev_new after a tick", new, 0)?;
-    expect("get_queue_info: last_tick_id", last, seen + 1)?;
-    expect("get_consumer_info: pending_events and last_tick", (pending, done), (2, seen))?;
+    let ticked = read(queue).await?;
+    expect("get_queue_info: ev_new after a tick", ticked.ev_new, 0)?;
+    expect("get_queue_info: last_tick_id", ticked.last_tick_id, before.last_tick_id + 1)?;
+    let progress = (ticked.pending_events, ticked.last_tick);
+    expect("get_consumer_info: pending_events and last_tick", progress, (2, before.last_tick_id))?;
     queue.finish(&batch).await?;
-    let (_, _, _, done, pending) = read(queue).await?;
-    expect("get_consumer_info: pending_events and last_tick at the end", (pending, done), (0, last))?;
+    let finished = read(queue).await?;
+    let progress = (finished.pending_events, finished.last_tick);
+    expect("get_consumer_info: pending_events and last_tick at the end", progress, (0, ticked.last_tick_id))?;
     Ok(String::new())
 }
 
-async fn unregister(queue: &mut Scratch<'_>, consumer: &str) -> Passed {
+async fn unregister(queue: &mut Scratch<'_>, consumer: &str) -> WalkResult {
     expect("unregister_consumer", queue.unregister(consumer).await?, 1)?;
     expect("unregister_consumer for an unregistered consumer", queue.unregister(consumer).await?, 0)?;
     let left = queue.call("select count(*)::integer from pgq.get_consumer_info($1, $2)", consumer).await?;
@@ -231,7 +243,7 @@ async fn unregister(queue: &mut Scratch<'_>, consumer: &str) -> Passed {
 }
 
 /// Inserts events with a tick after each transaction, then consumes them batch by batch.
-async fn throughput(queue: &mut Scratch<'_>, consumer: &str) -> Passed {
+async fn throughput(queue: &mut Scratch<'_>, consumer: &str) -> WalkResult {
     // This tick excludes the events of earlier parts.
     tick(queue).await?;
     queue.register(consumer).await?;
@@ -261,13 +273,13 @@ async fn throughput(queue: &mut Scratch<'_>, consumer: &str) -> Passed {
 }
 
 /// Each consumer receives every event, and a retry only reaches the consumer that requested it.
-async fn two_consumers(queue: &mut Scratch<'_>, a: &str, b: &str) -> Passed {
+async fn two_consumers(queue: &mut Scratch<'_>, a: &str, b: &str) -> WalkResult {
     tick(queue).await?;
     queue.register(a).await?;
     queue.register(b).await?;
     queue.insert(1, 2).await?;
     let of_a = tick_and_take(queue, a).await?;
-    let missing = || Trouble::Unexpected("the second consumer received no batch".to_owned());
+    let missing = || WalkError::Unexpected("the second consumer received no batch".to_owned());
     let of_b = queue.next_batch(b).await?.ok_or_else(missing)?;
     expect("the first consumer's batch", of_a.data(), vec!["1", "2"])?;
     expect("the second consumer's batch", of_b.data(), vec!["1", "2"])?;

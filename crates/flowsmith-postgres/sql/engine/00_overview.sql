@@ -1,0 +1,140 @@
+-- The workflow engine: schema pgflow.
+--
+-- A flow is a directed acyclic graph of steps. A run is one execution of a flow on one input. The engine keeps the
+-- state of every run in tables, decides which steps can start, and queues their tasks in pgmq. Workers read the queues,
+-- start tasks, and report their outputs or errors.
+--
+-- The files of this folder are one script, executed in the order of their names. Each object is created once, in its
+-- final form. Functions whose name begins with an underscore are private to the engine.
+--
+--   10_tables           tables, constraints, indexes and types
+--   20_settings         settings and the retry delay
+--   30_flows            create_flow, add_step, delete_flow_and_data
+--   40_shapes           compare a flow with its definition in code; ensure_flow_compiled
+--   50_events           realtime.send and the events of runs and steps
+--   60_messages         statements on pgmq queues
+--   70_steps            state changes of steps: start, complete without tasks, skip, fail
+--   71_tasks            create the tasks of started steps
+--   72_runs             count finished steps, complete runs, archive the messages of failed runs
+--   73_advance          release dependents, evaluate conditions, start what is ready
+--   80_start_flow       start_flow, start_flow_with_states, get_run_with_states
+--   81_start_tasks      start_tasks, poll_tasks
+--   82_complete_task    complete_task
+--   83_complete_tasks   complete_tasks
+--   84_fail_task        fail_task
+--   85_recovery         requeue_stalled_tasks
+--   90_run_control      cancel_run, retry_run, pause_flow, resume_flow
+--   91_pruning          prune_runs
+--   92_workers          functions for workers of other releases
+--   93_violations       consistency checks
+--   99_privileges       revokes PUBLIC's privileges
+--
+-- Requirements: PostgreSQL 14 or later, and pgmq 1.4.4 or later, as an extension or as plain SQL.
+--
+--
+-- Tables
+-- ------
+--
+--   flows ─┬─< steps ──< deps                          definitions, written by create_flow and add_step
+--          └─< runs ──< step_states ──< step_tasks     executions
+--   paused_flows                                       flows whose tasks must not start
+--   workers, worker_functions                          workers, and functions that keep workers alive
+--
+-- Each flow has a pgmq queue of the same name. Each row of step_tasks has a message in it until the task has ended.
+--
+--
+-- Life cycles
+-- -----------
+--
+--   run    started ─┬─> completed                 no step remains
+--                   └─> failed                    a step failed, or cancel_run; retry_run sets it back to started
+--
+--   step   created ─┬─> started ─┬─> completed    all tasks completed
+--                   │            ├─> failed       a task has no attempts left, and when_exhausted is fail
+--                   │            └─> skipped      a task has no attempts left, and when_exhausted is skip or skip-cascade
+--                   ├─> completed                 a map of an empty array has no tasks
+--                   ├─> failed                    its condition is unmet, and when_unmet is fail
+--                   └─> skipped                   its condition is unmet, or a dependency was skipped with skip-cascade
+--
+--   task   queued ──> started ─┬─> completed
+--                              ├─> failed         no attempts are left
+--                              └─> queued         retry, or recovery of a stalled task
+--
+-- A step is created when its run starts, and waits until none of its dependencies is open (remaining_deps = 0). It is
+-- then ready: the engine evaluates its condition and starts it. A single step has one task, a map step has one task for
+-- each element of an array, which is the run's input or the output of its only dependency.
+--
+-- retry_run also sets back steps: failed and started ones to started, and those that failed on their condition to
+-- created. docs/state-machine.md lists every transition and the function that makes it.
+--
+--
+-- Call graph
+-- ----------
+--
+--   start_flow ──────────────────────────────────────────────┐
+--   complete_task ──> _finish_step ──┬─> _release_dependents ─┼─> _advance_runs ─┬─> _resolve_ready_steps
+--   complete_tasks ─> _finish_steps ─┤                        │                  ├─> _start_steps, _create_tasks
+--   fail_task ──────> _skip_steps ───┘                        │                  └─> _record_finished_steps
+--   retry_run ──────> _restart_steps ─────────────────────────┘
+--
+-- Every change of a run ends in _advance_runs. It takes the steps that became ready, in any number of runs, evaluates
+-- their conditions, completes those without tasks, starts the others, and completes runs in which no step remains.
+-- These functions work on sets, to make a batch cost a few statements and not a few statements a task. Completing one
+-- task is the most frequent call, so it has functions that work on single rows (complete_task, _finish_step,
+-- _record_finished_step); a statement on one row takes half the time of one on a set.
+--
+--
+-- Lock order
+-- ----------
+--
+-- Every call takes its locks in this order, so calls cannot deadlock with each other:
+--
+--   1. step_tasks     by primary key. start_tasks, poll_tasks and requeue_stalled_tasks skip rows that other sessions
+--                     have locked, so a session that holds locks on messages never waits for a task.
+--   2. step_states    of started steps, by (run_id, step_slug). The tasks of a map step meet here.
+--   3. runs           by run_id. complete_task locks the run only when a step finishes, so the tasks of a map step
+--                     rarely wait for the run.
+--   4. step_states    of steps that have not started, only while the run is locked.
+--   5. pgmq messages  by msg_id when they are archived. Statements that change the visibility of several messages skip
+--                     those that other sessions have locked.
+--
+-- The definition comes before all of these: add_step and delete_flow_and_data first lock the row in flows.
+--
+-- Deadlocks remain possible for a transaction that makes several calls, and for one that reads a queue and then starts
+-- its tasks while another session deletes the flow.
+--
+-- Before step 1, a call reads without a lock whether the step and the run are still started. A task that completes at
+-- the moment in which its run fails is treated as if it had completed before: counters are updated, but no step starts.
+--
+--
+-- Query plans
+-- -----------
+--
+-- Tables grow by thousands of rows a second while statistics follow after minutes, so plans must not depend on
+-- statistics. The functions that clients call set jit, plan_cache_mode and enable_* to allow only generic plans with
+-- index scans and nested loops; the settings also apply to the private functions that they call.
+--
+-- Sets are looked up row by row with `cross join lateral (select … offset 0)` on a complete key, where OFFSET 0 keeps
+-- the planner from choosing a scan of the table. Rows that the transaction has already locked are updated by ctid. An
+-- update by ctid would miss a row that another session moves, so it is used for locked rows only.
+--
+-- Two rules keep updates cheap. No index on step_states contains a column that changes, and step_states and runs have a
+-- fillfactor of 70, so updates of counters stay on their page (HOT) and touch no index. The condition of a partial
+-- index is written only in the statements that are meant to use it.
+--
+--
+-- Timestamps
+-- ----------
+--
+-- Timestamps come from clock_timestamp(), because a transaction that also does the work of a task would otherwise
+-- record a duration of zero. They are never earlier than the timestamp that they follow, even if the clock is set back.
+--
+--
+-- Security
+-- --------
+--
+-- Every function either sets search_path to pg_catalog, pg_temp or has an SQL-standard body, whose names are resolved
+-- when the function is created. pg_temp is listed because it would otherwise be searched first for types: a caller
+-- could create a type there whose checks run with the privileges of the function's owner. PUBLIC has no privilege on
+-- any function.
+

@@ -1,0 +1,128 @@
+-- The schema `flowsmith`: the ledger.
+--
+-- The ledger records which migrations ran in this database, which version of each flow is current, and which triggers
+-- start runs. Its functions are the only interface that a compiled migration uses besides the engine's own
+-- `pgflow.create_flow` and `pgflow.add_step`.
+--
+-- The script runs on PostgreSQL 14 to 18, with flowsmith's engine or with an official one, after the engine has been
+-- installed. It is idempotent.
+--
+--
+-- Files, in order
+--
+--   00_overview             this text and the schemas
+--   10_tables               tables, indexes, the append-only trigger
+--   20_definitions          expected and actual definitions of flows, and their comparison
+--   30_migrations           begin_migration, create_flows, end_migration
+--   40_flows                reset_flow, drop_flow, start_flow
+--   50_trigger_definitions  expected triggers and the objects derived from them
+--   60_trigger_comparison   actual jobs and table triggers, and their comparison with the expected ones
+--   70_trigger_expressions  validation of the SQL expressions in flow files
+--   80_trigger_sync         sync_triggers, sync_cron_jobs
+--   90_trigger_runs         functions by which triggers start runs
+--   99_privileges           security definer and privileges
+--
+--
+-- Tables, and who writes them
+--
+--   migrations       one row for each applied migration      end_migration; `flowsmith apply` adds checksum and duration
+--   flow_versions    one row for each version of a flow,     begin_migration, end_migration
+--                    with the definition recorded for it
+--   triggers         registered triggers: those of current   sync_triggers
+--                    flow versions
+--   firings          planned times of schedules for which    fire_schedule; workers delete old rows
+--                    a run was started by a worker
+--   consumed_events  queue events for which a run was        consume_event, discard_event; workers delete old rows
+--                    started, or that were discarded
+--   events           audit trail; rows are only added        end_migration, discard_event, functions of table triggers,
+--                                                            flowsmith's commands
+--
+-- `flowsmith.ledger` and `flowsmith.engine`, which record the installed scripts, are created by the install script.
+--
+--
+-- A migration
+--
+-- A compiled migration calls, in one transaction:
+--
+--   begin_migration   takes the lock, checks the plan, records the expected definitions
+--   drop_flow         deletes a flow; reset_flow deletes the steps of a flow that is about to be replaced
+--   create_flows      creates new flows in flowsmith's engine; in an official engine, the migration calls
+--                     pgflow.create_flow and pgflow.add_step instead
+--   UPDATE ...        changes options in place
+--   end_migration     compares the expected with the actual definitions, sets states, adds the ledger row
+--   sync_triggers     creates and drops triggers to match the flows' current versions
+--
+-- If any of them raises an error, the whole transaction is rolled back.
+--
+--
+-- Triggers
+--
+-- The definition of a flow version contains its triggers. A trigger is registered while its flow version is current:
+--
+--   cron    A pg_cron job, `flowsmith:<flow>:<trigger>`, if this role can use pg_cron. Otherwise workers run the schedule.
+--   table   A row trigger of that name on the table, and its function in the schema `flowsmith_triggers`.
+--   queue   Only the row in flowsmith.triggers. Workers consume the queue.
+--
+-- Names of more than 63 bytes are shortened; see `trigger_name`.
+--
+-- The input of a run is not validated against the JSON Schema in the flow's definition, because PostgreSQL has no JSON
+-- Schema. `flowsmith check` validates inputs that are written in a flow file; workers validate those of queue events.
+--
+--
+-- Locks, in the order in which they are taken
+--
+--   1. the advisory lock `lock_key()`, until the transaction ends
+--   2. flowsmith.flow_versions (rows)
+--   3. pgflow.runs (table, SHARE ROW EXCLUSIVE: no run can be started)
+--   4. pgflow.flows (row), then pgflow.steps and pgflow.deps
+--   5. tables on which triggers are created or dropped
+--
+-- A session that writes to a table with a trigger holds that table first and takes lock 3 when the trigger starts a run. A
+-- migration that replaces the steps of one flow and creates the trigger of another can therefore deadlock with it.
+-- PostgreSQL then rolls back one of the two transactions.
+--
+--
+-- Security definer functions
+--
+-- These functions run with the privileges of their owner, so that a role needs EXECUTE on them but no privileges on the
+-- tables behind them. Each validates its arguments:
+--
+--   start_flow                     starts a current version only
+--   reset_flow                     resets only a flow without runs
+--   drop_flow                      drops only a flow without started runs
+--   fire_schedule, fire_table_trigger, consume_event, discard_event
+--                                  act for a registered trigger of the right kind only; the input of a schedule is the
+--                                  recorded one
+--   actual_cron_jobs, sync_cron_jobs
+--                                  pg_cron shows a role only its own jobs, so all jobs belong to the owner
+--   trigger_differences            reads pg_cron's jobs and all triggers, whoever calls it
+--
+-- The first three lines apply to flowsmith's engine only: an official engine can have another owner, and its functions
+-- search pg_temp first.
+--
+-- The function of a table trigger evaluates `when` and the input expression, which are SQL from a flow file, with the
+-- privileges of its own owner: the role that has CREATE on the schema `flowsmith_triggers` (`install --grants` grants it
+-- to the deployers), else the role that applied the migration. So a role that writes to the table needs no privileges on
+-- flowsmith, and SQL from a flow file never runs with more privileges than the role that deployed it has.
+--
+-- Every function sets `search_path` to `pg_catalog, pg_temp`. With an empty search_path, PostgreSQL searches pg_temp first
+-- for type names, and a caller could run its own code with the owner's privileges.
+--
+--
+-- SQLSTATEs
+--
+--   FL001   the engine or flowsmith's schema is missing, or lacks a feature
+--   FL002   refused by a safety check
+--   FL003   the database does not match the expected definitions
+--   FL004   the migration is malformed or conflicts with another one
+--   FL005   this database cannot have the trigger
+--   FL006   the flow is unknown
+
+create schema if not exists flowsmith;
+comment on schema flowsmith is 'flowsmith: ledger of migrations, current flow versions';
+revoke all on schema flowsmith from public;
+
+create schema if not exists flowsmith_triggers;
+comment on schema flowsmith_triggers is 'flowsmith: one function for each trigger on a table';
+revoke all on schema flowsmith_triggers from public;
+

@@ -1,0 +1,32 @@
+//! Detects the functions of an engine that the benchmark needs.
+
+use sqlx::postgres::PgConnection;
+use sqlx::{FromRow, query_as};
+
+use super::BenchError;
+
+/// A row of `capabilities.sql`.
+#[derive(Debug, FromRow)]
+pub(super) struct Capabilities {
+    /// Missing functions for running flows.
+    pub(super) runtime_lacks: Vec<String>,
+    /// Missing functions for batches.
+    pub(super) batch_lacks: Vec<String>,
+    /// Whether the engine can delete a flow with its data.
+    pub(super) deletes_flows: bool,
+    /// Whether the database sends events as notifications.
+    pub(super) notifies: bool,
+    /// The name prefix of the flows of this benchmark.
+    pub(super) prefix: String,
+    /// Flows of other benchmarks.
+    pub(super) others: Vec<String>,
+    /// The process id of the backend.
+    pub(super) backend: i32,
+}
+
+impl Capabilities {
+    /// Detects them in one round trip.
+    pub(super) async fn of(connection: &mut PgConnection) -> Result<Self, BenchError> {
+        Ok(query_as(include_str!("capabilities.sql")).fetch_one(connection).await?)
+    }
+}

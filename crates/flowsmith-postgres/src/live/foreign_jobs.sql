@@ -1,5 +1,0 @@
--- Active jobs of pg_cron that start flows and are none of flowsmith's: name or number, schedule, command.
-select coalesce(j.job, j.job_id::text), j.schedule, j.command
-from flowsmith.held_jobs() j
-where j.active and coalesce(not starts_with(j.job, 'flowsmith:'), true)
-order by 1

@@ -1,2 +1,0 @@
--- Completes a task.
-select t.status from pgflow.complete_task(:run_id, :step_slug, :task_index, :output) t

@@ -1,2 +1,0 @@
--- Those of these flows whose queue is not there.
-select f.slug from unnest(:flows) f (slug) where to_regclass(format('pgmq.%I', 'q_' || lower(f.slug))) is null

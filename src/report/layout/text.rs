@@ -1,0 +1,74 @@
+//! A text report under construction.
+
+use textwrap::core::display_width;
+
+use super::super::Subject;
+use super::super::style::{BOLD, paint};
+use super::wrap::{INDENT, hanging, lines};
+use super::{Table, TextLayout};
+
+/// The least space in which prose continues below itself instead of below the start of its line.
+const COLUMN: usize = 30;
+
+/// A text report. Each method appends whole lines.
+pub(in crate::report) struct Text {
+    layout: TextLayout,
+    text: String,
+}
+
+impl Text {
+    pub(in crate::report) fn new(layout: TextLayout) -> Self {
+        Self { layout, text: String::new() }
+    }
+
+    /// A report with a title that names its subject.
+    pub(in crate::report) fn titled(title: &str, subject: &Subject, layout: TextLayout) -> Self {
+        let mut text = Self::new(layout);
+        text.line(format!("{} {} ({})", paint(BOLD, title), subject.database, subject.engine));
+        text
+    }
+
+    /// A line of prose, or several.
+    pub(in crate::report) fn line(&mut self, line: impl AsRef<str>) {
+        self.text.push_str(&lines(line.as_ref(), self.layout.width));
+        self.text.push('\n');
+    }
+
+    pub(in crate::report) fn blank(&mut self) {
+        self.text.push('\n');
+    }
+
+    /// Prose behind an indented label; it continues below itself if there is room, otherwise below the label.
+    pub(in crate::report) fn labelled(&mut self, label: &str, prose: &str) {
+        let indent = label.len() - label.trim_start_matches(' ').len();
+        let column = display_width(label);
+        let has_room = self.layout.width >= column + COLUMN;
+        let rest = " ".repeat(if has_room { column } else { indent + INDENT });
+        self.hanging(label, &rest, prose);
+    }
+
+    /// Prose whose first line starts with `first` and whose other lines start with `rest`.
+    pub(in crate::report) fn hanging(&mut self, first: &str, rest: &str, prose: &str) {
+        self.text.push_str(&hanging(first, rest, prose, self.layout.width));
+        self.text.push('\n');
+    }
+
+    /// A line that is not wrapped, such as one with JSON that is copied.
+    pub(in crate::report) fn unwrapped(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
+
+    pub(in crate::report) fn table(&mut self, table: &Table) {
+        self.text.push_str(&table.text(self.layout.width));
+    }
+
+    /// The number of characters that fit after a prefix.
+    pub(in crate::report) fn room_after(&self, prefix: &str) -> usize {
+        self.layout.width.saturating_sub(display_width(prefix))
+    }
+
+    pub(in crate::report) fn finish(self) -> String {
+        self.text
+    }
+}

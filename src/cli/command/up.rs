@@ -72,8 +72,12 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
 /// One line of the report, or a message if the report is the URL.
 fn step(output: &Output, as_message: bool, what: &str, detail: &str) {
     let good = anstyle::AnsiColor::Green.on_default().bold();
-    let line = format!("{good}{what:>11}{good:#}  {detail}");
-    if as_message { output.message(&line) } else { output.prose(&format!("{line}\n")) }
+    let label = format!("{good}{what:>11}{good:#}  ");
+    if as_message {
+        output.message(&format!("{label}{detail}"));
+    } else {
+        output.report(&output.layout().labelled(&label, detail));
+    }
 }
 
 /// How the user connects.

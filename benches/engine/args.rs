@@ -1,4 +1,4 @@
-//! What to measure, and how much of it.
+//! The arguments of the benchmark.
 
 use clap::{Parser, ValueEnum};
 
@@ -49,7 +49,7 @@ pub(crate) struct Args {
     bench: bool,
 }
 
-/// What is measured.
+/// A scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scenario {
     Single,
@@ -57,7 +57,7 @@ pub(crate) enum Scenario {
     Fan,
     Map200,
     Map2000,
-    /// A step that gives an array, and a map over it.
+    /// A step that returns an array, and a map over it.
     List200,
     List2000,
     /// The rate of `start_flow`.
@@ -69,7 +69,7 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    /// What its runs are, where its measure is the processing of runs.
+    /// The shape of its runs, if the scenario measures their processing.
     pub(crate) fn shape(self) -> Option<Shape> {
         match self {
             Self::Single => Some(Shape::Single),

@@ -1,4 +1,4 @@
-//! Who is measured, and how a worker of it takes and finishes tasks.
+//! The contenders, and how their workers claim and complete tasks.
 
 use clap::ValueEnum;
 use sqlx::Row;
@@ -6,7 +6,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 
 use crate::shape::Shape;
 
-/// An engine and the way its workers talk to it.
+/// An engine and the calls of its workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Contender {
     /// pgmq alone: read 10, archive one at a time.
@@ -15,13 +15,13 @@ pub(crate) enum Contender {
     RawBatch,
     /// The official 0.8.1: read, start, complete one at a time.
     Official,
-    /// Ours, the same calls.
+    /// flowsmith's engine, the same calls.
     Ours,
-    /// Ours: poll 10, complete 10, two calls in all.
+    /// flowsmith's engine: poll 10, complete 10, in two calls.
     OursBatch,
 }
 
-/// What a worker was handed.
+/// A task that a worker has claimed.
 pub(crate) struct Task {
     run_id: String,
     step_slug: String,
@@ -40,7 +40,7 @@ impl Contender {
         }
     }
 
-    /// The database that its databases are copies of.
+    /// The template of its databases.
     pub(crate) fn template(self) -> &'static str {
         match self {
             Self::Raw | Self::RawBatch => "template_raw",
@@ -49,12 +49,12 @@ impl Contender {
         }
     }
 
-    /// Whether it has runs and tasks, not messages only.
+    /// Whether it has runs and tasks, or messages only.
     pub(crate) fn has_engine(self) -> bool {
         !matches!(self, Self::Raw | Self::RawBatch)
     }
 
-    /// The functions that it calls, as `to_regprocedure` takes them.
+    /// The functions that it calls, in the notation of `to_regprocedure`.
     pub(crate) fn needs(self) -> &'static [&'static str] {
         match self {
             Self::Raw | Self::RawBatch => &[],
@@ -71,7 +71,7 @@ impl Contender {
         }
     }
 
-    /// Takes up to `batch` tasks and finishes them; how many there were.
+    /// Claims and completes up to `batch` tasks; returns their number.
     pub(crate) async fn work(
         self,
         connection: &mut PgConnection,
@@ -129,7 +129,7 @@ pub(crate) async fn read(connection: &mut PgConnection, queue: &str, batch: i32)
     sqlx::query_scalar(read).bind(queue).bind(batch).fetch_all(connection).await
 }
 
-/// Starts the tasks of messages that were read.
+/// Claims the tasks of messages that were read.
 pub(crate) async fn start(
     connection: &mut PgConnection,
     queue: &str,

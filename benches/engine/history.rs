@@ -2,9 +2,11 @@
 
 use crate::args::Args;
 use crate::contender::Contender;
+use crate::flow::define;
 use crate::process::{Measured, measure_in};
 use crate::server::Place;
-use crate::shape::{Shape, run};
+use crate::shape::Shape;
+use crate::sql::run;
 
 /// Five steps, as `history.sql` has them.
 pub(crate) const SHAPE: Shape = Shape::Chain(5);
@@ -21,7 +23,7 @@ pub(crate) async fn fill(place: &Place, args: &Args, contender: Contender) {
     }
     let mut connection = place.database(contender, &database).await;
     for flow in ["warm", "flow"] {
-        SHAPE.define(&mut connection, contender, flow).await;
+        define(&mut connection, contender, SHAPE, flow).await;
     }
     let runs = (args.history / SHAPE.tasks_of_a_run()).to_string();
     run(&mut connection, &include_str!("history.sql").replace(":runs", &runs)).await;

@@ -6,9 +6,11 @@ use sqlx::postgres::PgConnection;
 
 use crate::args::Args;
 use crate::contender::{Contender, complete, read, start};
+use crate::flow::{define, start_runs};
 use crate::process::{self, Counts};
 use crate::server::Place;
-use crate::shape::{Shape, run};
+use crate::shape::Shape;
+use crate::sql::run;
 
 const DATABASE: &str = "large_map";
 
@@ -26,8 +28,8 @@ pub(crate) struct Costs {
 pub(crate) async fn measure(place: &Place, args: &Args, contender: Contender) -> Costs {
     let mut connection = place.database(contender, DATABASE).await;
     for (flow, shape) in [("warm", Shape::Map(50)), ("flow", Shape::Map(args.map))] {
-        shape.define(&mut connection, contender, flow).await;
-        shape.start(&mut connection, contender, flow, 1).await;
+        define(&mut connection, contender, shape, flow).await;
+        start_runs(&mut connection, contender, shape, flow, 1).await;
     }
     run(&mut connection, "vacuum analyze").await;
     drop(process::workers(place, args, contender, DATABASE).await);

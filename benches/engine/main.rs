@@ -1,14 +1,15 @@
-//! How fast the engine is: `cargo bench --bench engine`, `-- --quick` for one to two minutes, `-- --help` for the rest.
+//! Measures the engine: `cargo bench --bench engine`, `-- --quick` for one to two minutes, `-- --help` for all options.
 //!
-//! Every contender works on the same server, in turns, in databases of its own that begin empty: pgmq alone, which no
-//! engine on pgmq can beat, the official 0.8.1 and ours. Handlers do nothing, so that what is measured is the engine.
-//! After each measurement the counts of runs, tasks and messages are checked, so no speed comes from work left undone.
-//! Prints medians of the rounds, their spread, and ratios beside their targets; asserts nothing about time.
+//! The contenders take turns on one server, each in empty databases: pgmq alone, the upper bound of any engine on pgmq, the
+//! official 0.8.1 and flowsmith's engine. Handlers do nothing, so that only the engine is measured. After each measurement the
+//! counts of runs, tasks and messages are checked, so that unfinished work does not pass for speed. Prints the medians of the
+//! rounds, their spread, and ratios beside their targets; asserts no times.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "its figures are what it is for")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it prints its figures")]
 
 mod args;
 mod contender;
+mod flow;
 mod functions;
 mod history;
 mod last;
@@ -18,6 +19,7 @@ mod official;
 mod process;
 mod server;
 mod shape;
+mod sql;
 mod start;
 mod table;
 
@@ -39,7 +41,7 @@ fn main() {
         let load_before = load();
         for round in 0..args.rounds() {
             for scenario in args.scenarios() {
-                // Another one first each time.
+                // Each round starts with another contender.
                 let mut contenders = contenders.clone();
                 let first = round % contenders.len().max(1);
                 contenders.rotate_left(first);
@@ -67,7 +69,7 @@ fn main() {
     });
 }
 
-/// Those asked for, without those that lack functions, which is said.
+/// The requested contenders. Those that lack functions are reported and left out.
 async fn contenders(place: &Place, args: &Args) -> Vec<Contender> {
     let mut contenders = Vec::new();
     for contender in args.contenders() {
@@ -143,7 +145,7 @@ fn report(table: &Table, args: &Args, scenario: Scenario) {
     let wal = |what, over| {
         table.print_ratio(what, key(over, Metric::Wal), key(Official, Metric::Wal), Goal::AtMost(1.0));
     };
-    // The same as the ratio of rates where the processors are what is scarce, and less disturbed by what else runs.
+    // Equals the ratio of rates if the processors are the bottleneck, and is disturbed less by other processes.
     let cpu = |what, over| {
         table.print_ratio(what, key(Official, Metric::Cpu), key(over, Metric::Cpu), Goal::None);
     };
@@ -193,12 +195,12 @@ fn report(table: &Table, args: &Args, scenario: Scenario) {
     }
 }
 
-/// A goal that only ours has.
+/// A goal for flowsmith's engine only.
 fn ours(contender: Contender, goal: Goal) -> Goal {
     if contender == Contender::Official { Goal::None } else { goal }
 }
 
-/// How busy the machine is, with whatever.
+/// The load average of the machine over one minute.
 fn load() -> String {
     let averages = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     averages.split(' ').next().filter(|load| !load.is_empty()).unwrap_or("unknown").to_owned()

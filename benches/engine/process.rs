@@ -8,47 +8,49 @@ use sqlx::postgres::PgConnection;
 
 use crate::args::Args;
 use crate::contender::Contender;
+use crate::flow::{define, start_runs};
 use crate::functions;
 use crate::server::Place;
-use crate::shape::{Shape, run};
+use crate::shape::Shape;
+use crate::sql::run;
 
-/// A wait after an empty read: what is waited for is another worker's completion, which takes about as long.
+/// The pause after an empty read: about as long as another worker's completion takes.
 const IDLE: Duration = Duration::from_millis(1);
 
-/// Longest time without any task finished, before it counts as hung.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time without any completed task after which the measurement counts as hung.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Tasks that workers process before they are measured: plans are made and caches filled by then.
+/// Tasks that workers process before the measurement, to fill caches and plan statements.
 const WARM_UP: usize = 200;
 
 /// The id of the first worker.
 pub(crate) const FIRST_WORKER: &str = "00000000-0000-4000-8000-000000000000";
 
-/// What a measurement gives.
+/// The result of a measurement.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Measured {
-    /// Tasks in a second.
+    /// Tasks per second.
     pub(crate) rate: f64,
-    /// Bytes of write-ahead log for a task.
+    /// Bytes of write-ahead log per task.
     pub(crate) wal: f64,
-    /// Milliseconds that the server's processes of the connections were on a processor for a task: what a busy machine
-    /// disturbs least. Nothing where there is no `/proc`.
+    /// Processor time of the server's backends per task, in milliseconds: the figure that a busy machine disturbs least. `None`
+    /// without `/proc`.
     pub(crate) cpu: Option<f64>,
 }
 
-/// One that works; it has a connection, and a row in `pgflow.workers`.
+/// A worker with its connection and its row in `pgflow.workers`.
 pub(crate) struct Worker {
     connection: PgConnection,
     id: String,
     backend: i32,
 }
 
-/// Makes a database with a flow and one to warm up with, and measures workers on it.
+/// Creates a database with a flow and a flow to warm up with, and measures workers on it.
 pub(crate) async fn measure(place: &Place, args: &Args, contender: Contender, shape: Shape) -> Measured {
     let database = "measured";
     let mut connection = place.database(contender, database).await;
     for (flow, shape) in [("warm", shape.to_warm_up()), ("flow", shape)] {
-        shape.define(&mut connection, contender, flow).await;
+        define(&mut connection, contender, shape, flow).await;
     }
     drop(connection);
     let measured = measure_in(place, args, contender, shape, database).await;
@@ -69,8 +71,8 @@ pub(crate) async fn measure_in(
     let runs = (args.tasks() / shape.tasks_of_a_run()).max(1);
     let small = shape.to_warm_up();
     let warm_up = (WARM_UP / small.tasks_of_a_run()).max(1);
-    small.start(&mut connection, contender, "warm", warm_up).await;
-    shape.start(&mut connection, contender, "flow", runs).await;
+    start_runs(&mut connection, contender, small, "warm", warm_up).await;
+    start_runs(&mut connection, contender, shape, "flow", runs).await;
     run(&mut connection, "vacuum analyze").await;
     let workers = workers(place, args, contender, database).await;
     let warm_up = Job { queue: "warm", shape: small, tasks: warm_up * small.tasks_of_a_run() };
@@ -161,7 +163,7 @@ async fn work(
             last = Instant::now();
         } else {
             let finished = done.load(Ordering::Relaxed);
-            assert!(last.elapsed() < PATIENCE, "{} hangs at {finished} of {tasks} tasks", contender.name());
+            assert!(last.elapsed() < STALL_TIMEOUT, "{} hangs at {finished} of {tasks} tasks", contender.name());
             tokio::time::sleep(IDLE).await;
         }
     }

@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _};
 use crate::args::Args;
 use crate::contender::Contender;
 use crate::official::{Official, official_install};
-use crate::shape::run;
+use crate::sql::run;
 
 /// The server, with a template for each engine.
 pub(crate) struct Place {

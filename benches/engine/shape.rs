@@ -1,21 +1,17 @@
-//! The flows that are run, and runs of them waiting to be processed.
+//! The shapes of the flows that are measured: their steps, inputs and outputs.
 
-use sqlx::postgres::PgConnection;
-
-use crate::contender::Contender;
-
-/// What a flow looks like.
+/// The shape of a flow.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shape {
     /// One step.
     Single,
-    /// So many steps, each after the one before.
+    /// This many steps, each after the one before.
     Chain(usize),
-    /// One step, so many after it, one after all of these.
+    /// One step, this many after it, and one after all of these.
     Fan(usize),
-    /// One map step over an array of so many elements, the run's input.
+    /// One map step over the run's input, an array of this many elements.
     Map(usize),
-    /// One step that gives an array of so many elements, and a map step over it.
+    /// One step that returns an array of this many elements, and a map step over it.
     ListMap(usize),
 }
 
@@ -30,7 +26,7 @@ impl Shape {
         }
     }
 
-    /// The same, smaller where one run alone would be too much to warm up with.
+    /// The shape of the flow that warms up: smaller if one run alone would take too long.
     pub(crate) fn to_warm_up(self) -> Self {
         match self {
             Self::Map(elements) => Self::Map(elements.min(200)),
@@ -39,7 +35,7 @@ impl Shape {
         }
     }
 
-    /// What the handler of a step gives: the array to map, or something small that depends on the input.
+    /// The output of a step: the array to map, or a small value that depends on the input.
     pub(crate) fn output(self, step: &str, input: &str) -> String {
         match self {
             Self::ListMap(elements) if step == "step_0" => {
@@ -50,8 +46,8 @@ impl Shape {
         }
     }
 
-    /// Steps with their dependencies.
-    fn steps(self) -> Vec<(String, Vec<String>)> {
+    /// The steps with their dependencies.
+    pub(crate) fn steps(self) -> Vec<(String, Vec<String>)> {
         let step = |number: usize| format!("step_{number}");
         match self {
             Self::Single | Self::Map(_) => vec![(step(0), vec![])],
@@ -67,53 +63,16 @@ impl Shape {
         }
     }
 
+    /// Whether this step maps an array.
+    pub(crate) fn is_map(self, dependencies: &[String]) -> bool {
+        matches!(self, Self::Map(_)) || matches!(self, Self::ListMap(_)) && !dependencies.is_empty()
+    }
+
     /// SQL for the input of a run.
-    fn input(self) -> String {
+    pub(crate) fn input(self) -> String {
         match self {
             Self::Map(elements) => format!("(select jsonb_agg(n) from generate_series(1, {elements}) n)"),
             _ => r#"'{"order": 4711, "customer": "c-123"}'::jsonb"#.to_owned(),
         }
-    }
-
-    /// Makes the flow, or only a queue for a contender without an engine.
-    pub(crate) async fn define(self, connection: &mut PgConnection, contender: Contender, flow: &str) {
-        if !contender.has_engine() {
-            run(connection, &format!("select pgmq.create('{flow}')")).await;
-            return;
-        }
-        // So long a timeout that no stall of the machine has a task handed out twice.
-        run(connection, &format!("select pgflow.create_flow('{flow}', timeout => 3600)")).await;
-        for (slug, after) in self.steps() {
-            let is_map = matches!(self, Self::Map(_)) || matches!(self, Self::ListMap(_)) && !after.is_empty();
-            let kind = if is_map { "map" } else { "single" };
-            let after: Vec<String> = after.iter().map(|slug| format!("'{slug}'")).collect();
-            let after = format!("array[{}]::text[]", after.join(", "));
-            run(connection, &format!("select pgflow.add_step('{flow}', '{slug}', {after}, step_type => '{kind}')"))
-                .await;
-        }
-    }
-
-    /// Starts so many runs; as many messages as they have tasks for a contender without an engine.
-    pub(crate) async fn start(self, connection: &mut PgConnection, contender: Contender, flow: &str, runs: usize) {
-        let sql = if contender.has_engine() {
-            format!(
-                "do $$ declare input jsonb := {}; begin \
-                 for n in 1..{runs} loop perform pgflow.start_flow('{flow}', input); end loop; end $$",
-                self.input()
-            )
-        } else {
-            let messages = runs * self.tasks_of_a_run();
-            format!(
-                "select count(*) from pgmq.send_batch('{flow}', (select array_agg(jsonb_build_object('flow_slug', '{flow}', \
-                 'run_id', gen_random_uuid(), 'step_slug', 'step_0', 'task_index', n)) from generate_series(1, {messages}) n))"
-            )
-        };
-        run(connection, &sql).await;
-    }
-}
-
-pub(crate) async fn run(connection: &mut PgConnection, sql: &str) {
-    if let Err(error) = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await {
-        panic!("{sql}: {error}");
     }
 }

@@ -6,16 +6,18 @@ use sqlx::postgres::PgConnection;
 
 use crate::args::Args;
 use crate::contender::Contender;
+use crate::flow::define;
 use crate::process::{Measured, backend, cpu, millis_each, wal};
 use crate::server::Place;
-use crate::shape::{Shape, run};
+use crate::shape::Shape;
+use crate::sql::run;
 
 const DATABASE: &str = "starting";
 
 /// Each connection starts its share of runs of one step, one call a round trip.
 pub(crate) async fn measure(place: &Place, args: &Args, contender: Contender) -> Measured {
     let mut connection = place.database(contender, DATABASE).await;
-    Shape::Single.define(&mut connection, contender, "flow").await;
+    define(&mut connection, contender, Shape::Single, "flow").await;
     run(&mut connection, "vacuum analyze").await;
     let (mut connections, mut backends) = (Vec::new(), Vec::new());
     for _ in 0..args.workers {

@@ -1,9 +1,9 @@
 //! The command line.
 
+pub(crate) mod deploy;
 pub(crate) mod graph;
 pub(crate) mod groups;
 pub(crate) mod operate;
-pub(crate) mod road;
 pub(crate) mod work;
 
 use std::path::PathBuf;
@@ -81,29 +81,29 @@ pub(crate) enum Color {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Set up a project: settings, a flow, a CI workflow, a Git hook
-    Init(road::InitArgs),
+    Init(deploy::InitArgs),
     /// Check, compile, install and apply, on an embedded PostgreSQL
-    Up(road::UpArgs),
+    Up(deploy::UpArgs),
     /// Stop the embedded PostgreSQL and keep its data
     Down,
     /// Check flow files, without a database
-    Check(road::CheckArgs),
+    Check(deploy::CheckArgs),
     /// Write a migration for changed flow files, without a database
-    Compile(road::CompileArgs),
+    Compile(deploy::CompileArgs),
     /// Compare the flow files with a database
-    Plan(road::PlanArgs),
+    Plan(deploy::PlanArgs),
     /// Apply the pending migrations to a database
-    Apply(road::ApplyArgs),
+    Apply(deploy::ApplyArgs),
     /// Compare a database with the migrations applied to it
-    Drift(road::ReportArgs),
+    Drift(deploy::ReportArgs),
     /// List migrations, applied and pending
-    Status(road::StatusArgs),
+    Status(deploy::StatusArgs),
     /// Write flow files and a baseline migration from a database
-    Pull(road::PullArgs),
+    Pull(deploy::PullArgs),
     /// Install or upgrade the engine and the ledger
-    Install(road::InstallArgs),
+    Install(deploy::InstallArgs),
     /// Audit a database and test its engine
-    Doctor(road::DoctorArgs),
+    Doctor(deploy::DoctorArgs),
     /// Draw a flow or a run as SVG, HTML, Mermaid or DOT
     Graph(graph::GraphArgs),
     /// Run the handlers that flow files declare

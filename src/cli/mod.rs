@@ -1,13 +1,15 @@
 //! The command line: parses arguments, calls the library, prints the report and chooses the exit code.
 
+mod applied;
 mod args;
-mod background;
 mod command;
+mod command_kind;
+mod database;
 mod exit;
-mod nature;
+mod explain;
+mod installed;
 mod output;
 mod project;
-mod session;
 
 use flowsmith_core::diagnostic::Code;
 use std::process::ExitCode;

@@ -1,8 +1,8 @@
-//! Output: reports to stdout, messages to stderr, with colors as configured.
+//! Prints reports to stdout and messages to stderr, in colour if requested.
 //!
-//! A reader may close the pipe (`flowsmith status | head -1`). A read-only command then ends silently, like a program killed by
-//! SIGPIPE. A command that changes something continues to its end, and its exit code reports the result. Errors of stderr are
-//! ignored.
+//! The reader of stdout may close it early (`flowsmith status | head -1`). A read-only command then exits quietly with 141,
+//! as if SIGPIPE had killed it. A command that writes continues to its end, and its exit code reports its result. A closed
+//! stderr stops no command.
 
 use flowsmith_core::diagnostic::Code;
 use std::io;
@@ -14,19 +14,19 @@ use anstream::{AutoStream, ColorChoice};
 use flowsmith::report::TextLayout;
 
 use super::args::{Cli, Color};
+use super::command_kind::{CommandKind, StdoutFormat};
 use super::exit::{Exit, Failure};
-use super::nature::{Effect, Form};
 
-/// The output streams and their verbosity.
+/// The two streams and their verbosity.
 #[derive(Clone)]
 pub(crate) struct Output {
     quiet: bool,
     verbose: bool,
     choice: ColorChoice,
-    form: Form,
-    effect: Effect,
-    /// Whether writing to stdout failed and the failure was reported.
-    is_unread: Arc<AtomicBool>,
+    format: StdoutFormat,
+    kind: CommandKind,
+    /// Whether a warning about a stdout that cannot be written has been printed.
+    has_warned: Arc<AtomicBool>,
 }
 
 impl Output {
@@ -40,39 +40,39 @@ impl Output {
             quiet: cli.global.quiet,
             verbose: cli.global.verbose,
             choice,
-            form: cli.command.form(),
-            effect: cli.command.effect(),
-            is_unread: Arc::default(),
+            format: cli.command.stdout_format(),
+            kind: cli.command.kind(),
+            has_warned: Arc::default(),
         }
     }
 
-    /// The kind of text on stdout.
-    pub(crate) fn form(&self) -> Form {
-        self.form
+    /// The format of the report.
+    pub(crate) fn stdout_format(&self) -> StdoutFormat {
+        self.format
     }
 
     /// The space for text reports: that of stdout, or that of stderr if stdout has another format.
     pub(crate) fn layout(&self) -> TextLayout {
-        match self.form {
-            Form::Text => layout(io::stdout()),
-            Form::Json | Form::Document => layout(io::stderr()),
+        match self.format {
+            StdoutFormat::Text => layout(io::stdout()),
+            StdoutFormat::Json | StdoutFormat::Document => layout(io::stderr()),
         }
     }
 
     /// Writes the report to stdout. Text has the layout of this output.
     pub(crate) fn report(&self, text: &str) {
-        match self.form {
-            Form::Text | Form::Document => self.print(text),
+        match self.format {
+            StdoutFormat::Text | StdoutFormat::Document => self.print(text),
             // JSON has no colors to strip, and may be long.
-            Form::Json => self.written(write(io::stdout().lock(), text)),
+            StdoutFormat::Json => self.written(write(io::stdout().lock(), text)),
         }
     }
 
     /// Writes a part of a text report that has no layout yet.
     pub(crate) fn prose(&self, text: &str) {
-        match self.form {
-            Form::Text => self.report(&self.layout().wrap(text)),
-            Form::Json | Form::Document => self.report(text),
+        match self.format {
+            StdoutFormat::Text => self.report(&self.layout().wrap(text)),
+            StdoutFormat::Json | StdoutFormat::Document => self.report(text),
         }
     }
 
@@ -86,17 +86,17 @@ impl Output {
         }
     }
 
-    /// Writes a part of a text report; on stderr if stdout has another format.
+    /// Prints a part of a text report; if the report has another format, prints it as a message instead.
     pub(crate) fn aside(&self, text: &str) {
-        match self.form {
-            Form::Text => self.report(text),
-            Form::Json | Form::Document => self.print_error(&format!("{}\n", text.trim_end())),
+        match self.format {
+            StdoutFormat::Text => self.report(text),
+            StdoutFormat::Json | StdoutFormat::Document => self.print_error(&format!("{}\n", text.trim_end())),
         }
     }
 
     fn not_written(&self, error: &io::Error) {
         let is_closed = error.kind() == io::ErrorKind::BrokenPipe;
-        if self.effect == Effect::Reads {
+        if self.kind == CommandKind::ReadOnly {
             if is_closed {
                 std::process::exit(i32::from(Exit::Unread as u8));
             }
@@ -109,21 +109,22 @@ impl Output {
             ));
             std::process::exit(i32::from(Exit::Failed as u8));
         }
-        if !self.is_unread.swap(true, Ordering::Relaxed) && !is_closed {
+        if !self.has_warned.swap(true, Ordering::Relaxed) && !is_closed {
             self.complain(&format!("warning: cannot write to stdout: {error}; the command continues"));
         }
     }
 
-    /// Replaces the previous report on the screen, truncated to its size. Without a terminal, appends the report.
+    /// Replaces the previous report on a terminal, cut off at the height of the screen.
     pub(crate) fn screen(&self, text: &str) {
         let Ok(size) = rustix::termios::tcgetwinsize(io::stdout()) else {
             return self.report(&format!("{text}\n"));
         };
-        // A stream that strips colors would strip these sequences too.
+        // The stream that strips colours would strip these sequences too.
         let control = |sequence: &str| {
             self.written(write(AutoStream::always_ansi(io::stdout()), sequence));
         };
-        // Move to the corner and disable line wrapping. The previous report is cleared line by line, which avoids flicker.
+        // Moves to the corner and turns line wrapping off. The rest of the previous report is cleared line by line, which does
+        // not flicker.
         control("\u{1b}[?7l\u{1b}[H");
         for line in text.lines().take(usize::from(size.ws_row).saturating_sub(1)) {
             self.print(line);
@@ -132,21 +133,21 @@ impl Output {
         control("\u{1b}[J\u{1b}[?7h");
     }
 
-    /// Writes a message, unless `--quiet`.
+    /// Prints a message, except with --quiet.
     pub(crate) fn message(&self, text: &str) {
         if !self.quiet {
             self.complain(text);
         }
     }
 
-    /// Writes a line of a log, unless `--quiet`.
+    /// Prints a line of a log, except with --quiet.
     pub(crate) fn log(&self, line: &str) {
         if !self.quiet {
             self.complain(line);
         }
     }
 
-    /// Writes a line of a log with `--verbose`.
+    /// Prints a line of a log with --verbose.
     pub(crate) fn log_detail(&self, line: &str) {
         if self.verbose {
             self.log(line);
@@ -160,12 +161,12 @@ impl Output {
         }
     }
 
-    /// Writes a warning, even with `--quiet`.
+    /// Prints a problem, also with --quiet.
     pub(crate) fn complain(&self, text: &str) {
         self.ask(&format!("{text}\n"));
     }
 
-    /// Writes text without a line break, such as a question, even with `--quiet`.
+    /// Prints a question, also with --quiet.
     pub(crate) fn ask(&self, text: &str) {
         self.print_error(&layout(io::stderr()).wrap(text));
     }
@@ -175,14 +176,14 @@ impl Output {
         let _ = write(AutoStream::new(io::stderr(), self.choice), text);
     }
 
-    /// Writes a message with `--verbose`.
+    /// Prints a message with --verbose.
     pub(crate) fn detail(&self, text: &str) {
         if self.verbose {
             self.message(text);
         }
     }
 
-    /// Writes an error, even with `--quiet`.
+    /// Prints the error that ended the command, also with --quiet.
     pub(crate) fn failure(&self, failure: &Failure) {
         let bad = anstyle::AnsiColor::Red.on_default().bold();
         let code = failure.code.map(|code| format!("[{code}]")).unwrap_or_default();

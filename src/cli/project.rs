@@ -1,30 +1,22 @@
-//! The project at hand: settings from the file, the environment and the flags, in this order.
+//! The project with its settings: from the file, then the environment variables, then the flags.
 
-use flowsmith_core::diagnostic::Code;
 use std::path::{Path, PathBuf};
 
 use flowsmith_core::catalog::Ignore;
-use flowsmith_core::check::{CheckSettings, Checked, check};
 use flowsmith_core::config::{Config, ConfigError};
-use flowsmith_core::source::Sources;
-use flowsmith_postgres::engine::Level;
+use flowsmith_core::diagnostic::Code;
+use flowsmith_core::project::Project as Files;
 
 use super::args::Global;
 use super::exit::{Exit, Failure};
 
-/// Where things are, and what is aimed at.
+/// The project with its settings, and the database that they name.
 #[derive(Clone)]
 pub(crate) struct Project {
-    pub(crate) flows: PathBuf,
-    pub(crate) migrations: PathBuf,
-    /// The level aimed at; none = what the database has.
-    pub(crate) engine: Option<Level>,
-    pub(crate) environment: Option<String>,
-    /// Whether `flowsmith.toml` has it.
-    environment_is_known: bool,
-    /// The database URL, if any is given; else the environment's variable, which should hold it and is not set.
+    /// The files of the project.
+    pub(crate) files: Files,
+    /// The database URL, if there is one; or the name of the environment's variable that should hold it and is not set.
     database: Result<Option<String>, String>,
-    pub(crate) ignore: Ignore,
     pub(crate) postgres_bin: Option<PathBuf>,
 }
 
@@ -36,24 +28,27 @@ impl Project {
             Some("auto") => None,
             Some(level) => Some(level.parse().map_err(|error: String| Failure::usage(error, "or auto, the default"))?),
         };
+        let environment_is_known = known_environment(global, &config)?;
         Ok(Self {
-            environment_is_known: known_environment(global, &config)?,
             database: database(global, &config),
-            flows: global.flows.clone().unwrap_or(config.flows),
-            migrations: global.migrations.clone().unwrap_or(config.migrations),
-            engine,
-            environment: global.environment.clone(),
-            ignore: Ignore::new(config.ignore),
+            files: Files {
+                flows: global.flows.clone().unwrap_or(config.flows),
+                migrations: global.migrations.clone().unwrap_or(config.migrations),
+                engine,
+                environment: global.environment.clone(),
+                environment_is_known,
+                ignore: Ignore::new(config.ignore),
+            },
             postgres_bin: global.postgres_bin.clone(),
         })
     }
 
-    /// The database URL, if any is given. Without a URL as a flag, an environment's is what the settings say, and an
-    /// environment that they do not have has none: whatever `DATABASE_URL` names, or the embedded server, is not meant. With a
-    /// URL, one that flow files have overrides for will do.
+    /// The database URL, if there is one. An environment has the URL of its settings, unless a flag gives another. An environment
+    /// that the settings do not declare has none: `DATABASE_URL` and the embedded server belong to no environment. With a URL
+    /// given as a flag, it is enough that flow files have overrides for the environment.
     pub(crate) fn database(&self) -> Result<Option<&str>, Failure> {
-        if let Some(name) = self.environment.as_ref().filter(|_| !self.environment_is_known) {
-            let known = self.check().environments;
+        if let Some(name) = self.files.environment.as_ref().filter(|_| !self.files.environment_is_known) {
+            let known = self.files.check().environments;
             if matches!(self.database, Ok(None)) || !known.contains(name) {
                 return Err(ConfigError::UnknownEnvironment { name: name.clone(), known, is_configured: false }.into());
             }
@@ -68,31 +63,14 @@ impl Project {
         })
     }
 
-    /// Checks every flow file.
-    pub(crate) fn check(&self) -> Checked {
-        check(&self.sources(), &self.check_settings())
-    }
-
-    pub(crate) fn sources(&self) -> Sources {
-        Sources::Folder { root: PathBuf::from("."), flows: self.flows.clone() }
-    }
-
-    pub(crate) fn check_settings(&self) -> CheckSettings {
-        CheckSettings {
-            engine: self.engine,
-            environment: self.environment.clone(),
-            environment_is_known: self.environment_is_known,
-        }
-    }
-
-    /// Where the embedded server keeps its data.
+    /// The data folder of the embedded server.
     pub(crate) fn server_folder(&self) -> &'static Path {
         Path::new(".flowsmith/postgres")
     }
 }
 
-/// Whether the environment asked for is in the settings. One that is not, where others are, is a slip of the pen. Where there
-/// are none, flow files may have overrides for it, which can be checked and compiled.
+/// Whether the settings declare the requested environment. An undeclared environment is an error if the settings declare others.
+/// If they declare none, flow files may have overrides for it, which can be checked and compiled.
 fn known_environment(global: &Global, config: &Config) -> Result<bool, Failure> {
     let Some(name) = &global.environment else { return Ok(false) };
     let known = config.environments.contains_key(name);
@@ -103,9 +81,9 @@ fn known_environment(global: &Global, config: &Config) -> Result<bool, Failure> 
     Err(ConfigError::UnknownEnvironment { name: name.clone(), known, is_configured: true }.into())
 }
 
-/// A URL given as a flag wins; then the variable of the environment asked for, since `--env production` must not meet
-/// the database of whatever `DATABASE_URL` is exported; then `DATABASE_URL`. The name of an environment's variable that is
-/// not set is an error only of commands that connect: the machine that compiles has no need of the secret.
+/// The URL of the flag; otherwise the variable of the requested environment, because `--env production` must not connect to an
+/// exported `DATABASE_URL`; otherwise `DATABASE_URL`. Returns the name of the environment's variable as an error if it is not set:
+/// only commands that connect report it, because a machine that compiles does not need the secret.
 fn database(global: &Global, config: &Config) -> Result<Option<String>, String> {
     if global.database.is_some() {
         return Ok(global.database.clone());

@@ -3,8 +3,8 @@
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use std::sync::Arc;
 
+use flowsmith_core::catalog::UnknownFlow;
 use flowsmith_core::catalog::{Catalog, Flow};
-use flowsmith_postgres::live::UnknownFlow;
 use flowsmith_postgres::runs::RunDetail;
 
 /// An error in the selection of a flow.

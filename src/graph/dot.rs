@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Graph, Mark, Node, words};
-use flowsmith_postgres::live::StepStatus;
+use flowsmith_postgres::runs::StepStatus;
 
 /// Writes a graph as DOT. Map steps have a double outline, conditional steps are dashed hexagons.
 pub fn dot(graph: &Graph) -> String {

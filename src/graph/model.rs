@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use flowsmith_postgres::live::StepStatus;
+use flowsmith_postgres::runs::StepStatus;
 
 /// The content of a diagram.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -3,8 +3,8 @@
 use super::words::elapsed;
 use super::{Graph, Icon, Row};
 use flowsmith_core::catalog::Flow;
-use flowsmith_postgres::live::{RunStatus, StepStatus};
 use flowsmith_postgres::runs::{RunDetail, StepDetail};
+use flowsmith_postgres::runs::{RunStatus, StepStatus};
 
 impl Graph {
     /// A run of a flow.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use flowsmith_postgres::live::StepStatus;
+use flowsmith_postgres::runs::StepStatus;
 
 /// A duration in the notation of flow files, in the largest unit that gives a whole number: `90s`, `5m`, `3d`.
 pub(super) fn duration(seconds: i32) -> String {

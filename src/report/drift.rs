@@ -11,7 +11,7 @@ use super::layout::{Text, TextLayout};
 use super::style::{BAD, CARE, GOOD, paint};
 use flowsmith_core::words::counted;
 use flowsmith_postgres::drift::Drift;
-use flowsmith_postgres::live::TriggerDifference;
+use flowsmith_postgres::introspection::TriggerDifference;
 
 /// The report as text.
 pub fn drift_text(drift: &Drift, subject: &Subject, layout: TextLayout) -> String {

@@ -11,8 +11,8 @@ use super::format::{cell, json};
 use super::layout::{Text, TextLayout};
 use super::style::{BAD, CARE, DIM, GOOD, paint};
 use flowsmith_core::words::counted;
-use flowsmith_postgres::live::RunCounts;
 use flowsmith_postgres::plan::{Hazard, Plan};
+use flowsmith_postgres::runs::RunTotals;
 
 /// The report as text.
 pub fn plan_text(plan: &Plan, subject: &Subject, layout: TextLayout) -> String {
@@ -82,7 +82,7 @@ struct PlanJson<'a> {
 #[derive(Serialize)]
 struct PlannedJson {
     change: ChangeJson,
-    runs: RunCounts,
+    runs: RunTotals,
     hazards: Vec<HazardJson>,
 }
 

@@ -95,13 +95,9 @@ fn files(folder: &Path, side: &str, only: Option<Vec<String>>) -> Checked {
 
 fn compiled(held: &Catalog, checked: &Checked, version: &str, delete: &[FlowId]) -> Vec<Migration> {
     let settings = CompileSettings {
-        version: version.parse().unwrap(),
-        name: None,
-        last: None,
         delete: delete.to_vec(),
-        without_queue: Default::default(),
-        triggers: Default::default(),
         files: checked.origins.iter().map(|(slug, origin)| (slug.clone(), origin.file.clone())).collect(),
+        ..CompileSettings::new(version.parse().unwrap())
     };
     compile(held, checked.catalog.clone(), &settings).unwrap().migrations
 }

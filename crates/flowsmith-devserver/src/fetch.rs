@@ -330,7 +330,7 @@ mod tests {
         .unwrap();
         fs::set_permissions(&client, fs::Permissions::from_mode(0o755)).unwrap();
         let mut fetching = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "server::fetch::tests::try_to_fetch", "--ignored"])
+            .args(["--exact", "fetch::tests::try_to_fetch", "--ignored"])
             .env("FLOWSMITH_TEST_REASON", folder.path().join("reason"))
             .env("PATH", folder.path())
             .env("TMPDIR", folder.path())
@@ -343,7 +343,7 @@ mod tests {
         // A process that has ended runs no program, whether or not somebody has taken note of it.
         let program = format!("/proc/{}/exe", pid.trim());
         let ended = || fs::read_link(&program).is_err().then_some(());
-        assert!(process::poll(std::time::Duration::from_secs(60), ended).is_some(), "the client goes on");
+        assert!(process::poll(std::time::Duration::from_secs(60), ended).is_some(), "the client is still running");
         let caches =
             || fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
         let cache = caches().next().unwrap();
@@ -356,7 +356,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let reason = folder.path().join("reason");
         let status = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "server::fetch::tests::try_to_fetch", "--ignored"])
+            .args(["--exact", "fetch::tests::try_to_fetch", "--ignored"])
             .env("FLOWSMITH_TEST_REASON", &reason)
             .envs(env.iter().copied())
             .stdout(Stdio::null())
@@ -366,7 +366,7 @@ mod tests {
         fs::read_to_string(reason).unwrap()
     }
 
-    /// A cache that the server's user can enter, whoever runs the test.
+    /// A cache that the user of the server can enter.
     fn open_cache() -> tempfile::TempDir {
         use std::os::unix::fs::PermissionsExt;
         let cache = tempfile::tempdir().unwrap();

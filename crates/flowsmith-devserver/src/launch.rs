@@ -19,7 +19,7 @@ use super::{ServerError, connect};
 const START_PATIENCE: Duration = Duration::from_secs(60);
 
 /// The longest time for which the backends and the shared memory of a crashed server may block the next one.
-const LEFTOVER_PATIENCE: Duration = Duration::from_secs(10);
+const LEFTOVER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The number of log lines that an error quotes.
 const TAIL: usize = 15;
@@ -209,9 +209,9 @@ fn launch(
     account: &Account,
 ) -> Result<Process, ServerError> {
     let leftover = place.data().join("postmaster.pid").exists();
-    let patience = if leftover { LEFTOVER_PATIENCE } else { Duration::ZERO };
+    let timeout = if leftover { LEFTOVER_TIMEOUT } else { Duration::ZERO };
     let mut last = None;
-    process::poll(patience, || match launch_once(place, socket_dir, binaries, (durability, lifetime), account) {
+    process::poll(timeout, || match launch_once(place, socket_dir, binaries, (durability, lifetime), account) {
         Err(error @ ServerError::Ended { .. }) => {
             last = Some(error);
             None

@@ -13,6 +13,16 @@
 //! The server does not listen on the network: it has a Unix socket in a folder that only its user may access. For root, which
 //! PostgreSQL refuses, it runs as `postgres` or `nobody` (see `account`). The server ends with the process that started it, even if
 //! that process is killed (on Linux; see `process`), or runs until it is stopped, as after `up`.
+//!
+//! ```no_run
+//! use flowsmith_devserver::{Durability, Lifetime, Server, Settings, provide};
+//!
+//! let binaries = provide(&Settings::from_env(), &|progress| eprintln!("{progress}"))?;
+//! let folder = std::path::Path::new(".flowsmith");
+//! let server = Server::start(&binaries, folder, Durability::Durable, Lifetime::Owner)?;
+//! println!("psql '{}'", server.url("postgres"));
+//! # Ok::<(), flowsmith_devserver::ServerError>(())
+//! ```
 
 mod account;
 #[cfg(feature = "bundled-postgres")]

@@ -77,7 +77,7 @@ impl Process {
         Err(ServerError::Killed { pid: self.id, waited: ORDERLY })
     }
 
-    fn ended_within(&self, signal: Signal, patience: Duration) -> bool {
+    fn ended_within(&self, signal: Signal, timeout: Duration) -> bool {
         {
             // The child cannot be reaped while the lock is held, so its process id cannot belong to another process.
             let mut child = hold(&self.child);
@@ -86,7 +86,7 @@ impl Process {
                 let _ = kill_process(Pid::from_child(&child), signal);
             }
         }
-        poll(patience, || matches!(self.ended(), Ok(Some(_))).then_some(())).is_some()
+        poll(timeout, || matches!(self.ended(), Ok(Some(_))).then_some(())).is_some()
     }
 }
 
@@ -138,10 +138,10 @@ pub fn end_with_owner(_command: &mut Command, _signal: Signal) {}
 /// [`ServerError::Killed`] if it had to be killed.
 pub(super) fn stop_other(pid: u32) -> Result<(), ServerError> {
     let Some(target) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(()) };
-    for (signal, patience) in [(Signal::INT, ORDERLY), (Signal::QUIT, IMMEDIATE), (Signal::KILL, IMMEDIATE)] {
+    for (signal, timeout) in [(Signal::INT, ORDERLY), (Signal::QUIT, IMMEDIATE), (Signal::KILL, IMMEDIATE)] {
         // Fails only if the process has ended, which the wait below detects.
         let _ = kill_process(target, signal);
-        if poll(patience, || (!is_alive(pid)).then_some(())).is_some() {
+        if poll(timeout, || (!is_alive(pid)).then_some(())).is_some() {
             return if signal == Signal::INT { Ok(()) } else { Err(ServerError::Killed { pid, waited: ORDERLY }) };
         }
     }
@@ -154,9 +154,9 @@ pub(super) fn is_alive(pid: u32) -> bool {
     pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
 }
 
-/// Polls until `ask` returns a value, for at most `patience`.
-pub(super) fn poll<T>(patience: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + patience;
+/// Polls until `ask` returns a value, for at most `timeout`.
+pub(super) fn poll<T>(timeout: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + timeout;
     loop {
         if let Some(answer) = ask() {
             return Some(answer);

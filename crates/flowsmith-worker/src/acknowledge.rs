@@ -65,7 +65,7 @@ fn sort(shared: &Shared, finished: Vec<FinishedTask>) -> Results {
             Outcome::LeaseLost => shared.emit(&Event::TaskLate(shared.task_name(task.flow, &task.id))),
             Outcome::ConnectionLost(error) => {
                 shared.emit(&Event::Disconnected { error: error.clone(), retry_in: Duration::ZERO });
-                let error = HandlerError::retry(format!("the query lost its connection: {error}"));
+                let error = HandlerError::retry(format!("the query has lost its connection: {error}"));
                 results.undecided.push((task, error));
             }
             Outcome::NotStarted(Unavailable { error, pause }) => {

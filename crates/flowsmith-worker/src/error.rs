@@ -1,11 +1,11 @@
 //! Errors that keep a worker from starting.
 
+use flowsmith_core::catalog::UnknownFlow;
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use flowsmith_postgres::database::DatabaseError;
 use flowsmith_postgres::engine::detect::DetectError;
 use flowsmith_postgres::engine::facts::Fact;
 use flowsmith_postgres::engine::install::INCOMPLETE_HELP;
-use flowsmith_postgres::live::UnknownFlow;
 
 /// An error that keeps a worker from starting. Errors of single tasks are recorded in the task's row instead.
 #[derive(Debug, thiserror::Error)]

@@ -67,6 +67,9 @@ pub(crate) trait Handler: Send + Sync {
     }
 }
 
+/// The handlers of a flow, by step.
+pub(crate) type StepHandlers = Vec<(String, Arc<dyn Handler>)>;
+
 /// An async function as a handler.
 pub(crate) struct FunctionHandler<F, I> {
     function: F,

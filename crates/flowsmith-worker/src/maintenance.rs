@@ -1,4 +1,4 @@
-//! The maintenance of a worker, on a connection of its own: heartbeats, polling, and the recovery of stalled tasks.
+//! The maintenance of a worker, on a separate connection: heartbeats, polling, and the recovery of stalled tasks.
 
 use std::collections::HashMap;
 use std::convert::Infallible;

@@ -17,7 +17,7 @@ pub(crate) struct PeriodicChecks {
 }
 
 impl PeriodicChecks {
-    /// Reads the options of steps, and looks for runs that no worker serves.
+    /// Reads the options of steps, and finds runs that no worker serves.
     pub(crate) async fn run(&mut self, shared: &Shared, connection: &mut Connection<'_>) -> Result<(), DatabaseError> {
         tune_steps(shared, connection).await?;
         let Some(open) = connection.get().await else { return Ok(()) };

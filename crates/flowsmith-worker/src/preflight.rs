@@ -8,19 +8,19 @@ use sqlx::postgres::PgConnection;
 use crate::engine::{Engine, StepOptions, StepsByFlow};
 use crate::error::WorkerError;
 use crate::flow::{Flow, Step};
-use crate::handler::Handler;
+use crate::handler::StepHandlers;
 use flowsmith_core::catalog::{self, Catalog};
 use flowsmith_core::diff::{Change, FlowDelta, diff};
 use flowsmith_core::level::Level;
 use flowsmith_postgres::database::{DatabaseError, Failure};
 use flowsmith_postgres::engine::detect::{Detection, EngineState, PgmqState};
-use flowsmith_postgres::live::Live;
+use flowsmith_postgres::introspection::Live;
 
 /// The handlers of a flow, as a program or a flow file declares them.
 pub(crate) struct FlowHandlers {
     /// The slug in the database.
     pub(crate) slug: String,
-    pub(crate) handlers: Vec<(String, Arc<dyn Handler>)>,
+    pub(crate) handlers: StepHandlers,
     /// How many tasks of a step may run at once, by step.
     pub(crate) limits: BTreeMap<String, usize>,
 }
@@ -77,7 +77,7 @@ fn match_flow(steps: &mut StepsByFlow, flow: FlowHandlers) -> Result<Flow, Worke
 /// The steps of a flow with their handlers, or all problems.
 fn match_steps(
     existing: Vec<(String, StepOptions)>,
-    mut handlers: Vec<(String, Arc<dyn Handler>)>,
+    mut handlers: StepHandlers,
     limits: &BTreeMap<String, usize>,
 ) -> Result<Vec<Arc<Step>>, Vec<String>> {
     let mut problems = Vec::new();

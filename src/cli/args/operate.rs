@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use flowsmith_postgres::live::RunStatus;
 use flowsmith_postgres::runs::RunPrefix;
+use flowsmith_postgres::runs::RunStatus;
 
 use super::StatusFormat;
 

@@ -1,26 +1,24 @@
 //! `flowsmith bench`
 
-use flowsmith_core::diagnostic::Code;
 use std::pin::pin;
 
 use flowsmith::report::{bench_json, bench_text};
+use flowsmith_core::diagnostic::Code;
 use flowsmith_postgres::bench::{Bench, BenchReport, BenchSettings, Progress, Protocol, Scenario};
 use futures_util::future::{Either, select};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::args::StatusFormat;
 use crate::cli::args::work::{BenchArgs, BenchProtocol, BenchScenario};
+use crate::cli::database::{self, subject};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::project::Project;
-use crate::cli::session::Place;
 
 pub(crate) async fn run(args: &BenchArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
-    let place = Place::find(project, output)?;
-    let session = place.open().await?;
+    let session = database::open(project, output).await?;
     session.level()?;
-    let subject = session.subject();
-    let bench = Bench::open(&place.target, settings(args)).await?;
+    let bench = Bench::open(&session.target, settings(args)).await?;
     if !bench.others().is_empty() {
         let others = bench.others().join(", ");
         output.message(&format!(
@@ -40,8 +38,8 @@ pub(crate) async fn run(args: &BenchArgs, project: &Project, output: &Output) ->
         }
     };
     output.report(&match args.format {
-        StatusFormat::Text => bench_text(&report, &subject, output.layout()),
-        StatusFormat::Json => bench_json(&report, &subject),
+        StatusFormat::Text => bench_text(&report, &subject(&session), output.layout()),
+        StatusFormat::Json => bench_json(&report, &subject(&session)),
     });
     cleaned?;
     Ok(if report.is_complete() { Exit::Done } else { Exit::Failed })

@@ -1,28 +1,19 @@
 //! `flowsmith drift`
 
 use flowsmith::report::{drift_json, drift_markdown, drift_text};
-use flowsmith_core::migration::Folder;
-use flowsmith_postgres::drift::drift;
-use flowsmith_postgres::live::read_snapshot;
+use flowsmith_postgres::drift::read_drift;
 
-use crate::cli::args::road::{ReportArgs, ReportFormat};
-use crate::cli::background::Background;
+use crate::cli::args::deploy::{ReportArgs, ReportFormat};
+use crate::cli::database::{self, subject, warn_of_hidden_triggers};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::project::Project;
-use crate::cli::session::Place;
 
 pub(crate) async fn run(args: &ReportArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
-    let path = project.migrations.clone();
-    let reading = Background::start(move || Folder::read(&path));
-    let place = Place::find(project, output)?;
-    let mut session = place.open().await?;
-    let shape = session.shape()?;
-    let live = read_snapshot(&mut session.connection, shape).await?;
-    let folder = reading.finish().await??;
-    let drift = drift(&folder, &live, &project.ignore)?;
-    session.note_unseen_triggers(output);
-    let subject = session.subject();
+    let mut session = database::open(project, output).await?;
+    let drift = read_drift(&mut session, &project.files).await?;
+    warn_of_hidden_triggers(&session, output);
+    let subject = subject(&session);
     output.report(&match args.format {
         ReportFormat::Text => drift_text(&drift, &subject, output.layout()),
         ReportFormat::Json => drift_json(&drift, &subject),

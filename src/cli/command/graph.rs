@@ -1,21 +1,20 @@
 //! `flowsmith graph`
 
-use flowsmith_core::diagnostic::Code;
 use std::fs;
 
 use flowsmith::graph::{Graph, Style, choose, choose_of_run, dot, mermaid, step_descriptions, svg};
 use flowsmith::report::findings::{self, Report};
 use flowsmith::report::graph_html;
-use flowsmith_core::migration::{Folder, replay};
-use flowsmith_postgres::live::{UnknownFlow, read_snapshot};
-use flowsmith_postgres::runs::{DetailLevel, Engine, Flows, RunPrefix, read_run};
+use flowsmith_core::catalog::UnknownFlow;
+use flowsmith_core::diagnostic::Code;
+use flowsmith_core::migration::replay;
+use flowsmith_postgres::runs::{Operator, RunPrefix};
 
 use crate::cli::args::graph::{GraphArgs, GraphFormat, GraphSide};
-use crate::cli::command::check;
+use crate::cli::database;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::project::Project;
-use crate::cli::session::Place;
 
 pub(crate) async fn run(args: &GraphArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     // Checked before any slow operation.
@@ -89,19 +88,19 @@ fn word(format: GraphFormat) -> &'static str {
 async fn definition(name: &str, side: GraphSide, project: &Project, output: &Output) -> Result<Graph, Failure> {
     match side {
         GraphSide::Files => {
-            let checked = check::start(project)?.finish().await?;
+            let checked = project.files.check_files(&[])?;
             match choose(&checked.catalog, name, "the flow files") {
                 Ok(flow) => {
                     let mut graph = Graph::of_flow(flow);
                     if let Some(origin) = checked.origins.get(&flow.id.database_slug()) {
-                        let environment = project.check_settings().environment;
-                        graph.describe(&step_descriptions(&project.sources(), origin, environment.as_deref()));
+                        let environment = project.files.environment.as_deref();
+                        graph.describe(&step_descriptions(&project.files.sources(), origin, environment));
                     }
                     Ok(graph)
                 }
                 // The flow may be among those with errors. The findings go to stderr, because stdout is for the graph.
                 Err(_) if checked.has_errors() => {
-                    output.aside(&findings::text(&Report::new(&checked, &project.sources()), true));
+                    output.aside(&findings::text(&Report::new(&checked, &project.files.sources()), true));
                     Err(Failure {
                         exit: Exit::Invalid,
                         code: None,
@@ -113,14 +112,12 @@ async fn definition(name: &str, side: GraphSide, project: &Project, output: &Out
             }
         }
         GraphSide::Migrations => {
-            let folder = Folder::read(&project.migrations)?;
+            let folder = project.files.read_migrations()?;
             Ok(Graph::of_flow(choose(&replay(folder.migrations())?, name, "the migrations")?))
         }
         GraphSide::Live => {
-            let place = Place::find(project, output)?;
-            let mut session = place.open().await?;
-            let shape = session.shape()?;
-            let live = read_snapshot(&mut session.connection, shape).await?;
+            let mut session = database::open(project, output).await?;
+            let live = session.read_live().await?;
             let flow = choose(&live.catalog, name, UnknownFlow::DATABASE);
             Ok(Graph::of_flow(flow.map_err(|error| error.in_database(&session.database))?))
         }
@@ -129,13 +126,10 @@ async fn definition(name: &str, side: GraphSide, project: &Project, output: &Out
 
 /// The graph of a run, with the definition in the database.
 async fn of_run(run: &RunPrefix, flow: Option<&str>, project: &Project, output: &Output) -> Result<Graph, Failure> {
-    let place = Place::find(project, output)?;
-    let mut session = place.open().await?;
-    let shape = session.shape()?;
-    let run_id = run.resolve(&mut session.connection).await.map_err(|error| error.in_database(&session.database))?;
-    let engine = Engine::of(&session.detection).expect("an engine with a level is present");
-    let states = read_run(&mut session.connection, engine, &Flows::default(), &run_id, DetailLevel::Status).await?;
-    let live = read_snapshot(&mut session.connection, shape).await?;
-    let flow = choose_of_run(&live.catalog, &states, flow).map_err(|error| error.in_database(&session.database))?;
+    let mut operator = Operator::new(database::open(project, output).await?)?;
+    let states = operator.states(run).await?;
+    let live = operator.session.read_live().await?;
+    let flow = choose_of_run(&live.catalog, &states, flow);
+    let flow = flow.map_err(|error| error.in_database(&operator.session.database))?;
     Ok(Graph::of_run(flow, &states))
 }

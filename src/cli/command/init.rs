@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use flowsmith_core::config::{CONFIG_FILE, Config};
 use flowsmith_core::source::Sources;
 
-use crate::cli::args::road::InitArgs;
+use crate::cli::args::deploy::InitArgs;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 

@@ -1,16 +1,15 @@
 //! `flowsmith install`
 
 use flowsmith_core::diagnostic::Code;
-use flowsmith_postgres::engine::install::{
-    EngineAction, InputStyle as Style, InstallReport, PgmqAction, install, install_script, install_with_roles,
-};
+use flowsmith_postgres::engine::install::{InputStyle as Style, install, install_script, install_with_roles};
 use flowsmith_postgres::engine::roles::{Role, grants_script};
 
-use crate::cli::args::road::{InputStyle, InstallArgs};
+use crate::cli::args::deploy::{InputStyle, InstallArgs};
+use crate::cli::database::Database;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::installed::installed_text;
 use crate::cli::output::Output;
 use crate::cli::project::Project;
-use crate::cli::session::Place;
 
 pub(crate) async fn run(args: &InstallArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     let style = match args.input_style {
@@ -25,24 +24,24 @@ pub(crate) async fn run(args: &InstallArgs, project: &Project, output: &Output) 
         }
         return Ok(Exit::Done);
     }
-    let place = Place::find(project, output)?;
+    let database = Database::resolve(project, output)?;
     let report = match roles {
-        Some(roles) => install_with_roles(place.target.options(), style, roles).await?,
-        None => install(place.target.options(), style).await?,
+        Some(roles) => install_with_roles(database.target.options(), style, roles).await?,
+        None => install(database.target.options(), style).await?,
     };
-    let held = report.database.input_style.as_deref();
-    if args.input_style.is_some() && held != Some(style.as_str()) {
+    let actual = report.database.input_style.as_deref();
+    if args.input_style.is_some() && actual != Some(style.as_str()) {
         return Err(Failure::new(
             Exit::Refused,
             Code::InputStyleFixed,
             format!(
                 "the engine was installed with the input style {}, which cannot change",
-                held.unwrap_or("of its level")
+                actual.unwrap_or("of its level")
             ),
             "omit --input-style",
         ));
     }
-    output.prose(&format!("{}\n", words(&report)));
+    output.prose(&format!("{}\n", installed_text(&report)));
     for prefix in &report.outdated_roles {
         output.message(&format!(
             "the roles of {prefix} lack privileges that this version needs: run `flowsmith install --grants --role-prefix {prefix}`"
@@ -53,30 +52,4 @@ pub(crate) async fn run(args: &InstallArgs, project: &Project, output: &Output) 
         output.prose(&format!("the roles {names} have their privileges\n"));
     }
     Ok(Exit::Done)
-}
-
-/// A summary of the installation in one line.
-pub(crate) fn words(report: &InstallReport) -> String {
-    let engine = match report.engine {
-        EngineAction::Installed(version) => format!("engine version {version} installed"),
-        EngineAction::Upgraded { from, to } => format!("engine upgraded from version {from} to {to}"),
-        EngineAction::UpToDate(version) => format!("engine version {version} is up to date"),
-        EngineAction::LeftOfficial(level) => format!("pgflow's engine {level} left unchanged"),
-    };
-    let recovery = match (report.database.has_pg_cron, report.database.has_cron_job) {
-        (true, Some(true)) => ", pg_cron recovers stalled tasks",
-        (true, _) if report.database.has_recovery => {
-            ", pg_cron has no job for recovering stalled tasks: see `flowsmith doctor`"
-        }
-        _ => "",
-    };
-    let pgmq = match report.pgmq {
-        PgmqAction::Kept => "unchanged",
-        PgmqAction::CreatedExtension => "created as an extension",
-        PgmqAction::InstalledSql => "installed as plain SQL",
-        PgmqAction::InstalledSqlForLackOfRights => {
-            "installed as plain SQL, because this role may not create the extension"
-        }
-    };
-    format!("{engine}, pgmq {pgmq}{recovery}")
 }

@@ -1,42 +1,22 @@
 //! `flowsmith plan`
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use flowsmith::report::{plan_html, plan_json, plan_markdown, plan_text};
-use flowsmith_core::diff::Change;
-use flowsmith_core::migration::{Folder, deletions};
-use flowsmith_postgres::drift::drift;
-use flowsmith_postgres::ledger::Status;
-use flowsmith_postgres::live::{read_snapshot, run_counts};
-use flowsmith_postgres::plan::{Abilities, changes, plan, refused_triggers};
+use flowsmith_postgres::plan::{Planned, plan};
 
-use crate::cli::args::road::{PlanArgs, PlanFormat};
-use crate::cli::command::check;
+use crate::cli::args::deploy::{PlanArgs, PlanFormat};
+use crate::cli::database::{self, subject, warn_of_hidden_triggers};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::explain::{warnings, with_findings};
 use crate::cli::output::Output;
 use crate::cli::project::Project;
-use crate::cli::session::Place;
 
 pub(crate) async fn run(args: &PlanArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
-    let checking = check::start(project)?;
-    let folder = Folder::read(&project.migrations)?;
-    let place = Place::find(project, output)?;
-    let mut session = place.open().await?;
-    let shape = session.shape()?;
-    let live = read_snapshot(&mut session.connection, shape).await?;
-    let checked = check::accept(checking.finish().await?, project, output)?;
-    let status = Status::new(folder.migrations(), &live.ledger);
-    let pending: BTreeSet<&str> = status.pending().into_iter().collect();
-    let deletions = deletions(folder.migrations().iter().filter(|m| pending.contains(m.id().as_str())))?;
-    let (changes, unmanaged) = changes(&live, checked.catalog, &deletions, &project.ignore);
-    let abilities = Abilities { conditions: shape.conditions, pg_cron: session.detection.has_pg_cron };
-    let slugs: Vec<String> = changes.changes.iter().map(Change::database_slug).collect();
-    let runs = if slugs.is_empty() { BTreeMap::new() } else { run_counts(&mut session.connection, &slugs).await? };
-    let refused = refused_triggers(&mut session.connection, &changes, &live.catalog).await?;
-    let mut plan = plan(changes, unmanaged, &runs, abilities, &refused);
-    plan.drift = drift(&folder, &live, &project.ignore)?;
-    session.note_unseen_triggers(output);
-    let subject = session.subject();
+    let mut session = database::open(project, output).await?;
+    let planning = plan(&mut session, &project.files).await;
+    let Planned { plan, checked } = planning.map_err(|error| with_findings(error, &project.files, output))?;
+    warnings(&checked, &project.files, output);
+    warn_of_hidden_triggers(&session, output);
+    let subject = subject(&session);
     output.report(&match args.format {
         PlanFormat::Text => plan_text(&plan, &subject, output.layout()),
         PlanFormat::Json => plan_json(&plan, &subject),

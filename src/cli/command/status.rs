@@ -1,31 +1,23 @@
 //! `flowsmith status`
 
 use flowsmith::report::{status_json, status_text};
-use flowsmith_core::migration::Folder;
-use flowsmith_postgres::ledger::{MigrationState, Status};
-use flowsmith_postgres::live::read_snapshot;
+use flowsmith_postgres::status::read_status;
 
 use crate::cli::args::StatusFormat;
-use crate::cli::args::road::StatusArgs;
+use crate::cli::args::deploy::StatusArgs;
+use crate::cli::database::{self, subject};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::project::Project;
-use crate::cli::session::Place;
 
 pub(crate) async fn run(args: &StatusArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
-    let folder = Folder::read(&project.migrations)?;
-    let place = Place::find(project, output)?;
-    let mut session = place.open().await?;
-    let shape = session.shape()?;
-    let live = read_snapshot(&mut session.connection, shape).await?;
-    let status = Status::new(folder.migrations(), &live.ledger);
-    let subject = session.subject();
+    let mut session = database::open(project, output).await?;
+    let status = read_status(&mut session, &project.files).await?;
     output.report(&match args.format {
-        StatusFormat::Text => status_text(&status, &subject, output.layout()),
-        StatusFormat::Json => status_json(&status, &subject),
+        StatusFormat::Text => status_text(&status, &subject(&session), output.layout()),
+        StatusFormat::Json => status_json(&status, &subject(&session)),
     });
-    let differs = [MigrationState::Edited, MigrationState::Missing];
-    Ok(if status.in_state(&differs).next().is_some() {
+    Ok(if status.is_drifted() {
         Exit::Drift
     } else if status.pending().is_empty() {
         Exit::Done

@@ -1,18 +1,19 @@
 //! `flowsmith up` and `flowsmith down`
 
-use flowsmith_core::diagnostic::Code;
-use flowsmith_core::migration::{Folder, compile, replay};
+use flowsmith_core::migration::{Folder, Migration};
+use flowsmith_core::project::{CompileOptions, compile_project};
 use flowsmith_core::words::counted;
 use flowsmith_devserver::Server;
-use flowsmith_postgres::apply::ApplySettings;
-use flowsmith_postgres::engine::install::{EngineAction, InputStyle, install};
+use flowsmith_postgres::deploy::{DeployEvent, deploy};
 
-use crate::cli::args::road::UpArgs;
-use crate::cli::command::{apply, check, compile as compile_command, install as install_command};
+use crate::cli::applied::{report_applied, time};
+use crate::cli::args::deploy::UpArgs;
+use crate::cli::database::{self, Database, EMBEDDED_DATABASE, start_server};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::explain::{explained, warnings, with_findings};
+use crate::cli::installed::installed_text;
 use crate::cli::output::Output;
 use crate::cli::project::Project;
-use crate::cli::session::{self, Place};
 
 pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     // Before anything is written.
@@ -23,44 +24,21 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
             "omit --url",
         ));
     }
-    let step = |what: &str, detail: &str| step(output, args.url, what, detail);
-    let checked = check::or_refuse(project, output)?;
-    let flows = counted(checked.catalog.len(), "flow");
-    step("Checked", &format!("{flows} with {} in {}", counted(checked.steps, "step"), counted(checked.files, "file")));
-
-    let mut folder = Folder::read(&project.migrations)?;
-    if !args.no_compile {
-        folder.finish()?;
-    }
-    let mut settings = compile_command::settings(&folder, None);
-    settings.files = compile_command::files(&checked);
-    let compiled = compile(&replay(folder.migrations())?, checked.catalog, &settings)?;
-    if compiled.changes.is_empty() {
-        step("Compiled", "nothing to compile, the migrations are up to date");
-    } else if args.no_compile {
-        return Err(Failure::new(
-            Exit::Pending,
-            Code::MigrationsBehind,
-            "the migrations are behind the flow files",
-            "run `flowsmith compile` and commit the migration",
-        ));
-    } else {
-        let names: Vec<String> =
-            compiled.migrations.iter().map(flowsmith_core::migration::Migration::file_name).collect();
-        folder.add(compiled.migrations)?;
-        step("Compiled", &names.join(", "));
-    }
-
-    let (place, connect) = place(project, step, output).await?;
-    let report = install(place.target.options(), InputStyle::default()).await?;
-    step("Engine", &install_command::words(&report));
-
-    let apply_settings = ApplySettings { ignore: project.ignore.clone(), ..ApplySettings::default() };
-    let say = |id: &str, took| step("Applied", &format!("{id} in {}", apply::time(took)));
-    let applied = apply::pending(&place, &folder, &apply_settings, output, say).await?;
-    let changed = !applied.migrations.is_empty() || !matches!(report.engine, EngineAction::UpToDate(_));
-    let state = if changed { "In sync now" } else { "In sync" };
-    step(state, &format!("the database matches the flow files ({flows})"));
+    let steps = Steps { as_messages: args.url, output };
+    let (folder, flows) = compile(args, project, &steps)?;
+    let (database, connect) = resolve(is_given, project, &steps).await?;
+    let mut subject = None;
+    let deploying = deploy(&database.target, &folder, &project.files.ignore, |event| match event {
+        DeployEvent::Installed(report) => steps.print("Engine", &installed_text(report)),
+        DeployEvent::Opened(session) => subject = Some(database::subject(session)),
+        DeployEvent::Applied(id, took) => steps.print("Applied", &format!("{id} in {}", time(took))),
+        _ => {}
+    });
+    let deployed = deploying.await;
+    let deployed = deployed.map_err(|error| explained(error, &project.files, subject.as_ref(), output))?;
+    report_applied(&deployed.applied, subject.as_ref(), output);
+    let state = if deployed.has_changed { "In sync now" } else { "In sync" };
+    steps.print(state, &format!("the database matches the flow files ({flows})"));
     output.prose(&match connect {
         Connect::Given(target) => format!("\nConnect: {target}\n"),
         Connect::Embedded(url) if args.url => format!("{url}\n"),
@@ -69,39 +47,69 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
     Ok(Exit::Done)
 }
 
-/// One line of the report, or a message if the report is the URL.
-fn step(output: &Output, as_message: bool, what: &str, detail: &str) {
-    let good = anstyle::AnsiColor::Green.on_default().bold();
-    let label = format!("{good}{what:>11}{good:#}  ");
-    if as_message {
-        output.message(&format!("{label}{detail}"));
+/// Checks the flow files and compiles them. Returns the folder with the new migrations, and the number of flows in words.
+fn compile(args: &UpArgs, project: &Project, steps: &Steps<'_>) -> Result<(Folder, String), Failure> {
+    let compiling = compile_project(&project.files, &CompileOptions::default());
+    let compiled = compiling.map_err(|error| with_findings(error, &project.files, steps.output))?;
+    let checked = &compiled.checked;
+    warnings(checked, &project.files, steps.output);
+    let flows = counted(checked.catalog.len(), "flow");
+    let (in_steps, in_files) = (counted(checked.steps, "step"), counted(checked.files, "file"));
+    steps.print("Checked", &format!("{flows} with {in_steps} in {in_files}"));
+    if args.no_compile {
+        compiled.require_up_to_date()?;
+    }
+    let names: Vec<String> = compiled.migrations.iter().map(Migration::file_name).collect();
+    let folder = if args.no_compile { compiled.into_folder() } else { compiled.write()?.0 };
+    let what = if names.is_empty() {
+        "nothing to compile, the migrations are up to date".to_owned()
     } else {
-        output.report(&output.layout().labelled(&label, detail));
+        names.join(", ")
+    };
+    steps.print("Compiled", &what);
+    Ok((folder, flows))
+}
+
+/// Prints the steps of `up`: as the report, or as messages if the report is something else.
+struct Steps<'a> {
+    as_messages: bool,
+    output: &'a Output,
+}
+
+impl Steps<'_> {
+    fn print(&self, step: &str, detail: &str) {
+        let good = anstyle::AnsiColor::Green.on_default().bold();
+        let label = format!("{good}{step:>11}{good:#}  ");
+        if self.as_messages {
+            self.output.message(&format!("{label}{detail}"));
+        } else {
+            self.output.report(&self.output.layout().labelled(&label, detail));
+        }
     }
 }
 
-/// How the user connects.
+/// How to connect to the database.
 enum Connect {
-    /// The given database; shown without its password.
+    /// To the database that was given, which is shown without its password.
     Given(String),
-    /// The embedded database by URL.
+    /// To the embedded server, by this URL.
     Embedded(String),
 }
 
-/// The given database or the embedded one, and how the user connects to it.
-async fn place(project: &Project, step: impl Fn(&str, &str), output: &Output) -> Result<(Place, Connect), Failure> {
-    if project.database()?.is_some() {
-        let place = Place::find(project, output)?;
-        let target = place.target.to_string();
-        step("Database", &target);
-        return Ok((place, Connect::Given(target)));
+/// The database that is named, or the embedded one, and how to connect to it.
+async fn resolve(is_given: bool, project: &Project, steps: &Steps<'_>) -> Result<(Database, Connect), Failure> {
+    if is_given {
+        let database = Database::resolve(project, steps.output)?;
+        let target = database.target.to_string();
+        steps.print("Database", &target);
+        return Ok((database, Connect::Given(target)));
     }
-    let server = session::start(project, output)?;
-    server.ensure_database(session::EMBEDDED_DATABASE).await.map_err(Failure::server)?;
+    let server = start_server(project, steps.output)?;
+    server.ensure_database(EMBEDDED_DATABASE).await.map_err(Failure::server)?;
     let how = if server.started_here() { "started" } else { "running" };
-    step("PostgreSQL", &format!("{how}, data in {}", server.folder().display()));
-    let connect = Connect::Embedded(server.url(session::EMBEDDED_DATABASE));
-    Ok((Place::embedded(&server), connect))
+    steps.print("PostgreSQL", &format!("{how}, data in {}", server.folder().display()));
+    let connect = Connect::Embedded(server.url(EMBEDDED_DATABASE));
+    Ok((Database::embedded(&server), connect))
 }
 
 /// Stops the embedded server.

@@ -8,6 +8,7 @@ use flowsmith::report::findings;
 use flowsmith_core::catalog::Catalog;
 use flowsmith_core::check::Checked;
 use flowsmith_core::diagnostic::Code;
+use flowsmith_core::project::accept as refuse_errors;
 use flowsmith_worker::{Service, ServiceOptions, requests_only_valid_flows};
 use futures_util::future::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,18 +16,18 @@ use tokio::sync::oneshot;
 
 use self::log::Log;
 use crate::cli::args::work::WorkerArgs;
-use crate::cli::command::check;
+use crate::cli::database::Database;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::explain::{warnings, with_findings};
 use crate::cli::output::Output;
 use crate::cli::project::Project;
-use crate::cli::session::Place;
 
 pub(crate) async fn run(args: &WorkerArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
-    let place = Place::find(project, output)?;
-    let checked = check::start(project)?.finish().await?;
+    let database = Database::resolve(project, output)?;
+    let checked = project.files.check_files(&[])?;
     let log = Log::new(output.clone());
     let catalog = accept(checked, args, project, output, &log)?;
-    let service = Service::start(&place.target, &catalog, &options(args), move |event| log.record(event)).await?;
+    let service = Service::start(&database.target, &catalog, &options(args), move |event| log.record(event)).await?;
     let (stop, cancel) = signals()?;
     service.run(stop, cancel).await?;
     Ok(Exit::Done)
@@ -58,9 +59,11 @@ fn accept(
     log: &Log,
 ) -> Result<Catalog, Failure> {
     if !(checked.has_errors() && requests_only_valid_flows(&checked, &args.names)) {
-        return check::accept(checked, project, output).map(|checked| checked.catalog);
+        let checked = refuse_errors(checked).map_err(|error| with_findings(error, &project.files, output))?;
+        warnings(&checked, &project.files, output);
+        return Ok(checked.catalog);
     }
-    let text = findings::text(&findings::Report::new(&checked, &project.sources()), true);
+    let text = findings::text(&findings::Report::new(&checked, &project.files.sources()), true);
     output.findings(&text);
     log.line(&"the flows of files with errors are skipped; no requested flow is among them");
     Ok(checked.catalog)

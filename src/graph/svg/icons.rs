@@ -1,7 +1,7 @@
 //! Icons of 12 by 12 pixels as paths, because fonts do not contain all of these symbols.
 
 use crate::graph::{Icon, Mark};
-use flowsmith_postgres::live::StepStatus;
+use flowsmith_postgres::runs::StepStatus;
 
 /// The SVG path of an icon.
 pub(super) fn path(icon: Icon) -> &'static str {

@@ -9,8 +9,8 @@ use super::super::layout::{Text, TextLayout};
 use super::super::style::{BAD, BOLD, CARE, DIM, GOOD, paint};
 use super::super::words::{duration, line, payload, time};
 use super::runs::of_run;
-use flowsmith_postgres::live::{StepStatus, TaskStatus};
 use flowsmith_postgres::runs::{Payload, RunDetail, RunSummary, StepDetail, TaskDetail};
+use flowsmith_postgres::runs::{StepStatus, TaskStatus};
 
 /// The most characters of an input, output or error without `--full`.
 const MOST: usize = 100;

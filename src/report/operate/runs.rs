@@ -9,7 +9,7 @@ use super::super::layout::{Cell, Column, Table, Text, TextLayout};
 use super::super::style::{BAD, CARE, DIM, GOOD};
 use super::super::words::{duration, line, time};
 use flowsmith_core::words::counted;
-use flowsmith_postgres::live::RunStatus;
+use flowsmith_postgres::runs::RunStatus;
 use flowsmith_postgres::runs::{RunFailure, RunList, RunSummary};
 
 /// The most characters of an error in a list.

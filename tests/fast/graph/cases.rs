@@ -5,7 +5,7 @@ use std::fs;
 
 use flowsmith::graph::{Graph, dot, mermaid};
 use flowsmith::report::graph_html;
-use flowsmith_postgres::live::StepStatus;
+use flowsmith_postgres::runs::StepStatus;
 use flowsmith_postgres::runs::{RunDetail, StepDetail};
 use serde_json::{from_value, json};
 

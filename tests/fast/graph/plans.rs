@@ -6,8 +6,10 @@ use flowsmith::graph::{Graph, Mark, dot, mermaid};
 use flowsmith::report::{Subject, TextLayout, plan_html, plan_text};
 use flowsmith_core::catalog::{Catalog, Ignore};
 use flowsmith_core::diff::Change;
-use flowsmith_postgres::live::{Live, RunCounts};
-use flowsmith_postgres::plan::{Abilities, Plan, PlannedChange, changes, plan};
+use flowsmith_postgres::drift::Drift;
+use flowsmith_postgres::introspection::Live;
+use flowsmith_postgres::plan::{Abilities, Plan, PlannedChange, changes};
+use flowsmith_postgres::runs::RunTotals;
 
 use super::{assert_golden, catalog, picture};
 
@@ -58,9 +60,10 @@ fn subject() -> Subject {
 fn planned() -> Plan {
     let live = Live { catalog: catalog(BEFORE), ..Live::default() };
     let (changes, unmanaged) = changes(&live, catalog(AFTER), &["gone".to_owned()].into(), &Ignore::default());
-    let runs = RunCounts { started: 2, total: 31 };
+    let runs = RunTotals { started: 2, total: 31 };
     let runs = [("order".to_owned(), runs), ("tuned".to_owned(), runs)].into();
-    plan(changes, unmanaged, &runs, Abilities { conditions: true, pg_cron: true }, &[])
+    let abilities = Abilities { conditions: true, pg_cron: true };
+    Plan::new(changes, unmanaged, &runs, abilities, &[], Drift::default())
 }
 
 #[test]
@@ -148,7 +151,7 @@ fn a_page_draws_so_many_steps_and_names_the_rest() {
     let all: Catalog = (0..7).map(flow).collect();
     let changes = all.iter().map(|(_, flow)| PlannedChange {
         change: Change::Create(Arc::clone(flow)),
-        runs: RunCounts::default(),
+        runs: RunTotals::default(),
         hazards: Vec::new(),
     });
     let page = plan_html(&Plan { changes: changes.collect(), ..Plan::default() }, &subject());

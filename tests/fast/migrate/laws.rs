@@ -9,15 +9,7 @@ use flowsmith_core::migration::{CompileSettings, Migration, carry_over, compile,
 use proptest::prelude::*;
 
 fn settings(version: &str) -> CompileSettings {
-    CompileSettings {
-        version: version.parse().expect("a version"),
-        name: None,
-        last: None,
-        delete: Vec::new(),
-        without_queue: Default::default(),
-        triggers: Default::default(),
-        files: Default::default(),
-    }
+    CompileSettings::new(version.parse().expect("a version"))
 }
 
 fn migrations(recorded: &Catalog, desired: Catalog, version: &str) -> Vec<Migration> {

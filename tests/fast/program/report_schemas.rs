@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use flowsmith::report::{Subject, bench_json, doctor_json, drift_json, plan_json, status_json};
 use flowsmith_core::catalog::{Annotations, Flow, FlowId, FlowOptions, State, Step, TableName};
-use flowsmith_core::diff::{Alteration, Change, Class, Delta, FlowDelta, StepDelta};
+use flowsmith_core::diff::{AbandonedQueue, Alteration, Change, Class, Delta, FlowDelta, StepDelta};
 use flowsmith_postgres::bench::{
     BenchReport, BenchSettings, Delivery, Protocol, Scenario, ScenarioReport, Summary, Usage,
 };
 use flowsmith_postgres::drift::Drift;
 use flowsmith_postgres::engine::doctor::{CheckStatus, DoctorCheck};
+use flowsmith_postgres::introspection::TriggerDifference;
 use flowsmith_postgres::ledger::{LedgerEntry, MigrationState, MigrationStatus, Status};
-use flowsmith_postgres::live::{RunCounts, TriggerDifference};
 use flowsmith_postgres::plan::{Hazard, Plan, PlannedChange, RefusedTrigger};
+use flowsmith_postgres::runs::RunTotals;
 
 use crate::shared::schemas::assert_fits;
 
@@ -59,7 +60,7 @@ fn changes() -> Vec<Change> {
 
 #[test]
 fn plans_fit_their_schema() {
-    let runs = RunCounts { started: 1, total: 3 };
+    let runs = RunTotals { started: 1, total: 3 };
     let hazards = vec![
         Hazard::ReplacedUnderRuns(runs),
         Hazard::DroppedUnderRuns(runs),
@@ -75,7 +76,7 @@ fn plans_fit_their_schema() {
             trigger: "paid".to_owned(),
             reason: "table public.orders does not exist".to_owned(),
         }),
-        Hazard::LeavesQueue { trigger: "imported".to_owned(), queue: "imports".to_owned() },
+        Hazard::LeavesQueue(AbandonedQueue { trigger: "imported".to_owned(), queue: "imports".to_owned() }),
     ];
     let planned = |change| PlannedChange { change, runs, hazards: hazards.clone() };
     let full = Plan {

@@ -84,7 +84,7 @@ async fn what_is_taken_for_an_expression_stays_in_its_parentheses() {
                 // Nearly always an error of syntax, or of division: of interest is what it did.
                 let _ = sqlx::raw_sql(AssertSqlSafe(format!("select 1 where (\n{sql}\n)"))).execute(&mut c).await;
             }
-            Err(ExpressionError::Unclosed(_)) => {
+            Err(ExpressionError::Unterminated(_)) => {
                 unclosed += 1;
                 assert_ne!(seen(&mut c, &sql).await, Seen::Within, "{sql:?}");
             }

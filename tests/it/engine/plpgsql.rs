@@ -27,6 +27,9 @@ const UNFOUNDED: &[(&str, &str)] = &[
     ("pgflow.poll_for_tasks(", "unused parameter"),
     // Returns rows of a statement whose table's name is only known when it runs.
     ("pgflow.set_vt_batch(", "OUT variable"),
+    // They lock rows, which only a volatile function may do.
+    ("pgflow._lock_tasks(", "routine is marked as VOLATILE"),
+    ("pgflow._lock_stalled_tasks(", "routine is marked as VOLATILE"),
     // It ends with a case that has no else, which raises.
     ("pgflow._queue_statement(", "control reached end of function without RETURN"),
     // Names of queues and statements go through %I in _queue_statement_call and _queue_statement, and values through %L or are numbers.

@@ -8,8 +8,9 @@ use flowsmith_core::migration::{CompileSettings, Folder, MAX_CREATES, Migration,
 use flowsmith_postgres::apply::{ApplySettings, apply};
 use flowsmith_postgres::database::Target;
 use flowsmith_postgres::drift::drift;
-use flowsmith_postgres::live::{Live, LiveShape, read_snapshot};
+use flowsmith_postgres::introspection::{Live, LiveShape, read_snapshot};
 use flowsmith_postgres::plan::changes;
+use flowsmith_postgres::session::Session;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use sqlx::migrate::Migrator;
@@ -74,6 +75,10 @@ async fn dump(database: &Database) -> String {
     row.get::<Option<String>, _>(0).unwrap_or_default()
 }
 
+async fn open(target: &Target) -> Session {
+    Session::open(target).await.unwrap()
+}
+
 /// By `flowsmith apply`, in two steps as in life; everything that can be asked afterwards is asked.
 async fn by_apply(case: &Case, engine: Engine) -> Database {
     let database = engine.database().await;
@@ -81,13 +86,11 @@ async fn by_apply(case: &Case, engine: Engine) -> Database {
     let place = tempfile::tempdir().unwrap();
     let settings = ApplySettings::default();
     let held = folder(place.path(), &case.before);
-    apply(&target, engine.shape(), &held, &settings, |_| {})
-        .await
-        .unwrap_or_else(|error| panic!("{}: {error}", case.name));
+    apply(open(&target).await, &held, &settings, |_| {}).await.unwrap_or_else(|error| panic!("{}: {error}", case.name));
     assert_eq!(live(&database, engine).await.catalog, case.held, "{}", case.name);
 
     let whole = folder(place.path(), &case.change);
-    let applied = apply(&target, engine.shape(), &whole, &settings, |_| {}).await;
+    let applied = apply(open(&target).await, &whole, &settings, |_| {}).await;
     let applied = applied.unwrap_or_else(|error| panic!("{}: {error}", case.name));
     assert_eq!(applied.migrations.len(), case.change.len(), "{}", case.name);
     let live = live(&database, engine).await;
@@ -184,15 +187,7 @@ pub(crate) fn without_conditions(catalog: &Catalog) -> Catalog {
 
 /// Brings what it needs from one catalog to the next, as `compile` and `apply` do.
 async fn bring(database: &Database, engine: Engine, from: &Catalog, to: &Catalog, version: &str) -> Live {
-    let settings = CompileSettings {
-        version: version.parse().unwrap(),
-        name: None,
-        last: None,
-        delete: Vec::new(),
-        without_queue: Default::default(),
-        triggers: Default::default(),
-        files: Default::default(),
-    };
+    let settings = CompileSettings::new(version.parse().unwrap());
     let migrations = compile(from, to.clone(), &settings).unwrap().migrations;
     let mut connection = database.connect().await;
     for migration in migrations {
@@ -257,22 +252,14 @@ async fn more_flows_than_the_lock_table_holds_come_in_several_migrations() {
             triggers: Default::default(),
         })
         .collect();
-    let settings = CompileSettings {
-        version: "20260101000000".parse().unwrap(),
-        name: None,
-        last: None,
-        delete: Vec::new(),
-        without_queue: Default::default(),
-        triggers: Default::default(),
-        files: Default::default(),
-    };
+    let settings = CompileSettings::new("20260101000000".parse().unwrap());
     let migrations = compile(&Catalog::new(), catalog.clone(), &settings).unwrap().migrations;
     assert_eq!(migrations.len(), flows.div_ceil(MAX_CREATES));
     let database = ours().await;
     let place = tempfile::tempdir().unwrap();
     let folder = folder(place.path(), &migrations);
     let target = Target::new(database.options());
-    let applied = apply(&target, Engine::Ours.shape(), &folder, &ApplySettings::default(), |_| {}).await.unwrap();
+    let applied = apply(open(&target).await, &folder, &ApplySettings::default(), |_| {}).await.unwrap();
     assert_eq!(applied.migrations.len(), migrations.len());
     assert_eq!(live(&database, Engine::Ours).await.catalog, catalog);
 }

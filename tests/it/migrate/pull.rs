@@ -26,15 +26,7 @@ fn all_agree(project: &Project) {
 
 /// Makes the catalog's flows, and forgets who made them.
 async fn made_by_hand(database: &Database, catalog: &Catalog) {
-    let settings = CompileSettings {
-        version: "20260101000000".parse().unwrap(),
-        name: None,
-        last: None,
-        delete: Vec::new(),
-        without_queue: Default::default(),
-        triggers: Default::default(),
-        files: Default::default(),
-    };
+    let settings = CompileSettings::new("20260101000000".parse().unwrap());
     let mut c = database.connect().await;
     for migration in compile(&Catalog::new(), catalog.clone(), &settings).unwrap().migrations {
         sqlx::raw_sql(AssertSqlSafe(migration.content)).execute(&mut c).await.unwrap();

@@ -1,4 +1,4 @@
-//! What the doctor says of PgQ: its queues, its ticker, its consumers, and a walk through its functions.
+//! The audit of PgQ by `doctor`: queues, ticker, consumers, and a self-test of its functions.
 
 mod walk;
 
@@ -25,7 +25,7 @@ const PARTS: [&str; 11] = [
     "two consumers",
 ];
 
-/// Everything that PgQ holds, with the tables of its queues.
+/// The contents of PgQ, with the tables of its queues.
 const HELD: &str = "
     (select jsonb_build_array(
       (select jsonb_agg(q order by q.queue_name) from pgq.queue q), (select jsonb_agg(c order by c.co_name) from pgq.consumer c),
@@ -33,20 +33,20 @@ const HELD: &str = "
       (select jsonb_agg(r order by r.ev_id) from pgq.retry_queue r), (select jsonb_agg(e order by e.ev_id) from pgq.event_template e),
       (select jsonb_agg(c.relname order by c.relname) from pg_class c where c.relnamespace = 'pgq'::regnamespace)))";
 
-/// A database with PgQ and no engine; none where the server has no PgQ.
+/// A database with PgQ and no engine; none if the server has no PgQ.
 pub(crate) async fn with_pgq() -> Option<Database> {
     let mut c = fixture::server().connect_options("postgres").connect().await.unwrap();
     if !has_extension(&mut c, "pgq").await {
         return None;
     }
-    // Once: it makes roles, which are the server's.
+    // Once, because PgQ creates roles, which are shared by all databases.
     let setup = async |options: sqlx::postgres::PgConnectOptions| {
         execute(&mut options.connect().await.unwrap(), "create extension pgq").await;
     };
     Some(Database::from_template("pgq", setup).await)
 }
 
-/// A queue of somebody's with a consumer in a batch, an event that waits for a retry, and one that is not ticked.
+/// A queue with a consumer in a batch, an event that waits for a retry, and an event that is not ticked yet.
 async fn somebodys_queue(c: &mut PgConnection) {
     execute(c, "select pgq.create_queue('imports'), pgq.register_consumer('imports', 'loader')").await;
     execute(c, "select pgq.insert_event('imports', 'a', n::text) from generate_series(1, 3) n").await;
@@ -65,7 +65,7 @@ async fn tick(c: &mut PgConnection) {
     execute(c, "select pgq.ticker('imports')").await;
 }
 
-/// The checks of PgQ alone.
+/// The checks of PgQ.
 async fn checks(c: &mut PgConnection) -> Vec<DoctorCheck> {
     let mut checks = doctor(c).await.unwrap();
     checks.retain(|check| check.name.starts_with("pgq "));
@@ -76,7 +76,7 @@ fn named<'a>(checks: &'a [DoctorCheck], name: &str) -> &'a DoctorCheck {
     checks.iter().find(|check| check.name == name).unwrap_or_else(|| panic!("no {name}: {checks:#?}"))
 }
 
-/// Polls until it holds.
+/// Polls until the condition is true.
 async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !holds().await {
@@ -90,7 +90,7 @@ async fn database_without_pgq_is_not_audited_for_it() {
     let database = Database::create().await;
     let c = &mut database.connect().await;
     assert_eq!(checks(c).await, []);
-    // A schema of that name may be anything.
+    // A schema of that name need not be PgQ.
     execute(c, "create schema pgq; create function pgq.ticker() returns int return 1").await;
     assert_eq!(checks(c).await, []);
 }
@@ -136,7 +136,7 @@ async fn lagging_consumers_and_rotations_are_warnings() {
     let c = &mut database.connect().await;
     somebodys_queue(c).await;
     tick(c).await;
-    // Both ticks are old: the ticker stands still, and the consumer is not behind it.
+    // Both ticks are old: the ticker is stopped, but the consumer does not lag behind it.
     execute(c, "update pgq.tick set tick_time = now() - interval '1 day'").await;
     assert_eq!(named(&checks(c).await, "pgq consumers").status, CheckStatus::Ok);
     execute(c, "update pgq.tick set tick_time = now() where tick_id = 3").await;
@@ -207,7 +207,7 @@ async fn read_only_roles_and_sessions_are_audited() {
 async fn doctor_reports_pgq_as_text_and_json() {
     let Some(database) = with_pgq().await else { return };
     let project = Project::on(&database);
-    // There is no engine, so it fails.
+    // The audit fails because there is no engine.
     let text = project.run(&["doctor"]);
     assert_eq!(text.code, 1, "{text:?}");
     assert!(text.stdout.contains("\n  ok       pgq self-test: two consumers"), "{}", text.stdout);

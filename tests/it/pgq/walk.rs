@@ -1,4 +1,4 @@
-//! The walk through PgQ's functions: what it finds, what it leaves, beside whom it works.
+//! The self-test of PgQ's functions: failures, clean-up, and concurrency.
 
 use std::process::{Child, Command, Stdio};
 
@@ -34,7 +34,7 @@ async fn every_check_passes_and_only_the_scratch_queue_is_touched() {
     assert!(events >= at_once && inserted > 0.0 && consumed > 0.0, "{throughput}");
 }
 
-/// Each function without its effect: the part that walks there fails, what needs it is skipped, the queue is dropped.
+/// Each function loses its effect in turn: its check fails, dependent checks are skipped, and the queue is dropped.
 #[tokio::test]
 async fn each_failure_is_found_by_its_check() {
     let broken = [
@@ -83,7 +83,7 @@ async fn scratch_queue_of_an_interrupted_doctor_is_removed() {
     assert!(audit.await.unwrap().is_err());
     assert_eq!(text(c, SCRATCH).await.as_deref(), Some("1"));
 
-    // Of these, one is a live doctor's and one is not a doctor's at all.
+    // One of these queues belongs to a running doctor, and one was not created by a doctor.
     let mine = text(c, "select 'flowsmith_doctor_scratch_' || pg_backend_pid() || '_0123456789ab'").await.unwrap();
     execute(c, &format!("select pgq.create_queue('{mine}'), pgq.create_queue('flowsmith_doctor_scratch_mine')")).await;
     let other = &mut database.connect().await;
@@ -94,7 +94,7 @@ async fn scratch_queue_of_an_interrupted_doctor_is_removed() {
     let found = checks(other).await;
     assert_eq!(named(&found, "pgq self-test: create").detail, "dropped 1 scratch queues of an interrupted doctor");
     assert_eq!(text(c, SCRATCH).await.as_deref(), Some("2"));
-    // Behind a pooler, backends outlive the doctor: then it is time.
+    // Behind a pooler, backends outlive the doctor, so the age of the queue decides.
     execute(c, "update pgq.queue set queue_switch_time = now() - interval '11 minutes'").await;
     assert_eq!(
         named(&checks(other).await, "pgq self-test: create").detail,
@@ -106,7 +106,7 @@ async fn scratch_queue_of_an_interrupted_doctor_is_removed() {
     );
 }
 
-/// A pgqd that ends with the test.
+/// A pgqd process that is killed at the end of the test.
 struct Ticker(Child);
 
 impl Drop for Ticker {

@@ -1,4 +1,4 @@
-//! Triggers that cannot work: what `apply` refuses, and what `drift` and `doctor` tell of those that were broken later.
+//! Invalid triggers, which `apply` refuses, and triggers broken by later changes, which `drift` and `doctor` report.
 
 use flowsmith_postgres::engine::roles::Role;
 
@@ -7,7 +7,7 @@ use crate::engine::definitions::{execute, text};
 use crate::engine::roles::Team;
 use crate::fixture::command::Project;
 
-/// Applies a trigger that is refused, and takes the migration back.
+/// Applies a trigger that is refused, and deletes its migration.
 fn refused(project: &Project, trigger: &str, words: &str) {
     order(project, "", &format!("  - {trigger}"));
     project.compile();
@@ -59,7 +59,7 @@ async fn trigger_broken_by_a_later_change_is_reported_by_drift_and_doctor() {
         assert!(doctor.contains(words), "{doctor}");
         assert!(doctor.contains("order: trigger paid: 2 times, last at "), "{doctor}");
 
-        // What mends it is a migration, which nothing stands in the way of.
+        // A migration fixes the trigger, and nothing blocks it.
         order(&project, "", &trigger(mended, "to_jsonb(new.id)"));
         deploy(&project);
         project.done(&["drift"]);
@@ -90,7 +90,7 @@ async fn expression_that_fails_for_every_row_is_refused() {
         refused(&project, trigger, words);
     }
 
-    // What works is not refused.
+    // Valid expressions are accepted.
     execute(&mut c, "create function public.load(public.orders) returns json language sql as 'select to_json($1.id)'")
         .await;
     for input in [
@@ -141,7 +141,7 @@ async fn expression_is_tried_with_the_privileges_of_its_function() {
     assert!(said.contains("order: trigger t: `when` fails: permission denied for table sec"), "{said}");
 }
 
-/// Deployers may write to `flowsmith.triggers`, and administrators look at it.
+/// Deployers may write to `flowsmith.triggers`, which administrators read.
 #[tokio::test]
 async fn reading_triggers_runs_no_declared_code() {
     let team = Team::new().await;
@@ -154,7 +154,7 @@ async fn reading_triggers_runs_no_declared_code() {
     deploy(&project);
     let admin = project.with("DATABASE_URL", &team.database.url());
     let deployer = &mut team.session(Role::Deployer).await;
-    // The first would be run by a planner, the second behind what is parsed.
+    // The planner would run the first expression; the second one would run after the parsed part.
     for hostile in ["to_jsonb(1/0)", "null)::jsonb; select (to_jsonb(1/0)"] {
         let sql = format!(
             "update flowsmith.triggers set function_owner = 'postgres', definition = jsonb_set(definition, '{{source,table,input,sql}}', to_jsonb('{hostile}'::text))"

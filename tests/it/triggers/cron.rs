@@ -1,4 +1,4 @@
-//! Schedules, with pg_cron and without.
+//! Schedules with and without pg_cron.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ const NIGHTLY: &str = "  - { name: nightly, cron: \"0 2 * * *\", input: { source
 
 /// Waits for pg_cron to start a run with this input.
 async fn fired(c: &mut PgConnection, input: &str) {
-    // It runs once a minute, at the full one.
+    // The job runs at every full minute.
     let end = Instant::now() + Duration::from_secs(90);
     while !runs(c).await.contains(input) {
         let said = text(
@@ -46,7 +46,7 @@ async fn pg_cron_runs_schedules_and_drift_compares_its_jobs() {
     project.done(&["plan"]);
     fired(c, "it's often").await;
 
-    // A new version with the same schedule keeps the job; another input does too.
+    // The job stays the same for a new version with the same schedule, and for another input.
     let job = text(c, "(select jobid from cron.job where jobname like 'flowsmith:%')").await;
     order(&project, "version: 2", "  - { name: often, cron: \"*  * * * *\", input: { source: \"version 2\" } }");
     deploy(&project);
@@ -89,7 +89,7 @@ async fn pg_cron_runs_schedules_and_drift_compares_its_jobs() {
         assert_eq!(text(c, JOBS).await.as_deref(), Some(nightly));
     }
 
-    // A job of ours that nobody declares, and one of somebody else's that starts flows.
+    // An undeclared job of flowsmith, and a job of another owner that starts flows.
     execute(c, "select cron.schedule('flowsmith:order:more', '0 4 * * *', 'select 1')").await;
     execute(c, "select cron.schedule('by hand', '0 5 * * *', $$select pgflow.start_flow('order', '{}')$$)").await;
     let drift = project.ends(3, &["drift"]);
@@ -105,7 +105,7 @@ async fn pg_cron_runs_schedules_and_drift_compares_its_jobs() {
     project.done(&["apply"]);
     assert_eq!(text(c, JOBS).await.as_deref(), Some(nightly));
 
-    // Longer than the names of pg_cron 1.4.
+    // The name exceeds the limit of pg_cron 1.4.
     let (long, longer) = ("n".repeat(40), "n".repeat(46));
     for trigger in [&long, &longer] {
         let flow = "f".repeat(46);
@@ -127,7 +127,7 @@ async fn pg_cron_runs_schedules_and_drift_compares_its_jobs() {
     project.done(&["apply", "--accept-drift"]);
     assert_eq!(text(c, JOBS).await.as_deref(), Some(nightly));
 
-    // What this pg_cron does not know is refused as a whole, with what to do.
+    // A schedule that this pg_cron does not support is refused as a whole, with advice.
     let knows_seconds = "(select string_to_array(split_part(extversion, '-', 1), '.')::int[] >= array[1, 5] from pg_extension where extname = 'pg_cron')";
     if text(c, knows_seconds).await.as_deref() == Some("false") {
         order(&project, "version: 2", "  - { name: nightly, cron: \"30 seconds\" }");
@@ -140,7 +140,7 @@ async fn pg_cron_runs_schedules_and_drift_compares_its_jobs() {
         project.done(&["compile", "--rehash"]);
     }
 
-    // Gone with its flow, and with pg_cron itself.
+    // The job is removed with its flow, and with pg_cron.
     execute(c, "drop extension pg_cron").await;
     let drift = project.ends(3, &["drift"]);
     assert!(drift.contains("order: trigger nightly: its pg_cron job is missing"), "{drift}");
@@ -181,7 +181,7 @@ async fn schedules_without_pg_cron_are_applied_with_a_note() {
         text(c, row).await.as_deref(),
         Some("order nightly cron f {\"input\": {\"source\": \"it's night\"}, \"schedule\": \"0 2 * * *\"}")
     );
-    // Said once, when it comes.
+    // The note is printed once, for the new schedule.
     assert!(!project.done(&["apply"]).stderr.contains("pg_cron"));
 }
 

@@ -19,19 +19,19 @@ fn order(project: &Project, head: &str, triggers: &str) {
     project.write("flows/order.yaml", &format!("flow: order\n{head}\nsteps:\n  load: {{}}\ntriggers:\n{triggers}\n"));
 }
 
-/// Compiles and applies; gives what `apply` said.
+/// Compiles and applies, and returns the output of `apply`.
 fn deploy(project: &Project) -> String {
     project.compile();
     project.done(&["apply"]).both()
 }
 
-/// The runs there are: flow and input, one a line.
+/// All runs, one per line: flow and input.
 async fn runs(c: &mut PgConnection) -> String {
     let sql = "(select string_agg(r.flow_slug || ' ' || r.input, e'\\n' order by r.flow_slug, r.input::text) from pgflow.runs r)";
     text(c, sql).await.unwrap_or_default()
 }
 
-/// The table that the triggers are on.
+/// The table with the triggers.
 const ORDERS: &str = "create table public.orders (id int primary key, plan text, status text not null default 'new')";
 
 const PAID: &str = "  - name: paid
@@ -40,7 +40,7 @@ const PAID: &str = "  - name: paid
     when: \"new.status = 'paid' and old.status is distinct from 'paid'\"
     input_sql: \"jsonb_build_object('order_id', new.id, 'plan', new.plan)\"";
 
-/// A database with the table, and a project on it.
+/// A database with the table, and a project.
 async fn with_orders() -> (Database, Project, PgConnection) {
     let database = crate::fixture::command::ours().await;
     let project = Project::on(&database);

@@ -1,4 +1,4 @@
-//! Where pg_cron is, it recovers stalled tasks.
+//! Recovery of stalled tasks by pg_cron.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -16,7 +16,7 @@ use crate::fixture::{self, Database, has_extension};
 const JOB: &str =
     "(select string_agg(concat_ws(' | ', jobname, schedule, command, username, active), ', ') from cron.job)";
 
-/// A server with pg_cron, which has to be loaded at its start; none where this machine has no pg_cron.
+/// A server with pg_cron, which has to be preloaded; none if this machine has no pg_cron.
 pub(crate) async fn server_with_cron(name: &str) -> Option<Server> {
     let folder = fixture::folder(name);
     let server = fixture::start(&folder);
@@ -26,7 +26,7 @@ pub(crate) async fn server_with_cron(name: &str) -> Option<Server> {
     }
     let file = text(c, "current_setting('config_file')").await.unwrap();
     let mut file = OpenOptions::new().append(true).open(file).unwrap();
-    // Its own connections would go through TCP, which the server does not listen to.
+    // pg_cron connects by TCP by default, and the server does not listen on TCP.
     writeln!(file, "shared_preload_libraries = 'pg_cron'\ncron.use_background_workers = on").unwrap();
     Some(restart(server, name))
 }
@@ -70,7 +70,7 @@ async fn an_install_makes_the_job_once_and_it_runs() {
     assert!(said.contains("pg_cron recovers stalled tasks"), "{said}");
     assert_eq!(text(c, JOB).await, Some(job));
 
-    // Somebody's own schedule is kept, and this one runs the job now.
+    // `install` keeps a changed schedule, and this one runs the job soon.
     execute(c, "select cron.alter_job(jobid, schedule => '@reboot') from cron.job").await;
     install(&options, InputStyle::Separate).await.unwrap();
     execute(

@@ -129,7 +129,7 @@ async fn pgq_event_starts_one_run_despite_killed_workers_and_repeated_batches() 
     execute(&mut c, &format!("select pg_terminate_backend({pid})")).await;
     let end = Instant::now() + Duration::from_secs(20);
     while consume(&mut c, &trigger).await.unwrap().events == 0 {
-        assert!(Instant::now() < end, "the batch is still held");
+        assert!(Instant::now() < end, "the batch is still locked");
     }
     assert_each_started_once(&mut c, 20).await;
 
@@ -297,7 +297,7 @@ async fn unregistered_consumer_reports_unconsumed_events() {
     execute(&mut c, "select pgq.insert_event('imports', 'n', '0')").await;
     assert_eq!(tick_and_consume(&mut c, &trigger).await.started, 1);
     execute(&mut c, "select pgq.insert_event('imports', 'n', n::text) from generate_series(1, 50) n").await;
-    // A forced tick would count as thousands of events.
+    // PgQ counts a forced tick as thousands of events.
     execute(&mut c, "select pgq.set_queue_config('imports', 'ticker_max_count', '1')").await;
     execute(&mut c, "select pgq.ticker('imports')").await;
     execute(&mut c, "select pgq.insert_event('imports', 'n', '51')").await;

@@ -1,4 +1,4 @@
-//! Who may do what about triggers.
+//! Privileges for triggers.
 
 use flowsmith_postgres::engine::roles::Role;
 use sqlx::{ConnectOptions, Executor};
@@ -20,7 +20,7 @@ async fn writers_to_a_table_need_no_privilege_on_flowsmith() {
     let said = project.ends(1, &["apply"]);
     assert!(said.contains("FS905") && said.contains("grant trigger on public.orders"), "{said}");
 
-    // By the group, so that whoever of it deploys next may as well.
+    // The function belongs to the group role, so that every member can deploy next.
     let group = team.prefix.name(Role::Deployer);
     execute(c, &format!("grant trigger on public.orders to {group}")).await;
     project.done(&["apply"]);
@@ -50,12 +50,12 @@ async fn writers_to_a_table_need_no_privilege_on_flowsmith() {
     }
     let client = &mut team.session(Role::Client).await;
     refused(client, "select flowsmith.fire_schedule('order', 'nightly')").await;
-    // A worker's scheduler starts what is declared, with the input that is declared, and nothing else.
+    // A worker can start only declared schedules with their declared input.
     execute(worker, "select flowsmith.fire_schedule('order', 'nightly')").await;
     let error = worker.execute("select flowsmith.fire_schedule('order', 'paid')").await.unwrap_err();
     assert!(error.to_string().contains("no registered trigger paid of kind cron"), "{error}");
 
-    // Another of the deployers changes and removes it.
+    // Another deployer changes and removes the trigger.
     execute(c, &format!("create role {deployer}_2 login in role {group}")).await;
     let url = team.database.url().replace("user=postgres", &format!("user={deployer}_2"));
     let project = project.with("DATABASE_URL", &url);
@@ -68,7 +68,7 @@ async fn writers_to_a_table_need_no_privilege_on_flowsmith() {
     assert_eq!(text(c, owner).await, None);
 }
 
-/// The function runs with its owner's rights, so nothing of the session that changes a row may get into it.
+/// The function runs with the privileges of its owner, so the session that changes a row must not influence it.
 #[tokio::test]
 async fn session_cannot_inject_code_into_a_trigger_function() {
     let (database, project, mut c) = with_orders().await;

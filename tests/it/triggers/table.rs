@@ -17,7 +17,7 @@ async fn matching_changes_start_runs_of_the_current_version() {
     execute(&mut c, "update public.orders set status = 'paid' where id = 1; update public.orders set plan = 'x'").await;
     assert_eq!(text(&mut c, "(select count(*) from pgflow.runs)").await.unwrap(), "2");
 
-    // A new version needs no other function: it is the flow that is started, by its name.
+    // A new version needs no other function, because the function starts the flow by its name.
     let function = "(select string_agg(p.oid::text, ' ') from pg_proc p where p.pronamespace = 'flowsmith_triggers'::regnamespace)";
     let before = text(&mut c, function).await.unwrap();
     order(&project, "version: 2", PAID);
@@ -26,7 +26,7 @@ async fn matching_changes_start_runs_of_the_current_version() {
     execute(&mut c, "update public.orders set status = 'paid' where id = 2").await;
     assert!(runs(&mut c).await.ends_with("order_v2 {\"plan\": \"x\", \"order_id\": 2}"));
 
-    // Retired: nothing is left of it.
+    // Retiring the flow removes the trigger.
     std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
     deploy(&project);
     assert_eq!(text(&mut c, function).await, None);
@@ -69,7 +69,7 @@ async fn failed_start_fails_the_statement_only_if_strict() {
         text(&mut c, recorded).await.unwrap(),
         "{\"flow\": \"order\", \"error\": \"division by zero\", \"table\": \"public.orders\", \"trigger\": \"broken\", \"sqlstate\": \"22012\"}"
     );
-    // Where flowsmith itself is gone, too.
+    // The same holds without the schema flowsmith.
     execute(&mut c, "drop schema flowsmith cascade; insert into public.orders (id) values (3)").await;
 
     let (_database, project, mut c) = with_orders().await;
@@ -123,7 +123,7 @@ async fn invalid_triggers_are_refused_as_a_whole() {
     }
     order(&project, "", "  - { name: t, table: pg_catalog.pg_class }");
     assert!(project.ends(5, &["plan"]).contains("pg_catalog.pg_class cannot have a row trigger"));
-    // A plan that has asked about something wrong goes on to what is right.
+    // The plan reports the invalid trigger and continues with the valid one.
     order(&project, "", &format!("{PAID}\n  - {{ name: t, queue: \"pgmq:q\", input_sql: event.data }}"));
     project.ends(2, &["plan"]);
     deploy(&project);
@@ -162,7 +162,7 @@ async fn hostile_names_and_texts_are_quoted() {
         format!("(select count(*) from pgflow.runs r where r.input ->> 'text' = '{}')", hostile.replace('\'', "''"));
     assert_eq!(text(&mut c, &both).await.unwrap(), "2");
     assert_eq!(text(&mut c, "(select alive from public.sentinel)").await.unwrap(), "1");
-    // Longer than PostgreSQL's names, and still each its own.
+    // The names exceed the limit of PostgreSQL and still differ.
     let names = "(select string_agg(length(tgname)::text, ' ') from pg_trigger where tgname like 'flowsmith:%')";
     assert_eq!(text(&mut c, names).await.unwrap(), "63 63");
 }
@@ -239,7 +239,7 @@ async fn missing_partition_trigger_and_foreign_function_owner_are_drift() {
     project.done(&["drift"]);
     let bob = format!("bob_{}", database.options().get_database().unwrap());
     execute(&mut c, &format!("create role {bob}; grant create on schema flowsmith_triggers to {bob}")).await;
-    // A new grant is no change of what is there.
+    // A new grant does not change the trigger.
     project.done(&["drift"]);
     execute(&mut c, &format!("revoke create on schema flowsmith_triggers from {bob}")).await;
     for (sql, words) in [

@@ -1,21 +1,21 @@
-//! `flowsmith worker`, as its users and whoever ends processes see it.
+//! The command `flowsmith worker`: signals, refusals, rights, poolers and metrics.
 
 use std::fs;
 
 use rustix::process::Signal;
 
 use super::Fixture;
-use super::process::{Running, Silent};
+use super::process::{StoppedSessions, WorkerProcess};
 use crate::engine::definitions::execute;
 use crate::fixture::Database;
 use crate::fixture::command::{Project, official, ours};
 use crate::fixture::pooler::Pooler;
 
-/// A flow whose program says that it has begun, and ends when it may.
+/// A step whose program records its start in the file `begun`, and ends when the file `go` exists.
 const GATED: &str =
     r#"  a: { timeout: 60, handler: { exec: "echo $$ >> begun; while [ ! -e go ]; do sleep 0.02; done; cat" } }"#;
 
-/// A project whose flow `f` has been applied.
+/// A project with the applied flow `f`.
 pub(super) async fn applied(database: Database, steps: &str) -> (Fixture, Project) {
     let project = Project::on(&database);
     project.flow("f", "defaults: { max_attempts: 2, base_delay: 0 }", steps);
@@ -29,17 +29,19 @@ const STARTED: &str = "(select count(*) = 1 from pgflow.step_tasks where status 
 #[tokio::test]
 async fn sigterm_lets_a_running_program_finish() {
     let (mut fixture, project) = applied(ours().await, GATED).await;
-    let worker = Running::start(&project, &[]);
+    let worker = WorkerProcess::start(&project, &[]);
     fixture.until("(select count(*) = 1 from pgflow.workers)").await;
     fixture.start("f", "7").await;
     fixture.until(STARTED).await;
     worker.signal(Signal::TERM);
-    worker.says("claiming no more tasks, 1 task is still running; a second signal returns them to the queue").await;
+    worker
+        .wait_for_log("claiming no more tasks, 1 task is still running; a second signal returns them to the queue")
+        .await;
     fixture.start("f", "8").await;
     fs::write(project.path("go"), "").unwrap();
-    let (code, said) = worker.end();
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("claiming no more tasks, 1 task is still running"), "{said}");
+    let (code, log) = worker.exit();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("claiming no more tasks, 1 task is still running"), "{log}");
     let tasks =
         "(select string_agg(status || coalesce(output #>> '{}', ''), ' ' order by queued_at) from pgflow.step_tasks)";
     assert_eq!(fixture.text(tasks).await, "completed7 queued");
@@ -50,21 +52,21 @@ async fn sigterm_lets_a_running_program_finish() {
 async fn second_signal_cancels_running_tasks_and_returns_them() {
     for signal in [Signal::INT, Signal::TERM] {
         let (mut fixture, project) = applied(ours().await, GATED).await;
-        let mut worker = Running::start(&project, &[]);
+        let mut worker = WorkerProcess::start(&project, &[]);
         fixture.start("f", "7").await;
         fixture.until(STARTED).await;
         while !project.path("begun").exists() || project.read("begun").is_empty() {
             tokio::task::yield_now().await;
         }
         worker.signal(signal);
-        // Both would be one, if the first has not been heard yet.
-        worker.says("claiming no more tasks, 1 task is still running").await;
+        // Without this wait, both signals could be received as one.
+        worker.wait_for_log("claiming no more tasks, 1 task is still running").await;
         worker.signal(signal);
-        assert_eq!(worker.ends().await, Some(0), "{}", worker.said());
-        let said = worker.said();
-        assert!(said.contains("f: 1 task returned to the queue"), "{said}");
+        assert_eq!(worker.wait_for_exit().await, Some(0), "{}", worker.log());
+        let log = worker.log();
+        assert!(log.contains("f: 1 task returned to the queue"), "{log}");
         super::declared::until_dead(&[project.read("begun").trim().parse().unwrap()]).await;
-        // An attempt that had begun counts, and somebody else may go on at once.
+        // The attempt counts, because its handler had started, and another worker can claim the task at once.
         let back = "(select count(*) = 1 from pgflow.step_tasks t join pgmq.q_f q on q.msg_id = t.message_id
                      where t.status = 'queued' and t.attempts_count = 1 and q.vt <= clock_timestamp())";
         assert_eq!(fixture.text(back).await, "true");
@@ -75,23 +77,23 @@ async fn second_signal_cancels_running_tasks_and_returns_them() {
 #[tokio::test]
 async fn tasks_of_a_killed_worker_are_recovered_by_another() {
     let (mut fixture, project) = applied(ours().await, GATED).await;
-    let worker = Running::start(&project, &[]);
+    let worker = WorkerProcess::start(&project, &[]);
     let run = fixture.start("f", "7").await;
     fixture.until(STARTED).await;
     worker.signal(Signal::KILL);
-    assert_eq!(worker.end().0, None);
+    assert_eq!(worker.exit().0, None);
     fs::write(project.path("go"), "").unwrap();
-    // Time passes.
+    // Moves the timestamps back, so that the task is stalled.
     execute(
         &mut fixture.c,
         "update pgflow.step_tasks set queued_at = queued_at - interval '2 minutes', started_at = started_at - interval '2 minutes'",
     )
     .await;
-    let worker = Running::start(&project, &[]);
+    let worker = WorkerProcess::start(&project, &[]);
     assert_eq!(fixture.end_of(&run).await, ("completed".to_owned(), serde_json::json!({ "a": 7 })));
     worker.signal(Signal::TERM);
-    let (code, said) = worker.end();
-    assert!(code == Some(0) && said.contains("1 stalled task requeued"), "{said}");
+    let (code, log) = worker.exit();
+    assert!(code == Some(0) && log.contains("1 stalled task requeued"), "{log}");
     assert_eq!(fixture.text("(select concat(attempts_count, requeued_count) from pgflow.step_tasks)").await, "21");
 }
 
@@ -109,24 +111,24 @@ async fn drift_is_refused_unless_accepted() {
             "{refused}"
         );
         assert_eq!(fixture.text("(select count(*) from pgflow.workers)").await, "0");
-        let worker = Running::start(&project, &["--accept-drift"]);
+        let worker = WorkerProcess::start(&project, &["--accept-drift"]);
         let run = fixture.start("f", "{}").await;
         assert_eq!(fixture.end_of(&run).await.0, "completed");
         worker.signal(Signal::TERM);
-        let (code, said) = worker.end();
-        assert!(code == Some(0) && said.contains("accepted: f@1: step b: timeout 9 s → inherited"), "{said}");
-        // A change of a handler is none of the engine's.
+        let (code, log) = worker.exit();
+        assert!(code == Some(0) && log.contains("accepted: f@1: step b: timeout 9 s → inherited"), "{log}");
+        // The engine does not store handlers, so a changed handler is not drift.
         execute(&mut fixture.c, "update pgflow.steps set opt_timeout = null where step_slug = 'b'").await;
         project.flow(
             "f",
             "defaults: { max_attempts: 2, base_delay: 0 }",
             "  a: { handler: { sql: \"select 2\" } }\n  b: { handler: { exec: [\"true\"] } }",
         );
-        let worker = Running::start(&project, &["f@1"]);
+        let worker = WorkerProcess::start(&project, &["f@1"]);
         let run = fixture.start("f", "{}").await;
         assert_eq!(fixture.end_of(&run).await.1["a"], 2);
         worker.signal(Signal::TERM);
-        assert_eq!(worker.end().0, Some(0));
+        assert_eq!(worker.exit().0, Some(0));
     }
 }
 
@@ -181,27 +183,27 @@ async fn files_with_errors_do_not_block_other_requested_flows() {
         let refused = project.ends(4, wanted);
         assert!(refused.contains("FS301") && refused.contains("the flow files have errors"), "{refused}");
     }
-    let worker = Running::start(&project, &["f"]);
+    let worker = WorkerProcess::start(&project, &["f"]);
     let run = fixture.start("f", "{}").await;
     assert_eq!(fixture.end_of(&run).await.0, "completed");
     worker.signal(Signal::TERM);
-    let (code, said) = worker.end();
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("FS301") && said.contains("files with errors are skipped"), "{said}");
+    let (code, log) = worker.exit();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("FS301") && log.contains("files with errors are skipped"), "{log}");
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn programs_end_with_a_killed_worker() {
     let (mut fixture, project) = applied(ours().await, GATED).await;
-    let worker = Running::start(&project, &[]);
+    let worker = WorkerProcess::start(&project, &[]);
     fixture.start("f", "7").await;
     fixture.until(STARTED).await;
     while !project.path("begun").exists() || project.read("begun").is_empty() {
         tokio::task::yield_now().await;
     }
     worker.signal(Signal::KILL);
-    assert_eq!(worker.end().0, None);
+    assert_eq!(worker.exit().0, None);
     super::declared::until_dead(&[project.read("begun").trim().parse().unwrap()]).await;
 }
 
@@ -219,12 +221,12 @@ async fn worker_role_suffices() {
         .await;
     let url = fixture.database.url().replace("user=postgres", &format!("user={prefix}_login"));
     assert!(url.contains("_login"));
-    let worker = Running::start(&project, &["--database", &url]);
+    let worker = WorkerProcess::start(&project, &["--database", &url]);
     let run = fixture.start("f", "{}").await;
     assert_eq!(fixture.end_of(&run).await, ("completed".to_owned(), serde_json::json!({ "a": 1, "b": null })));
     worker.signal(Signal::TERM);
-    let (code, said) = worker.end();
-    assert!(code == Some(0) && !said.contains("permission denied"), "{said}");
+    let (code, log) = worker.exit();
+    assert!(code == Some(0) && !log.contains("permission denied"), "{log}");
     assert_eq!(fixture.text("(select count(*) from pgflow.workers where stopped_at is not null)").await, "1");
     execute(&mut fixture.c, &format!("drop role {prefix}_login")).await;
 }
@@ -237,18 +239,18 @@ async fn transaction_pooler_makes_the_worker_poll() {
     )
     .await;
     let Some(pooler) = Pooler::start(&fixture.database, "pooler_of_workers").await else { return };
-    let worker = Running::start(&project, &["--database", &pooler.url, "--connections", "3"]);
+    let worker = WorkerProcess::start(&project, &["--database", &pooler.url, "--connections", "3"]);
     fixture.until("(select count(*) = 1 from pgflow.workers)").await;
     for _ in 0..3 {
         let run = fixture.start("f", "{}").await;
         let (status, output) = fixture.end_of(&run).await;
         assert_eq!((status.as_str(), output["c"].as_array().map(Vec::len)), ("completed", Some(30)));
     }
-    worker.says("polling at least every 3 s: notifications do not arrive, as behind a pooler").await;
+    worker.wait_for_log("polling at least every 3 s: notifications do not arrive, as behind a pooler").await;
     worker.signal(Signal::TERM);
-    let (code, said) = worker.end();
-    assert_eq!(code, Some(0), "{said}");
-    assert!(!said.contains("prepared statement") && !said.contains("connection lost"), "{said}");
+    let (code, log) = worker.exit();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!log.contains("prepared statement") && !log.contains("connection lost"), "{log}");
     fixture.assert_sound().await;
 }
 
@@ -261,15 +263,15 @@ async fn metrics_are_served_at_the_given_address() {
     execute(&mut fixture.c, &format!("create role {prefix}_login login; grant {prefix}_worker to {prefix}_login"))
         .await;
     let url = fixture.database.url().replace("user=postgres", &format!("user={prefix}_login"));
-    let worker = Running::start(&project, &["--database", &url, "--metrics", "127.0.0.1:0"]);
-    worker.says("/metrics").await;
-    let said = worker.said();
-    let (_, address) = said.split_once("serving metrics at http://").unwrap();
+    let worker = WorkerProcess::start(&project, &["--database", &url, "--metrics", "127.0.0.1:0"]);
+    worker.wait_for_log("/metrics").await;
+    let log = worker.log();
+    let (_, address) = log.split_once("serving metrics at http://").unwrap();
     let (address, _) = address.split_once("/metrics").unwrap();
     let run = fixture.start("f", "{}").await;
     assert_eq!(fixture.end_of(&run).await.0, "completed");
     let page = super::metrics::read(address, "/metrics").await;
-    // The rights of a worker are enough for everything.
+    // The role of a worker suffices for all metrics.
     assert!(page.contains("\nflowsmith_database_up 1\n"), "{page}");
     assert!(page.contains("\nflowsmith_runs_ended_recently{flow=\"f\",outcome=\"completed\"} 1\n"), "{page}");
     let taken = project.ends(1, &["worker", "--metrics", address]);
@@ -283,22 +285,22 @@ async fn metrics_are_served_at_the_given_address() {
     }
     assert_eq!(fixture.text("(select count(*) from pgflow.workers)").await, "1");
     worker.signal(Signal::TERM);
-    assert_eq!(worker.end().0, Some(0));
+    assert_eq!(worker.exit().0, Some(0));
     execute(&mut fixture.c, &format!("drop role {prefix}_login")).await;
 }
 
 #[tokio::test]
 async fn second_signal_ends_the_worker_even_if_the_server_does_not_respond() {
     let (mut fixture, project) = applied(ours().await, GATED).await;
-    let worker = Running::start(&project, &["--connections", "1", "--schedule"]);
+    let worker = WorkerProcess::start(&project, &["--connections", "1", "--schedule"]);
     fixture.until("(select count(*) = 1 from pgflow.workers)").await;
     fixture.start("f", "7").await;
     fixture.until(STARTED).await;
-    let _silent = Silent::all(&mut fixture).await;
+    let _silent = StoppedSessions::all(&mut fixture).await;
     worker.signal(Signal::TERM);
-    worker.says("claiming no more tasks").await;
+    worker.wait_for_log("claiming no more tasks").await;
     worker.signal(Signal::TERM);
-    worker.says("exiting without unregistering from the database").await;
-    let (code, said) = worker.end();
-    assert_eq!(code, Some(0), "{said}");
+    worker.wait_for_log("exiting without unregistering from the database").await;
+    let (code, log) = worker.exit();
+    assert_eq!(code, Some(0), "{log}");
 }

@@ -1,4 +1,4 @@
-//! Handlers as flow files declare them.
+//! Handlers that flow files declare.
 
 use flowsmith_core::diagnostic::Diagnostic as _;
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use crate::engine::definitions::execute;
 use crate::fixture::command::{Project, official, ours};
 use crate::fixture::{Database, is_alive};
 
-/// A database in which the flow `f` of these steps is applied, and its file.
+/// A database with the applied flow `f` of these steps, and its flow file.
 pub(super) async fn applied(database: Database, steps: &str) -> (Fixture, String) {
     let project = Project::on(&database);
     project.flow("f", "defaults: { max_attempts: 2, base_delay: 0 }", steps);
@@ -26,7 +26,7 @@ pub(super) async fn applied(database: Database, steps: &str) -> (Fixture, String
     (Fixture::on(database, "select 1").await, file)
 }
 
-/// A worker with the handlers of the file.
+/// A worker with the handlers of the flow file.
 pub(crate) fn declared(builder: Builder, file: &str, variables: &[(&str, &str)]) -> Builder {
     let checked = check(&Sources::one("flows/f.yaml", file), &CheckSettings::default());
     assert_eq!(checked.findings, []);
@@ -35,7 +35,7 @@ pub(crate) fn declared(builder: Builder, file: &str, variables: &[(&str, &str)])
     builder.declared(flow, &|name| variables.get(name).map(ToString::to_string)).unwrap()
 }
 
-/// The errors of the tasks, step by step.
+/// The attempts and errors of the tasks, by step.
 pub(super) const ERRORS: &str =
     "(select jsonb_object_agg(step_slug, to_jsonb(attempts_count) || to_jsonb(error_message)) from pgflow.step_tasks)";
 
@@ -54,7 +54,7 @@ async fn exec_passes_input_and_output_and_logs_stderr() {
     let (status, output) = fixture.end_of(&run).await;
     assert_eq!(status, "completed");
     assert_eq!(output, json!({ "none": null, "who": [{ "index": 0 }, { "index": 1 }] }));
-    // Numbers keep all their digits.
+    // Numbers keep all of their digits.
     let line = fixture.text("(select output::text from pgflow.step_states where step_slug = 'line')").await;
     assert_eq!(line, r#"["line", {"echo": {"n": 12345678901234567890.5, "t": "ü\\n"}}]"#);
     let said = |expected: &'static str| move |event: &Event| matches!(event, Event::TaskLogged { task, line } if task.step == "echo" && line == expected);
@@ -116,12 +116,12 @@ async fn exec_failures_are_reported_and_retried() {
 
 pub(super) async fn until_dead(pids: &[i32]) {
     let deadline = Instant::now() + WAIT_TIMEOUT;
-    // One that has ended and is not waited for yet still has its number.
+    // A zombie process still has its id.
     let is_gone = |pid: &i32| {
         !is_alive(*pid) || fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
     };
     while !pids.iter().all(is_gone) {
-        assert!(Instant::now() < deadline, "processes are left behind: {pids:?}");
+        assert!(Instant::now() < deadline, "some processes are still running: {pids:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -264,7 +264,7 @@ async fn sql_query_and_completion_are_one_transaction() {
              create type color as enum ('red'); create function nothing() returns void language sql as ''",
         )
         .await;
-        // Among the types are some that only PostgreSQL knows how to write as JSON.
+        // Some of these types can be converted to JSON only by PostgreSQL.
         let steps = r#"  write: { handler: { sql: "insert into done (run_id, step, input) values (:run_id, 'write', :input) returning at::text" } }
   types: { depends_on: [write], handler: { sql: "select array[1.50, null]" } }
   color: { handler: { sql: "select 'red'::color" } }

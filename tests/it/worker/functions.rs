@@ -1,4 +1,4 @@
-//! Functions of the caller's as handlers.
+//! Functions of a program as handlers.
 
 use flowsmith_core::diagnostic::Diagnostic as _;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ async fn function_handlers_run_a_flow_on_every_engine() {
     for (database, is_old) in [(ours().await, false), (official().await, true), (official_old().await, true)] {
         let mut fixture = Fixture::on(database, ORDER).await;
         let load = move |input: Value, _| async move {
-            // Levels 0.7 and 0.8 put the run's input under `run`.
+            // Engines of levels 0.7 and 0.8 pass the input of the run under `run`.
             let order: Order = serde_json::from_value(if is_old { input["run"].clone() } else { input })?;
             assert_eq!(order.id, 7);
             Ok(order.items)
@@ -125,7 +125,7 @@ async fn invalid_input_and_output_fail_permanently() {
     )
     .await;
     let builder = fixture.builder().flow("f").step("a", |_: u32, _| async { Ok(()) });
-    // PostgreSQL's text cannot hold it; the other tasks of the batch can be completed.
+    // PostgreSQL does not support NUL in text. The other tasks of the batch are completed.
     let builder = builder.step("b", |_: Value, _| async { Ok("a \0 b") }).step("c", |_: Value, _| async { Ok("c") });
     let worker = fixture.work(builder).await;
     let run = fixture.start("f", "{}").await;
@@ -207,7 +207,7 @@ async fn concurrency_limits_are_respected() {
     let most = |gauge: &Gauge| gauge.1.load(Ordering::Relaxed);
     assert_eq!((most(&all), most(&few)), (6, 2));
     assert!(most(&many) > 2, "{}", most(&many));
-    // What had to wait has not cost an attempt.
+    // Waiting tasks have used no attempt.
     assert_eq!(fixture.text("(select max(attempts_count) from pgflow.step_tasks)").await, "1");
     fixture.assert_sound().await;
 }
@@ -223,7 +223,7 @@ async fn delayed_tasks_start_without_a_notification() {
         let call = calls.fetch_add(1, Ordering::Relaxed);
         async move { if call == 0 { Err(HandlerError::retry("later")) } else { Ok(call) } }
     };
-    // Looks without a reason are an hour apart, heartbeats are not.
+    // Polls are an hour apart, so only heartbeats and requested checks find the task.
     let builder = fixture.builder().flow("f").step("a", once).poll_interval(Duration::from_secs(3600));
     let worker = fixture.work(builder).await;
     fixture.events.wait(|event| matches!(event, Event::Listening)).await;

@@ -1,4 +1,4 @@
-//! A small HTTP server on a port of its own.
+//! A small HTTP server on a free port.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,10 +9,10 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// How often each `idempotency-key` has come.
+/// The number of requests, by `idempotency-key`.
 type Calls = Arc<Mutex<HashMap<String, usize>>>;
 
-/// Answers by path: `/echo` with the request, `/404` and the like with that status.
+/// Responds by path: `/echo` with the request, `/404` and similar paths with that status.
 pub(crate) struct HttpServer {
     address: String,
     calls: Calls,
@@ -44,13 +44,13 @@ impl HttpServer {
         format!("http://{}", self.address)
     }
 
-    /// How often each `idempotency-key` has come.
+    /// The number of requests, by `idempotency-key`.
     pub(crate) fn calls(&self) -> HashMap<String, usize> {
         self.calls.lock().unwrap().clone()
     }
 }
 
-/// A worker that is killed leaves half a request.
+/// Serves one connection. A killed worker may send an incomplete request.
 async fn serve(stream: TcpStream, asked: Arc<AtomicUsize>, calls: Calls) {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
@@ -78,7 +78,7 @@ async fn serve(stream: TcpStream, asked: Arc<AtomicUsize>, calls: Calls) {
             "empty" => (204, "", String::new()),
             "prose" => (200, "", "all fine".to_owned()),
             "302" => (302, "location: /echo\r\n", String::new()),
-            // With what the request had.
+            // Repeats the secrets of the request.
             "leak-302" => {
                 let authorization = headers["authorization"].as_str().unwrap();
                 let query = path.split_once('?').unwrap().1;

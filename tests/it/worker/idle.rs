@@ -1,5 +1,4 @@
-//! What a worker asks of its database while there is nothing to do: at most one query every few seconds, however many flows it
-//! works on.
+//! The queries of an idle worker: at most one every few seconds, whatever the number of its flows.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,31 +8,32 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
 
 use super::WAIT_TIMEOUT;
-use super::process::Running;
+use super::process::WorkerProcess;
 use crate::engine::definitions::{execute, text};
 use crate::fixture;
 use crate::fixture::command::Project;
 use crate::fixture::pooler::Pooler;
 
-/// Flows of the worker that has many.
+/// The number of flows of the worker with many flows.
 const FLOWS: usize = 12;
 
-/// Seconds, by the server's clock, that the worker is watched at least: its heartbeat comes every 5 s, other questions every 30 s.
-const WATCHED: f64 = 30.0;
+/// The shortest observation in seconds of the server's clock. The worker writes a heartbeat every 5 s, and makes other queries every
+/// 30 s.
+const OBSERVATION: f64 = 30.0;
 
-/// A worker in the database of this name, which has a worker's flows and nothing else.
+/// Creates a database with the flows and without other sessions, and returns its URL.
 async fn database(server: &Server, name: &str) -> String {
     let mut c = server.connect_options("postgres").connect().await.unwrap();
     execute(&mut c, &format!("create database {name} template flows")).await;
     server.url(name)
 }
 
-fn work(project: &Project, name: &str, url: &str, flows: &[&str]) -> Running {
+fn work(project: &Project, name: &str, url: &str, flows: &[&str]) -> WorkerProcess {
     let command = project.command(&[&["worker", "--database", url], flows].concat());
-    Running::spawn(command, project.path(name))
+    WorkerProcess::spawn(command, project.path(name))
 }
 
-/// Heartbeats of a worker, read in one transaction that does not end, so that looking is not counted.
+/// The heartbeats of a worker. They are read in one open transaction, so that reading them is not counted.
 struct Heartbeats(PgConnection);
 
 impl Heartbeats {
@@ -53,7 +53,7 @@ impl Heartbeats {
     }
 }
 
-/// Transactions in a database since its statistics began, and seconds of the server's clock.
+/// The number of transactions in a database, and the server's clock in seconds.
 async fn counters(observer: &mut PgConnection, database: &str) -> (i64, f64) {
     let sql = format!(
         "select xact_commit + xact_rollback, extract(epoch from clock_timestamp())::float8
@@ -63,11 +63,11 @@ async fn counters(observer: &mut PgConnection, database: &str) -> (i64, f64) {
     (row.get(0), row.get(1))
 }
 
-/// How many queries a second come to a database, over two heartbeats at least. A query of a worker is a transaction.
+/// The number of queries per second in a database, over at least two heartbeats. Each query of a worker is a transaction.
 async fn queries_a_second(server: &Server, database: &str) -> f64 {
     let mut observer = server.connect_options("postgres").connect().await.unwrap();
     let mut heartbeats = Heartbeats::of(server, database).await;
-    // What it asks at its start, and pauses that grow, are over.
+    // Skips the queries of the start and the growing poll intervals.
     for _ in 0..3 {
         heartbeats.next().await;
     }
@@ -77,8 +77,8 @@ async fn queries_a_second(server: &Server, database: &str) -> f64 {
         heartbeats.next().await;
         beats += 1;
         let (after, now) = counters(&mut observer, database).await;
-        if beats >= 2 && now - began >= WATCHED {
-            // Each heartbeat but the last, which may not have been counted yet.
+        if beats >= 2 && now - began >= OBSERVATION {
+            // The statistics may not include the last heartbeat yet.
             assert!(after - before >= beats - 1, "{} queries in {beats} heartbeats", after - before);
             return (after - before) as f64 / (now - began);
         }
@@ -87,7 +87,7 @@ async fn queries_a_second(server: &Server, database: &str) -> f64 {
 
 #[tokio::test]
 async fn idle_worker_makes_at_most_one_query_every_few_seconds() {
-    // Of its own, so that nothing else is counted.
+    // A separate server, so that other tests are not counted.
     let server = fixture::start(&fixture::folder("idle"));
     server.ensure_database("flows").await.unwrap();
     let mut c = server.connect_options("postgres").connect().await.unwrap();
@@ -119,23 +119,23 @@ async fn idle_worker_makes_at_most_one_query_every_few_seconds() {
     let pooled = pooler.as_ref().map(|pooler| work(&project, "pooled", &pooler.url, &[]));
 
     for worker in [&listening, &many_listening] {
-        worker.says("listening for notifications").await;
+        worker.wait_for_log("listening for notifications").await;
     }
     for worker in [&polling, &many_polling].into_iter().chain(&pooled) {
-        worker.says("polling at least every 3 s").await;
+        worker.wait_for_log("polling at least every 3 s").await;
     }
     let mut names = vec!["listening", "many_listening", "polling", "many_polling"];
     names.extend(pooled.as_ref().map(|_| "pooled"));
     let rates = names.iter().map(|name| queries_a_second(&server, name));
     let rates = futures_util::future::join_all(rates).await;
-    let said: Vec<String> = names.iter().zip(&rates).map(|(name, rate)| format!("{name} {rate:.2}")).collect();
+    let summary: Vec<String> = names.iter().zip(&rates).map(|(name, rate)| format!("{name} {rate:.2}")).collect();
     for (name, rate) in names.iter().zip(&rates) {
-        // Every 3 s and 2 s; and two that fall to the edges of the time that was watched.
-        let most = if name.contains("listening") { 1.0 / 3.0 } else { 1.0 / 2.0 } + 2.0 / WATCHED;
-        assert!(*rate <= most, "more than {most:.2} queries a second: {}", said.join(", "));
+        // One query every 3 s or 2 s, plus two at the edges of the observation.
+        let most = if name.contains("listening") { 1.0 / 3.0 } else { 1.0 / 2.0 } + 2.0 / OBSERVATION;
+        assert!(*rate <= most, "more than {most:.2} queries a second: {}", summary.join(", "));
     }
-    // How many flows there are makes no difference.
+    // The number of flows makes no difference.
     for (one, many) in [(0, 1), (2, 3)] {
-        assert!((rates[one] - rates[many]).abs() <= 4.0 / WATCHED, "{}", said.join(", "));
+        assert!((rates[one] - rates[many]).abs() <= 4.0 / OBSERVATION, "{}", summary.join(", "));
     }
 }

@@ -10,30 +10,30 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::{Fixture, WAIT_TIMEOUT};
 use crate::fixture::command::Project;
 
-/// A worker process and the file of its log, killed at the latest when it is dropped.
-pub(crate) struct Running(Child, PathBuf);
+/// A worker process with its log file. It is killed when it is dropped.
+pub(crate) struct WorkerProcess(Child, PathBuf);
 
-impl Running {
+impl WorkerProcess {
     pub(crate) fn start(project: &Project, arguments: &[&str]) -> Self {
         let command = project.command(&[&["worker", "--verbose"], arguments].concat());
         Self::spawn(command, project.path("log"))
     }
 
-    /// A command that logs to a file.
+    /// Starts a command that logs to this file.
     pub(crate) fn spawn(mut command: Command, log: PathBuf) -> Self {
         Self(command.stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap(), log)
     }
 
-    /// What it has said.
-    pub(crate) fn said(&self) -> String {
+    /// The log so far.
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.1).unwrap()
     }
 
-    /// Waits until it has said something.
-    pub(crate) async fn says(&self, words: &str) {
+    /// Waits until the log contains a text.
+    pub(crate) async fn wait_for_log(&self, text: &str) {
         let deadline = Instant::now() + WAIT_TIMEOUT;
-        while !self.said().contains(words) {
-            assert!(Instant::now() < deadline, "never said: {words}\n{}", self.said());
+        while !self.log().contains(text) {
+            assert!(Instant::now() < deadline, "not logged: {text}\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -42,46 +42,46 @@ impl Running {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 
-    /// Its process.
+    /// The process id.
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
     }
 
-    /// How it ended, if it has.
-    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+    /// The exit status, if the process has exited.
+    pub(crate) fn exit_status(&mut self) -> Option<ExitStatus> {
         self.0.try_wait().unwrap()
     }
 
-    /// Waits until it ends by itself: its exit code.
-    pub(crate) async fn ends(&mut self) -> Option<i32> {
+    /// Waits until the process exits, with a timeout, and returns its exit code.
+    pub(crate) async fn wait_for_exit(&mut self) -> Option<i32> {
         let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
-            if let Some(status) = self.ended() {
+            if let Some(status) = self.exit_status() {
                 return status.code();
             }
-            assert!(Instant::now() < deadline, "it goes on: {}", self.said());
+            assert!(Instant::now() < deadline, "the process is still running: {}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Its exit code and what it said.
-    pub(crate) fn end(mut self) -> (Option<i32>, String) {
+    /// Waits until the process exits, and returns its exit code and log.
+    pub(crate) fn exit(mut self) -> (Option<i32>, String) {
         let status = self.0.wait().unwrap();
-        (status.code(), self.said())
+        (status.code(), self.log())
     }
 }
 
-impl Drop for Running {
+impl Drop for WorkerProcess {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Sessions of workers that are stopped, until this is dropped.
-pub(crate) struct Silent(Vec<Pid>);
+/// Backends of workers, stopped with SIGSTOP until this is dropped.
+pub(crate) struct StoppedSessions(Vec<Pid>);
 
-impl Silent {
+impl StoppedSessions {
     pub(crate) async fn all(fixture: &mut Fixture) -> Self {
         let sessions = "(select string_agg(pid::text, ' ') from pg_stat_activity
                           where application_name in ('flowsmith worker', 'flowsmith triggers') and datname = current_database())";
@@ -92,7 +92,7 @@ impl Silent {
     }
 }
 
-impl Drop for Silent {
+impl Drop for StoppedSessions {
     fn drop(&mut self) {
         self.0.iter().for_each(|pid| kill_process(*pid, Signal::CONT).unwrap_or_default());
     }

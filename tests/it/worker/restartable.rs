@@ -1,4 +1,4 @@
-//! A server that is killed and comes back at the same address.
+//! A server that can be killed and restarted at the same address.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -14,18 +14,18 @@ use super::WAIT_TIMEOUT;
 use crate::devserver::postmaster;
 use crate::fixture;
 
-/// A server with the database `load`, in which a commit that was acknowledged has left the server.
+/// A server with the database `load` and `synchronous_commit`, so that acknowledged commits survive a kill.
 pub(crate) struct Restartable {
     folder: PathBuf,
-    /// Leads to the socket's folder of whichever server runs.
+    /// A symbolic link to the socket folder of the current server.
     socket: PathBuf,
     server: Server,
-    /// One that is dropped takes its folder along.
+    /// Killed servers. Dropping one would delete the data folder.
     killed: Vec<Server>,
 }
 
 impl Restartable {
-    /// The database.
+    /// The name of the database.
     pub(crate) const DATABASE: &str = "load";
 
     pub(crate) async fn start(name: &str) -> Self {
@@ -40,22 +40,22 @@ impl Restartable {
         it
     }
 
-    /// The folder in which its socket is.
+    /// The folder of the socket.
     pub(crate) fn socket(&self) -> &Path {
         &self.socket
     }
 
-    /// How sqlx connects to it.
+    /// The connection options.
     pub(crate) fn options(&self) -> PgConnectOptions {
         self.server.connect_options(Self::DATABASE).socket(&self.socket)
     }
 
-    /// How the command line connects to it.
+    /// The connection URL.
     pub(crate) fn url(&self) -> String {
         format!("postgresql:///{}?host={}&port=5432&user=postgres", Self::DATABASE, self.socket.display())
     }
 
-    /// A connection, as soon as there is one to be had.
+    /// Connects, with retries until the server accepts connections.
     pub(crate) async fn connect(&self) -> PgConnection {
         let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
@@ -67,22 +67,22 @@ impl Restartable {
         }
     }
 
-    /// Kills it and all its backends; nobody answers afterwards.
+    /// Kills the server with all of its backends, and waits until it refuses connections.
     pub(crate) async fn kill(&self) {
         let server = postmaster(&self.folder);
         let family = children(server);
         for pid in std::iter::once(server).chain(family) {
-            // Some end by themselves meanwhile.
+            // Some processes may have exited in the meantime.
             let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
         }
         let deadline = Instant::now() + WAIT_TIMEOUT;
         while let Ok(connection) = self.options().connect().await {
             drop(connection.close().await);
-            assert!(Instant::now() < deadline, "the server outlives its process");
+            assert!(Instant::now() < deadline, "the server still accepts connections");
         }
     }
 
-    /// Starts it again, after it was killed.
+    /// Restarts the killed server.
     pub(crate) async fn restart(&mut self) {
         let folder = self.folder.clone();
         let server = tokio::task::spawn_blocking(move || fixture::start(&folder)).await.unwrap();
@@ -98,12 +98,12 @@ impl Restartable {
     }
 }
 
-/// The processes that a process has started and that run.
+/// The running child processes of a process.
 fn children(parent: i32) -> Vec<i32> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     pids.filter(|pid| {
-        // The name stands in brackets and may have any character; the parent is the second field after it.
+        // The name is in parentheses and may contain any character; the parent is the second field after it.
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
         fields.split_whitespace().nth(1) == Some(&parent.to_string())

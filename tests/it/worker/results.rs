@@ -1,4 +1,4 @@
-//! What workers tell the database, and that it is neither too much at once nor in the way of the heartbeat.
+//! Reporting results: the size of calls, the heartbeat meanwhile, and rejected outputs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use super::{Fixture, WAIT_TIMEOUT};
 use crate::engine::definitions::execute;
 use crate::fixture::command::{official, ours};
 
-/// Tasks with outputs of 1 MiB each that end together.
+/// The number of tasks that finish at the same time with outputs of 1 MiB each.
 const LARGE: usize = 24;
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn outputs_are_reported_in_calls_of_8_mib() {
     worker.stop().await;
     let calls = fixture.text("(select jsonb_build_array(sum(tasks), max(bytes), max(tasks)) from calls)").await;
     let calls: [i64; 3] = serde_json::from_str(&calls).unwrap();
-    // As many as fit, and no more.
+    // Each call holds as many outputs as fit.
     assert_eq!(calls, [LARGE as i64, 8 << 20, 8]);
     fixture.assert_sound().await;
 }
@@ -54,7 +54,7 @@ async fn heartbeat_continues_while_an_interrupted_claim_cannot_be_resolved() {
     let mut fixture = Fixture::with("select pgflow.create_flow('f'); select pgflow.add_step('f', 'a')").await;
     let run = fixture.start("f", "7").await;
     let name = fixture.text("current_database()").await;
-    // Whoever waits for tasks gives up after a while; the heartbeat does not need them.
+    // Calls that need the locked table fail after a while; the heartbeat does not need it.
     execute(&mut fixture.c, &format!("set lock_timeout = '2s'; alter database {name} set lock_timeout = '2s'")).await;
     let mut holder = fixture.database.options().connect().await.unwrap();
     execute(&mut holder, "begin; lock table pgflow.step_tasks in access exclusive mode").await;
@@ -63,15 +63,15 @@ async fn heartbeat_continues_while_an_interrupted_claim_cannot_be_resolved() {
     let cut = "(select bool_or(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database()
                 and application_name = 'flowsmith worker' and wait_event_type = 'Lock' and query like '%poll_tasks%')";
     fixture.until(cut).await;
-    let refused = |event: &Event| matches!(event, Event::Rejected { operation, error } if operation.contains("heartbeat") && error.contains("lock timeout"));
-    fixture.events.wait(refused).await;
+    let rejected = |event: &Event| matches!(event, Event::Rejected { operation, error } if operation.contains("heartbeat") && error.contains("lock timeout"));
+    fixture.events.wait(rejected).await;
     for _ in 0..2 {
         let last = fixture.text("(select max(last_heartbeat_at)::text from pgflow.workers)").await;
-        let count = fixture.events.count(refused);
+        let count = fixture.events.count(rejected);
         fixture.until(&format!("(select max(last_heartbeat_at) > '{last}' from pgflow.workers)")).await;
         let deadline = Instant::now() + WAIT_TIMEOUT;
-        while fixture.events.count(refused) == count {
-            assert!(Instant::now() < deadline, "it does not try to clear up");
+        while fixture.events.count(rejected) == count {
+            assert!(Instant::now() < deadline, "the interrupted claim is not resolved");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -90,14 +90,15 @@ async fn tuned_timeout_applies_to_later_tasks() {
     .await;
     let hangs = |_: Value, _| async move { std::future::pending::<Result<(), HandlerError>>().await };
     let worker = fixture.work(fixture.builder().shutdown_timeout(Duration::ZERO).flow("f").step("a", hangs)).await;
-    let timed_out = |words: &'static str| move |event: &Event| matches!(event, Event::TaskFailed { message, .. } if message == words);
+    let timed_out =
+        |text: &'static str| move |event: &Event| matches!(event, Event::TaskFailed { message, .. } if message == text);
     fixture.events.wait(timed_out("timed out after 1 s")).await;
     execute(&mut fixture.c, "update pgflow.steps set opt_timeout = 2").await;
     fixture.events.wait(timed_out("timed out after 2 s")).await;
     worker.stop().await;
 }
 
-/// The engine fails the run of a step that gives something else than the array that a map is made of.
+/// The engine fails the run if the output of a mapped step is not an array.
 #[tokio::test]
 async fn output_rejected_by_the_engine_is_reported_with_its_reason() {
     let flow = "select pgflow.create_flow('f'); select pgflow.add_step('f', 'list');
@@ -112,8 +113,8 @@ async fn output_rejected_by_the_engine_is_reported_with_its_reason() {
         let run = fixture.start("f", "7").await;
         assert_eq!(fixture.end_of(&run).await.0, "failed");
         worker.stop().await;
-        let told = fixture.events.find(|event| matches!(event, Event::TaskFailed { .. } | Event::TaskLate(_)));
-        let Some(Event::TaskFailed { message, retries: false, .. }) = told else { panic!("{told:?}") };
+        let event = fixture.events.find(|event| matches!(event, Event::TaskFailed { .. } | Event::TaskLate(_)));
+        let Some(Event::TaskFailed { message, retries: false, .. }) = event else { panic!("{event:?}") };
         assert!(message.contains("[TYPE_VIOLATION] Produced null instead of array"), "{message}");
     }
 }

@@ -1,4 +1,4 @@
-//! How workers end, and what they do where connections do.
+//! The shutdown of workers, deleted rows, and cut connections.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::engine::definitions::execute;
 
 const MAP: &str = "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a', step_type => 'map')";
 
-/// A worker whose handlers end when they are let through.
+/// A worker whose handlers wait for a permit.
 async fn gated(fixture: &Fixture, shutdown_timeout: Option<Duration>) -> (RunningWorker, Arc<Semaphore>) {
     let gate = Arc::new(Semaphore::new(0));
     let pass = Arc::clone(&gate);
@@ -41,7 +41,7 @@ async fn shutdown_finishes_running_tasks_and_returns_unstarted_ones() {
         fixture.events.wait(|event| matches!(event, Event::Draining { .. })).await,
         Event::Draining { running: 2, unacknowledged: 0 }
     );
-    // Those that it has not begun are there for others, as if it had never had them.
+    // Unstarted tasks return to the queue, and the claim does not count as an attempt.
     let back = "(select count(*) = 3 from pgflow.step_tasks where status = 'queued' and attempts_count = 0 and started_at is null)";
     fixture.until(back).await;
     assert_eq!(fixture.text("(select count(*) from pgmq.q_f where vt <= clock_timestamp())").await, "3");
@@ -66,7 +66,7 @@ async fn shutdown_timeout_returns_running_tasks_to_the_queue() {
     fixture.start("f", "[1, 2, 3]").await;
     fixture.until("(select count(*) = 3 from pgflow.step_tasks where status = 'started')").await;
     worker.stop().await;
-    // An attempt that had begun counts.
+    // A started attempt counts.
     let tasks = "(select string_agg(status || attempts_count, ' ' order by attempts_count) from pgflow.step_tasks)";
     assert_eq!(fixture.text(tasks).await, "queued0 queued1 queued1");
     fixture.assert_sound().await;
@@ -115,8 +115,8 @@ async fn cut_connections_reconnect_and_lose_no_task() {
     let worker = fixture.work(builder.flow("f").step("a", short).step("b", short)).await;
     let items: Vec<u32> = (0..300).collect();
     let run = fixture.start("f", &json!(items).to_string()).await;
-    // After each part of the work, so that also a busy machine gets somewhere between two cuts. Not more often: the pauses
-    // between losses that follow each other grow.
+    // Cuts after each part of the work, so that a busy machine makes progress in between. More frequent cuts would increase the
+    // back-off.
     let mut cuts = 0;
     for part in 1..=6 {
         fixture

@@ -1,4 +1,4 @@
-//! `sql` handlers where something is scarce or in the way: types, connections, sessions, time.
+//! `sql` handlers: types, connections, sessions and timeouts.
 
 use std::time::{Duration, Instant};
 
@@ -74,7 +74,7 @@ async fn lost_idle_connection_costs_no_attempt() {
     for _ in 0..3 {
         let run = fixture.start("f", "{}").await;
         assert_eq!(fixture.end_of(&run).await, ("completed".to_owned(), json!({ "one": 1 })));
-        // The one on which the query ran, as the last statement of its session tells.
+        // The session of the handler, identified by its last statement.
         let idle =
             "application_name = 'flowsmith worker' and datname = current_database() and query like '%discard temp%'";
         fixture.until(&format!("(select count(*) = 1 from pg_stat_activity where state = 'idle' and {idle})")).await;
@@ -89,7 +89,7 @@ async fn waiting_for_a_connection_counts_neither_as_time_nor_as_an_attempt() {
     let steps = r#"  slow: { timeout: 3, max_attempts: 1, handler: { sql: "select 1 from pg_sleep(0.5)" } }"#;
     let (mut fixture, file) = applied(ours().await, steps).await;
     let worker = fixture.work(declared(fixture.builder().sql_connections(2), &file, &[])).await;
-    // Far more than two can do in three seconds.
+    // More tasks than two connections can run in three seconds.
     execute(&mut fixture.c, "select pgflow.start_flow('f', to_jsonb(n)) from generate_series(1, 24) n").await;
     fixture.until("(select count(*) = 24 from pgflow.runs where status <> 'started')").await;
     worker.stop().await;
@@ -100,7 +100,7 @@ async fn waiting_for_a_connection_counts_neither_as_time_nor_as_an_attempt() {
 #[tokio::test]
 async fn unavailable_connections_are_retried_with_backoff() {
     let (mut fixture, file) = applied(ours().await, r#"  one: { handler: { sql: "select 1" } }"#).await;
-    // One takes tasks, one keeps the time, one listens, and none is left for queries.
+    // The connection loop, the maintenance and the listener use all connections, so none is left for queries.
     execute(
         &mut fixture.c,
         "do $$ begin execute format('create role %I login superuser', current_database() || '_few'); end $$",
@@ -125,7 +125,7 @@ async fn unavailable_connections_are_retried_with_backoff() {
         refused(event) && matches!(event, Event::Disconnected { retry_in, .. } if *retry_in > Duration::from_secs(1))
     };
     fixture.events.wait(longest).await;
-    // 0.1, 0.2, 0.4, 0.8 and 1.6 s, and at most five at once each time.
+    // The pauses are 0.1, 0.2, 0.4, 0.8 and 1.6 s, with at most five attempts at a time.
     assert!(fixture.events.count(refused) <= 30, "{} in {:?}", fixture.events.count(refused), began.elapsed());
     execute(&mut fixture.c, &limit("-1")).await;
     fixture.until("(select count(*) = 8 from pgflow.runs where status = 'completed')").await;
@@ -160,7 +160,7 @@ async fn session_is_reset_after_each_query() {
     assert_eq!(status, "completed");
     worker.stop().await;
     let pid = fixture.text("(select output -> 0 from pgflow.step_tasks where step_slug = 'leaves')").await;
-    // The same session.
+    // Both queries use the same session.
     assert_eq!(output["after"][0].to_string(), pid, "{output}");
     let clean = json!(["", "\"$user\", public", 0, null]);
     assert_eq!(Value::from(output["after"].as_array().unwrap()[1..].to_vec()), clean);
@@ -171,7 +171,7 @@ async fn session_is_reset_after_each_query() {
 async fn batch_that_exceeds_statement_timeout_is_completed_one_by_one() {
     let steps = r#"  one: { handler: { exec: ["true"] } }"#;
     let (mut fixture, file) = applied(ours().await, steps).await;
-    // The engine completes one task in time, and more than one not.
+    // Completing one task stays within the timeout; completing several does not.
     execute(
         &mut fixture.c,
         "alter function pgflow.complete_tasks(uuid[], text[], integer[], jsonb[]) rename to complete_tasks_of_old;

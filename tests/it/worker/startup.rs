@@ -1,4 +1,4 @@
-//! Workers that begin before their server does, or outlive it.
+//! Workers that start before their server, or outlive it.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use sqlx::ConnectOptions as _;
 
 use super::WAIT_TIMEOUT;
-use super::process::Running;
+use super::process::WorkerProcess;
 use crate::devserver::postmaster;
 use crate::fixture;
 use crate::fixture::command::Project;
@@ -23,7 +23,7 @@ async fn worker_waits_for_an_unavailable_server_and_for_nothing_else() {
     server.ensure_database("late").await.unwrap();
     let options = server.connect_options("late");
     install(&options, InputStyle::Separate).await.unwrap();
-    // Where the worker finds whichever server runs.
+    // A symbolic link to the socket folder of the current server.
     let socket = folder.with_extension("socket");
     let point = |server: &Server| {
         let _ = fs::remove_file(&socket);
@@ -40,7 +40,7 @@ async fn worker_waits_for_an_unavailable_server_and_for_nothing_else() {
     let wrong = project.ends(1, &["worker", "--database", &url("never")]);
     assert!(wrong.contains("error[FS904]") && !wrong.contains("retrying in"), "{wrong}");
 
-    // What has been committed is not written at once here.
+    // The test servers do not sync each commit.
     let mut c = options.connect().await.unwrap();
     sqlx::raw_sql("checkpoint").execute(&mut c).await.unwrap();
     kill_process(Pid::from_raw(postmaster(&folder)).unwrap(), Signal::KILL).unwrap();
@@ -53,16 +53,16 @@ async fn worker_waits_for_an_unavailable_server_and_for_nothing_else() {
     let short = project.ends(1, &["worker", "--wait-for-server", "300ms"]);
     assert!(short.contains("retrying in 0.1 s") && short.contains("error[FS902]"), "{short}");
 
-    let worker = Running::start(&project, &[]);
-    worker.says("retrying in 0.2 s").await;
+    let worker = WorkerProcess::start(&project, &[]);
+    worker.wait_for_log("retrying in 0.2 s").await;
     let again = folder.clone();
     let second = tokio::task::spawn_blocking(move || fixture::start(&again)).await.unwrap();
     point(&second);
-    worker.says("working on f").await;
+    worker.wait_for_log("working on f").await;
     worker.signal(Signal::TERM);
-    let (code, said) = worker.end();
-    assert_eq!(code, Some(0), "{said}");
-    // A server that is dropped takes its folder along.
+    let (code, log) = worker.exit();
+    assert_eq!(code, Some(0), "{log}");
+    // Dropping a server deletes its data folder.
     drop((server, second));
 }
 
@@ -72,16 +72,16 @@ async fn worker_finds_the_restarted_embedded_server() {
     let project = &embedded.0;
     project.flow("f", "", "  a: { handler: { sql: \"select 1\" } }");
     let first = project.done(&["up", "--url"]).stdout;
-    let worker = Running::start(project, &[]);
-    worker.says("working on f").await;
+    let worker = WorkerProcess::start(project, &[]);
+    worker.wait_for_log("working on f").await;
     project.done(&["down"]);
-    worker.says("connection lost").await;
+    worker.wait_for_log("connection lost").await;
     let second = project.done(&["up", "--url"]).stdout;
-    assert_ne!(first, second, "it has the same address again");
-    worker.says("reconnected").await;
+    assert_ne!(first, second, "the address has not changed");
+    worker.wait_for_log("reconnected").await;
     let run = project.done(&["start", "f", "--input", "{}", "--wait"]);
     assert!(run.both().contains("run  completed"), "{run}");
     worker.signal(Signal::TERM);
-    let (code, said) = worker.end();
-    assert_eq!(code, Some(0), "{said}");
+    let (code, log) = worker.exit();
+    assert_eq!(code, Some(0), "{log}");
 }

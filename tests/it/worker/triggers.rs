@@ -1,21 +1,21 @@
-//! `flowsmith worker --schedule`: runs that triggers start, beside the tasks or without any.
+//! `flowsmith worker --schedule`: triggers, with and without handlers.
 
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::process::{Running, Silent};
+use super::process::{StoppedSessions, WorkerProcess};
 use super::{Fixture, WAIT_TIMEOUT};
 use crate::engine::definitions::execute;
 use crate::fixture::command::{Project, ours};
 use crate::pgq::with_pgq;
 
-/// A schedule that fires each second, where there is no pg_cron, and a queue of pgmq.
+/// A schedule that starts a run every second without pg_cron, and a pgmq queue.
 const TRIGGERS: &str = "triggers:
   - { name: often, cron: '1 seconds', input: { by: often } }
   - { name: imported, queue: 'pgmq:imports' }";
 
-/// A flow `f` with these triggers, applied.
+/// The applied flow `f` with these triggers.
 async fn triggered(step: &str) -> (Fixture, Project) {
     let database = ours().await;
     let project = Project::on(&database);
@@ -32,8 +32,8 @@ const RUNS: &str = "pgflow.runs r where r.flow_slug = 'f' and r.input";
 #[tokio::test]
 async fn triggers_start_runs_without_handlers_and_after_a_reconnect() {
     let (mut fixture, project) = triggered("{}").await;
-    let worker = Running::start(&project, &["--schedule", "--poll-interval", "100ms"]);
-    worker.says("watching schedules, consuming from pgmq:imports").await;
+    let worker = WorkerProcess::start(&project, &["--schedule", "--poll-interval", "100ms"]);
+    worker.wait_for_log("watching schedules, consuming from pgmq:imports").await;
     fixture.until(&format!("(select count(*) >= 1 from {RUNS} @> '{{\"by\": \"often\"}}')")).await;
     execute(&mut fixture.c, "select pgmq.send('imports', jsonb_build_object('n', n)) from generate_series(1, 30) n")
         .await;
@@ -42,44 +42,44 @@ async fn triggers_start_runs_without_handlers_and_after_a_reconnect() {
     let cut = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'flowsmith triggers' \
                and datname = current_database()";
     execute(&mut fixture.c, cut).await;
-    worker.says("reconnected").await;
+    worker.wait_for_log("reconnected").await;
     execute(&mut fixture.c, "select pgmq.send('imports', jsonb_build_object('n', n)) from generate_series(31, 60) n")
         .await;
     fixture.until(&format!("(select count(*) = 60 and count(distinct r.input) = 60 from {RUNS} ? 'n')")).await;
 
     worker.signal(Signal::TERM);
-    let (code, said) = worker.end();
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("f:imported: ") && said.contains("connection lost"), "{said}");
-    assert_eq!(fixture.text("(select count(*) from pgflow.workers)").await, "0", "it does no tasks");
+    let (code, log) = worker.exit();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("f:imported: ") && log.contains("connection lost"), "{log}");
+    assert_eq!(fixture.text("(select count(*) from pgflow.workers)").await, "0", "no worker registers");
 }
 
 #[tokio::test]
 async fn repeated_losses_back_off() {
     let (mut fixture, project) = triggered("{}").await;
-    let worker = Running::start(&project, &["--schedule", "--poll-interval", "50ms"]);
-    worker.says("watching schedules").await;
+    let worker = WorkerProcess::start(&project, &["--schedule", "--poll-interval", "50ms"]);
+    worker.wait_for_log("watching schedules").await;
     let cut = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'flowsmith triggers' \
                and datname = current_database()";
     let deadline = Instant::now() + WAIT_TIMEOUT;
-    while !worker.said().contains("reconnecting in 0.8 s") {
-        assert!(Instant::now() < deadline, "{}", worker.said());
+    while !worker.log().contains("reconnecting in 0.8 s") {
+        assert!(Instant::now() < deadline, "{}", worker.log());
         execute(&mut fixture.c, cut).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(worker.said().contains("reconnecting in 0.4 s"), "{}", worker.said());
+    assert!(worker.log().contains("reconnecting in 0.4 s"), "{}", worker.log());
 }
 
 #[tokio::test]
 async fn worker_completes_the_runs_that_its_triggers_start() {
     let (mut fixture, project) = triggered("{ handler: { sql: 'select :input' } }").await;
-    let worker = Running::start(&project, &["--schedule", "--poll-interval", "100ms"]);
+    let worker = WorkerProcess::start(&project, &["--schedule", "--poll-interval", "100ms"]);
     execute(&mut fixture.c, "select pgmq.send('imports', '{\"n\": 1}')").await;
     fixture.until(&format!("(select count(*) = 1 from {RUNS} ? 'n' and r.status = 'completed')")).await;
-    // One that is told to leave starts no more runs either.
+    // The triggers runner ends with a deprecated worker.
     execute(&mut fixture.c, "update pgflow.workers set deprecated_at = now()").await;
-    let (code, said) = worker.end();
-    assert_eq!(code, Some(0), "{said}");
+    let (code, log) = worker.exit();
+    assert_eq!(code, Some(0), "{log}");
     fixture.assert_sound().await;
 }
 
@@ -87,8 +87,8 @@ async fn worker_completes_the_runs_that_its_triggers_start() {
 async fn missing_queue_is_reported_and_does_not_block_schedules() {
     let (mut fixture, project) = triggered("{}").await;
     execute(&mut fixture.c, "select pgmq.drop_queue('imports')").await;
-    let worker = Running::start(&project, &["--schedule"]);
-    worker.says("f:imported: cannot consume from queue imports").await;
+    let worker = WorkerProcess::start(&project, &["--schedule"]);
+    worker.wait_for_log("f:imported: cannot consume from queue imports").await;
     fixture.until(&format!("(select count(*) >= 1 from {RUNS} @> '{{\"by\": \"often\"}}')")).await;
 }
 
@@ -106,19 +106,19 @@ async fn one_signal_ends_the_runner_even_if_the_server_does_not_respond() {
     let (mut fixture, project) = triggered("{}").await;
     let mut holder = fixture.database.connect().await;
     execute(&mut holder, "begin; lock table pgmq.q_imports in access exclusive mode").await;
-    let mut worker = Running::start(&project, &["--schedule", "--poll-interval", "50ms"]);
+    let mut worker = WorkerProcess::start(&project, &["--schedule", "--poll-interval", "50ms"]);
     let takes = "(select count(*) = 1 from pg_stat_activity where application_name = 'flowsmith triggers'
                   and datname = current_database() and wait_event_type = 'Lock' and query like '%pgmq.read(%')";
     fixture.until(takes).await;
-    let _silent = Silent::all(&mut fixture).await;
+    let _silent = StoppedSessions::all(&mut fixture).await;
     worker.signal(Signal::TERM);
-    assert_eq!(worker.ends().await, Some(0), "{}", worker.said());
-    assert!(worker.said().contains("connection lost: the database did not answer within 30 s"), "{}", worker.said());
+    assert_eq!(worker.wait_for_exit().await, Some(0), "{}", worker.log());
+    assert!(worker.log().contains("connection lost: the database did not answer within 30 s"), "{}", worker.log());
 }
 
-/// The most memory that a process has had, in MiB.
+/// The peak memory of a process in MiB.
 #[cfg(target_os = "linux")]
-fn peak(worker: &Running) -> u64 {
+fn peak(worker: &WorkerProcess) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", worker.id())).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() >> 10
@@ -138,10 +138,10 @@ async fn large_pgq_batch_is_never_held_in_memory() {
     execute(&mut fixture.c, "select pgq.create_queue('imports')").await;
     project.compile();
     project.done(&["apply"]);
-    let worker = Running::start(&project, &["--schedule", "--poll-interval", "100ms"]);
+    let worker = WorkerProcess::start(&project, &["--schedule", "--poll-interval", "100ms"]);
     fixture.until("(select count(*) = 1 from pgq.get_consumer_info())").await;
     let before = peak(&worker);
-    // 1,500 events of 128 KiB: 188 MiB, which are kept several times while they are sent and received.
+    // 1,500 events of 128 KiB are 188 MiB, and sending and receiving them takes several copies.
     let events = "select pgq.insert_event('imports', 'n', repeat('x', 131072)) from generate_series(1, 1500)";
     execute(&mut fixture.c, events).await;
     execute(&mut fixture.c, "select pgq.force_tick('imports')").await;
@@ -149,5 +149,5 @@ async fn large_pgq_batch_is_never_held_in_memory() {
     fixture.until("(select count(*) = 1500 from pgflow.runs)").await;
     let after = peak(&worker);
     assert!(after - before < 120, "{before} MiB, then {after} MiB");
-    worker.says("f:imported: 1500 runs started").await;
+    worker.wait_for_log("f:imported: 1500 runs started").await;
 }

@@ -1,13 +1,13 @@
-//! What a worker warns of while it works: runs that nobody works on, queues that are gone.
+//! Warnings of workers: unserved runs and missing queues.
 
 use rustix::process::Signal;
 
 use super::Fixture;
-use super::process::Running;
+use super::process::WorkerProcess;
 use crate::engine::definitions::execute;
 use crate::fixture::command::{Project, official, ours};
 
-/// The flow `f` in this version.
+/// Writes this version of the flow `f`.
 fn version(project: &Project, version: u32) {
     project.flow("f", &format!("version: {version}"), "  a: { handler: { sql: \"select :input\" } }");
 }
@@ -26,22 +26,22 @@ async fn unserved_runs_of_an_older_version_are_reported() {
         project.compile();
         project.done(&["apply"]);
 
-        let worker = Running::start(&project, &[]);
-        worker.says("f@1: 1 run is still running, and no worker serves this version").await;
-        worker.says("`flowsmith retire f@1 --wait`").await;
+        let worker = WorkerProcess::start(&project, &[]);
+        worker.wait_for_log("f@1: 1 run is still running, and no worker serves this version").await;
+        worker.wait_for_log("`flowsmith retire f@1 --wait`").await;
         worker.signal(Signal::TERM);
-        assert_eq!(worker.end().0, Some(0));
+        assert_eq!(worker.exit().0, Some(0));
 
-        // One with the older file does it, and then there is nothing to tell of.
-        let draining = Running::start(&older, &[]);
+        // After a worker with the older file has completed the run, nothing is reported.
+        let draining = WorkerProcess::start(&older, &[]);
         assert_eq!(fixture.end_of(&run).await.0, "completed");
-        let worker = Running::start(&project, &[]);
+        let worker = WorkerProcess::start(&project, &[]);
         let run = fixture.start("f_v2", "2").await;
         assert_eq!(fixture.end_of(&run).await.0, "completed");
         for worker in [draining, worker] {
             worker.signal(Signal::TERM);
-            let (code, said) = worker.end();
-            assert!(code == Some(0) && !said.contains("no worker serves"), "{said}");
+            let (code, log) = worker.exit();
+            assert!(code == Some(0) && !log.contains("no worker serves"), "{log}");
         }
     }
 }
@@ -57,20 +57,20 @@ async fn served_runs_of_an_older_version_are_not_reported() {
     project.done(&["apply"]);
     let mut fixture = Fixture::on(database, "select 1").await;
     let run = fixture.start("f", "1").await;
-    let draining = Running::start(&older, &[]);
+    let draining = WorkerProcess::start(&older, &[]);
     fixture.until("(select count(*) = 1 from pgflow.step_tasks where status = 'started')").await;
     version(&project, 2);
     project.compile();
     project.done(&["apply"]);
-    let worker = Running::start(&project, &[]);
+    let worker = WorkerProcess::start(&project, &[]);
     let new = fixture.start("f_v2", "2").await;
     assert_eq!(fixture.end_of(&new).await.0, "completed");
     older.write("go", "");
     assert_eq!(fixture.end_of(&run).await.0, "completed");
     drop(draining);
     worker.signal(Signal::TERM);
-    let (code, said) = worker.end();
-    assert!(code == Some(0) && !said.contains("no worker serves"), "{said}");
+    let (code, log) = worker.exit();
+    assert!(code == Some(0) && !log.contains("no worker serves"), "{log}");
 }
 
 #[tokio::test]
@@ -83,24 +83,24 @@ async fn dropped_queue_is_reported_once_and_does_not_block_other_flows() {
     project.compile();
     project.done(&["apply"]);
     let mut fixture = Fixture::on(database, "select 1").await;
-    let worker = Running::start(&project, &[]);
-    worker.says("listening for notifications").await;
+    let worker = WorkerProcess::start(&project, &[]);
+    worker.wait_for_log("listening for notifications").await;
     execute(&mut fixture.c, "select pgmq.drop_queue('f'); create table dropped as select clock_timestamp() at").await;
-    worker.says("error[FS989]: f: the queue is missing").await;
-    worker.says("`flowsmith compile --from-live`").await;
+    worker.wait_for_log("error[FS989]: f: the queue is missing").await;
+    worker.wait_for_log("`flowsmith compile --from-live`").await;
     assert!(project.ends(3, &["drift"]).contains("f: the queue is missing"));
     let run = fixture.start("g", "1").await;
     assert_eq!(fixture.end_of(&run).await.0, "completed");
-    // The heart beats for both, and goes on doing so.
+    // The heartbeat of both flows continues.
     fixture
         .until("(select min(last_heartbeat_at) > (select at + interval '6 seconds' from dropped) from pgflow.workers)")
         .await;
     execute(&mut fixture.c, "select pgmq.create('f')").await;
-    worker.says("f: the queue exists again").await;
+    worker.wait_for_log("f: the queue exists again").await;
     let run = fixture.start("f", "1").await;
     assert_eq!(fixture.end_of(&run).await.0, "completed");
     worker.signal(Signal::TERM);
-    let (code, said) = worker.end();
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.matches("error[FS989]").count() == 1 && !said.contains("does not exist"), "{said}");
+    let (code, log) = worker.exit();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.matches("error[FS989]").count() == 1 && !log.contains("does not exist"), "{log}");
 }

@@ -7,6 +7,7 @@ mod canonical;
 mod flow;
 mod ignore;
 mod trigger;
+mod unknown_flow;
 
 pub use canonical::{canonical_json, digest, sha256_hex};
 pub use flow::{Annotations, FailureMode, Flow, FlowId, FlowOptions, State, Step, StepKind};
@@ -14,6 +15,7 @@ pub use flow::{Annotations, FailureMode, Flow, FlowId, FlowOptions, State, Step,
 pub use ignore::Ignore;
 pub(crate) use trigger::identifiers;
 pub use trigger::{Input, QueueKind, TableEvent, TableName, TableTrigger, Trigger, TriggerSource};
+pub use unknown_flow::UnknownFlow;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 
 use thiserror::Error;
 
-use crate::sql::Unclosed;
+use crate::sql::Unterminated;
 use crate::sql::token::{Kind, tokens};
 
 /// The reason why a text is not an SQL expression.
@@ -18,7 +18,7 @@ pub enum ExpressionError {
     Semicolon,
     /// A quote or a comment is not terminated.
     #[error(transparent)]
-    Unclosed(#[from] Unclosed),
+    Unterminated(#[from] Unterminated),
     /// A parenthesis or bracket is not closed.
     #[error("it has an unclosed {0}")]
     Open(&'static str),
@@ -64,7 +64,7 @@ pub fn check(text: &str) -> Result<(), ExpressionError> {
 #[cfg(test)]
 mod tests {
     use super::{ExpressionError, check};
-    use crate::sql::Unclosed;
+    use crate::sql::Unterminated;
 
     #[test]
     fn expressions_are_accepted() {
@@ -95,11 +95,11 @@ mod tests {
             ("\u{a0}E'\\' = '' ); drop table users; --'", ExpressionError::Closes(')')),
             ("(true", ExpressionError::Open("parenthesis")),
             ("(array[1)]", ExpressionError::Closes(')')),
-            ("'it''s", ExpressionError::Unclosed(Unclosed::Text)),
-            ("E'\\'", ExpressionError::Unclosed(Unclosed::Text)),
-            ("\"a", ExpressionError::Unclosed(Unclosed::Name)),
-            ("$a$ $b$", ExpressionError::Unclosed(Unclosed::Dollar)),
-            ("true /* /* */", ExpressionError::Unclosed(Unclosed::Comment)),
+            ("'it''s", ExpressionError::Unterminated(Unterminated::Text)),
+            ("E'\\'", ExpressionError::Unterminated(Unterminated::Text)),
+            ("\"a", ExpressionError::Unterminated(Unterminated::Name)),
+            ("$a$ $b$", ExpressionError::Unterminated(Unterminated::Dollar)),
+            ("true /* /* */", ExpressionError::Unterminated(Unterminated::Comment)),
             (" -- nothing\n /* */ ", ExpressionError::Empty),
         ] {
             assert_eq!(check(text), Err(error), "{text}");

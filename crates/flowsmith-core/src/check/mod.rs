@@ -65,6 +65,11 @@ impl Checked {
     pub fn has_errors(&self) -> bool {
         self.findings.iter().any(Finding::is_error)
     }
+
+    /// Whether the flow files are refused: for any error, and if `strict` for any warning too.
+    pub fn is_refused(&self, strict: bool) -> bool {
+        self.has_errors() || strict && !self.findings.is_empty()
+    }
 }
 
 /// Checks every flow file of a project.

@@ -14,7 +14,7 @@ use crate::source::{Node, Value};
 /// Decodes one document, as written or merged with the overrides of an environment. Returns `None` if it is not a mapping.
 pub fn decode(document: &Node, findings: &mut Findings) -> Option<FlowFile> {
     if !matches!(document.value, Value::Map(_)) {
-        let message = format!("a flow must be a mapping, not {}", crate::words::describe(document));
+        let message = format!("a flow must be a mapping, not {}", super::wording::describe(document));
         let help = match document.as_str() {
             Some(text) if text.starts_with("flow:") => "write a space after the colon: `flow: <name>`",
             _ => "write keys and values, beginning with `flow: <name>`",

@@ -8,6 +8,7 @@ pub mod reference;
 mod schema;
 pub mod shape;
 mod verify;
+mod wording;
 
 pub use decode::decode;
 pub use model::{FlowFile, Handler, Item, Options, RUN, Request, StepDefinition, Trigger, TriggerSource, queue};

@@ -3,6 +3,7 @@
 use super::duration;
 use super::reference;
 use super::shape::{Kind, Object};
+use super::wording;
 use crate::finding::Trail;
 use crate::finding::{Code, Finding, Findings};
 use crate::source::{Node, Value};
@@ -115,7 +116,7 @@ fn unknown_keys(node: &Node, object: &'static Object, path: &Trail<'_>, findings
         }
         let message = format!("unknown key `{}` in this {}", key.name, noun(object));
         let finding = Finding::new(Code::UnknownKey, path.path().key(&key.name).itself(), message).label("unknown key");
-        let help = words::by_meaning(&key.name, |name| object.field(name).is_some())
+        let help = wording::by_meaning(&key.name, |name| object.field(name).is_some())
             .unwrap_or_else(|| words::suggest(&key.name, object.fields.iter().map(|field| field.name)));
         findings.push(finding.help(help));
     }
@@ -167,17 +168,17 @@ fn in_seconds(number: i64, least: i64, path: &Trail<'_>, findings: &mut Findings
 }
 
 fn pattern(node: &Node, path: &Trail<'_>) -> Finding {
-    let message = format!("`{path}` must be an object, not {}", words::describe(node));
+    let message = format!("`{path}` must be an object, not {}", wording::describe(node));
     Finding::new(Code::PatternNotObject, path.path(), message)
         .label("expected an object")
         .help("write the keys and values that the input must contain, such as `{ plan: premium }`, or `{ load: { flagged: true } }` for a step that depends on `load`")
 }
 
 fn wrong_type(node: &Node, kind: &Kind, path: &Trail<'_>) -> Finding {
-    let message = format!("`{path}` must be {}, not {}", words::expected(kind), words::describe(node));
+    let message = format!("`{path}` must be {}, not {}", wording::expected(kind), wording::describe(node));
     let finding =
-        Finding::new(Code::WrongType, path.path(), message).label(format!("expected {}", words::expected(kind)));
-    match words::instead(node, kind) {
+        Finding::new(Code::WrongType, path.path(), message).label(format!("expected {}", wording::expected(kind)));
+    match wording::instead(node, kind) {
         Some(help) => finding.help(help),
         None => finding,
     }

@@ -3,10 +3,12 @@
 //! [`diff`] is a pure function of two values of the same type. Property tests check its two laws: `diff(a, a)` is empty, and
 //! applying `diff(a, b)` to `a` gives `b`.
 
+mod abandoned_queue;
 mod change;
 mod delta;
 mod describe;
 
+pub use abandoned_queue::{AbandonedQueue, abandoned_queues};
 pub use change::{Alteration, Change, ChangeSet, Class};
 pub use delta::{Delta, FlowDelta, StepDelta};
 

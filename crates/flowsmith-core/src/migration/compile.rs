@@ -35,6 +35,21 @@ pub struct CompileSettings {
     pub files: BTreeMap<String, PathBuf>,
 }
 
+impl CompileSettings {
+    /// The settings of a first migration with this version: nothing is deleted or created again.
+    pub fn new(version: Version) -> Self {
+        Self {
+            version,
+            name: None,
+            last: None,
+            delete: Vec::new(),
+            without_queue: BTreeSet::new(),
+            triggers: BTreeSet::new(),
+            files: BTreeMap::new(),
+        }
+    }
+}
+
 /// The result of a compilation.
 #[derive(Debug, Clone)]
 pub struct Compiled {

@@ -20,6 +20,11 @@ impl Version {
         moment.format(Self::FORMAT).to_string().parse().expect("a formatted timestamp parses")
     }
 
+    /// The version of the current time.
+    pub fn now() -> Self {
+        Self::at(Utc::now())
+    }
+
     /// The version one second later.
     pub fn next(self) -> Self {
         Self(self.0 + Duration::seconds(1))

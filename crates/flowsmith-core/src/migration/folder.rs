@@ -202,7 +202,7 @@ impl Folder {
     ///
     /// # Errors
     /// If the folder cannot be written.
-    pub fn add(&mut self, migrations: Vec<Migration>) -> Result<(), FolderError> {
+    pub fn add(&mut self, migrations: Vec<Migration>) -> Result<Vec<PathBuf>, FolderError> {
         fs::create_dir_all(&self.path).map_err(|source| FolderError::Io {
             verb: "create",
             path: self.path.clone(),
@@ -213,12 +213,28 @@ impl Folder {
         self.migrations.extend(migrations);
         let sum = self.path.join(SUM_FILE);
         write_draft(&sum, &sum::sum(&self.migrations))?;
+        let mut files = Vec::new();
         for migration in &self.migrations[before..] {
             let file = self.path.join(migration.file_name());
             write_draft(&file, &migration.content)?;
             rename_draft(&file)?;
+            files.push(file);
         }
-        rename_draft(&sum)
+        rename_draft(&sum)?;
+        Ok(files)
+    }
+
+    /// Adds migrations as [`Folder::add`] does. Without migrations it only cleans up, as
+    /// [`Folder::finish`] does.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn write(&mut self, migrations: Vec<Migration>) -> Result<Vec<PathBuf>, FolderError> {
+        if !migrations.is_empty() {
+            return self.add(migrations);
+        }
+        self.finish()?;
+        Ok(Vec::new())
     }
 
     /// Rewrites the sum file from the migrations.

@@ -6,4 +6,4 @@ pub mod token;
 mod unterminated;
 
 pub use statement::{Statement, array};
-pub use unterminated::Unclosed;
+pub use unterminated::Unterminated;

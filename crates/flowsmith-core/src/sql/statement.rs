@@ -3,7 +3,7 @@
 //! This serves queries that must take one round trip behind a transaction pooler: a prepared statement takes two, and the
 //! second may reach another server connection. The server reads the literals the same under any session settings.
 
-use super::Unclosed;
+use super::Unterminated;
 use super::token::{Kind, Token, is_part_of_word, is_space, tokens};
 use crate::sql::quote;
 
@@ -27,7 +27,7 @@ impl Statement {
     ///
     /// # Errors
     /// If a quote or a comment is unterminated.
-    pub fn parse(sql: &str) -> Result<Self, Unclosed> {
+    pub fn parse(sql: &str) -> Result<Self, Unterminated> {
         let mut reader = Reader::default();
         let mut tokens = tokens(sql).peekable();
         while let Some(token) = tokens.next() {
@@ -240,11 +240,11 @@ mod tests {
     #[test]
     fn what_has_no_end_is_named() {
         for (sql, why) in [
-            ("select 'a", Unclosed::Text),
-            ("select E'a\\'", Unclosed::Text),
-            ("select \"a", Unclosed::Name),
-            ("select $a$ b $$", Unclosed::Dollar),
-            ("select /* a", Unclosed::Comment),
+            ("select 'a", Unterminated::Text),
+            ("select E'a\\'", Unterminated::Text),
+            ("select \"a", Unterminated::Name),
+            ("select $a$ b $$", Unterminated::Dollar),
+            ("select /* a", Unterminated::Comment),
         ] {
             assert_eq!(Statement::parse(sql), Err(why), "{sql}");
         }

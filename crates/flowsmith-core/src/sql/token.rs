@@ -4,7 +4,7 @@
 //!
 //! It assumes `standard_conforming_strings = on`, the default: a backslash is an escape only in `E'…'`.
 
-use super::Unclosed;
+use super::Unterminated;
 
 /// A token of SQL. The concatenated tokens of a text are that text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(crate) enum Kind {
 }
 
 /// The tokens of a text, up to the first unterminated one.
-pub(crate) fn tokens(sql: &str) -> impl Iterator<Item = Result<Token<'_>, Unclosed>> {
+pub(crate) fn tokens(sql: &str) -> impl Iterator<Item = Result<Token<'_>, Unterminated>> {
     let mut rest = sql;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -47,9 +47,9 @@ pub(crate) fn tokens(sql: &str) -> impl Iterator<Item = Result<Token<'_>, Unclos
                 rest = after;
                 Ok(Token { kind, text })
             }
-            Err(unclosed) => {
+            Err(unterminated) => {
                 rest = "";
-                Err(unclosed)
+                Err(unterminated)
             }
         })
     })
@@ -67,7 +67,7 @@ pub(crate) fn is_part_of_word(c: char) -> bool {
 
 /// The first token and its length in bytes. Working on bytes is safe, as in scan.l: every byte beyond ASCII belongs to a
 /// letter, and no token ends between two of them. Operators need no rule, because `--` and `/*` end them.
-fn first(sql: &[u8]) -> Result<(Kind, usize), Unclosed> {
+fn first(sql: &[u8]) -> Result<(Kind, usize), Unterminated> {
     Ok(match *sql {
         [b'-', b'-', ..] => (Kind::Comment, line(sql)),
         [b'/', b'*', ..] => (Kind::Comment, comment(sql)?),
@@ -104,14 +104,14 @@ fn line(sql: &[u8]) -> usize {
 }
 
 /// `xcstart` to `xcstop`: comments nest.
-fn comment(sql: &[u8]) -> Result<usize, Unclosed> {
+fn comment(sql: &[u8]) -> Result<usize, Unterminated> {
     let (mut at, mut depth) = (0, 0);
     loop {
         match sql[at..] {
             [b'/', b'*', ..] => (at, depth) = (at + 2, depth + 1),
             [b'*', b'/', ..] => (at, depth) = (at + 2, depth - 1),
             [_, ..] => at += 1,
-            [] => return Err(Unclosed::Comment),
+            [] => return Err(Unterminated::Comment),
         }
         if depth == 0 {
             return Ok(at);
@@ -121,7 +121,7 @@ fn comment(sql: &[u8]) -> Result<usize, Unclosed> {
 
 /// `xqinside` to `quotecontinue`, from after the opening quote. A doubled quote stands for one quote. Another quote after
 /// blanks and `--` comments with a line break among them continues the string, with the same escapes.
-fn text(sql: &[u8], start: usize, escapes: bool) -> Result<usize, Unclosed> {
+fn text(sql: &[u8], start: usize, escapes: bool) -> Result<usize, Unterminated> {
     let mut at = start;
     loop {
         match sql[at..] {
@@ -132,7 +132,7 @@ fn text(sql: &[u8], start: usize, escapes: bool) -> Result<usize, Unclosed> {
                 None => return Ok(at + 1),
             },
             [_, ..] => at += 1,
-            [] => return Err(Unclosed::Text),
+            [] => return Err(Unterminated::Text),
         }
     }
 }
@@ -153,14 +153,14 @@ fn continuation(sql: &[u8]) -> Option<usize> {
 
 /// `xdinside`, from after the opening quote. A doubled quote stands for one quote. Quoted names have neither escapes nor
 /// continuations.
-fn quoted_name(sql: &[u8], start: usize) -> Result<usize, Unclosed> {
+fn quoted_name(sql: &[u8], start: usize) -> Result<usize, Unterminated> {
     let mut at = start;
     loop {
         match sql[at..] {
             [b'"', b'"', ..] => at += 2,
             [b'"', ..] => return Ok(at + 1),
             [_, ..] => at += 1,
-            [] => return Err(Unclosed::Name),
+            [] => return Err(Unterminated::Name),
         }
     }
 }
@@ -173,12 +173,12 @@ fn fence(sql: &[u8]) -> Option<usize> {
 }
 
 /// `xdolq`: up to the same delimiter.
-fn dollar_text(sql: &[u8], fence: usize) -> Result<usize, Unclosed> {
+fn dollar_text(sql: &[u8], fence: usize) -> Result<usize, Unterminated> {
     let (fence, inside) = sql.split_at(fence);
     let mut at = 0;
     while !inside[at..].starts_with(fence) {
         // Skip to the next dollar sign.
-        let next = inside[at..].iter().skip(1).position(|c| *c == b'$').ok_or(Unclosed::Dollar)?;
+        let next = inside[at..].iter().skip(1).position(|c| *c == b'$').ok_or(Unterminated::Dollar)?;
         at += 1 + next;
     }
     Ok(at + 2 * fence.len())
@@ -282,15 +282,15 @@ mod tests {
     #[test]
     fn what_has_no_end_is_named() {
         for (sql, why) in [
-            ("'a''", Unclosed::Text),
-            ("E'a\\'", Unclosed::Text),
-            ("E'a\\", Unclosed::Text),
-            ("'a'\n'b", Unclosed::Text),
-            ("\"a\"\"", Unclosed::Name),
-            ("$a$ b $A$ $$ $a", Unclosed::Dollar),
-            ("$$", Unclosed::Dollar),
-            ("/* /* */", Unclosed::Comment),
-            ("/*/", Unclosed::Comment),
+            ("'a''", Unterminated::Text),
+            ("E'a\\'", Unterminated::Text),
+            ("E'a\\", Unterminated::Text),
+            ("'a'\n'b", Unterminated::Text),
+            ("\"a\"\"", Unterminated::Name),
+            ("$a$ b $A$ $$ $a", Unterminated::Dollar),
+            ("$$", Unterminated::Dollar),
+            ("/* /* */", Unterminated::Comment),
+            ("/*/", Unterminated::Comment),
         ] {
             let read: Vec<_> = tokens(sql).collect();
             assert_eq!(read, [Err(why)], "{sql}");

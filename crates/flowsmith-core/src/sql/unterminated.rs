@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A token of SQL that is not terminated. The messages are those of PostgreSQL's own scanner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unclosed {
+pub enum Unterminated {
     /// `'…`
     Text,
     /// `"…`
@@ -15,7 +15,7 @@ pub enum Unclosed {
     Comment,
 }
 
-impl fmt::Display for Unclosed {
+impl fmt::Display for Unterminated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Text => "unterminated quoted string",
@@ -26,4 +26,4 @@ impl fmt::Display for Unclosed {
     }
 }
 
-impl std::error::Error for Unclosed {}
+impl std::error::Error for Unterminated {}

@@ -64,6 +64,9 @@
 -- then ready: the engine evaluates its condition and starts it. A single step has one task, a map step has one task for
 -- each element of an array, which is the run's input or the output of its only dependency.
 --
+-- retry_run also sets back steps: failed and started ones to started, and those that failed on their condition to
+-- created. docs/state-machine.md lists every transition and the function that makes it.
+--
 --
 -- Call graph
 -- ----------

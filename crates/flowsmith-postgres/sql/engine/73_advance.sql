@@ -86,7 +86,7 @@ create function pgflow._evaluate_conditions(
   out met pgflow.step_states[], out skipping pgflow.step_states[], out cascading pgflow.step_states[],
   out failing pgflow.step_states[]
 )
-language plpgsql
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin

@@ -28,7 +28,10 @@ begin
     select from pgflow.steps step
     where step.flow_slug = start_flow.flow_slug and step.step_type = 'map' and step.deps_count = 0
   ) then
-    perform pgflow._reject_root_map_input(start_flow.flow_slug, start_flow.input);
+    if input is null then
+      raise exception 'Flow % has root map steps but input is NULL', start_flow.flow_slug;
+    end if;
+    raise exception 'Flow % has root map steps but input is not an array (got %)', start_flow.flow_slug, jsonb_typeof(input);
   end if;
 
   with step as (
@@ -73,19 +76,6 @@ begin
     perform pgflow._record_finished_steps(array[(created.run).run_id], array[0]);
   end if;
   return query select run.* from pgflow.runs run where run.run_id = (created.run).run_id;
-end
-$$;
-
--- Raises the exception for an input that is not an array, of a flow that has a root map.
-create function pgflow._reject_root_map_input(flow_slug text, input jsonb) returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  if input is null then
-    raise exception 'Flow % has root map steps but input is NULL', flow_slug;
-  end if;
-  raise exception 'Flow % has root map steps but input is not an array (got %)', flow_slug, jsonb_typeof(input);
 end
 $$;
 

@@ -94,7 +94,7 @@ $$;
 
 -- Returns whether a map depends on one of these steps, and the step is single: only then can an output be rejected.
 create function pgflow._feeds_map(flow_slugs text[], step_slugs text[]) returns boolean
-language plpgsql
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin

@@ -66,8 +66,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   -- The shortest timeout is one second, so the index can exclude tasks that started less than 31 seconds ago.
-  select array_agg(candidate.task) filter (where candidate.is_stalled),
-         array_agg(candidate.task) filter (where not candidate.is_stalled)
+  select array_agg(overdue.task) filter (where overdue.is_stalled),
+         array_agg(overdue.task) filter (where not overdue.is_stalled)
     into stalled, orphaned
   from (
     select locked.task, state.status = 'started' and run.status = 'started' as is_stalled
@@ -77,23 +77,24 @@ begin
       where task.started_at < clock - interval '31 seconds' and task.started_at is not null
         and task.completed_at is null and task.failed_at is null and task.permanently_stalled_at is null
       offset 0
-    ) old
+    ) candidate
     cross join lateral (
       select step.opt_timeout from pgflow.steps step
-      where step.flow_slug = old.flow_slug and step.step_slug = old.step_slug offset 0) step
-    cross join lateral (select flow.opt_timeout from pgflow.flows flow where flow.flow_slug = old.flow_slug offset 0) flow
+      where step.flow_slug = candidate.flow_slug and step.step_slug = candidate.step_slug offset 0) step
+    cross join lateral (
+      select flow.opt_timeout from pgflow.flows flow where flow.flow_slug = candidate.flow_slug offset 0) flow
     cross join lateral (
       select state.status from pgflow.step_states state
-      where state.run_id = old.run_id and state.step_slug = old.step_slug offset 0) state
-    cross join lateral (select run.status from pgflow.runs run where run.run_id = old.run_id offset 0) run
+      where state.run_id = candidate.run_id and state.step_slug = candidate.step_slug offset 0) state
+    cross join lateral (select run.status from pgflow.runs run where run.run_id = candidate.run_id offset 0) run
     cross join lateral (
       select task from pgflow.step_tasks task
-      where task.run_id = old.run_id and task.step_slug = old.step_slug and task.task_index = old.task_index
-        and task.status = 'started' and task.started_at = old.started_at
+      where task.run_id = candidate.run_id and task.step_slug = candidate.step_slug
+        and task.task_index = candidate.task_index and task.status = 'started' and task.started_at = candidate.started_at
       for no key update skip locked offset 0) locked
-    where old.started_at
+    where candidate.started_at
       < clock - make_interval(secs => coalesce(step.opt_timeout, flow.opt_timeout)) - interval '30 seconds'
-  ) candidate;
+  ) overdue;
 end
 $$;
 

@@ -37,7 +37,7 @@ begin
   delete from pgflow.step_tasks task where task.run_id = any (doomed);
   delete from pgflow.step_states state where state.run_id = any (doomed);
   delete from pgflow.runs run where run.run_id = any (doomed);
-  return cardinality(doomed);
+  return cardinality(doomed)::bigint;
 end
 $$;
 

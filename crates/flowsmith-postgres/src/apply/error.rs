@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::LockHolder;
 use crate::database::{DatabaseError, Failure};
 use crate::drift::Drift;
+use crate::session::SessionError;
 use flowsmith_core::migration::ReplayError;
 
 /// An error of `apply`. Migrations that were committed before it stay applied.
@@ -14,6 +15,12 @@ pub enum ApplyError {
     /// A database error outside of a migration.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// The database has no engine, or a part of one.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The database has no flowsmith schema.
+    #[error("this database has no flowsmith schema, which records applied migrations")]
+    NoLedger,
     /// A migration failed and was rolled back.
     #[error("migration {id} failed and was rolled back: {source}")]
     Migration {
@@ -50,10 +57,22 @@ pub enum ApplyError {
     Replay(#[from] ReplayError),
 }
 
+impl ApplyError {
+    /// The drift that is the error.
+    pub fn drift(&self) -> Option<&Drift> {
+        match self {
+            Self::Drift(drift) => Some(drift),
+            _ => None,
+        }
+    }
+}
+
 impl Diagnostic for ApplyError {
     fn code(&self) -> Code {
         match self {
             Self::Database(error) | Self::Migration { source: error, .. } => error.code(),
+            Self::Session(error) => error.code(),
+            Self::NoLedger => Code::LedgerMissing,
             Self::NotRecorded(_) => Code::ForeignMigration,
             Self::Locked { .. } => Code::ApplyLocked,
             Self::Drift(_) => Code::Drifted,
@@ -67,7 +86,8 @@ impl Diagnostic for ApplyError {
     fn kind(&self) -> Kind {
         match self {
             Self::Database(source) | Self::Migration { source, .. } => source.kind(),
-            Self::Locked { .. } | Self::Replay(_) => Kind::Failed,
+            Self::Session(error) => error.kind(),
+            Self::NoLedger | Self::Locked { .. } | Self::Replay(_) => Kind::Failed,
             Self::Drift(_) => Kind::Drift,
             Self::NotRecorded(_) | Self::Edited(_) | Self::Missing(_) | Self::OutOfOrder(_) => Kind::Refused,
         }
@@ -90,6 +110,8 @@ impl Diagnostic for ApplyError {
             }
             Self::Migration { source, .. } => return source.help(),
             Self::Replay(error) => return error.help(),
+            Self::Session(error) => return error.help(),
+            Self::NoLedger => "run `flowsmith install`; it does not change an existing engine",
             Self::NotRecorded(_) => "keep only migrations written by `flowsmith compile` in this folder",
             Self::Locked { .. } => "wait for it to finish, or pass a longer --lock-timeout",
             Self::Drift(_) => {

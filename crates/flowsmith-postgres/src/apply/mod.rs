@@ -4,9 +4,11 @@
 //! commit. If the process is killed at any point, the database is in the state before or after a migration.
 
 mod error;
+mod unscheduled;
 
 pub use crate::database::LockHolder;
 pub use error::ApplyError;
+pub use unscheduled::{Unscheduled, UnscheduledReason};
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -17,10 +19,11 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 
 use crate::database::sql::{Templates, templates};
-use crate::database::{self, DatabaseError, Lock, Target};
+use crate::database::{self, DatabaseError, Lock};
 use crate::drift::{Drift, drift};
+use crate::introspection::{self, LiveShape};
 use crate::ledger::{LedgerEntry, MigrationState, Status};
-use crate::live::{self, LiveShape};
+use crate::session::Session;
 use flowsmith_core::catalog::Ignore;
 use flowsmith_core::migration::{Folder, Migration, deletions};
 
@@ -62,8 +65,8 @@ impl Default for ApplySettings {
 pub struct Applied {
     /// Ids and durations of the migrations that ran.
     pub migrations: Vec<(String, Duration)>,
-    /// New schedules that pg_cron does not run, as flow and trigger; a worker with `--schedule` must run them.
-    pub unscheduled: Vec<(String, String)>,
+    /// New schedules that pg_cron does not run.
+    pub unscheduled: Option<Unscheduled>,
     /// The remaining drift; empty unless drift was accepted.
     pub drift: Drift,
 }
@@ -82,14 +85,14 @@ pub enum Progress<'a> {
 /// # Errors
 /// Any [`ApplyError`]. Migrations that were committed before the error stay applied; the failed one is rolled back.
 pub async fn apply(
-    target: &Target,
-    shape: LiveShape,
+    session: Session,
     folder: &Folder,
     settings: &ApplySettings,
     mut progress: impl FnMut(Progress<'_>),
 ) -> Result<Applied, ApplyError> {
-    let mut connection = target.connect().await?;
-    let before = live::read_snapshot(&mut connection, shape).await?;
+    let shape = shape(&session)?;
+    let Session { mut connection, detection, .. } = session;
+    let before = introspection::read_snapshot(&mut connection, shape).await?;
     let mut applied = Applied::default();
     let mut guarded = false;
     let pending = pending(folder, &before.ledger, settings)?;
@@ -109,10 +112,13 @@ pub async fn apply(
             applied.migrations.push((id, started.elapsed()));
         }
     }
-    let after = live::read_snapshot(&mut connection, shape).await?;
+    let after = introspection::read_snapshot(&mut connection, shape).await?;
     applied.drift = drift(folder, &after, &settings.ignore)?;
-    applied.unscheduled = after.unscheduled;
-    applied.unscheduled.retain(|schedule| !before.unscheduled.contains(schedule));
+    let new = after.unscheduled.into_iter().filter(|schedule| !before.unscheduled.contains(schedule));
+    let schedules: Vec<_> = new.collect();
+    if !schedules.is_empty() {
+        applied.unscheduled = Some(Unscheduled { schedules, reason: UnscheduledReason::of(&detection) });
+    }
     connection.close().await.map_err(DatabaseError::from)?;
     if applied.drift.blocks_apply() && !settings.accept_drift {
         return Err(ApplyError::Drift(Box::new(applied.drift)));
@@ -126,12 +132,11 @@ pub async fn apply(
 /// # Errors
 /// Those of [`apply`] that occur before a migration runs.
 pub async fn check(
-    connection: &mut PgConnection,
-    shape: LiveShape,
+    session: &mut Session,
     folder: &Folder,
     settings: &ApplySettings,
 ) -> Result<Vec<String>, ApplyError> {
-    let live = live::read_snapshot(connection, shape).await?;
+    let live = session.read_live().await?;
     let pending = pending(folder, &live.ledger, settings)?;
     let mut deleted = deletions(pending.iter().copied())?;
     deleted.extend(settings.to_delete.iter().cloned());
@@ -139,8 +144,14 @@ pub async fn check(
     if drift.blocks_apply() && !settings.accept_drift {
         return Err(ApplyError::Drift(Box::new(drift)));
     }
-    sqlx::raw_sql(include_str!("may_apply.sql")).execute(connection).await.map_err(DatabaseError::from)?;
+    sqlx::raw_sql(include_str!("may_apply.sql")).execute(&mut session.connection).await.map_err(DatabaseError::from)?;
     Ok(pending.into_iter().map(Migration::id).collect())
+}
+
+/// The shape of a database that has a ledger.
+fn shape(session: &Session) -> Result<LiveShape, ApplyError> {
+    let shape = session.shape()?;
+    if shape.ledger { Ok(shape) } else { Err(ApplyError::NoLedger) }
 }
 
 /// The migrations to run, in order.
@@ -195,7 +206,7 @@ async fn guard(
     deleted: &BTreeSet<String>,
     settings: &ApplySettings,
 ) -> Result<(), ApplyError> {
-    let live = live::read(connection, shape).await?;
+    let live = introspection::read(connection, shape).await?;
     let drift = drift(folder, &live, &settings.ignore)?.without(deleted);
     if !drift.blocks_apply() {
         return Ok(());

@@ -2,13 +2,15 @@
 //!
 //! The recorded side consists of the migrations in the ledger, so pending migrations are not drift.
 
+mod compare;
+
+pub use compare::{drift, read_drift, revert_target};
+
 use std::collections::BTreeSet;
 
-use crate::ledger::{MigrationState, Status};
-use crate::live::{Live, TriggerDifference};
-use flowsmith_core::catalog::{Catalog, Ignore, State};
-use flowsmith_core::diff::{Change, FlowDelta, diff};
-use flowsmith_core::migration::{Folder, ReplayError, carry_over, replay};
+use crate::introspection::TriggerDifference;
+use crate::ledger::MigrationState;
+use flowsmith_core::diff::{Change, FlowDelta};
 
 /// The differences between a database and its applied migrations.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -68,63 +70,5 @@ impl Drift {
             || !self.without_queue.is_empty()
             || !self.migrations.is_empty()
             || self.triggers.iter().any(|trigger| trigger.declared && !trigger.broken)
-    }
-}
-
-/// Compares a database with its applied migrations.
-///
-/// # Errors
-/// If a migration cannot be replayed.
-pub fn drift(folder: &Folder, live: &Live, ignore: &Ignore) -> Result<Drift, ReplayError> {
-    let status = Status::new(folder.migrations(), &live.ledger);
-    let recorded = recorded(folder, live)?;
-    let changed = [MigrationState::Edited, MigrationState::Missing];
-    let migrations = status.in_state(&changed).map(|migration| (migration.id.clone(), migration.state)).collect();
-    Ok(between(&recorded, live, ignore, migrations))
-}
-
-/// The catalog of the applied migrations.
-fn recorded(folder: &Folder, live: &Live) -> Result<Catalog, ReplayError> {
-    let applied: BTreeSet<&str> = live.ledger.iter().map(|entry| entry.version.as_str()).collect();
-    replay(folder.migrations().iter().filter(|migration| applied.contains(migration.version.to_string().as_str())))
-}
-
-/// The target of `compile --from-live`: the flows of the files (`desired`), and every applied flow version that has left the
-/// files as the migrations define it, except those in `deleted` (database slugs).
-///
-/// # Errors
-/// If a migration cannot be replayed.
-pub fn revert_target(
-    folder: &Folder,
-    live: &Live,
-    desired: Catalog,
-    deleted: &BTreeSet<String>,
-) -> Result<Catalog, ReplayError> {
-    let ran = recorded(folder, live)?;
-    // Pending migrations count: their changes are part of the target, and versions that they delete are not.
-    let newest = replay(folder.migrations())?;
-    let kept = newest.iter().filter(|(slug, _)| ran.get(slug).is_some() && !deleted.contains(*slug));
-    let kept: Catalog = kept.map(|(_, flow)| flow.clone()).collect();
-    Ok(carry_over(&kept, desired))
-}
-
-fn between(recorded: &Catalog, live: &Live, ignore: &Ignore, migrations: Vec<(String, MigrationState)>) -> Drift {
-    let is_stranger = |slug: &str| recorded.get(slug).is_none();
-    let mut held = live.catalog.clone();
-    let mut unmanaged = Vec::new();
-    for (slug, flow) in live.catalog.iter() {
-        if ignore.matches(slug) && is_stranger(slug) {
-            held.remove(slug);
-        } else if flow.state == State::Unmanaged && is_stranger(slug) {
-            held.remove(slug);
-            unmanaged.push(slug.to_owned());
-        }
-    }
-    Drift {
-        changes: diff(recorded, &held).changes,
-        unmanaged,
-        without_queue: live.without_queue.iter().filter(|slug| !is_stranger(slug)).cloned().collect(),
-        triggers: live.trigger_differences.clone(),
-        migrations,
     }
 }

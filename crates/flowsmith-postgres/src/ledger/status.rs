@@ -93,6 +93,11 @@ impl Status {
         self.migrations.iter().filter(|migration| states.contains(&migration.state))
     }
 
+    /// Whether an applied migration was edited or is missing in the folder.
+    pub fn is_drifted(&self) -> bool {
+        self.in_state(&[MigrationState::Edited, MigrationState::Missing]).next().is_some()
+    }
+
     /// The ids of all pending migrations, in order or not.
     pub fn pending(&self) -> Vec<&str> {
         use MigrationState::{OutOfOrder, Pending};

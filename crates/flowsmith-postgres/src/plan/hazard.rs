@@ -1,28 +1,27 @@
 //! Hazards: consequences of a change that depend on the live database.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Abilities, RefusedTrigger};
-use crate::live::RunCounts;
-use flowsmith_core::catalog::{Flow, QueueKind, State, Step, TableName, Trigger, TriggerSource};
-use flowsmith_core::diff::{Change, Class, FlowDelta};
+use crate::runs::RunTotals;
+use flowsmith_core::catalog::{State, Step, TableName, Trigger, TriggerSource};
+use flowsmith_core::diff::{AbandonedQueue, Change, Class, FlowDelta};
 
 /// A consequence to consider before applying, or a reason for refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hazard {
     /// The change replaces steps of a version that has runs; runs copy their steps at the start.
-    ReplacedUnderRuns(RunCounts),
+    ReplacedUnderRuns(RunTotals),
     /// The change deletes a version with running runs.
-    DroppedUnderRuns(RunCounts),
+    DroppedUnderRuns(RunTotals),
     /// The engine does not support conditions and skip modes.
     NoConditions,
     /// Running runs continue in the queue of a version that is no longer current.
-    Drains(RunCounts),
+    Drains(RunTotals),
     /// Running runs use the new options from their next task on.
-    TunedUnderRuns(RunCounts),
+    TunedUnderRuns(RunTotals),
     /// Finished runs are deleted with the flow.
-    HistoryDeleted(RunCounts),
+    HistoryDeleted(RunTotals),
     /// A trigger is created on a table; writers to it wait until the migration ends.
     LocksTable(TableName),
     /// Names of schedules that only a worker runs, because the database has no pg_cron.
@@ -32,12 +31,7 @@ pub enum Hazard {
     /// The database cannot create a trigger.
     TriggerRefused(RefusedTrigger),
     /// A trigger stops consuming a PgQ queue, and its unconsumed events start no run.
-    LeavesQueue {
-        /// The name of the trigger.
-        trigger: String,
-        /// The name of the queue.
-        queue: String,
-    },
+    LeavesQueue(AbandonedQueue),
 }
 
 impl Hazard {
@@ -62,7 +56,7 @@ impl Hazard {
             Self::NoPgCron(_) => "no-pg-cron",
             Self::Strict(_) => "strict-trigger",
             Self::TriggerRefused(_) => "trigger-refused",
-            Self::LeavesQueue { .. } => "leaves-queue",
+            Self::LeavesQueue(_) => "leaves-queue",
         }
     }
 }
@@ -104,9 +98,7 @@ impl fmt::Display for Hazard {
                 )
             }
             Self::TriggerRefused(refused) => write!(f, "refused: trigger {}: {}", refused.trigger, refused.reason),
-            Self::LeavesQueue { trigger, queue } => {
-                write!(f, "{trigger} stops consuming pgq:{queue}: its unconsumed events start no run")
-            }
+            Self::LeavesQueue(queue) => queue.fmt(f),
             Self::HistoryDeleted(runs) => {
                 write!(f, "{} deleted with the flow, including their outputs", count(runs.total))
             }
@@ -119,7 +111,7 @@ fn count(runs: i64) -> String {
 }
 
 /// The hazards of a change.
-pub(super) fn hazards(change: &Change, runs: RunCounts, abilities: Abilities) -> Vec<Hazard> {
+pub(super) fn hazards(change: &Change, runs: RunTotals, abilities: Abilities) -> Vec<Hazard> {
     let mut hazards = Vec::new();
     if !abilities.conditions && change.result().is_some_and(|flow| flow.steps.iter().any(Step::needs_conditions)) {
         hazards.push(Hazard::NoConditions);
@@ -173,41 +165,10 @@ pub(super) fn coming_triggers(change: &Change) -> Vec<&Trigger> {
     let Some(flow) = change.result().filter(|flow| flow.state == State::Current) else { return Vec::new() };
     let is_new = |trigger: &&Trigger| match change {
         Change::Alter(alteration) if alteration.from.state == State::Current => {
-            let same = |held: &Trigger| held.name == trigger.name && held.source == trigger.source;
+            let same = |before: &Trigger| before.name == trigger.name && before.source == trigger.source;
             !alteration.from.triggers.iter().any(same)
         }
         _ => true,
     };
     flow.triggers.iter().filter(is_new).collect()
-}
-
-/// A consumer of PgQ: flow, trigger, queue.
-type Consumer<'c> = (&'c str, &'c str, &'c str);
-
-/// The PgQ consumers of a flow version; none unless it is current.
-fn consumers(flow: &Flow) -> impl Iterator<Item = Consumer<'_>> {
-    let triggers = if flow.state == State::Current { flow.triggers.as_slice() } else { &[] };
-    triggers.iter().filter_map(|trigger| match &trigger.source {
-        TriggerSource::Queue { kind: QueueKind::Pgq, queue, .. } => {
-            Some((flow.id.slug.as_str(), trigger.name.as_str(), queue.as_str()))
-        }
-        _ => None,
-    })
-}
-
-/// For each change, the PgQ queues that triggers stop consuming. A trigger that a new version of the flow has too continues.
-pub fn left_queues(changes: &[Change]) -> Vec<Vec<Hazard>> {
-    let meant = changes.iter().filter_map(Change::result).flat_map(|flow| consumers(flow));
-    let stay: BTreeSet<Consumer<'_>> = meant.collect();
-    let left = |change: &Change| -> Vec<Hazard> {
-        let held = match change {
-            Change::Create(_) => return Vec::new(),
-            Change::Alter(alteration) => &alteration.from,
-            Change::Drop(flow) => flow,
-        };
-        let gone = consumers(held).filter(|consumer| !stay.contains(consumer));
-        gone.map(|(_, trigger, queue)| Hazard::LeavesQueue { trigger: trigger.to_owned(), queue: queue.to_owned() })
-            .collect()
-    };
-    changes.iter().map(left).collect()
 }

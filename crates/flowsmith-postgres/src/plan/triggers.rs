@@ -38,7 +38,7 @@ pub struct RefusedTrigger {
 ///
 /// # Errors
 /// If the connection fails.
-pub async fn refused_triggers(
+pub(super) async fn refused_triggers(
     connection: &mut PgConnection,
     changes: &ChangeSet,
     live: &Catalog,

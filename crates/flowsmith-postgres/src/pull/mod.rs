@@ -1,161 +1,190 @@
-//! Writes flow files from the definitions in a database.
+//! Pulling: writes the flows of a database as flow files, and records them in a baseline migration.
 
 mod adopt;
+mod error;
+mod flow_file;
 
 pub use adopt::adopt;
+pub use error::PullError;
+pub use flow_file::{PulledFile, flow_file};
 
+use std::fs;
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::time::Duration;
 
-use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
-use serde::Serialize;
-use serde_json::Value;
+use crate::apply::{self, Applied, ApplySettings, apply};
+use crate::database::Failure;
+use crate::introspection::{ForeignJob, read_foreign_jobs};
+use crate::ledger::Status;
+use crate::session::Session;
+use flowsmith_core::catalog::{Catalog, Flow, State};
+use flowsmith_core::check::{CheckSettings, Checked, check};
+use flowsmith_core::migration::{CompileSettings, compile, replay};
+use flowsmith_core::project::Project;
+use flowsmith_core::source::Sources;
 
-use flowsmith_core::catalog::{
-    Annotations, FailureMode, Flow, FlowOptions, Input, Step, StepKind, Trigger, TriggerSource,
-};
-
-static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
-    let mut templates = Environment::new();
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    templates.set_auto_escape_callback(|_| AutoEscape::None);
-    templates.add_filter("json", |value: minijinja::Value| {
-        serde_json::to_string(&value).expect("the fields of a flow file have string keys only")
-    });
-    templates
-        .add_template("flow", include_str!("../../templates/flow.yaml"))
-        .expect("the template in the binary is well-formed, as the tests render it");
-    templates
-});
-
-/// A flow file to write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PulledFile {
-    /// The name in the flows folder.
-    pub name: PathBuf,
-    /// The content as YAML.
-    pub content: String,
+/// The options of a pull.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PullSettings {
+    /// Replace flow files that differ from the database.
+    pub overwrite: bool,
+    /// Write flow files only: no migration, and nothing is recorded in the database.
+    pub files_only: bool,
 }
 
-#[derive(Serialize)]
-struct FlowContext<'a> {
-    flow: String,
-    version: u32,
-    description: &'a Option<String>,
-    owner: &'a Option<String>,
-    labels: &'a std::collections::BTreeMap<String, String>,
-    input: &'a Option<Value>,
-    defaults: Vec<EntryContext>,
-    steps: Vec<StepContext>,
-    triggers: Vec<Vec<EntryContext>>,
+/// Progress of a pull.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PullEvent<'a> {
+    /// The flow files have every flow of the database already.
+    NothingToPull,
+    /// A flow file or a migration was written.
+    Wrote(PathBuf),
+    /// A job of pg_cron that starts a flow was left alone: whether it can become a trigger is for people to decide.
+    LeftJob(ForeignJob),
+    /// The jobs of pg_cron were not read, because the role may not.
+    JobsNotRead,
+    /// The baseline migration was applied.
+    Applied(&'a str, Duration),
 }
 
-#[derive(Serialize)]
-struct StepContext {
-    slug: String,
-    entries: Vec<EntryContext>,
+/// The result of a pull.
+#[derive(Debug)]
+pub struct Pulled {
+    /// The result of applying the baseline; `None` if only files were written.
+    pub applied: Option<Applied>,
+    /// The check of all flow files after the pull.
+    pub checked: Checked,
 }
 
-/// A key and its value in YAML syntax.
-#[derive(Serialize)]
-struct EntryContext {
-    key: &'static str,
-    value: String,
+/// Writes the flows of a database as flow files, and unless `files_only`, records them: writes a baseline migration and applies
+/// it. Every statement of the baseline finds what it would create, its self-check verifies that, and the ledger records it.
+/// Nothing is written if a flow would be defined twice, does not pass the check, or would replace a file without `overwrite`.
+///
+/// # Errors
+/// Any [`PullError`]. Files that were written before the error remain.
+pub async fn pull(
+    mut session: Session,
+    project: &Project,
+    settings: PullSettings,
+    mut observe: impl FnMut(PullEvent<'_>),
+) -> Result<Pulled, PullError> {
+    let folder = project.read_migrations()?;
+    let shape = session.shape()?;
+    if !settings.files_only && !shape.ledger {
+        return Err(PullError::NoLedger);
+    }
+    let live = session.read_live().await?;
+    let jobs = if shape.triggers { read_foreign_jobs(&mut session.connection).await } else { Ok(Vec::new()) };
+    let status = Status::new(folder.migrations(), &live.ledger);
+    if !settings.files_only && !status.pending().is_empty() {
+        return Err(PullError::Pending(status.pending().into_iter().map(str::to_owned).collect()));
+    }
+    let adopted: Catalog = adopt(&live.catalog)
+        .iter()
+        .filter(|(slug, _)| !project.ignore.matches(slug))
+        .map(|(_, flow)| flow.clone())
+        .collect();
+    write_flows(&adopted, project, settings.overwrite, &mut observe)?;
+    match jobs {
+        Ok(jobs) => jobs.into_iter().for_each(|job| observe(PullEvent::LeftJob(job))),
+        Err(error) if error.failure() == Failure::Permission => observe(PullEvent::JobsNotRead),
+        Err(error) => return Err(error.into()),
+    }
+    let applied = if settings.files_only { None } else { Some(record(adopted, session, project, observe).await?) };
+    Ok(Pulled { applied, checked: project.valid_flows()? })
 }
 
-/// The flow file of a flow. Parsing the file returns the same flow.
-pub fn flow_file(flow: &Flow) -> PulledFile {
-    let context = FlowContext {
-        flow: yaml_slug(&flow.id.slug),
-        version: flow.id.version,
-        description: &flow.annotations.description,
-        owner: &flow.annotations.owner,
-        labels: &flow.annotations.labels,
-        input: &flow.annotations.input,
-        defaults: defaults(flow.options),
-        steps: flow.steps.iter().map(|step| step_context(step, &flow.annotations)).collect(),
-        triggers: flow.triggers.iter().map(trigger_context).collect(),
+/// Writes the flow files that are missing or differ from the database.
+fn write_flows(
+    adopted: &Catalog,
+    project: &Project,
+    overwrite: bool,
+    observe: &mut impl FnMut(PullEvent<'_>),
+) -> Result<(), PullError> {
+    let checked = if project.flows.is_dir() { project.check() } else { Checked::default() };
+    let differing = differing(&checked, adopted);
+    refuse_second_definitions(&checked, &differing, project)?;
+    let files: Vec<_> = differing.iter().map(|(_, flow)| flow_file(flow)).collect();
+    refuse_invalid(&files, &differing, project)?;
+    if !overwrite {
+        refuse_existing(&files, project)?;
+    }
+    fs::create_dir_all(&project.flows).map_err(|source| PullError::io("create", &project.flows, source))?;
+    if files.is_empty() {
+        observe(PullEvent::NothingToPull);
+    }
+    for file in files {
+        let path = project.flows.join(&file.name);
+        fs::write(&path, file.content).map_err(|source| PullError::io("write", &path, source))?;
+        observe(PullEvent::Wrote(path));
+    }
+    Ok(())
+}
+
+/// The live flows that the files do not define, or define differently.
+fn differing(checked: &Checked, live: &Catalog) -> Catalog {
+    let is_same = |slug: &str, flow: &Flow| {
+        checked.catalog.get(slug).is_some_and(|defined| {
+            defined.steps == flow.steps && defined.options == flow.options && defined.triggers == flow.triggers
+        })
     };
-    let content = TEMPLATES
-        .get_template("flow")
-        .and_then(|template| template.render(Serde(&context)))
-        .expect("every field that the template reads is in the context, as the tests render them all");
-    PulledFile { name: PathBuf::from(format!("{}.yaml", flow.id.database_slug())), content }
+    live.iter()
+        .filter(|(slug, flow)| flow.state != State::Retired && !is_same(slug, flow))
+        .map(|(_, flow)| flow.clone())
+        .collect()
 }
 
-fn defaults(options: FlowOptions) -> Vec<EntryContext> {
-    let default = FlowOptions::DEFAULT;
-    [
-        ("max_attempts", options.max_attempts, default.max_attempts),
-        ("base_delay", options.base_delay, default.base_delay),
-        ("timeout", options.timeout, default.timeout),
-    ]
-    .into_iter()
-    .filter(|(_, value, default)| value != default)
-    .map(|(key, value, _)| EntryContext { key, value: value.to_string() })
-    .collect()
+/// Refuses flows that a file of another name defines: they would be defined twice.
+fn refuse_second_definitions(checked: &Checked, differing: &Catalog, project: &Project) -> Result<(), PullError> {
+    let elsewhere = |slug: &str, flow: &Flow| {
+        let own = project.flows.join(flow_file(flow).name);
+        let origin = checked.origins.get(slug).filter(|origin| origin.file != own)?;
+        Some((flow.id.clone(), origin.file.clone()))
+    };
+    let twice: Vec<_> = differing.iter().filter_map(|(slug, flow)| elsewhere(slug, flow)).collect();
+    if twice.is_empty() { Ok(()) } else { Err(PullError::DefinedElsewhere(twice)) }
 }
 
-fn step_context(step: &Step, annotations: &Annotations) -> StepContext {
-    let mut entries = Vec::new();
-    let mut entry = |key, value: Option<String>| entries.extend(value.map(|value| EntryContext { key, value }));
-    let json = |value: &Value| value.to_string();
-    let mode = |mode: FailureMode, default| (mode != default).then(|| mode.as_str().to_owned());
-    entry("handler", annotations.handlers.get(&step.slug).map(json));
-    match step.kind {
-        StepKind::Map => entry("map", Some(step.depends_on.first().map_or("run".to_owned(), |slug| yaml_slug(slug)))),
-        StepKind::Single if step.depends_on.is_empty() => {}
-        StepKind::Single => entry("depends_on", Some(yaml_list(&step.depends_on))),
+/// Refuses flows that do not pass the check: they would stop every command that reads the files.
+fn refuse_invalid(files: &[PulledFile], differing: &Catalog, project: &Project) -> Result<(), PullError> {
+    let contents = files.iter().map(|file| (project.flows.join(&file.name), file.content.clone().into_bytes()));
+    let sources = Sources::Memory(contents.collect());
+    let checked = check(&sources, &CheckSettings { environment: None, ..project.check_settings() });
+    if !checked.has_errors() {
+        return Ok(());
     }
-    entry("if", step.required_input_pattern.as_ref().map(json));
-    entry("if_not", step.forbidden_input_pattern.as_ref().map(json));
-    entry("when_unmet", mode(step.when_unmet, FailureMode::Skip));
-    entry("when_exhausted", mode(step.when_exhausted, FailureMode::Fail));
-    entry("max_attempts", step.max_attempts.map(|value| value.to_string()));
-    entry("base_delay", step.base_delay.map(|value| value.to_string()));
-    entry("timeout", step.timeout.map(|value| value.to_string()));
-    entry("start_delay", step.start_delay.map(|value| value.to_string()));
-    entry("output", annotations.outputs.get(&step.slug).map(json));
-    StepContext { slug: yaml_slug(&step.slug), entries }
+    let is_invalid = |flow: &Flow| {
+        let file = project.flows.join(flow_file(flow).name);
+        checked.findings.iter().any(|finding| finding.is_error() && finding.file == file)
+    };
+    let invalid = differing.iter().filter(|(_, flow)| is_invalid(flow));
+    let slugs = invalid.map(|(slug, _)| slug.to_owned()).collect();
+    Err(PullError::Invalid { slugs, checked: Box::new(checked), sources })
 }
 
-fn trigger_context(trigger: &Trigger) -> Vec<EntryContext> {
-    let mut entries = vec![EntryContext { key: "name", value: yaml_slug(&trigger.name) }];
-    let mut entry = |key, value: Option<String>| entries.extend(value.map(|value| EntryContext { key, value }));
-    // JSON strings are valid YAML.
-    let text = |text: &str| Value::from(text).to_string();
-    entry("description", trigger.description.as_deref().map(text));
-    match &trigger.source {
-        TriggerSource::Cron { schedule, input } => {
-            entry("cron", Some(text(schedule)));
-            entry("input", Some(input.to_string()));
-        }
-        TriggerSource::Table(table) => {
-            let on: Vec<&str> = table.on.iter().map(|event| event.as_str()).collect();
-            entry("table", Some(text(table.table.as_str())));
-            entry("on", Some(format!("[{}]", on.join(", "))));
-            entry("when", table.when.as_deref().map(text));
-            match &table.input {
-                Input::Value(value) => entry("input", Some(value.to_string())),
-                Input::Sql(sql) => entry("input_sql", Some(text(sql))),
-            }
-            entry("strict", table.strict.then(|| "true".to_owned()));
-        }
-        TriggerSource::Queue { kind, queue, input_sql } => {
-            entry("queue", Some(text(&format!("{}:{queue}", kind.as_str()))));
-            entry("input_sql", input_sql.as_deref().map(text));
-        }
-    }
-    entries
+fn refuse_existing(files: &[PulledFile], project: &Project) -> Result<(), PullError> {
+    let paths = files.iter().map(|file| project.flows.join(&file.name));
+    let mut existing: Vec<PathBuf> = paths.filter(|path| path.exists()).collect();
+    existing.sort();
+    if existing.is_empty() { Ok(()) } else { Err(PullError::Exists(existing)) }
 }
 
-fn yaml_list(slugs: &[String]) -> String {
-    format!("[{}]", slugs.iter().map(|slug| yaml_slug(slug)).collect::<Vec<_>>().join(", "))
-}
-
-/// A slug in YAML syntax; quoted if a parser of YAML 1.1 or 1.2 would not read the bare word as a string.
-fn yaml_slug(slug: &str) -> String {
-    let taken = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
-    if taken.contains(&slug.to_lowercase().as_str()) { format!("\"{slug}\"") } else { slug.to_owned() }
+/// Writes the baseline migration and applies it.
+async fn record(
+    adopted: Catalog,
+    session: Session,
+    project: &Project,
+    mut observe: impl FnMut(PullEvent<'_>),
+) -> Result<Applied, PullError> {
+    let mut folder = project.read_migrations()?;
+    let settings = CompileSettings { name: Some("baseline".to_owned()), ..CompileSettings::next(&folder, None) };
+    let compiled = compile(&replay(folder.migrations())?, adopted, &settings)?;
+    folder.add(compiled.migrations)?.into_iter().for_each(|path| observe(PullEvent::Wrote(path)));
+    let settings = ApplySettings { ignore: project.ignore.clone(), accept_drift: true, ..ApplySettings::default() };
+    let applied = apply(session, &folder, &settings, |progress| match progress {
+        apply::Progress::Running(_) => {}
+        apply::Progress::Applied(id, took) => observe(PullEvent::Applied(id, took)),
+    });
+    Ok(applied.await?)
 }

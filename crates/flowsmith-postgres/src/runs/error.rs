@@ -7,7 +7,8 @@ use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use flowsmith_core::level::Level;
 
 use super::RunPrefix;
-use crate::live::{RunStatus, UnknownFlow};
+use super::RunStatus;
+use flowsmith_core::catalog::UnknownFlow;
 
 /// An error of a command for runs.
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,8 @@ use serde_json::Value;
 use sqlx::postgres::PgConnection;
 
 use super::{Engine, RunsError, query};
-use crate::live::UnknownFlow;
 use flowsmith_core::catalog::State;
+use flowsmith_core::catalog::UnknownFlow;
 
 /// A flow version.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -104,6 +104,22 @@ impl Flows {
             of_flow
         };
         if found.is_empty() { Err(self.unknown(name)) } else { Ok(found) }
+    }
+
+    /// The slugs of the versions that a name means.
+    ///
+    /// # Errors
+    /// If there is no such flow.
+    pub fn slugs_of(&self, name: &str) -> Result<Vec<String>, RunsError> {
+        Ok(self.named(name)?.into_iter().map(|flow| flow.slug.clone()).collect())
+    }
+
+    /// The versions that a name means; all versions without a name.
+    ///
+    /// # Errors
+    /// If there is no such flow.
+    pub fn named_or_all(&self, name: Option<&str>) -> Result<Vec<&FlowVersion>, RunsError> {
+        name.map_or_else(|| Ok(self.versions.iter().collect()), |name| self.named(name))
     }
 
     /// The version to start: the current version of a flow, or the named version.

@@ -12,7 +12,7 @@ use sqlx::postgres::PgConnection;
 use super::RunsError;
 use crate::database::DatabaseError;
 use crate::database::sql::{Templates, templates};
-use crate::live::RECREATE_QUEUE;
+use crate::introspection::RECREATE_QUEUE;
 
 static TEMPLATES: LazyLock<Templates> = templates![
     ".":
@@ -35,7 +35,7 @@ static TEMPLATES: LazyLock<Templates> = templates![
     "queues.sql",
     "retire.sql",
     "run_id.sql",
-    "runs.sql",
+    "list.sql",
     "short_ids.sql",
     "show.sql",
     "stalled.sql",

@@ -4,9 +4,8 @@ use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, Flows, Payload, RunFailure, RunSummary, RunsError, query};
+use super::{Engine, Flows, Payload, RunFailure, RunStatus, RunSummary, RunsError, StepStatus, TaskStatus, query};
 use crate::database::Failure;
-use crate::live::{RunStatus, StepStatus, TaskStatus};
 
 /// The number of characters of an input or output in a preview.
 const PREVIEW_LENGTH: u32 = 2_000;

@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnection;
 
 use super::workers::{SILENT_AFTER, WorkerHealth};
 use super::{Engine, FlowVersion, RunsError, query, start_worker_advice};
-use crate::live::RECREATE_QUEUE;
+use crate::introspection::RECREATE_QUEUE;
 use flowsmith_core::catalog::State;
 
 /// The cause of a stall.

@@ -6,8 +6,7 @@ use sqlx::postgres::PgConnection;
 
 use super::{Engine, FlowVersion, RunPrefix, RunSummary, RunsError, StartInput, query};
 use crate::database::{DatabaseError, Failure};
-use crate::live::UnknownFlow;
-use flowsmith_core::catalog::State;
+use flowsmith_core::catalog::{State, UnknownFlow};
 
 /// Starts a run of a flow version and returns the run, which may already have ended.
 ///

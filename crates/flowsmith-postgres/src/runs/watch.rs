@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::{RunDetail, StepDetail};
-use crate::live::{RunStatus, StepStatus, TaskStatus};
+use super::{RunStatus, StepStatus, TaskStatus};
 
 /// The kind of an event of a run or a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -12,7 +12,7 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 use crate::error::WorkerError;
-use crate::handler::Handler;
+use crate::handler::{Handler, StepHandlers};
 use flowsmith_core::catalog::Flow;
 use flowsmith_core::definition::reference;
 use flowsmith_core::sql::Statement;
@@ -21,12 +21,9 @@ use flowsmith_core::sql::Statement;
 ///
 /// # Errors
 /// If a handler is invalid, or refers to a variable that is not set.
-pub(crate) fn handlers(
-    flow: &Flow,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<Vec<(String, Arc<dyn Handler>)>, WorkerError> {
+pub(crate) fn handlers(flow: &Flow, variable: &dyn Fn(&str) -> Option<String>) -> Result<StepHandlers, WorkerError> {
     let slug = flow.id.database_slug();
-    let mut handlers = Vec::new();
+    let mut handlers = StepHandlers::new();
     let mut unset = Vec::new();
     for (step, declaration) in &flow.annotations.handlers {
         let mut look_up = |name: &str| {

@@ -114,7 +114,7 @@ impl Dispatcher {
         self.update(State::drain)
     }
 
-    /// Ends pauses of queues that are over, and returns tasks to the queue that have waited here too long.
+    /// Resumes queues whose pause has ended, and returns tasks to their queues that have waited here too long.
     pub(crate) fn expire(&self, now: Instant) {
         self.update(|state| state.expire(now));
     }

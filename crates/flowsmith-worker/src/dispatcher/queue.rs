@@ -25,7 +25,7 @@ impl Queue {
         self.has_work && !self.is_closed && !self.is_interrupted && self.paused_until.is_none()
     }
 
-    /// Ends a pause that is over.
+    /// Resumes the queue if its pause has ended.
     pub(super) fn resume(&mut self, now: Instant) {
         if self.paused_until.is_some_and(|until| until <= now) {
             self.paused_until = None;

@@ -178,7 +178,7 @@ impl State {
         (self.running, unacknowledged)
     }
 
-    /// Ends pauses that are over, and returns tasks to the queue that have waited too long.
+    /// Resumes queues whose pause has ended, and returns tasks to the queue that have waited too long.
     pub(super) fn expire(&mut self, now: Instant) {
         self.queues.iter_mut().for_each(|queue| queue.resume(now));
         let (late, waiting): (VecDeque<_>, VecDeque<_>) =

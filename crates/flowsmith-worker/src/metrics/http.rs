@@ -49,7 +49,7 @@ where
             Ok((stream, _)) => {
                 let page = page.clone();
                 tokio::spawn(async move {
-                    // A client that is too slow or disconnects gets no response, and there is nobody to report it to.
+                    // A client that is too slow or disconnects gets no response; such errors are not reported.
                     let _ = tokio::time::timeout(CONNECTION_TIMEOUT, handle_connection(stream, page)).await;
                     drop(slot);
                 });

@@ -35,7 +35,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long reading the figures may take. There is no second reading meanwhile, so that queries do not pile up in the server.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// `statement_timeout`, because the server continues a query even if nobody waits for its result.
+/// `statement_timeout`, because the server continues a query after the client has stopped waiting.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The age in seconds up to which ended runs are counted as recent.
@@ -104,7 +104,7 @@ impl Sampler {
             return fresh;
         }
         if begins {
-            // In a task of its own, so that a cancelled request does not cancel the reading.
+            // In a separate task, so that a cancelled request does not cancel the reading.
             let sampler = Arc::clone(self);
             tokio::spawn(async move {
                 let sample = sampler.read_with_timeout().await;

@@ -24,7 +24,7 @@ use flowsmith_core::catalog::{Catalog, Flow};
 use flowsmith_core::level::Level;
 use flowsmith_postgres::database::{Backoff, Target};
 use flowsmith_postgres::engine::detect::{Detection, detect};
-use flowsmith_postgres::live::{LiveShape, read_snapshot};
+use flowsmith_postgres::introspection::{LiveShape, read_snapshot};
 
 /// Called for every event of a service.
 type ServiceObserver = Arc<dyn Fn(&ServiceEvent<'_>) + Send + Sync>;
@@ -40,7 +40,7 @@ pub struct Service {
 
 impl Service {
     /// Selects the flows, connects, and runs the preflight checks. While the server is unavailable, for example because the
-    /// machine has just started, it retries until `wait_for_server` is over. Every other error is final.
+    /// machine has just started, it retries for `wait_for_server`. Every other error is final.
     ///
     /// # Errors
     /// If a flow is unknown or invalid, the flow files differ from the database, the engine cannot run the flows, or the server

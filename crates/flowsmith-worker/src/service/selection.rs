@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::event::ServiceEvent;
 use super::options::ServiceOptions;
 use crate::error::WorkerError;
+use flowsmith_core::catalog::UnknownFlow;
 use flowsmith_core::catalog::{Catalog, Flow};
 use flowsmith_core::check::Checked;
 use flowsmith_core::diagnostic::Code;
-use flowsmith_postgres::live::UnknownFlow;
 
 /// Whether all of the named flows are in flow files without errors, so that a service can ignore the errors of other files.
 /// Without names, a service requires all files to be valid.

@@ -1,11 +1,9 @@
 //! `flowsmith cancel`
 
 use flowsmith::report::operate::ended_json;
-use flowsmith_postgres::live::RunStatus;
-use flowsmith_postgres::runs::{DetailLevel, RunsError, cancel_run, read_run};
 
 use super::confirm::confirm;
-use super::operator::Operator;
+use super::operator::{open, subject};
 use crate::cli::args::StatusFormat;
 use crate::cli::args::operate::CancelArgs;
 use crate::cli::exit::{Exit, Failure};
@@ -13,22 +11,17 @@ use crate::cli::output::Output;
 use crate::cli::project::Project;
 
 pub(crate) async fn run(args: &CancelArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
-    let mut operator = Operator::open(project, output).await?;
-    operator.engine.require_operations("cancelling a run")?;
-    let flows = operator.flows().await?;
-    let run_id = operator.run_id(&args.run).await?;
-    let run = read_run(&mut operator.connection, operator.engine, &flows, &run_id, DetailLevel::Status).await?;
+    let mut operator = open(project, output).await?;
     // Checked before asking for confirmation.
-    if run.status != RunStatus::Started {
-        return Err(RunsError::WrongStatus { run_id, status: run.status, done: "cancelled" }.into());
-    }
-    confirm(&format!("Cancel run {run_id} of {}@{}?", run.flow, run.version), args.yes, output)?;
-    let reason = args.reason.as_deref();
-    let run = cancel_run(&mut operator.connection, operator.engine, &flows, &run_id, reason).await?;
-    output.message(&format!("Cancelled run {run_id} of {}@{}", run.flow, run.version));
+    let cancellable = operator.cancellable(&args.run).await?;
+    let run = &cancellable.run;
+    let question = format!("Cancel run {} of {}@{}?", run.run_id, run.flow, run.version);
+    confirm(&question, args.yes, output)?;
+    let run = operator.cancel(&cancellable, args.reason.as_deref()).await?;
+    output.message(&format!("Cancelled run {} of {}@{}", run.run_id, run.flow, run.version));
     if args.format == StatusFormat::Json {
-        let ended = read_run(&mut operator.connection, operator.engine, &flows, &run_id, DetailLevel::Full).await?;
-        output.report(&ended_json(&ended, &operator.subject));
+        let ended = operator.read_cancelled(&cancellable).await?;
+        output.report(&ended_json(&ended, &subject(&operator)));
     }
     Ok(Exit::Done)
 }

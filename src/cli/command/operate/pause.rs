@@ -1,25 +1,18 @@
 //! `flowsmith pause` and `flowsmith resume`
 
 use flowsmith::report::operate::paused_json;
-use flowsmith_postgres::runs::{pause_flows, resume_flows};
 
-use super::operator::Operator;
+use super::operator::{open, subject};
 use crate::cli::args::StatusFormat;
 use crate::cli::args::operate::PauseArgs;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::project::Project;
 
-/// Pauses or resumes the tasks of flows.
+/// Pauses a flow, or resumes it.
 pub(crate) async fn run(args: &PauseArgs, pause: bool, project: &Project, output: &Output) -> Result<Exit, Failure> {
-    let mut operator = Operator::open(project, output).await?;
-    let flows = operator.flows().await?;
-    let named = flows.named(&args.flow)?;
-    let changed = if pause {
-        pause_flows(&mut operator.connection, operator.engine, &named).await?
-    } else {
-        resume_flows(&mut operator.connection, operator.engine, &named).await?
-    };
+    let mut operator = open(project, output).await?;
+    let changed = if pause { operator.pause(&args.flow).await? } else { operator.resume(&args.flow).await? };
     for flow in &changed {
         let id = format!("{}@{}", flow.flow, flow.version);
         output.message(&match (pause, flow.has_changed) {
@@ -34,7 +27,7 @@ pub(crate) async fn run(args: &PauseArgs, pause: bool, project: &Project, output
         });
     }
     if args.format == StatusFormat::Json {
-        output.report(&paused_json(&changed, &operator.subject));
+        output.report(&paused_json(&changed, &subject(&operator)));
     }
     Ok(Exit::Done)
 }

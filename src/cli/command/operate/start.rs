@@ -5,11 +5,10 @@ use std::path::Path;
 
 use flowsmith::report::operate::started_json;
 use flowsmith_core::catalog::State;
-use flowsmith_postgres::database::Failure as DatabaseFailure;
-use flowsmith_postgres::runs::{FlowVersion, RunsError, StartInput, start_run};
+use flowsmith_postgres::runs::{FlowVersion, StartInput, StartedRun};
 
-use super::follow::{Follow, Tells, follow, note_no_worker};
-use super::operator::Operator;
+use super::follow::{Follow, FollowReport, follow, note_no_worker};
+use super::operator::{open, subject};
 use crate::cli::args::StatusFormat;
 use crate::cli::args::operate::StartArgs;
 use crate::cli::exit::{Exit, Failure};
@@ -19,21 +18,26 @@ use crate::cli::project::Project;
 pub(crate) async fn run(args: &StartArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     let (input, place) = input(&args.input, output)?;
     let input = StartInput::parse(&input, place)?;
-    let mut operator = Operator::open(project, output).await?;
-    let flow = match operator.flows().await {
-        Ok(flows) => flows.to_start(&args.flow)?.clone(),
-        // A role that may start flows need not be allowed to read their definitions; see docs/roles.md.
-        Err(RunsError::Database(error))
-            if error.failure() == DatabaseFailure::Permission && operator.engine.has_ledger =>
-        {
-            FlowVersion::assumed(&args.flow)
-        }
-        Err(error) => return Err(error.into()),
-    };
-    input.check(&flow)?;
-    let started = start_run(&mut operator.connection, operator.engine, &flow, &input, args.run_id.as_ref())
-        .await
-        .map_err(|error| error.in_database(&operator.subject.database))?;
+    let mut operator = open(project, output).await?;
+    let StartedRun { run, flow } = operator.start(&args.flow, &input, args.run_id.as_ref()).await?;
+    note_state(&flow, output);
+    // A script reads stdout: the id, or one report, and nothing else.
+    match args.format {
+        StatusFormat::Text => output.report(&format!("{}\n", run.run_id)),
+        StatusFormat::Json if args.wait => {}
+        StatusFormat::Json => output.report(&started_json(&run, &subject(&operator))),
+    }
+    note_no_worker(&mut operator, &run, flow.state, output).await;
+    if !args.wait {
+        output.detail(&format!("Started a run of {}; see `flowsmith show {}`", flow.id(), run.run_id));
+        return Ok(Exit::Done);
+    }
+    let report = FollowReport::End(args.format);
+    follow(&mut operator, Follow { run_id: &run.run_id, timeout: args.timeout, before: None, report }, output).await
+}
+
+/// Notes that the flow is paused, or the version is an old one.
+fn note_state(flow: &FlowVersion, output: &Output) {
     if flow.paused_at.is_some() {
         output.message(&format!(
             "note: {} is paused, so no worker claims its tasks; run `flowsmith resume {}` to resume it",
@@ -48,23 +52,9 @@ pub(crate) async fn run(args: &StartArgs, project: &Project, output: &Output) ->
             flow.state.as_str()
         ));
     }
-    // For scripts, stdout contains only the id or one report.
-    match args.format {
-        StatusFormat::Text => output.report(&format!("{}\n", started.run_id)),
-        StatusFormat::Json if args.wait => {}
-        StatusFormat::Json => output.report(&started_json(&started, &operator.subject)),
-    }
-    note_no_worker(&mut operator, &started, flow.state, output).await;
-    if !args.wait {
-        output.detail(&format!("Started a run of {}; see `flowsmith show {}`", flow.id(), started.run_id));
-        return Ok(Exit::Done);
-    }
-    let settings =
-        Follow { run_id: &started.run_id, timeout: args.timeout, before: None, tells: Tells::End(args.format) };
-    follow(&mut operator, &settings, output).await
 }
 
-/// The input that `--input` names, and its source.
+/// The input that `--input` names, and its source for messages.
 fn input<'a>(given: &'a str, output: &Output) -> Result<(Vec<u8>, &'a str), Failure> {
     if given == "-" {
         if std::io::stdin().is_terminal() {

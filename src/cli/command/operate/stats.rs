@@ -1,9 +1,8 @@
 //! `flowsmith stats`
 
 use flowsmith::report::operate::{stats_json, stats_text};
-use flowsmith_postgres::runs::read_stats;
 
-use super::operator::{Operator, named};
+use super::operator::{open, subject};
 use crate::cli::args::StatusFormat;
 use crate::cli::args::operate::StatsArgs;
 use crate::cli::exit::{Exit, Failure};
@@ -11,15 +10,12 @@ use crate::cli::output::Output;
 use crate::cli::project::Project;
 
 pub(crate) async fn run(args: &StatsArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
-    let mut operator = Operator::open(project, output).await?;
-    let flows = operator.flows().await?;
-    let flows = named(&flows, args.flow.as_deref())?;
+    let mut operator = open(project, output).await?;
     let since = args.since.as_secs_f64();
-    let by_step = args.flow.is_some();
-    let stats = read_stats(&mut operator.connection, operator.engine, &flows, since, by_step).await?;
+    let stats = operator.stats(args.flow.as_deref(), since).await?;
     output.report(&match args.format {
-        StatusFormat::Text => stats_text(&stats, since, &operator.subject, output.layout()),
-        StatusFormat::Json => stats_json(&stats, since, &operator.subject),
+        StatusFormat::Text => stats_text(&stats, since, &subject(&operator), output.layout()),
+        StatusFormat::Json => stats_json(&stats, since, &subject(&operator)),
     });
     Ok(Exit::Done)
 }

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use super::fixture::Fixture;
 use crate::worker::WAIT_TIMEOUT;
-use crate::worker::process::Running;
+use crate::worker::process::WorkerProcess;
 
 const COUNT: usize = 4;
 
@@ -24,15 +24,15 @@ pub(super) struct Workers {
 }
 
 /// Whether the worker has registered. From then on, it reconnects after every loss.
-fn has_registered(process: &Running) -> bool {
-    process.said().contains(" working on ")
+fn has_registered(process: &WorkerProcess) -> bool {
+    process.log().contains(" working on ")
 }
 
 struct Worker {
     /// The name in `pgflow.workers`.
     name: String,
     is_pooled: bool,
-    process: Running,
+    process: WorkerProcess,
 }
 
 impl Workers {
@@ -51,7 +51,7 @@ impl Workers {
         let url = if is_pooled { fixture.pooler.url.clone() } else { fixture.server.url() };
         let sizes = ["--concurrency", "20", "--batch", "5"];
         let command = fixture.project.command(&[&["worker", "--name", &name, "--database", &url][..], &sizes].concat());
-        let process = Running::spawn(command, fixture.project.path(&format!("{name}.log")));
+        let process = WorkerProcess::spawn(command, fixture.project.path(&format!("{name}.log")));
         Worker { name, is_pooled, process }
     }
 
@@ -69,16 +69,16 @@ impl Workers {
         let next = self.start(fixture, self.workers[at].is_pooled);
         let killed = std::mem::replace(&mut self.workers[at], next);
         self.killed.push(killed.name);
-        assert_eq!(killed.process.end().0, None, "the worker was not killed");
+        assert_eq!(killed.process.exit().0, None, "the worker was not killed");
     }
 
     /// Restarts workers that found no database at their start, as a supervisor does. A registered worker must not exit.
     pub(super) fn supervise(&mut self, fixture: &Fixture) {
         for at in 0..self.workers.len() {
-            let Some(status) = self.workers[at].process.ended() else { continue };
+            let Some(status) = self.workers[at].process.exit_status() else { continue };
             let &Worker { ref name, is_pooled, ref process } = &self.workers[at];
-            let (said, code) = (process.said(), status.code());
-            assert!(code == Some(1) && !has_registered(process), "worker {name} exited with {status}: {said}");
+            let (log, code) = (process.log(), status.code());
+            assert!(code == Some(1) && !has_registered(process), "worker {name} exited with {status}: {log}");
             self.workers[at] = self.start(fixture, is_pooled);
             self.without_database += 1;
         }
@@ -89,8 +89,8 @@ impl Workers {
     pub(super) fn losses(&self) -> usize {
         let pooled = self.workers.iter().filter(|worker| worker.is_pooled);
         let losses = |worker: &Worker| {
-            let said = worker.process.said();
-            said.matches("connection lost").count() + said.matches("cannot connect to").count()
+            let log = worker.process.log();
+            log.matches("connection lost").count() + log.matches("cannot connect to").count()
         };
         pooled.map(losses).sum::<usize>() + self.without_database
     }
@@ -109,13 +109,13 @@ impl Workers {
         let deadline = Instant::now() + WAIT_TIMEOUT;
         for Worker { name, process, .. } in &mut self.workers {
             let status = loop {
-                if let Some(status) = process.ended() {
+                if let Some(status) = process.exit_status() {
                     break status;
                 }
-                assert!(Instant::now() < deadline, "worker {name} does not exit: {}", process.said());
+                assert!(Instant::now() < deadline, "worker {name} does not exit: {}", process.log());
                 tokio::time::sleep(Duration::from_millis(10)).await;
             };
-            assert_eq!(status.code(), Some(0), "worker {name}: {}", process.said());
+            assert_eq!(status.code(), Some(0), "worker {name}: {}", process.log());
         }
     }
 
@@ -130,8 +130,8 @@ impl Workers {
     pub(super) fn last_lines(&self) -> String {
         let mut text = String::new();
         for Worker { name, process, .. } in &self.workers {
-            let said = process.said();
-            let lines: Vec<&str> = said.lines().collect();
+            let log = process.log();
+            let lines: Vec<&str> = log.lines().collect();
             write!(text, "{name} logged last\n  {}\n", lines[lines.len().saturating_sub(5)..].join("\n  ")).unwrap();
         }
         text

@@ -1,4 +1,4 @@
-//! What the endpoint answers: figures that are true, within a bounded time, whatever happens to the database.
+//! The responses of the endpoint: correct figures within a bounded time, even if the database is unavailable.
 
 use flowsmith_core::diagnostic::Diagnostic as _;
 use std::sync::Arc;
@@ -19,31 +19,27 @@ use crate::fixture::command::{official, official_old, ours};
 use crate::fixture::{self, Database};
 use crate::worker::{Events, Fixture, WAIT_TIMEOUT};
 
-/// A flow of which `a` waits, and `b` fails once and for all after one retry.
+/// A flow whose step `a` waits, and whose step `b` fails permanently after one retry.
 const FLOW: &str = "select pgflow.create_flow('f', max_attempts => 2, base_delay => 0);
      select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b', '{a}')";
 
-/// A server of its own: what is committed outlives its end.
+/// Options for a separate server with `synchronous_commit`, so that commits survive a kill.
 fn options(server: &flowsmith_devserver::Server) -> sqlx::postgres::PgConnectOptions {
     server.connect_options("metrics").options([("synchronous_commit", "on")])
 }
 
-/// A value of a flow's metric.
+/// The name of a series.
 fn of(metric: &str, labels: &str) -> String {
     format!("flowsmith_{metric}{{{labels}}}")
 }
 
 #[tokio::test]
 async fn worker_and_database_metrics_are_correct_on_every_engine() {
-    // At once: each page is as old as a few seconds, for which all three would wait in turn.
-    tokio::join!(
-        counts_and_tells(ours().await),
-        counts_and_tells(official().await),
-        counts_and_tells(official_old().await)
-    );
+    // Concurrently, because figures are cached for some seconds.
+    tokio::join!(assert_metrics(ours().await), assert_metrics(official().await), assert_metrics(official_old().await));
 }
 
-async fn counts_and_tells(database: Database) {
+async fn assert_metrics(database: Database) {
     let mut fixture = Fixture::on(database, FLOW).await;
     let gate = Arc::new(Semaphore::new(0));
     let waits = {
@@ -60,7 +56,7 @@ async fn counts_and_tells(database: Database) {
     let builder = fixture.builder().concurrency(1).metrics("127.0.0.1:0");
     let worker = fixture.work(builder.flow("f").step("a", waits).step("b", fails)).await;
     let endpoint = Endpoint::of(&fixture.events).await;
-    // Every series is there before anything has happened, so that rates begin with what happens first.
+    // Every series exists from the start, so that rates begin at 0.
     let metrics = endpoint.metrics().await;
     for outcome in ["completed", "failed", "late"] {
         let labels = format!("flow=\"f\",step=\"b\",outcome=\"{outcome}\"");
@@ -90,9 +86,9 @@ async fn counts_and_tells(database: Database) {
     assert_eq!(metrics[&of("worker_task_duration_seconds_count", "flow=\"f\",step=\"b\"")], 6.0);
     assert_eq!(metrics[&of("worker_task_duration_seconds_bucket", "flow=\"f\",step=\"b\",le=\"+Inf\"")], 6.0);
     assert!(metrics[&of("worker_task_duration_seconds_sum", "flow=\"f\",step=\"a\"")] > 0.0);
-    let beat = fixture.text("(select extract(epoch from max(last_heartbeat_at))::text from pgflow.workers)").await;
-    let told = endpoint.metrics().await["flowsmith_worker_last_heartbeat_timestamp_seconds"];
-    assert!((told - beat.parse::<f64>().unwrap()).abs() < 10.0, "{told} {beat}");
+    let heartbeat = fixture.text("(select extract(epoch from max(last_heartbeat_at))::text from pgflow.workers)").await;
+    let reported = endpoint.metrics().await["flowsmith_worker_last_heartbeat_timestamp_seconds"];
+    assert!((reported - heartbeat.parse::<f64>().unwrap()).abs() < 10.0, "{reported} {heartbeat}");
     let metrics = endpoint.until(&of("runs_under_way", "flow=\"f\""), Some(0.0)).await;
     assert_eq!(metrics[&of("runs_ended_recently", "flow=\"f\",outcome=\"failed\"")], 3.0);
     assert_eq!(metrics[&of("queue_waiting_messages", "flow=\"f\"")], 0.0);
@@ -150,7 +146,7 @@ async fn only_get_and_head_of_two_pages_are_answered() {
     let many = format!("GET /metrics HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(65));
     assert_eq!(endpoint.ask(many.as_bytes()).await.status, 431);
     assert_eq!(endpoint.ask(b"\x16\x03\x01 this is no HTTP\r\n\r\n").await.status, 400);
-    // A client that never ends its question is left alone, and holds up nobody meanwhile.
+    // A client that never completes its request is disconnected, and does not block others.
     let began = Instant::now();
     let (slow, other) = tokio::join!(endpoint.ask(b"GET /metrics HTTP/1.1\r\nhost"), async {
         let answer = endpoint.get("/metrics").await;
@@ -171,7 +167,7 @@ async fn concurrent_requests_share_one_sample() {
     let asked = futures_util::future::join_all((0..50).map(|_| endpoint.metrics())).await;
     let sampled: Vec<f64> =
         asked.iter().map(|metrics| metrics["flowsmith_database_sample_timestamp_seconds"]).collect();
-    // More than one only where asking took longer than an answer is kept.
+    // There are two samples only if reading took longer than the cache time.
     let mut different = sampled.clone();
     different.dedup();
     assert!(different.len() <= 2, "{different:?}");
@@ -199,7 +195,7 @@ async fn unresponsive_database_does_not_block_requests() {
     }
     let sessions = "(select count(*) from pg_stat_activity where datname = current_database() and application_name = 'flowsmith metrics')";
     assert_eq!(fixture.text(sessions).await, "1");
-    // The server ends it by itself, also for a worker that has been killed meanwhile.
+    // The server cancels the query, even if the worker is killed.
     let limited = "(select query like '%set local statement_timeout = 10000;%' from pg_stat_activity where datname = current_database() and application_name = 'flowsmith metrics')";
     assert_eq!(fixture.text(limited).await, "true");
     execute(&mut fixture.c, "rollback").await;
@@ -216,7 +212,7 @@ async fn health_follows_the_database_and_the_shutdown() {
     install(&options(&server), InputStyle::Separate).await.unwrap();
     let mut c = options(&server).connect().await.unwrap();
     execute(&mut c, FLOW).await;
-    // Where the worker finds whichever server runs.
+    // A symbolic link to the socket folder of the current server.
     let socket = folder.with_extension("socket");
     let point = |server: &flowsmith_devserver::Server| {
         let _ = std::fs::remove_file(&socket);
@@ -264,7 +260,7 @@ async fn health_follows_the_database_and_the_shutdown() {
     assert!(metrics["flowsmith_worker_reconnects_total"] >= 1.0, "{metrics:#?}");
     assert!(metrics["flowsmith_worker_connections_lost_total"] >= 1.0, "{metrics:#?}");
 
-    // While it drains it says so, until the last task is done.
+    // The worker is unhealthy while it drains.
     let mut c = options(&server).connect().await.unwrap();
     execute(&mut c, "select pgflow.start_flow('f', '{}')").await;
     tokio::time::timeout(WAIT_TIMEOUT, begun.acquire()).await.unwrap().unwrap().forget();

@@ -1,4 +1,4 @@
-//! What workers say of themselves and their database to Prometheus.
+//! The metrics endpoint of workers.
 
 mod endpoint;
 mod monitoring;
@@ -14,11 +14,11 @@ use tokio::net::TcpStream;
 
 use super::{Events, WAIT_TIMEOUT};
 
-/// An endpoint.
+/// The endpoint of a worker.
 #[derive(Clone, Copy)]
 struct Endpoint(SocketAddr);
 
-/// What it has answered.
+/// A response.
 struct Answer {
     status: u16,
     head: String,
@@ -26,7 +26,7 @@ struct Answer {
 }
 
 impl Endpoint {
-    /// Of the worker that tells these events.
+    /// The endpoint of the worker with these events.
     async fn of(events: &Events) -> Self {
         match events.wait(|event| matches!(event, Event::ServingMetrics { .. })).await {
             Event::ServingMetrics { address } => Self(address),
@@ -38,13 +38,15 @@ impl Endpoint {
         self.ask(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await
     }
 
-    /// Sends these bytes, and reads until the endpoint ends the connection.
+    /// Sends these bytes, and reads until the endpoint closes the connection.
     async fn ask(&self, request: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(self.0).await.unwrap();
-        // Refused before all of it is sent, where it is too long.
+        // A request that is too long is refused before all of it is sent.
         let _ = stream.write_all(request).await;
         let mut bytes = Vec::new();
-        let read = tokio::time::timeout(WAIT_TIMEOUT, stream.read_to_end(&mut bytes)).await.expect("it ends");
+        let read = tokio::time::timeout(WAIT_TIMEOUT, stream.read_to_end(&mut bytes))
+            .await
+            .expect("the endpoint closes the connection");
         assert!(read.is_ok() || !bytes.is_empty(), "{read:?}");
         let text = String::from_utf8(bytes).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
@@ -52,7 +54,7 @@ impl Endpoint {
         Answer { status, head: head.to_lowercase(), body: body.to_owned() }
     }
 
-    /// Every series with its value.
+    /// All series with their values.
     async fn metrics(&self) -> BTreeMap<String, f64> {
         let answer = self.get("/metrics").await;
         assert_eq!(answer.status, 200, "{}", answer.head);
@@ -64,7 +66,7 @@ impl Endpoint {
         series.collect()
     }
 
-    /// Waits until a series has a value; none where it is not there. Answers about the database are kept for some seconds.
+    /// Waits until a series has a value, or is missing. Figures of the database are cached for some seconds.
     async fn until(&self, series: &str, value: Option<f64>) -> BTreeMap<String, f64> {
         let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
@@ -77,7 +79,7 @@ impl Endpoint {
         }
     }
 
-    /// Waits until `/healthz` answers so.
+    /// Waits until `/healthz` responds with this status.
     async fn until_health(&self, status: u16) -> Answer {
         let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
@@ -96,7 +98,7 @@ pub(super) async fn read(address: &str, path: &str) -> String {
     Endpoint(address.parse().unwrap()).get(path).await.body
 }
 
-/// A handler that gives what it is given.
+/// A handler that returns its input.
 async fn echo(input: Value, _: flowsmith_worker::Context) -> Result<Value, flowsmith_worker::HandlerError> {
     Ok(input)
 }

@@ -1,4 +1,4 @@
-//! The dashboard, the alerts and the documentation of metrics match a real endpoint.
+//! The dashboard, the alerts and the documentation match the metrics of an endpoint.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ fn root(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// The page of a worker, in which something has happened.
+/// The metrics page of a worker that has run a task.
 async fn page() -> String {
     let mut fixture = Fixture::with("select pgflow.create_flow('f'); select pgflow.add_step('f', 'a')").await;
     let worker = fixture.work(fixture.builder().metrics("127.0.0.1:0").flow("f").step("a", echo)).await;
@@ -30,7 +30,7 @@ async fn page() -> String {
     page
 }
 
-/// The names that a query can use: of a histogram, those of its series.
+/// The names that a query can use; for a histogram, those of its series.
 fn names(page: &str) -> BTreeSet<String> {
     let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(|line| line.split_once(' ').unwrap());
     let names = types.flat_map(|(name, kind)| match kind {
@@ -46,7 +46,7 @@ fn used(query: &str) -> BTreeSet<String> {
     words.filter(|word| word.starts_with("flowsmith_")).map(str::to_owned).collect()
 }
 
-/// Every query of the dashboard: of its panels and of its variables.
+/// All queries of the dashboard, in panels and variables.
 fn dashboard_queries() -> Vec<String> {
     fn collect(value: &Value, queries: &mut Vec<String>) {
         match value {
@@ -70,7 +70,7 @@ fn dashboard_queries() -> Vec<String> {
     queries
 }
 
-/// Runs promtool, where it is there, and returns whether it was content and what it said.
+/// Runs promtool, if it is installed, and returns whether it succeeded and its output.
 fn promtool(arguments: &[&str], input: &str) -> Option<(bool, String)> {
     let mut command = Command::new("promtool");
     let command = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -83,8 +83,8 @@ fn promtool(arguments: &[&str], input: &str) -> Option<(bool, String)> {
     };
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    Some((output.status.success(), String::from_utf8(said).unwrap()))
+    let text = [output.stdout, output.stderr].concat();
+    Some((output.status.success(), String::from_utf8(text).unwrap()))
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn endpoint_serves_exactly_the_listed_metrics() {
     let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let given: Vec<(&str, &str)> = types.map(|line| line.split_once(' ').unwrap()).collect();
     assert_eq!(given.iter().copied().collect::<BTreeSet<_>>(), listed);
-    assert_eq!(given.len(), listed.len(), "one is given twice");
+    assert_eq!(given.len(), listed.len(), "a metric occurs twice");
     for Metric { name, help, kind, labels, .. } in METRICS {
         assert!(page.contains(&format!("# HELP {name} {help}\n")), "{name}");
         assert_eq!(*kind == MetricKind::Counter, name.ends_with("_total"), "{name}");
@@ -105,7 +105,7 @@ async fn endpoint_serves_exactly_the_listed_metrics() {
             }
             assert_eq!(labelled.matches("=\"").count(), labels.len(), "{name}{{{labelled}");
         }
-        // What would make a series of each run or worker.
+        // Other labels could create a series for each run or worker.
         let known = ["flow", "step", "outcome", "code"];
         assert!(labels.iter().all(|label| known.contains(label)), "{name}: {labels:?}");
     }
@@ -114,10 +114,10 @@ async fn endpoint_serves_exactly_the_listed_metrics() {
 #[tokio::test]
 async fn promtool_accepts_the_page_without_warnings() {
     let page = page().await;
-    if let Some((is_content, said)) = promtool(&["check", "metrics"], &page) {
-        assert!(is_content && said.trim().is_empty(), "{said}");
-        let (is_content, said) = promtool(&["check", "metrics"], &page.replace(" gauge\n", " gouge\n")).unwrap();
-        assert!(!is_content, "it finds nothing wrong: {said}");
+    if let Some((is_ok, output)) = promtool(&["check", "metrics"], &page) {
+        assert!(is_ok && output.trim().is_empty(), "{output}");
+        let (is_ok, output) = promtool(&["check", "metrics"], &page.replace(" gauge\n", " gouge\n")).unwrap();
+        assert!(!is_ok, "promtool accepts an invalid page: {output}");
     }
 }
 
@@ -146,18 +146,18 @@ fn promtool_accepts_every_query_of_the_dashboard() {
     }
     let file = folder("dashboard_rules").join("rules.yaml");
     fs::write(&file, &rules).unwrap();
-    if let Some((is_content, said)) = promtool(&["check", "rules", file.to_str().unwrap()], "") {
-        assert!(is_content, "{said}\n{rules}");
+    if let Some((is_ok, output)) = promtool(&["check", "rules", file.to_str().unwrap()], "") {
+        assert!(is_ok, "{output}\n{rules}");
     }
 }
 
 #[test]
 fn every_alert_fires_in_its_test() {
     let (alerts, test) = (root("packaging/prometheus/alerts.yaml"), root("packaging/prometheus/alerts.test.yaml"));
-    if let Some((is_content, said)) = promtool(&["check", "rules", alerts.to_str().unwrap()], "") {
-        assert!(is_content, "{said}");
-        let (is_content, said) = promtool(&["test", "rules", test.to_str().unwrap()], "").unwrap();
-        assert!(is_content, "{said}");
+    if let Some((is_ok, output)) = promtool(&["check", "rules", alerts.to_str().unwrap()], "") {
+        assert!(is_ok, "{output}");
+        let (is_ok, output) = promtool(&["test", "rules", test.to_str().unwrap()], "").unwrap();
+        assert!(is_ok, "{output}");
     }
     let (alerts, test) = (fs::read_to_string(alerts).unwrap(), fs::read_to_string(test).unwrap());
     for alert in alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {

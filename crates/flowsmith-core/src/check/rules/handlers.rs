@@ -31,8 +31,8 @@ fn sql(step: &StepDefinition, query: &str, findings: &mut Findings) {
     };
     let statement = match Statement::parse(query) {
         Ok(statement) => statement,
-        Err(unclosed) => {
-            let message = format!("the query of the step `{}` is incomplete: {unclosed}", step.slug);
+        Err(unterminated) => {
+            let message = format!("the query of the step `{}` is incomplete: {unterminated}", step.slug);
             return findings.push(not_a_query(message, "add the missing terminator"));
         }
     };

@@ -5,7 +5,7 @@ use sqlx::postgres::PgConnection;
 
 use super::{CheckStatus, DoctorCheck};
 use crate::database::{DatabaseError, Failure};
-use crate::live::RECREATE_QUEUE;
+use crate::introspection::RECREATE_QUEUE;
 
 /// A flow without a queue cannot be started, and its tasks wait forever.
 pub(super) async fn queues(connection: &mut PgConnection) -> Result<DoctorCheck, DatabaseError> {

@@ -7,7 +7,7 @@ use sqlx::{Connection, PgConnection, Row};
 use super::{CheckStatus, DoctorCheck};
 use crate::database::{DatabaseError, Failure};
 use crate::engine::detect::{Detection, EngineState};
-use crate::live::{LiveShape, TriggerDifference, read_snapshot};
+use crate::introspection::{LiveShape, TriggerDifference, read_snapshot};
 
 /// Checks that triggers are registered as declared and that their expressions are valid, and reports recent failures. No
 /// checks without the schema `flowsmith`.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use flowsmith_core::words::suggest;
+use crate::words::suggest;
 
 /// No flow has the given name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// What one run of the program took.
+/// The time and memory of one run of the program.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Run {
     pub(crate) wall: Duration,
@@ -15,7 +15,7 @@ pub(crate) struct Run {
     pub(crate) memory: u64,
 }
 
-/// Runs flowsmith in a project and waits for it. Its report is thrown away.
+/// Runs flowsmith in a project, discards its report and waits for its end.
 pub(crate) fn flowsmith(project: &Path, arguments: &[&str]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flowsmith"));
     command
@@ -29,7 +29,7 @@ pub(crate) fn flowsmith(project: &Path, arguments: &[&str]) -> Run {
     watch(child, start, arguments)
 }
 
-/// The kernel forgets a process's figures when it is waited for, so they are read until it is a zombie.
+/// Polls the figures of the process until it is a zombie: `wait` discards them.
 fn watch(mut child: Child, start: Instant, arguments: &[&str]) -> Run {
     let process = format!("/proc/{}", child.id());
     let (mut memory, mut cpu) = (0, Duration::ZERO);
@@ -43,7 +43,7 @@ fn watch(mut child: Child, start: Instant, arguments: &[&str]) -> Run {
         std::thread::sleep(Duration::from_millis(1));
     };
     let status = child.wait().expect("flowsmith ends");
-    // 2 says that there is something to apply or to compile.
+    // 2: there are changes to compile or to apply.
     assert!(matches!(status.code(), Some(0 | 2)), "flowsmith {arguments:?} ended with {status}");
     Run { wall, cpu, memory }
 }
@@ -54,7 +54,7 @@ fn peak_memory(process: &str) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) / 1000
 }
 
-/// Whether it has ended, and what it spent so far: fields 3, 14 and 15 of `stat`, in hundredths of a second.
+/// Whether the process has ended, and its processor time so far: fields 3, 14 and 15 of `stat`, in hundredths of a second.
 fn cpu_time(process: &str) -> (bool, Duration) {
     let stat = fs::read_to_string(format!("{process}/stat")).unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
@@ -62,7 +62,7 @@ fn cpu_time(process: &str) -> (bool, Duration) {
     (fields.first().is_none_or(|state| *state == "Z"), Duration::from_millis(10 * (ticks(11) + ticks(12))))
 }
 
-/// The middle one by wall time of so many runs.
+/// Runs `run` several times and returns the median by wall time.
 pub(crate) fn median(runs: usize, mut run: impl FnMut() -> Run) -> Run {
     let mut measured: Vec<Run> = (0..runs).map(|_| run()).collect();
     measured.sort_by_key(|run| run.wall);

@@ -1,83 +1,23 @@
-//! Reads the live catalog in one round trip.
+//! Reads the live state of a database.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use futures_util::TryStreamExt as _;
 use minijinja::context;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{FromRow, Row as _};
+use sqlx::{FromRow as _, Row as _};
 
+use super::{Live, LiveShape, TriggerDifference};
 use crate::database::sql::{Templates, templates};
 use crate::database::{DatabaseError, Failure};
 use crate::ledger::LedgerEntry;
 use flowsmith_core::catalog::{
-    Annotations, Catalog, FailureMode, Flow, FlowId, FlowOptions, State, Step, StepKind, Trigger, canonical_json,
+    Annotations, FailureMode, Flow, FlowId, FlowOptions, State, Step, StepKind, Trigger, canonical_json,
 };
 
-static TEMPLATES: LazyLock<Templates> = templates!["../../templates": "introspect.sql", "run_counts.sql"];
-
-/// The live state of a database.
-#[derive(Debug, Clone, Default)]
-pub struct Live {
-    /// The flows. An unrecorded flow is [`State::Unmanaged`], and its slug serves as its name.
-    pub catalog: Catalog,
-    /// The applied migrations, oldest first.
-    pub ledger: Vec<LedgerEntry>,
-    /// Database slugs of flows whose queue is missing.
-    pub without_queue: BTreeSet<String>,
-    /// Differences between the active triggers and the recorded ones.
-    pub trigger_differences: Vec<TriggerDifference>,
-    /// Schedules that pg_cron does not run, as flow and name; a worker with `--schedule` runs them.
-    pub unscheduled: Vec<(String, String)>,
-}
-
-/// A difference between an active trigger and its record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow)]
-pub struct TriggerDifference {
-    /// The slug of the flow.
-    pub flow: String,
-    /// The name of the trigger.
-    pub trigger: String,
-    /// The difference, as a predicate whose subject is the trigger.
-    pub difference: String,
-    /// Whether a current flow version declares the trigger; if not, it is superfluous.
-    pub declared: bool,
-    /// Whether the trigger matches its record but does not work, because its expressions refer to objects that are missing or
-    /// not accessible.
-    pub broken: bool,
-}
-
-impl fmt::Display for TriggerDifference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: trigger {}: {}", self.flow, self.trigger, self.difference)
-    }
-}
-
-/// A job of pg_cron.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct ForeignJob {
-    /// The name of the job, or its number if it has no name.
-    pub name: String,
-    /// The schedule.
-    pub schedule: String,
-    /// The command.
-    pub command: String,
-}
-
-/// The tables and columns that can be read.
-#[derive(Debug, Clone, Copy)]
-pub struct LiveShape {
-    /// The columns of engine level 0.14 exist.
-    pub conditions: bool,
-    /// The schema `flowsmith` exists.
-    pub ledger: bool,
-    /// Triggers, which this role must be able to read.
-    pub triggers: bool,
-}
+static TEMPLATES: LazyLock<Templates> = templates![".": "introspect.sql"];
 
 /// Reads the live state in one round trip and one snapshot. Writes nothing.
 ///
@@ -237,39 +177,7 @@ fn json<T: DeserializeOwned>(row: &PgRow, column: &str) -> Result<Option<T>, Dat
     value.map(Some).map_err(|error| unreadable(column, text).with_source(error))
 }
 
-pub(super) fn unreadable(what: &str, value: &str) -> DatabaseError {
+fn unreadable(what: &str, value: &str) -> DatabaseError {
     DatabaseError::new(Failure::Sql, format!("the database has an unknown {what}: {value}"))
         .with_hint("use a flowsmith that supports this engine, or revert direct changes of its tables")
-}
-
-/// Jobs of pg_cron in this database that start flows and were not created by flowsmith. Empty without pg_cron.
-///
-/// # Errors
-/// If the role may not read the jobs or the connection fails.
-pub async fn foreign_jobs(connection: &mut PgConnection) -> Result<Vec<ForeignJob>, DatabaseError> {
-    let rows = sqlx::raw_sql(include_str!("foreign_jobs.sql")).fetch_all(connection).await?;
-    Ok(rows.iter().map(ForeignJob::from_row).collect::<Result<_, _>>()?)
-}
-
-/// The number of runs of a flow version.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, FromRow)]
-pub struct RunCounts {
-    /// Running runs.
-    pub started: i64,
-    /// All runs.
-    pub total: i64,
-}
-
-/// The number of runs by database slug, in one round trip. Flows without runs are omitted.
-///
-/// # Errors
-/// If the server rejects the query or the connection fails.
-pub async fn run_counts(
-    connection: &mut PgConnection,
-    database_slugs: &[String],
-) -> Result<BTreeMap<String, RunCounts>, DatabaseError> {
-    // Not a bound parameter: that takes two round trips, which a transaction pooler may route to different servers.
-    let query = TEMPLATES.query("run_counts.sql", context! { slugs => database_slugs.to_vec() });
-    let rows = sqlx::raw_sql(query).fetch_all(connection).await?;
-    rows.iter().map(|row| Ok((row.try_get("flow_slug")?, RunCounts::from_row(row)?))).collect()
 }

@@ -1,7 +1,8 @@
-//! How fast the road is: `cargo bench --bench road`. Takes about three minutes; prints a table, asserts nothing about time.
+//! Measures the pipeline from flow files to the database: `cargo bench --bench pipeline`. Takes about three minutes, prints
+//! a table and asserts no times.
 //!
-//! Every figure is of whole processes, cold of any cache of ours. Where it depends on the server, it stands beside what
-//! the same server takes for the part that nobody can avoid, in the same run.
+//! Each figure is of a whole process that starts without any cache of flowsmith's. If it depends on the server, the same run
+//! also measures the unavoidable part of the work on that server.
 
 #![expect(clippy::print_stdout, reason = "its figures are what it is for")]
 
@@ -21,7 +22,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _};
 const RUNS: usize = 5;
 
 fn main() {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("road");
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("pipeline");
     let _ = fs::remove_dir_all(&folder);
     let large = folder.join("large");
     generate::project(&large, 10_000, 20);
@@ -63,7 +64,7 @@ fn compile(project: &Path) -> Run {
     flowsmith(project, &["-q", "compile"])
 }
 
-/// What nobody who looks at every file can avoid.
+/// The time to read every file: the lower bound of every command that checks them all.
 fn reading(project: &Path) -> Duration {
     let start = Instant::now();
     for area in fs::read_dir(project.join("flows")).expect("a folder") {
@@ -74,7 +75,7 @@ fn reading(project: &Path) -> Duration {
     start.elapsed()
 }
 
-/// A database with the engine, and its URL.
+/// Creates a database with the engine; returns its connection options and its URL.
 async fn database(server: &Server, name: &str) -> (PgConnectOptions, String) {
     server.ensure_database(name).await.expect("a database");
     let options = server.connect_options(name);
@@ -82,7 +83,7 @@ async fn database(server: &Server, name: &str) -> (PgConnectOptions, String) {
     (options, server.url(name))
 }
 
-/// Applying 1,000 new flows beside making 1,000 queues and nothing else.
+/// Applies 1,000 new flows, and creates 1,000 queues and nothing else.
 async fn new_flows(server: &Server, project: &Path) {
     compile(project);
     let mut ratios = Vec::new();
@@ -101,7 +102,7 @@ async fn new_flows(server: &Server, project: &Path) {
     println!("  median ratio {:.2}", ratios[RUNS / 2]);
 }
 
-/// As many a transaction as a migration has, one call a round trip: the way with the least around it.
+/// Creates as many queues per transaction as a migration does, in one round trip: the lower bound of `apply`.
 async fn create_queues(options: &PgConnectOptions) {
     let mut connection = options.connect().await.expect("a connection");
     for chunk in 0..4 {
@@ -111,8 +112,8 @@ async fn create_queues(options: &PgConnectOptions) {
     }
 }
 
-/// Plan and drift with 10,000 live flows. Their queues are left out, which neither command looks into: making 20,000
-/// tables would take longer than all the rest.
+/// Measures `plan` and `drift` with 10,000 live flows. The flows have no queues, which neither command reads: creating 20,000
+/// tables would take longer than everything else.
 async fn live_flows(server: &Server, project: &Path) {
     let (options, url) = database(server, "live").await;
     let mut connection = options.connect().await.expect("a connection");

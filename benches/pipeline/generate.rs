@@ -1,4 +1,4 @@
-//! Projects of varied flows, to measure with.
+//! Generates projects of varied flows.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,7 +18,7 @@ pub(crate) fn project(folder: &Path, flows: usize, steps: usize) {
     }
 }
 
-/// Like the flows that people write: most steps say little, a few say much.
+/// A flow like those that people write: most steps are short, a few are long.
 fn flow(area: &str, number: usize, steps: usize) -> String {
     let mut text = format!(
         "# yaml-language-server: $schema=../../schema/flow.v1.json\nflow: {area}_{number}\ndescription: Work on {area} number {number}\nowner: team_{}\nlabels: {{ tier: t{} }}\n",

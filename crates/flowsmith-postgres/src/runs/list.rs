@@ -6,8 +6,7 @@ use minijinja::context;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 
-use super::{Engine, Flows, RunsError, query};
-use crate::live::RunStatus;
+use super::{Engine, Flows, RunStatus, RunsError, query};
 
 /// A run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -100,7 +99,7 @@ pub async fn list_runs(
         limit,
         window => if is_filtered { WINDOW.max(limit) } else { limit },
     };
-    let mut runs: Vec<RunSummary> = query::read(connection, "runs.sql", context).await?;
+    let mut runs: Vec<RunSummary> = query::read(connection, "list.sql", context).await?;
     let is_cut = runs.len() > filter.limit as usize;
     runs.truncate(filter.limit as usize);
     for run in &mut runs {

@@ -4,8 +4,7 @@ use flowsmith_core::catalog::UnknownFlow;
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use flowsmith_postgres::database::DatabaseError;
 use flowsmith_postgres::engine::detect::DetectError;
-use flowsmith_postgres::engine::facts::Fact;
-use flowsmith_postgres::engine::install::INCOMPLETE_HELP;
+use flowsmith_postgres::session::SessionError;
 
 /// An error that keeps a worker from starting. Errors of single tasks are recorded in the task's row instead.
 #[derive(Debug, thiserror::Error)]
@@ -14,9 +13,9 @@ pub enum WorkerError {
     /// An error of the database.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// The engine could not be detected.
+    /// The database has no usable engine.
     #[error(transparent)]
-    Detect(#[from] DetectError),
+    Session(SessionError),
     /// A requested flow is not in the flow files.
     #[error(transparent)]
     UnknownFlow(#[from] UnknownFlow),
@@ -52,16 +51,6 @@ pub enum WorkerError {
         /// The missing functions.
         missing: String,
     },
-    /// The engine is incomplete.
-    #[error("{database} has an incomplete engine: level {level} without {}", first_three(missing))]
-    IncompleteEngine {
-        /// The database.
-        database: String,
-        /// The level of which the least is missing.
-        level: String,
-        /// The missing parts.
-        missing: Vec<Fact>,
-    },
     /// The schema `flowsmith` does not support triggers.
     #[error("{database} does not support triggers: its schema flowsmith is missing or outdated")]
     Triggers {
@@ -94,9 +83,13 @@ pub enum WorkerError {
     },
 }
 
-fn first_three(missing: &[Fact]) -> String {
-    let first = missing.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
-    if missing.len() > 3 { format!("{first} and {} more", missing.len() - 3) } else { first }
+impl From<SessionError> for WorkerError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Database(error) => Self::Database(error),
+            other => Self::Session(other),
+        }
+    }
 }
 
 impl From<sqlx::Error> for WorkerError {
@@ -108,7 +101,11 @@ impl From<sqlx::Error> for WorkerError {
 impl WorkerError {
     /// Whether the server is unavailable, so that a later attempt may succeed.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Database(error) | Self::Detect(DetectError::Database(error)) if error.is_lost())
+        matches!(
+            self,
+            Self::Database(error) | Self::Session(SessionError::Detect(DetectError::Database(error)))
+                if error.is_lost()
+        )
     }
 }
 
@@ -116,14 +113,13 @@ impl Diagnostic for WorkerError {
     fn code(&self) -> Code {
         match self {
             Self::Database(error) => error.code(),
-            Self::Detect(error) => error.code(),
+            Self::Session(error) => error.code(),
             Self::UnknownFlow(_) => Code::UnknownFlow,
             Self::NoFlow { .. } => Code::WorkerUnknownFlow,
             Self::Mismatch { .. } => Code::WorkerMismatch,
             Self::Steps { .. } => Code::HandlersMismatch,
             Self::Variables { .. } => Code::VariableUnset,
             Self::Engine { .. } => Code::WorkerEngine,
-            Self::IncompleteEngine { .. } => Code::EngineIncomplete,
             Self::Triggers { .. } => Code::TriggersUnsupported,
             Self::Nothing { .. } => Code::NothingToWorkOn,
             Self::Handler { .. } => Code::HandlerUnusable,
@@ -134,14 +130,13 @@ impl Diagnostic for WorkerError {
     fn kind(&self) -> Kind {
         match self {
             Self::Database(error) => error.kind(),
-            Self::Detect(error) => error.kind(),
+            Self::Session(error) => error.kind(),
             Self::Mismatch { .. } => Kind::Drift,
             Self::Steps { .. } | Self::Handler { .. } | Self::Nothing { .. } => Kind::Invalid,
             Self::NoFlow { .. } => Kind::Pending,
             Self::UnknownFlow(_)
             | Self::Variables { .. }
             | Self::Engine { .. }
-            | Self::IncompleteEngine { .. }
             | Self::Triggers { .. }
             | Self::Metrics { .. } => Kind::Failed,
         }
@@ -150,7 +145,7 @@ impl Diagnostic for WorkerError {
     fn help(&self) -> Option<String> {
         let help = match self {
             Self::Database(error) => return error.help(),
-            Self::Detect(error) => return error.help(),
+            Self::Session(error) => return error.help(),
             Self::UnknownFlow(error) => return Some(error.help()),
             Self::NoFlow { .. } => "run `flowsmith apply`, or correct the name: version 2 of `order` is `order_v2`",
             Self::Mismatch { .. } => {
@@ -161,7 +156,6 @@ impl Diagnostic for WorkerError {
             }
             Self::Variables { .. } => "set these variables in the environment of the worker",
             Self::Engine { .. } => "run `flowsmith install` to upgrade flowsmith's engine",
-            Self::IncompleteEngine { .. } => INCOMPLETE_HELP,
             Self::Triggers { .. } => "run `flowsmith install` to install or upgrade the schema",
             Self::Nothing { .. } => "declare a `handler` for each step of a flow, or name a flow that has handlers",
             Self::Handler { .. } => "correct the handler in the flow file",

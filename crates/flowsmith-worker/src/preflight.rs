@@ -1,4 +1,4 @@
-//! Checks before a worker starts: the engine, the steps of its flows, and their definitions in the database.
+//! Checks before a worker starts: the steps of its flows, and their definitions in the database.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,9 +11,6 @@ use crate::flow::{Flow, Step};
 use crate::handler::StepHandlers;
 use flowsmith_core::catalog::{self, Catalog};
 use flowsmith_core::diff::{Change, FlowDelta, diff};
-use flowsmith_core::level::Level;
-use flowsmith_postgres::database::{DatabaseError, Failure};
-use flowsmith_postgres::engine::detect::{Detection, EngineState, PgmqState};
 use flowsmith_postgres::introspection::Live;
 
 /// The handlers of a flow, as a program or a flow file declares them.
@@ -23,25 +20,6 @@ pub(crate) struct FlowHandlers {
     pub(crate) handlers: StepHandlers,
     /// How many tasks of a step may run at once, by step.
     pub(crate) limits: BTreeMap<String, usize>,
-}
-
-/// The level of the engine.
-///
-/// # Errors
-/// If the engine or pgmq is missing, or the engine is incomplete.
-pub(crate) fn require_engine(detection: &Detection, database: &str) -> Result<Level, WorkerError> {
-    let missing = |what: &str| Err(DatabaseError::new(Failure::Engine, format!("{database} has no {what}")).into());
-    match &detection.engine {
-        EngineState::Present { .. } if detection.pgmq == PgmqState::Missing => {
-            missing("pgmq, which the engine's queues require")
-        }
-        EngineState::Present { level, .. } => Ok(*level),
-        EngineState::Missing => missing("workflow engine"),
-        EngineState::Incomplete { closest, lacks, .. } => {
-            let (database, level) = (database.to_owned(), closest.to_string());
-            Err(WorkerError::IncompleteEngine { database, level, missing: lacks.clone() })
-        }
-    }
 }
 
 /// Matches handlers with the steps in the database.

@@ -79,8 +79,12 @@ struct Steps<'a> {
 impl Steps<'_> {
     fn print(&self, step: &str, detail: &str) {
         let good = anstyle::AnsiColor::Green.on_default().bold();
-        let line = format!("{good}{step:>11}{good:#}  {detail}");
-        if self.as_messages { self.output.message(&line) } else { self.output.prose(&format!("{line}\n")) }
+        let label = format!("{good}{step:>11}{good:#}  ");
+        if self.as_messages {
+            self.output.message(&format!("{label}{detail}"));
+        } else {
+            self.output.report(&self.output.layout().labelled(&label, detail));
+        }
     }
 }
 

@@ -33,4 +33,9 @@ impl TextLayout {
     pub fn wrap(self, text: &str) -> String {
         wrap::lines(text, self.width)
     }
+
+    /// Wraps prose behind a label, below which it continues if there is room. Ends with a line break.
+    pub fn labelled(self, label: &str, prose: &str) -> String {
+        wrap::labelled(label, prose, self.width) + "\n"
+    }
 }

@@ -4,11 +4,8 @@ use textwrap::core::display_width;
 
 use super::super::Subject;
 use super::super::style::{BOLD, paint};
-use super::wrap::{INDENT, hanging, lines};
+use super::wrap::{hanging, lines};
 use super::{Table, TextLayout};
-
-/// The least space in which prose continues below itself instead of below the start of its line.
-const COLUMN: usize = 30;
 
 /// A text report. Each method appends whole lines.
 pub(in crate::report) struct Text {
@@ -38,13 +35,9 @@ impl Text {
         self.text.push('\n');
     }
 
-    /// Prose behind an indented label; it continues below itself if there is room, otherwise below the label.
+    /// Prose behind a label, below which it continues if there is room.
     pub(in crate::report) fn labelled(&mut self, label: &str, prose: &str) {
-        let indent = label.len() - label.trim_start_matches(' ').len();
-        let column = display_width(label);
-        let has_room = self.layout.width >= column + COLUMN;
-        let rest = " ".repeat(if has_room { column } else { indent + INDENT });
-        self.hanging(label, &rest, prose);
+        self.text.push_str(&self.layout.labelled(label, prose));
     }
 
     /// Prose whose first line starts with `first` and whose other lines start with `rest`.

@@ -5,6 +5,8 @@ use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
 /// The additional indent of a continuation line.
 pub(super) const INDENT: usize = 4;
+/// The least space in which prose continues below itself instead of below its label.
+const COLUMN: usize = 30;
 /// In less space, prose would become a column of single words.
 const LEAST: usize = 20;
 
@@ -19,6 +21,19 @@ pub(super) fn lines(text: &str, width: usize) -> String {
         wrapped.push_str(end);
     }
     wrapped
+}
+
+/// Wraps prose behind a label. It continues below itself if there is room, otherwise below the label, which then needs no blanks for
+/// alignment.
+pub(super) fn labelled(label: &str, prose: &str, width: usize) -> String {
+    let column = display_width(label);
+    if width >= column + COLUMN {
+        return hanging(label, &" ".repeat(column), prose, width);
+    }
+    let indent = label.len() - label.trim_start_matches(' ').len();
+    let trimmed = label.trim_end_matches(' ');
+    let gap = label.len() - trimmed.len();
+    hanging(&format!("{trimmed}{}", &"  "[..gap.min(2)]), &" ".repeat(indent + INDENT), prose, width)
 }
 
 /// Wraps one line. The first line starts with `first`, each other line with `rest`; both may contain ANSI codes. Words are never
@@ -68,6 +83,19 @@ mod tests {
         assert_eq!(
             lines(&format!("Connect: psql '{url}' now\n"), 30),
             format!("Connect: psql\n    '{url}'\n    now\n")
+        );
+    }
+
+    #[test]
+    fn prose_behind_a_label_continues_below_itself_if_there_is_room() {
+        let prose = "every worker recovers tasks every 15 seconds";
+        assert_eq!(
+            labelled("  ok  recovery    ", prose, 50),
+            "  ok  recovery    every worker recovers tasks\n                  every 15 seconds"
+        );
+        assert_eq!(
+            labelled("  ok  recovery    ", prose, 40),
+            "  ok  recovery  every worker recovers\n      tasks every 15 seconds"
         );
     }
 

@@ -1,7 +1,5 @@
 //! Each word that a schema allows is written by some report, and each fits.
 
-use flowsmith::report::Subject;
-use flowsmith::report::TextLayout;
 use flowsmith::report::operate::{
     ended_json, event_json, event_text, old_versions_json, old_versions_text, run_json, runs_json, stalled_json,
     started_json, workers_json,

@@ -13,17 +13,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{FutureExt as _, join, select};
-use sqlx::postgres::PgConnection;
 
 use crate::builder::Builder;
 use crate::error::WorkerError;
-use crate::preflight::{differences, require_engine};
+use crate::preflight::differences;
 use crate::triggers::{Runner, TriggerEvent};
 use crate::worker::Worker;
 use flowsmith_core::catalog::{Catalog, Flow};
-use flowsmith_core::level::Level;
+use flowsmith_postgres::Session;
 use flowsmith_postgres::database::{Backoff, Target};
-use flowsmith_postgres::engine::detect::{Detection, detect};
 use flowsmith_postgres::introspection::{LiveShape, read_snapshot};
 
 /// Called for every event of a service.
@@ -107,9 +105,8 @@ async fn connect(
     options: &ServiceOptions,
     observer: &ServiceObserver,
 ) -> Result<Service, WorkerError> {
-    let mut connection = target.connect().await?;
-    let detection = detect(&mut connection).await?;
-    let level = require_engine(&detection, &target.to_string())?;
+    let mut session = Session::open(target).await?;
+    session.level()?;
     let worker = if flows.is_empty() {
         None
     } else {
@@ -119,9 +116,9 @@ async fn connect(
         // Before the comparison, because its errors for missing flows and steps are more helpful.
         Some(builder.connect(target).await?)
     };
-    compare(&mut connection, level, flows, options, &**observer).await?;
+    compare(&mut session, flows, options, &**observer).await?;
     let runner = match options.triggers {
-        true => Some(runner(target, &detection, options.poll_interval, observer).await?),
+        true => Some(runner(&session, options.poll_interval, observer).await?),
         false => None,
     };
     Ok(Service { worker, runner })
@@ -147,15 +144,14 @@ fn builder(options: &ServiceOptions, observer: &ServiceObserver) -> Builder {
 
 /// Compares the flow files with the database.
 async fn compare(
-    connection: &mut PgConnection,
-    level: Level,
+    session: &mut Session,
     flows: &[Arc<Flow>],
     options: &ServiceOptions,
     observer: &(dyn Fn(&ServiceEvent<'_>) + Send + Sync),
 ) -> Result<(), WorkerError> {
     // The role of a worker may not read the ledger.
-    let shape = LiveShape { conditions: level.has_conditions(), ledger: false, triggers: false };
-    let live = read_snapshot(connection, shape).await?;
+    let shape = LiveShape { ledger: false, triggers: false, ..session.shape()? };
+    let live = read_snapshot(&mut session.connection, shape).await?;
     let differences = differences(flows, &live);
     if !differences.is_empty() && !options.accept_drift {
         return Err(WorkerError::Mismatch { differences });
@@ -167,15 +163,14 @@ async fn compare(
 }
 
 async fn runner(
-    target: &Target,
-    detection: &Detection,
+    session: &Session,
     poll_interval: Duration,
     observer: &ServiceObserver,
 ) -> Result<Runner<TriggerObserver>, WorkerError> {
-    if detection.may_read_triggers.is_none() {
-        return Err(WorkerError::Triggers { database: target.to_string() });
+    if session.detection.may_read_triggers.is_none() {
+        return Err(WorkerError::Triggers { database: session.database.clone() });
     }
     let observer = Arc::clone(observer);
     let observer: TriggerObserver = Box::new(move |event| observer(&ServiceEvent::Trigger(event)));
-    Ok(Runner::connect(target, poll_interval, observer).await?)
+    Ok(Runner::connect(&session.target, poll_interval, observer).await?)
 }

@@ -1,5 +1,4 @@
-//! Every folder under `tests/cases/graph` is a picture, in each format. `UPDATE=1 cargo test graph` writes the
-//! expectations anew; look at the pictures then.
+//! Every folder under `tests/cases/graph` is a graph; its snapshots are the drawings of it in each format.
 
 use std::fs;
 

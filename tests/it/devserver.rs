@@ -21,14 +21,14 @@ const NOBODY: u32 = 65534;
 const FOLDER: &str = "FLOWSMITH_TEST_FOLDER";
 
 #[tokio::test]
-async fn each_test_has_a_database_of_its_own() {
+async fn each_test_has_a_separate_database() {
     let (one, other) = (Database::create().await, Database::create().await);
     execute(one.options(), "CREATE TABLE t ()").await;
     execute(other.url().parse().unwrap(), "CREATE TABLE t ()").await;
 }
 
 #[tokio::test]
-async fn a_template_is_built_once_for_everyone() {
+async fn template_is_built_once() {
     let build = async |options: PgConnectOptions| execute(options, "CREATE TABLE built ()").await;
     let (one, other) = tokio::join!(
         Database::from_template("server_test", build),
@@ -40,7 +40,7 @@ async fn a_template_is_built_once_for_everyone() {
 }
 
 #[tokio::test]
-async fn psql_takes_the_url() {
+async fn psql_accepts_the_url() {
     let psql = fixture::binaries().dir.join("psql");
     if !psql.exists() {
         return;
@@ -55,7 +55,7 @@ async fn psql_takes_the_url() {
 }
 
 #[tokio::test]
-async fn nothing_listens_on_the_network() {
+async fn server_does_not_listen_on_the_network() {
     let database = Database::create().await;
     let mut connection = database.connect().await;
     let addresses: String = sqlx::query_scalar("SHOW listen_addresses").fetch_one(&mut connection).await.unwrap();
@@ -63,7 +63,7 @@ async fn nothing_listens_on_the_network() {
 }
 
 #[tokio::test]
-async fn data_survives_a_stop_and_a_start() {
+async fn data_survives_a_restart() {
     let folder = fixture::folder("survives");
     let server = Server::start(fixture::binaries(), &folder, Durability::Durable, Lifetime::Owner).unwrap();
     assert!(server.ensure_database("kept").await.unwrap());
@@ -77,7 +77,7 @@ async fn data_survives_a_stop_and_a_start() {
 }
 
 #[tokio::test]
-async fn two_at_once_on_one_folder_share_one_server() {
+async fn concurrent_starts_on_one_folder_share_one_server() {
     let folder = fixture::folder("at-once");
     let [one, other] = thread::scope(|scope| {
         [scope.spawn(|| fixture::start(&folder)), scope.spawn(|| fixture::start(&folder))].map(|it| it.join().unwrap())
@@ -91,7 +91,7 @@ async fn two_at_once_on_one_folder_share_one_server() {
 }
 
 #[tokio::test]
-async fn a_killed_server_recovers_at_the_next_start() {
+async fn killed_server_recovers_at_the_next_start() {
     let folder = fixture::folder("killed-server");
     let server = fixture::start(&folder);
     let survivor = server.connect_options("postgres").connect().await.unwrap();
@@ -108,7 +108,7 @@ async fn a_killed_server_recovers_at_the_next_start() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_killed_owner_takes_its_server_along() {
+fn server_ends_with_its_killed_owner() {
     let folder = fixture::folder("killed-owner");
     let (mut owner, _) = hold_in_child(Command::new(std::env::current_exe().unwrap()), &folder);
     let server = postmaster(&folder);
@@ -121,7 +121,7 @@ fn a_killed_owner_takes_its_server_along() {
 
 /// Root runs the server as another user everywhere else here; this is what everybody else does.
 #[test]
-fn starts_as_a_normal_user() {
+fn server_starts_as_an_unprivileged_user() {
     let folder = fixture::folder("normal-user");
     let program = folder.join("it");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
@@ -143,7 +143,7 @@ fn starts_as_a_normal_user() {
 }
 
 #[test]
-fn a_folder_that_the_servers_user_cannot_enter_gets_a_pointer_to_another() {
+fn inaccessible_folder_gets_a_pointer_to_another() {
     if !geteuid().is_root() {
         return;
     }
@@ -179,7 +179,7 @@ fn data_of_another_user_is_refused() {
 }
 
 #[test]
-fn a_server_that_does_not_start_is_quoted() {
+fn failed_start_quotes_the_log() {
     let folder = fixture::folder("does-not-start");
     fixture::start(&folder).stop().unwrap();
     fs::write(folder.join("data/postgresql.auto.conf"), "nonsense = on\n").unwrap();
@@ -189,7 +189,7 @@ fn a_server_that_does_not_start_is_quoted() {
 }
 
 #[test]
-fn half_a_data_folder_is_made_anew() {
+fn incomplete_data_folder_is_created_again() {
     let folder = fixture::folder("half-made");
     fs::create_dir(folder.join("data.new")).unwrap();
     fs::write(folder.join("data.new/PG_VERSION"), "").unwrap();
@@ -198,7 +198,7 @@ fn half_a_data_folder_is_made_anew() {
 }
 
 #[test]
-fn without_a_server_every_place_looked_at_is_named() {
+fn missing_server_lists_every_searched_place() {
     let settings = Settings { binaries: None, major: Some(99), fetch: false };
     let error = provide(&settings, &|_| {}).unwrap_err();
     let (message, help) = (error.to_string(), error.help());
@@ -211,7 +211,7 @@ fn without_a_server_every_place_looked_at_is_named() {
 }
 
 #[test]
-fn a_named_folder_without_a_server_is_refused_and_nothing_else_tried() {
+fn named_folder_without_a_server_is_refused_without_alternatives() {
     let settings = Settings { binaries: Some("/nonexistent".into()), ..Settings::default() };
     let error = provide(&settings, &|_| {}).unwrap_err();
     assert!(matches!(error, ServerError::Named { .. }), "{error}");

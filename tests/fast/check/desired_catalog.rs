@@ -13,7 +13,7 @@ fn check_text(text: &str, environment: Option<&str>) -> Checked {
 }
 
 #[test]
-fn steps_keep_the_order_of_the_file_where_dependencies_allow_it() {
+fn steps_keep_the_order_of_the_file_if_dependencies_allow_it() {
     let text = "flow: a\nsteps:\n  last: { depends_on: [z, b] }\n  z: {}\n  b: { map: z }\n  first: {}\n";
     let checked = check_text(text, None);
     let flow = checked.catalog.get("a").expect("the flow");
@@ -24,7 +24,7 @@ fn steps_keep_the_order_of_the_file_where_dependencies_allow_it() {
 }
 
 #[test]
-fn options_of_the_flow_are_concrete_and_those_of_steps_as_written() {
+fn flow_options_are_complete_and_step_options_as_written() {
     let text =
         "flow: a\ndefaults: { timeout: 2m }\nsteps:\n  b: { timeout: 120, start_delay: 0 }\n  c: { base_delay: 1h }\n";
     let checked = check_text(text, None);
@@ -36,7 +36,7 @@ fn options_of_the_flow_are_concrete_and_those_of_steps_as_written() {
 }
 
 #[test]
-fn patterns_are_in_one_form_and_modes_have_their_defaults() {
+fn patterns_are_canonical_and_modes_have_their_defaults() {
     let text = "flow: a\nsteps:\n  b: { if: { z: 1e2, a: [2.0, 0.5] }, when_exhausted: skip-cascade }\n";
     let checked = check_text(text, None);
     let step = &checked.catalog.get("a").expect("the flow").steps[0];
@@ -45,7 +45,7 @@ fn patterns_are_in_one_form_and_modes_have_their_defaults() {
 }
 
 #[test]
-fn an_environment_changes_what_it_names_and_nothing_else() {
+fn environment_changes_only_the_overridden_fields() {
     let root = Sources::project(env!("CARGO_MANIFEST_DIR"));
     let settings = CheckSettings { environment: Some("production".to_owned()), ..CheckSettings::default() };
     let (base, production) = (check(&root, &CheckSettings::default()), check(&root, &settings));
@@ -61,7 +61,7 @@ fn an_environment_changes_what_it_names_and_nothing_else() {
 }
 
 #[test]
-fn flows_with_errors_are_left_out_and_the_others_are_not() {
+fn flows_with_errors_are_excluded_from_the_catalog() {
     let text =
         "flow: a\nsteps: { b: {} }\n---\nflow: c\nsteps: { b: { timeout: 0 } }\n---\nflow: a\nsteps: { b: {} }\n";
     let checked = check(&Sources::one("flows/a.yaml", text), &CheckSettings::default());
@@ -71,7 +71,7 @@ fn flows_with_errors_are_left_out_and_the_others_are_not() {
 }
 
 #[test]
-fn triggers_are_kept_by_flow() {
+fn triggers_belong_to_their_flow() {
     let checked = check(&Sources::project(env!("CARGO_MANIFEST_DIR")), &CheckSettings::default());
     assert_eq!(checked.triggers, 4);
     assert_eq!(checked.catalog.get("order_fulfilment_v2").unwrap().triggers.len(), 1);

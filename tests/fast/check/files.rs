@@ -21,7 +21,7 @@ fn found(files: &[(&str, &str)], only: &str) -> Vec<(Code, PathBuf)> {
 const LOAD: &str = "steps: { load: {} }\n";
 
 #[test]
-fn only_the_files_asked_about_are_reported() {
+fn only_requested_files_are_reported() {
     let bad = "flow: bad\nsteps: { load: { timeout: 0 } }\n";
     let worse = "flow: worse\nsteps: { load: { timeout: 0 } }\n";
     let files = [("bad.yaml", bad), ("good.yaml", "flow: good\nsteps: { load: {} }\n"), ("worse.yaml", worse)];
@@ -30,7 +30,7 @@ fn only_the_files_asked_about_are_reported() {
 }
 
 #[test]
-fn collisions_with_other_files_are_seen_however_those_are_written() {
+fn collisions_with_other_files_are_found_in_any_notation() {
     for other in [
         format!("flow: order\n{LOAD}"),
         format!("\"flow\": order\n{LOAD}"),
@@ -56,7 +56,7 @@ fn collisions_with_other_files_are_seen_however_those_are_written() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_a_finding() {
+fn missing_file_is_a_finding() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(folder.path().join("flows")).expect("flows");
     let only = [PathBuf::from("flows/gone.yaml")];
@@ -74,7 +74,7 @@ fn a_file_that_is_not_there_is_a_finding() {
 }
 
 #[test]
-fn states_and_digests_are_those_of_the_whole_project() {
+fn states_and_digests_equal_those_of_the_whole_project() {
     let files = [
         ("a.yaml", "flow: a\nsteps: { load: {} }\n---\nflow: a\nversion: 2\nsteps: { load: {} }\n"),
         ("b.yaml", "flow: b\nsteps: { load: {} }\n"),

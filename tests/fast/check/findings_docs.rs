@@ -51,7 +51,7 @@ fn every_code_has_a_page_with_its_title() {
 }
 
 #[test]
-fn examples_have_their_finding_and_their_fixes_have_none() {
+fn examples_have_their_finding_and_fixes_have_none() {
     for code in Code::FINDINGS {
         let page = page(*code);
         let Some(example) = check_block(&page, "Example") else { continue };

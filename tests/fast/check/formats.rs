@@ -21,7 +21,7 @@ fn schema(name: &str) -> jsonschema::Validator {
 }
 
 #[test]
-fn the_committed_schema_is_that_of_the_format() {
+fn committed_schema_equals_the_format() {
     let path = root().join("schema/flow.v1.json");
     let written = format!("{:#}\n", json_schema());
     if std::env::var_os("UPDATE").is_some() {
@@ -31,7 +31,7 @@ fn the_committed_schema_is_that_of_the_format() {
 }
 
 #[test]
-fn example_flows_are_clean_and_fit_the_schema() {
+fn example_flows_have_no_findings_and_fit_the_schema() {
     let sources = Sources::project(root());
     let checked = check(&sources, &CheckSettings::default());
     assert_eq!(checked.findings, [], "{}", text(&Report::new(&checked, &sources), false));
@@ -49,7 +49,7 @@ fn example_flows_are_clean_and_fit_the_schema() {
 }
 
 #[test]
-fn overrides_that_are_accepted_fit_the_schema_too() {
+fn accepted_overrides_fit_the_schema() {
     let name = Path::new("tests/cases/check/environment_overrides_merge_key_by_key/flow.yaml");
     let text = fs::read_to_string(root().join(name)).expect("a case");
     let schema = schema("flow.v1.json");
@@ -117,7 +117,7 @@ fn json_fits_its_schema_and_counts_columns_in_characters() {
 }
 
 #[test]
-fn github_commands_are_one_a_line_and_escaped() {
+fn github_commands_are_escaped_and_one_per_line() {
     let written = github(&report());
     let first = written.lines().next().expect("a command");
     assert!(
@@ -131,7 +131,7 @@ fn github_commands_are_one_a_line_and_escaped() {
 }
 
 #[test]
-fn sarif_names_rules_and_regions() {
+fn sarif_contains_rules_and_regions() {
     let log: Json = serde_json::from_str(&sarif(&report())).expect("JSON");
     assert_eq!(log["version"], "2.1.0");
     let run = &log["runs"][0];
@@ -154,7 +154,7 @@ fn sarif_names_rules_and_regions() {
 }
 
 #[test]
-fn colour_is_used_only_where_asked_for() {
+fn text_is_colored_only_on_request() {
     assert!(!text(&report(), false).contains('\u{1b}'));
     assert!(text(&report(), true).contains('\u{1b}'));
 }

@@ -115,25 +115,25 @@ fn twins() -> impl Strategy<Value = (String, String)> {
 
 proptest! {
     #[test]
-    fn no_bytes_are_too_strange(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn any_bytes_are_checked_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         survives("a.yaml", bytes.clone());
         survives("a.toml", bytes);
     }
 
     #[test]
-    fn no_text_is_too_strange(text in "\\PC{0,100}") {
+    fn any_text_is_checked_without_a_panic(text in "\\PC{0,100}") {
         survives("a.yaml", text.clone().into_bytes());
         survives("a.toml", text.into_bytes());
     }
 
     #[test]
-    fn no_mix_of_pieces_is_too_strange(text in pieces()) {
+    fn any_mix_of_pieces_is_checked_without_a_panic(text in pieces()) {
         survives("a.yaml", text.clone().into_bytes());
         survives("a.toml", text.into_bytes());
     }
 
     #[test]
-    fn yaml_and_toml_twins_are_the_same_flow((yaml, toml) in twins()) {
+    fn equal_yaml_and_toml_give_the_same_flow((yaml, toml) in twins()) {
         let read = |name: &str, text: &str| {
             let mut findings = Findings::default();
             let documents = parse(text, name.as_ref(), &mut findings);
@@ -144,7 +144,7 @@ proptest! {
     }
 
     #[test]
-    fn order_keeps_dependencies_first_and_the_file_otherwise(
+    fn order_puts_dependencies_first_and_otherwise_follows_the_file(
         nodes in 1..30_usize,
         edges in prop::collection::vec((0..30_usize, 0..30_usize), 0..60),
     ) {

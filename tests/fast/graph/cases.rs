@@ -20,7 +20,7 @@ fn flows() -> Vec<String> {
 }
 
 #[test]
-fn pictures_are_what_is_expected() {
+fn drawings_equal_their_snapshots() {
     let names = flows();
     assert!(names.len() >= 6, "only {} cases", names.len());
     for name in names {
@@ -78,7 +78,7 @@ pub(super) fn run() -> RunDetail {
 }
 
 #[test]
-fn the_picture_of_a_run_says_how_each_step_stands() {
+fn run_drawing_shows_the_status_of_each_step() {
     let graph = Graph::of_run(&flow_of("everything"), &run());
     assert_drawings("run", &graph);
     let page = graph_html(&graph);
@@ -101,7 +101,7 @@ fn the_picture_of_a_run_says_how_each_step_stands() {
 }
 
 #[test]
-fn a_step_that_no_worker_has_begun_is_queued_and_what_is_over_is_not_so_far() {
+fn run_drawing_shows_unstarted_steps_as_queued_and_ended_steps_in_the_past() {
     let mut run = run();
     let mut put = |place: usize, step: StepDetail| {
         run.steps[place] = StepDetail { step: run.steps[place].step.clone(), ..step };
@@ -124,7 +124,7 @@ fn a_step_that_no_worker_has_begun_is_queued_and_what_is_over_is_not_so_far() {
 }
 
 #[test]
-fn what_steps_and_triggers_are_for_is_in_every_format() {
+fn descriptions_appear_in_every_format() {
     let graph = graph_of("everything");
     let page = graph_html(&graph);
     let purpose = "The order with its items, as the later steps need it";
@@ -141,7 +141,7 @@ fn what_steps_and_triggers_are_for_is_in_every_format() {
 }
 
 #[test]
-fn what_is_in_the_catalog_of_a_step_is_in_its_picture() {
+fn picture_shows_every_option_of_a_step() {
     let text = picture(&graph_of("everything"));
     let said = [
         "everything@3",
@@ -165,7 +165,7 @@ fn what_is_in_the_catalog_of_a_step_is_in_its_picture() {
 }
 
 #[test]
-fn hostile_texts_stay_texts() {
+fn hostile_texts_are_escaped() {
     let graph = graph_of("hostile");
     let markup = ["<script", "</title><", "</svg><img", "onerror=alert(4)>", "\u{202e}", "\u{2066}", "\u{7}"];
     for text in [picture(&graph), graph_html(&graph)] {
@@ -185,7 +185,7 @@ fn hostile_texts_stay_texts() {
 }
 
 #[test]
-fn the_same_flow_gives_the_same_bytes() {
+fn pictures_are_deterministic() {
     for name in flows() {
         let write = || picture(&graph_of(&name));
         assert_eq!(write(), write(), "{name}");

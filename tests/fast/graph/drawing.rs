@@ -71,7 +71,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn boxes_have_their_room_and_edges_go_around_them((sizes, edges) in graphs()) {
+    fn layout_separates_boxes_and_routes_edges_around_them((sizes, edges) in graphs()) {
         let drawn = layout(&sizes, &edges);
         assert_drawn_well(&drawn, &edges);
         prop_assert_eq!(layout(&sizes, &edges), drawn, "and the same again");
@@ -79,7 +79,7 @@ proptest! {
 
     /// As only a database changed by hand has them.
     #[test]
-    fn circles_are_drawn_too(edges in prop::collection::vec((0..12_usize, 0..12_usize), 0..40)) {
+    fn layout_accepts_cycles(edges in prop::collection::vec((0..12_usize, 0..12_usize), 0..40)) {
         let drawn = layout(&[Size { width: 50.0, height: 30.0 }; 12], &edges);
         prop_assert_eq!(drawn.routes.len(), edges.len());
         for (route, (from, to)) in drawn.routes.iter().zip(&edges).filter(|(_, (from, to))| from != to) {
@@ -92,7 +92,7 @@ proptest! {
 }
 
 #[test]
-fn chains_and_long_edges_are_straight() {
+fn layout_keeps_chains_and_long_edges_straight() {
     let sizes = [30.0, 90.0, 50.0, 70.0, 30.0, 60.0].map(|height| Size { width: 80.0, height });
     let chain: Vec<_> = (1..6).map(|step| (step - 1, step)).collect();
     let drawn = layout(&sizes, &chain);
@@ -106,7 +106,7 @@ fn chains_and_long_edges_are_straight() {
 }
 
 #[test]
-fn a_step_that_splits_and_one_that_joins_stand_in_the_middle() {
+fn layout_centers_steps_that_split_and_join() {
     let sizes = [Size { width: 80.0, height: 40.0 }; 22];
     let edges: Vec<_> = (1..21).map(|step| (0, step)).chain((1..21).map(|step| (step, 21))).collect();
     let drawn = layout(&sizes, &edges);
@@ -135,7 +135,7 @@ fn flow(count: usize, sources: impl Fn(usize) -> Vec<usize>) -> Flow {
 }
 
 #[test]
-fn ten_thousand_steps_are_drawn() {
+fn layout_draws_ten_thousand_steps() {
     const COUNT: usize = 10_000;
     type Sources = fn(usize) -> Vec<usize>;
     let shapes: [(&str, Sources); 5] = [

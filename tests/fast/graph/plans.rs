@@ -67,7 +67,7 @@ fn planned() -> Plan {
 }
 
 #[test]
-fn a_plan_is_a_page_with_its_changes_marked() {
+fn plan_page_marks_changes() {
     let page = plan_html(&planned(), &subject());
     assert_page("plan", &page);
     assert_eq!(page.matches("<svg ").count(), 4);
@@ -81,7 +81,7 @@ fn a_plan_is_a_page_with_its_changes_marked() {
 }
 
 #[test]
-fn the_page_has_the_words_of_the_text_and_each_class() {
+fn plan_page_contains_the_text_report_and_every_class() {
     let plan = planned();
     let page = plan_html(&plan, &subject());
     let unescaped = page.replace("&#39;", "'").replace("&quot;", "\"").replace("&lt;", "<").replace("&amp;", "&");
@@ -105,7 +105,7 @@ fn the_page_has_the_words_of_the_text_and_each_class() {
 }
 
 #[test]
-fn a_change_is_told_without_colours_too() {
+fn changes_are_marked_without_colors_too() {
     let plan = planned();
     let change = plan.changes.iter().find(|planned| planned.change.database_slug() == "order").unwrap();
     let graph = Graph::of_change(&change.change);
@@ -136,14 +136,14 @@ fn a_change_is_told_without_colours_too() {
 }
 
 #[test]
-fn an_empty_plan_is_a_page_that_says_so() {
+fn empty_plan_page_reports_no_changes() {
     let page = plan_html(&Plan::default(), &subject());
     assert!(page.contains("No changes: the database matches the flow files."), "{page}");
 }
 
 /// A browser is slow with hundreds of thousands of boxes.
 #[test]
-fn a_page_draws_so_many_steps_and_names_the_rest() {
+fn plan_page_draws_a_limited_number_of_steps_and_names_the_rest() {
     let flow = |index: usize| {
         let steps: String = (0..1_000).map(|step| format!("  s{step}: {{}}\n")).collect();
         catalog(&format!("flow: f{index}\nsteps:\n{steps}")).iter().next().unwrap().1.clone()

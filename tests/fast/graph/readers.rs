@@ -35,7 +35,7 @@ fn printed(program: &str, arguments: &[&str]) -> Option<String> {
 }
 
 #[test]
-fn graphviz_reads_every_step_and_edge() {
+fn graphviz_parses_every_step_and_edge() {
     let folder = tempfile::tempdir().unwrap();
     for (name, graph) in graphs() {
         let file = folder.path().join(format!("{name}.dot"));
@@ -62,7 +62,7 @@ for (const file of process.argv.slice(2)) {
 ";
 
 #[test]
-fn mermaid_reads_every_step_and_edge() {
+fn mermaid_parses_every_step_and_edge() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mermaid");
     if !folder.join("node_modules/mermaid").is_dir() {
         skip(&format!("no Mermaid: npm install --prefix {} mermaid@12.3.0 jsdom@29.1.1", folder.display()));
@@ -119,7 +119,7 @@ fn browse(folder: &Path, name: &str, content: &str) -> Option<String> {
 }
 
 #[test]
-fn in_a_browser_every_text_fits_into_its_box() {
+fn texts_fit_into_their_boxes_in_a_browser() {
     let folder = tempfile::tempdir().unwrap();
     let mut page = "<!doctype html><meta charset=utf-8><body>".to_owned();
     for (_, graph) in graphs() {
@@ -134,7 +134,7 @@ fn in_a_browser_every_text_fits_into_its_box() {
 }
 
 #[test]
-fn a_browser_reads_pictures_and_pages_and_runs_nothing_in_them() {
+fn browser_parses_pictures_and_pages_and_runs_no_scripts_in_them() {
     let folder = tempfile::tempdir().unwrap();
     for (name, graph) in graphs() {
         let Some(seen) = browse(folder.path(), &format!("{name}.svg"), &picture(&graph)) else { return };
@@ -151,7 +151,7 @@ fn a_browser_reads_pictures_and_pages_and_runs_nothing_in_them() {
 }
 
 #[test]
-fn pages_need_no_network() {
+fn pages_load_nothing_from_the_network() {
     for (name, graph) in graphs() {
         let page = graph_html(&graph);
         // Texts of flows have neither: `<` and quotes are escaped in them.

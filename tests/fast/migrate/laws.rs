@@ -38,17 +38,17 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_catalog_does_not_differ_from_itself(a in catalog()) {
+    fn diff_of_a_catalog_with_itself_is_empty(a in catalog()) {
         prop_assert!(diff(&a, &a).is_empty());
     }
 
     #[test]
-    fn applying_a_difference_gives_the_other_side(a in catalog(), b in catalog()) {
+    fn applying_a_diff_gives_the_other_side(a in catalog(), b in catalog()) {
         prop_assert_eq!(diff(&a, &b).apply(&a), b);
     }
 
     #[test]
-    fn a_definition_reads_back_as_it_was_written(a in catalog()) {
+    fn canonical_definition_reads_back_unchanged(a in catalog()) {
         for (_, flow) in a.iter() {
             let read = Flow::from_canonical(&flow.to_canonical()).expect("reads back");
             prop_assert_eq!(read.digest(), flow.digest());
@@ -57,7 +57,7 @@ proptest! {
     }
 
     #[test]
-    fn replaying_what_was_compiled_gives_what_was_wanted(a in catalog(), b in catalog()) {
+    fn replaying_compiled_migrations_gives_the_desired_catalog(a in catalog(), b in catalog()) {
         let mut folder = migrations(&Catalog::new(), a.clone(), "20260101000000");
         prop_assert_eq!(&replay(&folder).expect("replays"), &a);
         folder.extend(migrations(&a, b.clone(), "20260102000000"));
@@ -68,7 +68,7 @@ proptest! {
     }
 
     #[test]
-    fn a_schedule_has_a_next_time_where_it_fires_and_no_other(text in schedule(), second in 0..4_000_000_000_i64) {
+    fn schedule_has_a_next_time_if_it_ever_fires(text in schedule(), second in 0..4_000_000_000_i64) {
         let schedule = cron::parse(&text).expect("a schedule");
         let moment = DateTime::from_timestamp(second, 0).expect("a time");
         let next = schedule.next_after(moment);
@@ -81,7 +81,7 @@ proptest! {
     }
 
     #[test]
-    fn the_same_input_gives_the_same_bytes(a in catalog(), b in catalog()) {
+    fn compiled_migrations_are_deterministic(a in catalog(), b in catalog()) {
         prop_assert_eq!(migrations(&a, b.clone(), "20260101000000"), migrations(&a, b, "20260101000000"));
     }
 }

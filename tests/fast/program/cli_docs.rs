@@ -24,7 +24,7 @@ fn assert_committed(name: &str, generated: &str) {
 }
 
 #[test]
-fn the_page_about_the_commands_is_their_help() {
+fn cli_page_equals_the_help() {
     let program = Program::in_folder(root());
     let mut page = "# Command line reference\n\n\
                     This page is the output of `flowsmith --help` and of `flowsmith COMMAND --help` for each command, \
@@ -43,7 +43,7 @@ fn the_page_about_the_commands_is_their_help() {
 }
 
 #[test]
-fn help_is_a_command_too() {
+fn help_command_prints_the_same_as_the_flag() {
     let program = Program::in_folder(root());
     assert_eq!(program.run(&["help"]).stdout, program.run(&["--help"]).stdout);
     let (help, flag) = (program.run(&["help", "plan"]), program.run(&["plan", "--help"]));
@@ -52,7 +52,7 @@ fn help_is_a_command_too() {
 }
 
 #[test]
-fn help_fits_a_terminal() {
+fn help_fits_80_columns() {
     let program = Program::in_folder(root());
     let mut commands = commands(&program);
     // One line for each command, and a heading and an empty line for each further group.
@@ -112,13 +112,13 @@ fn pages() -> BTreeMap<String, String> {
 }
 
 #[test]
-fn every_code_of_the_source_has_a_page_and_every_page_a_code() {
+fn codes_of_the_source_equal_the_pages() {
     let pages: BTreeSet<String> = pages().into_keys().collect();
     assert_eq!(codes_of_the_source(), pages);
 }
 
 #[test]
-fn pages_about_errors_show_the_message_as_it_is_printed() {
+fn error_pages_show_an_example_of_the_message() {
     let of_findings: BTreeSet<&str> = Code::FINDINGS.iter().map(|code| code.as_str()).collect();
     for code in pages().into_keys().filter(|code| !of_findings.contains(code.as_str())) {
         let page = fs::read_to_string(root().join(format!("docs/findings/{code}.md"))).unwrap();
@@ -128,7 +128,7 @@ fn pages_about_errors_show_the_message_as_it_is_printed() {
 }
 
 #[test]
-fn the_index_of_codes_is_that_of_the_pages() {
+fn index_of_codes_lists_every_page() {
     const GROUPS: [(&str, &str); 9] = [
         ("FS0", "Reading files"),
         ("FS1", "Keys and values"),
@@ -154,7 +154,7 @@ fn the_index_of_codes_is_that_of_the_pages() {
 }
 
 #[test]
-fn explain_prints_a_page_and_the_index() {
+fn explain_prints_pages_and_the_index() {
     let program = Program::in_folder(root());
     let page = program.run(&["explain", "fs914"]);
     assert_eq!(program.run(&["explain", "914"]).stdout, page.stdout);
@@ -168,7 +168,7 @@ fn explain_prints_a_page_and_the_index() {
 }
 
 #[test]
-fn the_readme_has_every_key_of_the_format() {
+fn readme_names_every_key_of_the_format() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     for object in [&shape::FLOW, &shape::OPTIONS, &shape::STEP, &shape::HANDLER, &shape::TRIGGER] {
         for field in object.fields {

@@ -13,7 +13,7 @@ fn root() -> &'static Path {
 }
 
 #[test]
-fn the_committed_migration_is_what_the_example_flows_compile_to() {
+fn committed_migration_equals_the_compiled_example_flows() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::in_folder(root());
     let target = folder.path().to_str().unwrap();
@@ -33,7 +33,7 @@ fn the_committed_migration_is_what_the_example_flows_compile_to() {
 }
 
 #[test]
-fn the_examples_are_right_in_every_environment() {
+fn examples_pass_the_check_in_every_environment() {
     for environment in ["production", "staging"] {
         let output = Program::in_folder(root()).run(&["check", "--env", environment]);
         assert_eq!(output.exit, Some(0), "{}", output.stdout);

@@ -59,7 +59,7 @@ fn changes() -> Vec<Change> {
 }
 
 #[test]
-fn plans_fit_their_schema() {
+fn plan_fits_its_schema() {
     let runs = RunTotals { started: 1, total: 3 };
     let hazards = vec![
         Hazard::ReplacedUnderRuns(runs),
@@ -88,7 +88,7 @@ fn plans_fit_their_schema() {
 }
 
 #[test]
-fn drifts_fit_their_schema() {
+fn drift_fits_its_schema() {
     let id = |name: &str| format!("20261121120000_{name}");
     let full = Drift {
         changes: changes(),
@@ -107,7 +107,7 @@ fn drifts_fit_their_schema() {
 }
 
 #[test]
-fn statuses_fit_their_schema() {
+fn status_fits_its_schema() {
     use MigrationState::{Applied, AppliedElsewhere, Edited, Missing, OutOfOrder, Pending};
     let migration = |state| MigrationStatus {
         id: "20261121120000_add_order".to_owned(),
@@ -126,7 +126,7 @@ fn statuses_fit_their_schema() {
 }
 
 #[test]
-fn doctors_reports_fit_their_schema() {
+fn doctor_fits_its_schema() {
     let check = |status, advice: Option<&str>| DoctorCheck {
         name: "engine".to_owned(),
         status,
@@ -143,7 +143,7 @@ fn doctors_reports_fit_their_schema() {
 }
 
 #[test]
-fn benches_fit_their_schema() {
+fn bench_fits_its_schema() {
     let summary = |deviation| Summary { mean: 2.5, deviation, least: 2.0, greatest: 3.0 };
     let usage =
         Usage { memory_mean: 1e6, memory_peak: 2_000_000, cpu: Duration::from_secs(1), cpu_share: 0.5, samples: 4 };

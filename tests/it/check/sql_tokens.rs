@@ -69,7 +69,7 @@ async fn lexer() -> (Database, PgConnection) {
 }
 
 #[tokio::test]
-async fn what_is_taken_for_an_expression_stays_in_its_parentheses() {
+async fn accepted_expressions_do_not_leave_their_parentheses() {
     let (_database, mut c) = lexer().await;
     let mut runner = TestRunner::deterministic();
     let all = texts(&[QUOTES, BRACKETS]);
@@ -96,7 +96,7 @@ async fn what_is_taken_for_an_expression_stays_in_its_parentheses() {
 }
 
 #[tokio::test]
-async fn parameters_are_those_outside_of_quotations_and_comments() {
+async fn parameters_in_quotations_and_comments_are_ignored() {
     let (_database, mut c) = lexer().await;
     let mut runner = TestRunner::deterministic();
     let all = texts(&[QUOTES, PARAMETERS]);
@@ -122,7 +122,7 @@ async fn parameters_are_those_outside_of_quotations_and_comments() {
 }
 
 #[tokio::test]
-async fn queries_of_handlers_mean_what_postgresql_takes_them_for() {
+async fn handler_queries_are_classified_as_postgresql_does() {
     let (_database, mut c) = lexer().await;
     for (query, value) in [
         ("select E'it''s \\''", "it's '"),

@@ -22,7 +22,7 @@ fn project(database: &Database, flows: &[&str]) -> Project {
 }
 
 #[tokio::test]
-async fn who_holds_the_lock_is_named() {
+async fn apply_names_the_session_that_holds_the_lock() {
     let database = ours().await;
     let project = project(&database, &["order"]);
     let mut holder = database.connect().await;
@@ -43,7 +43,7 @@ async fn who_holds_the_lock_is_named() {
 }
 
 #[tokio::test]
-async fn a_lock_on_a_table_is_waited_for_only_so_long() {
+async fn apply_waits_for_a_table_lock_for_a_limited_time() {
     let database = ours().await;
     let project = project(&database, &["order"]);
     let mut holder = database.connect().await;
@@ -58,7 +58,7 @@ async fn a_lock_on_a_table_is_waited_for_only_so_long() {
 }
 
 #[tokio::test]
-async fn of_two_applies_at_once_each_migration_is_run_by_one() {
+async fn concurrent_applies_run_each_migration_once() {
     let database = ours().await;
     let project = project(&database, &["a", "b", "c", "d"]);
     let mut holder = database.connect().await;
@@ -86,7 +86,7 @@ async fn of_two_applies_at_once_each_migration_is_run_by_one() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_cut_leaves_nothing_half_applied() {
+async fn lost_connection_rolls_the_migration_back() {
     let database = ours().await;
     let project = project(&database, &["order", "signup"]);
     // Far into the first migration: its flow and its queue are made, its steps are not.
@@ -107,7 +107,7 @@ async fn a_connection_that_is_cut_leaves_nothing_half_applied() {
 }
 
 #[tokio::test]
-async fn a_process_that_is_killed_leaves_nothing_half_applied() {
+async fn killed_process_rolls_the_migration_back() {
     let database = ours().await;
     let project = project(&database, &["order", "signup"]);
     let mut holder = database.connect().await;
@@ -124,7 +124,7 @@ async fn a_process_that_is_killed_leaves_nothing_half_applied() {
 }
 
 #[tokio::test]
-async fn between_two_migrations_a_kill_leaves_the_first() {
+async fn kill_between_migrations_keeps_the_first() {
     let database = ours().await;
     let project = project(&database, &["order"]);
     project.done(&["apply"]);
@@ -151,7 +151,7 @@ async fn between_two_migrations_a_kill_leaves_the_first() {
 }
 
 #[tokio::test]
-async fn files_that_were_edited_added_or_removed_are_named() {
+async fn edited_added_and_removed_files_are_reported() {
     let database = ours().await;
     let project = project(&database, &["a", "b", "c"]);
     let files = project.migrations();
@@ -198,7 +198,7 @@ async fn files_that_were_edited_added_or_removed_are_named() {
 }
 
 #[tokio::test]
-async fn what_comes_out_of_order_is_refused_unless_asked_for() {
+async fn out_of_order_migrations_are_refused_without_the_flag() {
     let database = ours().await;
     let project = Project::on(&database);
     project.flow("late", "", "  a: {}");
@@ -226,7 +226,7 @@ async fn what_comes_out_of_order_is_refused_unless_asked_for() {
 }
 
 #[tokio::test]
-async fn drift_stops_applying_until_it_is_accepted() {
+async fn drift_blocks_apply_until_it_is_accepted() {
     let database = ours().await;
     let project = project(&database, &["order"]);
     project.done(&["apply"]);
@@ -247,7 +247,7 @@ async fn drift_stops_applying_until_it_is_accepted() {
 }
 
 #[tokio::test]
-async fn events_are_only_ever_added() {
+async fn events_are_append_only() {
     let database = ours().await;
     project(&database, &["order"]).done(&["apply"]);
     let mut c = database.connect().await;
@@ -261,7 +261,7 @@ async fn events_are_only_ever_added() {
 }
 
 #[tokio::test]
-async fn a_conflict_in_the_sum_file_is_solved_by_rehash() {
+async fn rehash_resolves_a_conflict_in_the_sum_file() {
     let database = ours().await;
     let project = project(&database, &["a", "b"]);
     let sum = project.read("migrations/flowsmith.sum");
@@ -281,7 +281,7 @@ async fn a_conflict_in_the_sum_file_is_solved_by_rehash() {
 }
 
 #[tokio::test]
-async fn an_applied_migration_that_is_lost_can_be_had_again() {
+async fn lost_applied_migration_can_be_restored() {
     let database = crate::fixture::command::ours().await;
     let project = Project::on(&database);
     project.flow("order", "", "  load: {}");

@@ -18,7 +18,7 @@ async fn in_sync(database: &Database) -> (Project, PgConnection) {
 }
 
 #[tokio::test]
-async fn every_kind_of_drift_is_seen_and_undone() {
+async fn every_kind_of_drift_is_detected_and_repaired() {
     let kinds = [
         ("update pgflow.flows set opt_timeout = 61 where flow_slug = 'order'", "timeout 60 s → 61 s"),
         ("update pgflow.steps set opt_start_delay = 7 where step_slug = 'send'", "step send: start_delay none → 7 s"),
@@ -61,7 +61,7 @@ async fn every_kind_of_drift_is_seen_and_undone() {
 }
 
 #[tokio::test]
-async fn drift_of_a_version_that_has_left_the_files_is_undone_too() {
+async fn drift_of_a_version_without_a_file_is_repaired() {
     let kinds = [
         ("update pgflow.flows set opt_timeout = 77 where flow_slug = 'order_v3'", "timeout 77 s → 60 s"),
         (
@@ -103,7 +103,7 @@ async fn drift_of_a_version_that_has_left_the_files_is_undone_too() {
 }
 
 #[tokio::test]
-async fn a_version_that_is_deleted_may_have_drifted_before() {
+async fn drifted_version_can_be_deleted() {
     for database in [ours().await, official().await] {
         let project = Project::on(&database);
         let mut c = database.connect().await;
@@ -145,7 +145,7 @@ async fn a_version_that_is_deleted_may_have_drifted_before() {
 }
 
 #[tokio::test]
-async fn flows_made_by_hand_are_named_and_stand_in_no_ones_way() {
+async fn manually_created_flows_are_reported_and_do_not_block() {
     let database = ours().await;
     let (project, mut c) = in_sync(&database).await;
     execute(&mut c, "select pgflow.create_flow('legacy_mail'); select pgflow.add_step('legacy_mail', 'send')").await;
@@ -167,7 +167,7 @@ async fn flows_made_by_hand_are_named_and_stand_in_no_ones_way() {
 }
 
 #[tokio::test]
-async fn a_recorded_state_that_was_changed_by_hand_is_drift() {
+async fn manually_changed_state_is_drift() {
     let database = ours().await;
     let (project, mut c) = in_sync(&database).await;
     execute(&mut c, "update flowsmith.flow_versions set state = 'retired' where flow = 'order'").await;
@@ -196,7 +196,7 @@ const LOOKS: [&[&str]; 6] = [
 ];
 
 #[tokio::test]
-async fn what_only_looks_writes_nothing() {
+async fn read_only_commands_write_nothing() {
     for database in [ours().await, official().await] {
         let (project, mut c) = in_sync(&database).await;
         project.flow("order", "version: 2", "  load: {}");
@@ -216,7 +216,7 @@ async fn what_only_looks_writes_nothing() {
 }
 
 #[tokio::test]
-async fn whoever_may_only_read_can_look() {
+async fn read_only_role_can_plan_and_show_drift() {
     for (number, database) in [ours().await, official().await].into_iter().enumerate() {
         let (project, mut c) = in_sync(&database).await;
         let role = format!("reader_{number}_{}", std::process::id());
@@ -244,7 +244,7 @@ async fn whoever_may_only_read_can_look() {
 }
 
 #[tokio::test]
-async fn a_table_stays_a_table_in_markdown() {
+async fn markdown_escapes_table_cells() {
     let database = ours().await;
     let (project, _) = in_sync(&database).await;
     project.flow(

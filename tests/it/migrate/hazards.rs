@@ -8,7 +8,7 @@ use crate::fixture::command::{Project, official, ours, psql};
 const COUNT_PWNED: &str = "(select count(*) from pg_class where relname = 'pwned')";
 
 #[tokio::test]
-async fn an_old_value_does_not_break_out_of_the_migration_that_changes_it() {
+async fn previous_value_is_escaped_in_the_migration() {
     for tag in ["$calls$; end if", "$flowsmith$; --", "$plan$"] {
         let database = ours().await;
         let project = Project::on(&database);
@@ -26,7 +26,7 @@ async fn an_old_value_does_not_break_out_of_the_migration_that_changes_it() {
 }
 
 #[tokio::test]
-async fn pull_does_not_run_what_is_pending() {
+async fn pull_does_not_apply_pending_migrations() {
     let database = ours().await;
     let project = Project::on(&database);
     project.flow("order", "", "  a: {}");
@@ -37,7 +37,7 @@ async fn pull_does_not_run_what_is_pending() {
 }
 
 #[tokio::test]
-async fn pull_does_not_define_a_flow_a_second_time() {
+async fn pull_does_not_write_a_flow_that_another_file_defines() {
     let database = ours().await;
     let project = Project::on(&database);
     project.write("flows/sub/mine.yaml", "flow: order\nsteps: { a: {} }\n");
@@ -51,7 +51,7 @@ async fn pull_does_not_define_a_flow_a_second_time() {
 }
 
 #[tokio::test]
-async fn steps_are_not_added_under_the_runs_of_a_flow_that_someone_else_made() {
+async fn adding_steps_is_refused_if_a_foreign_flow_has_runs() {
     for database in [ours().await, official().await] {
         let mut c = database.connect().await;
         let made = "select pgflow.create_flow('order'), pgflow.add_step('order', 'a')";
@@ -70,7 +70,7 @@ async fn steps_are_not_added_under_the_runs_of_a_flow_that_someone_else_made() {
 }
 
 #[tokio::test]
-async fn a_refused_migration_says_how_to_take_it_back() {
+async fn refused_migration_explains_how_to_revert_it() {
     let database = ours().await;
     let project = Project::on(&database);
     project.flow("order", "", "  a: {}");
@@ -92,7 +92,7 @@ async fn a_refused_migration_says_how_to_take_it_back() {
 }
 
 #[tokio::test]
-async fn a_recorded_flow_does_not_get_another_name() {
+async fn recorded_flow_cannot_change_its_slug() {
     let database = ours().await;
     let project = Project::on(&database);
     project.flow("order_v2", "", "  a: {}");
@@ -103,7 +103,7 @@ async fn a_recorded_flow_does_not_get_another_name() {
 }
 
 #[tokio::test]
-async fn large_whole_numbers_are_no_drift() {
+async fn large_integers_are_not_drift() {
     let database = ours().await;
     let project = Project::on(&database);
     project.flow("order", "input: { maximum: 1e18 }", "  a: { if: { n: 1e16, m: 9.0e18 } }");
@@ -114,7 +114,7 @@ async fn large_whole_numbers_are_no_drift() {
 }
 
 #[tokio::test]
-async fn two_branches_that_raise_the_version_end_with_one_current_version() {
+async fn branches_that_raise_the_version_leave_one_current_version() {
     let database = ours().await;
     let project = Project::on(&database);
     let version = |version: u32| {
@@ -137,7 +137,7 @@ async fn two_branches_that_raise_the_version_end_with_one_current_version() {
 }
 
 #[tokio::test]
-async fn migrations_out_of_their_order_are_refused_where_it_matters() {
+async fn retirement_is_refused_if_no_migration_created_the_flow() {
     let database = ours().await;
     let project = Project::on(&database);
     project.flow("order", "", "  a: {}");
@@ -149,7 +149,7 @@ async fn migrations_out_of_their_order_are_refused_where_it_matters() {
 }
 
 #[tokio::test]
-async fn a_version_that_is_taken_by_another_migration_is_said() {
+async fn version_of_another_migration_is_reported() {
     let database = ours().await;
     let mut c = database.connect().await;
     let sql = "insert into flowsmith.migrations (version, name) values ('20260101000000', 'other')";
@@ -163,7 +163,7 @@ async fn a_version_that_is_taken_by_another_migration_is_said() {
 }
 
 #[tokio::test]
-async fn a_mistyped_environment_reaches_no_database() {
+async fn mistyped_environment_does_not_connect() {
     let database = ours().await;
     let project = Project::on(&database).with("DATABASE_URL", &database.url()).with("PROD_URL", &database.url());
     project.write("flowsmith.toml", "[environments.production]\ndatabase_url_env = \"PROD_URL\"\n");
@@ -176,7 +176,7 @@ async fn a_mistyped_environment_reaches_no_database() {
 }
 
 #[tokio::test]
-async fn install_brings_back_what_went_with_the_engine() {
+async fn install_restores_objects_dropped_with_the_engine() {
     let database = ours().await;
     let mut c = database.connect().await;
     execute(&mut c, "drop schema pgflow cascade").await;
@@ -187,7 +187,7 @@ async fn install_brings_back_what_went_with_the_engine() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_being_started_waits_for_the_steps_to_be_replaced() {
+async fn run_start_waits_until_steps_are_replaced() {
     let database = ours().await;
     let project = Project::on(&database);
     project.flow("order", "", "  a: {}");
@@ -207,7 +207,7 @@ async fn a_run_that_is_being_started_waits_for_the_steps_to_be_replaced() {
 }
 
 #[tokio::test]
-async fn an_input_style_that_comes_too_late_is_refused() {
+async fn input_style_cannot_be_changed_after_install() {
     let database = ours().await;
     let project = Project::on(&database);
     let refused = project.ends(5, &["install", "--input-style", "merged"]);

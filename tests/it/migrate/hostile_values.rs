@@ -29,7 +29,7 @@ async fn held(database: &Database) -> (Value, Value, Value) {
 }
 
 #[tokio::test]
-async fn hostile_strings_come_back_as_they_were_and_do_nothing() {
+async fn hostile_strings_are_stored_unchanged_and_not_executed() {
     let mut runner = TestRunner::deterministic();
     for round in 0..6 {
         let database = ours().await;
@@ -84,7 +84,7 @@ async fn hostile_strings_come_back_as_they_were_and_do_nothing() {
 }
 
 #[tokio::test]
-async fn names_of_migrations_are_names() {
+async fn migration_names_are_restricted() {
     let project = Project::new();
     project.flow("order", "", "  load: {}");
     for name in ["x'; drop table y; --", "../up", "A", "a b", "", "ü", "$a$"] {

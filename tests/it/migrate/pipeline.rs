@@ -141,24 +141,24 @@ async fn every_case_on(engine: Engine) {
 }
 
 #[tokio::test]
-async fn every_change_reaches_our_engine_by_every_way() {
+async fn every_change_is_applied_to_the_flowsmith_engine_by_every_method() {
     every_case_on(Engine::Ours).await;
 }
 
 #[tokio::test]
-async fn every_change_reaches_an_official_engine_by_every_way() {
+async fn every_change_is_applied_to_an_official_engine_by_every_method() {
     every_case_on(Engine::Official).await;
 }
 
 #[tokio::test]
-async fn every_change_reaches_the_oldest_engine() {
+async fn every_change_is_applied_to_the_oldest_engine() {
     for case in cases().iter().filter(|case| !case.needs_conditions()) {
         by_apply(case, Engine::OfficialOld).await;
     }
 }
 
 #[tokio::test]
-async fn conditions_are_refused_by_an_engine_that_has_none() {
+async fn conditions_are_refused_by_an_engine_without_them() {
     let database = official().await;
     let place = tempfile::tempdir().unwrap();
     for case in cases().iter().filter(|case| case.needs_conditions()) {
@@ -200,7 +200,7 @@ async fn bring(database: &Database, engine: Engine, from: &Catalog, to: &Catalog
 }
 
 #[tokio::test]
-async fn the_set_based_way_and_the_calls_give_the_same_catalogs() {
+async fn set_based_statements_and_calls_give_the_same_catalogs() {
     let mut runner = TestRunner::deterministic();
     for _ in 0..8 {
         let drawn = catalogs::catalog().new_tree(&mut runner).unwrap().current();
@@ -221,7 +221,7 @@ async fn the_set_based_way_and_the_calls_give_the_same_catalogs() {
 
 /// Any catalog to any other, tuned, replaced and retired at random, where nothing runs.
 #[tokio::test]
-async fn any_catalog_becomes_any_other() {
+async fn any_catalog_can_be_migrated_to_any_other() {
     let mut runner = TestRunner::deterministic();
     for _ in 0..8 {
         let draw = |runner: &mut TestRunner| catalogs::catalog().new_tree(runner).unwrap().current();
@@ -240,7 +240,7 @@ async fn any_catalog_becomes_any_other() {
 }
 
 #[tokio::test]
-async fn more_flows_than_the_lock_table_holds_come_in_several_migrations() {
+async fn flows_beyond_the_lock_table_are_split_into_several_migrations() {
     let flows = 600_usize;
     let catalog: Catalog = (0..flows)
         .map(|number| Flow {
@@ -265,7 +265,7 @@ async fn more_flows_than_the_lock_table_holds_come_in_several_migrations() {
 }
 
 #[tokio::test]
-async fn a_flow_of_ten_thousand_steps_arrives() {
+async fn flow_of_ten_thousand_steps_is_applied() {
     let steps = (0..10_000).map(|number| {
         let mut step = flowsmith_core::catalog::Step::single(format!("step_{number}"));
         step.depends_on = if number == 0 { Vec::new() } else { vec![format!("step_{}", number - 1)] };

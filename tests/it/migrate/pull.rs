@@ -56,7 +56,7 @@ fn sensible(catalog: &Catalog) -> Catalog {
 }
 
 #[tokio::test]
-async fn any_catalog_is_pulled_into_files_that_differ_in_nothing() {
+async fn pulled_files_equal_any_catalog() {
     let mut runner = TestRunner::deterministic();
     for _ in 0..6 {
         let drawn = sensible(&catalogs::catalog().new_tree(&mut runner).unwrap().current());
@@ -72,7 +72,7 @@ async fn any_catalog_is_pulled_into_files_that_differ_in_nothing() {
 }
 
 #[tokio::test]
-async fn names_that_yaml_would_take_for_something_else_are_quoted() {
+async fn pulled_names_are_quoted_if_yaml_would_misread_them() {
     let names =
         ["null", "yes", "on", "true", "No", "y", "_", "__", "e1", "Infinity", "nan", "NULL", "inf", "_1", "o8", "x0"];
     for database in [ours().await, official().await] {
@@ -91,7 +91,7 @@ async fn names_that_yaml_would_take_for_something_else_are_quoted() {
 }
 
 #[tokio::test]
-async fn versions_made_by_hand_are_seen_as_versions() {
+async fn manually_created_versions_are_pulled_as_versions() {
     let database = official().await;
     let mut c = database.connect().await;
     execute(&mut c, "select pgflow.create_flow(s), pgflow.add_step(s, 'load') from unnest(array['order', 'order_v2', 'lone_v2', 'order_v02']) s").await;
@@ -104,7 +104,7 @@ async fn versions_made_by_hand_are_seen_as_versions() {
 }
 
 #[tokio::test]
-async fn files_that_are_there_are_not_overwritten_unasked() {
+async fn existing_files_are_not_overwritten_without_force() {
     let database = ours().await;
     let mut c = database.connect().await;
     execute(&mut c, "select pgflow.create_flow('order', timeout => 99); select pgflow.add_step('order', 'load')").await;
@@ -125,7 +125,7 @@ async fn files_that_are_there_are_not_overwritten_unasked() {
 }
 
 #[tokio::test]
-async fn files_only_records_nothing() {
+async fn files_only_records_no_migration() {
     let database = official().await;
     let mut c = database.connect().await;
     execute(
@@ -144,7 +144,7 @@ async fn files_only_records_nothing() {
 }
 
 #[tokio::test]
-async fn what_would_not_pass_the_check_is_not_adopted() {
+async fn flows_that_fail_the_check_are_not_adopted() {
     let never = r#"select pgflow.create_flow('odd'), pgflow.add_step('odd', 'first');
         select pgflow.add_step('odd', 'second', array['first'], required_input_pattern => '{"third": 1}')"#;
     for (sql, finding) in [("select pgflow.create_flow('odd')", "FS308"), (never, "FS402")] {

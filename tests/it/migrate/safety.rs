@@ -26,7 +26,7 @@ async fn run_of_order(connection: &mut PgConnection, status: &str) {
 }
 
 #[tokio::test]
-async fn steps_are_not_replaced_under_any_run() {
+async fn replacing_steps_is_refused_if_the_flow_has_runs() {
     for database in [ours().await, official().await] {
         let (project, mut c) = with_order(&database).await;
         run_of_order(&mut c, "started").await;
@@ -62,7 +62,7 @@ async fn steps_are_not_replaced_under_any_run() {
 }
 
 #[test]
-fn compile_says_beforehand_what_will_be_refused_under_runs() {
+fn compile_warns_about_changes_that_runs_block() {
     let project = Project::new();
     project.flow("order", "", "  load: {}");
     assert!(!project.done(&["compile"]).both().contains("note"));
@@ -81,7 +81,7 @@ fn compile_says_beforehand_what_will_be_refused_under_runs() {
 }
 
 #[tokio::test]
-async fn a_run_cannot_slip_in_while_steps_are_replaced() {
+async fn replacing_steps_blocks_run_starts() {
     let database = ours().await;
     let (project, mut c) = with_order(&database).await;
     project.flow("order", "", LONGER);
@@ -107,7 +107,7 @@ pub(crate) async fn wait_until(database: &Database, condition: &str) {
 }
 
 #[tokio::test]
-async fn a_flow_is_not_deleted_under_a_started_run() {
+async fn deleting_a_flow_is_refused_if_it_has_started_runs() {
     for database in [ours().await, official().await] {
         let (project, mut c) = with_order(&database).await;
         run_of_order(&mut c, "started").await;
@@ -146,7 +146,7 @@ async fn a_flow_is_not_deleted_under_a_started_run() {
 }
 
 #[tokio::test]
-async fn options_are_tuned_under_a_started_run() {
+async fn options_can_be_tuned_during_a_run() {
     for database in [ours().await, official().await] {
         let (project, mut c) = with_order(&database).await;
         run_of_order(&mut c, "started").await;
@@ -167,7 +167,7 @@ async fn options_are_tuned_under_a_started_run() {
 }
 
 #[tokio::test]
-async fn a_flow_of_the_same_slug_and_another_shape_is_not_taken_over() {
+async fn existing_flow_with_other_steps_is_not_overwritten() {
     for database in [ours().await, official().await] {
         let mut c = database.connect().await;
         execute(&mut c, "select pgflow.create_flow('order', timeout => 99); select pgflow.add_step('order', 'load'); select pgflow.add_step('order', 'other')").await;
@@ -196,7 +196,7 @@ async fn a_flow_of_the_same_slug_and_another_shape_is_not_taken_over() {
 }
 
 #[tokio::test]
-async fn callers_of_start_flow_do_not_change_when_the_version_is_raised() {
+async fn start_flow_starts_the_current_version() {
     let database = official().await;
     let (project, mut c) = with_order(&database).await;
     let start = "(select flow_slug from flowsmith.start_flow('order', '{\"id\": 1}'))";
@@ -213,7 +213,7 @@ async fn callers_of_start_flow_do_not_change_when_the_version_is_raised() {
 }
 
 #[tokio::test]
-async fn a_retired_flow_is_not_started() {
+async fn retired_flow_cannot_be_started() {
     for database in [ours().await, official().await] {
         let (project, mut c) = with_order(&database).await;
         run_of_order(&mut c, "started").await;

@@ -41,7 +41,7 @@ async fn assert_clean(c: &mut PgConnection) {
 }
 
 #[tokio::test]
-async fn every_scenario_is_counted_and_nothing_left_behind() {
+async fn bench_counts_every_scenario_and_leaves_nothing_behind() {
     let database = with_engine().await;
     let outcome = bench(&database, &[&SMALL[..], &["--format", "json"]].concat());
     assert_eq!(outcome.code, 0, "{outcome}");
@@ -70,7 +70,7 @@ async fn every_scenario_is_counted_and_nothing_left_behind() {
 }
 
 #[tokio::test]
-async fn a_report_for_people_has_each_phase() {
+async fn text_report_has_every_phase() {
     let database = with_engine().await;
     let one = ["--scenario", "chain", "--runs", "2", "--repetitions", "1", "--warm-up", "0", "--protocol", "single"];
     let outcome = bench(&database, &one);
@@ -83,7 +83,7 @@ async fn a_report_for_people_has_each_phase() {
 }
 
 #[tokio::test]
-async fn an_official_engine_is_measured_with_its_own_calls_and_cleaned() {
+async fn official_engine_is_measured_with_its_own_calls_and_cleaned_up() {
     let database = Database::create().await;
     official_install(&database.options(), Official::V0_8_1).await;
     let outcome = bench(&database, &[&SMALL[..], &["--format", "json"]].concat());
@@ -100,7 +100,7 @@ async fn an_official_engine_is_measured_with_its_own_calls_and_cleaned() {
 }
 
 #[tokio::test]
-async fn events_that_are_switched_off_are_not_missed() {
+async fn disabled_events_are_not_expected() {
     let database = with_engine().await;
     execute(
         &mut database.connect().await,
@@ -114,7 +114,7 @@ async fn events_that_are_switched_off_are_not_missed() {
 }
 
 #[tokio::test]
-async fn flows_of_others_are_left_alone_and_named() {
+async fn foreign_flows_are_kept_and_reported() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     execute(c, "select pgflow.create_flow('mine'); select pgflow.create_flow('flowsmith_bench_left')").await;
@@ -126,7 +126,7 @@ async fn flows_of_others_are_left_alone_and_named() {
 }
 
 #[tokio::test]
-async fn an_engine_that_runs_nothing_is_refused() {
+async fn engine_without_task_execution_is_refused() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     execute(c, "drop function pgflow.complete_task(uuid, text, integer, jsonb) cascade").await;
@@ -142,7 +142,7 @@ async fn an_engine_that_runs_nothing_is_refused() {
 }
 
 #[tokio::test]
-async fn a_failure_on_the_way_cleans_up() {
+async fn failed_bench_cleans_up() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     execute(
@@ -158,7 +158,7 @@ async fn a_failure_on_the_way_cleans_up() {
 }
 
 #[tokio::test]
-async fn who_stops_it_finds_nothing_left() {
+async fn interrupted_bench_cleans_up() {
     for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM] {
         let database = with_engine().await;
         let c = &mut database.connect().await;
@@ -183,7 +183,7 @@ async fn wait_for_runs(c: &mut PgConnection) {
 }
 
 #[test]
-fn arguments_that_make_no_sense_are_usage() {
+fn invalid_arguments_are_usage_errors() {
     let project = Project::new();
     for arguments in [
         ["--runs", "0"],

@@ -8,7 +8,7 @@ use crate::fixture::command::{Project, official, official_old, ours};
 const FLOW: &str = "  load: {}\n  each: { map: load }\n  send: { depends_on: [load] }";
 
 #[test]
-fn each_format_goes_to_stdout_or_to_a_file() {
+fn every_format_is_written_to_stdout_or_a_file() {
     let project = Project::new();
     project.flow("order", "", FLOW);
     for (format, begins) in
@@ -39,7 +39,7 @@ fn each_format_goes_to_stdout_or_to_a_file() {
 }
 
 #[test]
-fn a_flow_is_named_by_slug_version_or_database_slug() {
+fn flow_is_found_by_slug_version_or_database_slug() {
     let project = Project::new();
     project.write(
         "flows/a.yaml",
@@ -59,7 +59,7 @@ fn a_flow_is_named_by_slug_version_or_database_slug() {
 }
 
 #[test]
-fn errors_of_other_flows_do_not_stop_a_picture_and_its_own_do() {
+fn only_errors_of_the_flow_itself_prevent_its_picture() {
     let project = Project::new();
     project.flow("good", "", "  a: {}");
     project.flow("bad", "", "  a: { depends_on: [b] }");
@@ -70,7 +70,7 @@ fn errors_of_other_flows_do_not_stop_a_picture_and_its_own_do() {
 }
 
 #[test]
-fn without_a_database_only_files_and_migrations_are_drawn() {
+fn files_and_migrations_are_drawn_without_a_database() {
     let project = Project::new();
     project.flow("order", "", FLOW);
     project.compile();
@@ -114,7 +114,7 @@ async fn running(database: &Database) -> (Project, String) {
 }
 
 #[tokio::test]
-async fn a_run_is_drawn_as_it_stands_on_every_engine() {
+async fn run_is_drawn_with_its_status_on_every_engine() {
     for database in [ours().await, official().await, official_old().await] {
         let (project, run) = running(&database).await;
         let picture = project.done(&["graph", "order", "--run", &run]).stdout;
@@ -136,7 +136,7 @@ async fn a_run_is_drawn_as_it_stands_on_every_engine() {
 }
 
 #[tokio::test]
-async fn runs_that_are_not_there_or_are_another_flows_are_said() {
+async fn missing_runs_and_runs_of_other_flows_are_reported() {
     let database = ours().await;
     let (project, run) = running(&database).await;
     project.flow("another", "", "  a: {}");
@@ -151,7 +151,7 @@ async fn runs_that_are_not_there_or_are_another_flows_are_said() {
 }
 
 #[tokio::test]
-async fn looking_writes_nothing_and_the_plan_is_a_page_with_the_exit_code_of_the_text() {
+async fn plan_page_writes_nothing_and_has_the_exit_code_of_the_text() {
     let database = ours().await;
     let (project, run) = running(&database).await;
     let mut c = database.connect().await;

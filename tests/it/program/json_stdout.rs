@@ -40,7 +40,7 @@ fn assert_findings(way: &[&str], outcome: &Outcome) {
 }
 
 #[test]
-fn where_the_settings_are_invalid() {
+fn stdout_is_empty_if_the_settings_are_invalid() {
     let project = Project::new();
     project.write("flowsmith.toml", "flow = 1\n");
     for way in json_commands() {
@@ -51,7 +51,7 @@ fn where_the_settings_are_invalid() {
 }
 
 #[test]
-fn where_the_server_is_away() {
+fn stdout_is_empty_if_the_server_is_unreachable() {
     let project = Project::new().with("DATABASE_URL", "postgres://127.0.0.1:1/away");
     project.write("flows/bad.yaml", BAD_FLOW);
     for way in json_commands() {
@@ -67,7 +67,7 @@ fn where_the_server_is_away() {
 }
 
 #[tokio::test]
-async fn where_a_flow_file_is_invalid() {
+async fn findings_are_json_if_a_flow_file_is_invalid() {
     let database = ours().await;
     let project = Project::on(&database);
     project.flow("order", "", "  load: {}");
@@ -93,7 +93,7 @@ async fn where_a_flow_file_is_invalid() {
 }
 
 #[tokio::test]
-async fn documents_of_other_kinds_hold_no_findings_either() {
+async fn other_documents_contain_no_findings() {
     let database = ours().await;
     let project = Project::on(&database);
     project.write("flows/bad.yaml", BAD_FLOW);

@@ -194,7 +194,7 @@ fn sections(readme: &str) -> Vec<Section<'_>> {
 }
 
 #[test]
-fn transcripts_in_the_readme_are_what_the_program_prints() {
+fn readme_transcripts_equal_the_output() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     let sections = sections(&readme);

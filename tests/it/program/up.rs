@@ -32,7 +32,7 @@ fn connect_url(up: &Outcome) -> String {
 }
 
 #[test]
-fn from_nothing_to_in_sync_and_again() {
+fn up_creates_a_project_and_is_idempotent() {
     let embedded = embedded();
     let project = &embedded.0;
     project.done(&["init"]);
@@ -107,7 +107,7 @@ fn interrupted(project: &Project, has_come_so_far: impl Fn(&str) -> bool) {
 }
 
 #[test]
-fn what_was_interrupted_does_not_stand_in_the_way_of_the_next() {
+fn interrupted_up_does_not_block_the_next() {
     let embedded = embedded();
     let project = &embedded.0;
     project.done(&["init"]);
@@ -129,7 +129,7 @@ fn what_was_interrupted_does_not_stand_in_the_way_of_the_next() {
 }
 
 #[test]
-fn no_database_and_no_server_is_said() {
+fn missing_database_and_server_are_reported() {
     let project = Project::new();
     project.flow("order", "", "  load: {}");
     for command in ["plan", "apply", "drift", "status", "pull", "doctor", "install"] {
@@ -145,7 +145,7 @@ fn no_database_and_no_server_is_said() {
 }
 
 #[test]
-fn init_keeps_what_is_there() {
+fn init_keeps_existing_files() {
     let project = Project::new();
     project.write("flowsmith.toml", "flows = \"mine\"\n");
     project.done(&["init"]);
@@ -154,7 +154,7 @@ fn init_keeps_what_is_there() {
 }
 
 #[test]
-fn init_brings_no_example_beside_flows_that_are_there() {
+fn init_writes_no_example_beside_existing_flows() {
     let project = Project::new();
     project.flow("order", "", "  load: {}");
     for _ in 0..2 {

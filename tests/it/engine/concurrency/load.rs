@@ -15,7 +15,7 @@ use crate::fixture::Database;
 const WORKERS: usize = 8;
 
 #[tokio::test]
-async fn a_map_of_a_thousand_tasks_has_every_output_in_its_place() {
+async fn map_of_a_thousand_tasks_keeps_the_order_of_outputs() {
     for protocol in [Protocol::Each, Protocol::Batches] {
         let database = engine(
             "select pgflow.create_flow('f'); select pgflow.add_step('f', 'm', step_type => 'map'); select pgflow.add_step('f', 'z', '{m}')",
@@ -64,7 +64,7 @@ async fn run_shapes(
 }
 
 #[tokio::test]
-async fn runs_of_every_shape_end_as_they_do_one_at_a_time() {
+async fn concurrent_runs_of_every_shape_end_like_single_runs() {
     let per_shape = 7 * load();
     let (_alone, _, expected) = run_shapes(SHAPES.len(), 1, &[Protocol::Each]).await;
     for shape in SHAPES {
@@ -88,7 +88,7 @@ async fn runs_of_every_shape_end_as_they_do_one_at_a_time() {
 }
 
 #[tokio::test]
-async fn callbacks_that_come_twice_from_two_sessions_count_once() {
+async fn callbacks_from_two_sessions_count_once() {
     for protocol in [Protocol::Each, Protocol::Batches] {
         let shapes = SHAPES.iter().filter(|shape| ["chain", "fan", "maps", "root_maps"].contains(&shape.slug));
         let shapes: Vec<&Shape> = shapes.collect();
@@ -124,7 +124,7 @@ async fn callbacks_that_come_twice_from_two_sessions_count_once() {
 }
 
 #[tokio::test]
-async fn a_run_id_that_two_sessions_start_is_one_run() {
+async fn run_id_started_by_two_sessions_is_one_run() {
     let database = engine(&SHAPES[1].define()).await;
     let (mut one, mut other) = (connect(database.options()).await, connect(database.options()).await);
     for n in 0..20 * load() {

@@ -27,7 +27,7 @@ async fn start_tasks_and_poll_tasks_do_not_wait_for_each_other() {
 
 /// The tasks' primary key and their messages have opposite orders: x is queued before a.
 #[tokio::test]
-async fn a_retry_of_a_run_that_has_not_failed_leaves_start_tasks_alone() {
+async fn retry_of_a_run_that_has_not_failed_does_not_block_start_tasks() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'y'); select pgflow.add_step('f', 'z');
          select pgflow.add_step('f', 'g', '{y}'); select pgflow.add_step('f', 'x', '{y}'); select pgflow.add_step('f', 'a', '{g}');
@@ -50,7 +50,7 @@ async fn a_retry_of_a_run_that_has_not_failed_leaves_start_tasks_alone() {
 }
 
 #[tokio::test]
-async fn a_flow_is_deleted_while_its_queue_is_polled() {
+async fn flow_can_be_deleted_while_its_queue_is_polled() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b');
          select pgflow.start_flow('f', '{}', R1); select pgflow.start_tasks('f', '{2}', W)",
@@ -73,7 +73,7 @@ async fn a_flow_is_deleted_while_its_queue_is_polled() {
 
 /// Delete waits for a completion; what comes meanwhile would make tasks that delete has not seen, and has to wait in turn.
 #[tokio::test]
-async fn whoever_comes_while_a_flow_is_deleted_finds_it_gone() {
+async fn calls_during_a_deletion_find_no_flow() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a', step_type => 'map'); select pgflow.add_step('f', 'm');
          select pgflow.add_step('f', 'n', '{m}'); select pgflow.add_step('f', 'p', '{m}', step_type => 'map');
@@ -101,7 +101,7 @@ async fn whoever_comes_while_a_flow_is_deleted_finds_it_gone() {
 
 /// Of the stalled tasks, that with message 1 has been requeued too often and is archived, that with message 3 is queued.
 #[tokio::test]
-async fn a_recovery_and_the_end_of_a_run_take_messages_in_one_order() {
+async fn recovery_and_run_end_lock_messages_in_one_order() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b');
          select pgflow.add_step('f', 'c'); select pgflow.start_flow('f', '{}', R1); select pgflow.poll_tasks('f', W);
@@ -124,7 +124,7 @@ async fn a_recovery_and_the_end_of_a_run_take_messages_in_one_order() {
 
 /// R1.a is refused, which ends its run and archives its messages; R2.z is still to come in one batch and held by the other.
 #[tokio::test]
-async fn a_batch_with_a_refused_output_keeps_the_order() {
+async fn batch_with_a_refused_output_keeps_the_lock_order() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a');
          select pgflow.add_step('f', 'm', '{a}', step_type => 'map'); select pgflow.add_step('f', 'z');
@@ -146,7 +146,7 @@ async fn a_batch_with_a_refused_output_keeps_the_order() {
 
 /// An update keeps its lock on a row that no longer matches, so tasks to complete and tasks to start can overlap.
 #[tokio::test]
-async fn completions_of_tasks_that_were_requeued_let_others_start_them() {
+async fn completions_of_requeued_tasks_do_not_block_their_start() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.start_flow('f', '{}', R5);
          select pgflow.start_flow('f', '{}', R9); select pgflow.start_flow('f', '{}', R4); select pgflow.start_flow('f', '{}', R1);
@@ -174,7 +174,7 @@ async fn completions_of_tasks_that_were_requeued_let_others_start_them() {
 
 /// What follows on a completion archives the messages of the run, and the task's own is among those that a heartbeat has.
 #[tokio::test]
-async fn a_completion_that_ends_the_run_and_a_heartbeat_take_messages_in_one_order() {
+async fn completion_and_heartbeat_lock_messages_in_one_order() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b'); select pgflow.add_step('f', 'd');
          select pgflow.add_step('f', 'c', '{a}', required_input_pattern => '{\"a\": 7}', when_unmet => 'fail');
@@ -196,7 +196,7 @@ async fn a_completion_that_ends_the_run_and_a_heartbeat_take_messages_in_one_ord
 
 /// PostgreSQL's own serialization failure is for the caller: in one snapshot, looking again does not help.
 #[tokio::test]
-async fn a_prune_in_a_snapshot_gives_up_where_a_run_has_changed() {
+async fn prune_in_a_snapshot_fails_if_a_run_has_changed() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.start_flow('f', '{}', R1);
          select pgflow.cancel_run(R1)",
@@ -215,7 +215,7 @@ async fn a_prune_in_a_snapshot_gives_up_where_a_run_has_changed() {
 
 /// Whoever puts messages of a paused flow away has them, and its row, in one order.
 #[tokio::test]
-async fn start_tasks_and_poll_tasks_put_away_the_messages_of_a_paused_flow() {
+async fn start_tasks_and_poll_tasks_defer_messages_of_a_paused_flow() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b');
          select pgflow.start_flow('f', '{}', R1); select pgflow.pause_flow('f')",
@@ -238,7 +238,7 @@ async fn start_tasks_and_poll_tasks_put_away_the_messages_of_a_paused_flow() {
 
 /// R1.a is refused, and the map z of R2 still to be counted; the other batch counts it first and then comes to R1.
 #[tokio::test]
-async fn a_refused_output_and_a_map_of_another_run_are_taken_in_one_order() {
+async fn refused_output_and_map_of_another_run_lock_in_one_order() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a');
          select pgflow.add_step('f', 'm', '{a}', step_type => 'map'); select pgflow.add_step('f', 'y');
@@ -262,7 +262,7 @@ async fn a_refused_output_and_a_map_of_another_run_are_taken_in_one_order() {
 
 /// R2.a is refused before R1 is taken, which the other batch takes first.
 #[tokio::test]
-async fn a_refused_output_and_another_run_are_taken_in_one_order() {
+async fn refused_output_and_another_run_lock_in_one_order() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a');
          select pgflow.add_step('f', 'm', '{a}', step_type => 'map'); select pgflow.add_step('f', 'y');
@@ -286,7 +286,7 @@ async fn a_refused_output_and_another_run_are_taken_in_one_order() {
 
 /// One batch ends both runs, whose messages it archives run by run; another has a task of each. R1 was started last.
 #[tokio::test]
-async fn batches_that_archive_messages_of_several_runs_take_them_in_one_order() {
+async fn batches_archive_messages_of_several_runs_in_one_order() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'm', step_type => 'map');
          select pgflow.add_step('f', 'n'); 
@@ -310,7 +310,7 @@ async fn batches_that_archive_messages_of_several_runs_take_them_in_one_order() 
 
 /// A caller who does not want to wait is told so, and not kept by a function that tries again.
 #[tokio::test]
-async fn a_lock_timeout_ends_a_retry_and_a_prune() {
+async fn retry_and_prune_respect_the_lock_timeout() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.start_flow('f', '{}', R1);
          select pgflow.poll_tasks('f', W); select pgflow.cancel_run(R1)",

@@ -143,7 +143,7 @@ async fn define(shapes: &[&Shape]) -> Database {
 }
 
 #[tokio::test]
-async fn runs_that_are_cancelled_retried_paused_and_requeued_complete_as_if_left_alone() {
+async fn runs_complete_despite_cancel_retry_pause_and_requeue() {
     let shapes = determined();
     let database = define(&shapes).await;
     let events = Events::listen(&database).await;
@@ -180,7 +180,7 @@ async fn runs_that_are_cancelled_retried_paused_and_requeued_complete_as_if_left
 }
 
 #[tokio::test]
-async fn runs_are_pruned_whole_whoever_comes_late() {
+async fn prune_deletes_whole_runs_despite_late_workers() {
     let shapes = determined();
     let database = define(&shapes).await;
     let cancel = format!("select pgflow.cancel_run({SOME_RUN})");
@@ -204,7 +204,7 @@ async fn runs_are_pruned_whole_whoever_comes_late() {
 }
 
 #[tokio::test]
-async fn a_flow_is_deleted_and_made_again_under_the_hands_of_its_workers() {
+async fn flow_can_be_deleted_and_created_again_while_workers_run() {
     // The flow or its queue is not there at the moment.
     const GONE: &[&str] = &["42P01 ", "23503 "];
     let shapes: Vec<&Shape> = SHAPES.iter().filter(|shape| ["maps", "retries"].contains(&shape.slug)).collect();

@@ -1,4 +1,4 @@
-//! Random catalogs, for tests of laws.
+//! Random catalogs, for property tests.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use proptest::option;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// Few names, so that two catalogs share many; some long, some in capitals, some that YAML takes for other things.
+/// Few names, because two catalogs should share many. Some are long, in capitals, or not strings in unquoted YAML.
 fn slug() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "[a-d]",
@@ -22,7 +22,7 @@ fn slug() -> impl Strategy<Value = String> {
     .prop_filter("reserved", |slug| slug != "run" && !slug.contains("_v"))
 }
 
-/// Text with everything in it that could break out of a quotation.
+/// Text that could break out of a quotation.
 pub(crate) fn hostile_text() -> impl Strategy<Value = String> {
     prop_oneof![
         Just("'; drop table pgflow.flows; --".to_owned()),
@@ -61,7 +61,7 @@ fn small() -> impl Strategy<Value = Option<i32>> {
     option::weighted(0.3, 1..10_i32)
 }
 
-/// A step whose dependencies are numbers still: places among the steps before it.
+/// A step and its dependencies, as positions among the earlier steps.
 fn step() -> impl Strategy<Value = (Step, Vec<prop::sample::Index>)> {
     let options = (small(), small(), small(), small());
     let conditions = (pattern(), pattern(), mode(), mode());
@@ -94,12 +94,12 @@ fn annotations() -> impl Strategy<Value = Annotations> {
     })
 }
 
-/// A text as SQL.
+/// A text as an SQL literal.
 fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
-/// A trigger that any database with a flowsmith schema can have.
+/// A trigger that can be created in any database with the schema `flowsmith`.
 fn trigger() -> impl Strategy<Value = TriggerSource> {
     let input = || json_value().prop_map(canonical_json);
     let sql = || hostile_text().prop_map(|text| format!("jsonb_build_array({})", literal(&text)));
@@ -119,7 +119,7 @@ fn trigger() -> impl Strategy<Value = TriggerSource> {
             .prop_map(|(table, on, when, input, strict)| TriggerSource::Table(TableTrigger {
                 table: TableName::parse(table).expect("a table"),
                 on,
-                // Never met: the migrations that are applied write to these tables.
+                // Never true, because applying a migration writes to these tables.
                 when: Some(when.unwrap_or_else(|| "false".to_owned())),
                 input,
                 strict,
@@ -127,14 +127,14 @@ fn trigger() -> impl Strategy<Value = TriggerSource> {
     ]
 }
 
-/// Triggers by name, few names.
+/// Triggers with few different names.
 fn triggers() -> impl Strategy<Value = Vec<Trigger>> {
     btree_map("[a-c]{1,2}|a[b-c]{44}", (option::weighted(0.3, hostile_text()), trigger()), 0..3).prop_map(|drawn| {
         drawn.into_iter().map(|(name, (description, source))| Trigger { name, description, source }).collect()
     })
 }
 
-/// A flow whose dependencies point backwards, as the database demands.
+/// A flow whose steps depend on earlier ones only, as the database requires.
 pub(crate) fn flow(slug: String, version: u32) -> impl Strategy<Value = Flow> {
     let options = (1..5_i32, 1..5_i32, 50..70_i32).prop_map(|(max_attempts, base_delay, timeout)| FlowOptions {
         max_attempts,
@@ -170,7 +170,7 @@ pub(crate) fn flow(slug: String, version: u32) -> impl Strategy<Value = Flow> {
     )
 }
 
-/// A catalog as files give it: of each slug, the highest version is current.
+/// A catalog like one of files: the highest version of each slug is current.
 pub(crate) fn catalog() -> impl Strategy<Value = Catalog> {
     vec((slug(), 1..4_u32), 0..5)
         .prop_flat_map(|ids| {

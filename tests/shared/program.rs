@@ -1,9 +1,9 @@
-//! The program itself, run with nothing of the surrounding environment that it would heed.
+//! Runs the program without the environment variables that it reads.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What a run printed, and how it ended.
+/// The output and exit code of a run.
 #[derive(Debug)]
 pub(crate) struct Printed {
     pub(crate) exit: Option<i32>,
@@ -21,14 +21,14 @@ impl Program {
         Self { folder: folder.into() }
     }
 
-    /// Runs it with these arguments.
+    /// Runs the program with arguments.
     pub(crate) fn run(&self, arguments: &[&str]) -> Printed {
         let mut command = Command::new(program());
         command.args(arguments);
         self.finish(command)
     }
 
-    /// Runs a line of shell in which `flowsmith` is the program.
+    /// Runs a shell command in which `flowsmith` is the program.
     pub(crate) fn shell(&self, line: &str) -> Printed {
         let mut command = Command::new("sh");
         let path = std::env::var("PATH").unwrap_or_default();
@@ -59,7 +59,7 @@ impl Program {
     }
 }
 
-/// Where Cargo has put it.
+/// The path of the built program.
 fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_flowsmith"))
 }
@@ -73,7 +73,7 @@ pub(crate) fn groups_of_the_help(program: &Program) -> Vec<(String, Vec<String>)
     groups.map(|(heading, list)| (heading.to_owned(), list.lines().map(name).collect())).collect()
 }
 
-/// Every command in the order of the help, except `help`, whose own help is that of the whole program.
+/// Every command in the order of the help, except `help`.
 pub(crate) fn commands(program: &Program) -> Vec<String> {
     groups_of_the_help(program).into_iter().flat_map(|(_, names)| names).filter(|name| name != "help").collect()
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// Fits the schema, and each of its enumerations is used up.
+/// Asserts that reports fit a schema and that each value of its enumerations occurs.
 pub(crate) fn assert_fits(name: &str, reports: &[String]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema").join(name);
     let schema: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! What files say is what the catalog holds.
+//! The catalog contains the content of the files.
 
 use flowsmith_core::catalog::{FailureMode, Flow, FlowOptions, StepKind};
 use flowsmith_core::check::{CheckSettings, Checked, check};

@@ -1,4 +1,4 @@
-//! Checking some files of a project gives what checking all of it says about them.
+//! Checking some files of a project reports the same about them as checking all files.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

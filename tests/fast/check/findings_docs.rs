@@ -1,4 +1,4 @@
-//! The table of codes, the pages about them and the tests that trigger them say the same.
+//! The registry of codes, their pages and the tests that trigger them agree.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +16,7 @@ fn page(code: Code) -> String {
     fs::read_to_string(root().join(code.page())).unwrap_or_else(|error| panic!("{}: {error}", code.page()))
 }
 
-/// The code block under a heading, checked with the settings that its first line names: ```` ```yaml engine=0.8.1 ````.
+/// Checks the code block under a heading. Its first line may contain settings: ```` ```yaml engine=0.8.1 ````.
 fn check_block(page: &str, heading: &str) -> Option<Checked> {
     let (_, section) = page.split_once(&format!("\n## {heading}\n"))?;
     let (_, block) = section.split_once("```")?;
@@ -47,7 +47,7 @@ fn every_code_has_a_page_with_its_title() {
         assert!(severity.to_lowercase().starts_with(code.severity().as_str()), "{}", code.page());
         assert!(page.contains("\n## Why\n"), "{}", code.page());
     }
-    // That every page has a code is tested with the codes of errors, in `cli_docs`.
+    // `cli_docs` tests that every page has a code.
 }
 
 #[test]

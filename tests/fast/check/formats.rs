@@ -1,4 +1,4 @@
-//! The committed schemas, the example flows, and the forms in which findings are written for programs.
+//! The committed schemas, the example flows, and the machine-readable formats of findings.
 
 use std::fs;
 use std::path::Path;
@@ -91,7 +91,7 @@ fn keys(node: &flowsmith_core::source::Node, used: &mut Vec<String>) {
     }
 }
 
-/// A project with findings of all sorts: in a line, in a whole file, in two files, in an environment.
+/// A project with findings of every kind: of a line, a whole file, two files and an environment.
 fn report() -> Report {
     let files = [
         ("flows/a, b: 100%.yaml", "flow: a\nsteps:\n  größe: {}\n  load: { depends_on: [größe, lod] }\n".as_bytes()),

@@ -1,4 +1,4 @@
-//! Input that no person writes: a finding each, without a panic, without hanging, in bounded time.
+//! Hostile input gives findings, in bounded time and without a panic.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -14,7 +14,7 @@ fn codes(checked: &Checked) -> Vec<Code> {
     checked.findings.iter().map(|finding| finding.code).collect()
 }
 
-/// Checks a text and writes its findings in every form, in a time that a person would wait for (in a debug build).
+/// Checks a text and writes its findings in every format, in bounded time.
 fn check_text(name: &str, text_of_file: impl Into<Vec<u8>>) -> Checked {
     let sources = Sources::one(name, text_of_file);
     let start = Instant::now();
@@ -116,7 +116,7 @@ fn ten_thousand_steps_are_checked_in_a_second() {
     let checked = check_text("a.yaml", flow.clone());
     assert_eq!(checked.findings, []);
     assert_eq!(checked.steps, 10_000);
-    // The first waits for the last: one circle of ten thousand, and thousands of shorter ones.
+    // The first step depends on the last: one cycle of ten thousand steps, and thousands of shorter ones.
     let circle = flow.replace("step_0: {}", "step_0: { depends_on: [step_9999] }");
     assert_eq!(codes(&check_text("a.yaml", circle)), [Code::Cycle; 20]);
 }

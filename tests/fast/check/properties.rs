@@ -1,4 +1,4 @@
-//! Laws that hold for any input.
+//! Properties of the check, on random input.
 
 use flowsmith::report::findings::{Report, github, json, sarif, text};
 use flowsmith_core::check::order::StepGraph;
@@ -17,7 +17,7 @@ fn survives(name: &str, bytes: Vec<u8>) {
     }
 }
 
-/// Pieces of definitions in any order: near enough to real ones to reach every rule.
+/// Pieces of definitions in random order, similar enough to real ones to reach every rule.
 fn pieces() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "flow: a\n",
@@ -78,7 +78,7 @@ fn pieces() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
 }
 
-/// The same flow in both syntaxes.
+/// The same flow in YAML and in TOML.
 fn twins() -> impl Strategy<Value = (String, String)> {
     let step = (0..4_u8, prop::option::of(0..20_i32), prop::option::of("[1-9][smhd]"), any::<bool>());
     let steps = prop::collection::vec(step, 1..12);
@@ -152,7 +152,7 @@ proptest! {
         let graph = StepGraph::from_edges(nodes, &edges);
         let (cycles, _) = graph.cycles();
         let Some(order) = graph.order() else {
-            // Where there is no order, there is a circle, and each one reported is one.
+            // Without an order there is a cycle, and each reported cycle is one.
             prop_assert!(!cycles.is_empty());
             for cycle in cycles {
                 for (place, step) in cycle.iter().enumerate() {
@@ -171,7 +171,7 @@ proptest! {
         for (place, step) in order.iter().enumerate() {
             let is_ready = |step: usize| edges.iter().all(|(from, to)| *to != step || order[..place].contains(from));
             prop_assert!(is_ready(*step));
-            // No step that stands earlier in the file could have come here.
+            // No earlier step of the file could have come here.
             prop_assert!((0..*step).all(|earlier| order[..place].contains(&earlier) || !is_ready(earlier)));
         }
     }

@@ -10,7 +10,7 @@ use serde_json::{from_value, json};
 
 use super::{assert_drawings, assert_page, cases, flow_of, graph_of, picture};
 
-/// Cases that are a flow file; the others are made by a test of their own.
+/// The cases with a flow file. Tests build the other ones.
 fn flows() -> Vec<String> {
     let mut names: Vec<String> =
         fs::read_dir(cases()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -67,7 +67,7 @@ pub(super) fn run() -> RunDetail {
         ("each_again", created.clone()),
         ("once", once),
         ("bill", created),
-        // `mail` is missing: it came into the flow after the run had started.
+        // `mail` is missing: it was added to the flow after the start of the run.
     ];
     let run = json!({
         "run_id": "7d0e2c7e-3c3c-4a9f-9d4e-0c1f2a3b4c5d", "flow": "everything", "version": 3, "slug": "everything_v3",
@@ -176,7 +176,7 @@ fn hostile_texts_are_escaped() {
     }
     let mermaid = mermaid(&graph);
     for line in mermaid.lines().skip(4) {
-        // Quotes only where a label begins and ends; no directive, comment, click or style of the flow's.
+        // Only the delimiters of a label are quotes, and no text of the flow becomes a directive, comment, click or style.
         let quotes = line.matches('"').count();
         assert!(quotes == 0 || quotes == 2, "{line}");
         let of_text = ["%%", "`", "javascript:", "<script", "<img"];

@@ -1,5 +1,4 @@
-//! What a good drawing is, held against random graphs: every box has its room, every edge goes around those of others,
-//! and there is an end to it.
+//! Properties of a layout, on random graphs: boxes do not overlap, edges do not cross boxes, and the layout terminates.
 
 use flowsmith::graph::Graph;
 use flowsmith::graph::layout::{Layout, Point, Rect, Size, layout};
@@ -27,7 +26,7 @@ fn bottom(rect: &Rect) -> f64 {
     rect.at.y + rect.size.height
 }
 
-/// Whether a straight line through a column passes inside of a box.
+/// Whether a straight line through a column crosses a box.
 fn crosses(rect: &Rect, start: Point, end: Point) -> bool {
     let within = start.y > rect.at.y && start.y < bottom(rect);
     within && start.x < right(rect) && end.x > rect.at.x
@@ -55,7 +54,7 @@ fn assert_drawn_well(drawn: &Layout, edges: &[(usize, usize)]) {
         assert!((last.1.y - f64::midpoint(target.at.y, bottom(target))).abs() < 0.11);
         for (start, end) in &way {
             assert!(start.x < end.x, "it leads to the right");
-            // Between columns there is no box that a curve could cross.
+            // Curves run between columns, where there are no boxes.
             let in_gap = |rect: &Rect| rect.at.x < end.x - 0.11 && right(rect) > start.x + 0.11;
             assert!(!drawn.boxes.iter().any(in_gap), "a box between columns");
         }
@@ -77,7 +76,7 @@ proptest! {
         prop_assert_eq!(layout(&sizes, &edges), drawn, "and the same again");
     }
 
-    /// As only a database changed by hand has them.
+    /// Only a manually changed database has cycles.
     #[test]
     fn layout_accepts_cycles(edges in prop::collection::vec((0..12_usize, 0..12_usize), 0..40)) {
         let drawn = layout(&[Size { width: 50.0, height: 30.0 }; 12], &edges);
@@ -116,7 +115,7 @@ fn layout_centers_steps_that_split_and_join() {
     assert!(in_order, "branches stand in the order of the file");
 }
 
-/// A flow of so many steps, each of which depends on those that `sources` names.
+/// A flow of `count` steps; `sources` returns the dependencies of each.
 fn flow(count: usize, sources: impl Fn(usize) -> Vec<usize>) -> Flow {
     let step = |index: usize| {
         let mut depends_on: Vec<String> = sources(index).iter().map(|source| format!("step_{source}")).collect();

@@ -1,4 +1,4 @@
-//! Pictures of flows: what is in them, that they are drawn well, and that what reads them can.
+//! Pictures of flows: their contents, their layout, and whether other programs parse them.
 
 mod cases;
 mod drawing;
@@ -21,14 +21,14 @@ fn cases() -> PathBuf {
     snapshots::cases("graph")
 }
 
-/// The flows of a file, which must be right.
+/// The flows of a file, which must not have errors.
 fn catalog(yaml: &str) -> Catalog {
     let checked = check(&Sources::one("flows/flow.yaml", yaml), &CheckSettings::default());
     assert!(!checked.has_errors(), "{:?}", checked.findings);
     checked.catalog
 }
 
-/// The one flow of a file.
+/// The only flow of a file.
 fn flow(yaml: &str) -> Arc<Flow> {
     catalog(yaml).iter().next().unwrap().1.clone()
 }
@@ -38,7 +38,7 @@ fn flow_of(case: &str) -> Arc<Flow> {
     flow(&fs::read_to_string(cases().join(case).join("flow.yaml")).unwrap())
 }
 
-/// The graph of a case, as `flowsmith graph` makes it of a file.
+/// The graph of a case, built from a file as `flowsmith graph` does.
 fn graph_of(case: &str) -> Graph {
     let name = "flows/flow.yaml";
     let sources = Sources::one(name, fs::read_to_string(cases().join(case).join("flow.yaml")).unwrap());

@@ -1,4 +1,4 @@
-//! The page of a plan: what changes, marked in pictures, beside the words of the text.
+//! The HTML page of a plan: pictures with marked changes, and the text of the report.
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ fn subject() -> Subject {
     Subject { database: "app@db.internal:5432/app".to_owned(), engine: "engine 0.14, flowsmith's".to_owned() }
 }
 
-/// What turns one file into another, in a database that has runs of `order` and `tuned`.
+/// The plan from `BEFORE` to `AFTER`, in a database with runs of `order` and `tuned`.
 fn planned() -> Plan {
     let live = Live { catalog: catalog(BEFORE), ..Live::default() };
     let (changes, unmanaged) = changes(&live, catalog(AFTER), &["gone".to_owned()].into(), &Ignore::default());
@@ -89,7 +89,7 @@ fn plan_page_contains_the_text_report_and_every_class() {
     let mut lines = 0;
     let text = anstream::adapter::strip_str(&plan_text(&plan, &subject(), TextLayout::UNLIMITED)).to_string();
     for line in text.lines().skip(2).map(str::trim).filter(|line| !line.is_empty()) {
-        // `~ order@1  6 differences  [replace]`, or a difference, or a hazard.
+        // A line is a change, such as `~ order@1  6 differences  [replace]`, a difference or a hazard.
         let line = line.trim_end_matches(']');
         for part in line.split("  ").flat_map(|part| part.split('[')).map(str::trim).filter(|part| !part.is_empty()) {
             let part = part.trim_start_matches(['+', '~', '-']).trim();
@@ -141,7 +141,7 @@ fn empty_plan_page_reports_no_changes() {
     assert!(page.contains("No changes: the database matches the flow files."), "{page}");
 }
 
-/// A browser is slow with hundreds of thousands of boxes.
+/// Browsers are slow with hundreds of thousands of boxes.
 #[test]
 fn plan_page_draws_a_limited_number_of_steps_and_names_the_rest() {
     let flow = |index: usize| {

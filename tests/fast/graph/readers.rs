@@ -1,5 +1,5 @@
-//! What reads the pictures: Graphviz, Mermaid, a browser. A test whose program is not at hand is left out and says so;
-//! `.ci/run` installs them.
+//! Graphviz, Mermaid and a browser parse the pictures. A test whose program is missing is skipped and says so; `.ci/run`
+//! installs the programs.
 
 use std::fs;
 use std::path::Path;
@@ -14,13 +14,13 @@ use crate::shared::skip;
 
 const CASES: [&str; 6] = ["everything", "fan_of_20", "hostile", "long_names", "long_way", "unconnected"];
 
-/// Every case, and a run.
+/// The graph of every case, and that of a run.
 fn graphs() -> Vec<(&'static str, Graph)> {
     let of_flow = |name| (name, graph_of(name));
     CASES.into_iter().map(of_flow).chain([("run", Graph::of_run(&flow_of("everything"), &run()))]).collect()
 }
 
-/// What a program prints; none, loudly, where it is not on this machine.
+/// The output of a program; `None`, and a message, if it is not installed.
 fn printed(program: &str, arguments: &[&str]) -> Option<String> {
     let output = match Command::new(program).args(arguments).stdin(Stdio::null()).output() {
         Ok(output) => output,
@@ -46,7 +46,7 @@ fn graphviz_parses_every_step_and_edge() {
     }
 }
 
-/// Reads each file that it is given and prints its steps and edges.
+/// Parses each given file and prints the numbers of its steps and edges.
 const READ_MERMAID: &str = "
 import { JSDOM } from 'jsdom';
 import fs from 'fs';
@@ -54,7 +54,7 @@ globalThis.window = new JSDOM('').window;
 globalThis.document = window.document;
 const mermaid = (await import('mermaid')).default;
 for (const file of process.argv.slice(2)) {
-  // It registers the kinds of diagrams on the first call.
+  // The first call registers the kinds of diagrams.
   await mermaid.parse(fs.readFileSync(file, 'utf8'));
   const diagram = await mermaid.mermaidAPI.getDiagramFromText(fs.readFileSync(file, 'utf8'));
   console.log(diagram.type, diagram.db.getVertices().size, diagram.db.getEdges().length);
@@ -84,7 +84,7 @@ fn mermaid_parses_every_step_and_edge() {
     assert_eq!(read, expected);
 }
 
-/// Measures the texts of a page, and says which of them leave their box or their picture.
+/// Measures the texts of a page and lists those that leave their box or picture.
 const MEASURE: &str = "<script>
 const outside = [];
 let texts = 0;
@@ -107,7 +107,7 @@ for (const picture of document.querySelectorAll('svg')) {
 document.body.textContent = `MEASURED ${texts} OUTSIDE ${JSON.stringify(outside)} END`;
 </script>";
 
-/// The page as the browser has it after its scripts have run.
+/// The content of a page after the browser has run its scripts.
 fn browse(folder: &Path, name: &str, content: &str) -> Option<String> {
     let file = folder.join(name);
     fs::write(&file, content).unwrap();
@@ -154,7 +154,7 @@ fn browser_parses_pictures_and_pages_and_runs_no_scripts_in_them() {
 fn pages_load_nothing_from_the_network() {
     for (name, graph) in graphs() {
         let page = graph_html(&graph);
-        // Texts of flows have neither: `<` and quotes are escaped in them.
+        // Texts of flows cannot contain these: `<` and quotes are escaped.
         for loading in ["<link", "<script", "<img", "<iframe", " src=\"", " href=\"", "@import", "url("] {
             assert!(!page.contains(loading), "{name}: {loading}");
         }

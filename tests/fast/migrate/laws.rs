@@ -1,4 +1,4 @@
-//! Laws of the pure part: what holds for any catalog.
+//! Properties of diffing, compiling and replaying, on random catalogs.
 
 use crate::shared::catalogs::catalog;
 use chrono::{DateTime, TimeDelta};
@@ -16,7 +16,7 @@ fn migrations(recorded: &Catalog, desired: Catalog, version: &str) -> Vec<Migrat
     compile(recorded, desired, &settings(version)).expect("compiles").migrations
 }
 
-/// A field of a schedule: open, a step, a value, a range, a list.
+/// A field of a schedule: `*`, a step, a value, a range or a list.
 fn field(least: u8, most: u8) -> impl Strategy<Value = String> {
     let value = least..=most;
     prop_oneof![

@@ -78,7 +78,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The codes that the source names, each a literal of its own.
+/// The codes in the source. Each is a string literal.
 fn codes_of_the_source() -> BTreeSet<String> {
     let mut codes = BTreeSet::new();
     for file in files(&root().join("src")).into_iter().chain(files(&root().join("crates"))) {
@@ -93,7 +93,7 @@ fn codes_of_the_source() -> BTreeSet<String> {
     codes
 }
 
-/// Title by code.
+/// The titles of the pages, by code.
 fn pages() -> BTreeMap<String, String> {
     let mut pages = BTreeMap::new();
     for file in files(&root().join("docs/findings")) {

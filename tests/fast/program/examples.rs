@@ -1,4 +1,4 @@
-//! The compiled examples in `migrations/` are what `flows/` compiles to.
+//! The migrations in `migrations/` equal the compiled example flows in `flows/`.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What the reports write as JSON fits the committed schemas, whatever stands in it.
+//! JSON reports with every kind of content fit the committed schemas.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ fn delta<T>(from: T, to: T) -> Delta<T> {
     Delta { from, to }
 }
 
-/// One of each class.
+/// A change of each class.
 fn changes() -> Vec<Change> {
     let owned = Annotations { owner: Some("shop".to_owned()), ..Annotations::default() };
     let changes = vec![

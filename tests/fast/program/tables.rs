@@ -1,4 +1,4 @@
-//! The tables of operators fit the terminal: one line for each row, no empty column, nothing cut without need.
+//! Tables for operators fit the terminal: one line for each row, no empty columns, no unnecessary truncation.
 
 use anstream::adapter::strip_str;
 use flowsmith::report::operate::{queues_text, stats_text, workers_text};

@@ -1,3 +1,3 @@
-//! Parts of the check that are compared with a server.
+//! Parts of the check, compared with the behavior of a server.
 
 pub(crate) mod sql_tokens;

@@ -1,7 +1,7 @@
-//! Where tokens of SQL begin and end, held against a server: texts of pieces that could break out of a quotation.
+//! Token boundaries of SQL, compared with a server, on random texts that could break out of a quotation.
 //!
-//! PL/pgSQL cuts a function's body into tokens with the server's own lexer, and where `check_function_bodies` is off does
-//! not ask whether they make sense. So a block with any text in parentheses runs to its end exactly if the text stays in
+//! PL/pgSQL uses the server's lexer to split the body of a function into tokens, and with `check_function_bodies` off it does
+//! not parse them. Therefore a block with a text in parentheses is executed to its end if and only if the text does not leave
 //! them.
 
 use flowsmith_core::check::expression::{self, ExpressionError};
@@ -14,16 +14,16 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use crate::engine::definitions::{execute, text};
 use crate::fixture::Database;
 
-/// What the lexer alone finds wrong, in tokens that it has cut as any other.
+/// Errors of the lexer that do not change the token boundaries.
 const COMPLAINTS: [&str; 3] = ["trailing junk after", "zero-length delimited identifier", "invalid Unicode escape"];
 
-/// Pieces with blanks between them; blanks of SQL are pieces too.
+/// Pieces of SQL. White space is one of them.
 const QUOTES: &str = r"' ' ' '' \' \ E' e' U&' u& B' x' N' '{n}' '{r}' '--{n}' '{n}--'{n}' {dq} {dq}{dq} U&{dq}
     $$ $ $a$ $a$ $é$ $é$ $1 -- /* */ / * - + & , = 1 1e5 1E . a e é {nbsp} {s} {n} {n} {r} {t} {f}";
 const BRACKETS: &str = "( ) [ ] ; : :: then );{s}drop{s}table{s}victim;{s}-- ');{s}drop{s}table{s}victim;{s}--";
 const PARAMETERS: &str = ":p{} :p{} :p{} :p{} :p{} :p{} :p{} :p{} :p{} :p{} :p{} :p{}";
 
-/// Texts of a few pieces, of which `{}` is numbered.
+/// Texts of a few pieces. Each `{}` becomes a number.
 fn texts(pieces: &[&'static str]) -> impl Strategy<Value = String> {
     let pieces: Vec<&str> = pieces.iter().flat_map(|pieces| pieces.split_ascii_whitespace()).collect();
     prop::collection::vec(prop::sample::select(pieces), 1..12).prop_map(|pieces| {
@@ -37,16 +37,16 @@ fn texts(pieces: &[&'static str]) -> impl Strategy<Value = String> {
     })
 }
 
-/// What a server makes of a text in parentheses.
+/// How a server reads a text in parentheses.
 #[derive(Debug, PartialEq)]
 enum Seen {
     Within,
     Outside,
-    /// It has no such token, and looked no further.
+    /// The text contains a token that does not exist, so the rest was not read.
     Nothing,
 }
 
-/// Runs a block with the text in parentheses. There is no quote behind the text that could close one of its own.
+/// Executes a block with the text in parentheses. No quote follows the text, because it could close one of the text.
 async fn seen(c: &mut PgConnection, text: &str) -> Seen {
     let body = format!("begin if false then if (\n{text}\n) then null; end if; end if; raise division_by_zero; end");
     let block = format!("do E'{}'", body.replace('\\', "\\\\").replace('\'', "''"));
@@ -81,7 +81,7 @@ async fn accepted_expressions_do_not_leave_their_parentheses() {
                 let seen = seen(&mut c, &sql).await;
                 assert_ne!(seen, Seen::Outside, "{sql:?}");
                 accepted += usize::from(seen == Seen::Within);
-                // Nearly always an error of syntax, or of division: of interest is what it did.
+                // Nearly always a syntax error or a division by zero; only the effects matter.
                 let _ = sqlx::raw_sql(AssertSqlSafe(format!("select 1 where (\n{sql}\n)"))).execute(&mut c).await;
             }
             Err(ExpressionError::Unterminated(_)) => {

@@ -1,5 +1,4 @@
-//! Applying under adversity: others that apply, connections that are cut, processes that are killed, folders that were
-//! tampered with.
+//! Applying despite concurrent applies, lost connections, killed processes and edited folders.
 
 use std::fs;
 
@@ -11,7 +10,7 @@ use crate::migrate::safety::wait_until;
 const WAITING: &str = "exists (select from pg_stat_activity where application_name = 'flowsmith' and wait_event_type = 'Lock' and datname = current_database())";
 const NOTHING: &str = "(select count(*) from pgflow.flows) + (select count(*) from flowsmith.flow_versions) + (select count(*) from flowsmith.migrations) + (select count(*) from flowsmith.events) + (select count(*) from pgmq.meta)";
 
-/// A project with a migration for each of these flows.
+/// A project with a migration for each flow.
 fn project(database: &Database, flows: &[&str]) -> Project {
     let project = Project::on(database);
     for flow in flows {
@@ -89,7 +88,7 @@ async fn concurrent_applies_run_each_migration_once() {
 async fn lost_connection_rolls_the_migration_back() {
     let database = ours().await;
     let project = project(&database, &["order", "signup"]);
-    // Far into the first migration: its flow and its queue are made, its steps are not.
+    // Inside the first migration: its flow and queue are created, its steps are not.
     let mut holder = database.connect().await;
     execute(&mut holder, "begin; lock table pgflow.deps in exclusive mode").await;
     let apply = project.start(&["apply"]);
@@ -117,7 +116,7 @@ async fn killed_process_rolls_the_migration_back() {
     apply.kill().unwrap();
     apply.wait().unwrap();
     execute(&mut holder, "rollback").await;
-    // The next one waits for the server to notice, and goes on.
+    // The next apply waits until the server ends the lost session, then continues.
     project.done(&["apply"]);
     project.done(&["drift"]);
     assert_eq!(text(&mut holder, "(select count(*) from flowsmith.events)").await.unwrap(), "2");
@@ -174,14 +173,14 @@ async fn edited_added_and_removed_files_are_reported() {
     project.write("migrations/notes.sql", "select 1");
     assert!(project.ends(5, &["apply"]).contains("FS802"));
     fs::remove_file(project.path("migrations/notes.sql")).unwrap();
-    // Line ends are git's business.
+    // Git may convert line ends.
     project.write(&path(0), &originals[0].replace('\n', "\r\n"));
     project.done(&["apply"]);
     project.write(&path(0), &originals[0]);
     project.done(&["apply"]);
     assert_eq!(project.read("migrations/flowsmith.sum"), sum);
 
-    // A new sum does not make legitimate what was edited after it ran.
+    // A new sum file does not legitimize a migration that was edited after it was applied.
     project.write(&path(1), &format!("{}-- and more\n", originals[1]));
     project.done(&["compile", "--rehash"]);
     let edited = project.ends(5, &["apply"]);
@@ -212,7 +211,7 @@ async fn out_of_order_migrations_are_refused_without_the_flag() {
     let before = project.ends(64, &["compile", "--delete", "early", "--timestamp", "20260101000000"]);
     assert!(before.contains("FS811"), "{before}");
 
-    // A branch is merged.
+    // A branch was merged.
     project.write("migrations/20260101000000_add_late.sql", &text_of_late);
     project.flow("late", "", "  a: {}");
     project.done(&["compile", "--rehash"]);
@@ -297,7 +296,7 @@ async fn lost_applied_migration_can_be_restored() {
     }
     let refused = project.ends(1, &["compile", "--rehash"]);
     assert!(refused.contains("FS807") && refused.contains("git log --diff-filter=D"), "{refused}");
-    // As the page says, where git has no copy.
+    // The method of the page if git has no copy.
     std::fs::remove_file(project.path(&later)).unwrap();
     project.done(&["compile", "--rehash"]);
     project.flow("order", "", "  load: {}");

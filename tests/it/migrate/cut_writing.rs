@@ -1,4 +1,4 @@
-//! A `compile` or `up` that is killed while it writes leaves what the next one finishes, wherever it was cut.
+//! If `compile` or `up` is killed while it writes, the next command completes or undoes the write.
 
 use flowsmith_core::diagnostic::Diagnostic as _;
 use std::collections::BTreeMap;
@@ -25,8 +25,8 @@ fn put(folder: &Path, files: &Files) {
     }
 }
 
-/// What is there after each step of a write that brings a folder from the one to the other, with its name; the last is a write
-/// of which only the sum file is missing.
+/// The name and the files of each intermediate state of a write that changes a folder from `before` to `after`. In the last
+/// state, only the sum file is missing.
 fn cuts(before: &Files, after: &Files) -> Vec<(String, Files)> {
     let draft = "flowsmith.sum.tmp".to_owned();
     let sum = &after["flowsmith.sum"];
@@ -57,7 +57,7 @@ fn interrupted_compile_is_completed_by_the_next() {
         let after = files(&folder);
         for (cut, state) in cuts(&before, &after) {
             put(&folder, &state);
-            // Whoever only looks sees one of the two, and changes nothing.
+            // Read-only commands read one of the two states and change nothing.
             let checked = project.run(&["compile", "--check"]).code;
             assert!(checked == 2 || checked == 0, "{slug}, {cut}: {checked}");
             assert_eq!(files(&folder), state, "{slug}, {cut}");
@@ -73,7 +73,7 @@ fn interrupted_compile_is_completed_by_the_next() {
     }
 }
 
-/// Of several migrations some are there: they go, none of them has run anywhere.
+/// If only some of several migrations were written, they are deleted, because none of them was applied.
 #[test]
 fn incomplete_write_of_several_migrations_is_undone() {
     let project = Project::new();
@@ -100,7 +100,7 @@ fn incomplete_write_of_several_migrations_is_undone() {
         assert!(left == if is_whole { after.clone() } else { before.clone() }, "{cut}: {:?}", left.keys());
         assert_eq!(Folder::read(&folder).unwrap().migrations().len(), read.migrations().len(), "{cut}");
     }
-    // Whatever is edited besides is no cut.
+    // An edited file is not an interrupted write.
     let mut edited = cuts(&before, &after).pop().unwrap().1;
     edited.get_mut(first).unwrap().extend(b"-- by hand");
     put(&folder, &edited);

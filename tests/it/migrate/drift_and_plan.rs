@@ -1,4 +1,4 @@
-//! Drift: each kind is seen, said in every format, and undone; and whatever only looks writes nothing.
+//! Every kind of drift is detected, reported in every format and repaired; read-only commands write nothing.
 
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -7,7 +7,7 @@ use crate::engine::definitions::{execute, text};
 use crate::fixture::Database;
 use crate::fixture::command::{Project, official, ours};
 
-/// A database as its migrations left it, with two flows.
+/// A database with two applied flows.
 async fn in_sync(database: &Database) -> (Project, PgConnection) {
     let project = Project::on(database);
     project.flow("order", "description: Paid | shipped", "  load: {}\n  send: { depends_on: [load] }");
@@ -115,7 +115,7 @@ async fn drifted_version_can_be_deleted() {
         let drifted = "update pgflow.flows set opt_timeout = 77 where flow_slug in ('order', 'order_v3');
             delete from pgflow.deps where flow_slug = 'order_v3'";
         execute(&mut c, drifted).await;
-        // Another one has drifted too, which stays.
+        // The drift of the other flow remains.
         let retire = project.run(&["retire", "order@3", "--yes"]);
         assert!(retire.code == 3 && retire.stderr.contains("FS914"), "{retire}");
         assert_eq!(text(&mut c, "(select count(*) from pgflow.flows)").await.unwrap(), "4");
@@ -175,7 +175,7 @@ async fn manually_changed_state_is_drift() {
     assert!(drift.contains("order@1") && drift.contains("current → retired"), "{drift}");
 }
 
-/// Every row of every table with the transaction that wrote it, every sequence's value, and how many objects there are.
+/// Every row of every table with its writing transaction, the values of all sequences, and the number of objects.
 async fn everything(connection: &mut PgConnection, relations: &str) -> String {
     let rows = format!("(select string_agg(line, e'\\n' order by line) from (
         select c.oid::regclass || ': ' || query_to_xml(format('select t.ctid, t.xmin, t.* from %s t', c.oid::regclass), true, true, '')
@@ -208,7 +208,7 @@ async fn read_only_commands_write_nothing() {
         }
         project.ends(2, &["compile", "--check"]);
         assert_eq!(everything(&mut c, "rS").await, before);
-        // Sequences do not roll back.
+        // Sequences are not rolled back.
         let before = everything(&mut c, "r").await;
         project.run(&["doctor"]);
         assert_eq!(everything(&mut c, "r").await, before, "the doctor's self-test is rolled back");

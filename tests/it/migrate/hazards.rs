@@ -1,4 +1,4 @@
-//! Ways in which a careful reader found that the road could be left, each closed.
+//! Hazards on the path from files to the database, each found in a review and prevented.
 
 use sqlx::AssertSqlSafe;
 
@@ -171,7 +171,7 @@ async fn mistyped_environment_does_not_connect() {
     project.compile();
     let refused = project.ends(64, &["--env", "prodction", "apply"]);
     assert!(refused.contains("environment `prodction` is not configured"), "{refused}");
-    // One that no flow overrides is an environment all the same.
+    // An environment that no flow overrides is valid too.
     project.ends(2, &["--env", "production", "plan"]);
 }
 

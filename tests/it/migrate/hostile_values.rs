@@ -1,5 +1,4 @@
-//! Strings that could break out of a quotation, in every place that takes text: they come back as they were, and do
-//! nothing on the way.
+//! Strings that could break out of a quotation, in every field that takes text, are stored unchanged and never executed.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +12,12 @@ use crate::fixture::Database;
 use crate::fixture::command::{Project, ours, psql};
 use crate::shared::catalogs::hostile_text;
 
-/// A text as a literal of a query: `check` wants one query.
+/// A query that returns a text: `check` requires one query.
 fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
-/// What the database holds of the flow.
+/// The recorded values of the flow.
 async fn held(database: &Database) -> (Value, Value, Value) {
     let sql = "select v.definition::text, s.required_input_pattern::text, s.forbidden_input_pattern::text
         from flowsmith.flow_versions v join pgflow.steps s using (flow_slug)

@@ -1,4 +1,4 @@
-//! From flow files to a migrated, verified database.
+//! Compiling, planning, applying and verifying migrations.
 
 pub(crate) mod applying;
 pub(crate) mod cut_writing;

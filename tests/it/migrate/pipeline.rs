@@ -1,5 +1,4 @@
-//! The road from files to a database, on real servers: each change of `tests/cases/migration`, by each way to run it, on
-//! each engine.
+//! The path from files to a database: each change of `tests/cases/migration`, applied by every method on every engine.
 
 use std::path::Path;
 
@@ -22,7 +21,7 @@ use crate::fixture::command::{official, official_old, ours, psql};
 use crate::shared::catalogs;
 use crate::shared::migration_cases::{Case, cases};
 
-/// The engines that a migration may meet.
+/// The engines to which a migration can be applied.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Engine {
     Ours,
@@ -55,7 +54,7 @@ pub(crate) async fn live(database: &Database, engine: Engine) -> Live {
     read_snapshot(&mut database.connect().await, engine.shape()).await.unwrap()
 }
 
-/// Everything in the database that a migration may change, but for times.
+/// Everything in the database that a migration can change, without times.
 async fn dump(database: &Database) -> String {
     let sql = "select string_agg(line, e'\\n' order by line) from (
         select to_jsonb(f) - 'created_at' || '{\"t\": \"flow\"}' from pgflow.flows f
@@ -79,7 +78,7 @@ async fn open(target: &Target) -> Session {
     Session::open(target).await.unwrap()
 }
 
-/// By `flowsmith apply`, in two steps as in life; everything that can be asked afterwards is asked.
+/// Applies a case with `flowsmith apply`, in two steps, and checks catalog, drift and plan.
 async fn by_apply(case: &Case, engine: Engine) -> Database {
     let database = engine.database().await;
     let target = Target::new(database.options());
@@ -101,7 +100,7 @@ async fn by_apply(case: &Case, engine: Engine) -> Database {
     database
 }
 
-/// By `psql -1 -f`, each file; then all of them twice more in other orders, which changes nothing.
+/// Applies each file of a case with `psql -1 -f`, then all files twice more in other orders, which changes nothing.
 async fn by_psql(case: &Case, engine: Engine) -> Database {
     let database = engine.database().await;
     let place = tempfile::tempdir().unwrap();
@@ -120,7 +119,7 @@ async fn by_psql(case: &Case, engine: Engine) -> Database {
     database
 }
 
-/// By `sqlx migrate run`.
+/// Applies a case as `sqlx migrate run` does.
 async fn by_sqlx(case: &Case, engine: Engine) -> Database {
     let database = engine.database().await;
     let place = tempfile::tempdir().unwrap();
@@ -170,7 +169,7 @@ async fn conditions_are_refused_by_an_engine_without_them() {
     assert_eq!(dump(&database).await, "");
 }
 
-/// A catalog that an engine of any level can hold.
+/// A catalog for engines of any level.
 pub(crate) fn without_conditions(catalog: &Catalog) -> Catalog {
     let plain = |flow: &Flow| {
         let mut flow = flow.clone();
@@ -185,7 +184,7 @@ pub(crate) fn without_conditions(catalog: &Catalog) -> Catalog {
     catalog.iter().map(|(_, flow)| plain(flow)).collect()
 }
 
-/// Brings what it needs from one catalog to the next, as `compile` and `apply` do.
+/// Migrates from one catalog to the next, as `compile` and `apply` do.
 async fn bring(database: &Database, engine: Engine, from: &Catalog, to: &Catalog, version: &str) -> Live {
     let settings = CompileSettings::new(version.parse().unwrap());
     let migrations = compile(from, to.clone(), &settings).unwrap().migrations;
@@ -219,7 +218,7 @@ async fn set_based_statements_and_calls_give_the_same_catalogs() {
     }
 }
 
-/// Any catalog to any other, tuned, replaced and retired at random, where nothing runs.
+/// Migrates random catalogs, without runs, to other random catalogs.
 #[tokio::test]
 async fn any_catalog_can_be_migrated_to_any_other() {
     let mut runner = TestRunner::deterministic();

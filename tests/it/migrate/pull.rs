@@ -1,4 +1,4 @@
-//! Pulling: what a database holds becomes files that differ from it in nothing.
+//! `flowsmith pull` writes files that equal the flows of a database.
 
 use flowsmith_core::catalog::{Catalog, Flow};
 use flowsmith_core::migration::{CompileSettings, compile};
@@ -13,7 +13,7 @@ use crate::fixture::command::{Project, official, ours};
 use crate::migrate::pipeline::{Engine, without_conditions};
 use crate::shared::catalogs;
 
-/// After a pull: files, migrations and database say the same.
+/// Asserts that files, migrations and database agree after a pull.
 fn all_agree(project: &Project) {
     let check = project.run(&["check"]);
     assert_eq!(check.code, 0, "{check}");
@@ -24,7 +24,7 @@ fn all_agree(project: &Project) {
     assert!(again.stderr.contains("Nothing to pull"), "{again}");
 }
 
-/// Makes the catalog's flows, and forgets who made them.
+/// Creates the flows of a catalog and deletes their records.
 async fn made_by_hand(database: &Database, catalog: &Catalog) {
     let settings = CompileSettings::new("20260101000000".parse().unwrap());
     let mut c = database.connect().await;
@@ -34,12 +34,12 @@ async fn made_by_hand(database: &Database, catalog: &Catalog) {
     execute(&mut c, "truncate flowsmith.flow_versions, flowsmith.migrations").await;
 }
 
-/// Without conditions that can never be met, which `check` refuses: those of a root step next to one that maps the input,
-/// those on steps that are no dependency, and two that exclude each other. Without triggers, which only a recorded flow has.
+/// Removes conditions that can never be true, which `check` refuses: those of a root step next to one that maps the input,
+/// those on steps that are not dependencies, and two that exclude each other. Removes triggers, which only recorded flows have.
 fn sensible(catalog: &Catalog) -> Catalog {
     let clean = |flow: &Flow| {
         let mut flow = flow.clone();
-        // What is not recorded has none.
+        // Flows without a record have none.
         flow.triggers.clear();
         for step in &mut flow.steps {
             let fit = |pattern: Option<Value>| match step.depends_on.first() {
@@ -165,7 +165,7 @@ async fn flows_that_fail_the_check_are_not_adopted() {
             assert!(!project.path("flows").exists() && project.migrations().is_empty());
             assert_eq!(text(&mut c, "(select count(*) from flowsmith.migrations)").await.unwrap(), "0");
         }
-        // Its advice works.
+        // The advice works.
         project.write("flowsmith.toml", "ignore = [\"odd\"]\n");
         project.done(&["pull"]);
         all_agree(&project);

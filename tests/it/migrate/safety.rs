@@ -1,4 +1,4 @@
-//! What is refused, by the plan and by the database itself, so that a run in flight is never contradicted.
+//! Changes that the plan and the database refuse, because they would contradict a run.
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -11,7 +11,7 @@ const LONGER: &str = "  load: {}\n  charge: { depends_on: [load], timeout: 30 }\
 const STEPS: &str =
     "(select string_agg(step_slug, ' ' order by step_index) from pgflow.steps where flow_slug = 'order')";
 
-/// A database where the flow `order` has been applied, and its project.
+/// A database with the applied flow `order`, and its project.
 async fn with_order(database: &Database) -> (Project, PgConnection) {
     let project = Project::on(database);
     project.flow("order", "", ORDER);
@@ -72,7 +72,7 @@ fn compile_warns_about_changes_that_runs_block() {
         assert!(said.contains("note: [replace] ") && said.contains("order@1 has runs"), "{said}");
         assert!(said.contains("`version: 2` in the flow file"), "{said}");
     }
-    // As it advises.
+    // The advice works.
     std::fs::remove_file(project.path(&format!("migrations/{}", project.migrations()[1]))).unwrap();
     project.done(&["compile", "--rehash"]);
     project.flow("order", "version: 2", "  load: {}\n  send: { depends_on: [load] }");
@@ -86,7 +86,7 @@ async fn replacing_steps_blocks_run_starts() {
     let (project, mut c) = with_order(&database).await;
     project.flow("order", "", LONGER);
     project.compile();
-    // A run that is not committed yet when the migration looks.
+    // A run that is not committed when the migration checks for runs.
     execute(&mut c, "begin").await;
     run_of_order(&mut c, "started").await;
     let mut apply = project.start(&["apply"]);
@@ -96,7 +96,7 @@ async fn replacing_steps_blocks_run_starts() {
     assert_eq!(text(&mut c, STEPS).await.unwrap(), "load charge");
 }
 
-/// Asks until it is true: for something that is on its way.
+/// Polls until a condition is true.
 pub(crate) async fn wait_until(database: &Database, condition: &str) {
     let mut connection = database.connect().await;
     let end = std::time::Instant::now() + std::time::Duration::from_secs(20);

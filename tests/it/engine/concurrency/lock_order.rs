@@ -324,6 +324,7 @@ async fn a_lock_timeout_ends_a_retry_and_a_prune() {
          retry: select status from pgflow.retry_run(R1) => 55P03 canceling statement due to lock timeout
          retry: select pgflow.prune_runs('0') => 55P03 canceling statement due to lock timeout
          late: rollback
+         retry: reset lock_timeout
          retry: select status from pgflow.retry_run(R1) => started",
     )
     .await;

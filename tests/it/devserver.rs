@@ -21,14 +21,14 @@ const NOBODY: u32 = 65534;
 const FOLDER: &str = "FLOWSMITH_TEST_FOLDER";
 
 #[tokio::test]
-async fn each_test_has_a_database_of_its_own() {
+async fn databases_of_tests_are_separate() {
     let (one, other) = (Database::create().await, Database::create().await);
     execute(one.options(), "CREATE TABLE t ()").await;
     execute(other.url().parse().unwrap(), "CREATE TABLE t ()").await;
 }
 
 #[tokio::test]
-async fn a_template_is_built_once_for_everyone() {
+async fn template_is_built_once() {
     let build = async |options: PgConnectOptions| execute(options, "CREATE TABLE built ()").await;
     let (one, other) = tokio::join!(
         Database::from_template("server_test", build),
@@ -91,7 +91,7 @@ async fn two_at_once_on_one_folder_share_one_server() {
 }
 
 #[tokio::test]
-async fn a_killed_server_recovers_at_the_next_start() {
+async fn killed_server_recovers_at_next_start() {
     let folder = fixture::folder("killed-server");
     let server = fixture::start(&folder);
     let survivor = server.connect_options("postgres").connect().await.unwrap();
@@ -108,7 +108,7 @@ async fn a_killed_server_recovers_at_the_next_start() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_killed_owner_takes_its_server_along() {
+fn server_ends_with_killed_owner() {
     let folder = fixture::folder("killed-owner");
     let (mut owner, _) = hold_in_child(Command::new(std::env::current_exe().unwrap()), &folder);
     let server = postmaster(&folder);
@@ -143,7 +143,7 @@ fn starts_as_a_normal_user() {
 }
 
 #[test]
-fn a_folder_that_the_servers_user_cannot_enter_gets_a_pointer_to_another() {
+fn inaccessible_folder_gets_pointer_to_another() {
     if !geteuid().is_root() {
         return;
     }
@@ -179,7 +179,7 @@ fn data_of_another_user_is_refused() {
 }
 
 #[test]
-fn a_server_that_does_not_start_is_quoted() {
+fn failed_start_quotes_server_log() {
     let folder = fixture::folder("does-not-start");
     fixture::start(&folder).stop().unwrap();
     fs::write(folder.join("data/postgresql.auto.conf"), "nonsense = on\n").unwrap();
@@ -211,7 +211,7 @@ fn without_a_server_every_place_looked_at_is_named() {
 }
 
 #[test]
-fn a_named_folder_without_a_server_is_refused_and_nothing_else_tried() {
+fn named_folder_without_server_is_refused() {
     let settings = Settings { binaries: Some("/nonexistent".into()), ..Settings::default() };
     let error = provide(&settings, &|_| {}).unwrap_err();
     assert!(matches!(error, ServerError::Named { .. }), "{error}");

@@ -25,10 +25,14 @@ fn reports_equal_their_snapshots() {
     let folders = snapshots::folders("check");
     assert!(folders.len() > 50, "only {} cases", folders.len());
     let name = |folder: &_| Path::display(folder).to_string();
-    snapshots::assert_each(&folders, |folder| name(folder), |folder| {
-        let sources = Sources::Folder { root: folder.clone(), flows: "".into() };
-        let checked = check(&sources, &settings(folder));
-        let report = text(&Report::new(&checked, &sources), false);
-        snapshots::settings(folder).bind(|| insta::assert_snapshot!("report", snapshots::text(&report)));
-    });
+    snapshots::assert_each(
+        &folders,
+        |folder| name(folder),
+        |folder| {
+            let sources = Sources::Folder { root: folder.clone(), flows: "".into() };
+            let checked = check(&sources, &settings(folder));
+            let report = text(&Report::new(&checked, &sources), false);
+            snapshots::settings(folder).bind(|| insta::assert_snapshot!("report", snapshots::text(&report)));
+        },
+    );
 }

@@ -9,12 +9,16 @@ use crate::snapshots;
 fn migrations_equal_their_snapshots() {
     let cases = cases();
     assert!(cases.len() >= 20, "only {} cases", cases.len());
-    snapshots::assert_each(&cases, |case| case.name.clone(), |case| {
-        let [migration] = case.change.as_slice() else { panic!("{}: one migration", case.name) };
-        let written = format!("-- file: {}\n{}", migration.file_name(), migration.content);
-        let settings = snapshots::settings(&root().join(&case.name));
-        settings.bind(|| insta::assert_snapshot!("migration", snapshots::text(&written)));
-    });
+    snapshots::assert_each(
+        &cases,
+        |case| case.name.clone(),
+        |case| {
+            let [migration] = case.change.as_slice() else { panic!("{}: one migration", case.name) };
+            let written = format!("-- file: {}\n{}", migration.file_name(), migration.content);
+            let settings = snapshots::settings(&root().join(&case.name));
+            settings.bind(|| insta::assert_snapshot!("migration", snapshots::text(&written)));
+        },
+    );
 }
 
 #[test]

@@ -69,7 +69,7 @@ async fn lexer() -> (Database, PgConnection) {
 }
 
 #[tokio::test]
-async fn what_is_taken_for_an_expression_stays_in_its_parentheses() {
+async fn accepted_expressions_stay_in_parentheses() {
     let (_database, mut c) = lexer().await;
     let mut runner = TestRunner::deterministic();
     let all = texts(&[QUOTES, BRACKETS]);

@@ -22,7 +22,7 @@ fn project(database: &Database, flows: &[&str]) -> Project {
 }
 
 #[tokio::test]
-async fn who_holds_the_lock_is_named() {
+async fn lock_holder_is_named() {
     let database = ours().await;
     let project = project(&database, &["order"]);
     let mut holder = database.connect().await;
@@ -43,7 +43,7 @@ async fn who_holds_the_lock_is_named() {
 }
 
 #[tokio::test]
-async fn a_lock_on_a_table_is_waited_for_only_so_long() {
+async fn table_lock_wait_is_bounded() {
     let database = ours().await;
     let project = project(&database, &["order"]);
     let mut holder = database.connect().await;
@@ -86,7 +86,7 @@ async fn of_two_applies_at_once_each_migration_is_run_by_one() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_cut_leaves_nothing_half_applied() {
+async fn cut_connection_rolls_back() {
     let database = ours().await;
     let project = project(&database, &["order", "signup"]);
     // Far into the first migration: its flow and its queue are made, its steps are not.
@@ -107,7 +107,7 @@ async fn a_connection_that_is_cut_leaves_nothing_half_applied() {
 }
 
 #[tokio::test]
-async fn a_process_that_is_killed_leaves_nothing_half_applied() {
+async fn killed_process_rolls_back() {
     let database = ours().await;
     let project = project(&database, &["order", "signup"]);
     let mut holder = database.connect().await;
@@ -198,7 +198,7 @@ async fn files_that_were_edited_added_or_removed_are_named() {
 }
 
 #[tokio::test]
-async fn what_comes_out_of_order_is_refused_unless_asked_for() {
+async fn out_of_order_migration_is_refused_without_option() {
     let database = ours().await;
     let project = Project::on(&database);
     project.flow("late", "", "  a: {}");
@@ -261,7 +261,7 @@ async fn events_are_only_ever_added() {
 }
 
 #[tokio::test]
-async fn a_conflict_in_the_sum_file_is_solved_by_rehash() {
+async fn sum_file_conflict_is_solved_by_rehash() {
     let database = ours().await;
     let project = project(&database, &["a", "b"]);
     let sum = project.read("migrations/flowsmith.sum");
@@ -281,7 +281,7 @@ async fn a_conflict_in_the_sum_file_is_solved_by_rehash() {
 }
 
 #[tokio::test]
-async fn an_applied_migration_that_is_lost_can_be_had_again() {
+async fn lost_applied_migration_can_be_restored() {
     let database = crate::fixture::command::ours().await;
     let project = Project::on(&database);
     project.flow("order", "", "  load: {}");

@@ -75,7 +75,7 @@ fn wherever_a_compile_is_cut_off_the_next_one_finishes() {
 
 /// Of several migrations some are there: they go, none of them has run anywhere.
 #[test]
-fn a_write_of_several_migrations_is_taken_back_where_it_is_not_all_there() {
+fn incomplete_write_is_rolled_back() {
     let project = Project::new();
     project.flow("order", "version: 1", "  load: {}");
     project.compile();

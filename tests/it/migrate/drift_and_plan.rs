@@ -18,7 +18,7 @@ async fn in_sync(database: &Database) -> (Project, PgConnection) {
 }
 
 #[tokio::test]
-async fn every_kind_of_drift_is_seen_and_undone() {
+async fn drift_kinds_are_reported_and_reverted() {
     let kinds = [
         ("update pgflow.flows set opt_timeout = 61 where flow_slug = 'order'", "timeout 60 s → 61 s"),
         ("update pgflow.steps set opt_start_delay = 7 where step_slug = 'send'", "step send: start_delay none → 7 s"),
@@ -103,7 +103,7 @@ async fn drift_of_a_version_that_has_left_the_files_is_undone_too() {
 }
 
 #[tokio::test]
-async fn a_version_that_is_deleted_may_have_drifted_before() {
+async fn deletion_of_drifted_version_is_allowed() {
     for database in [ours().await, official().await] {
         let project = Project::on(&database);
         let mut c = database.connect().await;
@@ -167,7 +167,7 @@ async fn flows_made_by_hand_are_named_and_stand_in_no_ones_way() {
 }
 
 #[tokio::test]
-async fn a_recorded_state_that_was_changed_by_hand_is_drift() {
+async fn manually_changed_state_is_drift() {
     let database = ours().await;
     let (project, mut c) = in_sync(&database).await;
     execute(&mut c, "update flowsmith.flow_versions set state = 'retired' where flow = 'order'").await;
@@ -196,7 +196,7 @@ const LOOKS: [&[&str]; 6] = [
 ];
 
 #[tokio::test]
-async fn what_only_looks_writes_nothing() {
+async fn read_only_commands_write_nothing() {
     for database in [ours().await, official().await] {
         let (project, mut c) = in_sync(&database).await;
         project.flow("order", "version: 2", "  load: {}");
@@ -244,7 +244,7 @@ async fn whoever_may_only_read_can_look() {
 }
 
 #[tokio::test]
-async fn a_table_stays_a_table_in_markdown() {
+async fn markdown_table_stays_intact() {
     let database = ours().await;
     let (project, _) = in_sync(&database).await;
     project.flow(

@@ -8,7 +8,7 @@ use crate::fixture::command::{Project, official, ours, psql};
 const COUNT_PWNED: &str = "(select count(*) from pg_class where relname = 'pwned')";
 
 #[tokio::test]
-async fn an_old_value_does_not_break_out_of_the_migration_that_changes_it() {
+async fn previous_value_cannot_escape_its_comment() {
     for tag in ["$calls$; end if", "$flowsmith$; --", "$plan$"] {
         let database = ours().await;
         let project = Project::on(&database);
@@ -70,7 +70,7 @@ async fn steps_are_not_added_under_the_runs_of_a_flow_that_someone_else_made() {
 }
 
 #[tokio::test]
-async fn a_refused_migration_says_how_to_take_it_back() {
+async fn refused_migration_names_its_removal() {
     let database = ours().await;
     let project = Project::on(&database);
     project.flow("order", "", "  a: {}");
@@ -92,7 +92,7 @@ async fn a_refused_migration_says_how_to_take_it_back() {
 }
 
 #[tokio::test]
-async fn a_recorded_flow_does_not_get_another_name() {
+async fn recorded_flow_keeps_its_name() {
     let database = ours().await;
     let project = Project::on(&database);
     project.flow("order_v2", "", "  a: {}");
@@ -149,7 +149,7 @@ async fn migrations_out_of_their_order_are_refused_where_it_matters() {
 }
 
 #[tokio::test]
-async fn a_version_that_is_taken_by_another_migration_is_said() {
+async fn duplicate_migration_version_is_reported() {
     let database = ours().await;
     let mut c = database.connect().await;
     let sql = "insert into flowsmith.migrations (version, name) values ('20260101000000', 'other')";
@@ -163,7 +163,7 @@ async fn a_version_that_is_taken_by_another_migration_is_said() {
 }
 
 #[tokio::test]
-async fn a_mistyped_environment_reaches_no_database() {
+async fn mistyped_environment_connects_to_no_database() {
     let database = ours().await;
     let project = Project::on(&database).with("DATABASE_URL", &database.url()).with("PROD_URL", &database.url());
     project.write("flowsmith.toml", "[environments.production]\ndatabase_url_env = \"PROD_URL\"\n");
@@ -187,7 +187,7 @@ async fn install_brings_back_what_went_with_the_engine() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_being_started_waits_for_the_steps_to_be_replaced() {
+async fn run_start_waits_for_step_replacement() {
     let database = ours().await;
     let project = Project::on(&database);
     project.flow("order", "", "  a: {}");
@@ -207,7 +207,7 @@ async fn a_run_that_is_being_started_waits_for_the_steps_to_be_replaced() {
 }
 
 #[tokio::test]
-async fn an_input_style_that_comes_too_late_is_refused() {
+async fn late_input_style_is_refused() {
     let database = ours().await;
     let project = Project::on(&database);
     let refused = project.ends(5, &["install", "--input-style", "merged"]);

@@ -141,17 +141,17 @@ async fn every_case_on(engine: Engine) {
 }
 
 #[tokio::test]
-async fn every_change_reaches_our_engine_by_every_way() {
+async fn changes_reach_own_engine_by_each_tool() {
     every_case_on(Engine::Ours).await;
 }
 
 #[tokio::test]
-async fn every_change_reaches_an_official_engine_by_every_way() {
+async fn changes_reach_official_engine_by_each_tool() {
     every_case_on(Engine::Official).await;
 }
 
 #[tokio::test]
-async fn every_change_reaches_the_oldest_engine() {
+async fn changes_reach_oldest_engine() {
     for case in cases().iter().filter(|case| !case.needs_conditions()) {
         by_apply(case, Engine::OfficialOld).await;
     }
@@ -200,7 +200,7 @@ async fn bring(database: &Database, engine: Engine, from: &Catalog, to: &Catalog
 }
 
 #[tokio::test]
-async fn the_set_based_way_and_the_calls_give_the_same_catalogs() {
+async fn set_based_and_single_calls_give_same_catalogs() {
     let mut runner = TestRunner::deterministic();
     for _ in 0..8 {
         let drawn = catalogs::catalog().new_tree(&mut runner).unwrap().current();
@@ -265,7 +265,7 @@ async fn more_flows_than_the_lock_table_holds_come_in_several_migrations() {
 }
 
 #[tokio::test]
-async fn a_flow_of_ten_thousand_steps_arrives() {
+async fn flow_of_10000_steps_is_applied() {
     let steps = (0..10_000).map(|number| {
         let mut step = flowsmith_core::catalog::Step::single(format!("step_{number}"));
         step.depends_on = if number == 0 { Vec::new() } else { vec![format!("step_{}", number - 1)] };

@@ -144,7 +144,7 @@ async fn files_only_records_nothing() {
 }
 
 #[tokio::test]
-async fn what_would_not_pass_the_check_is_not_adopted() {
+async fn flow_failing_check_is_not_adopted() {
     let never = r#"select pgflow.create_flow('odd'), pgflow.add_step('odd', 'first');
         select pgflow.add_step('odd', 'second', array['first'], required_input_pattern => '{"third": 1}')"#;
     for (sql, finding) in [("select pgflow.create_flow('odd')", "FS308"), (never, "FS402")] {

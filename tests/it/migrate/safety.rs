@@ -81,7 +81,7 @@ fn compile_says_beforehand_what_will_be_refused_under_runs() {
 }
 
 #[tokio::test]
-async fn a_run_cannot_slip_in_while_steps_are_replaced() {
+async fn run_cannot_start_during_step_replacement() {
     let database = ours().await;
     let (project, mut c) = with_order(&database).await;
     project.flow("order", "", LONGER);
@@ -107,7 +107,7 @@ pub(crate) async fn wait_until(database: &Database, condition: &str) {
 }
 
 #[tokio::test]
-async fn a_flow_is_not_deleted_under_a_started_run() {
+async fn flow_with_started_run_is_not_deleted() {
     for database in [ours().await, official().await] {
         let (project, mut c) = with_order(&database).await;
         run_of_order(&mut c, "started").await;
@@ -167,7 +167,7 @@ async fn options_are_tuned_under_a_started_run() {
 }
 
 #[tokio::test]
-async fn a_flow_of_the_same_slug_and_another_shape_is_not_taken_over() {
+async fn existing_flow_of_other_shape_is_refused() {
     for database in [ours().await, official().await] {
         let mut c = database.connect().await;
         execute(&mut c, "select pgflow.create_flow('order', timeout => 99); select pgflow.add_step('order', 'load'); select pgflow.add_step('order', 'other')").await;
@@ -213,7 +213,7 @@ async fn callers_of_start_flow_do_not_change_when_the_version_is_raised() {
 }
 
 #[tokio::test]
-async fn a_retired_flow_is_not_started() {
+async fn retired_flow_cannot_be_started() {
     for database in [ours().await, official().await] {
         let (project, mut c) = with_order(&database).await;
         run_of_order(&mut c, "started").await;

@@ -41,7 +41,7 @@ async fn assert_clean(c: &mut PgConnection) {
 }
 
 #[tokio::test]
-async fn every_scenario_is_counted_and_nothing_left_behind() {
+async fn scenarios_are_counted_and_cleaned_up() {
     let database = with_engine().await;
     let outcome = bench(&database, &[&SMALL[..], &["--format", "json"]].concat());
     assert_eq!(outcome.code, 0, "{outcome}");
@@ -70,7 +70,7 @@ async fn every_scenario_is_counted_and_nothing_left_behind() {
 }
 
 #[tokio::test]
-async fn a_report_for_people_has_each_phase() {
+async fn text_report_has_each_phase() {
     let database = with_engine().await;
     let one = ["--scenario", "chain", "--runs", "2", "--repetitions", "1", "--warm-up", "0", "--protocol", "single"];
     let outcome = bench(&database, &one);
@@ -83,7 +83,7 @@ async fn a_report_for_people_has_each_phase() {
 }
 
 #[tokio::test]
-async fn an_official_engine_is_measured_with_its_own_calls_and_cleaned() {
+async fn official_engine_is_measured_and_cleaned_up() {
     let database = Database::create().await;
     official_install(&database.options(), Official::V0_8_1).await;
     let outcome = bench(&database, &[&SMALL[..], &["--format", "json"]].concat());
@@ -126,7 +126,7 @@ async fn flows_of_others_are_left_alone_and_named() {
 }
 
 #[tokio::test]
-async fn an_engine_that_runs_nothing_is_refused() {
+async fn engine_without_runtime_is_refused() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     execute(c, "drop function pgflow.complete_task(uuid, text, integer, jsonb) cascade").await;
@@ -142,7 +142,7 @@ async fn an_engine_that_runs_nothing_is_refused() {
 }
 
 #[tokio::test]
-async fn a_failure_on_the_way_cleans_up() {
+async fn failure_cleans_up() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     execute(
@@ -158,7 +158,7 @@ async fn a_failure_on_the_way_cleans_up() {
 }
 
 #[tokio::test]
-async fn who_stops_it_finds_nothing_left() {
+async fn interruption_cleans_up() {
     for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM] {
         let database = with_engine().await;
         let c = &mut database.connect().await;

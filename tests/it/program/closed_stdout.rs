@@ -17,7 +17,7 @@ fn unread(project: &Project, arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
-async fn what_changes_something_is_done_all_the_same() {
+async fn writing_commands_finish_without_stdout() {
     let database = crate::fixture::Database::create().await;
     let project = Project::on(&database);
     project.flow("order", "", "  load: {}");
@@ -44,7 +44,7 @@ async fn what_changes_something_is_done_all_the_same() {
 }
 
 #[tokio::test]
-async fn what_only_reads_ends_quietly() {
+async fn read_only_commands_end_quietly() {
     let database = ours().await;
     let project = Project::on(&database);
     project.flow("order", "", "  load: {}");
@@ -71,7 +71,7 @@ async fn what_only_reads_ends_quietly() {
 }
 
 #[test]
-fn a_report_that_cannot_be_written_is_a_failure() {
+fn unwritable_report_fails() {
     let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").map(Stdio::from);
     let Ok(stdout) = full() else { return crate::shared::left_out("there is no /dev/full") };
     let project = Project::new();

@@ -99,17 +99,17 @@ fn all_say(url: &str, code: &str, words: &str) {
 }
 
 #[test]
-fn a_port_that_is_closed() {
+fn closed_port_is_reported() {
     all_say("postgres://app@127.0.0.1:1/shop", "FS902", "app@127.0.0.1:1/shop: the connection failed: ");
 }
 
 #[test]
-fn a_host_that_is_unknown() {
+fn unknown_host_is_reported() {
     all_say("postgres://app@nowhere.invalid/shop", "FS902", "app@nowhere.invalid:5432/shop: ");
 }
 
 #[tokio::test]
-async fn a_password_a_database_and_a_role_that_are_wrong() {
+async fn wrong_password_database_and_role_are_reported() {
     let server = fixture::start(&fixture::folder("connecting"));
     let mut c = server.connect_options("postgres").connect().await.unwrap();
     execute(&mut c, "create role app login password 'the right one'").await;

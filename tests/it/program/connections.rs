@@ -37,7 +37,7 @@ fn all_end(project: &Project, url: &str, exit: i32, code: &str, words: &str) {
 }
 
 #[test]
-fn a_server_that_is_down() {
+fn stopped_server_is_reported() {
     let url = format!("postgres://app:{PASSWORD}@127.0.0.1:1/shop");
     all_end(&project(), &url, 1, "FS902", "cannot connect to app@127.0.0.1:1/shop");
     let url = format!("postgres:///shop?host=/nowhere/at/all&user=app&password={PASSWORD}");
@@ -45,7 +45,7 @@ fn a_server_that_is_down() {
 }
 
 #[test]
-fn a_url_that_is_none() {
+fn invalid_url_is_reported() {
     for url in [
         format!("postgres://app:{PASSWORD}@host:port/shop"),
         format!("mysql://app:{PASSWORD}@host/shop"),
@@ -65,7 +65,7 @@ fn a_url_that_is_none() {
 }
 
 #[tokio::test]
-async fn a_password_that_is_refused() {
+async fn refused_password_is_reported() {
     let server = fixture::start(&fixture::folder("passwords"));
     let mut c = server.connect_options("postgres").connect().await.unwrap();
     execute(&mut c, "create role app login password 'the right one'").await;
@@ -95,14 +95,14 @@ async fn a_password_that_is_refused() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_not_there() {
+async fn missing_database_is_reported() {
     let database = Database::create().await;
     let url = format!("{}&password={PASSWORD}", database.url().replace("/test_", "/no_such_"));
     all_end(&project(), &url, 1, "FS904", "no_such_");
 }
 
 #[tokio::test]
-async fn a_role_without_rights() {
+async fn missing_privileges_are_reported() {
     for database in [ours().await, official().await] {
         let role =
             format!("stranger_{}", text(&mut database.connect().await, "md5(current_database())").await.unwrap());
@@ -113,27 +113,27 @@ async fn a_role_without_rights() {
 }
 
 #[tokio::test]
-async fn a_database_without_an_engine() {
+async fn missing_engine_is_reported() {
     let database = Database::create().await;
     all_end(&project(), &database.url(), 1, "FS909", "flowsmith install");
 }
 
 #[tokio::test]
-async fn a_database_without_pgmq() {
+async fn missing_pgmq_is_reported() {
     let database = ours().await;
     execute(&mut database.connect().await, "drop schema pgmq cascade").await;
     all_end(&project(), &database.url(), 1, "FS909", "has no pgmq");
 }
 
 #[tokio::test]
-async fn an_install_that_is_half_made() {
+async fn incomplete_install_is_reported() {
     let database = official().await;
     execute(&mut database.connect().await, "drop function pgflow.start_tasks").await;
     all_end(&project(), &database.url(), 1, "FS918", "incomplete engine: level 0.8.1 without function start_tasks");
 }
 
 #[tokio::test]
-async fn an_official_engine_without_a_ledger() {
+async fn official_engine_without_ledger_is_reported() {
     let database = official().await;
     execute(&mut database.connect().await, "drop schema flowsmith cascade").await;
     let project = project();
@@ -144,7 +144,7 @@ async fn an_official_engine_without_a_ledger() {
 }
 
 #[tokio::test]
-async fn an_engine_of_another_level_than_a_flow_needs() {
+async fn engine_of_lower_level_is_reported() {
     let database = official().await;
     let project = Project::on(&database);
     project.flow("order", "", "  load: { if: { paid: true } }");

@@ -8,7 +8,7 @@ use crate::fixture::command::{Project, official, official_old, ours};
 const FLOW: &str = "  load: {}\n  each: { map: load }\n  send: { depends_on: [load] }";
 
 #[test]
-fn each_format_goes_to_stdout_or_to_a_file() {
+fn formats_go_to_stdout_or_file() {
     let project = Project::new();
     project.flow("order", "", FLOW);
     for (format, begins) in
@@ -39,7 +39,7 @@ fn each_format_goes_to_stdout_or_to_a_file() {
 }
 
 #[test]
-fn a_flow_is_named_by_slug_version_or_database_slug() {
+fn flow_is_selected_by_slug_version_or_database_slug() {
     let project = Project::new();
     project.write(
         "flows/a.yaml",
@@ -114,7 +114,7 @@ async fn running(database: &Database) -> (Project, String) {
 }
 
 #[tokio::test]
-async fn a_run_is_drawn_as_it_stands_on_every_engine() {
+async fn run_is_drawn_on_each_engine() {
     for database in [ours().await, official().await, official_old().await] {
         let (project, run) = running(&database).await;
         let picture = project.done(&["graph", "order", "--run", &run]).stdout;

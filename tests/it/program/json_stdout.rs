@@ -40,7 +40,7 @@ fn assert_findings(way: &[&str], outcome: &Outcome) {
 }
 
 #[test]
-fn where_the_settings_are_invalid() {
+fn invalid_settings_keep_stdout_json() {
     let project = Project::new();
     project.write("flowsmith.toml", "flow = 1\n");
     for way in json_commands() {
@@ -51,7 +51,7 @@ fn where_the_settings_are_invalid() {
 }
 
 #[test]
-fn where_the_server_is_away() {
+fn unavailable_server_keeps_stdout_json() {
     let project = Project::new().with("DATABASE_URL", "postgres://127.0.0.1:1/away");
     project.write("flows/bad.yaml", BAD_FLOW);
     for way in json_commands() {
@@ -67,7 +67,7 @@ fn where_the_server_is_away() {
 }
 
 #[tokio::test]
-async fn where_a_flow_file_is_invalid() {
+async fn invalid_flow_file_keeps_stdout_json() {
     let database = ours().await;
     let project = Project::on(&database);
     project.flow("order", "", "  load: {}");

@@ -8,7 +8,7 @@ use crate::shared::program::Program;
 use crate::shared::program::commands;
 
 #[test]
-fn an_environment_never_meets_the_database_of_an_exported_database_url() {
+fn environment_never_uses_exported_database_url() {
     let folder = tempfile::tempdir().unwrap();
     let settings = "[environments.production]\ndatabase_url_env = \"PRODUCTION_URL\"\n";
     fs::write(folder.path().join("flowsmith.toml"), settings).unwrap();
@@ -38,7 +38,7 @@ fn refused(settings: Option<&str>, arguments: &[&str]) -> Outcome {
 }
 
 #[test]
-fn a_mistyped_environment_is_refused_with_and_without_settings() {
+fn mistyped_environment_is_refused() {
     for settings in [None, Some("flows = \"flows\"\n"), Some("[environments.production]\ndatabase_url_env = \"X\"\n")] {
         for command in commands(&Program::in_folder(".")) {
             for way in ways_to_connect(&command) {
@@ -54,7 +54,7 @@ fn a_mistyped_environment_is_refused_with_and_without_settings() {
 }
 
 #[test]
-fn an_environment_that_only_flow_files_know_has_a_database_where_one_is_named() {
+fn environment_of_flow_files_needs_named_database() {
     let outcome = refused(None, &["plan", "--env", "production"]);
     assert!(outcome.stderr.contains("help: add [environments.production] with database_url_env = "), "{outcome}");
     let url = "postgres://127.0.0.1:1/named";

@@ -107,7 +107,7 @@ fn interrupted(project: &Project, has_come_so_far: impl Fn(&str) -> bool) {
 }
 
 #[test]
-fn what_was_interrupted_does_not_stand_in_the_way_of_the_next() {
+fn interrupted_up_does_not_block_next() {
     let embedded = embedded();
     let project = &embedded.0;
     project.done(&["init"]);
@@ -129,7 +129,7 @@ fn what_was_interrupted_does_not_stand_in_the_way_of_the_next() {
 }
 
 #[test]
-fn no_database_and_no_server_is_said() {
+fn missing_database_and_server_are_reported() {
     let project = Project::new();
     project.flow("order", "", "  load: {}");
     for command in ["plan", "apply", "drift", "status", "pull", "doctor", "install"] {

@@ -24,7 +24,7 @@ async fn state(database: &Database) -> String {
 }
 
 #[tokio::test]
-async fn the_second_of_two_dependencies_starts_what_waits_for_both() {
+async fn last_dependency_starts_dependent() {
     let database = engine(JOIN).await;
     play(
         &database,
@@ -39,7 +39,7 @@ async fn the_second_of_two_dependencies_starts_what_waits_for_both() {
 }
 
 #[tokio::test]
-async fn a_dependency_whose_completion_is_undone_is_still_waited_for() {
+async fn rolled_back_completion_does_not_count() {
     let database = engine(JOIN).await;
     play(
         &database,
@@ -56,7 +56,7 @@ async fn a_dependency_whose_completion_is_undone_is_still_waited_for() {
 }
 
 #[tokio::test]
-async fn the_last_two_tasks_of_a_map_make_one_whole_output() {
+async fn concurrent_last_map_tasks_build_complete_output() {
     let database = engine(MAPS).await;
     play(
         &database,
@@ -71,7 +71,7 @@ async fn the_last_two_tasks_of_a_map_make_one_whole_output() {
 }
 
 #[tokio::test]
-async fn one_task_completed_from_two_sessions_counts_once() {
+async fn task_completed_twice_concurrently_counts_once() {
     let database = engine(MAPS).await;
     play(
         &database,
@@ -86,7 +86,7 @@ async fn one_task_completed_from_two_sessions_counts_once() {
 }
 
 #[tokio::test]
-async fn a_task_that_fails_and_completes_at_once_does_what_came_first() {
+async fn concurrent_failure_and_completion_keep_the_first() {
     let database = engine(MAPS).await;
     play(
         &database,
@@ -106,7 +106,7 @@ async fn a_task_that_fails_and_completes_at_once_does_what_came_first() {
 
 /// The completion has its task before the failure has the state of the step, and waits for that.
 #[tokio::test]
-async fn a_map_task_completes_while_its_sibling_fails_the_run() {
+async fn map_task_completing_during_run_failure_is_kept() {
     let database = engine(MAPS).await;
     play(
         &database,
@@ -132,7 +132,7 @@ async fn a_map_task_completes_while_its_sibling_fails_the_run() {
 }
 
 #[tokio::test]
-async fn a_map_task_completes_while_its_sibling_has_the_step_skipped() {
+async fn map_task_completing_during_skip_is_kept() {
     let skip = MAPS.replace("'m', step_type", "'m', when_exhausted => 'skip', step_type");
     let database = engine(&skip).await;
     play(
@@ -155,7 +155,7 @@ async fn a_map_task_completes_while_its_sibling_has_the_step_skipped() {
 
 /// Both hold their task and state when they come to the run: the second finds it failed, and starts nothing.
 #[tokio::test]
-async fn a_step_completes_while_another_fails_the_run() {
+async fn step_completing_during_run_failure_is_kept() {
     let database = engine(&JOIN.replace("'f');", "'f', 1, 0);").replace("{a, b}", "{a}")).await;
     play(
         &database,
@@ -207,7 +207,7 @@ async fn two_steps_that_are_skipped_at_once_release_what_waits_for_both_once() {
 }
 
 #[tokio::test]
-async fn a_batch_over_two_maps_and_one_in_the_opposite_order_both_complete() {
+async fn batches_in_opposite_order_complete() {
     let database = engine(MAPS).await;
     play(
         &database,
@@ -244,7 +244,7 @@ async fn batches_over_two_runs_in_opposite_orders_both_complete() {
 }
 
 #[tokio::test]
-async fn a_batch_over_a_map_feeds_the_map_below() {
+async fn batch_completing_map_starts_dependent_map() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'm', step_type => 'map');
          select pgflow.add_step('f', 'n', '{m}', step_type => 'map'); select pgflow.start_flow('f', '[1, 2]', R1);

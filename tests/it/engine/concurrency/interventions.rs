@@ -9,7 +9,7 @@ const TWO_RUNS: &str = "select pgflow.create_flow('f', 1, 0); select pgflow.add_
     select pgflow.start_flow('f', '{}', R1); select pgflow.start_flow('f', '{}', R2); select pgflow.poll_tasks('f', W);";
 
 #[tokio::test]
-async fn a_task_is_started_before_its_run_is_cancelled_or_not_at_all() {
+async fn cancellation_and_claim_are_serialized() {
     let database = engine(&TWO_RUNS.replace("select pgflow.poll_tasks('f', W);", "")).await;
     play(
         &database,
@@ -34,7 +34,7 @@ async fn a_task_is_started_before_its_run_is_cancelled_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_cancelled_run_keeps_what_completes_in_that_moment() {
+async fn cancelled_run_keeps_concurrent_completion() {
     let database = engine(TWO_RUNS).await;
     play(
         &database,
@@ -50,7 +50,7 @@ async fn a_cancelled_run_keeps_what_completes_in_that_moment() {
 }
 
 #[tokio::test]
-async fn a_run_whose_last_step_completes_while_it_is_cancelled_is_completed_by_a_retry() {
+async fn retry_completes_run_cancelled_at_its_last_step() {
     let database = engine(&TWO_RUNS.replace("select pgflow.add_step('f', 'b', '{a}');", "")).await;
     play(
         &database,
@@ -65,7 +65,7 @@ async fn a_run_whose_last_step_completes_while_it_is_cancelled_is_completed_by_a
 }
 
 #[tokio::test]
-async fn a_completion_that_comes_after_a_retry_changes_nothing() {
+async fn completion_after_retry_changes_nothing() {
     let database = engine(TWO_RUNS).await;
     play(
         &database,
@@ -84,7 +84,7 @@ async fn a_completion_that_comes_after_a_retry_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_batch_that_comes_after_a_cancellation_changes_nothing() {
+async fn batch_after_cancellation_changes_nothing() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'm', '{a}', step_type => 'map');
          select pgflow.start_flow('f', '{}', R1); select pgflow.poll_tasks('f', W); select pgflow.cancel_run(R1)",
@@ -115,7 +115,7 @@ async fn two_retries_at_once_are_one() {
 }
 
 #[tokio::test]
-async fn one_run_id_given_in_two_sessions_starts_one_run() {
+async fn same_run_id_in_two_sessions_starts_one_run() {
     let database = engine(TWO_RUNS).await;
     play(
         &database,
@@ -130,7 +130,7 @@ async fn one_run_id_given_in_two_sessions_starts_one_run() {
 }
 
 #[tokio::test]
-async fn a_late_completion_and_the_recovery_do_not_both_have_a_task() {
+async fn late_completion_and_recovery_exclude_each_other() {
     let database = engine(TWO_RUNS).await;
     let stall = "update pgflow.step_tasks set queued_at = now() - interval '2 h', started_at = now() - interval '1 h'";
     play(
@@ -152,7 +152,7 @@ async fn a_late_completion_and_the_recovery_do_not_both_have_a_task() {
 }
 
 #[tokio::test]
-async fn what_is_put_away_while_a_flow_resumes_comes_back() {
+async fn messages_parked_during_resume_become_visible() {
     let database =
         engine(&TWO_RUNS.replace("select pgflow.poll_tasks('f', W);", "select pgflow.pause_flow('f');")).await;
     play(
@@ -183,7 +183,7 @@ async fn start_tasks_waits_for_a_resume_and_starts_what_was_read() {
 }
 
 #[tokio::test]
-async fn a_run_is_pruned_or_retried_and_never_half_of_each() {
+async fn prune_and_retry_exclude_each_other() {
     let database = engine(TWO_RUNS).await;
     play(
         &database,
@@ -208,7 +208,7 @@ async fn a_run_is_pruned_or_retried_and_never_half_of_each() {
 }
 
 #[tokio::test]
-async fn a_run_does_not_start_in_a_flow_that_is_being_deleted() {
+async fn run_cannot_start_during_flow_deletion() {
     let database = engine(TWO_RUNS).await;
     play(
         &database,
@@ -225,7 +225,7 @@ async fn a_run_does_not_start_in_a_flow_that_is_being_deleted() {
 
 /// Whoever holds the row of a queued task for a moment only must not keep it from its next worker for a whole timeout.
 #[tokio::test]
-async fn a_late_failure_does_not_put_off_the_next_attempt() {
+async fn late_failure_does_not_delay_next_attempt() {
     let database = engine(&TWO_RUNS.replace("'f', 1, 0", "'f', 3, 0")).await;
     play(
         &database,
@@ -242,7 +242,7 @@ async fn a_late_failure_does_not_put_off_the_next_attempt() {
 
 /// The completion waits for the row, and holds it when it finds that the task is queued again.
 #[tokio::test]
-async fn a_late_completion_does_not_put_off_the_next_attempt() {
+async fn late_completion_does_not_delay_next_attempt() {
     let database = engine(&TWO_RUNS.replace("'f', 1, 0", "'f', 3, 0")).await;
     play(
         &database,

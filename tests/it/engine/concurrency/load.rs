@@ -15,7 +15,7 @@ use crate::fixture::Database;
 const WORKERS: usize = 8;
 
 #[tokio::test]
-async fn a_map_of_a_thousand_tasks_has_every_output_in_its_place() {
+async fn map_of_1000_tasks_keeps_output_order() {
     for protocol in [Protocol::Each, Protocol::Batches] {
         let database = engine(
             "select pgflow.create_flow('f'); select pgflow.add_step('f', 'm', step_type => 'map'); select pgflow.add_step('f', 'z', '{m}')",
@@ -124,7 +124,7 @@ async fn callbacks_that_come_twice_from_two_sessions_count_once() {
 }
 
 #[tokio::test]
-async fn a_run_id_that_two_sessions_start_is_one_run() {
+async fn run_id_started_by_two_sessions_is_one_run() {
     let database = engine(&SHAPES[1].define()).await;
     let (mut one, mut other) = (connect(database.options()).await, connect(database.options()).await);
     for n in 0..20 * load() {

@@ -27,7 +27,7 @@ async fn start_tasks_and_poll_tasks_do_not_wait_for_each_other() {
 
 /// The tasks' primary key and their messages have opposite orders: x is queued before a.
 #[tokio::test]
-async fn a_retry_of_a_run_that_has_not_failed_leaves_start_tasks_alone() {
+async fn retry_of_unfailed_run_does_not_block_start_tasks() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'y'); select pgflow.add_step('f', 'z');
          select pgflow.add_step('f', 'g', '{y}'); select pgflow.add_step('f', 'x', '{y}'); select pgflow.add_step('f', 'a', '{g}');
@@ -50,7 +50,7 @@ async fn a_retry_of_a_run_that_has_not_failed_leaves_start_tasks_alone() {
 }
 
 #[tokio::test]
-async fn a_flow_is_deleted_while_its_queue_is_polled() {
+async fn flow_deletion_and_polling_do_not_deadlock() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b');
          select pgflow.start_flow('f', '{}', R1); select pgflow.start_tasks('f', '{2}', W)",
@@ -101,7 +101,7 @@ async fn whoever_comes_while_a_flow_is_deleted_finds_it_gone() {
 
 /// Of the stalled tasks, that with message 1 has been requeued too often and is archived, that with message 3 is queued.
 #[tokio::test]
-async fn a_recovery_and_the_end_of_a_run_take_messages_in_one_order() {
+async fn recovery_and_run_end_lock_messages_in_order() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b');
          select pgflow.add_step('f', 'c'); select pgflow.start_flow('f', '{}', R1); select pgflow.poll_tasks('f', W);
@@ -124,7 +124,7 @@ async fn a_recovery_and_the_end_of_a_run_take_messages_in_one_order() {
 
 /// R1.a is refused, which ends its run and archives its messages; R2.z is still to come in one batch and held by the other.
 #[tokio::test]
-async fn a_batch_with_a_refused_output_keeps_the_order() {
+async fn batch_with_refused_output_keeps_lock_order() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a');
          select pgflow.add_step('f', 'm', '{a}', step_type => 'map'); select pgflow.add_step('f', 'z');
@@ -174,7 +174,7 @@ async fn completions_of_tasks_that_were_requeued_let_others_start_them() {
 
 /// What follows on a completion archives the messages of the run, and the task's own is among those that a heartbeat has.
 #[tokio::test]
-async fn a_completion_that_ends_the_run_and_a_heartbeat_take_messages_in_one_order() {
+async fn run_end_and_heartbeat_lock_messages_in_order() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b'); select pgflow.add_step('f', 'd');
          select pgflow.add_step('f', 'c', '{a}', required_input_pattern => '{\"a\": 7}', when_unmet => 'fail');
@@ -196,7 +196,7 @@ async fn a_completion_that_ends_the_run_and_a_heartbeat_take_messages_in_one_ord
 
 /// PostgreSQL's own serialization failure is for the caller: in one snapshot, looking again does not help.
 #[tokio::test]
-async fn a_prune_in_a_snapshot_gives_up_where_a_run_has_changed() {
+async fn prune_in_snapshot_fails_on_changed_run() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.start_flow('f', '{}', R1);
          select pgflow.cancel_run(R1)",
@@ -238,7 +238,7 @@ async fn start_tasks_and_poll_tasks_put_away_the_messages_of_a_paused_flow() {
 
 /// R1.a is refused, and the map z of R2 still to be counted; the other batch counts it first and then comes to R1.
 #[tokio::test]
-async fn a_refused_output_and_a_map_of_another_run_are_taken_in_one_order() {
+async fn refused_output_and_map_of_other_run_keep_lock_order() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a');
          select pgflow.add_step('f', 'm', '{a}', step_type => 'map'); select pgflow.add_step('f', 'y');
@@ -262,7 +262,7 @@ async fn a_refused_output_and_a_map_of_another_run_are_taken_in_one_order() {
 
 /// R2.a is refused before R1 is taken, which the other batch takes first.
 #[tokio::test]
-async fn a_refused_output_and_another_run_are_taken_in_one_order() {
+async fn refused_output_and_other_run_keep_lock_order() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a');
          select pgflow.add_step('f', 'm', '{a}', step_type => 'map'); select pgflow.add_step('f', 'y');
@@ -310,7 +310,7 @@ async fn batches_that_archive_messages_of_several_runs_take_them_in_one_order() 
 
 /// A caller who does not want to wait is told so, and not kept by a function that tries again.
 #[tokio::test]
-async fn a_lock_timeout_ends_a_retry_and_a_prune() {
+async fn lock_timeout_ends_retry_and_prune() {
     let database = engine(
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.start_flow('f', '{}', R1);
          select pgflow.poll_tasks('f', W); select pgflow.cancel_run(R1)",

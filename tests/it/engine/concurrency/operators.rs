@@ -204,7 +204,7 @@ async fn runs_are_pruned_whole_whoever_comes_late() {
 }
 
 #[tokio::test]
-async fn a_flow_is_deleted_and_made_again_under_the_hands_of_its_workers() {
+async fn flow_can_be_recreated_while_workers_run() {
     // The flow or its queue is not there at the moment.
     const GONE: &[&str] = &["42P01 ", "23503 "];
     let shapes: Vec<&Shape> = SHAPES.iter().filter(|shape| ["maps", "retries"].contains(&shape.slug)).collect();

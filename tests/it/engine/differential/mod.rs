@@ -81,7 +81,7 @@ pub(crate) async fn ours() -> Database {
 }
 
 #[tokio::test]
-async fn our_engine_cannot_be_told_from_the_official_one() {
+async fn engine_equals_official_engine_on_random_scripts() {
     let (official, ours) = (official().await, ours().await);
     let databases = [(Engine::Official, &official.options()), (Engine::Ours, &ours.options())];
     let seen = play_all(seeds(), databases).unwrap_or_else(|report| panic!("{report}"));
@@ -97,7 +97,7 @@ async fn our_engine_cannot_be_told_from_the_official_one() {
 }
 
 #[tokio::test]
-async fn an_engine_that_differs_is_found_out_by_a_short_script() {
+async fn differing_engine_is_found_with_short_script() {
     let (official, other) = (official().await, official().await);
     let slower = "create or replace function pgflow.calculate_retry_delay(base_delay numeric, attempts_count integer)
                   returns integer language sql as 'select (base_delay * 2 ^ attempts_count)::integer + 1'";

@@ -32,7 +32,7 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 #[tokio::test]
-async fn the_engine_does_what_the_contract_says_on_random_walks() {
+async fn engine_equals_model_on_random_walks() {
     let first = setting("FLOWSMITH_MODEL_SEED").unwrap_or(1);
     let walks = setting("FLOWSMITH_MODEL_WALKS").unwrap_or(WALKS);
     let mut lanes = tokio::task::JoinSet::new();
@@ -75,7 +75,7 @@ async fn walk_lane(seeds: impl Iterator<Item = u64>, is_merged: bool) -> Result<
 }
 
 #[tokio::test]
-async fn the_models_json_is_that_of_postgresql() {
+async fn model_json_equals_postgresql_json() {
     let mut engine = Engine::create(false).await;
     let mut random = Random::new(1);
     let mut held = 0;

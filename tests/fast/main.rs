@@ -9,3 +9,4 @@ mod program;
 #[path = "../shared/mod.rs"]
 #[allow(dead_code, reason = "each of the two programs uses a part of it")]
 mod shared;
+mod snapshots;

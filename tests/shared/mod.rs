@@ -1,4 +1,4 @@
-//! What the tests with a server and those without one have in common.
+//! Helpers of both test programs: the tests with a server and those without.
 
 pub(crate) mod catalogs;
 pub(crate) mod migration_cases;
@@ -10,15 +10,15 @@ use std::sync::LazyLock;
 
 use flowsmith_devserver::{Binaries, Settings, provide};
 
-/// Says why a test cannot run here. CI can run every one of them.
-#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
-pub(crate) fn left_out(why: &str) {
+/// Prints why a test is skipped. In CI, which runs every test, it fails instead.
+#[expect(clippy::print_stderr, reason = "the output of a skipped test says why")]
+pub(crate) fn skip(reason: &str) {
     let is_ci = std::env::var_os("CI").is_some() && std::env::var_os("FLOWSMITH_TEST_POSTGRES_BIN").is_none();
-    assert!(!is_ci, "{why}, and CI leaves out no test: .ci/run installs what they need");
-    eprintln!("left out: {why}");
+    assert!(!is_ci, "{reason}; CI skips no test: .ci/run installs their requirements");
+    eprintln!("skipped: {reason}");
 }
 
-/// The programs that the tests run.
+/// The programs of the PostgreSQL server that the tests start.
 pub(crate) fn binaries() -> &'static Binaries {
     static BINARIES: LazyLock<Binaries> = LazyLock::new(|| {
         let binaries = std::env::var_os("FLOWSMITH_TEST_POSTGRES_BIN").map(PathBuf::from);

@@ -67,7 +67,7 @@ fn examples_have_their_finding_and_their_fixes_have_none() {
 fn every_code_is_triggered_by_a_test() {
     let cases = fs::read_dir(root().join("tests/cases/check")).expect("cases");
     let mut reports: String = cases
-        .map(|case| fs::read_to_string(case.expect("a case").path().join("expected.txt")).expect("an expectation"))
+        .map(|case| fs::read_to_string(case.expect("a case").path().join("report.snap")).expect("a snapshot"))
         .collect();
     reports.push_str(include_str!("hostile_input.rs"));
     for code in Code::FINDINGS {

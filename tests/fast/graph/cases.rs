@@ -1,5 +1,4 @@
-//! Every folder under `tests/cases/graph` is a picture, in each format. `UPDATE=1 cargo test graph` writes the
-//! expectations anew; look at the pictures then.
+//! Every folder under `tests/cases/graph` is a graph; its snapshots are the drawings of it in each format.
 
 use std::fs;
 
@@ -9,7 +8,7 @@ use flowsmith_postgres::runs::StepStatus;
 use flowsmith_postgres::runs::{RunDetail, StepDetail};
 use serde_json::{from_value, json};
 
-use super::{assert_golden, cases, flow_of, graph_of, picture};
+use super::{assert_drawings, assert_page, cases, flow_of, graph_of, picture};
 
 /// Cases that are a flow file; the others are made by a test of their own.
 fn flows() -> Vec<String> {
@@ -26,9 +25,7 @@ fn pictures_are_what_is_expected() {
     assert!(names.len() >= 6, "only {} cases", names.len());
     for name in names {
         let graph = graph_of(&name);
-        assert_golden(&name, "expected.svg", &picture(&graph));
-        assert_golden(&name, "expected.mmd", &mermaid(&graph));
-        assert_golden(&name, "expected.dot", &dot(&graph));
+        assert_drawings(&name, &graph);
     }
 }
 
@@ -83,11 +80,9 @@ pub(super) fn run() -> RunDetail {
 #[test]
 fn the_picture_of_a_run_says_how_each_step_stands() {
     let graph = Graph::of_run(&flow_of("everything"), &run());
-    assert_golden("run", "expected.svg", &picture(&graph));
-    assert_golden("run", "expected.mmd", &mermaid(&graph));
-    assert_golden("run", "expected.dot", &dot(&graph));
+    assert_drawings("run", &graph);
     let page = graph_html(&graph);
-    assert_golden("run", "expected.html", &page);
+    assert_page("run", &page);
     let said = [
         "completed in 1.2 s",
         "skipped: condition unmet",
@@ -142,7 +137,7 @@ fn what_steps_and_triggers_are_for_is_in_every_format() {
     for words in ["<code>nightly</code>", "Once a night, when the shop is quiet", "insert, update of public.orders"] {
         assert!(page.contains(words), "{words}");
     }
-    assert_golden("everything", "expected.html", &page);
+    assert_page("everything", &page);
 }
 
 #[test]

@@ -6,17 +6,19 @@ mod plans;
 mod readers;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use flowsmith::graph::{Graph, Style, step_descriptions, svg};
+use flowsmith::graph::{Graph, Style, dot, mermaid, step_descriptions, svg};
 use flowsmith_core::catalog::{Catalog, Flow};
 use flowsmith_core::check::{CheckSettings, Origin, check};
 use flowsmith_core::source::Sources;
 
-/// Where the cases are.
+use crate::snapshots;
+
+/// The folder of the cases.
 fn cases() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/graph")
+    snapshots::cases("graph")
 }
 
 /// The flows of a file, which must be right.
@@ -51,14 +53,18 @@ fn picture(graph: &Graph) -> String {
     svg(graph, Style { id: "flow", alone: true })
 }
 
-/// Compares with a committed file; UPDATE=1 writes it.
-fn assert_golden(case: &str, file: &str, written: &str) {
-    let path = cases().join(case).join(file);
-    if std::env::var_os("UPDATE").is_some() {
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, written).unwrap();
-    }
-    let committed = fs::read_to_string(&path).unwrap_or_default();
-    let differs = committed.lines().zip(written.lines()).find(|(committed, written)| committed != written);
-    assert!(committed == written, "{case}/{file} differs, UPDATE=1 writes it: {differs:#?}");
+/// Compares the drawings of a graph with the snapshots of a case.
+fn assert_drawings(case: &str, graph: &Graph) {
+    snapshots::settings(&cases().join(case)).bind(|| {
+        insta::assert_binary_snapshot!("picture.svg", picture(graph).into_bytes());
+        insta::assert_snapshot!("mermaid", snapshots::text(&mermaid(graph)));
+        insta::assert_snapshot!("dot", snapshots::text(&dot(graph)));
+    });
+}
+
+/// Compares a page with the snapshot of a case.
+fn assert_page(case: &str, page: &str) {
+    snapshots::settings(&cases().join(case)).bind(|| {
+        insta::assert_binary_snapshot!("page.html", page.as_bytes().to_vec());
+    });
 }

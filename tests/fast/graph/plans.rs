@@ -11,7 +11,7 @@ use flowsmith_postgres::introspection::Live;
 use flowsmith_postgres::plan::{Abilities, Plan, PlannedChange, changes};
 use flowsmith_postgres::runs::RunTotals;
 
-use super::{assert_golden, catalog, picture};
+use super::{assert_page, catalog, picture};
 
 const BEFORE: &str = "
 flow: order
@@ -69,7 +69,7 @@ fn planned() -> Plan {
 #[test]
 fn a_plan_is_a_page_with_its_changes_marked() {
     let page = plan_html(&planned(), &subject());
-    assert_golden("plan", "expected.html", &page);
+    assert_page("plan", &page);
     assert_eq!(page.matches("<svg ").count(), 4);
     let classes = |class: &str| page.matches(&format!("<g class=\"step{class}\"")).count();
     assert_eq!(classes(" added"), 3, "check, list, each");

@@ -10,7 +10,7 @@ use flowsmith::report::graph_html;
 
 use super::cases::run;
 use super::{flow_of, graph_of, picture};
-use crate::shared::left_out;
+use crate::shared::skip;
 
 const CASES: [&str; 6] = ["everything", "fan_of_20", "hostile", "long_names", "long_way", "unconnected"];
 
@@ -25,7 +25,7 @@ fn printed(program: &str, arguments: &[&str]) -> Option<String> {
     let output = match Command::new(program).args(arguments).stdin(Stdio::null()).output() {
         Ok(output) => output,
         Err(error) => {
-            left_out(&format!("{program} does not start: {error}"));
+            skip(&format!("{program} does not start: {error}"));
             return None;
         }
     };
@@ -65,7 +65,7 @@ for (const file of process.argv.slice(2)) {
 fn mermaid_reads_every_step_and_edge() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mermaid");
     if !folder.join("node_modules/mermaid").is_dir() {
-        left_out(&format!("no Mermaid: npm install --prefix {} mermaid@12.3.0 jsdom@29.1.1", folder.display()));
+        skip(&format!("no Mermaid: npm install --prefix {} mermaid@12.3.0 jsdom@29.1.1", folder.display()));
         return;
     }
     let files = tempfile::tempdir_in(&folder).unwrap();

@@ -20,7 +20,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 
 use crate::engine::definitions::{execute, text};
 use crate::fixture::{Database, binaries, folder};
-use crate::shared::left_out;
+use crate::shared::skip;
 
 /// Where the crate has its scripts: `pgmq--1.4.4--1.4.5.sql` and so on, and `pgmq.control` in the folder above.
 static SCRIPTS: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -78,7 +78,7 @@ fn server_with_pgmq(name: &str) -> Option<Server> {
     let (Some(bin), Some(share), Some(lib)) =
         (pg_config("--bindir"), pg_config("--sharedir"), pg_config("--pkglibdir"))
     else {
-        left_out("there is no pg_config beside the server's programs");
+        skip("there is no pg_config beside the server's programs");
         return None;
     };
     // The programs look for the other folders from where they are themselves, as far as these have a parent in common.
@@ -108,7 +108,7 @@ fn server_with_pgmq(name: &str) -> Option<Server> {
     make_readable(&root);
 
     if !Command::new(own(&bin).join("postgres")).arg("--version").output().is_ok_and(|ran| ran.status.success()) {
-        left_out("a copy of the server's programs does not run, as on a file system that is mounted noexec");
+        skip("a copy of the server's programs does not run, as on a file system that is mounted noexec");
         return None;
     }
     let copy = Binaries { dir: own(&bin), ..binaries().clone() };

@@ -87,14 +87,14 @@ async fn by_apply(case: &Case, engine: Engine) -> Database {
     let settings = ApplySettings::default();
     let held = folder(place.path(), &case.before);
     apply(open(&target).await, &held, &settings, |_| {}).await.unwrap_or_else(|error| panic!("{}: {error}", case.name));
-    assert_eq!(live(&database, engine).await.catalog, case.held, "{}", case.name);
+    assert_eq!(live(&database, engine).await.catalog, case.base, "{}", case.name);
 
     let whole = folder(place.path(), &case.change);
     let applied = apply(open(&target).await, &whole, &settings, |_| {}).await;
     let applied = applied.unwrap_or_else(|error| panic!("{}: {error}", case.name));
     assert_eq!(applied.migrations.len(), case.change.len(), "{}", case.name);
     let live = live(&database, engine).await;
-    assert_eq!(live.catalog, case.wanted, "{}", case.name);
+    assert_eq!(live.catalog, case.expected, "{}", case.name);
     assert!(drift(&whole, &live, &Ignore::default()).unwrap().is_empty(), "{}", case.name);
     let (planned, unmanaged) = changes(&live, case.files.clone(), &Default::default(), &Ignore::default());
     assert!(planned.is_empty() && unmanaged.is_empty(), "{}: {planned:?}", case.name);

@@ -7,7 +7,7 @@ use flowsmith_postgres::engine::doctor::{CheckStatus, doctor};
 use super::{HELD, PARTS, checks, eventually, named, somebodys_queue, with_pgq};
 use crate::engine::definitions::{execute, text};
 use crate::fixture::command::Project;
-use crate::shared::left_out;
+use crate::shared::skip;
 
 #[tokio::test]
 async fn checks_pass_and_touch_only_scratch_queue() {
@@ -120,7 +120,7 @@ impl Drop for Ticker {
 async fn checks_pass_beside_a_running_pgqd() {
     let Some(database) = with_pgq().await else { return };
     if Command::new("pgqd").arg("-V").stdout(Stdio::null()).status().is_err() {
-        return left_out("there is no pgqd on this machine");
+        return skip("there is no pgqd on this machine");
     }
     let c = &mut database.connect().await;
     execute(c, "select pgq.create_queue('imports')").await;

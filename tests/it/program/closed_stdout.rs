@@ -73,7 +73,7 @@ async fn read_only_commands_end_quietly() {
 #[test]
 fn unwritable_report_fails() {
     let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").map(Stdio::from);
-    let Ok(stdout) = full() else { return crate::shared::left_out("there is no /dev/full") };
+    let Ok(stdout) = full() else { return crate::shared::skip("there is no /dev/full") };
     let project = Project::new();
     project.flow("order", "", "  load: {}");
     let output = project.command(&["check"]).stdout(stdout).stderr(Stdio::piped()).output().unwrap();

@@ -18,7 +18,7 @@ use crate::engine::roles::Team;
 use crate::fixture::command::{Project, ours};
 use crate::fixture::{Database, server};
 use crate::pgq::with_pgq;
-use crate::shared::left_out;
+use crate::shared::skip;
 
 const TICK: [&str; 2] = ["select pgq.force_tick('imports')", "select pgq.ticker('imports')"];
 
@@ -82,7 +82,7 @@ async fn pgq_event_starts_one_run_with_pgqd() {
     let input = "jsonb_build_array(event.type, event.data, event.id > 0, event.time <= now())";
     let Some((database, _project, mut c, trigger)) = consuming_pgq(input).await else { return };
     if Command::new("pgqd").arg("-V").stdout(Stdio::null()).status().is_err() {
-        return left_out("there is no pgqd on this machine");
+        return skip("there is no pgqd on this machine");
     }
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("pgqd.ini");

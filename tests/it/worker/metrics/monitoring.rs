@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{Endpoint, echo};
 use crate::fixture::folder;
-use crate::shared::left_out;
+use crate::shared::skip;
 use crate::worker::Fixture;
 
 fn root(name: &str) -> PathBuf {
@@ -77,7 +77,7 @@ fn promtool(arguments: &[&str], input: &str) -> Option<(bool, String)> {
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
-            left_out(&format!("no promtool (Debian: prometheus): {error}"));
+            skip(&format!("no promtool (Debian: prometheus): {error}"));
             return None;
         }
     };

@@ -29,7 +29,7 @@ async fn checks_pass_and_touch_only_scratch_queue() {
     assert!(consumers.starts_with("loader of imports: 0 s behind, about "), "{consumers}");
     assert!(consumers.contains(", in batch "), "{consumers}");
     let throughput = &named(&checks, "pgq self-test: throughput").detail;
-    let numbers: Vec<f64> = throughput.split([' ', ',']).filter_map(|word| word.parse().ok()).collect();
+    let numbers: Vec<f64> = throughput.split([' ', ',', ':']).filter_map(|word| word.parse().ok()).collect();
     let [events, at_once, inserted, consumed] = numbers[..] else { panic!("{throughput}") };
     assert!(events >= at_once && inserted > 0.0 && consumed > 0.0, "{throughput}");
 }

@@ -204,7 +204,7 @@ async fn recover(connection: &mut PgConnection, pool: &mut [Worker<'_>], flows: 
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_survives_every_kill_and_every_run_comes_to_its_end() {
+async fn acknowledged_results_survive_kills_and_runs_end() {
     let folder = fixture::folder("faults");
     let server = fixture::start(&folder);
     server.ensure_database("load").await.unwrap();

@@ -3,7 +3,7 @@
 use crate::fixture::runtime::{error, rows, run, value, with_runtime};
 
 #[tokio::test]
-async fn a_completed_task_completes_its_step_and_starts_the_next() {
+async fn completed_task_completes_step_and_starts_next() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -33,7 +33,7 @@ async fn a_completed_task_completes_its_step_and_starts_the_next() {
 }
 
 #[tokio::test]
-async fn a_map_gathers_its_outputs_by_index_whatever_finishes_first() {
+async fn map_outputs_are_ordered_by_index() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -57,7 +57,7 @@ async fn a_map_gathers_its_outputs_by_index_whatever_finishes_first() {
 }
 
 #[tokio::test]
-async fn a_map_after_a_map_has_as_many_tasks_and_after_a_single_step_one_for_each_element() {
+async fn map_has_one_task_per_element_of_its_source() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -79,7 +79,7 @@ async fn a_map_after_a_map_has_as_many_tasks_and_after_a_single_step_one_for_eac
 }
 
 #[tokio::test]
-async fn an_empty_array_completes_the_maps_after_it_and_what_follows_starts() {
+async fn empty_array_completes_maps_and_starts_dependents() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -106,7 +106,7 @@ async fn an_empty_array_completes_the_maps_after_it_and_what_follows_starts() {
 }
 
 #[tokio::test]
-async fn the_output_of_a_run_is_that_of_its_completed_leaves() {
+async fn run_output_is_outputs_of_completed_leaves() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -171,7 +171,7 @@ async fn nothing_is_completed_in_a_run_that_has_failed() {
 }
 
 #[tokio::test]
-async fn a_late_result_of_a_skipped_step_changes_nothing() {
+async fn late_result_of_skipped_step_changes_nothing() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -192,7 +192,7 @@ async fn a_late_result_of_a_skipped_step_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_task_that_does_not_exist_is_no_error_and_returns_nothing() {
+async fn unknown_task_returns_no_row() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -217,7 +217,7 @@ async fn a_task_that_does_not_exist_is_no_error_and_returns_nothing() {
 }
 
 #[tokio::test]
-async fn an_output_that_a_map_cannot_map_fails_the_run_and_says_so() {
+async fn output_that_is_not_an_array_fails_run_with_reason() {
     for (output, found) in [
         ("null", "null"),
         ("'null'", "null"),
@@ -261,7 +261,7 @@ async fn an_output_that_a_map_cannot_map_fails_the_run_and_says_so() {
 }
 
 #[tokio::test]
-async fn an_array_that_no_map_needs_may_be_anything() {
+async fn output_without_dependent_map_may_be_any_value() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -309,7 +309,7 @@ async fn results_at_the_same_time_lose_nothing_and_start_what_follows_once() {
 }
 
 #[tokio::test]
-async fn a_result_that_cannot_be_stored_leaves_everything_as_it_was() {
+async fn unstorable_output_changes_nothing() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(

@@ -3,7 +3,7 @@
 use crate::fixture::runtime::{rows, run, value, with_runtime};
 
 #[tokio::test]
-async fn a_root_step_looks_at_the_input_of_the_run() {
+async fn root_condition_matches_run_input() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     let conditions = [
@@ -41,7 +41,7 @@ async fn a_root_step_looks_at_the_input_of_the_run() {
 }
 
 #[tokio::test]
-async fn a_step_after_others_looks_at_the_outputs_of_those_that_completed() {
+async fn condition_matches_outputs_of_completed_dependencies() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -79,7 +79,7 @@ async fn a_step_after_others_looks_at_the_outputs_of_those_that_completed() {
 }
 
 #[tokio::test]
-async fn a_map_is_skipped_as_a_whole_or_runs_as_a_whole() {
+async fn condition_of_map_applies_to_all_elements() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -97,7 +97,7 @@ async fn a_map_is_skipped_as_a_whole_or_runs_as_a_whole() {
 }
 
 #[tokio::test]
-async fn a_condition_is_decided_before_a_step_without_tasks_completes() {
+async fn condition_is_evaluated_before_empty_map_completes() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -119,7 +119,7 @@ async fn a_condition_is_decided_before_a_step_without_tasks_completes() {
 }
 
 #[tokio::test]
-async fn an_unmet_condition_can_fail_the_run_at_its_start() {
+async fn unmet_condition_fails_run_at_start() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -143,7 +143,7 @@ async fn an_unmet_condition_can_fail_the_run_at_its_start() {
 }
 
 #[tokio::test]
-async fn an_unmet_condition_can_fail_the_run_later_and_takes_every_message_away() {
+async fn unmet_condition_fails_started_run_and_archives_messages() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -163,7 +163,7 @@ async fn an_unmet_condition_can_fail_the_run_later_and_takes_every_message_away(
 }
 
 #[tokio::test]
-async fn a_skipped_step_lets_those_after_it_go_on_without_it() {
+async fn dependents_run_without_skipped_step() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -182,7 +182,7 @@ async fn a_skipped_step_lets_those_after_it_go_on_without_it() {
 }
 
 #[tokio::test]
-async fn a_cascading_skip_takes_a_diamond_along_and_nothing_else() {
+async fn cascading_skip_skips_only_dependents() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -210,7 +210,7 @@ async fn a_cascading_skip_takes_a_diamond_along_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_run_of_which_every_step_is_skipped_completes_at_its_start() {
+async fn run_with_all_steps_skipped_completes_at_start() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -239,7 +239,7 @@ const CHAIN: &str = "select pgflow.create_flow('f');
 
 /// The project has no limit where pgflow's engines stop after 50 waves.
 #[tokio::test]
-async fn a_chain_of_five_thousand_unmet_conditions_is_decided_in_one_call() {
+async fn chain_of_5000_unmet_conditions_resolves_in_one_call() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, &CHAIN.replace("COUNT", "5000").replace("WHEN_UNMET", "'skip'")).await;
@@ -250,7 +250,7 @@ async fn a_chain_of_five_thousand_unmet_conditions_is_decided_in_one_call() {
 }
 
 #[tokio::test]
-async fn a_chain_of_five_thousand_is_skipped_by_cascade_in_one_call() {
+async fn chain_of_5000_cascading_skips_resolves_in_one_call() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, &CHAIN.replace("COUNT", "5000").replace("WHEN_UNMET", "'skip-cascade'")).await;
@@ -261,7 +261,7 @@ async fn a_chain_of_five_thousand_is_skipped_by_cascade_in_one_call() {
 }
 
 #[tokio::test]
-async fn a_long_chain_that_fails_at_its_end_fails_the_run_there() {
+async fn long_chain_failing_at_its_end_fails_run() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, &CHAIN.replace("COUNT", "300").replace("WHEN_UNMET", "case when n = 299 then 'fail' else 'skip' end")).await;

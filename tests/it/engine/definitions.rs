@@ -77,7 +77,7 @@ async fn retry_delays_double_and_saturate() {
 }
 
 #[tokio::test]
-async fn a_flow_has_defaults_and_a_queue_and_is_made_once() {
+async fn flow_has_defaults_and_queue_and_is_created_once() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     let row = "(f.flow_slug, f.opt_max_attempts, f.opt_base_delay, f.opt_timeout)";
@@ -243,7 +243,7 @@ async fn of_two_concurrent_flows_that_differ_in_case_one_is_refused() {
 }
 
 #[tokio::test]
-async fn a_flow_is_deleted_with_everything_it_has() {
+async fn deleted_flow_leaves_nothing() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     execute(
@@ -268,7 +268,7 @@ const SHAPE: &str = r#"{"steps": [{"slug": "a"}, {"slug": "m", "stepType": "map"
     "requiredInputPattern": {"defined": true, "value": {"x": 1}}, "options": {"startDelay": 7}}], "options": {"timeout": 9}}"#;
 
 #[tokio::test]
-async fn a_flow_is_made_from_its_shape_and_read_back() {
+async fn flow_shape_round_trips() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     execute(c, &format!("select pgflow._create_flow_from_shape('f', '{SHAPE}')")).await;
@@ -320,7 +320,7 @@ async fn shapes_are_compared_in_words() {
 }
 
 #[tokio::test]
-async fn a_flow_is_compiled_verified_recompiled_or_left() {
+async fn ensure_flow_compiled_compiles_verifies_or_recompiles() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     let other = r#"{"steps": [{"slug": "a"}]}"#;
@@ -343,7 +343,7 @@ async fn a_flow_is_compiled_verified_recompiled_or_left() {
 }
 
 #[tokio::test]
-async fn a_database_is_local_by_its_public_secret_only() {
+async fn local_mode_is_detected_by_public_secret() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     assert_eq!(text(c, "pgflow.is_local()").await.as_deref(), Some("false"));

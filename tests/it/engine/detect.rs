@@ -11,7 +11,7 @@ use crate::fixture::Database;
 use crate::fixture::official::{Official, official_install};
 
 #[tokio::test]
-async fn an_empty_database_has_nothing_and_gets_nothing() {
+async fn empty_database_is_detected_without_writing() {
     let database = Database::create().await;
     let c = &mut database.connect().await;
     let found = detect(c).await.unwrap();

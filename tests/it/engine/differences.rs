@@ -65,7 +65,7 @@ fn fail(step: &str) -> String {
 }
 
 #[test]
-fn each_difference_is_told_with_its_test() {
+fn documented_differences_have_tests() {
     let told = include_str!("../../../docs/engine-differences.md")
         .lines()
         .filter_map(|line| line.strip_prefix('`')?.strip_suffix('`'));
@@ -93,7 +93,7 @@ async fn messages_of_started_tasks_are_hidden_for_their_timeout() {
 }
 
 #[tokio::test]
-async fn a_step_tells_once_that_it_is_completed() {
+async fn step_sends_one_completed_event() {
     let both = &mut Both::running(&["'a'", "'b'"], "{}").await;
     let told = start("1")
         + &complete("a", 0, "1")
@@ -103,7 +103,7 @@ async fn a_step_tells_once_that_it_is_completed() {
 }
 
 #[tokio::test]
-async fn a_task_that_is_not_started_cannot_return_the_wrong_type() {
+async fn queued_task_cannot_violate_type() {
     for index in [0, 99] {
         let both = &mut Both::running(&["'a'", "'m', '{a}', step_type => 'map'"], "{}").await;
         let status = complete("a", index, "1") + "select status from pgflow.runs";
@@ -112,7 +112,7 @@ async fn a_task_that_is_not_started_cannot_return_the_wrong_type() {
 }
 
 #[tokio::test]
-async fn a_task_of_the_wrong_type_is_returned() {
+async fn type_violating_task_is_returned() {
     let both = &mut Both::running(&["'a'", "'m', '{a}', step_type => 'map'"], "{}").await;
     let returned = start("1") + &format!("select count(*)::text from pgflow.complete_task('{RUN}', 'a', 0, '1')");
     assert_eq!(both.answer(&returned).await, ["0", "1"]);
@@ -126,7 +126,7 @@ async fn failing_a_task_that_is_not_started_leaves_its_message_visible() {
 }
 
 #[tokio::test]
-async fn a_task_can_fail_whatever_its_delay_comes_to() {
+async fn task_with_huge_delay_can_fail() {
     let both = &mut Both::running(&["'a', base_delay => 2000000000"], "{}").await;
     let status = start("1") + &fail("a") + "select status from pgflow.step_tasks";
     assert_eq!(both.answer(&status).await, ["integer out of range", "queued"]);
@@ -153,7 +153,7 @@ async fn two_steps_that_fail_at_once_fail_the_run_once() {
 }
 
 #[tokio::test]
-async fn a_chain_of_empty_maps_can_have_any_length() {
+async fn chain_of_empty_maps_has_no_length_limit() {
     let mut steps = vec!["'m0', step_type => 'map'".to_owned()];
     steps.extend((1..60).map(|n| format!("'m{n}', '{{m{}}}', step_type => 'map'", n - 1)));
     let both = &mut Both::running(&steps.iter().map(String::as_str).collect::<Vec<_>>(), "[1]").await;
@@ -162,7 +162,7 @@ async fn a_chain_of_empty_maps_can_have_any_length() {
 }
 
 #[tokio::test]
-async fn a_dependency_named_twice_is_waited_for_once() {
+async fn duplicate_dependency_counts_once() {
     let both = &mut Both::running(&["'a'", "'b', '{a,a}'"], "{}").await;
     let status = start("1") + &complete("a", 0, "1") + "select status from pgflow.step_states where step_slug = 'b'";
     assert_eq!(both.answer(&status).await, ["created", "started"]);
@@ -186,7 +186,7 @@ async fn flows_whose_queues_would_be_one_are_refused() {
 }
 
 #[tokio::test]
-async fn a_slug_too_long_for_a_queue_is_named() {
+async fn slug_too_long_for_queue_is_named() {
     let both = &mut Both::after(&[]).await;
     let slug = "a".repeat(48);
     let expected = [
@@ -205,14 +205,14 @@ async fn options_that_are_null_have_their_defaults() {
 }
 
 #[tokio::test]
-async fn no_visibilities_change_nothing() {
+async fn empty_visibility_batch_changes_nothing() {
     let both = &mut Both::running(&["'a'"], "{}").await;
     let count = "select count(*)::text from pgflow.set_vt_batch('f', '{1}', '{}')";
     assert_eq!(both.answer(count).await, ["msg_ids length (1) must equal vt_offsets length (<NULL>)", "0"]);
 }
 
 #[tokio::test]
-async fn a_task_whose_worker_died_is_started_again() {
+async fn task_of_dead_worker_is_restarted() {
     let both = &mut Both::running(&["'a', timeout => 1"], "{}").await;
     let long_ago =
         "update pgflow.step_tasks set queued_at = now() - interval '1 hour', started_at = now() - interval '1 hour'";

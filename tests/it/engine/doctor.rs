@@ -41,7 +41,7 @@ fn named<'a>(checks: &'a [DoctorCheck], name: &str) -> &'a DoctorCheck {
 }
 
 #[tokio::test]
-async fn a_fresh_install_is_healthy_and_left_as_it_was() {
+async fn fresh_install_is_healthy_and_unchanged() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     let checks = doctor(c).await.unwrap();
@@ -83,7 +83,7 @@ async fn official_installs_pass_what_their_level_has() {
 
 /// Each of the functions broken in turn: the part that it belongs to fails, what walks on from it is skipped.
 #[tokio::test]
-async fn what_does_not_work_is_found_by_the_part_that_walks_there() {
+async fn self_test_names_broken_function() {
     let broken = [
         ("start_flow(flow_slug text, input jsonb, run_id uuid default null) returns setof pgflow.runs", "start", 9),
         (
@@ -128,7 +128,7 @@ async fn what_does_not_work_is_found_by_the_part_that_walks_there() {
 }
 
 #[tokio::test]
-async fn a_flow_that_has_lost_its_queue_is_named() {
+async fn flow_without_queue_is_named() {
     for database in [ours().await, official_old().await] {
         let c = &mut database.connect().await;
         execute(c, "select pgflow.create_flow('Order'), pgflow.create_flow('ship'), pgflow.create_flow('bill')").await;
@@ -149,7 +149,7 @@ async fn a_flow_that_has_lost_its_queue_is_named() {
 }
 
 #[tokio::test]
-async fn a_run_that_breaks_a_rule_is_found() {
+async fn inconsistent_run_is_found() {
     let database = ours().await;
     let c = &mut database.connect().await;
     execute(
@@ -168,7 +168,7 @@ async fn a_run_that_breaks_a_rule_is_found() {
 }
 
 #[tokio::test]
-async fn a_changed_flowsmith_schema_is_seen() {
+async fn changed_ledger_schema_is_reported() {
     let database = ours().await;
     let c = &mut database.connect().await;
     execute(
@@ -194,7 +194,7 @@ async fn a_changed_flowsmith_schema_is_seen() {
 }
 
 #[tokio::test]
-async fn an_empty_database_fails_with_advice() {
+async fn empty_database_fails_with_advice() {
     let database = Database::create().await;
     let checks = doctor(&mut database.connect().await).await.unwrap();
     assert_eq!(with_status(&checks, CheckStatus::Failed), ["pgmq version", "engine"]);
@@ -202,7 +202,7 @@ async fn an_empty_database_fails_with_advice() {
 }
 
 #[tokio::test]
-async fn what_somebody_took_away_is_named() {
+async fn removed_objects_are_named() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     execute(
@@ -222,7 +222,7 @@ async fn what_somebody_took_away_is_named() {
 }
 
 #[tokio::test]
-async fn a_function_that_was_edited_in_place_is_seen() {
+async fn edited_function_is_reported() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     execute(
@@ -249,7 +249,7 @@ async fn part_of_an_engine_fails_without_a_self_test() {
 }
 
 #[tokio::test]
-async fn a_read_only_session_skips_the_self_test() {
+async fn read_only_session_skips_self_test() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     execute(c, "set default_transaction_read_only = on").await;
@@ -259,7 +259,7 @@ async fn a_read_only_session_skips_the_self_test() {
 
 /// Deleting a flow locks all tasks, and everybody waits behind whoever waits for that.
 #[tokio::test]
-async fn nobody_at_work_is_held_up_nor_another_doctor() {
+async fn doctor_blocks_neither_writers_nor_another_doctor() {
     let database = with_engine().await;
     let mut at_work = database.connect().await;
     execute(

@@ -15,7 +15,7 @@ fn keys(event: &str) -> String {
 }
 
 #[tokio::test]
-async fn each_event_has_its_keys() {
+async fn events_have_documented_keys() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -48,7 +48,7 @@ async fn each_event_has_its_keys() {
 }
 
 #[tokio::test]
-async fn each_event_says_what_the_tables_say() {
+async fn events_match_tables() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -93,7 +93,7 @@ async fn events_are_sent_to_the_topic_of_their_run_for_everyone() {
 }
 
 #[tokio::test]
-async fn a_step_completes_before_anything_is_heard_of_those_after_it() {
+async fn step_completed_event_precedes_events_of_dependents() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -165,7 +165,7 @@ async fn values_too_large_to_notify_are_left_out_and_break_nothing() {
 }
 
 #[tokio::test]
-async fn a_realtime_that_is_there_is_never_replaced() {
+async fn existing_realtime_send_is_kept() {
     let (database, mut c) = with_runtime().await;
     let body = "select prosrc from pg_proc where oid = 'realtime.send(jsonb, text, text, boolean)'::regprocedure";
     assert!(value(&mut c, body).await.contains("insert into realtime.sent"));

@@ -3,7 +3,7 @@
 use crate::fixture::runtime::{rows, run, value, with_runtime};
 
 #[tokio::test]
-async fn a_failed_task_is_queued_again_with_its_error_and_hidden_for_longer_each_time() {
+async fn failed_task_is_retried_with_exponential_delay() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -31,7 +31,7 @@ async fn a_failed_task_is_queued_again_with_its_error_and_hidden_for_longer_each
 }
 
 #[tokio::test]
-async fn a_task_that_succeeds_after_a_retry_completes() {
+async fn retried_task_can_complete() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -45,7 +45,7 @@ async fn a_task_that_succeeds_after_a_retry_completes() {
 }
 
 #[tokio::test]
-async fn a_steps_own_options_come_before_the_flows() {
+async fn step_options_override_flow_options() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -74,7 +74,7 @@ async fn without_attempts_the_first_failure_is_the_last() {
 }
 
 #[tokio::test]
-async fn a_delay_beyond_all_bounds_is_as_long_as_can_be() {
+async fn huge_delay_is_capped() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -89,7 +89,7 @@ async fn a_delay_beyond_all_bounds_is_as_long_as_can_be() {
 }
 
 #[tokio::test]
-async fn an_exhausted_step_fails_its_run_and_takes_every_message_away() {
+async fn exhausted_step_fails_run_and_archives_messages() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -109,7 +109,7 @@ async fn an_exhausted_step_fails_its_run_and_takes_every_message_away() {
 }
 
 #[tokio::test]
-async fn an_exhausted_step_that_may_be_skipped_lets_the_run_go_on_without_it() {
+async fn exhausted_step_with_skip_mode_is_skipped() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -138,7 +138,7 @@ async fn an_exhausted_step_that_may_be_skipped_lets_the_run_go_on_without_it() {
 }
 
 #[tokio::test]
-async fn a_skip_that_cascades_takes_every_dependent_along() {
+async fn exhausted_step_with_cascade_skips_dependents() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -165,7 +165,7 @@ async fn a_skip_that_cascades_takes_every_dependent_along() {
 }
 
 #[tokio::test]
-async fn a_run_of_which_everything_is_skipped_completes() {
+async fn run_with_all_steps_skipped_completes() {
     for when_exhausted in ["skip", "skip-cascade"] {
         let (_database, mut c) = with_runtime().await;
         let c = &mut c;
@@ -217,7 +217,7 @@ async fn only_a_started_task_can_fail() {
 }
 
 #[tokio::test]
-async fn an_error_without_a_text_is_an_error() {
+async fn null_error_message_fails_task() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(

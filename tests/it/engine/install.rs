@@ -18,7 +18,7 @@ use crate::fixture::Database;
 use crate::fixture::official::{Official, official_install};
 
 #[tokio::test]
-async fn an_empty_database_gets_pgmq_the_ledger_and_the_engine_once() {
+async fn empty_database_gets_pgmq_ledger_and_engine_once() {
     let database = Database::create().await;
     let first = install(&database.options(), InputStyle::Separate).await.unwrap();
     assert_eq!((first.pgmq, first.engine), (PgmqAction::InstalledSql, EngineAction::Installed(newest_engine())));
@@ -41,7 +41,7 @@ async fn installs_at_the_same_time_make_one_engine() {
 }
 
 #[tokio::test]
-async fn an_official_engine_is_left_as_it_is() {
+async fn official_engine_is_unchanged() {
     let database = Database::create().await;
     official_install(&database.options(), Official::V0_8_1).await;
     let c = &mut database.connect().await;
@@ -55,7 +55,7 @@ async fn an_official_engine_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_half_made_engine_is_refused_with_what_it_lacks() {
+async fn incomplete_engine_is_refused_with_missing_objects() {
     let database = Database::create().await;
     official_install(&database.options(), Official::V0_8_1).await;
     let c = &mut database.connect().await;
@@ -68,7 +68,7 @@ async fn a_half_made_engine_is_refused_with_what_it_lacks() {
 }
 
 #[tokio::test]
-async fn an_edited_engine_file_is_refused() {
+async fn edited_engine_script_is_refused() {
     let database = with_engine().await;
     execute(&mut database.connect().await, "update flowsmith.engine set checksum = 'abc' where version = 1").await;
     let error = install(&database.options(), InputStyle::Separate).await.unwrap_err();
@@ -77,7 +77,7 @@ async fn an_edited_engine_file_is_refused() {
 
 /// `drop schema pgflow cascade` leaves realtime.send behind: the next install replaces it.
 #[tokio::test]
-async fn a_dropped_engine_is_installed_again() {
+async fn dropped_engine_is_installed_again() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     let send = "pg_get_functiondef('realtime.send(jsonb, text, text, boolean)'::regprocedure)";
@@ -95,7 +95,7 @@ async fn a_dropped_engine_is_installed_again() {
 }
 
 #[tokio::test]
-async fn a_role_without_rights_is_told_which_right_it_lacks() {
+async fn missing_privilege_is_named() {
     let database = Database::create().await;
     execute(&mut database.connect().await, "create role \"in staller\" login").await;
     let name = database.options().get_database().unwrap().to_owned();
@@ -117,7 +117,7 @@ async fn a_role_without_rights_is_told_which_right_it_lacks() {
 }
 
 #[tokio::test]
-async fn the_input_style_is_chosen_once() {
+async fn input_style_is_fixed_by_first_install() {
     let database = Database::create().await;
     let merged = install(&database.options(), InputStyle::Merged).await.unwrap();
     assert_eq!(merged.database.input_style.as_deref(), Some("merged"));
@@ -159,7 +159,7 @@ fn psql(database: &Database, script: &str) -> (bool, String) {
 }
 
 #[tokio::test]
-async fn the_script_through_psql_comes_to_the_same() {
+async fn printed_script_equals_install() {
     let by_script = Database::create().await;
     let script = install_script(InputStyle::Separate);
     let (done, errors) = psql(&by_script, &script);
@@ -180,7 +180,7 @@ async fn the_script_through_psql_comes_to_the_same() {
 }
 
 #[tokio::test]
-async fn the_script_leaves_an_official_engine_as_it_is() {
+async fn printed_script_leaves_official_engine_unchanged() {
     let database = Database::create().await;
     official_install(&database.options(), Official::V0_8_1).await;
     let (done, errors) = psql(&database, &install_script(InputStyle::Separate));
@@ -190,7 +190,7 @@ async fn the_script_leaves_an_official_engine_as_it_is() {
 }
 
 #[tokio::test]
-async fn an_existing_realtime_send_is_used() {
+async fn existing_realtime_send_is_used() {
     let database = Database::create().await;
     let c = &mut database.options().connect().await.unwrap();
     execute(c, include_str!("../fixture/official_realtime.sql")).await;
@@ -200,7 +200,7 @@ async fn an_existing_realtime_send_is_used() {
 }
 
 #[tokio::test]
-async fn a_pgmq_that_is_too_old_is_refused() {
+async fn old_pgmq_is_refused() {
     let database = Database::create().await;
     let pool = PgPool::connect_with(database.options()).await.unwrap();
     pgmq::install::install_sql_from_embedded(&pool).await.unwrap();
@@ -215,7 +215,7 @@ async fn a_pgmq_that_is_too_old_is_refused() {
 
 /// The whole schema is committed, so that a change to it is seen in review.
 #[tokio::test]
-async fn the_installed_schemas_are_the_committed_ones() {
+async fn installed_schemas_equal_committed_dumps() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     for (schema, folder) in [(schema::ENGINE, "engine"), (schema::LEDGER, "ledger")] {

@@ -168,7 +168,7 @@ async fn assert_works(c: &mut PgConnection, version: &str) {
 }
 
 #[tokio::test]
-async fn every_version_works_as_an_extension() {
+async fn supported_versions_work_as_extension() {
     let Some(server) = server_with_pgmq("pgmq-every") else { return };
     let versions = supported();
     assert!(versions.len() >= 18 && versions[0] == "1.4.4", "{versions:?}");
@@ -235,7 +235,7 @@ async fn roles_deploy_and_work_on_the_oldest_extension_and_through_its_upgrade()
 }
 
 #[tokio::test]
-async fn the_extension_is_created_where_the_server_has_it_and_the_role_may() {
+async fn available_extension_is_created_if_role_may() {
     let Some(server) = server_with_pgmq("pgmq-create") else { return };
     let options = database(&server, "created").await;
     let report = install(&options, InputStyle::Separate).await.unwrap();
@@ -264,7 +264,7 @@ fn folder_of(server: &Server, name: &str) -> PathBuf {
 
 /// Before 1.6, pgmq could make a queue as an extension only.
 #[tokio::test]
-async fn every_version_that_works_as_plain_sql_does() {
+async fn supported_versions_work_as_plain_sql() {
     let mut worked = Vec::new();
     for version in supported() {
         let database = Database::create().await;

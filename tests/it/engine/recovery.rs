@@ -5,7 +5,7 @@ use crate::fixture::runtime::{rows, run, value, with_runtime};
 const REQUEUE: &str = "pgflow.requeue_stalled_tasks()";
 
 #[tokio::test]
-async fn a_task_is_stalled_half_a_minute_after_its_timeout() {
+async fn task_is_stalled_30s_after_timeout() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -29,7 +29,7 @@ async fn a_task_is_stalled_half_a_minute_after_its_timeout() {
 
 /// The engines of pgflow look at the flow's timeout alone.
 #[tokio::test]
-async fn the_timeout_of_the_step_counts_where_it_has_one() {
+async fn step_timeout_overrides_flow_timeout() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -58,7 +58,7 @@ const STALLED_FOR_GOOD: &str = "select pgflow.create_flow('f', max_attempts => 9
     $$";
 
 #[tokio::test]
-async fn a_task_that_stalls_a_fourth_time_is_given_up_and_marked() {
+async fn fourth_stall_marks_task_permanently_stalled() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, STALLED_FOR_GOOD).await;
@@ -73,7 +73,7 @@ async fn a_task_that_stalls_a_fourth_time_is_given_up_and_marked() {
 }
 
 #[tokio::test]
-async fn a_worker_that_wakes_up_after_its_task_was_given_up_can_still_complete_it() {
+async fn permanently_stalled_task_can_still_complete() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, STALLED_FOR_GOOD).await;
@@ -83,7 +83,7 @@ async fn a_worker_that_wakes_up_after_its_task_was_given_up_can_still_complete_i
 
 /// Its message is gone, so that queued again it would wait for ever.
 #[tokio::test]
-async fn a_task_that_fails_after_it_was_given_up_has_no_attempt_left() {
+async fn permanently_stalled_task_fails_without_retry() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, STALLED_FOR_GOOD).await;
@@ -93,7 +93,7 @@ async fn a_task_that_fails_after_it_was_given_up_has_no_attempt_left() {
 }
 
 #[tokio::test]
-async fn a_worker_that_comes_back_late_changes_nothing_before_the_task_is_taken_again() {
+async fn late_report_before_reclaim_changes_nothing() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(

@@ -75,7 +75,7 @@ const TAKE: &str = "
     select t.* from read, pgflow.start_tasks('order', read.ids, '00000000-0000-0000-0000-000000000001') t";
 
 #[tokio::test]
-async fn a_deployer_deploys_a_client_starts_and_a_worker_works() {
+async fn roles_suffice_for_deploying_starting_and_working() {
     let team = Team::new().await;
     let project = team.project();
     project.flow("order", "defaults: { max_attempts: 2 }", FLOW);
@@ -120,7 +120,7 @@ async fn a_deployer_deploys_a_client_starts_and_a_worker_works() {
 
 /// A run that fails archives what is left of it: the paths that end badly need rights too.
 #[tokio::test]
-async fn a_worker_can_fail_a_run_and_skip_steps() {
+async fn worker_can_fail_runs_and_skip_steps() {
     let team = Team::new().await;
     let project = team.project();
     project.flow(
@@ -155,7 +155,7 @@ async fn a_worker_can_fail_a_run_and_skip_steps() {
 }
 
 #[tokio::test]
-async fn nobody_can_do_anothers_part() {
+async fn roles_cannot_exceed_their_privileges() {
     let team = Team::new().await;
     let project = team.project();
     project.flow("order", "", FLOW);
@@ -232,7 +232,7 @@ async fn nobody_can_do_anothers_part() {
 
 /// The deployer's flags that take away: a flow, and the steps of one that has no run.
 #[tokio::test]
-async fn a_deployer_replaces_and_deletes_flows_that_another_deployer_made() {
+async fn deployer_can_change_flows_of_another_deployer() {
     let team = Team::new().await;
     let project = team.project();
     project.flow("order", "", FLOW);
@@ -260,7 +260,7 @@ async fn a_deployer_replaces_and_deletes_flows_that_another_deployer_made() {
 
 /// A prepared statement belongs to the session, whoever executes it.
 #[tokio::test]
-async fn a_callers_own_prepared_statements_are_not_executed() {
+async fn prepared_statements_of_caller_are_not_executed() {
     let team = Team::new().await;
     let project = team.project();
     project.flow("order", "", "  load: {}");
@@ -290,7 +290,7 @@ async fn a_callers_own_prepared_statements_are_not_executed() {
 }
 
 #[tokio::test]
-async fn a_deployer_adopts_what_is_there() {
+async fn deployer_can_adopt_existing_flows() {
     let team = Team::new().await;
     let deployer = &mut team.session(Role::Deployer).await;
     execute(deployer, "select pgflow.create_flow('order'), pgflow.add_step('order', 'load')").await;
@@ -302,7 +302,7 @@ async fn a_deployer_adopts_what_is_there() {
 
 /// Some functions run with the rights of the engine's owner: none of the caller's code may run with them.
 #[tokio::test]
-async fn a_callers_own_types_are_not_looked_at() {
+async fn types_of_caller_are_not_used() {
     let team = Team::new().await;
     let project = team.project();
     project.flow("order", "", FLOW);
@@ -336,7 +336,7 @@ async fn a_callers_own_types_are_not_looked_at() {
 
 /// What a role may not look at is left out, and nothing is said to be broken.
 #[tokio::test]
-async fn the_doctor_serves_each_role_as_far_as_its_rights_go() {
+async fn doctor_reports_within_privileges_of_role() {
     let team = Team::new().await;
     let project = team.project();
     project.flow("order", "", FLOW);

@@ -13,7 +13,7 @@ use crate::fixture::command::Project;
 use crate::fixture::official::{Official, official_install};
 
 #[tokio::test]
-async fn every_function_is_somebodys_or_the_owners() {
+async fn functions_have_a_role_or_the_owner() {
     let team = Team::new().await;
     let c = &mut team.database.connect().await;
     let sql = "(select string_agg(distinct n.nspname || '.' || p.proname, ' ' order by n.nspname || '.' || p.proname)
@@ -32,7 +32,7 @@ async fn every_function_is_somebodys_or_the_owners() {
 }
 
 #[tokio::test]
-async fn the_rights_that_a_database_has_are_the_ones_listed() {
+async fn installed_privileges_equal_listed_ones() {
     let team = Team::new().await;
     let project = team.project();
     project.flow("order", "", FLOW);
@@ -75,7 +75,7 @@ async fn the_rights_that_a_database_has_are_the_ones_listed() {
 }
 
 #[tokio::test]
-async fn an_installer_needs_to_own_the_database_and_create_roles_and_no_more() {
+async fn installer_needs_database_ownership_and_createrole_only() {
     let database = Database::create().await;
     let name = database.options().get_database().unwrap().to_owned();
     let c = &mut database.connect().await;
@@ -128,7 +128,7 @@ async fn queues_of_other_owners_are_named() {
 }
 
 #[tokio::test]
-async fn an_official_engine_gets_no_roles() {
+async fn official_engine_gets_no_roles() {
     let database = Database::create().await;
     official_install(&database.options(), Official::V0_8_1).await;
     let error = install_with_roles(&database.options(), InputStyle::Separate, &prefix(&database)).await.unwrap_err();
@@ -140,7 +140,7 @@ async fn an_official_engine_gets_no_roles() {
 }
 
 #[tokio::test]
-async fn the_command_makes_the_roles_and_prints_the_same() {
+async fn command_creates_roles_and_prints_same_script() {
     let database = Database::create().await;
     let prefix = prefix(&database);
     let project = Project::on(&database);
@@ -162,7 +162,7 @@ async fn the_command_makes_the_roles_and_prints_the_same() {
 
 /// An empty search_path has pg_temp first, where names of types are concerned.
 #[tokio::test]
-async fn every_function_looks_in_pg_temp_last() {
+async fn functions_search_pg_temp_last() {
     let team = Team::new().await;
     let c = &mut team.database.connect().await;
     let sql = "(select string_agg(p.oid::regprocedure::text, ', ') from pg_proc p

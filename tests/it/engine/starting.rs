@@ -3,7 +3,7 @@
 use crate::fixture::runtime::{error, rows, run, value, with_runtime};
 
 #[tokio::test]
-async fn a_run_has_a_state_for_each_step_and_a_message_for_each_task_that_is_ready() {
+async fn run_has_step_states_and_messages_of_ready_tasks() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -30,7 +30,7 @@ async fn a_run_has_a_state_for_each_step_and_a_message_for_each_task_that_is_rea
 }
 
 #[tokio::test]
-async fn a_run_without_an_id_gets_one() {
+async fn run_id_is_generated_if_missing() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a')").await;
@@ -39,7 +39,7 @@ async fn a_run_without_an_id_gets_one() {
 }
 
 #[tokio::test]
-async fn a_root_map_has_a_task_and_a_message_for_each_element() {
+async fn root_map_has_task_per_element() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'm', step_type => 'map')").await;
@@ -54,7 +54,7 @@ async fn a_root_map_has_a_task_and_a_message_for_each_element() {
 }
 
 #[tokio::test]
-async fn a_start_delay_hides_the_messages_of_its_step() {
+async fn start_delay_hides_messages() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -71,7 +71,7 @@ async fn a_start_delay_hides_the_messages_of_its_step() {
 }
 
 #[tokio::test]
-async fn a_root_map_refuses_input_that_is_not_an_array() {
+async fn root_map_refuses_input_that_is_not_an_array() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a')").await;
@@ -95,7 +95,7 @@ async fn a_root_map_refuses_input_that_is_not_an_array() {
 }
 
 #[tokio::test]
-async fn a_run_that_cannot_be_is_refused_and_leaves_nothing() {
+async fn invalid_run_is_refused_without_trace() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a')").await;
@@ -109,7 +109,7 @@ async fn a_run_that_cannot_be_is_refused_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_run_id_that_exists_is_refused_and_starts_nothing_twice() {
+async fn existing_run_id_is_refused() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a')").await;
@@ -137,7 +137,7 @@ async fn of_concurrent_starts_with_one_id_one_starts() {
 }
 
 #[tokio::test]
-async fn a_flow_without_steps_completes_at_once() {
+async fn flow_without_steps_completes_at_start() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('f'); select pgflow.start_flow('f', '{}', t.id())").await;
@@ -178,7 +178,7 @@ async fn maps_of_nothing_complete_at_once_one_after_the_other() {
 
 /// The project has no limit where pgflow's engines stop after 50 waves.
 #[tokio::test]
-async fn a_chain_of_five_thousand_maps_of_nothing_completes_in_one_call() {
+async fn chain_of_5000_empty_maps_completes_in_one_call() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -202,7 +202,7 @@ async fn a_chain_of_five_thousand_maps_of_nothing_completes_in_one_call() {
 }
 
 #[tokio::test]
-async fn a_flow_whose_slug_has_capitals_runs() {
+async fn mixed_case_slug_runs() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('MyFlow'); select pgflow.add_step('MyFlow', 'First')").await;
@@ -214,7 +214,7 @@ async fn a_flow_whose_slug_has_capitals_runs() {
 }
 
 #[tokio::test]
-async fn a_run_is_started_and_read_with_its_states_as_json() {
+async fn run_with_states_is_returned_as_json() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b', '{a}')")

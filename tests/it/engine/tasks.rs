@@ -9,7 +9,7 @@ const ALL_KINDS: &str = "select pgflow.create_flow('f'); select pgflow.add_step(
     select pgflow.add_step('f', 'last', '{root,never,list}')";
 
 #[tokio::test]
-async fn each_kind_of_step_is_given_its_input() {
+async fn step_kinds_receive_their_inputs() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, ALL_KINDS).await;
@@ -116,7 +116,7 @@ async fn nothing_to_start_is_no_error() {
 }
 
 #[tokio::test]
-async fn an_unknown_worker_is_refused_and_nothing_starts() {
+async fn unknown_worker_is_refused() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -239,7 +239,7 @@ async fn polling_as_before_level_0_8_returns_nothing() {
 }
 
 #[tokio::test]
-async fn a_worker_function_is_tracked_once_and_updated() {
+async fn worker_function_is_tracked_once() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.track_worker_function('w'); select pgflow.track_worker_function('other')").await;
@@ -256,7 +256,7 @@ async fn a_worker_function_is_tracked_once_and_updated() {
 }
 
 #[tokio::test]
-async fn a_worker_that_stops_is_marked_and_others_are_not() {
+async fn stopped_worker_is_marked() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "insert into pgflow.workers (worker_id, queue_name, function_name) values (t.id(7), 'f', 'f')").await;

@@ -64,7 +64,7 @@ async fn failed_runs_are_listed_with_step_and_error() {
 const E_TEXT: &str = "out of\npaper \u{1b}[31m";
 
 #[tokio::test]
-async fn the_window_of_recent_runs_does_not_hide_older_ones() {
+async fn older_runs_are_not_hidden() {
     let (_database, project, mut c) = shop().await;
     // More than are looked through, all newer than the ones that are asked for.
     run(
@@ -87,7 +87,7 @@ async fn the_window_of_recent_runs_does_not_hide_older_ones() {
 }
 
 #[tokio::test]
-async fn a_run_is_shown_with_its_steps_inputs_and_outputs() {
+async fn show_has_steps_inputs_and_outputs() {
     let (_database, project, mut c) = shop().await;
     start(&project, RUN);
     take(&mut c, "order_v2").await;
@@ -121,7 +121,7 @@ async fn a_run_is_shown_with_its_steps_inputs_and_outputs() {
 
 /// What the end of a run has left behind is not shown as going on, and its clock has stopped.
 #[tokio::test]
-async fn what_a_run_has_left_unfinished_is_shown_as_cut_off_or_not_run() {
+async fn unfinished_steps_of_ended_run_are_marked() {
     let (_database, project, mut c) = shop().await;
     start(&project, RUN);
     take(&mut c, "order_v2").await;
@@ -166,7 +166,7 @@ async fn until(c: &mut PgConnection, question: &str, not: &str) -> String {
 
 /// The server ends the connection, as one that restarts does.
 #[tokio::test]
-async fn the_live_list_says_that_it_is_cut_off_and_connects_again() {
+async fn live_list_reports_lost_connection_and_reconnects() {
     let (_database, project, mut c) = shop().await;
     let mut child = project.start(&["runs", "--watch"]);
     // It has looked once, and waits to look again.
@@ -182,7 +182,7 @@ async fn the_live_list_says_that_it_is_cut_off_and_connects_again() {
 }
 
 #[tokio::test]
-async fn a_run_is_named_by_as_much_of_its_id_as_no_other_has() {
+async fn run_id_is_shortened_to_unique_prefix() {
     let (_database, project, _c) = shop().await;
     start(&project, RUN);
     start(&project, OTHER);

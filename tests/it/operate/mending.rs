@@ -10,7 +10,7 @@ const EVENTS: &str = "select kind || ' ' || coalesce(detail ->> 'run_id', detail
     from flowsmith.events where kind <> 'migrated' order by id";
 
 #[tokio::test]
-async fn a_cancelled_run_is_kept_with_its_reason_and_can_be_taken_up() {
+async fn cancelled_run_keeps_reason_and_can_be_retried() {
     let (_database, project, mut c) = shop().await;
     start(&project, RUN);
     refused(&project, 5, "FS971", &["Cancel run", "order@2?", "--yes"], &["cancel", "0f8"]);
@@ -43,7 +43,7 @@ async fn a_cancelled_run_is_kept_with_its_reason_and_can_be_taken_up() {
 
 /// The time in which it lay failed is nobody's work: every command counts from when it was taken up again.
 #[tokio::test]
-async fn a_retried_run_is_timed_from_its_last_retry_by_every_command() {
+async fn durations_count_from_last_retry() {
     let (database, project, mut c) = shop().await;
     let prefix = format!("op_{}", value(&mut c, "left(md5(current_database()), 8)").await);
     project.done(&["install", "--grants", "--role-prefix", &prefix]);
@@ -83,7 +83,7 @@ async fn a_retried_run_is_timed_from_its_last_retry_by_every_command() {
 }
 
 #[tokio::test]
-async fn a_retried_run_goes_on_from_where_it_failed() {
+async fn retried_run_resumes_at_failed_step() {
     let (_database, project, mut c) = shop().await;
     start(&project, RUN);
     take(&mut c, "order_v2").await;
@@ -109,7 +109,7 @@ async fn a_retried_run_goes_on_from_where_it_failed() {
 }
 
 #[tokio::test]
-async fn a_paused_flow_gives_no_task_until_it_is_resumed() {
+async fn paused_flow_releases_no_task_until_resumed() {
     let (_database, project, mut c) = shop().await;
     let paused = json(&project, "pause", &["pause", "order"]);
     let changed: Vec<_> =
@@ -177,7 +177,7 @@ async fn blocked(c: &mut sqlx::PgConnection, sessions: usize) {
 }
 
 #[tokio::test]
-async fn a_run_that_ends_by_itself_meanwhile_was_not_cancelled() {
+async fn run_ending_meanwhile_is_not_cancelled() {
     let (database, project, mut c) = shop().await;
     start(&project, RUN);
     take(&mut c, "order_v2").await;
@@ -211,7 +211,7 @@ async fn of_two_retries_at_once_one_says_that_the_run_is_under_way() {
 }
 
 #[tokio::test]
-async fn a_run_that_fails_after_a_retry_is_not_said_to_be_cancelled() {
+async fn run_failing_after_retry_is_not_cancelled() {
     let (_database, project, mut c) = shop().await;
     start(&project, RUN);
     project.done(&["cancel", RUN, "--yes", "--reason", "twice"]);
@@ -224,7 +224,7 @@ async fn a_run_that_fails_after_a_retry_is_not_said_to_be_cancelled() {
 }
 
 #[tokio::test]
-async fn what_a_cut_off_prune_has_deleted_is_on_record() {
+async fn interrupted_prune_is_recorded() {
     let (_database, project, mut c) = shop().await;
     // The second batch meets what it cannot delete.
     run(

@@ -57,7 +57,7 @@ async fn looking_works_at_every_level() {
 }
 
 #[tokio::test]
-async fn a_task_that_timed_out_gets_its_next_attempt_by_the_fix_named() {
+async fn timed_out_task_is_retried_by_suggested_fix() {
     for database in [official().await, official_old().await] {
         let project = with_runs(&database).await;
         let mut c = database.connect().await;
@@ -79,7 +79,7 @@ async fn a_task_that_timed_out_gets_its_next_attempt_by_the_fix_named() {
 }
 
 #[tokio::test]
-async fn what_needs_our_engine_says_so_and_changes_nothing() {
+async fn operations_on_official_engine_are_refused() {
     let database = official().await;
     let project = with_runs(&database).await;
     let ours = "requires flowsmith's engine, but this database has pgflow's";

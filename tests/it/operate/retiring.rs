@@ -23,7 +23,7 @@ async fn is_gone(project: &Project, c: &mut sqlx::PgConnection) {
 }
 
 #[tokio::test]
-async fn an_old_version_is_deleted_with_its_runs_once_it_is_drained() {
+async fn drained_version_is_deleted_with_its_runs() {
     let (_database, project, mut c) = shop().await;
     start(&project, OTHER);
     project.done(&["start", "order@1", "--run-id", RUN]);
@@ -60,7 +60,7 @@ async fn an_old_version_is_deleted_with_its_runs_once_it_is_drained() {
 }
 
 #[tokio::test]
-async fn it_waits_until_the_last_run_has_ended() {
+async fn retire_waits_for_last_run() {
     let (_database, project, mut c) = shop().await;
     project.done(&["start", "order@1", "--run-id", RUN]);
     let waiting = project.start(&["retire", "order@1", "--wait", "-y"]);
@@ -72,7 +72,7 @@ async fn it_waits_until_the_last_run_has_ended() {
 }
 
 #[tokio::test]
-async fn what_is_current_wanted_unknown_or_pending_stays() {
+async fn current_defined_unknown_and_pending_versions_stay() {
     let (_database, project, mut c) = shop().await;
     refused(&project, 5, "FS977", &["order@2 is current"], &["retire", "order@2", "--yes"]);
     refused(&project, 1, "FS961", &["did you mean"], &["retire", "ordre", "--yes"]);
@@ -89,7 +89,7 @@ async fn what_is_current_wanted_unknown_or_pending_stays() {
 }
 
 #[tokio::test]
-async fn it_works_on_an_official_engine() {
+async fn retire_works_on_official_engine() {
     let database = official().await;
     let project = shop_on(&database);
     project.done(&["retire", "order", "--yes"]);

@@ -26,17 +26,17 @@ const HISTORY: &str = "
     select setval(pg_get_serial_sequence('pgmq.q_order_v2', 'msg_id'), 1000000)";
 
 #[tokio::test]
-async fn no_command_reads_a_whole_table() {
+async fn commands_scan_no_table_without_statistics() {
     no_table_is_read("", "").await;
 }
 
 #[tokio::test]
-async fn no_command_reads_a_whole_table_with_statistics_of_when_it_was_empty() {
+async fn commands_scan_no_table_with_stale_statistics() {
     no_table_is_read("analyze", "").await;
 }
 
 #[tokio::test]
-async fn no_command_reads_a_whole_table_with_statistics_either() {
+async fn commands_scan_no_table_with_fresh_statistics() {
     no_table_is_read("", "analyze").await;
 }
 

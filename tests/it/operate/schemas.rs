@@ -106,7 +106,7 @@ fn events_fit_their_schema() {
 }
 
 #[test]
-fn every_line_about_a_run_has_a_time_and_words() {
+fn event_lines_have_time_and_text() {
     let run = detail("single", "started", "started");
     let line = |event, reason: &str| {
         let reason = Some(reason.to_owned());
@@ -131,7 +131,7 @@ fn every_line_about_a_run_has_a_time_and_words() {
 }
 
 #[test]
-fn what_is_drained_stands_under_its_heading() {
+fn drained_versions_align_with_heading() {
     let version = OldVersion {
         slug: "order".to_owned(),
         flow: "order".to_owned(),

@@ -19,7 +19,7 @@ fn cause(project: &Project) -> String {
 }
 
 #[tokio::test]
-async fn a_queued_task_waits_for_a_worker_or_for_the_flow() {
+async fn queued_task_waits_for_worker_or_flow() {
     let (_database, project, mut c) = shop().await;
     assert!(project.done(&["stalled"]).stdout.contains("None."));
     start(&project, RUN);
@@ -70,7 +70,7 @@ async fn a_queued_task_waits_for_a_worker_or_for_the_flow() {
 }
 
 #[tokio::test]
-async fn a_queued_task_waits_for_its_time_or_has_lost_its_message() {
+async fn queued_task_is_delayed_or_has_no_message() {
     let (_database, project, mut c) = shop().await;
     start(&project, RUN);
     take(&mut c, "order_v2").await;
@@ -121,7 +121,7 @@ async fn delayed_task_is_expected() {
 }
 
 #[tokio::test]
-async fn a_started_task_has_timed_out_or_lost_its_worker() {
+async fn started_task_timed_out_or_lost_worker() {
     let (_database, project, mut c) = shop().await;
     start(&project, RUN);
     take(&mut c, "order_v2").await;
@@ -149,7 +149,7 @@ async fn a_started_task_has_timed_out_or_lost_its_worker() {
 }
 
 #[tokio::test]
-async fn a_run_of_which_nothing_is_under_way_is_found() {
+async fn run_without_open_tasks_is_found() {
     let (_database, project, mut c) = shop().await;
     start(&project, RUN);
     run(&mut c, "delete from pgmq.q_order_v2; delete from pgflow.step_tasks").await;

@@ -44,7 +44,7 @@ async fn inputs_come_from_files_and_from_standard_input_as_they_were_written() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_named_and_nothing_starts() {
+async fn invalid_start_is_reported_without_a_run() {
     let (_database, project, mut c) = shop().await;
     refused(&project, 1, "FS961", &["`ordr`", "did you mean `order`?"], &["start", "ordr"]);
     refused(&project, 1, "FS961", &["order@2"], &["start", "order@3"]);
@@ -81,7 +81,7 @@ async fn what_is_wrong_is_named_and_nothing_starts() {
 
 /// However it is given: what is wrong with it, where it stands, and what to do.
 #[tokio::test]
-async fn an_input_that_cannot_be_kept_is_not_called_something_else() {
+async fn unstorable_input_is_named() {
     let (_database, project, mut c) = shop().await;
     let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
     let inputs: [(&str, i32, &[&str]); 9] = [
@@ -218,7 +218,7 @@ async fn whoever_waits_is_told_that_no_worker_is_there_and_may_stop_waiting() {
 
 /// The answer to a start is lost: it may have been committed, so nothing is started again on a guess.
 #[tokio::test]
-async fn a_start_that_is_cut_off_says_that_nobody_knows() {
+async fn interrupted_start_is_reported_as_unknown() {
     let (database, project, mut c) = shop().await;
     let mut holder = database.connect().await;
     run(&mut holder, "begin; lock table pgflow.runs in exclusive mode").await;
@@ -236,7 +236,7 @@ async fn a_start_that_is_cut_off_says_that_nobody_knows() {
 
 /// One who may start flows and not read their definitions, as `install --grants` has it.
 #[tokio::test]
-async fn a_client_starts_and_waits() {
+async fn client_role_starts_and_waits() {
     let (database, project, mut c) = shop().await;
     let suffix = value(&mut c, "left(md5(current_database()), 8)").await;
     let prefix = format!("op_{suffix}");

@@ -48,7 +48,7 @@ async fn work(c: &mut sqlx::PgConnection) {
 }
 
 #[tokio::test]
-async fn every_change_is_told_once() {
+async fn changes_are_reported_once() {
     let (_database, project, mut c) = shop().await;
     start(&project, RUN);
     let watching = watch(&project);
@@ -71,7 +71,7 @@ async fn every_change_is_told_once() {
 }
 
 #[tokio::test]
-async fn it_looks_again_and_again_where_events_are_off() {
+async fn watch_polls_without_events() {
     let (_database, project, mut c) = shop().await;
     run(&mut c, "do $$ begin execute format('alter database %I set pgflow.events = off', current_database()); end $$")
         .await;

@@ -44,7 +44,7 @@ async fn recovery(c: &mut PgConnection) -> DoctorCheck {
 }
 
 #[tokio::test]
-async fn an_install_makes_the_job_once_and_it_runs() {
+async fn install_creates_job_once_and_it_runs() {
     let Some(server) = server_with_cron("cron").await else { return };
     let options = server.connect_options("postgres");
     let c = &mut options.connect().await.unwrap();
@@ -95,7 +95,7 @@ async fn an_install_makes_the_job_once_and_it_runs() {
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_use_pg_cron_installs_and_is_told() {
+async fn role_without_pg_cron_installs_with_notice() {
     let Some(server) = server_with_cron("cron-rights").await else { return };
     let options = server.connect_options("postgres");
     let c = &mut options.connect().await.unwrap();
@@ -112,7 +112,7 @@ async fn a_role_that_may_not_use_pg_cron_installs_and_is_told() {
 }
 
 #[tokio::test]
-async fn a_database_without_pg_cron_needs_no_job() {
+async fn database_without_pg_cron_needs_no_job() {
     let database = Database::create().await;
     let report = install(&database.options(), InputStyle::Separate).await.unwrap();
     assert_eq!((report.database.has_pg_cron, report.database.has_cron_job), (false, None));

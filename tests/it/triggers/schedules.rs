@@ -50,7 +50,7 @@ async fn latest_missed_time_starts_one_run_with_many_schedulers() {
 }
 
 #[tokio::test]
-async fn every_scheduled_time_starts_one_run_with_two_schedulers() {
+async fn scheduled_time_starts_one_run_with_two_schedulers() {
     let (database, _project, mut c) = scheduled("1 seconds").await;
     let end = Instant::now() + Duration::from_secs(60);
     let scheduler = async || {

@@ -275,7 +275,7 @@ async fn connect_refuses_unknown_flows_and_mismatched_handlers() {
 }
 
 #[tokio::test]
-async fn one_worker_completes_runs_of_many_flows() {
+async fn worker_completes_runs_of_many_flows() {
     let mut fixture = Fixture::with(
         "select pgflow.create_flow('f' || n), pgflow.add_step('f' || n, 'a'), pgflow.add_step('f' || n, 'b', '{a}')
          from generate_series(1, 12) n",

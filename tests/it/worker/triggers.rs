@@ -102,7 +102,7 @@ async fn database_without_triggers_is_refused() {
 }
 
 #[tokio::test]
-async fn one_signal_ends_the_runner_even_if_the_server_does_not_respond() {
+async fn signal_ends_runner_with_unresponsive_server() {
     let (mut fixture, project) = triggered("{}").await;
     let mut holder = fixture.database.connect().await;
     execute(&mut holder, "begin; lock table pgmq.q_imports in access exclusive mode").await;

@@ -67,7 +67,7 @@ impl Size {
 
 #[tokio::test]
 #[expect(clippy::print_stderr, reason = "figures, and the seed to repeat the test")]
-async fn every_run_completes_and_every_query_runs_once_despite_kills() {
+async fn runs_complete_and_queries_run_once_despite_kills() {
     let size = Size::from_environment();
     eprintln!("FLOWSMITH_CHAOS_RUNS={} FLOWSMITH_CHAOS_SEED={}", size.runs, size.seed);
     let Some(mut fixture) = Fixture::create(size).await else { return };

@@ -324,6 +324,7 @@ async fn retry_and_prune_respect_the_lock_timeout() {
          retry: select status from pgflow.retry_run(R1) => 55P03 canceling statement due to lock timeout
          retry: select pgflow.prune_runs('0') => 55P03 canceling statement due to lock timeout
          late: rollback
+         retry: reset lock_timeout
          retry: select status from pgflow.retry_run(R1) => started",
     )
     .await;

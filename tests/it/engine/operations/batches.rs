@@ -53,7 +53,7 @@ async fn lists_of_different_length_are_refused() {
 }
 
 #[tokio::test]
-async fn no_results_change_nothing() {
+async fn empty_batch_changes_nothing() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     for arguments in ["'{}', '{}', '{}', '{}'", "null, null, null, null"] {
@@ -66,7 +66,7 @@ async fn no_results_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_task_named_twice_is_completed_once_with_the_first_result() {
+async fn duplicate_task_in_batch_keeps_first_output() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'list'); select pgflow.add_step('f', 'each', '{list}', step_type => 'map')").await;
@@ -76,7 +76,7 @@ async fn a_task_named_twice_is_completed_once_with_the_first_result() {
 }
 
 #[tokio::test]
-async fn a_result_of_the_wrong_type_fails_its_run_and_no_other() {
+async fn type_violation_in_batch_fails_only_its_run() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'list'); select pgflow.add_step('f', 'each', '{list}', step_type => 'map')").await;
@@ -91,7 +91,7 @@ async fn a_result_of_the_wrong_type_fails_its_run_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_result_is_not_lost_where_its_worker_is_deleted_at_that_moment() {
+async fn result_survives_concurrent_worker_deletion() {
     let (database, mut c) = with_runtime().await;
     run(&mut c, TWO_STEPS).await;
     run(&mut c, "select pgflow.start_flow('f', '{}', t.id(n)) from generate_series(1, 2) n; select t.take()").await;

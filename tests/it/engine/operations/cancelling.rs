@@ -4,7 +4,7 @@ use super::TWO_STEPS;
 use crate::fixture::runtime::{rows, run, value, with_runtime};
 
 #[tokio::test]
-async fn a_cancelled_run_has_failed_and_its_messages_are_gone() {
+async fn cancelled_run_fails_and_archives_messages() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'held'); select pgflow.add_step('f', 'b', '{a}')").await;
@@ -24,7 +24,7 @@ async fn a_cancelled_run_has_failed_and_its_messages_are_gone() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_over_is_returned_and_left_as_it_is() {
+async fn ended_run_is_returned_unchanged() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('empty'); select pgflow.start_flow('empty', '{}', t.id(1))").await;
@@ -45,7 +45,7 @@ async fn a_run_that_is_over_is_returned_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_reason_is_given_where_none_is_named() {
+async fn missing_reason_gets_default() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, TWO_STEPS).await;

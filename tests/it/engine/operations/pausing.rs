@@ -4,7 +4,7 @@ use super::TWO_STEPS;
 use crate::fixture::runtime::{error, rows, run, value, with_runtime};
 
 #[tokio::test]
-async fn a_paused_flow_starts_no_task_and_goes_on_where_it_stopped() {
+async fn paused_flow_starts_no_task_and_resumes() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('f', base_delay => 0); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b', '{a}'); select pgflow.add_step('f', 'weak')").await;
@@ -27,7 +27,7 @@ async fn a_paused_flow_starts_no_task_and_goes_on_where_it_stopped() {
 }
 
 #[tokio::test]
-async fn a_pause_holds_one_flow_only() {
+async fn pause_affects_one_flow() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.create_flow('g'); select pgflow.add_step('g', 'a')").await;
@@ -37,7 +37,7 @@ async fn a_pause_holds_one_flow_only() {
 }
 
 #[tokio::test]
-async fn a_delay_that_has_not_passed_outlives_the_pause() {
+async fn remaining_delay_outlives_pause() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a', start_delay => 1000); select pgflow.start_flow('f', '{}', t.id())").await;
@@ -46,7 +46,7 @@ async fn a_delay_that_has_not_passed_outlives_the_pause() {
 }
 
 #[tokio::test]
-async fn an_unknown_flow_is_neither_paused_nor_resumed_in_silence() {
+async fn unknown_flow_cannot_be_paused_or_resumed() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     assert_eq!(error(c, "select pgflow.pause_flow('nope')").await.0, "23503");
@@ -54,7 +54,7 @@ async fn an_unknown_flow_is_neither_paused_nor_resumed_in_silence() {
 }
 
 #[tokio::test]
-async fn a_paused_flow_can_be_deleted() {
+async fn paused_flow_can_be_deleted() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, TWO_STEPS).await;

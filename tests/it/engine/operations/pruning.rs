@@ -33,7 +33,7 @@ async fn old_runs_go_with_all_they_had_and_others_stay() {
 }
 
 #[tokio::test]
-async fn a_flow_and_a_number_bound_what_is_deleted() {
+async fn flow_and_limit_bound_pruning() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, RUNS).await;
@@ -47,7 +47,7 @@ async fn a_flow_and_a_number_bound_what_is_deleted() {
 }
 
 #[tokio::test]
-async fn the_messages_of_a_retried_run_go_too() {
+async fn prune_deletes_messages_of_retried_run() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, TWO_STEPS).await;

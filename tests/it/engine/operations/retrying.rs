@@ -4,7 +4,7 @@ use super::TWO_STEPS;
 use crate::fixture::runtime::{Waiting, rows, run, value, with_runtime};
 
 #[tokio::test]
-async fn a_failed_run_goes_on_from_its_failed_step_with_what_it_has() {
+async fn failed_run_resumes_at_failed_step() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -40,7 +40,7 @@ async fn a_failed_run_goes_on_from_its_failed_step_with_what_it_has() {
 }
 
 #[tokio::test]
-async fn a_cancelled_run_goes_on_where_it_was() {
+async fn cancelled_run_resumes_where_it_was() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b'); select pgflow.add_step('f', 'c', '{a,b}')").await;
@@ -52,7 +52,7 @@ async fn a_cancelled_run_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn what_violated_a_type_is_done_again() {
+async fn type_violating_step_is_repeated() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -67,7 +67,7 @@ async fn what_violated_a_type_is_done_again() {
 }
 
 #[tokio::test]
-async fn an_unmet_condition_is_looked_at_anew() {
+async fn failed_condition_is_evaluated_again() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -86,7 +86,7 @@ async fn an_unmet_condition_is_looked_at_anew() {
 }
 
 #[tokio::test]
-async fn a_run_that_has_not_failed_is_returned_and_left_as_it_is() {
+async fn unfailed_run_is_returned_unchanged() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('empty'); select pgflow.start_flow('empty', '{}', t.id(1))").await;
@@ -104,7 +104,7 @@ async fn a_run_that_has_not_failed_is_returned_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_task_that_was_given_up_is_queued_as_if_new() {
+async fn permanently_stalled_task_is_queued_as_new() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -121,7 +121,7 @@ async fn a_task_that_was_given_up_is_queued_as_if_new() {
 }
 
 #[tokio::test]
-async fn a_run_whose_last_step_completed_while_it_was_cancelled_completes() {
+async fn run_cancelled_after_last_step_completes() {
     let (database, mut c) = with_runtime().await;
     run(&mut c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.start_flow('f', '{}', t.id()); select t.take()")
         .await;
@@ -137,7 +137,7 @@ async fn a_run_whose_last_step_completed_while_it_was_cancelled_completes() {
 
 /// The messages of a run may be in another order than its tasks.
 #[tokio::test]
-async fn a_retry_and_a_worker_take_tasks_in_one_order() {
+async fn retry_and_worker_lock_tasks_in_order() {
     let (database, mut c) = with_runtime().await;
     run(
         &mut c,
@@ -157,7 +157,7 @@ async fn a_retry_and_a_worker_take_tasks_in_one_order() {
 }
 
 #[tokio::test]
-async fn a_condition_that_fails_the_run_again_leaves_nothing_in_the_queue() {
+async fn condition_failing_again_leaves_queue_empty() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(

@@ -152,7 +152,7 @@ fn promtool_accepts_every_query_of_the_dashboard() {
 }
 
 #[test]
-fn every_alert_fires_in_its_test() {
+fn alerts_fire_in_their_tests() {
     let (alerts, test) = (root("packaging/prometheus/alerts.yaml"), root("packaging/prometheus/alerts.test.yaml"));
     if let Some((is_ok, output)) = promtool(&["check", "rules", alerts.to_str().unwrap()], "") {
         assert!(is_ok, "{output}");

@@ -45,7 +45,7 @@ async fn psql_accepts_the_url() {
     if !psql.exists() {
         return;
     }
-    let server = fixture::server();
+    let server = fixture::shared_server();
     let name = "a name+with? 100% /specials";
     assert!(server.ensure_database(name).await.unwrap());
     assert!(!server.ensure_database(name).await.unwrap());
@@ -64,7 +64,7 @@ async fn server_does_not_listen_on_the_network() {
 
 #[tokio::test]
 async fn data_survives_a_restart() {
-    let folder = fixture::folder("survives");
+    let folder = fixture::new_folder("survives");
     let server = Server::start(fixture::binaries(), &folder, Durability::Durable, Lifetime::Owner).unwrap();
     assert!(server.ensure_database("kept").await.unwrap());
     server.stop().unwrap();
@@ -78,9 +78,10 @@ async fn data_survives_a_restart() {
 
 #[tokio::test]
 async fn concurrent_starts_on_one_folder_share_one_server() {
-    let folder = fixture::folder("at-once");
+    let folder = fixture::new_folder("at-once");
     let [one, other] = thread::scope(|scope| {
-        [scope.spawn(|| fixture::start(&folder)), scope.spawn(|| fixture::start(&folder))].map(|it| it.join().unwrap())
+        [scope.spawn(|| fixture::start_server(&folder)), scope.spawn(|| fixture::start_server(&folder))]
+            .map(|it| it.join().unwrap())
     });
     assert!(one.started_here() != other.started_here());
     let (owner, guest) = if one.started_here() { (one, other) } else { (other, one) };
@@ -92,15 +93,15 @@ async fn concurrent_starts_on_one_folder_share_one_server() {
 
 #[tokio::test]
 async fn killed_server_recovers_at_the_next_start() {
-    let folder = fixture::folder("killed-server");
-    let server = fixture::start(&folder);
+    let folder = fixture::new_folder("killed-server");
+    let server = fixture::start_server(&folder);
     let survivor = server.connect_options("postgres").connect().await.unwrap();
     server.ensure_database("kept").await.unwrap();
     let socket = Path::new(&fs::read_to_string(folder.join("socket")).unwrap()).join(".s.PGSQL.5432");
     kill_process(Pid::from_raw(postmaster(&folder)).unwrap(), Signal::KILL).unwrap();
     assert_eventually("nothing listens any more", || UnixStream::connect(&socket).is_err());
 
-    let next = fixture::start(&folder);
+    let next = fixture::start_server(&folder);
     assert!(next.started_here());
     assert!(!next.ensure_database("kept").await.unwrap());
     drop((survivor, server));
@@ -109,20 +110,20 @@ async fn killed_server_recovers_at_the_next_start() {
 #[cfg(target_os = "linux")]
 #[test]
 fn server_ends_with_its_killed_owner() {
-    let folder = fixture::folder("killed-owner");
+    let folder = fixture::new_folder("killed-owner");
     let (mut owner, _) = hold_in_child(Command::new(std::env::current_exe().unwrap()), &folder);
     let server = postmaster(&folder);
     assert!(fixture::is_alive(server));
     owner.kill().unwrap();
     owner.wait().unwrap();
     assert_eventually("the server has ended", || !fixture::is_alive(server));
-    assert!(fixture::start(&folder).started_here());
+    assert!(fixture::start_server(&folder).started_here());
 }
 
 /// Root runs the server as another user everywhere else here; this is what everybody else does.
 #[test]
 fn server_starts_as_an_unprivileged_user() {
-    let folder = fixture::folder("normal-user");
+    let folder = fixture::new_folder("normal-user");
     let program = folder.join("it");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     let mut command = Command::new(program);
@@ -147,21 +148,21 @@ fn inaccessible_folder_gets_a_pointer_to_another() {
     if !geteuid().is_root() {
         return;
     }
-    let folder = fixture::folder("closed");
+    let folder = fixture::new_folder("closed");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
-    let server = fixture::start(&folder);
+    let server = fixture::start_server(&folder);
     assert!(server.moved());
     let elsewhere = server.folder().to_owned();
     assert_eq!(fs::read_to_string(folder.join("elsewhere")).unwrap(), elsewhere.to_str().unwrap());
     server.stop().unwrap();
-    assert_eq!(fixture::start(&folder).folder(), elsewhere);
+    assert_eq!(fixture::start_server(&folder).folder(), elsewhere);
     fs::remove_dir_all(elsewhere).unwrap();
 }
 
 #[test]
 fn data_of_another_major_version_is_refused() {
-    let folder = fixture::folder("other-major");
-    fixture::start(&folder).stop().unwrap();
+    let folder = fixture::new_folder("other-major");
+    fixture::start_server(&folder).stop().unwrap();
     fs::write(folder.join("data/PG_VERSION"), "9\n").unwrap();
     let error = Server::start(fixture::binaries(), &folder, Durability::Disposable, Lifetime::Owner).unwrap_err();
     assert!(matches!(&error, ServerError::OtherMajor { made_by, .. } if made_by == "9"), "{error}");
@@ -172,7 +173,7 @@ fn data_of_another_user_is_refused() {
     if !geteuid().is_root() {
         return;
     }
-    let folder = fixture::folder("other-user");
+    let folder = fixture::new_folder("other-user");
     fs::create_dir(folder.join("data")).unwrap();
     let error = Server::start(fixture::binaries(), &folder, Durability::Disposable, Lifetime::Owner).unwrap_err();
     assert!(matches!(error, ServerError::WrongOwner { owner: 0, .. }), "{error}");
@@ -180,8 +181,8 @@ fn data_of_another_user_is_refused() {
 
 #[test]
 fn failed_start_quotes_the_log() {
-    let folder = fixture::folder("does-not-start");
-    fixture::start(&folder).stop().unwrap();
+    let folder = fixture::new_folder("does-not-start");
+    fixture::start_server(&folder).stop().unwrap();
     fs::write(folder.join("data/postgresql.auto.conf"), "nonsense = on\n").unwrap();
     let error = Server::start(fixture::binaries(), &folder, Durability::Disposable, Lifetime::Owner).unwrap_err();
     assert!(error.to_string().contains("nonsense"), "{error}");
@@ -190,10 +191,10 @@ fn failed_start_quotes_the_log() {
 
 #[test]
 fn incomplete_data_folder_is_created_again() {
-    let folder = fixture::folder("half-made");
+    let folder = fixture::new_folder("half-made");
     fs::create_dir(folder.join("data.new")).unwrap();
     fs::write(folder.join("data.new/PG_VERSION"), "").unwrap();
-    assert!(fixture::start(&folder).started_here());
+    assert!(fixture::start_server(&folder).started_here());
     assert!(!folder.join("data.new").exists());
 }
 
@@ -222,7 +223,7 @@ fn named_folder_without_a_server_is_refused_without_alternatives() {
 #[ignore = "no test: other tests run it as a process of its own"]
 fn hold_a_server() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
-    let server = fixture::start(Path::new(&folder));
+    let server = fixture::start_server(Path::new(&folder));
     fs::write(Path::new(&folder).join("url"), server.url("postgres")).unwrap();
     std::io::stdin().lines().for_each(drop);
     server.stop().unwrap();

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 /// The output and exit code of a run.
 #[derive(Debug)]
-pub(crate) struct Printed {
+pub(crate) struct ProgramOutput {
     pub(crate) exit: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -22,14 +22,14 @@ impl Program {
     }
 
     /// Runs the program with arguments.
-    pub(crate) fn run(&self, arguments: &[&str]) -> Printed {
+    pub(crate) fn run(&self, arguments: &[&str]) -> ProgramOutput {
         let mut command = Command::new(program());
         command.args(arguments);
         self.finish(command)
     }
 
     /// Runs a shell command in which `flowsmith` is the program.
-    pub(crate) fn shell(&self, line: &str) -> Printed {
+    pub(crate) fn shell(&self, line: &str) -> ProgramOutput {
         let mut command = Command::new("sh");
         let path = std::env::var("PATH").unwrap_or_default();
         let folder = program().parent().map(Path::to_path_buf).unwrap_or_default();
@@ -37,7 +37,7 @@ impl Program {
         self.finish(command)
     }
 
-    fn finish(&self, mut command: Command) -> Printed {
+    fn finish(&self, mut command: Command) -> ProgramOutput {
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
             let heeded = ["DATABASE_URL", "COLUMNS", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"];
@@ -51,7 +51,7 @@ impl Program {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        Printed {
+        ProgramOutput {
             exit: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),

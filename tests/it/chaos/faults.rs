@@ -205,8 +205,8 @@ async fn recover(connection: &mut PgConnection, pool: &mut [Worker<'_>], flows: 
 
 #[tokio::test]
 async fn acknowledged_results_survive_kills_and_runs_end() {
-    let folder = fixture::folder("faults");
-    let server = fixture::start(&folder);
+    let folder = fixture::new_folder("faults");
+    let server = fixture::start_server(&folder);
     server.ensure_database("load").await.unwrap();
     install(&options(&server), InputStyle::Separate).await.unwrap();
     let shapes: Vec<&Shape> = SHAPES.iter().filter(|shape| shape.is_determined()).collect();
@@ -239,7 +239,7 @@ async fn acknowledged_results_survive_kills_and_runs_end() {
             kill(postmaster(&folder));
             scene.server_is_gone().await;
             let again = folder.clone();
-            let server = tokio::task::spawn_blocking(move || fixture::start(&again)).await.unwrap();
+            let server = tokio::task::spawn_blocking(move || fixture::start_server(&again)).await.unwrap();
             assert!(server.started_here());
             scene.options.replace(options(&server));
             servers.push(server);

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use crate::engine::definitions::execute;
-use crate::engine::differential::{official, ours};
+use crate::engine::differential::{merged_engine, official_engine};
 use crate::fixture::Database;
 
 const RUN: &str = "00000000-0000-4000-8000-00000000000a";
@@ -20,7 +20,7 @@ struct Both {
 
 impl Both {
     async fn after(statements: &[&str]) -> Self {
-        let databases = [official().await, ours().await];
+        let databases = [official_engine().await, merged_engine().await];
         let mut connections = [databases[0].connect().await, databases[1].connect().await];
         for connection in &mut connections {
             for statement in statements {
@@ -133,7 +133,7 @@ async fn task_with_huge_delay_can_fail() {
 }
 
 #[tokio::test]
-async fn two_steps_that_fail_at_once_fail_the_run_once() {
+async fn concurrent_step_failures_fail_the_run_once() {
     let both = &mut Both::running(&["'a', max_attempts => 1", "'b', max_attempts => 1"], "{}").await;
     for (database, connection) in both.databases.iter().zip(&mut both.connections) {
         execute(connection, &start("1, 2")).await;

@@ -7,7 +7,7 @@ use flowsmith_postgres::engine::install::{InputStyle, install};
 
 use crate::engine::definitions::{execute, text, with_engine};
 use crate::fixture::Database;
-use crate::fixture::command::{official, official_old, ours};
+use crate::fixture::command::{flowsmith_engine, official_engine, old_official_engine};
 use crate::fixture::official::{Official, official_install};
 
 /// Everything that the self-test walks through, in order.
@@ -58,7 +58,7 @@ async fn fresh_install_is_healthy_and_unchanged() {
 
 #[tokio::test]
 async fn official_installs_pass_what_their_level_has() {
-    for database in [official_old().await, official().await] {
+    for database in [old_official_engine().await, official_engine().await] {
         let c = &mut database.connect().await;
         let checks = doctor(c).await.unwrap();
         assert_eq!(with_status(&checks, CheckStatus::Failed), Vec::<&str>::new(), "{checks:#?}");
@@ -109,7 +109,7 @@ async fn self_test_names_broken_function() {
         ("delete_flow_and_data(p_flow_slug text) returns void", "cleanup", 0),
     ];
     for (function, part, skipped) in broken {
-        let database = ours().await;
+        let database = flowsmith_engine().await;
         let c = &mut database.connect().await;
         let name = function.split('(').next().unwrap();
         // Same signature, no effect.
@@ -129,7 +129,7 @@ async fn self_test_names_broken_function() {
 
 #[tokio::test]
 async fn flow_without_queue_is_named() {
-    for database in [ours().await, official_old().await] {
+    for database in [flowsmith_engine().await, old_official_engine().await] {
         let c = &mut database.connect().await;
         execute(c, "select pgflow.create_flow('Order'), pgflow.create_flow('ship'), pgflow.create_flow('bill')").await;
         let held = doctor(c).await.unwrap();
@@ -150,7 +150,7 @@ async fn flow_without_queue_is_named() {
 
 #[tokio::test]
 async fn inconsistent_run_is_found() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let c = &mut database.connect().await;
     execute(
         c,
@@ -169,7 +169,7 @@ async fn inconsistent_run_is_found() {
 
 #[tokio::test]
 async fn changed_ledger_schema_is_reported() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let c = &mut database.connect().await;
     execute(
         c,

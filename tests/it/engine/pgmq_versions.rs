@@ -19,7 +19,7 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 
 use crate::engine::definitions::{execute, text};
-use crate::fixture::{Database, binaries, folder};
+use crate::fixture::{Database, binaries, new_folder};
 use crate::shared::skip;
 
 /// Where the crate has its scripts: `pgmq--1.4.4--1.4.5.sql` and so on, and `pgmq.control` in the folder above.
@@ -82,7 +82,7 @@ fn server_with_pgmq(name: &str) -> Option<Server> {
         return None;
     };
     // The programs look for the other folders from where they are themselves, as far as these have a parent in common.
-    let root = folder(name);
+    let root = new_folder(name);
     let own = |path: &Path| root.join(path.strip_prefix("/").unwrap());
     fs::create_dir_all(own(&bin)).unwrap();
     for program in ["postgres", "initdb"] {
@@ -112,7 +112,7 @@ fn server_with_pgmq(name: &str) -> Option<Server> {
         return None;
     }
     let copy = Binaries { dir: own(&bin), ..binaries().clone() };
-    Some(Server::start(&copy, &folder(&format!("{name}-data")), Durability::Disposable, Lifetime::Owner).unwrap())
+    Some(Server::start(&copy, &new_folder(&format!("{name}-data")), Durability::Disposable, Lifetime::Owner).unwrap())
 }
 
 /// Lets every user in, whatever the umask: as root, the server runs as another one.

@@ -2,7 +2,7 @@
 
 use sqlx::Row;
 
-use crate::fixture::command::ours;
+use crate::fixture::command::flowsmith_engine;
 use crate::fixture::has_extension;
 
 /// Every warning that it has: errors, warnings, hints at slow code and at injected SQL.
@@ -55,7 +55,7 @@ const UNFOUNDED: &[(&str, &str)] = &[
 
 #[tokio::test]
 async fn plpgsql_check_finds_nothing() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let c = &mut database.connect().await;
     if !has_extension(c, "plpgsql_check").await {
         return;

@@ -80,10 +80,10 @@ async fn roles_suffice_for_deploying_starting_and_working() {
     let project = team.project();
     project.flow("order", "defaults: { max_attempts: 2 }", FLOW);
     project.compile();
-    project.ends(2, &["plan"]);
-    project.done(&["apply"]);
-    project.done(&["drift"]);
-    project.done(&["status"]);
+    project.exits_with(2, &["plan"]);
+    project.succeeds(&["apply"]);
+    project.succeeds(&["drift"]);
+    project.succeeds(&["status"]);
 
     let client = &mut team.session(Role::Client).await;
     let run = text(client, "select run_id from flowsmith.start_flow('order', '{}')").await.unwrap();
@@ -129,7 +129,7 @@ async fn worker_can_fail_runs_and_skip_steps() {
         "  fails: {}\n  skips: { when_exhausted: skip-cascade }\n  after: { depends_on: [skips] }\n  waits: { depends_on: [fails], if: { fails: { go: true } } }",
     );
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     let client = &mut team.session(Role::Client).await;
     let run = text(client, "select run_id from flowsmith.start_flow('order', '{}')").await.unwrap();
     let worker = &mut team.session(Role::Worker).await;
@@ -160,7 +160,7 @@ async fn roles_cannot_exceed_their_privileges() {
     let project = team.project();
     project.flow("order", "", FLOW);
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     let run = "00000000-0000-0000-0000-00000000000a";
     execute(&mut team.session(Role::Client).await, &format!("select flowsmith.start_flow('order', '{{}}', '{run}')"))
         .await;
@@ -238,7 +238,7 @@ async fn deployer_can_change_flows_of_another_deployer() {
     project.flow("order", "", FLOW);
     project.flow("gone", "", "  a: {}");
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     let c = &mut team.database.connect().await;
     let group = team.prefix.name(Role::Deployer);
     execute(c, &format!("create role {} login in role {group}", team.name("second"))).await;
@@ -246,9 +246,9 @@ async fn deployer_can_change_flows_of_another_deployer() {
         .with("DATABASE_URL", &team.database.url().replace("user=postgres", &format!("user={}", team.name("second"))));
     project.flow("order", "", "  load: { timeout: 9 }\n  other: {}");
     std::fs::remove_file(project.path("flows/gone.yaml")).unwrap();
-    project.done(&["compile", "--delete", "gone@1"]);
-    project.done(&["apply"]);
-    project.done(&["drift"]);
+    project.succeeds(&["compile", "--delete", "gone@1"]);
+    project.succeeds(&["apply"]);
+    project.succeeds(&["drift"]);
     assert_eq!(text(c, "to_regclass('pgmq.q_gone')").await, None);
     let steps = "(select string_agg(step_slug, ',' order by step_index) from pgflow.steps)";
     assert_eq!(text(c, steps).await.as_deref(), Some("load,other"));
@@ -265,7 +265,7 @@ async fn prepared_statements_of_caller_are_not_executed() {
     let project = team.project();
     project.flow("order", "", "  load: {}");
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     let client = &mut team.session(Role::Client).await;
     execute(
         client,
@@ -295,9 +295,9 @@ async fn deployer_can_adopt_existing_flows() {
     let deployer = &mut team.session(Role::Deployer).await;
     execute(deployer, "select pgflow.create_flow('order'), pgflow.add_step('order', 'load')").await;
     let project = team.project();
-    project.done(&["pull"]);
-    project.done(&["drift"]);
-    project.done(&["plan"]);
+    project.succeeds(&["pull"]);
+    project.succeeds(&["drift"]);
+    project.succeeds(&["plan"]);
 }
 
 /// Some functions run with the rights of the engine's owner: none of the caller's code may run with them.
@@ -307,7 +307,7 @@ async fn types_of_caller_are_not_used() {
     let project = team.project();
     project.flow("order", "", FLOW);
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     let client = &mut team.session(Role::Client).await;
     let deployer = &mut team.session(Role::Deployer).await;
     for name in ["text", "jsonb", "uuid", "timestamptz", "int8"] {
@@ -341,7 +341,7 @@ async fn doctor_reports_within_privileges_of_role() {
     let project = team.project();
     project.flow("order", "", FLOW);
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     for (role, passed) in [(Role::Deployer, 6), (Role::Worker, 1), (Role::Client, 1)] {
         let checks = doctor(&mut team.session(role).await).await.unwrap();
         let bad = [CheckStatus::Failed, CheckStatus::Warning];
@@ -350,5 +350,5 @@ async fn doctor_reports_within_privileges_of_role() {
         let tested = checks.iter().filter(|check| check.name.starts_with("self-test: "));
         assert_eq!(tested.filter(|check| check.status == CheckStatus::Ok).count(), passed, "{role:?}: {checks:#?}");
     }
-    project.done(&["doctor"]);
+    project.succeeds(&["doctor"]);
 }

@@ -37,7 +37,7 @@ async fn installed_privileges_equal_listed_ones() {
     let project = team.project();
     project.flow("order", "", FLOW);
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     let c = &mut team.database.connect().await;
     let worker = team.prefix.name(Role::Worker);
     let found = audit(c).await.unwrap();
@@ -145,8 +145,8 @@ async fn command_creates_roles_and_prints_same_script() {
     let prefix = prefix(&database);
     let project = Project::on(&database);
     let name = database.options().get_database().unwrap().to_owned();
-    let script = project.done(&["install", "--print", "--grants", "--role-prefix", &name]).stdout;
-    let said = project.done(&["install", "--grants", "--role-prefix", &name]).stdout;
+    let script = project.succeeds(&["install", "--print", "--grants", "--role-prefix", &name]).stdout;
+    let said = project.succeeds(&["install", "--grants", "--role-prefix", &name]).stdout;
     assert!(
         said.contains(&format!("the roles {name}_deployer, {name}_worker, {name}_client have their privileges")),
         "{said}"
@@ -156,8 +156,8 @@ async fn command_creates_roles_and_prints_same_script() {
     let found = audit(&mut database.connect().await).await.unwrap();
     assert_eq!((&found[0].prefix, &found[0].missing, &found[0].extra), (&name, &vec![], &vec![]));
     assert_eq!(prefix.name(Role::Worker), format!("{name}_worker"));
-    project.ends(64, &["install", "--role-prefix", &name]);
-    project.ends(64, &["install", "--grants", "--role-prefix", ""]);
+    project.exits_with(64, &["install", "--role-prefix", &name]);
+    project.exits_with(64, &["install", "--grants", "--role-prefix", ""]);
 }
 
 /// An empty search_path has pg_temp first, where names of types are concerned.

@@ -99,7 +99,7 @@ async fn install_reports_roles_that_lack_rights() {
     assert_eq!(report.outdated_roles, Vec::<String>::new());
     execute(c, &format!("revoke execute on function pgflow.fail_task from {}", prefix.name(Role::Worker))).await;
     let name = database.options().get_database().unwrap().to_owned();
-    let said = Project::on(&database).done(&["install"]).stderr;
+    let said = Project::on(&database).succeeds(&["install"]).stderr;
     assert!(said.contains(&format!("the roles of {name} lack privileges that this version needs: run `flowsmith install --grants --role-prefix {name}`")), "{said}");
     let report = install_with_roles(&database.options(), InputStyle::Separate, &prefix).await.unwrap();
     assert_eq!(report.outdated_roles, Vec::<String>::new());

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::engine::definitions::{execute, text};
 use crate::fixture::Database;
-use crate::fixture::command::{Project, ours};
+use crate::fixture::command::{Project, flowsmith_engine};
 use crate::migrate::safety::wait_until;
 
 const WAITING: &str = "exists (select from pg_stat_activity where application_name = 'flowsmith' and wait_event_type = 'Lock' and datname = current_database())";
@@ -22,7 +22,7 @@ fn project(database: &Database, flows: &[&str]) -> Project {
 
 #[tokio::test]
 async fn apply_names_the_session_that_holds_the_lock() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let project = project(&database, &["order"]);
     let mut holder = database.connect().await;
     execute(
@@ -32,33 +32,33 @@ async fn apply_names_the_session_that_holds_the_lock() {
     .await;
     let pid = text(&mut holder, "pg_backend_pid()").await.unwrap();
     let began = std::time::Instant::now();
-    let refused = project.ends(1, &["apply", "--lock-timeout", "300ms"]);
+    let refused = project.exits_with(1, &["apply", "--lock-timeout", "300ms"]);
     assert!(began.elapsed().as_secs() < 5);
     for part in ["FS913", "postgres", "deploy of blue", &format!("pid {pid}"), "since 20", "--lock-timeout", "0.3 s"] {
         assert!(refused.contains(part), "{part}: {refused}");
     }
     execute(&mut holder, "rollback").await;
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
 }
 
 #[tokio::test]
 async fn apply_waits_for_a_table_lock_for_a_limited_time() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let project = project(&database, &["order"]);
     let mut holder = database.connect().await;
     execute(&mut holder, "begin; lock table pgflow.steps in exclusive mode").await;
-    let refused = project.ends(1, &["apply", "--lock-timeout", "300ms"]);
+    let refused = project.exits_with(1, &["apply", "--lock-timeout", "300ms"]);
     assert!(refused.contains("FS906") && refused.contains("was rolled back"), "{refused}");
-    let refused = project.ends(1, &["apply", "--statement-timeout", "300ms"]);
+    let refused = project.exits_with(1, &["apply", "--statement-timeout", "300ms"]);
     assert!(refused.contains("FS907"), "{refused}");
     execute(&mut holder, "rollback").await;
     assert_eq!(text(&mut holder, NOTHING).await.unwrap(), "0");
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
 }
 
 #[tokio::test]
 async fn concurrent_applies_run_each_migration_once() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let project = project(&database, &["a", "b", "c", "d"]);
     let mut holder = database.connect().await;
     execute(&mut holder, "begin; select pg_advisory_xact_lock(flowsmith.lock_key())").await;
@@ -86,7 +86,7 @@ async fn concurrent_applies_run_each_migration_once() {
 
 #[tokio::test]
 async fn lost_connection_rolls_the_migration_back() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let project = project(&database, &["order", "signup"]);
     // Inside the first migration: its flow and queue are created, its steps are not.
     let mut holder = database.connect().await;
@@ -101,13 +101,13 @@ async fn lost_connection_rolls_the_migration_back() {
     assert!(said.contains("FS908") && said.contains("run the command again: the server rolls back"), "{said}");
     execute(&mut holder, "rollback").await;
     assert_eq!(text(&mut holder, NOTHING).await.unwrap(), "0");
-    project.done(&["apply"]);
-    project.done(&["drift"]);
+    project.succeeds(&["apply"]);
+    project.succeeds(&["drift"]);
 }
 
 #[tokio::test]
 async fn killed_process_rolls_the_migration_back() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let project = project(&database, &["order", "signup"]);
     let mut holder = database.connect().await;
     execute(&mut holder, "begin; lock table pgflow.deps in exclusive mode").await;
@@ -117,16 +117,16 @@ async fn killed_process_rolls_the_migration_back() {
     apply.wait().unwrap();
     execute(&mut holder, "rollback").await;
     // The next apply waits until the server ends the lost session, then continues.
-    project.done(&["apply"]);
-    project.done(&["drift"]);
+    project.succeeds(&["apply"]);
+    project.succeeds(&["drift"]);
     assert_eq!(text(&mut holder, "(select count(*) from flowsmith.events)").await.unwrap(), "2");
 }
 
 #[tokio::test]
 async fn kill_between_migrations_keeps_the_first() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let project = project(&database, &["order"]);
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     project.flow("signup", "", "  ask: {}");
     project.compile();
     project.flow("order", "defaults: { timeout: 5m }", "  load: {}\n  send: { depends_on: [load] }");
@@ -144,14 +144,14 @@ async fn kill_between_migrations_keeps_the_first() {
         text(&mut holder, "(select opt_timeout from pgflow.flows where flow_slug = 'order')").await.unwrap(),
         "60"
     );
-    let status = project.ends(2, &["status"]);
+    let status = project.exits_with(2, &["status"]);
     assert!(status.contains("3 migrations, 1 pending"), "{status}");
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
 }
 
 #[tokio::test]
 async fn edited_added_and_removed_files_are_reported() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let project = project(&database, &["a", "b", "c"]);
     let files = project.migrations();
     let path = |index: usize| format!("migrations/{}", files[index]);
@@ -160,83 +160,83 @@ async fn edited_added_and_removed_files_are_reported() {
 
     project.write(&path(1), &format!("{}-- and more\n", originals[1]));
     for command in [&["apply"][..], &["compile"], &["compile", "--check"], &["drift"], &["status"], &["up"]] {
-        let refused = project.ends(5, command);
+        let refused = project.exits_with(5, command);
         assert!(refused.contains("FS804") && refused.contains(&format!("{} was edited", files[1])), "{refused}");
         assert!(!refused.contains(&files[0]) && !refused.contains(&files[2]), "{command:?}: {refused}");
     }
     fs::remove_file(project.path(&path(1))).unwrap();
-    assert!(project.ends(5, &["apply"]).contains(&format!("{} was removed", files[1])));
+    assert!(project.exits_with(5, &["apply"]).contains(&format!("{} was removed", files[1])));
     project.write(&path(1), &originals[1]);
     project.write("migrations/20990101000000_extra.sql", &originals[1]);
-    assert!(project.ends(5, &["apply"]).contains("20990101000000_extra.sql was added manually"));
+    assert!(project.exits_with(5, &["apply"]).contains("20990101000000_extra.sql was added manually"));
     fs::remove_file(project.path("migrations/20990101000000_extra.sql")).unwrap();
     project.write("migrations/notes.sql", "select 1");
-    assert!(project.ends(5, &["apply"]).contains("FS802"));
+    assert!(project.exits_with(5, &["apply"]).contains("FS802"));
     fs::remove_file(project.path("migrations/notes.sql")).unwrap();
     // Git may convert line ends.
     project.write(&path(0), &originals[0].replace('\n', "\r\n"));
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     project.write(&path(0), &originals[0]);
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     assert_eq!(project.read("migrations/flowsmith.sum"), sum);
 
     // A new sum file does not legitimize a migration that was edited after it was applied.
     project.write(&path(1), &format!("{}-- and more\n", originals[1]));
-    project.done(&["compile", "--rehash"]);
-    let edited = project.ends(5, &["apply"]);
+    project.succeeds(&["compile", "--rehash"]);
+    let edited = project.exits_with(5, &["apply"]);
     assert!(edited.contains("FS915") && edited.contains(files[1].trim_end_matches(".sql")), "{edited}");
-    assert!(project.ends(3, &["status"]).contains("edited"));
-    assert!(project.ends(3, &["drift"]).contains("edited"));
+    assert!(project.exits_with(3, &["status"]).contains("edited"));
+    assert!(project.exits_with(3, &["drift"]).contains("edited"));
     fs::remove_file(project.path(&path(2))).unwrap();
     project.write(&path(1), &originals[1]);
-    project.done(&["compile", "--rehash"]);
-    let missing = project.ends(5, &["apply"]);
+    project.succeeds(&["compile", "--rehash"]);
+    let missing = project.exits_with(5, &["apply"]);
     assert!(missing.contains("FS916") && missing.contains(files[2].trim_end_matches(".sql")), "{missing}");
-    assert!(project.ends(3, &["status"]).contains("missing"));
-    assert!(project.ends(3, &["drift"]).contains("missing"));
+    assert!(project.exits_with(3, &["status"]).contains("missing"));
+    assert!(project.exits_with(3, &["drift"]).contains("missing"));
 }
 
 #[tokio::test]
 async fn out_of_order_migrations_are_refused_without_the_flag() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let project = Project::on(&database);
     project.flow("late", "", "  a: {}");
-    project.done(&["compile", "--timestamp", "20260101000000"]);
+    project.succeeds(&["compile", "--timestamp", "20260101000000"]);
     let text_of_late = project.read("migrations/20260101000000_add_late.sql");
     fs::remove_dir_all(project.path("migrations")).unwrap();
     fs::remove_file(project.path("flows/late.yaml")).unwrap();
     project.flow("early", "", "  a: {}");
-    project.done(&["compile", "--timestamp", "20260201000000"]);
-    project.done(&["apply"]);
-    let before = project.ends(64, &["compile", "--delete", "early", "--timestamp", "20260101000000"]);
+    project.succeeds(&["compile", "--timestamp", "20260201000000"]);
+    project.succeeds(&["apply"]);
+    let before = project.exits_with(64, &["compile", "--delete", "early", "--timestamp", "20260101000000"]);
     assert!(before.contains("FS811"), "{before}");
 
     // A branch was merged.
     project.write("migrations/20260101000000_add_late.sql", &text_of_late);
     project.flow("late", "", "  a: {}");
-    project.done(&["compile", "--rehash"]);
-    let refused = project.ends(5, &["apply"]);
+    project.succeeds(&["compile", "--rehash"]);
+    let refused = project.exits_with(5, &["apply"]);
     assert!(refused.contains("FS917") && refused.contains("20260101000000_add_late"), "{refused}");
-    assert!(project.ends(2, &["status"]).contains("pending, out of order"));
-    project.done(&["apply", "--out-of-order"]);
-    project.done(&["plan"]);
-    project.done(&["drift"]);
-    project.done(&["status"]);
+    assert!(project.exits_with(2, &["status"]).contains("pending, out of order"));
+    project.succeeds(&["apply", "--out-of-order"]);
+    project.succeeds(&["plan"]);
+    project.succeeds(&["drift"]);
+    project.succeeds(&["status"]);
 }
 
 #[tokio::test]
 async fn drift_blocks_apply_until_it_is_accepted() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let project = project(&database, &["order"]);
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     let mut c = database.connect().await;
     execute(&mut c, "update pgflow.flows set opt_timeout = 999").await;
     project.flow("signup", "", "  ask: {}");
     project.compile();
-    let refused = project.ends(3, &["apply"]);
+    let refused = project.exits_with(3, &["apply"]);
     assert!(refused.contains("FS914") && refused.contains("timeout 60 s → 999 s"), "{refused}");
     assert_eq!(text(&mut c, "(select count(*) from pgflow.flows)").await.unwrap(), "1");
-    let accepted = project.done(&["apply", "--accept-drift"]);
+    let accepted = project.succeeds(&["apply", "--accept-drift"]);
     assert!(accepted.stdout.contains("timeout 60 s → 999 s"), "{accepted}");
     assert_eq!(text(&mut c, "(select count(*) from pgflow.flows)").await.unwrap(), "2");
     assert_eq!(
@@ -247,8 +247,8 @@ async fn drift_blocks_apply_until_it_is_accepted() {
 
 #[tokio::test]
 async fn events_are_append_only() {
-    let database = ours().await;
-    project(&database, &["order"]).done(&["apply"]);
+    let database = flowsmith_engine().await;
+    project(&database, &["order"]).succeeds(&["apply"]);
     let mut c = database.connect().await;
     for change in
         ["update flowsmith.events set actor = 'nobody'", "delete from flowsmith.events", "truncate flowsmith.events"]
@@ -261,7 +261,7 @@ async fn events_are_append_only() {
 
 #[tokio::test]
 async fn rehash_resolves_a_conflict_in_the_sum_file() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let project = project(&database, &["a", "b"]);
     let sum = project.read("migrations/flowsmith.sum");
     let (first, second) = sum.split_once('\n').unwrap();
@@ -269,42 +269,42 @@ async fn rehash_resolves_a_conflict_in_the_sum_file() {
         "migrations/flowsmith.sum",
         &format!("{first}\n<<<<<<< HEAD\n{second}=======\n{second}>>>>>>> branch\n"),
     );
-    let refused = project.ends(5, &["apply"]);
+    let refused = project.exits_with(5, &["apply"]);
     assert!(
         refused.contains("line 2 of flowsmith.sum is not a file name and a hash") && refused.contains("--rehash"),
         "{refused}"
     );
-    project.done(&["compile", "--rehash"]);
+    project.succeeds(&["compile", "--rehash"]);
     assert_eq!(project.read("migrations/flowsmith.sum"), sum);
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
 }
 
 #[tokio::test]
 async fn lost_applied_migration_can_be_restored() {
-    let database = crate::fixture::command::ours().await;
+    let database = crate::fixture::command::flowsmith_engine().await;
     let project = Project::on(&database);
     project.flow("order", "", "  load: {}");
     let lost = project.compile();
     std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
     let later = project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     let (lost, later) = (format!("migrations/{lost}"), format!("migrations/{later}"));
     let (lost_text, later_text) = (project.read(&lost), project.read(&later));
     std::fs::remove_file(project.path(&lost)).unwrap();
     for command in [&["status"][..], &["drift"], &["plan"], &["apply"]] {
-        assert!(project.ends(5, command).contains("FS804"));
+        assert!(project.exits_with(5, command).contains("FS804"));
     }
-    let refused = project.ends(1, &["compile", "--rehash"]);
+    let refused = project.exits_with(1, &["compile", "--rehash"]);
     assert!(refused.contains("FS807") && refused.contains("git log --diff-filter=D"), "{refused}");
     // The method of the page if git has no copy.
     std::fs::remove_file(project.path(&later)).unwrap();
-    project.done(&["compile", "--rehash"]);
+    project.succeeds(&["compile", "--rehash"]);
     project.flow("order", "", "  load: {}");
     let version = &lost["migrations/".len()..][..14];
-    project.done(&["compile", "--timestamp", version]);
+    project.succeeds(&["compile", "--timestamp", version]);
     assert_eq!(project.read(&lost), lost_text);
     project.write(&later, &later_text);
-    project.done(&["compile", "--rehash"]);
-    project.done(&["status"]);
-    project.done(&["drift"]);
+    project.succeeds(&["compile", "--rehash"]);
+    project.succeeds(&["status"]);
+    project.succeeds(&["drift"]);
 }

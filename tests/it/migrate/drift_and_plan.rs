@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use crate::engine::definitions::{execute, text};
 use crate::fixture::Database;
-use crate::fixture::command::{Project, official, ours};
+use crate::fixture::command::{Project, flowsmith_engine, official_engine};
 
 /// A database with two applied flows.
 async fn in_sync(database: &Database) -> (Project, PgConnection) {
@@ -13,7 +13,7 @@ async fn in_sync(database: &Database) -> (Project, PgConnection) {
     project.flow("order", "description: Paid | shipped", "  load: {}\n  send: { depends_on: [load] }");
     project.flow("signup", "", "  ask: {}");
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     (project, database.connect().await)
 }
 
@@ -32,30 +32,30 @@ async fn every_kind_of_drift_is_detected_and_repaired() {
         ("select pgmq.drop_queue('signup')", "signup: the queue is missing"),
     ];
     for (sql, words) in kinds {
-        for database in [ours().await, official().await] {
+        for database in [flowsmith_engine().await, official_engine().await] {
             let (project, mut c) = in_sync(&database).await;
             execute(&mut c, sql).await;
-            let said = project.ends(3, &["drift"]);
+            let said = project.exits_with(3, &["drift"]);
             assert!(said.contains(words), "{words}: {said}");
-            let markdown = project.ends(3, &["drift", "--format", "markdown"]);
+            let markdown = project.exits_with(3, &["drift", "--format", "markdown"]);
             assert!(markdown.contains(words), "{words}: {markdown}");
             let json = project.run(&["drift", "--format", "json"]);
             assert_eq!(json.code, 3);
             let json: Value = serde_json::from_str(&json.stdout).unwrap();
             assert_eq!((&json["version"], &json["in_sync"]), (&Value::from(1), &Value::from(false)));
-            assert!(project.ends(3, &["apply"]).contains("FS914"));
-            let plan = project.ends(3, &["plan"]);
+            assert!(project.exits_with(3, &["apply"]).contains("FS914"));
+            let plan = project.exits_with(3, &["plan"]);
             assert!(plan.contains("the database has drifted from its applied migrations"), "{words}: {plan}");
             let plan: Value = serde_json::from_str(&project.run(&["plan", "--format", "json"]).stdout).unwrap();
             assert!(plan["in_sync"] == false && !plan["drift"].as_array().unwrap().is_empty(), "{words}: {plan}");
 
-            project.done(&["compile", "--from-live"]);
+            project.succeeds(&["compile", "--from-live"]);
             let status = project.run(&["status"]);
             assert_eq!(status.code, 2, "{words}: {status}");
-            project.done(&["apply", "--accept-drift"]);
-            project.done(&["drift"]);
-            project.done(&["plan"]);
-            project.done(&["compile", "--check"]);
+            project.succeeds(&["apply", "--accept-drift"]);
+            project.succeeds(&["drift"]);
+            project.succeeds(&["plan"]);
+            project.succeeds(&["compile", "--check"]);
         }
     }
 }
@@ -76,27 +76,27 @@ async fn drift_of_a_version_without_a_file_is_repaired() {
         ("select pgmq.drop_queue('order_v3')", "queue recreated"),
     ];
     for (sql, words) in kinds {
-        for database in [ours().await, official().await] {
+        for database in [flowsmith_engine().await, official_engine().await] {
             let project = Project::on(&database);
             for version in [3, 4] {
                 let steps = "  load: {}\n  send: { depends_on: [load] }";
                 project.flow("order", &format!("version: {version}"), steps);
                 project.compile();
             }
-            project.done(&["apply"]);
+            project.succeeds(&["apply"]);
             execute(&mut database.connect().await, sql).await;
-            let drift = project.ends(3, &["drift"]);
+            let drift = project.exits_with(3, &["drift"]);
             assert!(drift.contains("order_v3") || drift.contains("order@3"), "{words}: {drift}");
             let migrations = project.migrations().len();
-            let compiled = project.done(&["compile", "--from-live"]).both();
+            let compiled = project.succeeds(&["compile", "--from-live"]).all_output();
             assert!(compiled.contains(words), "{words}: {compiled}");
             assert_eq!(project.migrations().len(), migrations + 1);
-            let plan = project.ends(3, &["plan"]);
+            let plan = project.exits_with(3, &["plan"]);
             assert!(!plan.contains("matches the flow files.") && plan.contains("`flowsmith drift`"), "{plan}");
-            assert!(project.ends(3, &["apply"]).contains("FS914"));
-            project.done(&["apply", "--accept-drift"]);
+            assert!(project.exits_with(3, &["apply"]).contains("FS914"));
+            project.succeeds(&["apply", "--accept-drift"]);
             for command in [&["drift"][..], &["plan"], &["status"], &["compile", "--check"]] {
-                project.done(command);
+                project.succeeds(command);
             }
         }
     }
@@ -104,14 +104,14 @@ async fn drift_of_a_version_without_a_file_is_repaired() {
 
 #[tokio::test]
 async fn drifted_version_can_be_deleted() {
-    for database in [ours().await, official().await] {
+    for database in [flowsmith_engine().await, official_engine().await] {
         let project = Project::on(&database);
         let mut c = database.connect().await;
         for version in 1..=4 {
             project.flow("order", &format!("version: {version}"), "  load: {}\n  send: { depends_on: [load] }");
             project.compile();
         }
-        project.done(&["apply"]);
+        project.succeeds(&["apply"]);
         let drifted = "update pgflow.flows set opt_timeout = 77 where flow_slug in ('order', 'order_v3');
             delete from pgflow.deps where flow_slug = 'order_v3'";
         execute(&mut c, drifted).await;
@@ -119,59 +119,59 @@ async fn drifted_version_can_be_deleted() {
         let retire = project.run(&["retire", "order@3", "--yes"]);
         assert!(retire.code == 3 && retire.stderr.contains("FS914"), "{retire}");
         assert_eq!(text(&mut c, "(select count(*) from pgflow.flows)").await.unwrap(), "4");
-        project.done(&["compile", "--delete", "order@1"]);
-        project.ends(3, &["apply"]);
+        project.succeeds(&["compile", "--delete", "order@1"]);
+        project.exits_with(3, &["apply"]);
         execute(&mut c, "update pgflow.flows set opt_timeout = 60 where flow_slug = 'order_v3'").await;
         execute(&mut c, "insert into pgflow.deps (flow_slug, dep_slug, step_slug) values ('order_v3', 'load', 'send')")
             .await;
-        project.done(&["apply"]);
+        project.succeeds(&["apply"]);
         assert!(project.migrations().pop().unwrap().ends_with("_delete_order_v1.sql"), "{:?}", project.migrations());
 
         execute(&mut c, "delete from pgflow.deps where flow_slug = 'order_v3'").await;
         let id = "0196b0a8-0000-7000-8000-000000000000";
         let run = format!("insert into pgflow.runs (run_id, flow_slug, input) values ('{id}', 'order_v3', '{{}}')");
         execute(&mut c, &run).await;
-        assert!(project.ends(5, &["retire", "order@3", "--yes"]).contains("FS974"), "runs are guarded as ever");
+        assert!(project.exits_with(5, &["retire", "order@3", "--yes"]).contains("FS974"), "runs are guarded as ever");
         execute(&mut c, "delete from pgflow.runs").await;
-        project.done(&["retire", "order@3", "--yes"]);
+        project.succeeds(&["retire", "order@3", "--yes"]);
         // Both at once.
         execute(&mut c, "update pgflow.flows set opt_timeout = 77 where flow_slug = 'order_v2'").await;
-        project.done(&["compile", "--from-live", "--delete", "order@2"]);
-        project.done(&["apply"]);
+        project.succeeds(&["compile", "--from-live", "--delete", "order@2"]);
+        project.succeeds(&["apply"]);
         assert_eq!(text(&mut c, "(select string_agg(flow_slug, ' ') from pgflow.flows)").await.unwrap(), "order_v4");
-        project.done(&["drift"]);
-        project.done(&["compile", "--check"]);
+        project.succeeds(&["drift"]);
+        project.succeeds(&["compile", "--check"]);
     }
 }
 
 #[tokio::test]
 async fn manually_created_flows_are_reported_and_do_not_block() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let (project, mut c) = in_sync(&database).await;
     execute(&mut c, "select pgflow.create_flow('legacy_mail'); select pgflow.add_step('legacy_mail', 'send')").await;
-    let drift = project.ends(3, &["drift"]);
+    let drift = project.exits_with(3, &["drift"]);
     assert!(
         drift.contains("legacy_mail was not created by a migration") && drift.contains("flowsmith pull"),
         "{drift}"
     );
-    let plan = project.ends(0, &["plan"]);
+    let plan = project.exits_with(0, &["plan"]);
     assert!(plan.contains("Unmanaged, left unchanged: legacy_mail"), "{plan}");
     assert!(!plan.contains("matches the flow files.") && plan.contains("`flowsmith drift`"), "{plan}");
     project.flow("another", "", "  a: {}");
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     project.write("flowsmith.toml", "ignore = [\"legacy_*\"]\n");
-    assert!(project.done(&["drift"]).stdout.contains("None"));
-    assert!(!project.done(&["plan"]).stdout.contains("legacy_mail"));
+    assert!(project.succeeds(&["drift"]).stdout.contains("None"));
+    assert!(!project.succeeds(&["plan"]).stdout.contains("legacy_mail"));
     assert_eq!(text(&mut c, "(select count(*) from pgflow.steps where flow_slug = 'legacy_mail')").await.unwrap(), "1");
 }
 
 #[tokio::test]
 async fn manually_changed_state_is_drift() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let (project, mut c) = in_sync(&database).await;
     execute(&mut c, "update flowsmith.flow_versions set state = 'retired' where flow = 'order'").await;
-    let drift = project.ends(3, &["drift"]);
+    let drift = project.exits_with(3, &["drift"]);
     assert!(drift.contains("order@1") && drift.contains("current → retired"), "{drift}");
 }
 
@@ -197,7 +197,7 @@ const LOOKS: [&[&str]; 6] = [
 
 #[tokio::test]
 async fn read_only_commands_write_nothing() {
-    for database in [ours().await, official().await] {
+    for database in [flowsmith_engine().await, official_engine().await] {
         let (project, mut c) = in_sync(&database).await;
         project.flow("order", "version: 2", "  load: {}");
         project.compile();
@@ -206,7 +206,7 @@ async fn read_only_commands_write_nothing() {
         for command in LOOKS {
             assert!([0, 2].contains(&project.run(command).code), "{command:?}");
         }
-        project.ends(2, &["compile", "--check"]);
+        project.exits_with(2, &["compile", "--check"]);
         assert_eq!(everything(&mut c, "rS").await, before);
         // Sequences are not rolled back.
         let before = everything(&mut c, "r").await;
@@ -217,7 +217,7 @@ async fn read_only_commands_write_nothing() {
 
 #[tokio::test]
 async fn read_only_role_can_plan_and_show_drift() {
-    for (number, database) in [ours().await, official().await].into_iter().enumerate() {
+    for (number, database) in [flowsmith_engine().await, official_engine().await].into_iter().enumerate() {
         let (project, mut c) = in_sync(&database).await;
         let role = format!("reader_{number}_{}", std::process::id());
         let grants = format!(
@@ -245,14 +245,14 @@ async fn read_only_role_can_plan_and_show_drift() {
 
 #[tokio::test]
 async fn markdown_escapes_table_cells() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let (project, _) = in_sync(&database).await;
     project.flow(
         "order",
         "description: \"a | b\\n<script>\"",
         "  load: {}\n  send: { depends_on: [load], timeout: 5 }",
     );
-    let markdown = project.ends(2, &["plan", "--format", "markdown"]);
+    let markdown = project.exits_with(2, &["plan", "--format", "markdown"]);
     let rows: Vec<&str> = markdown.lines().filter(|line| line.starts_with('|')).collect();
     assert_eq!(rows.len(), 3, "{markdown}");
     assert!(rows.iter().all(|row| row.matches('|').count() - row.matches("\\|").count() == 6), "{markdown}");

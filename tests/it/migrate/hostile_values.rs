@@ -9,7 +9,7 @@ use sqlx::Row;
 
 use crate::engine::definitions::{execute, text};
 use crate::fixture::Database;
-use crate::fixture::command::{Project, ours, psql};
+use crate::fixture::command::{Project, flowsmith_engine, psql};
 use crate::shared::catalogs::hostile_text;
 
 /// A query that returns a text: `check` requires one query.
@@ -31,7 +31,7 @@ async fn held(database: &Database) -> (Value, Value, Value) {
 async fn hostile_strings_are_stored_unchanged_and_not_executed() {
     let mut runner = TestRunner::deterministic();
     for round in 0..6 {
-        let database = ours().await;
+        let database = flowsmith_engine().await;
         let mut c = database.connect().await;
         execute(&mut c, "create table public.sentinel as select 1 as alive").await;
         let project = Project::on(&database);
@@ -56,12 +56,12 @@ async fn hostile_strings_are_stored_unchanged_and_not_executed() {
         assert_eq!(compiled.code, 0, "{compiled}\n{flow}");
         let name = project.migrations().pop().unwrap();
         if round % 2 == 0 {
-            project.done(&["apply"]);
+            project.succeeds(&["apply"]);
         } else {
             psql(&database, &project.path("migrations").join(&name)).unwrap();
         }
-        project.done(&["plan"]);
-        project.done(&["drift"]);
+        project.succeeds(&["plan"]);
+        project.succeeds(&["drift"]);
 
         let (definition, required, forbidden) = held(&database).await;
         let annotations = &definition["annotations"];
@@ -87,9 +87,9 @@ async fn migration_names_are_restricted() {
     let project = Project::new();
     project.flow("order", "", "  load: {}");
     for name in ["x'; drop table y; --", "../up", "A", "a b", "", "ü", "$a$"] {
-        let refused = project.ends(64, &["compile", "--name", name]);
+        let refused = project.exits_with(64, &["compile", "--name", name]);
         assert!(refused.contains("FS812"), "{refused}");
     }
     assert!(project.migrations().is_empty());
-    project.done(&["compile", "--name", "drop_table_users"]);
+    project.succeeds(&["compile", "--name", "drop_table_users"]);
 }

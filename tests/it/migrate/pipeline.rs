@@ -17,7 +17,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use crate::engine::definitions::text;
 use crate::fixture::Database;
-use crate::fixture::command::{official, official_old, ours, psql};
+use crate::fixture::command::{flowsmith_engine, official_engine, old_official_engine, psql};
 use crate::shared::catalogs;
 use crate::shared::migration_cases::{Case, cases};
 
@@ -32,9 +32,9 @@ pub(crate) enum Engine {
 impl Engine {
     pub(crate) async fn database(self) -> Database {
         match self {
-            Self::Ours => ours().await,
-            Self::Official => official().await,
-            Self::OfficialOld => official_old().await,
+            Self::Ours => flowsmith_engine().await,
+            Self::Official => official_engine().await,
+            Self::OfficialOld => old_official_engine().await,
         }
     }
 
@@ -158,7 +158,7 @@ async fn every_change_is_applied_to_the_oldest_engine() {
 
 #[tokio::test]
 async fn conditions_are_refused_by_an_engine_without_them() {
-    let database = official().await;
+    let database = official_engine().await;
     let place = tempfile::tempdir().unwrap();
     for case in cases().iter().filter(|case| case.needs_conditions()) {
         let file = place.path().join("m.sql");
@@ -204,7 +204,7 @@ async fn set_based_statements_and_calls_give_the_same_catalogs() {
     for _ in 0..8 {
         let drawn = catalogs::catalog().new_tree(&mut runner).unwrap().current();
         let plain = without_conditions(&drawn);
-        let (one, other) = (ours().await, official().await);
+        let (one, other) = (flowsmith_engine().await, official_engine().await);
         let by_set = bring(&one, Engine::Ours, &Catalog::new(), &plain, "20260101000000").await;
         let by_calls = bring(&other, Engine::Official, &Catalog::new(), &plain, "20260101000000").await;
         assert_eq!(by_set.catalog, plain);
@@ -214,7 +214,10 @@ async fn set_based_statements_and_calls_give_the_same_catalogs() {
             order by flow_slug, step_index) from pgflow.steps)";
         let (one, other) = (&mut one.connect().await, &mut other.connect().await);
         assert_eq!(text(one, places).await, text(other, places).await);
-        assert_eq!(bring(&ours().await, Engine::Ours, &Catalog::new(), &drawn, "20260101000000").await.catalog, drawn);
+        assert_eq!(
+            bring(&flowsmith_engine().await, Engine::Ours, &Catalog::new(), &drawn, "20260101000000").await.catalog,
+            drawn
+        );
     }
 }
 
@@ -254,7 +257,7 @@ async fn flows_beyond_the_lock_table_are_split_into_several_migrations() {
     let settings = CompileSettings::new("20260101000000".parse().unwrap());
     let migrations = compile(&Catalog::new(), catalog.clone(), &settings).unwrap().migrations;
     assert_eq!(migrations.len(), flows.div_ceil(MAX_CREATES));
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let place = tempfile::tempdir().unwrap();
     let folder = folder(place.path(), &migrations);
     let target = Target::new(database.options());
@@ -279,6 +282,6 @@ async fn flow_of_ten_thousand_steps_is_applied() {
         triggers: Default::default(),
     };
     let catalog: Catalog = [flow].into_iter().collect();
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     assert_eq!(bring(&database, Engine::Ours, &Catalog::new(), &catalog, "20260101000000").await.catalog, catalog);
 }

@@ -9,7 +9,7 @@ use sqlx::AssertSqlSafe;
 
 use crate::engine::definitions::{execute, text};
 use crate::fixture::Database;
-use crate::fixture::command::{Project, official, ours};
+use crate::fixture::command::{Project, flowsmith_engine, official_engine};
 use crate::migrate::pipeline::{Engine, without_conditions};
 use crate::shared::catalogs;
 
@@ -18,9 +18,9 @@ fn all_agree(project: &Project) {
     let check = project.run(&["check"]);
     assert_eq!(check.code, 0, "{check}");
     for command in [&["plan"][..], &["compile", "--check"], &["drift"], &["status"]] {
-        project.done(command);
+        project.succeeds(command);
     }
-    let again = project.done(&["pull"]);
+    let again = project.succeeds(&["pull"]);
     assert!(again.stderr.contains("Nothing to pull"), "{again}");
 }
 
@@ -65,7 +65,7 @@ async fn pulled_files_equal_any_catalog() {
             let database = engine.database().await;
             made_by_hand(&database, &catalog).await;
             let project = Project::on(&database);
-            project.done(&["pull"]);
+            project.succeeds(&["pull"]);
             all_agree(&project);
         }
     }
@@ -75,7 +75,7 @@ async fn pulled_files_equal_any_catalog() {
 async fn pulled_names_are_quoted_if_yaml_would_misread_them() {
     let names =
         ["null", "yes", "on", "true", "No", "y", "_", "__", "e1", "Infinity", "nan", "NULL", "inf", "_1", "o8", "x0"];
-    for database in [ours().await, official().await] {
+    for database in [flowsmith_engine().await, official_engine().await] {
         let mut c = database.connect().await;
         for name in names.iter().filter(|name| **name != "NULL") {
             execute(&mut c, &format!("select pgflow.create_flow('{name}'); select pgflow.add_step('{name}', 'first')"))
@@ -85,18 +85,18 @@ async fn pulled_names_are_quoted_if_yaml_would_misread_them() {
             }
         }
         let project = Project::on(&database);
-        project.done(&["pull"]);
+        project.succeeds(&["pull"]);
         all_agree(&project);
     }
 }
 
 #[tokio::test]
 async fn manually_created_versions_are_pulled_as_versions() {
-    let database = official().await;
+    let database = official_engine().await;
     let mut c = database.connect().await;
     execute(&mut c, "select pgflow.create_flow(s), pgflow.add_step(s, 'load') from unnest(array['order', 'order_v2', 'lone_v2', 'order_v02']) s").await;
     let project = Project::on(&database);
-    project.done(&["pull"]);
+    project.succeeds(&["pull"]);
     assert!(project.read("flows/order_v2.yaml").starts_with("flow: order\nversion: 2\n"));
     assert!(project.read("flows/lone_v2.yaml").starts_with("flow: lone_v2\n"));
     all_agree(&project);
@@ -105,13 +105,13 @@ async fn manually_created_versions_are_pulled_as_versions() {
 
 #[tokio::test]
 async fn existing_files_are_not_overwritten_without_force() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let mut c = database.connect().await;
     execute(&mut c, "select pgflow.create_flow('order', timeout => 99); select pgflow.add_step('order', 'load')").await;
     let project = Project::on(&database);
     project.flow("order", "", "  mine: {}");
     let before = project.read("flows/order.yaml");
-    let refused = project.ends(5, &["pull"]);
+    let refused = project.exits_with(5, &["pull"]);
     assert!(
         refused.contains("FS826") && refused.contains("flows/order.yaml") && refused.contains("--overwrite"),
         "{refused}"
@@ -119,14 +119,14 @@ async fn existing_files_are_not_overwritten_without_force() {
     assert_eq!(project.read("flows/order.yaml"), before);
     assert!(project.migrations().is_empty());
     assert_eq!(text(&mut c, "(select count(*) from flowsmith.migrations)").await.unwrap(), "0");
-    project.done(&["pull", "--overwrite"]);
+    project.succeeds(&["pull", "--overwrite"]);
     assert!(project.read("flows/order.yaml").contains("timeout: 99"));
     all_agree(&project);
 }
 
 #[tokio::test]
 async fn files_only_records_no_migration() {
-    let database = official().await;
+    let database = official_engine().await;
     let mut c = database.connect().await;
     execute(
         &mut c,
@@ -134,12 +134,12 @@ async fn files_only_records_no_migration() {
     )
     .await;
     let project = Project::on(&database);
-    assert!(project.ends(1, &["pull"]).contains("FS919"));
-    project.done(&["pull", "--files-only"]);
+    assert!(project.exits_with(1, &["pull"]).contains("FS919"));
+    project.succeeds(&["pull", "--files-only"]);
     assert!(project.migrations().is_empty());
     assert_eq!(text(&mut c, "to_regnamespace('flowsmith')").await, None);
-    project.done(&["install"]);
-    let plan = project.ends(2, &["plan"]);
+    project.succeeds(&["install"]);
+    let plan = project.exits_with(2, &["plan"]);
     assert!(plan.contains("unmanaged → current"), "{plan}");
 }
 
@@ -148,7 +148,7 @@ async fn flows_that_fail_the_check_are_not_adopted() {
     let never = r#"select pgflow.create_flow('odd'), pgflow.add_step('odd', 'first');
         select pgflow.add_step('odd', 'second', array['first'], required_input_pattern => '{"third": 1}')"#;
     for (sql, finding) in [("select pgflow.create_flow('odd')", "FS308"), (never, "FS402")] {
-        let database = ours().await;
+        let database = flowsmith_engine().await;
         let mut c = database.connect().await;
         execute(&mut c, "select pgflow.create_flow('well'), pgflow.add_step('well', 'first')").await;
         execute(&mut c, sql).await;
@@ -156,7 +156,7 @@ async fn flows_that_fail_the_check_are_not_adopted() {
         std::fs::remove_dir(project.path("flows")).unwrap();
         for command in [&["pull"][..], &["pull", "--overwrite"], &["pull", "--files-only"]] {
             let refused = project.run(command);
-            assert!(refused.code == 5 && refused.both().contains(&format!("error[{finding}]")), "{refused}");
+            assert!(refused.code == 5 && refused.all_output().contains(&format!("error[{finding}]")), "{refused}");
             assert!(
                 refused.stderr.contains("error[FS831]") && refused.stderr.contains("`flowsmith check`: odd\n"),
                 "{refused}"
@@ -167,13 +167,13 @@ async fn flows_that_fail_the_check_are_not_adopted() {
         }
         // The advice works.
         project.write("flowsmith.toml", "ignore = [\"odd\"]\n");
-        project.done(&["pull"]);
+        project.succeeds(&["pull"]);
         all_agree(&project);
         assert!(!project.path("flows/odd.yaml").exists());
         if finding == "FS308" {
             std::fs::remove_file(project.path("flowsmith.toml")).unwrap();
             execute(&mut c, "select pgflow.add_step('odd', 'first')").await;
-            project.done(&["pull"]);
+            project.succeeds(&["pull"]);
             all_agree(&project);
             assert!(project.path("flows/odd.yaml").exists());
         }

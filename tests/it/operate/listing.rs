@@ -16,8 +16,8 @@ fn ids(report: &Value) -> Vec<&str> {
 #[tokio::test]
 async fn runs_are_listed_by_what_happened_last() {
     let (_database, project, mut c) = shop().await;
-    assert!(project.done(&["runs"]).stdout.contains("None."));
-    project.done(&["start", "order@1", "--run-id", OTHER]);
+    assert!(project.succeeds(&["runs"]).stdout.contains("None."));
+    project.succeeds(&["start", "order@1", "--run-id", OTHER]);
     start(&project, RUN);
     assert_eq!(ids(&json(&project, "runs", &["runs"])), [RUN, OTHER]);
     take(&mut c, "order").await;
@@ -55,9 +55,9 @@ async fn failed_runs_are_listed_with_step_and_error() {
     let failure = &report["runs"][0]["failure"];
     assert_eq!((&failure["step"], &failure["error"]), (&"load".into(), &"out of\npaper \u{1b}[31m".into()));
     // Nothing in it moves the terminal's cursor.
-    let text = project.done(&["runs", "--failed"]).stdout;
+    let text = project.succeeds(&["runs", "--failed"]).stdout;
     assert!(text.contains("load: out of paper  [31m"), "{text}");
-    let shown = project.done(&["show", "0f8"]).stdout;
+    let shown = project.succeeds(&["show", "0f8"]).stdout;
     assert!(shown.contains("attempt 2 of 2") && shown.contains("error out of\n"), "{shown}");
 }
 
@@ -109,14 +109,14 @@ async fn show_has_steps_inputs_and_outputs() {
         (&"created".into(), &serde_json::json!(["each", "load"]))
     );
 
-    let text = project.done(&["show", "0F8FAD5B"]).stdout;
+    let text = project.succeeds(&["show", "0F8FAD5B"]).stdout;
     assert!(
         text.contains("order@2  started") && text.contains("(5.0 kB)") && !text.contains(&"x".repeat(200)),
         "{text}"
     );
     assert!(text.contains("└─ ▶ each  started  1/2 tasks") && text.contains("1 running"), "{text}");
     assert!(text.contains("└─ ○ ship  created  also after load"), "{text}");
-    assert!(project.done(&["show", RUN, "--full"]).stdout.contains(&"x".repeat(5_000)));
+    assert!(project.succeeds(&["show", RUN, "--full"]).stdout.contains(&"x".repeat(5_000)));
 }
 
 /// What the end of a run has left behind is not shown as going on, and its clock has stopped.
@@ -127,7 +127,7 @@ async fn unfinished_steps_of_ended_run_are_marked() {
     take(&mut c, "order_v2").await;
     complete(&mut c, RUN, "load", 0, "[1, 2, 3]").await;
     run(&mut c, "select pgflow.start_tasks('order_v2', array(select msg_id from pgmq.read('order_v2', 60, 1)), worker_id) from pgflow.workers").await;
-    project.done(&["cancel", RUN, "--yes"]);
+    project.succeeds(&["cancel", RUN, "--yes"]);
     run(&mut c, "update pgflow.runs set started_at = started_at - interval '1 h', failed_at = failed_at - interval '1 min';
         update pgflow.step_tasks set started_at = started_at - interval '10 min', queued_at = queued_at - interval '1 h' where status = 'started';
         update pgflow.step_states set started_at = started_at - interval '10 min', created_at = created_at - interval '1 h' where status = 'started'").await;
@@ -142,10 +142,10 @@ async fn unfinished_steps_of_ended_run_are_marked() {
     for seconds in [&each["seconds"], &each["task_list"][0]["seconds"]] {
         assert!((530.0..=545.0).contains(&seconds.as_f64().unwrap()), "until the run ended: {seconds}");
     }
-    let text = project.done(&["show", RUN]).stdout;
+    let text = project.succeeds(&["show", RUN]).stdout;
     assert!(text.contains("✂ each  cut off  0/3 tasks  9m") && text.contains("1 cut off, 2 not run"), "{text}");
     assert!(text.contains("○ ship  not run"), "{text}");
-    let dot = project.done(&["graph", "--run", &RUN[..4], "--format", "dot"]).stdout;
+    let dot = project.succeeds(&["graph", "--run", &RUN[..4], "--format", "dot"]).stdout;
     assert!(dot.contains("cut off, 0 of 3 tasks after 9 min") && dot.contains("not run"), "{dot}");
     assert!(dot.contains("tasks: 1 cut off, 2 not run"), "{dot}");
 }
@@ -187,7 +187,7 @@ async fn run_id_is_shortened_to_unique_prefix() {
     start(&project, RUN);
     start(&project, OTHER);
     refused(&project, 64, "FS966", &[RUN, OTHER], &["show", "0"]);
-    project.done(&["show", "0f"]);
+    project.succeeds(&["show", "0f"]);
     refused(&project, 1, "FS965", &["there is no run ff in the database ", "@"], &["show", "ff"]);
     assert_eq!(project.run(&["show", "order"]).code, 64);
 }
@@ -200,7 +200,7 @@ async fn queues_and_workers_are_counted() {
     let of = |report: &Value, queue: usize| report["queues"][queue].clone();
     let before = of(&json(&project, "queues", &["queues"]), 1);
     assert_eq!((&before["slug"], &before["waiting"], &before["workers"]), (&"order_v2".into(), &2.into(), &0.into()));
-    assert!(project.done(&["queues"]).stdout.contains("no worker is alive"));
+    assert!(project.succeeds(&["queues"]).stdout.contains("no worker is alive"));
     take(&mut c, "order_v2").await;
     fail(&mut c, OTHER, "load", 0, "no").await;
     let after = of(&json(&project, "queues", &["queues", "order@2"]), 0);
@@ -219,9 +219,9 @@ async fn queues_and_workers_are_counted() {
         "update pgflow.workers set last_heartbeat_at = now() - interval '2 h', stopped_at = now() - interval '1 h'",
     )
     .await;
-    let none = project.done(&["workers"]).stdout;
+    let none = project.succeeds(&["workers"]).stdout;
     assert!(none.contains("None is running; the last one stopped 1h ago. Pass --all to list it."), "{none}");
-    let started = project.done(&["start", "order", "-i", r#"{"id": 7}"#]).stderr;
+    let started = project.succeeds(&["start", "order", "-i", r#"{"id": 7}"#]).stderr;
     assert!(
         started.contains("no worker of order@2 is running: the last one stopped 1h ago; run `flowsmith worker"),
         "{started}"
@@ -238,7 +238,7 @@ async fn queues_and_workers_are_counted() {
 
     run(&mut c, "drop table pgmq.q_order_v2").await;
     assert!(of(&json(&project, "queues", &["queues", "order@2"]), 0)["messages"].is_null());
-    assert!(project.done(&["queues"]).stdout.contains("the queue is missing"));
+    assert!(project.succeeds(&["queues"]).stdout.contains("the queue is missing"));
 }
 
 #[tokio::test]
@@ -266,7 +266,7 @@ async fn stats_tell_how_long_runs_and_steps_took() {
     let steps = json(&project, "stats", &["stats", "order@1"]);
     assert_eq!(steps["flows"][0]["steps"][0]["completed"], 100);
     assert_eq!(json(&project, "stats", &["stats", "--since", "80m"])["flows"][0]["failed"], 0);
-    let text = project.done(&["stats", "order"]).stdout;
+    let text = project.succeeds(&["stats", "order"]).stdout;
     assert!(text.contains("1m 35s") && text.contains("STEP"), "{text}");
 }
 
@@ -285,6 +285,6 @@ async fn on_a_narrow_terminal_ids_are_as_long_as_no_other_run_has_them() {
     assert_eq!(short_id_length(&mut c, &[OTHER.to_owned()]).await.unwrap(), 8);
     let length = short_id_length(&mut c, &[OTHER.to_owned(), RUN.to_owned()]).await.unwrap();
     assert_eq!(length, RUN.len() - 3);
-    project.done(&["show", &RUN[..length]]);
-    assert!(project.done(&["runs"]).stdout.contains(RUN), "whole where it is no terminal");
+    project.succeeds(&["show", &RUN[..length]]);
+    assert!(project.succeeds(&["runs"]).stdout.contains(RUN), "whole where it is no terminal");
 }

@@ -22,7 +22,7 @@ async fn cancelled_run_keeps_reason_and_can_be_retried() {
     assert_eq!((list("cancelled"), list("failed")), (1, 0));
     let stats = json(&project, "stats", &["stats", "order@2"]);
     assert_eq!((&stats["flows"][0]["cancelled"], &stats["flows"][0]["failed"]), (&1.into(), &0.into()));
-    let shown = project.done(&["show", RUN]).stdout;
+    let shown = project.succeeds(&["show", RUN]).stdout;
     assert!(shown.contains("cancelled: ordered \"twice\", it's"), "{shown}");
     refused(&project, 5, "FS970", &["is already cancelled"], &["cancel", RUN, "--yes"]);
 
@@ -37,7 +37,7 @@ async fn cancelled_run_keeps_reason_and_can_be_retried() {
     take(&mut c, "order_v2").await;
     run(&mut c, "update pgflow.steps set opt_max_attempts = 1").await;
     fail(&mut c, RUN, "load", 0, "no paper").await;
-    let shown = project.done(&["show", RUN]).stdout;
+    let shown = project.succeeds(&["show", RUN]).stdout;
     assert!(shown.contains("failed: step load: no paper") && !shown.contains("cancelled"), "{shown}");
 }
 
@@ -46,13 +46,13 @@ async fn cancelled_run_keeps_reason_and_can_be_retried() {
 async fn durations_count_from_last_retry() {
     let (database, project, mut c) = shop().await;
     let prefix = format!("op_{}", value(&mut c, "left(md5(current_database()), 8)").await);
-    project.done(&["install", "--grants", "--role-prefix", &prefix]);
+    project.succeeds(&["install", "--grants", "--role-prefix", &prefix]);
     let group = RolePrefix::new(&prefix).unwrap().name(Role::Worker);
     run(&mut c, &format!("create role {prefix}_login login in role {group}")).await;
     let owner = database.url();
     let worker = owner.replace("user=postgres", &format!("user={prefix}_login"));
     start(&project, RUN);
-    project.done(&["cancel", RUN, "-y"]);
+    project.succeeds(&["cancel", RUN, "-y"]);
     run(&mut c, "set session_replication_role = replica; update pgflow.runs set started_at = now() - interval '3 d', failed_at = now() - interval '2 d'; reset session_replication_role").await;
     // Not taken up again yet: from its start to its end.
     let show = |url: &str| json(&project, "show", &["show", RUN, "--database", url])["run"].clone();
@@ -75,9 +75,9 @@ async fn durations_count_from_last_retry() {
         assert_eq!((&shown["seconds"], &shown["status"]), (&counted, &"completed".into()), "{stats:#}");
         assert!(shown["seconds"].as_f64().unwrap() < 3_600.0 && shown["retried_at"].is_string(), "{shown:#}");
     }
-    let said = project.done(&["show", RUN]).stdout;
+    let said = project.succeeds(&["show", RUN]).stdout;
     assert!(said.contains(", retried ") && said.contains(", ended "), "{said}");
-    let events = project.done(&["watch", RUN]).stdout;
+    let events = project.succeeds(&["watch", RUN]).stdout;
     assert!(!events.lines().last().unwrap().contains("3d"), "{events}");
     run(&mut c, &format!("drop role {prefix}_login")).await;
 }
@@ -88,7 +88,7 @@ async fn retried_run_resumes_at_failed_step() {
     start(&project, RUN);
     take(&mut c, "order_v2").await;
     complete(&mut c, RUN, "load", 0, "[1]").await;
-    project.done(&["cancel", RUN, "-y"]);
+    project.succeeds(&["cancel", RUN, "-y"]);
     let child = project.start(&["retry", RUN, "--wait"]);
     while value(&mut c, "select status from pgflow.runs").await != "started" {
         tokio::task::yield_now().await;
@@ -115,10 +115,10 @@ async fn paused_flow_releases_no_task_until_resumed() {
     let changed: Vec<_> =
         paused["flows"].as_array().unwrap().iter().map(|flow| (&flow["slug"], &flow["has_changed"])).collect();
     assert_eq!(changed, [(&"order".into(), &true.into()), (&"order_v2".into(), &true.into())]);
-    let said = project.done(&["start", "order", "-i", r#"{"id": 7}"#]).stderr;
+    let said = project.succeeds(&["start", "order", "-i", r#"{"id": 7}"#]).stderr;
     assert!(said.contains("note: order@2 is paused") && said.contains("flowsmith resume order"), "{said}");
     assert_eq!(value(&mut c, "select count(*) from pgflow.poll_tasks('order_v2', null)").await, "0");
-    assert!(project.done(&["queues"]).stdout.contains("paused"));
+    assert!(project.succeeds(&["queues"]).stdout.contains("paused"));
     assert_eq!(json(&project, "pause", &["pause", "order@2"])["flows"][0]["has_changed"], false);
     let resumed = json(&project, "pause", &["resume", "order_v2"]);
     assert_eq!((&resumed["flows"][0]["is_paused"], &resumed["flows"][0]["has_changed"]), (&false.into(), &true.into()));
@@ -133,8 +133,8 @@ async fn pruning_deletes_what_has_been_over_for_long_and_nothing_else() {
     for id in [RUN, OTHER] {
         start(&project, id);
     }
-    project.done(&["start", "order@1"]);
-    project.done(&["cancel", RUN, "-y"]);
+    project.succeeds(&["start", "order@1"]);
+    project.succeeds(&["cancel", RUN, "-y"]);
     run(
         &mut c,
         "update pgflow.runs set started_at = now() - interval '9 d';
@@ -153,9 +153,9 @@ async fn pruning_deletes_what_has_been_over_for_long_and_nothing_else() {
     assert_eq!(project.run(&["prune", "--older-than", "7x"]).code, 64);
     assert_eq!(project.run(&["prune"]).code, 64);
     assert_eq!(json(&project, "prune", &["prune", "--older-than", "30d"])["deleted_runs"], 0);
-    let pruned = project.done(&["prune", "order@2", "--older-than", "7d", "--yes"]);
+    let pruned = project.succeeds(&["prune", "order@2", "--older-than", "7d", "--yes"]);
     assert!(pruned.stderr.contains("Deleted 1 run\n"), "{pruned}");
-    let pruned = project.done(&["prune", "--older-than", "1w", "--yes"]);
+    let pruned = project.succeeds(&["prune", "--older-than", "1w", "--yes"]);
     assert!(
         pruned.stderr.contains("Deleted 1000 of 2500 runs") && pruned.stderr.contains("Deleted 2500 runs"),
         "{pruned}"
@@ -198,7 +198,7 @@ async fn run_ending_meanwhile_is_not_cancelled() {
 async fn of_two_retries_at_once_one_says_that_the_run_is_under_way() {
     let (database, project, mut c) = shop().await;
     start(&project, RUN);
-    project.done(&["cancel", RUN, "--yes"]);
+    project.succeeds(&["cancel", RUN, "--yes"]);
     let mut holder = database.connect().await;
     run(&mut holder, &format!("begin; select from pgflow.runs where run_id = '{RUN}' for update")).await;
     let both = [project.start(&["retry", RUN]), project.start(&["retry", RUN])];
@@ -214,9 +214,9 @@ async fn of_two_retries_at_once_one_says_that_the_run_is_under_way() {
 async fn run_failing_after_retry_is_not_cancelled() {
     let (_database, project, mut c) = shop().await;
     start(&project, RUN);
-    project.done(&["cancel", RUN, "--yes", "--reason", "twice"]);
+    project.succeeds(&["cancel", RUN, "--yes", "--reason", "twice"]);
     assert_eq!(json(&project, "show", &["show", RUN])["run"]["cancelled"], "twice");
-    project.done(&["retry", RUN]);
+    project.succeeds(&["retry", RUN]);
     take(&mut c, "order_v2").await;
     run(&mut c, "update pgflow.steps set opt_max_attempts = 1").await;
     fail(&mut c, RUN, "load", 0, "no paper").await;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::fixture::Database;
-use crate::fixture::command::{Outcome, Project, ours};
+use crate::fixture::command::{Outcome, Project, flowsmith_engine};
 use crate::fixture::runtime::run;
 
 /// The worker that tests play.
@@ -26,7 +26,7 @@ const OTHER: &str = "01d2c1a8-5a51-4b64-9d0c-6a3e1f0b9a77";
 
 /// A project whose flow `order` has two versions, the second of which is current, applied to a database of ours.
 async fn shop() -> (Database, Project, PgConnection) {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let project = shop_on(&database);
     let connection = database.connect().await;
     (database, project, connection)
@@ -42,13 +42,13 @@ fn shop_on(database: &Database) -> Project {
         "  load: { max_attempts: 2, base_delay: 60 }\n  each: { map: load, timeout: 5 }\n  ship: { depends_on: [load, each] }",
     );
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     project
 }
 
 /// Starts a run of the current version.
 fn start(project: &Project, run: &str) {
-    let started = project.done(&["start", "order", "--input", r#"{"id": 7}"#, "--run-id", run]);
+    let started = project.succeeds(&["start", "order", "--input", r#"{"id": 7}"#, "--run-id", run]);
     assert_eq!(started.stdout, format!("{run}\n"));
 }
 
@@ -98,7 +98,7 @@ fn fits(name: &str, text: &str) -> Value {
 
 /// The JSON report of a command that does what it is asked to.
 fn json(project: &Project, schema: &str, arguments: &[&str]) -> Value {
-    let outcome = project.done(&[arguments, &["--format", "json"]].concat());
+    let outcome = project.succeeds(&[arguments, &["--format", "json"]].concat());
     fits(schema, &outcome.stdout)
 }
 

@@ -2,14 +2,14 @@
 
 use super::{OTHER, RUN, complete, fail, json, refused, shop_on, take};
 use crate::fixture::Database;
-use crate::fixture::command::{Project, official, official_old};
+use crate::fixture::command::{Project, official_engine, old_official_engine};
 use crate::fixture::runtime::{run, value};
 
 async fn with_runs(database: &Database) -> Project {
     let project = shop_on(database);
     let mut c = database.connect().await;
     for id in [RUN, OTHER] {
-        project.done(&["start", "order", "-i", r#"{"id": 7}"#, "--run-id", id]);
+        project.succeeds(&["start", "order", "-i", r#"{"id": 7}"#, "--run-id", id]);
     }
     for _ in 0..2 {
         run(&mut c, "update pgmq.q_order_v2 set vt = now()").await;
@@ -26,7 +26,7 @@ async fn with_runs(database: &Database) -> Project {
 
 #[tokio::test]
 async fn looking_works_at_every_level() {
-    for database in [official().await, official_old().await] {
+    for database in [official_engine().await, old_official_engine().await] {
         let project = with_runs(&database).await;
         let runs = json(&project, "runs", &["runs"]);
         assert_eq!(runs["runs"].as_array().unwrap().len(), 2);
@@ -41,7 +41,7 @@ async fn looking_works_at_every_level() {
             (&steps[1]["input"], &steps[2]["input"]),
             (&steps[0]["output"], &serde_json::json!({"load": [1, 2], "each": ["zero", "one"]}))
         );
-        project.done(&["show", RUN]);
+        project.succeeds(&["show", RUN]);
         let queues = json(&project, "queues", &["queues", "order@2"]);
         assert_eq!((&queues["queues"][0]["in_flight"], &queues["queues"][0]["workers"]), (&1.into(), &1.into()));
         assert_eq!(json(&project, "workers", &["workers"])["workers"][0]["in_flight"], 1);
@@ -58,7 +58,7 @@ async fn looking_works_at_every_level() {
 
 #[tokio::test]
 async fn timed_out_task_is_retried_by_suggested_fix() {
-    for database in [official().await, official_old().await] {
+    for database in [official_engine().await, old_official_engine().await] {
         let project = with_runs(&database).await;
         let mut c = database.connect().await;
         run(&mut c, "update pgflow.step_tasks set queued_at = queued_at - interval '1 h', started_at = started_at - interval '1 h' where status = 'started'").await;
@@ -80,7 +80,7 @@ async fn timed_out_task_is_retried_by_suggested_fix() {
 
 #[tokio::test]
 async fn operations_on_official_engine_are_refused() {
-    let database = official().await;
+    let database = official_engine().await;
     let project = with_runs(&database).await;
     let ours = "requires flowsmith's engine, but this database has pgflow's";
     for (arguments, what) in [

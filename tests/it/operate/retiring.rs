@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{OTHER, RUN, complete, json, refused, shop, shop_on, start, take};
-use crate::fixture::command::{Project, official};
+use crate::fixture::command::{Project, official_engine};
 use crate::fixture::runtime::{run, value};
 
 fn listed(project: &Project) -> Value {
@@ -17,7 +17,7 @@ async fn is_gone(project: &Project, c: &mut sqlx::PgConnection) {
     assert_eq!(value(c, "select string_agg(flow_slug, ' ') from pgflow.flows").await, "order_v2");
     assert_eq!(value(c, "select string_agg(flow_slug, ' ') from flowsmith.flow_versions").await, "order_v2");
     for command in [&["drift"][..], &["status"], &["plan"], &["compile", "--check"]] {
-        project.done(command);
+        project.succeeds(command);
     }
     assert!(listed(project).is_null());
 }
@@ -26,7 +26,7 @@ async fn is_gone(project: &Project, c: &mut sqlx::PgConnection) {
 async fn drained_version_is_deleted_with_its_runs() {
     let (_database, project, mut c) = shop().await;
     start(&project, OTHER);
-    project.done(&["start", "order@1", "--run-id", RUN]);
+    project.succeeds(&["start", "order@1", "--run-id", RUN]);
     let version = listed(&project);
     assert_eq!(
         (&version["slug"], &version["state"], &version["under_way"]),
@@ -51,7 +51,7 @@ async fn drained_version_is_deleted_with_its_runs() {
            select 'order', 'completed', '{}', now(), now() from generate_series(1, 1500)",
     )
     .await;
-    assert!(project.done(&["retire"]).stdout.contains("flowsmith retire order@1"));
+    assert!(project.succeeds(&["retire"]).stdout.contains("flowsmith retire order@1"));
     refused(&project, 5, "FS971", &["Delete order@1 with 1501 runs"], &["retire", "order@1"]);
     let report = json(&project, "retire", &["retire", "order@1", "--yes"]);
     assert_eq!(report["deleted"], serde_json::json!(["order@1"]));
@@ -62,7 +62,7 @@ async fn drained_version_is_deleted_with_its_runs() {
 #[tokio::test]
 async fn retire_waits_for_last_run() {
     let (_database, project, mut c) = shop().await;
-    project.done(&["start", "order@1", "--run-id", RUN]);
+    project.succeeds(&["start", "order@1", "--run-id", RUN]);
     let waiting = project.start(&["retire", "order@1", "--wait", "-y"]);
     take(&mut c, "order").await;
     complete(&mut c, RUN, "load", 0, "1").await;
@@ -81,7 +81,7 @@ async fn current_defined_unknown_and_pending_versions_stay() {
     project.flow("signup", "", "  ask: {}");
     project.compile();
     refused(&project, 5, "FS976", &["add_signup"], &["retire", "order@1", "--yes"]);
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     // A file of the old version keeps it.
     project.write("flows/order_1.yaml", "flow: order\nsteps: { load: {} }\n");
     refused(&project, 5, "FS813", &["cannot delete order@1: it is in the flow files"], &["retire", "order@1", "--yes"]);
@@ -90,9 +90,9 @@ async fn current_defined_unknown_and_pending_versions_stay() {
 
 #[tokio::test]
 async fn retire_works_on_official_engine() {
-    let database = official().await;
+    let database = official_engine().await;
     let project = shop_on(&database);
-    project.done(&["retire", "order", "--yes"]);
+    project.succeeds(&["retire", "order", "--yes"]);
     is_gone(&project, &mut database.connect().await).await;
 }
 
@@ -101,8 +101,8 @@ async fn nothing_is_deleted_where_the_migration_would_be_refused_and_an_interrup
     let (_database, project, mut c) = shop().await;
     project.flow("other", "", "  ask: {}");
     project.compile();
-    project.done(&["apply"]);
-    project.done(&["start", "order@1", "--run-id", RUN]);
+    project.succeeds(&["apply"]);
+    project.succeeds(&["start", "order@1", "--run-id", RUN]);
     take(&mut c, "order").await;
     complete(&mut c, RUN, "load", 0, "1").await;
     let files = || std::fs::read_dir(project.path("migrations")).unwrap().count();
@@ -123,8 +123,8 @@ async fn nothing_is_deleted_where_the_migration_would_be_refused_and_an_interrup
     assert_eq!(project.run(&["retire", "order@1", "--yes"]).code, 1);
     assert_eq!(files(), there + 1);
     run(&mut c, "drop trigger refuse on pgflow.flows").await;
-    project.done(&["retire", "order@1", "--yes"]);
+    project.succeeds(&["retire", "order@1", "--yes"]);
     assert_eq!(files(), there + 1);
     assert_eq!(value(&mut c, "to_regclass('pgmq.q_order')").await, "∅");
-    project.done(&["drift"]);
+    project.succeeds(&["drift"]);
 }

@@ -21,7 +21,7 @@ fn cause(project: &Project) -> String {
 #[tokio::test]
 async fn queued_task_waits_for_worker_or_flow() {
     let (_database, project, mut c) = shop().await;
-    assert!(project.done(&["stalled"]).stdout.contains("None."));
+    assert!(project.succeeds(&["stalled"]).stdout.contains("None."));
     start(&project, RUN);
     let found = finding(&project);
     assert_eq!((&found["cause"], &found["step"], &found["run_id"]), (&"no-worker".into(), &"load".into(), &RUN.into()));
@@ -50,7 +50,7 @@ async fn queued_task_waits_for_worker_or_flow() {
     run(&mut c, "update pgflow.workers set deprecated_at = null, last_heartbeat_at = now() - interval '3 h'").await;
     assert!(finding(&project)["detail"].as_str().unwrap().contains("the last heartbeat was 3h ago"));
 
-    project.done(&["pause", "order"]);
+    project.succeeds(&["pause", "order"]);
     assert_eq!(
         (&finding(&project)["cause"], &finding(&project)["fix"]),
         (&"paused".into(), &"run `flowsmith resume order@2`".into())
@@ -59,10 +59,10 @@ async fn queued_task_waits_for_worker_or_flow() {
     take(&mut c, "order_v2").await;
     run(&mut c, "delete from pgflow.paused_flows").await;
     assert_eq!(cause(&project), "parked");
-    project.done(&["pause", "order@2"]);
-    project.done(&["resume", "order@2"]);
+    project.succeeds(&["pause", "order@2"]);
+    project.succeeds(&["resume", "order@2"]);
     assert_eq!(cause(&project), "busy");
-    let text = project.done(&["stalled", "--for", "0s"]).stdout;
+    let text = project.succeeds(&["stalled", "--for", "0s"]).stdout;
     assert!(
         text.contains("! order@2  step load: 1 task for") && text.contains(&format!("run {RUN}\n      fix: ")),
         "{text}"
@@ -101,12 +101,12 @@ async fn queued_task_is_delayed_or_has_no_message() {
         found["fix"].as_str().unwrap().split('`').filter_map(|part| part.strip_prefix("flowsmith ")).collect();
     for command in commands {
         let arguments: Vec<_> = command.split(' ').chain((command.starts_with("cancel")).then_some("--yes")).collect();
-        project.done(&arguments);
+        project.succeeds(&arguments);
     }
     assert_eq!(cause(&project), "busy");
     run(&mut c, "drop table pgmq.q_order_v2").await;
     assert_eq!(cause(&project), "queue-missing");
-    let lost = project.ends(1, &["start", "order@2", "-i", r#"{"id": 7}"#]);
+    let lost = project.exits_with(1, &["start", "order@2", "-i", r#"{"id": 7}"#]);
     assert!(lost.contains("the queue of the flow is missing") && lost.contains("compile --from-live"), "{lost}");
 }
 
@@ -117,7 +117,9 @@ async fn delayed_task_is_expected() {
     start(&project, RUN);
     let found = finding(&project);
     assert_eq!((&found["cause"], &found["is_expected"]), (&"delayed".into(), &true.into()));
-    assert!(project.done(&["stalled", "--for", "0s"]).stdout.contains("its start delay has not elapsed, next in 1h"));
+    assert!(
+        project.succeeds(&["stalled", "--for", "0s"]).stdout.contains("its start delay has not elapsed, next in 1h")
+    );
 }
 
 #[tokio::test]
@@ -132,7 +134,7 @@ async fn started_task_timed_out_or_lost_worker() {
     for time in 1..=4 {
         run(&mut c, "update pgflow.step_tasks set queued_at = queued_at - interval '1 h', started_at = started_at - interval '1 h'").await;
         assert_eq!(cause(&project), "timed-out");
-        let said = project.done(&["stalled", "--requeue"]).stderr;
+        let said = project.succeeds(&["stalled", "--requeue"]).stderr;
         let requeued = value(&mut c, "select requeued_count from pgflow.step_tasks").await;
         if time <= 3 {
             assert!(said.contains("Requeued 1 task of all flows"), "{said}");
@@ -143,8 +145,8 @@ async fn started_task_timed_out_or_lost_worker() {
         }
     }
     assert_eq!(cause(&project), "given-up");
-    project.done(&["cancel", RUN, "-y"]);
-    project.done(&["retry", RUN]);
+    project.succeeds(&["cancel", RUN, "-y"]);
+    project.succeeds(&["retry", RUN]);
     assert_eq!(cause(&project), "no-worker");
 }
 

@@ -19,7 +19,7 @@ async fn starts_the_current_version_and_prints_the_run_alone() {
     assert_eq!((&run["run"]["flow"], &run["run"]["version"]), (&"order".into(), &1.into()));
     assert_eq!(json(&project, "run", &["start", "order_v2", "-i", r#"{"id": 8}"#])["run"]["version"], 2);
     // Without an id the engine makes one, and nothing else is on stdout.
-    let id = project.done(&["start", "order@1"]).stdout;
+    let id = project.succeeds(&["start", "order@1"]).stdout;
     assert_eq!(value(&mut c, &format!("select input from pgflow.runs where run_id = '{}'", id.trim())).await, "{}");
 }
 
@@ -28,7 +28,7 @@ async fn inputs_come_from_files_and_from_standard_input_as_they_were_written() {
     let (_database, project, mut c) = shop().await;
     let exact = r#"{"id": 12345678901234567890123, "text": "it's \\ ☃"}"#;
     project.write("order.json", exact);
-    let id = project.done(&["start", "order", "--input", "@order.json"]).stdout;
+    let id = project.succeeds(&["start", "order", "--input", "@order.json"]).stdout;
     let kept = value(&mut c, &format!("select input from pgflow.runs where run_id = '{}'", id.trim())).await;
     assert_eq!(kept, exact);
 
@@ -68,7 +68,7 @@ async fn invalid_start_is_reported_without_a_run() {
 
     std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     refused(
         &project,
         5,
@@ -119,7 +119,7 @@ async fn unstorable_input_is_named() {
     let escaped = r#"{"id": 7, "path": "\\u0000", "far": "\ud83d\ude00", "deep": D}"#
         .replace('D', &format!("{}{}", "[".repeat(100), "]".repeat(100)));
     project.write("in.json", &format!("\u{feff}{escaped}"));
-    let id = project.done(&["start", "order", "-i", "@in.json"]).stdout;
+    let id = project.succeeds(&["start", "order", "-i", "@in.json"]).stdout;
     assert_eq!(
         value(&mut c, &format!("select input = '{escaped}'::jsonb from pgflow.runs where run_id = '{}'", id.trim()))
             .await,
@@ -240,16 +240,16 @@ async fn client_role_starts_and_waits() {
     let (database, project, mut c) = shop().await;
     let suffix = value(&mut c, "left(md5(current_database()), 8)").await;
     let prefix = format!("op_{suffix}");
-    project.done(&["install", "--grants", "--role-prefix", &prefix]);
+    project.succeeds(&["install", "--grants", "--role-prefix", &prefix]);
     let group = RolePrefix::new(&prefix).unwrap().name(Role::Client);
     run(&mut c, &format!("create role {prefix}_app login in role {group}")).await;
     let url = database.url().replace("user=postgres", &format!("user={prefix}_app"));
-    let id = project.done(&["start", "order", "-i", r#"{"id": 7}"#, "--database", &url]).stdout;
+    let id = project.succeeds(&["start", "order", "-i", r#"{"id": 7}"#, "--database", &url]).stdout;
     assert_eq!(
         value(&mut c, &format!("select flow_slug from pgflow.runs where run_id = '{}'", id.trim())).await,
         "order_v2"
     );
-    let shown = project.done(&["show", id.trim(), "--database", &url]).stdout;
+    let shown = project.succeeds(&["show", id.trim(), "--database", &url]).stdout;
     assert!(
         shown.contains("order_v2@1  started") && shown.contains("load  started") && shown.contains("ship  created"),
         "{shown}"
@@ -273,7 +273,7 @@ async fn client_role_starts_and_waits() {
     refused(&project, 1, "FS961", &["`order@1`", "`flowsmith start order`"], &["start", "order@1", "--database", &url]);
     std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     refused(
         &project,
         5,
@@ -291,7 +291,7 @@ async fn client_role_starts_and_waits() {
 async fn deployers_and_workers_look_as_far_as_their_rights_go() {
     let (database, project, mut c) = shop().await;
     let prefix = format!("op_{}", value(&mut c, "left(md5(current_database()), 8)").await);
-    project.done(&["install", "--grants", "--role-prefix", &prefix]);
+    project.succeeds(&["install", "--grants", "--role-prefix", &prefix]);
     start(&project, RUN);
     start(&project, OTHER);
     run(&mut c, &format!("select pgflow.cancel_run('{RUN}')")).await;
@@ -302,7 +302,7 @@ async fn deployers_and_workers_look_as_far_as_their_rights_go() {
         run(&mut c, &format!("create role {login} login in role {group}")).await;
         let url = database.url().replace("user=postgres", &format!("user={login}"));
         for arguments in looks {
-            let shown = project.done(&[arguments, &["--database", &url]].concat());
+            let shown = project.succeeds(&[arguments, &["--database", &url]].concat());
             assert!(arguments[0] != "show" || shown.stdout.contains("└─ ○ each"), "{role:?} sees definitions: {shown}");
         }
         for arguments in queues {

@@ -141,7 +141,7 @@ async fn behind_a_transaction_pooler_it_looks_again_and_again() {
         &["pause", "order"],
         &["resume", "order"],
     ] {
-        project.done(arguments);
+        project.succeeds(arguments);
     }
-    project.done(&["prune", "--older-than", "0s", "--yes"]);
+    project.succeeds(&["prune", "--older-than", "0s", "--yes"]);
 }

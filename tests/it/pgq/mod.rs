@@ -35,7 +35,7 @@ const HELD: &str = "
 
 /// A database with PgQ and no engine; none if the server has no PgQ.
 pub(crate) async fn with_pgq() -> Option<Database> {
-    let mut c = fixture::server().connect_options("postgres").connect().await.unwrap();
+    let mut c = fixture::shared_server().connect_options("postgres").connect().await.unwrap();
     if !has_extension(&mut c, "pgq").await {
         return None;
     }

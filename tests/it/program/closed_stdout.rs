@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use crate::engine::definitions::text;
-use crate::fixture::command::{Project, ours};
+use crate::fixture::command::{Project, flowsmith_engine};
 use crate::program::connecting::ways_to_connect;
 use crate::shared::program::Program;
 use crate::shared::program::commands;
@@ -26,14 +26,14 @@ async fn writing_commands_complete_if_stdout_is_closed() {
         let (code, stderr) = unread(&project, &["up"]);
         assert_eq!((code, stderr.as_str()), (Some(0), ""));
     }
-    assert!(project.done(&["status"]).stdout.contains("1 migration, 0 pending"));
+    assert!(project.succeeds(&["status"]).stdout.contains("1 migration, 0 pending"));
     project.flow("order", "", "  load: { max_attempts: 7 }");
     assert_eq!(unread(&project, &["compile"]).0, Some(0));
     assert_eq!(project.migrations().len(), 2);
     for command in ["apply", "install"] {
         assert_eq!(unread(&project, &[command]).0, Some(0), "{command}");
     }
-    project.done(&["plan"]);
+    project.succeeds(&["plan"]);
     assert_eq!(unread(&project, &["start", "order"]).0, Some(0));
     let runs = text(&mut database.connect().await, "(select count(*) from pgflow.runs)::text").await.unwrap();
     assert_eq!(runs, "1");
@@ -45,12 +45,12 @@ async fn writing_commands_complete_if_stdout_is_closed() {
 
 #[tokio::test]
 async fn reading_commands_exit_quietly_if_stdout_is_closed() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let project = Project::on(&database);
     project.flow("order", "", "  load: {}");
     project.compile();
-    project.done(&["apply"]);
-    let run = project.done(&["start", "order"]).stdout;
+    project.succeeds(&["apply"]);
+    let run = project.succeeds(&["start", "order"]).stdout;
     let run = run.trim();
     let changing = [
         "up", "compile", "apply", "pull", "install", "worker", "bench", "start", "retry", "cancel", "pause", "resume",

@@ -110,7 +110,7 @@ fn unknown_host_is_reported() {
 
 #[tokio::test]
 async fn wrong_password_database_and_role_are_reported() {
-    let server = fixture::start(&fixture::folder("connecting"));
+    let server = fixture::start_server(&fixture::new_folder("connecting"));
     let mut c = server.connect_options("postgres").connect().await.unwrap();
     execute(&mut c, "create role app login password 'the right one'").await;
     execute(&mut c, "create database shop owner app").await;

@@ -6,7 +6,7 @@ use flowsmith_worker::triggers::{clean_up, consume, queue_triggers, start_due_ru
 use sqlx::ConnectOptions;
 
 use crate::engine::definitions::{execute, text};
-use crate::fixture::command::{Project, official, ours};
+use crate::fixture::command::{Project, flowsmith_engine, official_engine};
 use crate::fixture::pooler::Pooler;
 use crate::fixture::{self, Database};
 use crate::migrate::safety::wait_until;
@@ -27,7 +27,7 @@ fn all_end(project: &Project, url: &str, exit: i32, code: &str, words: &str) {
         for flag in ["--verbose", "--quiet"] {
             let outcome = project.run(&[command, flag, "--database", url]);
             assert_eq!(outcome.code, exit, "{command}: {outcome}");
-            let said = outcome.both();
+            let said = outcome.all_output();
             assert!(!said.contains(PASSWORD), "the password: {said}");
             assert!(outcome.stderr.contains(&format!("error[{code}]: ")), "{command}: {outcome}");
             assert!(outcome.stderr.contains("\n  = help: "), "{command}: {outcome}");
@@ -60,13 +60,13 @@ fn invalid_url_is_reported() {
     for command in [&["plan"][..], &["up", "--verbose"], &["plan", "--help"], &["nonsense"], &["doctor"], &["install"]]
     {
         let outcome = project.run(command);
-        assert!(!outcome.both().contains(PASSWORD), "{outcome}");
+        assert!(!outcome.all_output().contains(PASSWORD), "{outcome}");
     }
 }
 
 #[tokio::test]
 async fn refused_password_is_reported() {
-    let server = fixture::start(&fixture::folder("passwords"));
+    let server = fixture::start_server(&fixture::new_folder("passwords"));
     let mut c = server.connect_options("postgres").connect().await.unwrap();
     execute(&mut c, "create role app login password 'the right one'").await;
     execute(&mut c, "create database shop owner app").await;
@@ -87,10 +87,10 @@ async fn refused_password_is_reported() {
     assert_eq!(installed.code, 0, "{installed}");
     let applied = project.run(&["apply", "--verbose", "--database", &right]);
     assert_eq!(applied.code, 0, "{applied}");
-    assert!(!applied.both().contains("right"), "{applied}");
+    assert!(!applied.all_output().contains("right"), "{applied}");
     let up = project.run(&["up", "--database", &right]);
     assert_eq!(up.code, 0, "{up}");
-    assert!(!up.both().contains("right"), "{up}");
+    assert!(!up.all_output().contains("right"), "{up}");
     server.stop().unwrap();
 }
 
@@ -103,7 +103,7 @@ async fn missing_database_is_reported() {
 
 #[tokio::test]
 async fn missing_privileges_are_reported() {
-    for database in [ours().await, official().await] {
+    for database in [flowsmith_engine().await, official_engine().await] {
         let role =
             format!("stranger_{}", text(&mut database.connect().await, "md5(current_database())").await.unwrap());
         execute(&mut database.connect().await, &format!("create role {role} login")).await;
@@ -120,21 +120,21 @@ async fn missing_engine_is_reported() {
 
 #[tokio::test]
 async fn missing_pgmq_is_reported() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     execute(&mut database.connect().await, "drop schema pgmq cascade").await;
     all_end(&project(), &database.url(), 1, "FS909", "has no pgmq");
 }
 
 #[tokio::test]
 async fn incomplete_install_is_reported() {
-    let database = official().await;
+    let database = official_engine().await;
     execute(&mut database.connect().await, "drop function pgflow.start_tasks").await;
     all_end(&project(), &database.url(), 1, "FS918", "incomplete engine: level 0.8.1 without function start_tasks");
 }
 
 #[tokio::test]
 async fn missing_ledger_is_reported() {
-    let database = official().await;
+    let database = official_engine().await;
     execute(&mut database.connect().await, "drop schema flowsmith cascade").await;
     let project = project();
     let outcome = project.run(&["apply", "--database", &database.url()]);
@@ -145,24 +145,24 @@ async fn missing_ledger_is_reported() {
 
 #[tokio::test]
 async fn insufficient_engine_level_is_reported() {
-    let database = official().await;
+    let database = official_engine().await;
     let project = Project::on(&database);
     project.flow("order", "", "  load: { if: { paid: true } }");
     project.compile();
-    let plan = project.ends(5, &["plan"]);
+    let plan = project.exits_with(5, &["plan"]);
     assert!(
         plan.contains("refused: the engine does not support conditions and skip modes; they require level 0.14"),
         "{plan}"
     );
-    let refused = project.ends(1, &["apply"]);
+    let refused = project.exits_with(1, &["apply"]);
     assert!(refused.contains("FS909") && refused.contains("which this engine does not support"), "{refused}");
-    let refused = project.ends(4, &["compile", "--engine", "0.8.1"]);
+    let refused = project.exits_with(4, &["compile", "--engine", "0.8.1"]);
     assert!(refused.contains("0.8.1"), "{refused}");
 }
 
 #[tokio::test]
 async fn commands_work_through_a_transaction_pooler() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let Some(pooler) = Pooler::start(&database, "pooler").await else { return };
     // Several server connections, so that each transaction may meet another one than the last.
     let mut open = Vec::new();
@@ -175,20 +175,20 @@ async fn commands_work_through_a_transaction_pooler() {
         execute(c, "commit").await;
     }
     let project = project().with("DATABASE_URL", &pooler.url);
-    assert!(project.ends(2, &["plan"]).contains("new flow, 2 steps"));
-    project.done(&["install"]);
-    project.done(&["apply"]);
+    assert!(project.exits_with(2, &["plan"]).contains("new flow, 2 steps"));
+    project.succeeds(&["install"]);
+    project.succeeds(&["apply"]);
     project.flow("order", "version: 2", "  load: {}");
     project.flow("signup", "", "  ask: {}");
     project.compile();
-    project.ends(2, &["plan"]);
+    project.exits_with(2, &["plan"]);
     let both = [project.start(&["apply"]), project.start(&["apply"])];
     for apply in both {
         let output = apply.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     for command in [&["plan"][..], &["drift"], &["status"], &["doctor"], &["up"]] {
-        project.done(command);
+        project.succeeds(command);
     }
     wait_until(&database, "2 = (select count(*) from flowsmith.migrations)").await;
 
@@ -198,7 +198,7 @@ async fn commands_work_through_a_transaction_pooler() {
         "flow: signup\nsteps: { ask: {} }\ntriggers:\n  - { name: daily, cron: \"@daily\" }\n  - { name: mail, queue: \"pgmq:mail\" }\n",
     );
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     execute(
         &mut database.connect().await,
         "update flowsmith.triggers set since = since - interval '2 days'; select pgmq.create('mail'); select pgmq.send('mail', '{}')",
@@ -218,7 +218,7 @@ async fn commands_work_through_a_transaction_pooler() {
 /// As behind a database whose default isolation level is a higher one.
 #[tokio::test]
 async fn interfering_transactions_are_reported() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let (a, b) = (&mut database.connect().await, &mut database.connect().await);
     execute(a, "create table counter as select 1 as n, 2 as m").await;
     execute(a, "begin isolation level repeatable read; select n from counter").await;

@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::fixture::Database;
-use crate::fixture::command::{Project, official, official_old, ours};
+use crate::fixture::command::{Project, flowsmith_engine, official_engine, old_official_engine};
 
 const FLOW: &str = "  load: {}\n  each: { map: load }\n  send: { depends_on: [load] }";
 
@@ -14,27 +14,27 @@ fn every_format_is_written_to_stdout_or_a_file() {
     for (format, begins) in
         [("svg", "<svg "), ("mermaid", "---\ntitle: \"order@1\""), ("dot", "digraph "), ("html", "<!doctype html>")]
     {
-        let printed = project.done(&["graph", "order", "--format", format]).stdout;
+        let printed = project.succeeds(&["graph", "order", "--format", format]).stdout;
         assert!(printed.starts_with(begins), "{format}: {printed}");
-        let written = project.done(&["graph", "order", "--format", format, "--output", "picture"]);
+        let written = project.succeeds(&["graph", "order", "--format", format, "--output", "picture"]);
         assert_eq!(written.stdout, "", "{format}");
         assert_eq!(project.read("picture"), printed, "{format}");
     }
-    assert!(project.done(&["graph", "order"]).stdout.starts_with("<svg "), "svg is the default");
+    assert!(project.succeeds(&["graph", "order"]).stdout.starts_with("<svg "), "svg is the default");
     for (file, begins) in [("a.svg", "<svg "), ("a.mmd", "---\n"), ("a.GV", "digraph "), ("a.html", "<!doctype html>")]
     {
-        let done = project.done(&["graph", "order", "--output", file]);
+        let done = project.succeeds(&["graph", "order", "--output", file]);
         assert_eq!(done.stderr, format!("Wrote {file}\n"));
         assert!(project.read(file).starts_with(begins), "the ending says the format: {file}");
     }
-    let refused = project.ends(64, &["graph", "order", "--output", "b.svg", "--format", "html"]);
+    let refused = project.exits_with(64, &["graph", "order", "--output", "b.svg", "--format", "html"]);
     assert!(
         refused.contains("FS994") && refused.contains("b.svg has the extension of SVG, but --format requests HTML"),
         "{refused}"
     );
-    assert!(project.ends(64, &["graph", "order", "--output", "b.png"]).contains("dot -Tpng"));
+    assert!(project.exits_with(64, &["graph", "order", "--output", "b.png"]).contains("dot -Tpng"));
     assert!(!project.path("b.svg").exists() && !project.path("b.png").exists());
-    let refused = project.ends(1, &["graph", "order", "--output", "no/such/folder.svg"]);
+    let refused = project.exits_with(1, &["graph", "order", "--output", "no/such/folder.svg"]);
     assert!(refused.contains("FS801") && refused.contains("no/such/folder.svg"), "{refused}");
 }
 
@@ -46,16 +46,16 @@ fn flow_is_found_by_slug_version_or_database_slug() {
         "flow: order\nsteps: { first: {} }\n---\nflow: order\nversion: 2\nsteps: { second: {} }\n",
     );
     for (name, step) in [("order", "second"), ("order@1", "first"), ("order@2", "second"), ("order_v2", "second")] {
-        let dot = project.done(&["graph", name, "--format", "dot"]).stdout;
+        let dot = project.succeeds(&["graph", name, "--format", "dot"]).stdout;
         assert!(dot.contains(&format!("label=\"{step}\"")), "{name}: {dot}");
     }
-    let unknown = project.ends(1, &["graph", "ordr"]);
+    let unknown = project.exits_with(1, &["graph", "ordr"]);
     assert!(unknown.contains("error[FS961]: there is no flow `ordr` in the flow files"), "{unknown}");
     assert!(unknown.contains("did you mean `order`?"), "{unknown}");
-    let unknown = project.ends(1, &["graph", "zzz"]);
+    let unknown = project.exits_with(1, &["graph", "zzz"]);
     assert!(unknown.contains("write `order`"), "{unknown}");
-    assert!(project.ends(64, &["graph"]).contains("<FLOW>"));
-    assert!(project.ends(64, &["graph", "order", "--format", "png"]).contains("png"));
+    assert!(project.exits_with(64, &["graph"]).contains("<FLOW>"));
+    assert!(project.exits_with(64, &["graph", "order", "--format", "png"]).contains("png"));
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn only_errors_of_the_flow_itself_prevent_its_picture() {
     let project = Project::new();
     project.flow("good", "", "  a: {}");
     project.flow("bad", "", "  a: { depends_on: [b] }");
-    project.done(&["graph", "good"]);
+    project.succeeds(&["graph", "good"]);
     let outcome = project.run(&["graph", "bad"]);
     assert_eq!((outcome.code, outcome.stdout.as_str()), (4, ""), "{outcome}");
     assert!(outcome.stderr.contains("FS301") && outcome.stderr.contains("no flow `bad` without errors"), "{outcome}");
@@ -75,13 +75,15 @@ fn files_and_migrations_are_drawn_without_a_database() {
     project.flow("order", "", FLOW);
     project.compile();
     project.flow("order", "", "  another: {}");
-    let dot = project.done(&["graph", "order", "--from", "migrations", "--format", "dot"]).stdout;
+    let dot = project.succeeds(&["graph", "order", "--from", "migrations", "--format", "dot"]).stdout;
     assert!(dot.contains("label=\"load\"") && !dot.contains("another"), "{dot}");
-    assert!(project.ends(64, &["graph", "order", "--from", "live"]).contains("FS824"));
+    assert!(project.exits_with(64, &["graph", "order", "--from", "live"]).contains("FS824"));
     let run = "7d0e2c7e-3c3c-4a9f-9d4e-0c1f2a3b4c5d";
-    assert!(project.ends(64, &["graph", "--run", run]).contains("FS824"));
-    assert!(project.ends(64, &["graph", "--run", "xyz"]).contains("its beginning is enough"));
-    assert!(project.ends(64, &["graph", "order", "--from", "files", "--run", run]).contains("cannot be used with"));
+    assert!(project.exits_with(64, &["graph", "--run", run]).contains("FS824"));
+    assert!(project.exits_with(64, &["graph", "--run", "xyz"]).contains("its beginning is enough"));
+    assert!(
+        project.exits_with(64, &["graph", "order", "--from", "files", "--run", run]).contains("cannot be used with")
+    );
 }
 
 /// A project with the flow `order`, applied, and a started run of it: `load` is done and `send` has failed once.
@@ -89,7 +91,7 @@ async fn running(database: &Database) -> (Project, String) {
     let project = Project::on(database);
     project.flow("order", "", FLOW);
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     let mut c = database.connect().await;
     let steps = "
         do $$
@@ -115,10 +117,10 @@ async fn running(database: &Database) -> (Project, String) {
 
 #[tokio::test]
 async fn run_is_drawn_with_its_status_on_every_engine() {
-    for database in [ours().await, official().await, official_old().await] {
+    for database in [flowsmith_engine().await, official_engine().await, old_official_engine().await] {
         let (project, run) = running(&database).await;
-        let picture = project.done(&["graph", "order", "--run", &run]).stdout;
-        let by_prefix = project.done(&["graph", "--run", &run.to_uppercase()[..6], "order@1"]).stdout;
+        let picture = project.succeeds(&["graph", "order", "--run", &run]).stdout;
+        let by_prefix = project.succeeds(&["graph", "--run", &run.to_uppercase()[..6], "order@1"]).stdout;
         assert!(by_prefix.contains(&format!("run {run}<")), "{by_prefix}");
         let said = [
             format!("run {run}<"),
@@ -130,37 +132,37 @@ async fn run_is_drawn_with_its_status_on_every_engine() {
         for words in said {
             assert!(picture.contains(&words), "{words}: {picture}");
         }
-        let live = project.done(&["graph", "order", "--from", "live"]).stdout;
-        assert_eq!(live, project.done(&["graph", "order"]).stdout, "the live definition is that of the files");
+        let live = project.succeeds(&["graph", "order", "--from", "live"]).stdout;
+        assert_eq!(live, project.succeeds(&["graph", "order"]).stdout, "the live definition is that of the files");
     }
 }
 
 #[tokio::test]
 async fn missing_runs_and_runs_of_other_flows_are_reported() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let (project, run) = running(&database).await;
     project.flow("another", "", "  a: {}");
     project.compile();
-    project.done(&["apply"]);
-    let unknown = project.ends(1, &["graph", "--run", "7d0e2c7e-3c3c-4a9f-9d4e-0c1f2a3b4c5d"]);
+    project.succeeds(&["apply"]);
+    let unknown = project.exits_with(1, &["graph", "--run", "7d0e2c7e-3c3c-4a9f-9d4e-0c1f2a3b4c5d"]);
     assert!(unknown.contains("error[FS965]: there is no run 7d0e2c7e-3c3c-4a9f-9d4e-0c1f2a3b4c5d"), "{unknown}");
-    let other = project.ends(64, &["graph", "another", "--run", &run]);
+    let other = project.exits_with(64, &["graph", "another", "--run", &run]);
     assert!(other.contains(&format!("error[FS993]: run {run} belongs to flow order@1, not to another")), "{other}");
-    let unknown = project.ends(1, &["graph", "nothing", "--run", &run]);
+    let unknown = project.exits_with(1, &["graph", "nothing", "--run", &run]);
     assert!(unknown.contains("FS961") && unknown.contains("in the database"), "{unknown}");
 }
 
 #[tokio::test]
 async fn plan_page_writes_nothing_and_has_the_exit_code_of_the_text() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let (project, run) = running(&database).await;
     let mut c = database.connect().await;
     let name: String = sqlx::raw_sql("select current_database()").fetch_one(&mut c).await.unwrap().get(0);
     let refuse = format!("alter database {name} set default_transaction_read_only = on");
     sqlx::raw_sql(AssertSqlSafe(refuse)).execute(&mut c).await.unwrap();
-    project.done(&["graph", "--run", &run]);
+    project.succeeds(&["graph", "--run", &run]);
 
-    let in_sync = project.done(&["plan", "--format", "html"]).stdout;
+    let in_sync = project.succeeds(&["plan", "--format", "html"]).stdout;
     assert!(in_sync.contains("No changes"), "{in_sync}");
     project.flow("order", "", &FLOW.replace("load: {}", "load: { max_attempts: 9 }"));
     let tuned = project.run(&["plan", "--format", "html"]);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::fixture::command::{Outcome, Project, ours};
+use crate::fixture::command::{Outcome, Project, flowsmith_engine};
 use crate::program::connecting::ways_to_connect;
 use crate::shared::program::Program;
 use crate::shared::program::commands;
@@ -68,13 +68,13 @@ fn stdout_is_empty_if_the_server_is_unreachable() {
 
 #[tokio::test]
 async fn findings_are_json_if_a_flow_file_is_invalid() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let project = Project::on(&database);
     project.flow("order", "", "  load: {}");
     project.compile();
     project.flow("order", "version: 2", "  load: {}");
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     project.write("flows/bad.yaml", BAD_FLOW);
     for way in json_commands() {
         let way = if way[0] == "bench" { [&way[..], &["--runs", "1", "--repetitions", "1"]].concat() } else { way };
@@ -94,7 +94,7 @@ async fn findings_are_json_if_a_flow_file_is_invalid() {
 
 #[tokio::test]
 async fn other_documents_contain_no_findings() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let project = Project::on(&database);
     project.write("flows/bad.yaml", BAD_FLOW);
     for way in [["plan", "--format", "html"], ["plan", "--format", "markdown"], ["graph", "bad", "--format=svg"]] {

@@ -26,7 +26,7 @@ struct Place {
 
 impl Place {
     fn empty(name: &str) -> Self {
-        let folder = fixture::folder(name);
+        let folder = fixture::new_folder(name);
         Self { program: Program::in_folder(&folder), folder }
     }
 

@@ -45,9 +45,9 @@ fn mistyped_environment_is_refused_with_and_without_settings() {
                 let outcome = refused(settings, &[way, &["--env", "prodction"][..]].concat());
                 // Findings of the files may come first; the database is never met.
                 assert!(matches!(outcome.code, 64 | 4), "{way:?}: {outcome}");
-                assert!(!outcome.both().contains("cannot connect"), "{way:?}: {outcome}");
-                assert!(outcome.both().contains("did you mean `production`?"), "{way:?}: {outcome}");
-                assert!(outcome.both().contains("environment `prodction`"), "{way:?}: {outcome}");
+                assert!(!outcome.all_output().contains("cannot connect"), "{way:?}: {outcome}");
+                assert!(outcome.all_output().contains("did you mean `production`?"), "{way:?}: {outcome}");
+                assert!(outcome.all_output().contains("environment `prodction`"), "{way:?}: {outcome}");
             }
         }
     }
@@ -83,7 +83,7 @@ fn offline_commands_need_no_secret() {
     for command in
         [&["check"][..], &["compile"], &["compile", "--check"], &["compile", "--rehash"], &["graph", "order"]]
     {
-        project.done(&with(command));
+        project.succeeds(&with(command));
     }
     assert_eq!(sql_files(&project.path("migrations/production")).len(), 1);
     for command in [&["compile", "--from-live"][..], &["plan"], &["apply"], &["status"], &["up"]] {
@@ -93,5 +93,5 @@ fn offline_commands_need_no_secret() {
             "{refused}"
         );
     }
-    assert_eq!(project.ends(64, &["up", "--url", "--env", "production"]).matches("FS823").count(), 2);
+    assert_eq!(project.exits_with(64, &["up", "--url", "--env", "production"]).matches("FS823").count(), 2);
 }

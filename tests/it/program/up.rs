@@ -35,14 +35,14 @@ fn connect_url(up: &Outcome) -> String {
 fn up_creates_a_project_and_is_idempotent() {
     let embedded = embedded();
     let project = &embedded.0;
-    project.done(&["init"]);
+    project.succeeds(&["init"]);
     assert!(project.read("flows/welcome.yaml").contains("flow: welcome"));
-    let first = project.done(&["up"]);
+    let first = project.succeeds(&["up"]);
     for words in ["Checked", "Compiled", "PostgreSQL  started", "Engine", "In sync now", "Connect: "] {
         assert!(first.stdout.contains(words), "{words}: {first}");
     }
     let began = Instant::now();
-    let second = project.done(&["up"]);
+    let second = project.succeeds(&["up"]);
     let took = began.elapsed();
     for words in ["nothing to compile", "PostgreSQL  running", "is up to date", "In sync  the database"] {
         assert!(second.stdout.contains(words), "{words}: {second}");
@@ -51,10 +51,10 @@ fn up_creates_a_project_and_is_idempotent() {
     assert_eq!(project.migrations().len(), 1);
 
     // Without a URL, the others find the embedded database.
-    project.done(&["plan"]);
-    assert!(project.done(&["drift"]).stdout.contains("None"));
-    assert!(project.done(&["status"]).stdout.contains("1 migration, 0 pending"));
-    project.done(&["doctor"]);
+    project.succeeds(&["plan"]);
+    assert!(project.succeeds(&["drift"]).stdout.contains("None"));
+    assert!(project.succeeds(&["status"]).stdout.contains("1 migration, 0 pending"));
+    project.succeeds(&["doctor"]);
 
     // What came by psql survives a stop, and is seen as drift.
     let psql = |url: &str, sql: &str| {
@@ -63,23 +63,23 @@ fn up_creates_a_project_and_is_idempotent() {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     };
     psql(&connect_url(&second), "update pgflow.flows set opt_timeout = 77");
-    let stopped = project.done(&["down"]);
+    let stopped = project.succeeds(&["down"]);
     assert!(stopped.stderr.contains("Stopped PostgreSQL; its data is kept"), "{stopped}");
-    assert!(project.done(&["down"]).stderr.contains("No embedded PostgreSQL is running"));
+    assert!(project.succeeds(&["down"]).stderr.contains("No embedded PostgreSQL is running"));
 
     // A command that needs the server starts it, says so, and leaves it to those who have come meanwhile.
-    let drift = project.ends(3, &["drift"]);
+    let drift = project.exits_with(3, &["drift"]);
     assert!(
         drift.contains("77 s") && drift.contains("Started the project's PostgreSQL; it runs until `flowsmith down`"),
         "{drift}"
     );
-    assert!(!project.ends(3, &["drift"]).contains("Started the project"));
-    assert!(project.ends(3, &["up"]).contains("FS914"));
-    project.done(&["compile", "--from-live"]);
-    project.done(&["apply", "--accept-drift"]);
-    let third = project.done(&["up"]);
+    assert!(!project.exits_with(3, &["drift"]).contains("Started the project"));
+    assert!(project.exits_with(3, &["up"]).contains("FS914"));
+    project.succeeds(&["compile", "--from-live"]);
+    project.succeeds(&["apply", "--accept-drift"]);
+    let third = project.succeeds(&["up"]);
     assert_eq!(psql(&connect_url(&third), "select count(*) from flowsmith.migrations"), "2");
-    project.done(&["down"]);
+    project.succeeds(&["down"]);
 }
 
 /// Starts `up`, and interrupts it as Ctrl-C does once it has come so far.
@@ -110,21 +110,21 @@ fn interrupted(project: &Project, has_come_so_far: impl Fn(&str) -> bool) {
 fn interrupted_up_does_not_block_the_next() {
     let embedded = embedded();
     let project = &embedded.0;
-    project.done(&["init"]);
+    project.succeeds(&["init"]);
     interrupted(project, |said| said.contains("Checked"));
     interrupted(project, |_| project.path(".flowsmith/postgres/data.new").exists());
     // In the middle of the start of the server; of the install; of the apply.
     interrupted(project, |_| project.path(".flowsmith/postgres/data/postmaster.pid").exists());
     interrupted(project, |said| said.contains("PostgreSQL  "));
     interrupted(project, |said| said.contains("Engine"));
-    let up = project.done(&["up"]);
+    let up = project.succeeds(&["up"]);
     assert!(up.stdout.contains("  the database matches the flow files (1 flow)"), "{up}");
-    assert!(project.done(&["status"]).stdout.contains("1 migration, 0 pending"));
-    let url = project.done(&["up", "--url"]);
+    assert!(project.succeeds(&["status"]).stdout.contains("1 migration, 0 pending"));
+    let url = project.succeeds(&["up", "--url"]);
     assert!(url.stdout.starts_with("postgresql:///flowsmith?host=") && url.stdout.lines().count() == 1, "{url}");
     assert!(url.stderr.contains("In sync"), "{url}");
-    project.done(&["down"]);
-    let refused = project.ends(64, &["up", "--url", "--database", "postgres://127.0.0.1:1/x"]);
+    project.succeeds(&["down"]);
+    let refused = project.exits_with(64, &["up", "--url", "--database", "postgres://127.0.0.1:1/x"]);
     assert!(refused.contains("--url prints the URL of the embedded database"), "{refused}");
 }
 
@@ -133,23 +133,23 @@ fn missing_database_and_server_are_reported() {
     let project = Project::new();
     project.flow("order", "", "  load: {}");
     for command in ["plan", "apply", "drift", "status", "pull", "doctor", "install"] {
-        let refused = project.ends(64, &[command]);
+        let refused = project.exits_with(64, &[command]);
         assert!(refused.contains("FS824") && refused.contains("flowsmith up"), "{refused}");
     }
     assert!(!project.path(".flowsmith").exists());
-    project.done(&["check"]);
+    project.succeeds(&["check"]);
     project.compile();
     let behind = Project::new();
     behind.flow("order", "", "  load: {}");
-    assert!(behind.ends(2, &["up", "--no-compile"]).contains("FS827"));
+    assert!(behind.exits_with(2, &["up", "--no-compile"]).contains("FS827"));
 }
 
 #[test]
 fn init_keeps_existing_files() {
     let project = Project::new();
     project.write("flowsmith.toml", "flows = \"mine\"\n");
-    project.done(&["init"]);
-    project.done(&["init"]);
+    project.succeeds(&["init"]);
+    project.succeeds(&["init"]);
     assert_eq!(project.read("flowsmith.toml"), "flows = \"mine\"\n");
 }
 
@@ -158,7 +158,7 @@ fn init_writes_no_example_beside_existing_flows() {
     let project = Project::new();
     project.flow("order", "", "  load: {}");
     for _ in 0..2 {
-        let said = project.done(&["init"]).both();
+        let said = project.succeeds(&["init"]).all_output();
         assert!(said.contains("Skipped flows/welcome.yaml") && said.contains("flows/order.yaml"), "{said}");
         assert!(!said.contains("start welcome") && !project.path("flows/welcome.yaml").exists(), "{said}");
     }
@@ -167,11 +167,11 @@ fn init_writes_no_example_beside_existing_flows() {
     let project = Project::new();
     project.write("flowsmith.toml", "flows = \"mine\"\n");
     project.write("mine/order.toml", "flow = \"order\"\n[steps.load]\n");
-    assert!(project.done(&["init"]).both().contains("mine/order.toml"));
+    assert!(project.succeeds(&["init"]).all_output().contains("mine/order.toml"));
     assert!(!project.path("flows/welcome.yaml").exists());
     // The example alone is no reason to say anything of the kind.
     let project = Project::new();
-    project.done(&["init"]);
-    let said = project.done(&["init"]).both();
+    project.succeeds(&["init"]);
+    let said = project.succeeds(&["init"]).all_output();
     assert!(said.contains("Kept  flows/welcome.yaml") && said.contains("start welcome"), "{said}");
 }

@@ -11,7 +11,7 @@ use crate::fixture::command::Project;
 fn refused(project: &Project, trigger: &str, words: &str) {
     order(project, "", &format!("  - {trigger}"));
     project.compile();
-    let said = project.ends(5, &["apply"]);
+    let said = project.exits_with(5, &["apply"]);
     assert!(said.contains("FS996") && said.contains(words), "{trigger}: {said}");
     std::fs::remove_dir_all(project.path("migrations")).unwrap();
 }
@@ -46,25 +46,25 @@ async fn trigger_broken_by_a_later_change_is_reported_by_drift_and_doctor() {
         };
         order(&project, "", &trigger(when, "to_jsonb(new.plan)"));
         deploy(&project);
-        project.done(&["drift"]);
-        let healthy = project.done(&["doctor"]).stdout;
+        project.succeeds(&["drift"]);
+        let healthy = project.succeeds(&["doctor"]).stdout;
         assert!(healthy.contains("as declared"), "{healthy}");
 
         execute(&mut c, sql).await;
         execute(&mut c, "insert into public.orders (id) values (1), (2)").await;
-        let said = project.ends(3, &["drift"]);
+        let said = project.exits_with(3, &["drift"]);
         assert!(said.contains(&format!("order: trigger paid: {words}")), "{sql}: {said}");
-        assert!(project.ends(3, &["drift", "--format", "json"]).contains("\"broken\": true"));
-        let doctor = project.ends(1, &["doctor"]);
+        assert!(project.exits_with(3, &["drift", "--format", "json"]).contains("\"broken\": true"));
+        let doctor = project.exits_with(1, &["doctor"]);
         assert!(doctor.contains(words), "{doctor}");
         assert!(doctor.contains("order: trigger paid: 2 times, last at "), "{doctor}");
 
         // A migration fixes the trigger, and nothing blocks it.
         order(&project, "", &trigger(mended, "to_jsonb(new.id)"));
         deploy(&project);
-        project.done(&["drift"]);
+        project.succeeds(&["drift"]);
         execute(&mut c, "update public.orders set id = id").await;
-        assert!(project.done(&["doctor"]).stdout.contains("as declared"));
+        assert!(project.succeeds(&["doctor"]).stdout.contains("as declared"));
     }
 }
 
@@ -106,7 +106,7 @@ async fn expression_that_fails_for_every_row_is_refused() {
             &format!("  - {{ name: t, table: public.orders, when: \"'t'\", input_sql: \"{input}\", strict: true }}"),
         );
         deploy(&project);
-        project.done(&["drift"]);
+        project.succeeds(&["drift"]);
         execute(&mut c, "delete from public.orders; insert into public.orders (id, plan) values (1, '{}')").await;
     }
     assert_eq!(text(&mut c, "(select count(*) from pgflow.runs)").await.unwrap(), "5");
@@ -135,9 +135,9 @@ async fn expression_is_tried_with_the_privileges_of_its_function() {
         "  - { name: t, table: public.orders, when: \"exists (select from public.sec where x = new.id)\" }",
     );
     deploy(&project);
-    project.done(&["drift"]);
+    project.succeeds(&["drift"]);
     execute(c, &format!("revoke select on public.sec from {group}")).await;
-    let said = project.ends(3, &["drift"]);
+    let said = project.exits_with(3, &["drift"]);
     assert!(said.contains("order: trigger t: `when` fails: permission denied for table sec"), "{said}");
 }
 
@@ -160,8 +160,8 @@ async fn reading_triggers_runs_no_declared_code() {
             "update flowsmith.triggers set function_owner = 'postgres', definition = jsonb_set(definition, '{{source,table,input,sql}}', to_jsonb('{hostile}'::text))"
         );
         execute(deployer, &sql).await;
-        let said = admin.ends(3, &["drift"]);
+        let said = admin.exits_with(3, &["drift"]);
         assert!(said.contains("is registered with another definition") && !said.contains("division by zero"), "{said}");
-        assert!(!admin.run(&["doctor"]).both().contains("division by zero"));
+        assert!(!admin.run(&["doctor"]).all_output().contains("division by zero"));
     }
 }

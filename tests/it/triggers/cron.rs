@@ -7,7 +7,7 @@ use sqlx::{ConnectOptions, PgConnection};
 
 use super::{deploy, order, runs};
 use crate::engine::definitions::{execute, text};
-use crate::fixture::command::{Project, ours};
+use crate::fixture::command::{Project, flowsmith_engine};
 use crate::triggers::pg_cron::server_with_cron;
 
 const JOBS: &str = "(select string_agg(concat_ws(' | ', jobname, schedule, command, active), ', ' order by jobname) from cron.job where jobname like 'flowsmith:%')";
@@ -42,8 +42,8 @@ async fn pg_cron_runs_schedules_and_drift_compares_its_jobs() {
     assert!(!said.contains("pg_cron"), "{said}");
     let often = "flowsmith:order:often | * * * * * | select flowsmith.fire_schedule('order', 'often') | t";
     assert_eq!(text(c, JOBS).await.as_deref(), Some(often));
-    project.done(&["drift"]);
-    project.done(&["plan"]);
+    project.succeeds(&["drift"]);
+    project.succeeds(&["plan"]);
     fired(c, "it's often").await;
 
     // The job stays the same for a new version with the same schedule, and for another input.
@@ -55,7 +55,7 @@ async fn pg_cron_runs_schedules_and_drift_compares_its_jobs() {
     assert!(runs(c).await.contains("order_v2 {\"source\": \"version 2\"}"));
 
     order(&project, "version: 2", NIGHTLY);
-    let plan = project.ends(2, &["plan"]);
+    let plan = project.exits_with(2, &["plan"]);
     assert!(plan.contains("trigger often removed") && plan.contains("trigger nightly added: cron 0 2 * * *"), "{plan}");
     deploy(&project);
     let nightly = "flowsmith:order:nightly | 0 2 * * * | select flowsmith.fire_schedule('order', 'nightly') | t";
@@ -80,29 +80,29 @@ async fn pg_cron_runs_schedules_and_drift_compares_its_jobs() {
         ),
     ] {
         execute(c, sql).await;
-        let drift = project.ends(3, &["drift"]);
+        let drift = project.exits_with(3, &["drift"]);
         assert!(drift.contains(&format!("order: trigger nightly: {words}")), "{drift}");
-        assert!(project.ends(3, &["apply"]).contains("FS914"));
-        project.done(&["compile", "--from-live"]);
-        project.done(&["apply", "--accept-drift"]);
-        project.done(&["drift"]);
+        assert!(project.exits_with(3, &["apply"]).contains("FS914"));
+        project.succeeds(&["compile", "--from-live"]);
+        project.succeeds(&["apply", "--accept-drift"]);
+        project.succeeds(&["drift"]);
         assert_eq!(text(c, JOBS).await.as_deref(), Some(nightly));
     }
 
     // An undeclared job of flowsmith, and a job of another owner that starts flows.
     execute(c, "select cron.schedule('flowsmith:order:more', '0 4 * * *', 'select 1')").await;
     execute(c, "select cron.schedule('by hand', '0 5 * * *', $$select pgflow.start_flow('order', '{}')$$)").await;
-    let drift = project.ends(3, &["drift"]);
+    let drift = project.exits_with(3, &["drift"]);
     assert!(drift.contains("order: trigger more: pg_cron has an unexpected job flowsmith:order:more"), "{drift}");
     assert!(!drift.contains("by hand"), "{drift}");
     let other = Project::new().with("DATABASE_URL", &server.url("postgres"));
-    let pulled = other.done(&["pull", "--files-only"]).both();
+    let pulled = other.succeeds(&["pull", "--files-only"]).all_output();
     assert!(
         pulled.contains("Left unchanged: pg_cron's job by hand (`0 5 * * *`: select pgflow.start_flow('order', '{}'))"),
         "{pulled}"
     );
-    project.done(&["compile", "--from-live"]);
-    project.done(&["apply"]);
+    project.succeeds(&["compile", "--from-live"]);
+    project.succeeds(&["apply"]);
     assert_eq!(text(c, JOBS).await.as_deref(), Some(nightly));
 
     // The name exceeds the limit of pg_cron 1.4.
@@ -113,18 +113,18 @@ async fn pg_cron_runs_schedules_and_drift_compares_its_jobs() {
             format!("  - {{ name: {trigger}, cron: \"0 2 * * *\" }}\n  - {{ name: x{trigger}, cron: \"0 3 * * *\" }}");
         project.write("flows/long.yaml", &format!("flow: {flow}\nsteps:\n  load: {{}}\ntriggers:\n{triggers}\n"));
         deploy(&project);
-        project.done(&["drift"]);
+        project.succeeds(&["drift"]);
         let jobs = "(select string_agg(command, ', ' order by command) from cron.job where length(jobname) = 63)";
         let fires = |trigger: &str| format!("select flowsmith.fire_schedule('{flow}', '{trigger}')");
         let both = format!("{}, {}", fires(trigger), fires(&format!("x{trigger}")));
         assert_eq!(text(c, jobs).await, Some(both));
     }
     execute(c, "select cron.alter_job(jobid, active => false) from cron.job where schedule = '0 3 * * *'").await;
-    let drift = project.ends(3, &["drift"]);
+    let drift = project.exits_with(3, &["drift"]);
     assert!(drift.contains(&format!("trigger x{longer}: its job is disabled")), "{drift}");
     std::fs::remove_file(project.path("flows/long.yaml")).unwrap();
     project.compile();
-    project.done(&["apply", "--accept-drift"]);
+    project.succeeds(&["apply", "--accept-drift"]);
     assert_eq!(text(c, JOBS).await.as_deref(), Some(nightly));
 
     // A schedule that this pg_cron does not support is refused as a whole, with advice.
@@ -132,29 +132,31 @@ async fn pg_cron_runs_schedules_and_drift_compares_its_jobs() {
     if text(c, knows_seconds).await.as_deref() == Some("false") {
         order(&project, "version: 2", "  - { name: nightly, cron: \"30 seconds\" }");
         let migration = project.compile();
-        let plan = project.ends(5, &["plan"]);
+        let plan = project.exits_with(5, &["plan"]);
         assert!(plan.contains("needs pg_cron 1.5 or later; this is 1.4"), "{plan}");
-        let refused = project.ends(5, &["apply"]);
+        let refused = project.exits_with(5, &["apply"]);
         assert!(refused.contains("FS996") && refused.contains("need pg_cron 1.5 or later; this is 1.4"), "{refused}");
         std::fs::remove_file(project.path("migrations").join(migration)).unwrap();
-        project.done(&["compile", "--rehash"]);
+        project.succeeds(&["compile", "--rehash"]);
     }
 
     // The job is removed with its flow, and with pg_cron.
     execute(c, "drop extension pg_cron").await;
-    let drift = project.ends(3, &["drift"]);
+    let drift = project.exits_with(3, &["drift"]);
     assert!(drift.contains("order: trigger nightly: its pg_cron job is missing"), "{drift}");
     order(&project, "version: 2", NIGHTLY);
-    let plan = project.ends(3, &["plan"]);
+    let plan = project.exits_with(3, &["plan"]);
     assert!(plan.contains("No flow changes, but the database has drifted"), "{plan}");
-    project.done(&["compile", "--from-live"]);
-    assert!(project.done(&["apply", "--accept-drift"]).both().contains("there is no pg_cron in this database"));
-    project.done(&["drift"]);
+    project.succeeds(&["compile", "--from-live"]);
+    assert!(
+        project.succeeds(&["apply", "--accept-drift"]).all_output().contains("there is no pg_cron in this database")
+    );
+    project.succeeds(&["drift"]);
     execute(c, "create extension pg_cron").await;
-    project.done(&["drift"]);
-    project.done(&["install"]);
+    project.succeeds(&["drift"]);
+    project.succeeds(&["install"]);
     assert_eq!(text(c, JOBS).await.as_deref(), Some(nightly));
-    project.done(&["drift"]);
+    project.succeeds(&["drift"]);
     std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
     deploy(&project);
     assert_eq!(text(c, JOBS).await, None);
@@ -162,18 +164,18 @@ async fn pg_cron_runs_schedules_and_drift_compares_its_jobs() {
 
 #[tokio::test]
 async fn schedules_without_pg_cron_are_applied_with_a_note() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let project = Project::on(&database);
     order(&project, "", NIGHTLY);
     project.compile();
-    let plan = project.ends(2, &["plan"]);
+    let plan = project.exits_with(2, &["plan"]);
     assert!(
         plan.contains("this database has no pg_cron: nightly fires only while a worker runs with --schedule"),
         "{plan}"
     );
-    let said = project.done(&["apply"]).stderr;
+    let said = project.succeeds(&["apply"]).stderr;
     assert!(said.contains("there is no pg_cron in this database") && said.contains("order: nightly"), "{said}");
-    project.done(&["drift"]);
+    project.succeeds(&["drift"]);
     let c = &mut database.connect().await;
     let row =
         "(select concat_ws(' ', flow, name, kind, scheduled, definition #> '{source,cron}') from flowsmith.triggers)";
@@ -182,7 +184,7 @@ async fn schedules_without_pg_cron_are_applied_with_a_note() {
         Some("order nightly cron f {\"input\": {\"source\": \"it's night\"}, \"schedule\": \"0 2 * * *\"}")
     );
     // The note is printed once, for the new schedule.
-    assert!(!project.done(&["apply"]).stderr.contains("pg_cron"));
+    assert!(!project.succeeds(&["apply"]).stderr.contains("pg_cron"));
 }
 
 #[tokio::test]
@@ -193,7 +195,7 @@ async fn pg_cron_in_another_database_is_not_suggested_here() {
     let project = Project::new().with("DATABASE_URL", &server.url("shop"));
     order(&project, "", NIGHTLY);
     project.compile();
-    let said = project.done(&["apply"]).stderr;
+    let said = project.succeeds(&["apply"]).stderr;
     assert!(said.contains("pg_cron is restricted to the database postgres (`cron.database_name`)"), "{said}");
     assert!(!said.contains("create extension"), "{said}");
 }

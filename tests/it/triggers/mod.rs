@@ -22,7 +22,7 @@ fn order(project: &Project, head: &str, triggers: &str) {
 /// Compiles and applies, and returns the output of `apply`.
 fn deploy(project: &Project) -> String {
     project.compile();
-    project.done(&["apply"]).both()
+    project.succeeds(&["apply"]).all_output()
 }
 
 /// All runs, one per line: flow and input.
@@ -42,7 +42,7 @@ const PAID: &str = "  - name: paid
 
 /// A database with the table, and a project.
 async fn with_orders() -> (Database, Project, PgConnection) {
-    let database = crate::fixture::command::ours().await;
+    let database = crate::fixture::command::flowsmith_engine().await;
     let project = Project::on(&database);
     let mut c = database.connect().await;
     execute(&mut c, ORDERS).await;

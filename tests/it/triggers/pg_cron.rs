@@ -18,8 +18,8 @@ const JOB: &str =
 
 /// A server with pg_cron, which has to be preloaded; none if this machine has no pg_cron.
 pub(crate) async fn server_with_cron(name: &str) -> Option<Server> {
-    let folder = fixture::folder(name);
-    let server = fixture::start(&folder);
+    let folder = fixture::new_folder(name);
+    let server = fixture::start_server(&folder);
     let c = &mut server.connect_options("postgres").connect().await.unwrap();
     if !has_extension(c, "pg_cron").await {
         return None;
@@ -35,7 +35,7 @@ fn restart(server: Server, name: &str) -> Server {
     let folder = server.folder().to_owned();
     server.stop().unwrap();
     assert!(folder.ends_with(name));
-    fixture::start(&folder)
+    fixture::start_server(&folder)
 }
 
 async fn recovery(c: &mut PgConnection) -> DoctorCheck {
@@ -66,7 +66,7 @@ async fn install_creates_job_once_and_it_runs() {
     assert_eq!(found.status, CheckStatus::Warning);
     assert_eq!(found.advice.as_deref(), Some("run `flowsmith install` to create the job"));
     let project = Project::new().with("DATABASE_URL", &server.url("postgres"));
-    let said = project.done(&["install"]).stdout;
+    let said = project.succeeds(&["install"]).stdout;
     assert!(said.contains("pg_cron recovers stalled tasks"), "{said}");
     assert_eq!(text(c, JOB).await, Some(job));
 

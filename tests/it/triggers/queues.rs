@@ -15,8 +15,8 @@ use sqlx::{Connection, PgConnection};
 use super::{deploy, order, runs};
 use crate::engine::definitions::{execute, text};
 use crate::engine::roles::Team;
-use crate::fixture::command::{Project, ours};
-use crate::fixture::{Database, server};
+use crate::fixture::command::{Project, flowsmith_engine};
+use crate::fixture::{Database, shared_server};
 use crate::pgq::with_pgq;
 use crate::shared::skip;
 
@@ -24,7 +24,7 @@ const TICK: [&str; 2] = ["select pgq.force_tick('imports')", "select pgq.ticker(
 
 /// A flow that consumes from the queue `imports` with this input; none if the server has no PgQ.
 async fn consuming(kind: &str, input_sql: &str) -> Option<(Database, Project, PgConnection, QueueTrigger)> {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let mut c = database.connect().await;
     if kind == "pgq" {
         // PgQ creates roles, which are shared by all databases, so two sessions must not create them at once.
@@ -34,7 +34,7 @@ async fn consuming(kind: &str, input_sql: &str) -> Option<(Database, Project, Pg
     let project = Project::on(&database);
     order(&project, "", &format!("  - {{ name: imported, queue: \"{kind}:imports\", input_sql: \"{input_sql}\" }}"));
     deploy(&project);
-    project.done(&["drift"]);
+    project.succeeds(&["drift"]);
     let trigger = queue_triggers(&mut c).await.unwrap().remove(0);
     Some((database, project, c, trigger))
 }
@@ -86,9 +86,9 @@ async fn pgq_event_starts_one_run_with_pgqd() {
     }
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("pgqd.ini");
-    let socket = server().connect_options("postgres").get_socket().unwrap().display().to_string();
+    let socket = shared_server().connect_options("postgres").get_socket().unwrap().display().to_string();
     let name = database.options().get_database().unwrap().to_owned();
-    let port = server().connect_options("postgres").get_port();
+    let port = shared_server().connect_options("postgres").get_port();
     std::fs::write(
         &config,
         format!("[pgqd]\nbase_connstr = host={socket} port={port} user=postgres\ninitial_database = {name}\ndatabase_list = {name}\nlogfile = {0}/log\npidfile = {0}/pid\nticker_period = 0.1\ncheck_period = 1\n", folder.path().display()),
@@ -305,15 +305,15 @@ async fn unregistered_consumer_reports_unconsumed_events() {
     let leaves = "imported stops consuming pgq:imports: its unconsumed events start no run";
     let trigger = |name: &str| format!("  - {{ name: {name}, queue: \"pgq:imports\", input_sql: event.data }}");
     order(&project, "version: 2", &trigger("imported"));
-    let compiled = project.done(&["compile"]).both();
-    assert!(!compiled.contains("leaves") && !project.ends(2, &["plan"]).contains("leaves"), "{compiled}");
-    project.done(&["apply"]);
+    let compiled = project.succeeds(&["compile"]).all_output();
+    assert!(!compiled.contains("leaves") && !project.exits_with(2, &["plan"]).contains("leaves"), "{compiled}");
+    project.succeeds(&["apply"]);
     order(&project, "version: 2", &trigger("renamed"));
-    let compiled = project.done(&["compile"]).both();
+    let compiled = project.succeeds(&["compile"]).all_output();
     assert!(compiled.contains(leaves), "{compiled}");
-    let plan = project.ends(2, &["plan"]);
+    let plan = project.exits_with(2, &["plan"]);
     assert!(plan.contains(leaves), "{plan}");
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
 
     let said = Mutex::new(Vec::new());
     let observe = |event: &TriggerEvent| said.lock().unwrap().push(event.to_string());
@@ -430,9 +430,9 @@ async fn trigger_on_the_queue_of_another_flow_is_refused() {
     execute(&mut c, "select pgflow.create_flow('Victim'); select pgflow.add_step('Victim', 'a')").await;
     order(&project, "", "  - { name: imported, queue: \"pgmq:VICTIM\" }");
     project.compile();
-    let plan = project.ends(5, &["plan"]);
+    let plan = project.exits_with(5, &["plan"]);
     assert!(plan.contains("the queue VICTIM belongs to flow Victim"), "{plan}");
-    let refused = project.ends(5, &["apply"]);
+    let refused = project.exits_with(5, &["apply"]);
     assert!(refused.contains("FS996") && refused.contains("belongs to flow Victim"), "{refused}");
     assert!(queue_triggers(&mut c).await.unwrap().iter().all(|trigger| trigger.queue == "imports"));
 }

@@ -17,14 +17,14 @@ async fn writers_to_a_table_need_no_privilege_on_flowsmith() {
     let project = team.project();
     order(&project, "", &format!("{PAID}\n  - {{ name: nightly, cron: \"@daily\" }}"));
     project.compile();
-    let said = project.ends(1, &["apply"]);
+    let said = project.exits_with(1, &["apply"]);
     assert!(said.contains("FS905") && said.contains("grant trigger on public.orders"), "{said}");
 
     // The function belongs to the group role, so that every member can deploy next.
     let group = team.prefix.name(Role::Deployer);
     execute(c, &format!("grant trigger on public.orders to {group}")).await;
-    project.done(&["apply"]);
-    project.done(&["drift"]);
+    project.succeeds(&["apply"]);
+    project.succeeds(&["drift"]);
     let owner = "(select string_agg(pg_get_userbyid(p.proowner)::text, ' ') from pg_proc p where p.pronamespace = 'flowsmith_triggers'::regnamespace)";
     assert_eq!(text(c, owner).await.unwrap(), group);
 

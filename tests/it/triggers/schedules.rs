@@ -14,11 +14,11 @@ use super::{deploy, order, runs};
 use crate::engine::definitions::{execute, text};
 use crate::engine::roles::Team;
 use crate::fixture::Database;
-use crate::fixture::command::{Project, ours};
+use crate::fixture::command::{Project, flowsmith_engine};
 
 /// A flow whose schedule seems to be days old.
 async fn scheduled(schedule: &str) -> (Database, Project, PgConnection) {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let project = Project::on(&database);
     order(&project, "", &format!("  - {{ name: tick, cron: \"{schedule}\", input: {{ n: 1 }} }}"));
     deploy(&project);

@@ -33,7 +33,7 @@ async fn matching_changes_start_runs_of_the_current_version() {
     assert_eq!(text(&mut c, "(select count(*) from flowsmith.triggers)").await.unwrap(), "0");
     execute(&mut c, "insert into public.orders (id, status) values (4, 'paid')").await;
     assert_eq!(text(&mut c, "(select count(*) from pgflow.runs)").await.unwrap(), "3");
-    project.done(&["drift"]);
+    project.succeeds(&["drift"]);
 }
 
 #[tokio::test]
@@ -75,13 +75,13 @@ async fn failed_start_fails_the_statement_only_if_strict() {
     let (_database, project, mut c) = with_orders().await;
     order(&project, "", &trigger(true));
     project.compile();
-    let plan = project.ends(2, &["plan"]);
+    let plan = project.exits_with(2, &["plan"]);
     assert!(
         plan.contains("strict: if broken cannot start a run, the statement that changes the table fails"),
         "{plan}"
     );
     assert!(plan.contains("writers to public.orders wait"), "{plan}");
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     let error = c.execute("insert into public.orders (id) values (1)").await.unwrap_err();
     assert!(error.to_string().contains("division by zero"), "{error}");
     execute(&mut c, "insert into public.orders (id) values (2)").await;
@@ -114,20 +114,20 @@ async fn invalid_triggers_are_refused_as_a_whole() {
     for (trigger, words) in wrong {
         order(&project, "", &format!("  - {trigger}"));
         project.compile();
-        let plan = project.ends(5, &["plan"]);
+        let plan = project.exits_with(5, &["plan"]);
         assert!(plan.contains("refused: trigger t: ") && plan.contains(words), "{words}: {plan}");
-        let said = project.ends(5, &["apply"]);
+        let said = project.exits_with(5, &["apply"]);
         assert!(said.contains("FS996") && said.contains(words), "{words}: {said}");
         assert_eq!(text(&mut c, "(select count(*) from pgflow.flows)").await.unwrap(), "0");
         std::fs::remove_dir_all(project.path("migrations")).unwrap();
     }
     order(&project, "", "  - { name: t, table: pg_catalog.pg_class }");
-    assert!(project.ends(5, &["plan"]).contains("pg_catalog.pg_class cannot have a row trigger"));
+    assert!(project.exits_with(5, &["plan"]).contains("pg_catalog.pg_class cannot have a row trigger"));
     // The plan reports the invalid trigger and continues with the valid one.
     order(&project, "", &format!("{PAID}\n  - {{ name: t, queue: \"pgmq:q\", input_sql: event.data }}"));
-    project.ends(2, &["plan"]);
+    project.exits_with(2, &["plan"]);
     deploy(&project);
-    project.done(&["plan"]);
+    project.succeeds(&["plan"]);
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn hostile_names_and_texts_are_quoted() {
     });
     project.write("flows/hostile.yaml", &flow.to_string());
     deploy(&project);
-    project.done(&["drift"]);
+    project.succeeds(&["drift"]);
     let insert = format!("insert into {table} values ($1)");
     sqlx::query(AssertSqlSafe(insert)).bind(hostile).execute(&mut c).await.unwrap();
     let both =
@@ -209,19 +209,19 @@ async fn drift_of_table_triggers_is_detected_and_reverted() {
         order(&project, "", PAID);
         deploy(&project);
         execute(&mut c, &sql).await;
-        let said = project.ends(3, &["drift"]);
+        let said = project.exits_with(3, &["drift"]);
         assert!(said.contains(&format!("order: trigger paid: {words}")), "{sql}: {said}");
-        assert!(project.ends(3, &["drift", "--format", "json"]).contains("\"trigger\": \"paid\""));
-        assert!(project.ends(3, &["drift", "--format", "markdown"]).contains(words));
-        assert!(project.ends(3, &["apply"]).contains("FS914"));
+        assert!(project.exits_with(3, &["drift", "--format", "json"]).contains("\"trigger\": \"paid\""));
+        assert!(project.exits_with(3, &["drift", "--format", "markdown"]).contains(words));
+        assert!(project.exits_with(3, &["apply"]).contains("FS914"));
         for format in ["text", "markdown", "html"] {
-            let plan = project.ends(3, &["plan", "--format", format]);
+            let plan = project.exits_with(3, &["plan", "--format", format]);
             assert!(plan.contains("the database has drifted") && !plan.contains("matches the flow files."), "{plan}");
         }
-        let compiled = project.done(&["compile", "--from-live"]);
+        let compiled = project.succeeds(&["compile", "--from-live"]);
         assert!(compiled.stdout.contains("triggers recreated"), "{compiled}");
-        project.done(&["apply", "--accept-drift"]);
-        project.done(&["drift"]);
+        project.succeeds(&["apply", "--accept-drift"]);
+        project.succeeds(&["drift"]);
         execute(&mut c, "insert into public.orders (id, status) values (1, 'paid')").await;
         assert_eq!(text(&mut c, "(select count(*) from pgflow.runs)").await.unwrap(), "1", "{sql}");
     }
@@ -236,11 +236,11 @@ async fn missing_partition_trigger_and_foreign_function_owner_are_drift() {
     execute(&mut c, parts).await;
     order(&project, "", "  - { name: part, table: public.parts }");
     deploy(&project);
-    project.done(&["drift"]);
+    project.succeeds(&["drift"]);
     let bob = format!("bob_{}", database.options().get_database().unwrap());
     execute(&mut c, &format!("create role {bob}; grant create on schema flowsmith_triggers to {bob}")).await;
     // A new grant does not change the trigger.
-    project.done(&["drift"]);
+    project.succeeds(&["drift"]);
     execute(&mut c, &format!("revoke create on schema flowsmith_triggers from {bob}")).await;
     for (sql, words) in [
         (
@@ -253,11 +253,11 @@ async fn missing_partition_trigger_and_foreign_function_owner_are_drift() {
         ),
     ] {
         execute(&mut c, &sql).await;
-        let said = project.ends(3, &["drift"]);
+        let said = project.exits_with(3, &["drift"]);
         assert!(said.contains(&format!("order: trigger part: {words}")), "{sql}: {said}");
-        project.done(&["compile", "--from-live"]);
-        project.done(&["apply", "--accept-drift"]);
-        project.done(&["drift"]);
+        project.succeeds(&["compile", "--from-live"]);
+        project.succeeds(&["apply", "--accept-drift"]);
+        project.succeeds(&["drift"]);
         execute(&mut c, "insert into public.parts values (1)").await;
     }
     assert_eq!(text(&mut c, "(select count(*) from pgflow.runs)").await.unwrap(), "2");
@@ -272,11 +272,11 @@ async fn foreign_trigger_that_calls_our_function_is_named_by_the_function() {
     let sql = "create table public.a (id int); create trigger mine after insert on public.a
         for each row execute function flowsmith_triggers.\"flowsmith:order:paid\"()";
     execute(&mut c, sql).await;
-    let said = project.ends(3, &["drift"]);
+    let said = project.exits_with(3, &["drift"]);
     assert!(said.contains("order: trigger paid: public.a has an unexpected trigger mine"), "{said}");
-    project.done(&["compile", "--from-live"]);
-    project.done(&["apply"]);
-    project.done(&["drift"]);
+    project.succeeds(&["compile", "--from-live"]);
+    project.succeeds(&["apply"]);
+    project.succeeds(&["drift"]);
 }
 
 #[tokio::test]
@@ -290,13 +290,13 @@ async fn undeclared_trigger_is_drift_and_does_not_block_apply() {
          for each row execute function flowsmith_triggers.\"flowsmith:order:paid\"('order', 'more')",
     )
     .await;
-    let said = project.ends(3, &["drift"]);
+    let said = project.exits_with(3, &["drift"]);
     assert!(said.contains("order: trigger more: public.orders has an unexpected trigger second"), "{said}");
     project.flow("another", "", "  a: {}");
     deploy(&project);
-    project.done(&["compile", "--from-live"]);
-    project.done(&["apply"]);
-    project.done(&["drift"]);
+    project.succeeds(&["compile", "--from-live"]);
+    project.succeeds(&["apply"]);
+    project.succeeds(&["drift"]);
 }
 
 #[tokio::test]
@@ -312,23 +312,23 @@ async fn pull_writes_recorded_triggers_to_the_files() {
     for name in project.migrations().into_iter().chain(["flowsmith.sum".to_owned()]) {
         std::fs::copy(project.path("migrations").join(&name), other.path("migrations").join(&name)).unwrap();
     }
-    other.done(&["pull"]);
-    other.done(&["compile", "--check"]);
-    other.done(&["plan"]);
-    other.done(&["drift"]);
+    other.succeeds(&["pull"]);
+    other.succeeds(&["compile", "--check"]);
+    other.succeeds(&["plan"]);
+    other.succeeds(&["drift"]);
     assert!(other.read("flows/order.yaml").contains("queue: \"pgmq:mails\""));
     assert_eq!(text(&mut c, "(select count(*) from flowsmith.triggers)").await.unwrap(), "4");
 }
 
 #[tokio::test]
 async fn official_engine_supports_triggers() {
-    let database = crate::fixture::command::official().await;
+    let database = crate::fixture::command::official_engine().await;
     let project = Project::on(&database);
     let mut c = database.connect().await;
     execute(&mut c, super::ORDERS).await;
     order(&project, "", &format!("{PAID}\n  - {{ name: nightly, cron: \"@daily\", input: [1] }}"));
     deploy(&project);
-    project.done(&["drift"]);
+    project.succeeds(&["drift"]);
     execute(&mut c, "insert into public.orders (id, status) values (1, 'paid')").await;
     execute(&mut c, "select flowsmith.fire_schedule('order', 'nightly')").await;
     assert_eq!(runs(&mut c).await, "order [1]\norder {\"plan\": null, \"order_id\": 1}");
@@ -340,9 +340,9 @@ async fn deleted_flow_takes_its_triggers_along() {
     order(&project, "", PAID);
     deploy(&project);
     std::fs::remove_file(project.path("flows/order.yaml")).unwrap();
-    project.done(&["compile", "--delete", "order@1"]);
-    project.done(&["apply"]);
-    project.done(&["drift"]);
+    project.succeeds(&["compile", "--delete", "order@1"]);
+    project.succeeds(&["apply"]);
+    project.succeeds(&["drift"]);
     let left = "(select count(*) from pg_proc where pronamespace = 'flowsmith_triggers'::regnamespace)";
     assert_eq!(text(&mut c, left).await.unwrap(), "0");
     assert_eq!(text(&mut c, "(select count(*) from flowsmith.triggers)").await.unwrap(), "0");

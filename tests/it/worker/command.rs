@@ -8,7 +8,7 @@ use super::Fixture;
 use super::process::{StoppedSessions, WorkerProcess};
 use crate::engine::definitions::execute;
 use crate::fixture::Database;
-use crate::fixture::command::{Project, official, ours};
+use crate::fixture::command::{Project, flowsmith_engine, official_engine};
 use crate::fixture::pooler::Pooler;
 
 /// A step whose program records its start in the file `begun`, and ends when the file `go` exists.
@@ -20,7 +20,7 @@ pub(super) async fn applied(database: Database, steps: &str) -> (Fixture, Projec
     let project = Project::on(&database);
     project.flow("f", "defaults: { max_attempts: 2, base_delay: 0 }", steps);
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     (Fixture::on(database, "select 1").await, project)
 }
 
@@ -28,7 +28,7 @@ const STARTED: &str = "(select count(*) = 1 from pgflow.step_tasks where status 
 
 #[tokio::test]
 async fn sigterm_lets_a_running_program_finish() {
-    let (mut fixture, project) = applied(ours().await, GATED).await;
+    let (mut fixture, project) = applied(flowsmith_engine().await, GATED).await;
     let worker = WorkerProcess::start(&project, &[]);
     fixture.until("(select count(*) = 1 from pgflow.workers)").await;
     fixture.start("f", "7").await;
@@ -51,7 +51,7 @@ async fn sigterm_lets_a_running_program_finish() {
 #[tokio::test]
 async fn second_signal_cancels_running_tasks_and_returns_them() {
     for signal in [Signal::INT, Signal::TERM] {
-        let (mut fixture, project) = applied(ours().await, GATED).await;
+        let (mut fixture, project) = applied(flowsmith_engine().await, GATED).await;
         let mut worker = WorkerProcess::start(&project, &[]);
         fixture.start("f", "7").await;
         fixture.until(STARTED).await;
@@ -76,7 +76,7 @@ async fn second_signal_cancels_running_tasks_and_returns_them() {
 
 #[tokio::test]
 async fn tasks_of_a_killed_worker_are_recovered_by_another() {
-    let (mut fixture, project) = applied(ours().await, GATED).await;
+    let (mut fixture, project) = applied(flowsmith_engine().await, GATED).await;
     let worker = WorkerProcess::start(&project, &[]);
     let run = fixture.start("f", "7").await;
     fixture.until(STARTED).await;
@@ -99,11 +99,11 @@ async fn tasks_of_a_killed_worker_are_recovered_by_another() {
 
 #[tokio::test]
 async fn drift_is_refused_unless_accepted() {
-    for database in [ours().await, official().await] {
+    for database in [flowsmith_engine().await, official_engine().await] {
         let (mut fixture, project) =
             applied(database, "  a: { handler: { sql: \"select 1\" } }\n  b: { handler: { exec: [\"true\"] } }").await;
         execute(&mut fixture.c, "update pgflow.steps set opt_timeout = 9 where step_slug = 'b'").await;
-        let refused = project.ends(3, &["worker"]);
+        let refused = project.exits_with(3, &["worker"]);
         assert!(
             refused.contains(
                 "error[FS982]: the flow files differ from the database: f@1: step b: timeout 9 s → inherited"
@@ -134,22 +134,26 @@ async fn drift_is_refused_unless_accepted() {
 
 #[tokio::test]
 async fn refusals_have_a_code_and_help() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let project = Project::on(&database);
     project.flow("plain", "", "  a: {}");
-    assert!(project.ends(4, &["worker"]).contains("error[FS986]: no flow to work on: no flow file declares a handler"));
+    assert!(
+        project
+            .exits_with(4, &["worker"])
+            .contains("error[FS986]: no flow to work on: no flow file declares a handler")
+    );
     project.flow("half", "", "  a: { handler: { exec: [\"true\"] } }\n  b: {}");
-    let missing = project.ends(2, &["worker"]);
+    let missing = project.exits_with(2, &["worker"]);
     assert!(
         missing.contains("plain@1: left to other workers")
             && missing.contains("error[FS981]: the database has no flow half"),
         "{missing}"
     );
     project.compile();
-    project.done(&["apply"]);
-    let half = project.ends(4, &["worker", "half"]);
+    project.succeeds(&["apply"]);
+    let half = project.exits_with(4, &["worker", "half"]);
     assert!(half.contains("error[FS983]: half: step b has no handler") && half.contains("  = help: "), "{half}");
-    let unknown = project.ends(1, &["worker", "hafl"]);
+    let unknown = project.exits_with(1, &["worker", "hafl"]);
     assert!(
         unknown.contains("error[FS961]: there is no flow `hafl` in the flow files")
             && unknown.contains("did you mean `half`?"),
@@ -160,7 +164,7 @@ async fn refusals_have_a_code_and_help() {
         "",
         "  a: { handler: { http: { url: \"https://x.test\", headers: { A: \"${env:NO_SUCH}\" } } } }",
     );
-    let unset = project.ends(1, &["worker", "secret"]);
+    let unset = project.exits_with(1, &["worker", "secret"]);
     assert!(unset.contains("error[FS984]: secret, step a: environment variable NO_SUCH is not set"), "{unset}");
 }
 
@@ -170,17 +174,17 @@ async fn missing_engine_is_the_same_error_for_every_command() {
     let project = Project::on(&database);
     project.flow("f", "", "  a: { handler: { exec: [\"true\"] } }");
     for command in [&["worker"][..], &["worker", "--schedule"], &["runs"]] {
-        let missing = project.ends(1, command);
+        let missing = project.exits_with(1, command);
         assert!(missing.contains("error[FS909]") && missing.contains("has no workflow engine"), "{missing}");
     }
 }
 
 #[tokio::test]
 async fn files_with_errors_do_not_block_other_requested_flows() {
-    let (mut fixture, project) = applied(ours().await, "  a: { handler: { sql: \"select 1\" } }").await;
+    let (mut fixture, project) = applied(flowsmith_engine().await, "  a: { handler: { sql: \"select 1\" } }").await;
     project.write("flows/broken.yaml", "flow: broken\nsteps:\n  a: { depends_on: [nobody] }\n");
     for wanted in [&["worker"][..], &["worker", "broken"], &["worker", "f", "broken"]] {
-        let refused = project.ends(4, wanted);
+        let refused = project.exits_with(4, wanted);
         assert!(refused.contains("FS301") && refused.contains("the flow files have errors"), "{refused}");
     }
     let worker = WorkerProcess::start(&project, &["f"]);
@@ -195,7 +199,7 @@ async fn files_with_errors_do_not_block_other_requested_flows() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn programs_end_with_a_killed_worker() {
-    let (mut fixture, project) = applied(ours().await, GATED).await;
+    let (mut fixture, project) = applied(flowsmith_engine().await, GATED).await;
     let worker = WorkerProcess::start(&project, &[]);
     fixture.start("f", "7").await;
     fixture.until(STARTED).await;
@@ -210,13 +214,13 @@ async fn programs_end_with_a_killed_worker() {
 #[tokio::test]
 async fn worker_role_suffices() {
     let (mut fixture, project) = applied(
-        ours().await,
+        flowsmith_engine().await,
         "  a: { handler: { sql: \"select 1\" } }\n  b: { handler: { exec: [\"true\"] } }\n  c: { when_exhausted: skip, handler: { exec: [\"false\"] } }\n  d: { when_exhausted: skip, handler: { sql: \"select 1 union all select 2\" } }",
     )
     .await;
     let name = fixture.text("current_database()").await;
     let prefix = format!("w_{name}");
-    project.done(&["install", "--grants", "--role-prefix", &prefix]);
+    project.succeeds(&["install", "--grants", "--role-prefix", &prefix]);
     execute(&mut fixture.c, &format!("create role {prefix}_login login; grant {prefix}_worker to {prefix}_login"))
         .await;
     let url = fixture.database.url().replace("user=postgres", &format!("user={prefix}_login"));
@@ -234,7 +238,7 @@ async fn worker_role_suffices() {
 #[tokio::test]
 async fn transaction_pooler_makes_the_worker_poll() {
     let (mut fixture, project) = applied(
-        ours().await,
+        flowsmith_engine().await,
         "  a: { handler: { sql: \"select jsonb_agg(n) from generate_series(1, 30) n\" } }\n  b: { map: a, handler: { sql: \"select :input\" } }\n  c: { map: b, handler: { exec: [\"cat\"] } }\n  d: { when_exhausted: skip, handler: { exec: [\"false\"] } }\n  e: { when_exhausted: skip, handler: { sql: \"values (1), (2)\" } }",
     )
     .await;
@@ -256,10 +260,10 @@ async fn transaction_pooler_makes_the_worker_poll() {
 
 #[tokio::test]
 async fn metrics_are_served_at_the_given_address() {
-    let (mut fixture, project) = applied(ours().await, "  a: { handler: { sql: \"select 1\" } }").await;
+    let (mut fixture, project) = applied(flowsmith_engine().await, "  a: { handler: { sql: \"select 1\" } }").await;
     let name = fixture.text("current_database()").await;
     let prefix = format!("m_{name}");
-    project.done(&["install", "--grants", "--role-prefix", &prefix]);
+    project.succeeds(&["install", "--grants", "--role-prefix", &prefix]);
     execute(&mut fixture.c, &format!("create role {prefix}_login login; grant {prefix}_worker to {prefix}_login"))
         .await;
     let url = fixture.database.url().replace("user=postgres", &format!("user={prefix}_login"));
@@ -274,13 +278,13 @@ async fn metrics_are_served_at_the_given_address() {
     // The role of a worker suffices for all metrics.
     assert!(page.contains("\nflowsmith_database_up 1\n"), "{page}");
     assert!(page.contains("\nflowsmith_runs_ended_recently{flow=\"f\",outcome=\"completed\"} 1\n"), "{page}");
-    let taken = project.ends(1, &["worker", "--metrics", address]);
+    let taken = project.exits_with(1, &["worker", "--metrics", address]);
     assert!(
         taken.contains(&format!("error[FS988]: cannot serve metrics at {address}: ")) && taken.contains("  = help: "),
         "{taken}"
     );
     for wrong in ["9187", ":9187", "localhost", "localhost:99999"] {
-        let usage = project.ends(64, &["worker", "--metrics", wrong]);
+        let usage = project.exits_with(64, &["worker", "--metrics", wrong]);
         assert!(usage.contains("write a host and a port, such as 127.0.0.1:9187"), "{usage}");
     }
     assert_eq!(fixture.text("(select count(*) from pgflow.workers)").await, "1");
@@ -291,7 +295,7 @@ async fn metrics_are_served_at_the_given_address() {
 
 #[tokio::test]
 async fn second_signal_ends_the_worker_even_if_the_server_does_not_respond() {
-    let (mut fixture, project) = applied(ours().await, GATED).await;
+    let (mut fixture, project) = applied(flowsmith_engine().await, GATED).await;
     let worker = WorkerProcess::start(&project, &["--connections", "1", "--schedule"]);
     fixture.until("(select count(*) = 1 from pgflow.workers)").await;
     fixture.start("f", "7").await;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::http_server::HttpServer;
 use super::{Fixture, WAIT_TIMEOUT};
 use crate::engine::definitions::execute;
-use crate::fixture::command::{Project, official, ours};
+use crate::fixture::command::{Project, flowsmith_engine, official_engine};
 use crate::fixture::{Database, is_alive};
 
 /// A database with the applied flow `f` of these steps, and its flow file.
@@ -21,7 +21,7 @@ pub(super) async fn applied(database: Database, steps: &str) -> (Fixture, String
     let project = Project::on(&database);
     project.flow("f", "defaults: { max_attempts: 2, base_delay: 0 }", steps);
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     let file = project.read("flows/f.yaml");
     (Fixture::on(database, "select 1").await, file)
 }
@@ -42,7 +42,7 @@ pub(super) const ERRORS: &str =
 #[tokio::test]
 async fn exec_passes_input_and_output_and_logs_stderr() {
     let (mut fixture, file) = applied(
-        ours().await,
+        flowsmith_engine().await,
         r#"  echo: { handler: { exec: ["sh", "-c", "cat; echo one >&2; echo two >&2"] } }
   line: { depends_on: [echo], handler: { exec: "printf '[\"%s\", %s]' \"$FLOWSMITH_STEP\" \"$(cat)\"" } }
   none: { handler: { exec: ["true"] } }
@@ -68,7 +68,7 @@ async fn handlers_receive_attempt_and_idempotency_key() {
     let steps = r#"  exec: { handler: { exec: "echo $FLOWSMITH_ATTEMPT $FLOWSMITH_IDEMPOTENCY_KEY >&2; [ $FLOWSMITH_ATTEMPT = 2 ] && echo 1" } }
   sql: { handler: { sql: "select array[1 / (:attempt - 1), :task_index]" } }
   http: { handler: { http: "${env:BASE}/echo" } }"#;
-    for database in [ours().await, official().await] {
+    for database in [flowsmith_engine().await, official_engine().await] {
         let (mut fixture, file) = applied(database, steps).await;
         let worker = fixture.work(declared(fixture.builder(), &file, &[("BASE", &server.base())])).await;
         let run = fixture.start("f", "{}").await;
@@ -92,7 +92,7 @@ async fn handlers_receive_attempt_and_idempotency_key() {
 #[tokio::test]
 async fn exec_failures_are_reported_and_retried() {
     let (mut fixture, file) = applied(
-        ours().await,
+        flowsmith_engine().await,
         r#"  code: { when_exhausted: skip, handler: { exec: "for n in 1 2 3 4 5 6; do echo line $n >&2; done; exit 7" } }
   killed: { when_exhausted: skip, handler: { exec: "kill -TERM $$" } }
   absent: { when_exhausted: skip, handler: { exec: ["/no/such/program"] } }
@@ -136,7 +136,7 @@ async fn exec_timeout_kills_the_process_group() {
         hung.display(),
         left.display()
     );
-    let (mut fixture, file) = applied(ours().await, &steps).await;
+    let (mut fixture, file) = applied(flowsmith_engine().await, &steps).await;
     let worker = fixture.work(declared(fixture.builder(), &file, &[])).await;
     let run = fixture.start("f", "{}").await;
     assert_eq!(fixture.end_of(&run).await, ("completed".to_owned(), json!({ "leaves": 1 })));
@@ -160,7 +160,7 @@ async fn http_sends_the_input_and_secrets_of_the_environment() {
     depends_on: [post]
     handler: { http: { url: "${env:BASE}/echo?key=${env:KEY}", method: GET, headers: { Authorization: "Bearer ${env:TOKEN}" } } }
   empty: { handler: { http: { url: "${env:BASE}/empty", method: PUT } } }"#;
-    let (mut fixture, file) = applied(official().await, steps).await;
+    let (mut fixture, file) = applied(official_engine().await, steps).await;
     let variables = [("BASE", base.as_str()), ("KEY", "k1"), ("TOKEN", "s3cret")];
     let worker = fixture.work(declared(fixture.builder(), &file, &variables)).await;
     let run = fixture.start("f", r#"{"id": 7}"#).await;
@@ -188,7 +188,7 @@ async fn http_4xx_is_permanent_and_5xx_is_retried() {
         .chain(["  closed: { when_exhausted: skip, handler: { http: \"http://127.0.0.1:1/x\" } }".to_owned()])
         .chain(["  twice: { handler: { http: \"${env:BASE}/once-500\" } }".to_owned()])
         .collect();
-    let (mut fixture, file) = applied(ours().await, &steps.join("\n")).await;
+    let (mut fixture, file) = applied(flowsmith_engine().await, &steps.join("\n")).await;
     let worker = fixture.work(declared(fixture.builder(), &file, &[("BASE", &server.base())])).await;
     let run = fixture.start("f", "{}").await;
     assert_eq!(fixture.end_of(&run).await, ("completed".to_owned(), json!({ "twice": "now" })));
@@ -221,7 +221,7 @@ async fn http_errors_do_not_quote_secrets_that_the_server_repeats() {
         )
     };
     let steps = [step("leak_302"), step("leak_500")].join("\n");
-    let (mut fixture, file) = applied(ours().await, &steps).await;
+    let (mut fixture, file) = applied(flowsmith_engine().await, &steps).await;
     let variables = [("BASE", &*server.base()), ("KEY", "keyS3cret"), ("TOKEN", "tokenS3cret")];
     let worker = fixture.work(declared(fixture.builder(), &file, &variables)).await;
     let run = fixture.start("f", "{}").await;
@@ -256,7 +256,7 @@ async fn unset_variable_is_named_and_values_are_never_quoted() {
 
 #[tokio::test]
 async fn sql_query_and_completion_are_one_transaction() {
-    for database in [ours().await, official().await] {
+    for database in [flowsmith_engine().await, official_engine().await] {
         let mut c = database.connect().await;
         execute(
             &mut c,
@@ -293,7 +293,7 @@ async fn sql_query_and_completion_are_one_transaction() {
 
 #[tokio::test]
 async fn sql_query_is_rolled_back_if_its_task_is_not_completed() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     execute(&mut database.connect().await, "create table done (step text)").await;
     let insert =
         |step: &str, then: &str| format!("\"with made as (insert into done values ('{step}') returning 1) {then}\"");
@@ -321,7 +321,7 @@ async fn sql_query_is_rolled_back_if_its_task_is_not_completed() {
 
 #[tokio::test]
 async fn sql_query_is_rolled_back_if_the_engine_rejects_the_output() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     execute(&mut database.connect().await, "create table done (step text)").await;
     let steps = r#"  load: { handler: { sql: "insert into done values ('load') returning 'no array'" } }
   each: { map: load, handler: { exec: ["true"] } }"#;

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::Fixture;
 use crate::engine::definitions::execute;
-use crate::fixture::command::{official, official_old, ours};
+use crate::fixture::command::{flowsmith_engine, official_engine, old_official_engine};
 
 const ORDER: &str = "select pgflow.create_flow('order'); select pgflow.add_step('order', 'load');
      select pgflow.add_step('order', 'reserve', '{load}', step_type => 'map');
@@ -32,7 +32,9 @@ struct Reserved {
 
 #[tokio::test]
 async fn function_handlers_run_a_flow_on_every_engine() {
-    for (database, is_old) in [(ours().await, false), (official().await, true), (official_old().await, true)] {
+    for (database, is_old) in
+        [(flowsmith_engine().await, false), (official_engine().await, true), (old_official_engine().await, true)]
+    {
         let mut fixture = Fixture::on(database, ORDER).await;
         let load = move |input: Value, _| async move {
             // Engines of levels 0.7 and 0.8 pass the input of the run under `run`.
@@ -66,7 +68,7 @@ async fn function_handlers_run_a_flow_on_every_engine() {
 
 #[tokio::test]
 async fn retryable_error_is_retried_until_max_attempts() {
-    for database in [ours().await, official().await] {
+    for database in [flowsmith_engine().await, official_engine().await] {
         let mut fixture = Fixture::on(
             database,
             "select pgflow.create_flow('f', max_attempts => 3, base_delay => 0); select pgflow.add_step('f', 'a')",
@@ -94,9 +96,11 @@ async fn retryable_error_is_retried_until_max_attempts() {
 
 #[tokio::test]
 async fn permanent_error_fails_the_task_with_its_true_attempt_count() {
-    for (database, exhausted) in
-        [(ours().await, ", when_exhausted => 'skip'"), (ours().await, ""), (official().await, "")]
-    {
+    for (database, exhausted) in [
+        (flowsmith_engine().await, ", when_exhausted => 'skip'"),
+        (flowsmith_engine().await, ""),
+        (official_engine().await, ""),
+    ] {
         let mut fixture = Fixture::on(
             database,
             &format!("select pgflow.create_flow('f', max_attempts => 5, base_delay => 0);

@@ -88,7 +88,7 @@ async fn queries_a_second(server: &Server, database: &str) -> f64 {
 #[tokio::test]
 async fn idle_worker_makes_at_most_one_query_every_few_seconds() {
     // A separate server, so that other tests are not counted.
-    let server = fixture::start(&fixture::folder("idle"));
+    let server = fixture::start_server(&fixture::new_folder("idle"));
     server.ensure_database("flows").await.unwrap();
     let mut c = server.connect_options("postgres").connect().await.unwrap();
     execute(&mut c, "alter system set autovacuum = off").await;
@@ -101,9 +101,9 @@ async fn idle_worker_makes_at_most_one_query_every_few_seconds() {
             "  a: { handler: { sql: \"select 1\" } }\n  b: { depends_on: [a], handler: { exec: cat } }",
         );
     }
-    project.done(&["install"]);
+    project.succeeds(&["install"]);
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
 
     let listening = work(&project, "listening", &database(&server, "listening").await, &["f1"]);
     let many_listening = work(&project, "many_listening", &database(&server, "many_listening").await, &[]);

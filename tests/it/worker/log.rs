@@ -8,11 +8,11 @@ use super::WAIT_TIMEOUT;
 use super::command::applied;
 use super::process::WorkerProcess;
 use crate::engine::definitions::execute;
-use crate::fixture::command::ours;
+use crate::fixture::command::flowsmith_engine;
 
 #[tokio::test]
 async fn loss_of_all_connections_is_logged_once() {
-    let (mut fixture, project) = applied(ours().await, "  a: { handler: { exec: cat } }").await;
+    let (mut fixture, project) = applied(flowsmith_engine().await, "  a: { handler: { exec: cat } }").await;
     let worker = WorkerProcess::spawn(project.command(&["worker", "--connections", "4"]), project.path("log"));
     worker.wait_for_log("listening for notifications").await;
     let start = "select pgflow.start_flow('f', to_jsonb(n)) from generate_series(1, 40) n";
@@ -33,7 +33,7 @@ async fn loss_of_all_connections_is_logged_once() {
 
 #[tokio::test]
 async fn listener_reconnects_after_a_rejected_login() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let (mut fixture, project) = applied(database, "  a: { handler: { exec: cat } }").await;
     let role = format!("{}_rotated", fixture.text("current_database()").await);
     execute(&mut fixture.c, &format!("create role {role} login superuser")).await;
@@ -63,7 +63,7 @@ async fn listener_reconnects_after_a_rejected_login() {
 #[tokio::test]
 async fn multiline_error_is_one_line_of_the_log() {
     let failing = r#"  a: { max_attempts: 1, handler: { exec: "echo no paper >&2; echo no ink >&2; exit 3" } }"#;
-    let (mut fixture, project) = applied(ours().await, failing).await;
+    let (mut fixture, project) = applied(flowsmith_engine().await, failing).await;
     let worker = WorkerProcess::start(&project, &[]);
     fixture.start("f", "7").await;
     worker.wait_for_log("will not be retried: sh exited with exit status: 3: no paper ↵ no ink\n").await;
@@ -77,7 +77,7 @@ async fn multiline_error_is_one_line_of_the_log() {
 #[tokio::test]
 async fn program_output_cannot_forge_log_lines() {
     let forging = r#"  a: { handler: { exec: "printf 'one\\r2026-01-01 forged\\033[2K\\n' >&2; cat" } }"#;
-    let (mut fixture, project) = applied(ours().await, forging).await;
+    let (mut fixture, project) = applied(flowsmith_engine().await, forging).await;
     let worker = WorkerProcess::start(&project, &[]);
     fixture.start("f", "7").await;
     worker.wait_for_log("forged").await;

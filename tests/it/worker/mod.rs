@@ -28,7 +28,7 @@ use tokio::task::JoinHandle;
 
 use crate::engine::definitions::{execute, text};
 use crate::fixture::Database;
-use crate::fixture::command::ours;
+use crate::fixture::command::flowsmith_engine;
 
 /// The timeout of every wait, long enough for a busy machine.
 pub(crate) const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -89,7 +89,7 @@ impl RunningWorker {
 impl Fixture {
     /// A database with flowsmith's engine and these definitions.
     pub(super) async fn with(definitions: &str) -> Self {
-        Self::on(ours().await, definitions).await
+        Self::on(flowsmith_engine().await, definitions).await
     }
 
     pub(super) async fn on(database: Database, definitions: &str) -> Self {

@@ -29,8 +29,8 @@ impl Restartable {
     pub(crate) const DATABASE: &str = "load";
 
     pub(crate) async fn start(name: &str) -> Self {
-        let folder = fixture::folder(name);
-        let server = fixture::start(&folder);
+        let folder = fixture::new_folder(name);
+        let server = fixture::start_server(&folder);
         server.ensure_database(Self::DATABASE).await.unwrap();
         let socket = folder.with_extension("socket");
         let it = Self { folder, socket, server, killed: Vec::new() };
@@ -85,7 +85,7 @@ impl Restartable {
     /// Restarts the killed server.
     pub(crate) async fn restart(&mut self) {
         let folder = self.folder.clone();
-        let server = tokio::task::spawn_blocking(move || fixture::start(&folder)).await.unwrap();
+        let server = tokio::task::spawn_blocking(move || fixture::start_server(&folder)).await.unwrap();
         assert!(server.started_here());
         self.killed.push(std::mem::replace(&mut self.server, server));
         self.point();

@@ -10,7 +10,7 @@ use tokio::sync::Barrier;
 
 use super::{Fixture, WAIT_TIMEOUT};
 use crate::engine::definitions::execute;
-use crate::fixture::command::{official, ours};
+use crate::fixture::command::{flowsmith_engine, official_engine};
 
 /// The number of tasks that finish at the same time with outputs of 1 MiB each.
 const LARGE: usize = 24;
@@ -104,8 +104,11 @@ async fn output_rejected_by_the_engine_is_reported_with_its_reason() {
     let flow = "select pgflow.create_flow('f'); select pgflow.add_step('f', 'list');
                 select pgflow.add_step('f', 'each', '{list}', step_type => 'map')";
     let one_by_one = format!("{flow}; drop function pgflow.complete_tasks(uuid[], text[], integer[], jsonb[])");
-    for (database, definitions) in [(ours().await, flow), (ours().await, one_by_one.as_str()), (official().await, flow)]
-    {
+    for (database, definitions) in [
+        (flowsmith_engine().await, flow),
+        (flowsmith_engine().await, one_by_one.as_str()),
+        (official_engine().await, flow),
+    ] {
         let mut fixture = Fixture::on(database, definitions).await;
         let none = |_: Value, _| async move { Ok::<_, HandlerError>(Value::Null) };
         let echo = |input: Value, _| async move { Ok::<_, HandlerError>(input) };

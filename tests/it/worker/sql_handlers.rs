@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Fixture;
 use super::declared::{ERRORS, applied, declared};
 use crate::engine::definitions::execute;
-use crate::fixture::command::ours;
+use crate::fixture::command::flowsmith_engine;
 
 async fn errors(fixture: &mut Fixture) -> Value {
     serde_json::from_str(&fixture.text(ERRORS).await).unwrap()
@@ -22,7 +22,7 @@ async fn values_of_types_with_a_length_keep_it() {
   bits: { handler: { sql: "select array[b'10', b'01']" } }
   price: { handler: { sql: "select 12.50::numeric(8, 2)" } }
   day: { handler: { sql: "select date '2020-02-29'" } }"#;
-    let (mut fixture, file) = applied(ours().await, steps).await;
+    let (mut fixture, file) = applied(flowsmith_engine().await, steps).await;
     let worker = fixture.work(declared(fixture.builder(), &file, &[])).await;
     let run = fixture.start("f", "{}").await;
     let expected = json!({ "char": "DE", "chars": ["ab", "cd"], "bit": "101", "bits": ["10", "01"], "price": 12.5, "day": "2020-02-29" });
@@ -36,7 +36,7 @@ async fn invalid_query_results_fail_permanently() {
   zero: { when_exhausted: skip, handler: { sql: "select json '\"\\u0000\"'" } }
   many: { when_exhausted: skip, handler: { sql: "select n from generate_series(1, 100000000) n" } }
   wide: { when_exhausted: skip, handler: { sql: "select 1, 2" } }"#;
-    let (mut fixture, file) = applied(ours().await, steps).await;
+    let (mut fixture, file) = applied(flowsmith_engine().await, steps).await;
     let worker = fixture.work(declared(fixture.builder(), &file, &[])).await;
     let run = fixture.start("f", "{}").await;
     assert_eq!(fixture.end_of(&run).await.0, "completed");
@@ -57,7 +57,7 @@ async fn invalid_query_results_fail_permanently() {
 async fn query_that_terminates_its_connection_fails_its_attempt() {
     let steps = r#"  kills: { when_exhausted: skip, handler: { sql: "select pg_terminate_backend(pg_backend_pid())" } }
   after: { depends_on: [], handler: { sql: "select 1" } }"#;
-    let (mut fixture, file) = applied(ours().await, steps).await;
+    let (mut fixture, file) = applied(flowsmith_engine().await, steps).await;
     let worker = fixture.work(declared(fixture.builder(), &file, &[])).await;
     let run = fixture.start("f", "{}").await;
     assert_eq!(fixture.end_of(&run).await, ("completed".to_owned(), json!({ "after": 1 })));
@@ -69,7 +69,8 @@ async fn query_that_terminates_its_connection_fails_its_attempt() {
 
 #[tokio::test]
 async fn lost_idle_connection_costs_no_attempt() {
-    let (mut fixture, file) = applied(ours().await, "  one: { max_attempts: 1, handler: { sql: select 1 } }").await;
+    let (mut fixture, file) =
+        applied(flowsmith_engine().await, "  one: { max_attempts: 1, handler: { sql: select 1 } }").await;
     let worker = fixture.work(declared(fixture.builder(), &file, &[])).await;
     for _ in 0..3 {
         let run = fixture.start("f", "{}").await;
@@ -87,7 +88,7 @@ async fn lost_idle_connection_costs_no_attempt() {
 #[tokio::test]
 async fn waiting_for_a_connection_counts_neither_as_time_nor_as_an_attempt() {
     let steps = r#"  slow: { timeout: 3, max_attempts: 1, handler: { sql: "select 1 from pg_sleep(0.5)" } }"#;
-    let (mut fixture, file) = applied(ours().await, steps).await;
+    let (mut fixture, file) = applied(flowsmith_engine().await, steps).await;
     let worker = fixture.work(declared(fixture.builder().sql_connections(2), &file, &[])).await;
     // More tasks than two connections can run in three seconds.
     execute(&mut fixture.c, "select pgflow.start_flow('f', to_jsonb(n)) from generate_series(1, 24) n").await;
@@ -99,7 +100,7 @@ async fn waiting_for_a_connection_counts_neither_as_time_nor_as_an_attempt() {
 
 #[tokio::test]
 async fn unavailable_connections_are_retried_with_backoff() {
-    let (mut fixture, file) = applied(ours().await, r#"  one: { handler: { sql: "select 1" } }"#).await;
+    let (mut fixture, file) = applied(flowsmith_engine().await, r#"  one: { handler: { sql: "select 1" } }"#).await;
     // The connection loop, the maintenance and the listener use all connections, so none is left for queries.
     execute(
         &mut fixture.c,
@@ -136,7 +137,7 @@ async fn unavailable_connections_are_retried_with_backoff() {
 
 #[tokio::test]
 async fn session_is_reset_after_each_query() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     execute(
         &mut database.connect().await,
         "create role somebody_else_entirely; create function leave() returns void language plpgsql as $$ begin
@@ -170,7 +171,7 @@ async fn session_is_reset_after_each_query() {
 #[tokio::test]
 async fn batch_that_exceeds_statement_timeout_is_completed_one_by_one() {
     let steps = r#"  one: { handler: { exec: ["true"] } }"#;
-    let (mut fixture, file) = applied(ours().await, steps).await;
+    let (mut fixture, file) = applied(flowsmith_engine().await, steps).await;
     // Completing one task stays within the timeout; completing several does not.
     execute(
         &mut fixture.c,

@@ -18,8 +18,8 @@ use crate::program::up::embedded;
 
 #[tokio::test]
 async fn worker_waits_for_an_unavailable_server_and_for_nothing_else() {
-    let folder = fixture::folder("started_after_a_worker");
-    let server = fixture::start(&folder);
+    let folder = fixture::new_folder("started_after_a_worker");
+    let server = fixture::start_server(&folder);
     server.ensure_database("late").await.unwrap();
     let options = server.connect_options("late");
     install(&options, InputStyle::Separate).await.unwrap();
@@ -36,8 +36,8 @@ async fn worker_waits_for_an_unavailable_server_and_for_nothing_else() {
     let project = Project::new().with("DATABASE_URL", &url("late"));
     project.flow("f", "", "  a: { handler: { sql: \"select 1\" } }");
     project.compile();
-    project.done(&["apply"]);
-    let wrong = project.ends(1, &["worker", "--database", &url("never")]);
+    project.succeeds(&["apply"]);
+    let wrong = project.exits_with(1, &["worker", "--database", &url("never")]);
     assert!(wrong.contains("error[FS904]") && !wrong.contains("retrying in"), "{wrong}");
 
     // The test servers do not sync each commit.
@@ -48,15 +48,15 @@ async fn worker_waits_for_an_unavailable_server_and_for_nothing_else() {
     while options.connect().await.is_ok() {
         assert!(Instant::now() < deadline);
     }
-    let strict = project.ends(1, &["worker", "--wait-for-server", "0"]);
+    let strict = project.exits_with(1, &["worker", "--wait-for-server", "0"]);
     assert!(strict.contains("error[FS902]: cannot connect to") && !strict.contains("retrying in"), "{strict}");
-    let short = project.ends(1, &["worker", "--wait-for-server", "300ms"]);
+    let short = project.exits_with(1, &["worker", "--wait-for-server", "300ms"]);
     assert!(short.contains("retrying in 0.1 s") && short.contains("error[FS902]"), "{short}");
 
     let worker = WorkerProcess::start(&project, &[]);
     worker.wait_for_log("retrying in 0.2 s").await;
     let again = folder.clone();
-    let second = tokio::task::spawn_blocking(move || fixture::start(&again)).await.unwrap();
+    let second = tokio::task::spawn_blocking(move || fixture::start_server(&again)).await.unwrap();
     point(&second);
     worker.wait_for_log("working on f").await;
     worker.signal(Signal::TERM);
@@ -71,16 +71,16 @@ async fn worker_finds_the_restarted_embedded_server() {
     let embedded = embedded();
     let project = &embedded.0;
     project.flow("f", "", "  a: { handler: { sql: \"select 1\" } }");
-    let first = project.done(&["up", "--url"]).stdout;
+    let first = project.succeeds(&["up", "--url"]).stdout;
     let worker = WorkerProcess::start(project, &[]);
     worker.wait_for_log("working on f").await;
-    project.done(&["down"]);
+    project.succeeds(&["down"]);
     worker.wait_for_log("connection lost").await;
-    let second = project.done(&["up", "--url"]).stdout;
+    let second = project.succeeds(&["up", "--url"]).stdout;
     assert_ne!(first, second, "the address has not changed");
     worker.wait_for_log("reconnected").await;
-    let run = project.done(&["start", "f", "--input", "{}", "--wait"]);
-    assert!(run.both().contains("run  completed"), "{run}");
+    let run = project.succeeds(&["start", "f", "--input", "{}", "--wait"]);
+    assert!(run.all_output().contains("run  completed"), "{run}");
     worker.signal(Signal::TERM);
     let (code, log) = worker.exit();
     assert_eq!(code, Some(0), "{log}");

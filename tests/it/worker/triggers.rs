@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use super::process::{StoppedSessions, WorkerProcess};
 use super::{Fixture, WAIT_TIMEOUT};
 use crate::engine::definitions::execute;
-use crate::fixture::command::{Project, ours};
+use crate::fixture::command::{Project, flowsmith_engine};
 use crate::pgq::with_pgq;
 
 /// A schedule that starts a run every second without pg_cron, and a pgmq queue.
@@ -17,13 +17,13 @@ const TRIGGERS: &str = "triggers:
 
 /// The applied flow `f` with these triggers.
 async fn triggered(step: &str) -> (Fixture, Project) {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let project = Project::on(&database);
     project.write("flows/f.yaml", &format!("flow: f\nsteps:\n  a: {step}\n{TRIGGERS}\n"));
     let mut fixture = Fixture::on(database, "select 1").await;
     execute(&mut fixture.c, "select pgmq.create('imports')").await;
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     (fixture, project)
 }
 
@@ -98,7 +98,7 @@ async fn database_without_triggers_is_refused() {
     execute(&mut fixture.c, "drop schema flowsmith cascade").await;
     let outcome = project.run(&["worker", "--schedule"]);
     assert_eq!(outcome.code, 1, "{outcome}");
-    assert!(outcome.both().contains("FS997"), "{outcome}");
+    assert!(outcome.all_output().contains("FS997"), "{outcome}");
 }
 
 #[tokio::test]
@@ -130,14 +130,14 @@ async fn large_pgq_batch_is_never_held_in_memory() {
     if with_pgq().await.is_none() {
         return;
     }
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let project = Project::on(&database);
     let trigger = "triggers:\n  - { name: imported, queue: 'pgq:imports', input_sql: 'to_jsonb(event.id)' }";
     project.write("flows/f.yaml", &format!("flow: f\nsteps:\n  a: {{}}\n{trigger}\n"));
     let mut fixture = Fixture::on(database, "create extension pgq").await;
     execute(&mut fixture.c, "select pgq.create_queue('imports')").await;
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     let worker = WorkerProcess::start(&project, &["--schedule", "--poll-interval", "100ms"]);
     fixture.until("(select count(*) = 1 from pgq.get_consumer_info())").await;
     let before = peak(&worker);

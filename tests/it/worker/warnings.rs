@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use super::Fixture;
 use super::process::WorkerProcess;
 use crate::engine::definitions::execute;
-use crate::fixture::command::{Project, official, ours};
+use crate::fixture::command::{Project, flowsmith_engine, official_engine};
 
 /// Writes this version of the flow `f`.
 fn version(project: &Project, version: u32) {
@@ -14,17 +14,17 @@ fn version(project: &Project, version: u32) {
 
 #[tokio::test]
 async fn unserved_runs_of_an_older_version_are_reported() {
-    for database in [ours().await, official().await] {
+    for database in [flowsmith_engine().await, official_engine().await] {
         let (project, older) = (Project::on(&database), Project::on(&database));
         version(&project, 1);
         version(&older, 1);
         project.compile();
-        project.done(&["apply"]);
+        project.succeeds(&["apply"]);
         let mut fixture = Fixture::on(database, "select 1").await;
         let run = fixture.start("f", "1").await;
         version(&project, 2);
         project.compile();
-        project.done(&["apply"]);
+        project.succeeds(&["apply"]);
 
         let worker = WorkerProcess::start(&project, &[]);
         worker.wait_for_log("f@1: 1 run is still running, and no worker serves this version").await;
@@ -48,20 +48,20 @@ async fn unserved_runs_of_an_older_version_are_reported() {
 
 #[tokio::test]
 async fn served_runs_of_an_older_version_are_not_reported() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let (project, older) = (Project::on(&database), Project::on(&database));
     for project in [&project, &older] {
         project.flow("f", "", "  a: { handler: { exec: \"while [ ! -e go ]; do sleep 0.02; done; echo 1\" } }");
     }
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     let mut fixture = Fixture::on(database, "select 1").await;
     let run = fixture.start("f", "1").await;
     let draining = WorkerProcess::start(&older, &[]);
     fixture.until("(select count(*) = 1 from pgflow.step_tasks where status = 'started')").await;
     version(&project, 2);
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     let worker = WorkerProcess::start(&project, &[]);
     let new = fixture.start("f_v2", "2").await;
     assert_eq!(fixture.end_of(&new).await.0, "completed");
@@ -75,20 +75,20 @@ async fn served_runs_of_an_older_version_are_not_reported() {
 
 #[tokio::test]
 async fn dropped_queue_is_reported_once_and_does_not_block_other_flows() {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let project = Project::on(&database);
     for flow in ["f", "g"] {
         project.flow(flow, "", "  a: { handler: { sql: \"select :input\" } }");
     }
     project.compile();
-    project.done(&["apply"]);
+    project.succeeds(&["apply"]);
     let mut fixture = Fixture::on(database, "select 1").await;
     let worker = WorkerProcess::start(&project, &[]);
     worker.wait_for_log("listening for notifications").await;
     execute(&mut fixture.c, "select pgmq.drop_queue('f'); create table dropped as select clock_timestamp() at").await;
     worker.wait_for_log("error[FS989]: f: the queue is missing").await;
     worker.wait_for_log("`flowsmith compile --from-live`").await;
-    assert!(project.ends(3, &["drift"]).contains("f: the queue is missing"));
+    assert!(project.exits_with(3, &["drift"]).contains("f: the queue is missing"));
     let run = fixture.start("g", "1").await;
     assert_eq!(fixture.end_of(&run).await.0, "completed");
     // The heartbeat of both flows continues.

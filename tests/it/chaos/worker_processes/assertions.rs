@@ -94,6 +94,6 @@ pub(super) async fn unfinished_runs(fixture: &Fixture, observer: &mut Client) ->
     format!(
         "FLOWSMITH_CHAOS_RUNS={expected} FLOWSMITH_CHAOS_SEED={seed}; {existing} runs exist; not completed:\n{}\n{}",
         observer.query(runs).await,
-        stalled.both()
+        stalled.all_output()
     )
 }

@@ -69,8 +69,8 @@ impl Fixture {
         project.write("flows/order.yaml", ORDER);
         project.write("flows/parcel.yaml", PARCEL);
         project.compile();
-        project.done(&["install"]);
-        project.done(&["apply"]);
+        project.succeeds(&["install"]);
+        project.succeeds(&["apply"]);
         execute(&mut server.connect().await, DONE).await;
         let routes = Routes { direct: server.options(), pooled: pooler.options() };
         Some(Self { size, server, pooler, project, routes, http })

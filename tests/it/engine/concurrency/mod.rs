@@ -29,7 +29,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row, ValueRef};
 
 use crate::fixture::Database;
-use crate::fixture::command::ours;
+use crate::fixture::command::flowsmith_engine;
 
 /// How much longer than usual the tests are: the variable `FLOWSMITH_TEST_LOAD`, else 1.
 pub(crate) fn load() -> usize {
@@ -38,7 +38,7 @@ pub(crate) fn load() -> usize {
 
 /// A database with the engine and the worker `W`, and the statements run in it; see `isolation` for the names.
 async fn engine(setup: &str) -> Database {
-    let database = ours().await;
+    let database = flowsmith_engine().await;
     let connection = &mut connect(database.options()).await;
     let worker = "insert into pgflow.workers (queue_name, function_name, worker_id) values ('f', 'f', W)";
     query(connection, &isolation::expand(worker)).await.unwrap();

@@ -57,7 +57,7 @@ const EVERYTHING: [&str; 13] = [
 ];
 
 /// The official engine, with workers.
-pub(crate) async fn official() -> Database {
+pub(crate) async fn official_engine() -> Database {
     Database::from_template("differential_official", async |options| {
         official_install(&options, Official::V0_8_1).await;
         prepare(&options).await;
@@ -66,7 +66,7 @@ pub(crate) async fn official() -> Database {
 }
 
 /// Ours, with workers.
-pub(crate) async fn ours() -> Database {
+pub(crate) async fn merged_engine() -> Database {
     Database::from_template("differential_ours", async |options| {
         // The same pgmq as the official install has, whatever the server offers.
         let pool = PgPool::connect_with(options.clone()).await.unwrap();
@@ -82,7 +82,7 @@ pub(crate) async fn ours() -> Database {
 
 #[tokio::test]
 async fn engine_equals_the_official_one_on_random_calls() {
-    let (official, ours) = (official().await, ours().await);
+    let (official, ours) = (official_engine().await, merged_engine().await);
     let databases = [(Engine::Official, &official.options()), (Engine::Ours, &ours.options())];
     let seen = play_all(seeds(), databases).unwrap_or_else(|report| panic!("{report}"));
     for (_, options) in databases {
@@ -98,7 +98,7 @@ async fn engine_equals_the_official_one_on_random_calls() {
 
 #[tokio::test]
 async fn difference_is_reported_with_a_short_script() {
-    let (official, other) = (official().await, official().await);
+    let (official, other) = (official_engine().await, official_engine().await);
     let slower = "create or replace function pgflow.calculate_retry_delay(base_delay numeric, attempts_count integer)
                   returns integer language sql as 'select (base_delay * 2 ^ attempts_count)::integer + 1'";
     execute(&mut other.connect().await, slower).await;

@@ -1,7 +1,7 @@
 //! Many results in one call.
 
 use super::TWO_STEPS;
-use crate::fixture::runtime::{Waiting, error, rows, run, value, with_runtime};
+use crate::fixture::runtime::{BlockingCall, error, rows, run, value, with_runtime};
 
 #[tokio::test]
 async fn many_results_have_the_effect_of_each() {
@@ -98,11 +98,11 @@ async fn result_survives_concurrent_worker_deletion() {
     // Which forgets the worker in its tasks.
     run(&mut c, "begin; delete from pgflow.workers").await;
     let many = "select pgflow.complete_tasks(array[t.id(1)], '{a}', '{0}', array['1']::jsonb[])";
-    let batch = Waiting::start(&database, &mut c, many).await;
-    let single = Waiting::start(&database, &mut c, "select pgflow.complete_task(t.id(2), 'a', 0, '2')").await;
+    let batch = BlockingCall::start(&database, &mut c, many).await;
+    let single = BlockingCall::start(&database, &mut c, "select pgflow.complete_task(t.id(2), 'a', 0, '2')").await;
     run(&mut c, "commit").await;
-    batch.done().await;
-    single.done().await;
+    batch.finish().await;
+    single.finish().await;
     assert_eq!(rows(&mut c, "select t.steps(1)").await, ["a completed 1", "b started"]);
     assert_eq!(rows(&mut c, "select t.steps(2)").await, ["a completed 2", "b started"]);
 }
@@ -121,12 +121,12 @@ async fn batches_that_meet_in_two_runs_take_turns() {
     run(&mut c, "begin; select from pgflow.runs where run_id = t.id(1) for update").await;
     let refused =
         "select pgflow.complete_tasks(array[t.id(1), t.id(2)], '{list,m}', '{0,0}', array['1', '1']::jsonb[])";
-    let refused = Waiting::start(&database, &mut c, refused).await;
+    let refused = BlockingCall::start(&database, &mut c, refused).await;
     let finishing = "select pgflow.complete_tasks(array[t.id(1), t.id(2)], '{x,m}', '{0,1}', array['1', '1']::jsonb[])";
-    let finishing = Waiting::start(&database, &mut c, finishing).await;
+    let finishing = BlockingCall::start(&database, &mut c, finishing).await;
     run(&mut c, "commit").await;
-    refused.done().await;
-    finishing.done().await;
+    refused.finish().await;
+    finishing.finish().await;
     assert_eq!(value(&mut c, "select status from pgflow.runs where run_id = t.id(1)").await, "failed");
     assert_eq!(
         rows(&mut c, "select t.steps(2)").await,

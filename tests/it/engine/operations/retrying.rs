@@ -1,7 +1,7 @@
 //! Failed runs that go on.
 
 use super::TWO_STEPS;
-use crate::fixture::runtime::{Waiting, rows, run, value, with_runtime};
+use crate::fixture::runtime::{BlockingCall, rows, run, value, with_runtime};
 
 #[tokio::test]
 async fn failed_run_resumes_at_failed_step() {
@@ -126,9 +126,9 @@ async fn run_cancelled_after_last_step_completes() {
     run(&mut c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.start_flow('f', '{}', t.id()); select t.take()")
         .await;
     run(&mut c, "begin; select pgflow.cancel_run(t.id())").await;
-    let worker = Waiting::start(&database, &mut c, "select pgflow.complete_task(t.id(), 'a', 0, '1')").await;
+    let worker = BlockingCall::start(&database, &mut c, "select pgflow.complete_task(t.id(), 'a', 0, '1')").await;
     run(&mut c, "commit").await;
-    worker.done().await;
+    worker.finish().await;
     assert_eq!(rows(&mut c, "select r.status from pgflow.retry_run(t.id()) r").await, ["completed"]);
     assert_eq!(rows(&mut c, "select t.steps()").await, ["a completed 1"]);
     assert_eq!(value(&mut c, "t.run()").await, r#"completed 0 {"a": 1}"#);
@@ -146,11 +146,11 @@ async fn retry_and_worker_lock_tasks_in_order() {
     )
     .await;
     run(&mut c, "begin; select from pgflow.step_tasks where step_slug = 'a' for update").await;
-    let retrying = Waiting::start(&database, &mut c, "select pgflow.retry_run(t.id())").await;
-    let polling = Waiting::start(&database, &mut c, "select pgflow.poll_tasks('f', t.worker())").await;
+    let retrying = BlockingCall::start(&database, &mut c, "select pgflow.retry_run(t.id())").await;
+    let polling = BlockingCall::start(&database, &mut c, "select pgflow.poll_tasks('f', t.worker())").await;
     run(&mut c, "commit").await;
-    retrying.done().await;
-    polling.done().await;
+    retrying.finish().await;
+    polling.finish().await;
     // The worker may have left out what was held, for the next time.
     run(&mut c, "update pgmq.q_f set vt = now(); select pgflow.poll_tasks('f', t.worker())").await;
     assert_eq!(rows(&mut c, "select t.tasks()").await, ["a 0 started 1", "first 0 completed 1 1", "z 0 started 1"]);

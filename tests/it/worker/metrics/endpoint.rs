@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::{Endpoint, echo};
 use crate::devserver::postmaster;
 use crate::engine::definitions::execute;
-use crate::fixture::command::{official, official_old, ours};
+use crate::fixture::command::{flowsmith_engine, official_engine, old_official_engine};
 use crate::fixture::{self, Database};
 use crate::worker::{Events, Fixture, WAIT_TIMEOUT};
 
@@ -36,7 +36,11 @@ fn of(metric: &str, labels: &str) -> String {
 #[tokio::test]
 async fn worker_and_database_metrics_are_correct_on_every_engine() {
     // Concurrently, because figures are cached for some seconds.
-    tokio::join!(assert_metrics(ours().await), assert_metrics(official().await), assert_metrics(official_old().await));
+    tokio::join!(
+        assert_metrics(flowsmith_engine().await),
+        assert_metrics(official_engine().await),
+        assert_metrics(old_official_engine().await)
+    );
 }
 
 async fn assert_metrics(database: Database) {
@@ -206,8 +210,8 @@ async fn unresponsive_database_does_not_block_requests() {
 
 #[tokio::test]
 async fn health_follows_the_database_and_the_shutdown() {
-    let folder = fixture::folder("killed_under_metrics");
-    let mut server = fixture::start(&folder);
+    let folder = fixture::new_folder("killed_under_metrics");
+    let mut server = fixture::start_server(&folder);
     server.ensure_database("metrics").await.unwrap();
     install(&options(&server), InputStyle::Separate).await.unwrap();
     let mut c = options(&server).connect().await.unwrap();
@@ -253,7 +257,7 @@ async fn health_follows_the_database_and_the_shutdown() {
 
     let again = folder.clone();
     let killed = server;
-    server = tokio::task::spawn_blocking(move || fixture::start(&again)).await.unwrap();
+    server = tokio::task::spawn_blocking(move || fixture::start_server(&again)).await.unwrap();
     point(&server);
     endpoint.until_health(200).await;
     let metrics = endpoint.until("flowsmith_database_up", Some(1.0)).await;

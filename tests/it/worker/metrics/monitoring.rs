@@ -10,7 +10,7 @@ use flowsmith_worker::{METRICS, Metric, MetricKind};
 use serde_json::Value;
 
 use super::{Endpoint, echo};
-use crate::fixture::folder;
+use crate::fixture::new_folder;
 use crate::shared::skip;
 use crate::worker::Fixture;
 
@@ -144,7 +144,7 @@ fn promtool_accepts_every_query_of_the_dashboard() {
         rules
             .push_str(&format!("      - {{ record: \"q:{at}\", expr: {} }}\n", serde_json::to_string(&query).unwrap()));
     }
-    let file = folder("dashboard_rules").join("rules.yaml");
+    let file = new_folder("dashboard_rules").join("rules.yaml");
     fs::write(&file, &rules).unwrap();
     if let Some((is_ok, output)) = promtool(&["check", "rules", file.to_str().unwrap()], "") {
         assert!(is_ok, "{output}\n{rules}");

@@ -87,7 +87,7 @@ fn plain(text: &str) -> String {
 }
 
 /// The lines of the first table.
-fn table<'a>(text: &'a str, width: usize) -> Vec<&'a str> {
+fn table(text: &str, width: usize) -> Vec<&str> {
     for line in text.lines() {
         assert!(line.chars().count() <= width, "wider than {width}:\n{text}");
     }

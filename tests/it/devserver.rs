@@ -1,4 +1,4 @@
-//! The embedded server, on real processes.
+//! The embedded server.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -120,7 +120,7 @@ fn server_ends_with_its_killed_owner() {
     assert!(fixture::start_server(&folder).started_here());
 }
 
-/// Root runs the server as another user everywhere else here; this is what everybody else does.
+/// The other tests may run as root, which starts the server as another user.
 #[test]
 fn server_starts_as_an_unprivileged_user() {
     let folder = fixture::new_folder("normal-user");
@@ -218,9 +218,9 @@ fn named_folder_without_a_server_is_refused_without_alternatives() {
     assert!(matches!(error, ServerError::Named { .. }), "{error}");
 }
 
-/// Starts a server, says its URL, and holds it until its standard input ends.
+/// Starts a server, writes its URL to a file, and stops it at the end of standard input.
 #[test]
-#[ignore = "no test: other tests run it as a process of its own"]
+#[ignore = "other tests run it in another process"]
 fn hold_a_server() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     let server = fixture::start_server(Path::new(&folder));
@@ -229,7 +229,7 @@ fn hold_a_server() {
     server.stop().unwrap();
 }
 
-/// Runs `hold_a_server` in a process of its own until it has a server; gives the URL.
+/// Runs `hold_a_server` in another process. Returns the URL of its server.
 fn hold_in_child(mut program: Command, folder: &Path) -> (Child, String) {
     let child = program
         .args(["--exact", "devserver::hold_a_server", "--ignored"])

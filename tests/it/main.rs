@@ -1,7 +1,7 @@
-//! The integration tests that need a PostgreSQL server, in one program, so that it is linked once and one server serves
-//! them all; see `fixture`. Those that need none are in `tests/fast`.
+//! The integration tests that need a PostgreSQL server. They are one program, which is linked once, and share one server;
+//! see `fixture`. The tests without a server are in `tests/fast`.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue should report the place")]
 
 mod chaos;
 mod check;

@@ -1,4 +1,4 @@
-//! `bench` counts right, and leaves nothing behind however it ends.
+//! `bench` counts correctly, and cleans up however it ends.
 
 use std::fs;
 use std::path::Path;
@@ -12,14 +12,14 @@ use crate::fixture::Database;
 use crate::fixture::command::{Outcome, Project};
 use crate::fixture::official::{Official, official_install};
 
-/// Small enough for a test.
+/// The arguments of a short benchmark.
 const SMALL: [&str; 8] = ["--runs", "3", "--repetitions", "2", "--warm-up", "1", "--workers", "2"];
 
 fn bench(database: &Database, more: &[&str]) -> Outcome {
     Project::on(database).run(&[&["bench"], more].concat())
 }
 
-/// The report, which fits its schema.
+/// Parses the report and asserts that it fits its schema.
 fn report(outcome: &Outcome) -> Value {
     let report: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome}"));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/bench.v1.json");
@@ -90,7 +90,7 @@ async fn official_engine_is_measured_with_its_own_calls_and_cleaned_up() {
     assert_eq!(outcome.code, 0, "{outcome}");
     let report = report(&outcome);
     assert_eq!(report["protocol"], "single");
-    // Its events go into a table here.
+    // In the tests, the official engine sends its events to a table.
     assert_eq!(report["scenarios"][0]["events"], Value::Null);
     assert_clean(&mut database.connect().await).await;
 

@@ -1,4 +1,4 @@
-//! Whoever reads may go away: a command that only reads ends quietly, one that changes something goes on to its end.
+//! If stdout is closed, a command that only reads exits quietly, and a command that writes completes its work.
 
 use std::process::Stdio;
 
@@ -8,7 +8,7 @@ use crate::program::connecting::ways_to_connect;
 use crate::shared::program::Program;
 use crate::shared::program::commands;
 
-/// How it ends, and what it says on stderr, with a stdout that nobody reads.
+/// Runs a command with a closed stdout. Returns its exit code and stderr.
 fn unread(project: &Project, arguments: &[&str]) -> (Option<i32>, String) {
     let mut child = project.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
@@ -21,7 +21,7 @@ async fn writing_commands_complete_if_stdout_is_closed() {
     let database = crate::fixture::Database::create().await;
     let project = Project::on(&database);
     project.flow("order", "", "  load: {}");
-    // Its second line already has no reader.
+    // The pipe is closed before the second line.
     for _ in 0..2 {
         let (code, stderr) = unread(&project, &["up"]);
         assert_eq!((code, stderr.as_str()), (Some(0), ""));
@@ -37,7 +37,7 @@ async fn writing_commands_complete_if_stdout_is_closed() {
     assert_eq!(unread(&project, &["start", "order"]).0, Some(0));
     let runs = text(&mut database.connect().await, "(select count(*) from pgflow.runs)::text").await.unwrap();
     assert_eq!(runs, "1");
-    // What fails says so as ever.
+    // A failure is reported as usual.
     project.write("flows/bad.yaml", "flow: bad\nsteps: { load: { depends_on: [lod] } }\n");
     let (code, stderr) = unread(&project, &["up"]);
     assert!(code == Some(4) && stderr.contains("error: the flow files have errors"), "{code:?}: {stderr}");

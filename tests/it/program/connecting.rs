@@ -1,4 +1,4 @@
-//! A database that cannot be connected to: every command that connects says so in the same words, with the same code, at once.
+//! If the connection fails, every command that connects reports the same message with the same code, without delay.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,19 +13,19 @@ use crate::fixture::command::{Outcome, Project};
 use crate::shared::program::Program;
 use crate::shared::program::commands;
 
-/// Below the thirty seconds for which a pool of sqlx tries, far above what a busy machine takes.
+/// Less than the 30 seconds for which a pool of sqlx retries, much more than a busy machine needs.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
 const RUN: &str = "0196b0a8-0000-7000-8000-000000000000";
 
-/// How a command is called so that it connects, in each way that it can; none for one that never does.
+/// The arguments with which a command connects to a database. Empty for commands that never connect.
 pub(crate) fn ways_to_connect(command: &str) -> &'static [&'static [&'static str]] {
     match command {
         "init" | "down" | "check" | "explain" | "schema" | "completions" => &[],
         "compile" => &[&["compile", "--from-live"]],
         "graph" => &[&["graph", "order", "--from", "live"], &["graph", "--run", RUN]],
         "install" => &[&["install"], &["install", "--grants"]],
-        // A worker waits for a server that is away unless told not to.
+        // By default, a worker waits for the server.
         "worker" => &[&["worker", "--wait-for-server", "0s"], &["worker", "--schedule", "--wait-for-server", "0s"]],
         "start" => &[&["start", "order"], &["start", "order", "--wait"]],
         "runs" => &[&["runs"], &["runs", "--watch"]],
@@ -53,7 +53,7 @@ pub(crate) fn ways_to_connect(command: &str) -> &'static [&'static [&'static str
     }
 }
 
-/// A project with one flow that has a handler, compiled.
+/// A project with one compiled flow, which has a handler.
 pub(crate) fn project() -> Project {
     let project = Project::new();
     project.flow("order", "", "  load: { handler: { sql: \"select 1\" } }");
@@ -61,13 +61,13 @@ pub(crate) fn project() -> Project {
     project
 }
 
-/// What is said of the connection: from `error` to the end.
+/// The message about the connection: stderr from `error` on.
 fn complaint(outcome: &Outcome) -> String {
     let from = outcome.stderr.find("error").unwrap_or_else(|| panic!("{outcome}"));
     outcome.stderr[from..].to_owned()
 }
 
-/// Every way of every command ends like this.
+/// Asserts the code and the message of every command that connects.
 fn all_say(url: &str, code: &str, words: &str) {
     let project = project();
     let ways: Vec<_> =
@@ -118,7 +118,7 @@ async fn wrong_password_database_and_role_are_reported() {
     fs::write(hba, "local all app scram-sha-256\nlocal all all trust\n").unwrap();
     execute(&mut c, "select pg_reload_conf()").await;
     let wrong_password = server.url("shop").replace("user=postgres", "user=app&password=wrong");
-    // The reload is on its way until a wrong password is refused.
+    // The reload is complete when a wrong password is refused.
     let end = Instant::now() + Duration::from_secs(20);
     while wrong_password.parse::<PgConnectOptions>().unwrap().connect().await.is_ok() {
         assert!(Instant::now() < end);

@@ -1,4 +1,4 @@
-//! Databases that cannot be worked with: each is told apart, says what to do, and no output ever holds a password.
+//! Unusable databases: each cause has its own message and advice, and no output contains a password.
 
 use flowsmith_core::diagnostic::Diagnostic as _;
 use flowsmith_postgres::database::{DatabaseError, Failure};
@@ -13,7 +13,7 @@ use crate::migrate::safety::wait_until;
 
 const PASSWORD: &str = "hunter2-Zq";
 
-/// A project with one flow, compiled.
+/// A project with one compiled flow.
 fn project() -> Project {
     let project = Project::new();
     project.flow("order", "", "  load: {}\n  send: { depends_on: [load] }");
@@ -21,7 +21,7 @@ fn project() -> Project {
     project
 }
 
-/// Whatever needs a database ends like this at this URL.
+/// Asserts the exit code and the message of every command that needs a database.
 fn all_end(project: &Project, url: &str, exit: i32, code: &str, words: &str) {
     for command in ["plan", "apply", "drift", "status", "pull"] {
         for flag in ["--verbose", "--quiet"] {
@@ -74,7 +74,7 @@ async fn refused_password_is_reported() {
     std::fs::write(hba, "local all postgres trust\nlocal all all scram-sha-256\n").unwrap();
     execute(&mut c, "select pg_reload_conf()").await;
     let url = |password: &str| server.url("shop").replace("user=postgres", &format!("user=app&password={password}"));
-    // The reload is on its way until a wrong password is refused.
+    // The reload is complete when a wrong password is refused.
     let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while url(PASSWORD).parse::<sqlx::postgres::PgConnectOptions>().unwrap().connect().await.is_ok() {
         assert!(std::time::Instant::now() < end);
@@ -164,7 +164,7 @@ async fn insufficient_engine_level_is_reported() {
 async fn commands_work_through_a_transaction_pooler() {
     let database = flowsmith_engine().await;
     let Some(pooler) = Pooler::start(&database, "pooler").await else { return };
-    // Several server connections, so that each transaction may meet another one than the last.
+    // With several server connections, each transaction may use another one than the last.
     let mut open = Vec::new();
     for _ in 0..3 {
         let mut c = pooler.options().connect().await.unwrap();
@@ -192,7 +192,7 @@ async fn commands_work_through_a_transaction_pooler() {
     }
     wait_until(&database, "2 = (select count(*) from flowsmith.migrations)").await;
 
-    // What a worker does for triggers, each transaction perhaps on another server connection.
+    // A worker starts runs for triggers; each transaction may use another server connection.
     project.write(
         "flows/signup.yaml",
         "flow: signup\nsteps: { ask: {} }\ntriggers:\n  - { name: daily, cron: \"@daily\" }\n  - { name: mail, queue: \"pgmq:mail\" }\n",
@@ -215,7 +215,7 @@ async fn commands_work_through_a_transaction_pooler() {
     wait_until(&database, "0 = (select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database()))").await;
 }
 
-/// As behind a database whose default isolation level is a higher one.
+/// A database may have a higher default isolation level.
 #[tokio::test]
 async fn interfering_transactions_are_reported() {
     let database = flowsmith_engine().await;

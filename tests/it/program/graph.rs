@@ -1,4 +1,4 @@
-//! `flowsmith graph` and `plan --format html`, as someone uses them.
+//! `flowsmith graph` and `plan --format html`.
 
 use sqlx::{AssertSqlSafe, Row as _};
 
@@ -86,7 +86,7 @@ fn files_and_migrations_are_drawn_without_a_database() {
     );
 }
 
-/// A project with the flow `order`, applied, and a started run of it: `load` is done and `send` has failed once.
+/// A project with the applied flow `order` and a started run: `load` is completed and `send` has failed once.
 async fn running(database: &Database) -> (Project, String) {
     let project = Project::on(database);
     project.flow("order", "", FLOW);

@@ -1,4 +1,4 @@
-//! With `--format json`, stdout is one JSON document or empty, whatever is wrong.
+//! With `--format json`, stdout is one JSON document or empty, whatever the error.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::shared::program::commands;
 
 const BAD_FLOW: &str = "flow: bad\nsteps: { load: { depends_on: [lod] } }\n";
 
-/// Every way of every command that has `--format json`, with it; `watch` and `--watch` go on for long.
+/// The arguments of every command that connects and has `--format json`, except `watch` and `--watch`, which do not end.
 fn json_commands() -> Vec<Vec<&'static str>> {
     let program = Program::in_folder(env!("CARGO_MANIFEST_DIR"));
     let has_json = |command: &String| program.run(&[command, "--help"]).stdout.contains("json");
@@ -23,7 +23,7 @@ fn json_commands() -> Vec<Vec<&'static str>> {
     found
 }
 
-/// What stdout holds, if anything.
+/// The document on stdout, if any.
 fn document(way: &[&str], outcome: &Outcome) -> Option<Value> {
     if outcome.stdout.is_empty() {
         return None;
@@ -78,7 +78,7 @@ async fn findings_are_json_if_a_flow_file_is_invalid() {
     project.write("flows/bad.yaml", BAD_FLOW);
     for way in json_commands() {
         let way = if way[0] == "bench" { [&way[..], &["--runs", "1", "--repetitions", "1"]].concat() } else { way };
-        // Nobody does its tasks.
+        // No worker executes the tasks.
         let way = if way.contains(&"--wait") { [&way[..], &["--timeout", "1ms"]].concat() } else { way };
         let outcome = project.run(&way);
         let document = document(&way, &outcome);

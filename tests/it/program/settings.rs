@@ -1,4 +1,4 @@
-//! Which settings win.
+//! The precedence of settings.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ fn environment_ignores_an_exported_database_url() {
     let output = program.shell(&format!("DATABASE_URL={elsewhere} flowsmith status --env production"));
     assert_eq!(output.exit, Some(64), "{output:?}");
     assert!(output.stderr.starts_with("error[FS823]: the variable PRODUCTION_URL,"), "{output:?}");
-    // Its own variable is taken, and a flag comes before both.
+    // The variable of the environment is used, and the flag has precedence over it.
     let wanted = "PRODUCTION_URL=postgres://localhost:1/wanted";
     for (flags, database) in [("", "wanted"), ("--database postgres://localhost:1/flag", "flag")] {
         let line = format!("DATABASE_URL={elsewhere} {wanted} flowsmith status --env production {flags}");
@@ -26,9 +26,9 @@ fn environment_ignores_an_exported_database_url() {
     }
 }
 
-/// What is refused for an environment that the settings do not have, with this in `flowsmith.toml`, if there is one.
+/// Runs a command for an environment that is missing in `flowsmith.toml`, if that file exists.
 fn refused(settings: Option<&str>, arguments: &[&str]) -> Outcome {
-    // A database that would take what it is sent, if it were met.
+    // The command must not connect to this database.
     let project = connecting::project().with("DATABASE_URL", "postgres://127.0.0.1:1/elsewhere");
     if let Some(settings) = settings {
         project.write("flowsmith.toml", settings);
@@ -43,7 +43,7 @@ fn mistyped_environment_is_refused_with_and_without_settings() {
         for command in commands(&Program::in_folder(".")) {
             for way in ways_to_connect(&command) {
                 let outcome = refused(settings, &[way, &["--env", "prodction"][..]].concat());
-                // Findings of the files may come first; the database is never met.
+                // Findings of the files may come first; the command never connects.
                 assert!(matches!(outcome.code, 64 | 4), "{way:?}: {outcome}");
                 assert!(!outcome.all_output().contains("cannot connect"), "{way:?}: {outcome}");
                 assert!(outcome.all_output().contains("did you mean `production`?"), "{way:?}: {outcome}");
@@ -60,7 +60,7 @@ fn environment_of_flow_files_needs_an_explicit_database() {
     let url = "postgres://127.0.0.1:1/named";
     let outcome = refused(None, &["plan", "--env", "production", "--database", url]);
     assert!(outcome.stderr.contains("cannot connect to ") && outcome.stderr.contains("/named"), "{outcome}");
-    // Also there a slip of the pen is one.
+    // A mistyped environment is refused with an explicit database too.
     for command in ["plan", "apply", "status", "drift", "runs", "doctor"] {
         let outcome = refused(None, &[command, "--env", "prodction", "--database", url]);
         assert!(matches!(outcome.code, 64 | 4) && outcome.stderr.contains("did you mean `production`?"), "{outcome}");

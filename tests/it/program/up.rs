@@ -1,4 +1,4 @@
-//! `up` on an embedded server: from an empty folder to a database that is in sync, and again.
+//! `up` on an embedded server: creates a database that is in sync with the files, and keeps it so.
 
 use std::io::Read as _;
 use std::process::Stdio;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::fixture;
 use crate::fixture::command::{Outcome, Project};
 
-/// A project whose embedded server is stopped whatever becomes of the test.
+/// A project whose embedded server is stopped at the end of the test, even if it fails.
 pub(crate) struct Embedded(pub(crate) Project);
 
 impl Drop for Embedded {
@@ -20,7 +20,7 @@ impl Drop for Embedded {
 pub(crate) fn embedded() -> Embedded {
     let binaries = fixture::binaries().dir.display().to_string();
     let project = Embedded(Project::new().with("FLOWSMITH_POSTGRES_BIN", &binaries));
-    // As root, the server runs as another user, who must be able to enter.
+    // The server of root runs as another user, who needs access.
     let everyone = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(project.0.path(""), everyone).unwrap();
     project
@@ -50,13 +50,13 @@ fn up_creates_a_project_and_is_idempotent() {
     assert!(took.as_secs() < 5, "{took:?}");
     assert_eq!(project.migrations().len(), 1);
 
-    // Without a URL, the others find the embedded database.
+    // Without a URL, the other commands use the embedded database.
     project.succeeds(&["plan"]);
     assert!(project.succeeds(&["drift"]).stdout.contains("None"));
     assert!(project.succeeds(&["status"]).stdout.contains("1 migration, 0 pending"));
     project.succeeds(&["doctor"]);
 
-    // What came by psql survives a stop, and is seen as drift.
+    // A change through psql survives a stop, and is reported as drift.
     let psql = |url: &str, sql: &str| {
         let output = std::process::Command::new("psql").args(["-X", "-qAt", url, "-c", sql]).output().unwrap();
         assert!(output.status.success(), "{output:?}");
@@ -67,7 +67,7 @@ fn up_creates_a_project_and_is_idempotent() {
     assert!(stopped.stderr.contains("Stopped PostgreSQL; its data is kept"), "{stopped}");
     assert!(project.succeeds(&["down"]).stderr.contains("No embedded PostgreSQL is running"));
 
-    // A command that needs the server starts it, says so, and leaves it to those who have come meanwhile.
+    // A command that needs the server starts it, reports that, and does not stop it while other sessions use it.
     let drift = project.exits_with(3, &["drift"]);
     assert!(
         drift.contains("77 s") && drift.contains("Started the project's PostgreSQL; it runs until `flowsmith down`"),
@@ -82,8 +82,8 @@ fn up_creates_a_project_and_is_idempotent() {
     project.succeeds(&["down"]);
 }
 
-/// Starts `up`, and interrupts it as Ctrl-C does once it has come so far.
-fn interrupted(project: &Project, has_come_so_far: impl Fn(&str) -> bool) {
+/// Starts `up`, and interrupts it like Ctrl-C as soon as a condition is true.
+fn interrupted(project: &Project, is_reached: impl Fn(&str) -> bool) {
     let mut up = project.command(&["up"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let (mut stdout, said) = (up.stdout.take().unwrap(), Arc::new(Mutex::new(String::new())));
     let reading = std::thread::spawn({
@@ -96,8 +96,8 @@ fn interrupted(project: &Project, has_come_so_far: impl Fn(&str) -> bool) {
         }
     });
     let end = Instant::now() + Duration::from_secs(60);
-    // One that was faster than the reader has come so far too.
-    while !has_come_so_far(&said.lock().unwrap()) && up.try_wait().unwrap().is_none() {
+    // The command may end before its output is read.
+    while !is_reached(&said.lock().unwrap()) && up.try_wait().unwrap().is_none() {
         assert!(Instant::now() < end, "{}", said.lock().unwrap());
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -113,7 +113,7 @@ fn interrupted_up_does_not_block_the_next() {
     project.succeeds(&["init"]);
     interrupted(project, |said| said.contains("Checked"));
     interrupted(project, |_| project.path(".flowsmith/postgres/data.new").exists());
-    // In the middle of the start of the server; of the install; of the apply.
+    // During the start of the server, the install and the apply.
     interrupted(project, |_| project.path(".flowsmith/postgres/data/postmaster.pid").exists());
     interrupted(project, |said| said.contains("PostgreSQL  "));
     interrupted(project, |said| said.contains("Engine"));
@@ -163,13 +163,13 @@ fn init_writes_no_example_beside_existing_flows() {
         assert!(!said.contains("start welcome") && !project.path("flows/welcome.yaml").exists(), "{said}");
     }
     assert!(project.path("flowsmith.toml").exists());
-    // Where the settings name another folder, it is that one which counts.
+    // The settings may name another folder.
     let project = Project::new();
     project.write("flowsmith.toml", "flows = \"mine\"\n");
     project.write("mine/order.toml", "flow = \"order\"\n[steps.load]\n");
     assert!(project.succeeds(&["init"]).all_output().contains("mine/order.toml"));
     assert!(!project.path("flows/welcome.yaml").exists());
-    // The example alone is no reason to say anything of the kind.
+    // The example alone does not count as existing flows.
     let project = Project::new();
     project.succeeds(&["init"]);
     let said = project.succeeds(&["init"]).all_output();

@@ -78,7 +78,7 @@ async fn walk_lane(seeds: impl Iterator<Item = u64>, is_merged: bool) -> Result<
 async fn model_compares_json_as_postgresql_does() {
     let mut engine = Engine::create(false).await;
     let mut random = Random::new(1);
-    let mut held = 0;
+    let mut contained = 0;
     for _ in 0..300 {
         let (whole, part) = (json::any(&mut random), json::part(&mut random));
         // Only containers nest in the patterns: bare scalars in arrays are a special case at the top that no pattern reaches.
@@ -87,7 +87,7 @@ async fn model_compares_json_as_postgresql_does() {
         let sql = format!("select ({left}::jsonb @> {right}::jsonb)::text || ' ' || {left}::jsonb::text");
         let contains = json::contains(&whole, &part);
         assert_eq!(engine.call(&sql).await, [format!("{contains} {}", json::text(&whole))], "{sql}");
-        held += u32::from(contains);
+        contained += u32::from(contains);
     }
-    assert!(held > 30, "{held} of 300 contain");
+    assert!(contained > 30, "{contained} of 300 contain");
 }

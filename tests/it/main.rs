@@ -10,7 +10,6 @@ mod engine;
 mod fixture;
 mod migrate;
 mod operate;
-mod pgq;
 mod program;
 #[path = "../shared/mod.rs"]
 mod shared;

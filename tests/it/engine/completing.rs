@@ -106,7 +106,7 @@ async fn empty_array_completes_maps_and_starts_dependents() {
 }
 
 #[tokio::test]
-async fn run_output_is_outputs_of_completed_leaves() {
+async fn run_output_contains_outputs_of_completed_leaves() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -125,7 +125,7 @@ async fn run_output_is_outputs_of_completed_leaves() {
 }
 
 #[tokio::test]
-async fn only_a_started_task_is_completed_and_only_once() {
+async fn started_task_completes_once_and_queued_task_does_not() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -155,7 +155,7 @@ async fn only_a_started_task_is_completed_and_only_once() {
 }
 
 #[tokio::test]
-async fn nothing_is_completed_in_a_run_that_has_failed() {
+async fn failed_run_completes_no_task() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -217,7 +217,7 @@ async fn unknown_task_returns_no_row() {
 }
 
 #[tokio::test]
-async fn output_that_is_not_an_array_fails_run_with_reason() {
+async fn non_array_output_for_map_fails_run_with_reason() {
     for (output, found) in [
         ("null", "null"),
         ("'null'", "null"),
@@ -278,7 +278,7 @@ async fn output_without_dependent_map_may_be_any_value() {
 
 /// Each of the last tasks must see that it is the last, or the run hangs.
 #[tokio::test]
-async fn results_at_the_same_time_lose_nothing_and_start_what_follows_once() {
+async fn concurrent_completions_start_dependent_step_once() {
     let (database, mut c) = with_runtime().await;
     run(
         &mut c,
@@ -309,7 +309,7 @@ async fn results_at_the_same_time_lose_nothing_and_start_what_follows_once() {
 }
 
 #[tokio::test]
-async fn unstorable_output_changes_nothing() {
+async fn missing_queue_rolls_completion_back() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(

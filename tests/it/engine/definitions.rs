@@ -35,7 +35,7 @@ async fn fails(connection: &mut PgConnection, sql: &str, message: &str) {
 }
 
 #[tokio::test]
-async fn slugs_are_valid_or_not() {
+async fn slugs_are_validated() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     for (slug, valid) in [
@@ -77,7 +77,7 @@ async fn retry_delays_double_and_saturate() {
 }
 
 #[tokio::test]
-async fn flow_has_defaults_and_queue_and_is_created_once() {
+async fn flow_is_created_once_with_defaults_and_queue() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     let row = "(f.flow_slug, f.opt_max_attempts, f.opt_base_delay, f.opt_timeout)";
@@ -94,7 +94,7 @@ async fn flow_has_defaults_and_queue_and_is_created_once() {
 }
 
 #[tokio::test]
-async fn flows_that_cannot_be_are_refused() {
+async fn invalid_flows_are_refused() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     let check = |name: &str| format!("new row for relation \"flows\" violates check constraint \"{name}\"");
@@ -114,7 +114,7 @@ async fn flows_that_cannot_be_are_refused() {
 }
 
 #[tokio::test]
-async fn slugs_that_cannot_name_a_queue_are_refused() {
+async fn slugs_invalid_as_queue_names_are_refused() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     execute(c, &format!("select pgflow.create_flow('{}')", "a".repeat(47))).await;
@@ -157,7 +157,7 @@ async fn steps_are_added_in_order_and_once() {
 }
 
 #[tokio::test]
-async fn steps_that_cannot_be_are_refused() {
+async fn invalid_steps_are_refused() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     execute(c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b')")
@@ -204,7 +204,7 @@ async fn steps_that_cannot_be_are_refused() {
 }
 
 #[tokio::test]
-async fn concurrent_definitions_make_one_flow_with_distinct_indexes() {
+async fn concurrent_definitions_create_one_flow_with_distinct_indexes() {
     let database = with_engine().await;
     let mut calls = tokio::task::JoinSet::new();
     for n in 0..8 {
@@ -233,7 +233,7 @@ async fn concurrent_definitions_make_one_flow_with_distinct_indexes() {
 }
 
 #[tokio::test]
-async fn of_two_concurrent_flows_that_differ_in_case_one_is_refused() {
+async fn second_of_concurrent_flows_differing_in_case_is_refused() {
     let database = with_engine().await;
     let (mut first, mut second) = (database.connect().await, database.connect().await);
     execute(&mut first, "begin; select pgflow.create_flow('Order')").await;
@@ -243,7 +243,7 @@ async fn of_two_concurrent_flows_that_differ_in_case_one_is_refused() {
 }
 
 #[tokio::test]
-async fn deleted_flow_leaves_nothing() {
+async fn flow_is_deleted_with_its_data_and_queue() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     execute(
@@ -284,7 +284,7 @@ async fn flow_shape_round_trips() {
 }
 
 #[tokio::test]
-async fn shapes_are_compared_in_words() {
+async fn shape_differences_are_described() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     let compare = async |c: &mut PgConnection, local: &str, db: &str| {
@@ -356,7 +356,7 @@ async fn local_mode_is_detected_by_public_secret() {
 }
 
 #[tokio::test]
-async fn events_are_notified_whatever_their_size() {
+async fn events_of_any_size_are_notified() {
     let database = with_engine().await;
     let mut listener =
         sqlx::postgres::PgListener::connect_with(&sqlx::PgPool::connect_with(database.options()).await.unwrap())
@@ -383,7 +383,7 @@ async fn events_are_notified_whatever_their_size() {
 }
 
 #[tokio::test]
-async fn public_may_execute_nothing() {
+async fn public_cannot_execute_functions() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     execute(c, "create role engine_nobody; grant usage on schema pgflow to engine_nobody; set role engine_nobody")

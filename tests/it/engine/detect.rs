@@ -23,7 +23,7 @@ async fn empty_database_is_detected_without_writing() {
 }
 
 #[tokio::test]
-async fn official_engines_are_told_by_their_level() {
+async fn official_engine_is_detected_with_its_level() {
     for (version, expected) in [(Official::V0_7_2, Level::V0_7_2), (Official::V0_8_1, Level::V0_8_1)] {
         let database = Database::create().await;
         official_install(&database.options(), version).await;
@@ -36,7 +36,7 @@ async fn official_engines_are_told_by_their_level() {
 }
 
 #[tokio::test]
-async fn flowsmiths_engine_is_told_by_its_record() {
+async fn flowsmith_engine_is_detected_by_its_record() {
     let database = with_engine().await;
     let found = detect(&mut database.connect().await).await.unwrap();
     let EngineState::Present { level, kind: EngineKind::Flowsmith { version }, missing, .. } = &found.engine else {
@@ -49,7 +49,7 @@ async fn flowsmiths_engine_is_told_by_its_record() {
 }
 
 #[tokio::test]
-async fn part_of_an_engine_is_incomplete() {
+async fn partial_engine_is_incomplete() {
     let database = Database::create().await;
     official_install(&database.options(), Official::V0_8_1).await;
     let c = &mut database.connect().await;
@@ -77,7 +77,7 @@ async fn constraints(c: &mut PgConnection) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn flowsmiths_tables_have_what_the_official_ones_have() {
+async fn flowsmith_tables_have_official_columns_and_constraints() {
     let official = Database::create().await;
     official_install(&official.options(), Official::V0_8_1).await;
     let ours = with_engine().await;
@@ -110,13 +110,13 @@ async fn flowsmiths_tables_have_what_the_official_ones_have() {
             assert!(same.is_some(), "{name}");
         } else {
             let same = same.unwrap_or_else(|| panic!("{name} is missing"));
-            assert_eq!(rows_they_differ_on(ours, &constraint, same).await, 0, "{name}: {constraint} and {same}");
+            assert_eq!(count_of_differing_rows(ours, &constraint, same).await, 0, "{name}: {constraint} and {same}");
         }
     }
 }
 
 /// On how many rows of telling values two constraints differ. A check may be written otherwise; anything else may not.
-async fn rows_they_differ_on(c: &mut PgConnection, one: &str, other: &str) -> i64 {
+async fn count_of_differing_rows(c: &mut PgConnection, one: &str, other: &str) -> i64 {
     if one == other {
         return 0;
     }

@@ -75,7 +75,7 @@ fn documented_differences_have_tests() {
 }
 
 #[tokio::test]
-async fn columns_are_those_of_level_0_14() {
+async fn step_tasks_columns_are_ordered_as_in_level_0_14() {
     let both = &mut Both::after(&[]).await;
     let columns = "select string_agg(attname, ' ' order by attnum) from pg_attribute
         where attrelid = 'pgflow.step_tasks'::regclass and attnum > (
@@ -119,7 +119,7 @@ async fn type_violating_task_is_returned() {
 }
 
 #[tokio::test]
-async fn failing_a_task_that_is_not_started_leaves_its_message_visible() {
+async fn failing_queued_task_leaves_its_message_visible() {
     let both = &mut Both::running(&["'a', base_delay => 1000"], "{}").await;
     let visible = fail("a") + "select (vt <= clock_timestamp())::text from pgmq.q_f";
     assert_eq!(both.answer(&visible).await, ["false", "true"]);
@@ -172,14 +172,14 @@ async fn duplicate_dependency_counts_once() {
 }
 
 #[tokio::test]
-async fn adding_a_step_again_adds_no_dependencies() {
+async fn adding_existing_step_adds_no_dependencies() {
     let both = &mut Both::running(&["'a'", "'b', '{a}'", "'a', '{b}'"], "{}").await;
     let deps = "select string_agg(dep_slug || '>' || step_slug, ' ' order by dep_slug) from pgflow.deps";
     assert_eq!(both.answer(deps).await, ["a>b b>a", "a>b"]);
 }
 
 #[tokio::test]
-async fn flows_whose_queues_would_be_one_are_refused() {
+async fn flow_slugs_differing_only_in_case_are_refused() {
     let both = &mut Both::after(&["select pgflow.create_flow('f')"]).await;
     let ours = "flow slug \"F\" differs only in case from the existing flow \"f\"";
     assert_eq!(both.answer("select flow_slug from pgflow.create_flow('F')").await, ["F", ours]);
@@ -197,7 +197,7 @@ async fn slug_too_long_for_queue_is_named() {
 }
 
 #[tokio::test]
-async fn options_that_are_null_have_their_defaults() {
+async fn null_options_get_defaults() {
     let both = &mut Both::after(&[]).await;
     let attempts = "select opt_max_attempts::text from pgflow.create_flow('f', null)";
     let official = "null value in column \"opt_max_attempts\" of relation \"flows\" violates not-null constraint";
@@ -225,7 +225,7 @@ async fn task_of_dead_worker_is_restarted() {
 }
 
 #[tokio::test]
-async fn durations_are_true_within_a_transaction() {
+async fn durations_within_one_transaction_are_positive() {
     let both = &mut Both::running(&["'a'"], "{}").await;
     let taken = "select (completed_at > started_at)::text from pgflow.step_tasks";
     let duration = format!("begin; {}{} commit; {taken}", start("1"), complete("a", 0, "1"));

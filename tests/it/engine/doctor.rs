@@ -57,7 +57,7 @@ async fn fresh_install_is_healthy_and_unchanged() {
 }
 
 #[tokio::test]
-async fn official_installs_pass_what_their_level_has() {
+async fn official_installs_pass_checks_of_their_level() {
     for database in [old_official_engine().await, official_engine().await] {
         let c = &mut database.connect().await;
         let checks = doctor(c).await.unwrap();
@@ -238,7 +238,7 @@ async fn edited_function_is_reported() {
 }
 
 #[tokio::test]
-async fn part_of_an_engine_fails_without_a_self_test() {
+async fn partial_engine_fails_without_self_test() {
     let database = Database::create().await;
     official_install(&database.options(), Official::V0_8_1).await;
     let c = &mut database.connect().await;

@@ -79,7 +79,7 @@ async fn events_match_tables() {
 }
 
 #[tokio::test]
-async fn events_are_sent_to_the_topic_of_their_run_for_everyone() {
+async fn events_are_public_and_sent_to_topic_of_their_run() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -123,7 +123,7 @@ async fn step_completed_event_precedes_events_of_dependents() {
 
 /// PostgreSQL refuses notifications of 8000 bytes or more.
 #[tokio::test]
-async fn values_too_large_to_notify_are_left_out_and_break_nothing() {
+async fn oversized_values_are_truncated_in_notifications() {
     let database = Database::create().await;
     install(&database.options(), InputStyle::Separate).await.unwrap();
     let mut listener =

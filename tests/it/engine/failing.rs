@@ -61,7 +61,7 @@ async fn step_options_override_flow_options() {
 }
 
 #[tokio::test]
-async fn without_attempts_the_first_failure_is_the_last() {
+async fn zero_max_attempts_allows_no_retry() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -183,7 +183,7 @@ async fn run_with_all_steps_skipped_completes() {
 }
 
 #[tokio::test]
-async fn in_a_run_that_has_failed_a_task_fails_without_a_retry() {
+async fn task_of_failed_run_fails_without_retry() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -200,7 +200,7 @@ async fn in_a_run_that_has_failed_a_task_fails_without_a_retry() {
 }
 
 #[tokio::test]
-async fn only_a_started_task_can_fail() {
+async fn only_started_task_can_fail() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -232,7 +232,7 @@ async fn null_error_message_fails_task() {
 
 /// The last tasks of two steps, one of which is skipped: each must see the other, or the run hangs.
 #[tokio::test]
-async fn failures_and_results_at_the_same_time_lose_nothing() {
+async fn concurrent_failures_and_completions_start_dependent_step() {
     let (database, mut c) = with_runtime().await;
     run(
         &mut c,

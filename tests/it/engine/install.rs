@@ -33,7 +33,7 @@ async fn empty_database_gets_pgmq_ledger_and_engine_once() {
 }
 
 #[tokio::test]
-async fn installs_at_the_same_time_make_one_engine() {
+async fn concurrent_installs_create_one_engine() {
     let database = Database::create().await;
     let (a, b) = (database.options(), database.options());
     let (a, b) = tokio::join!(install(&a, InputStyle::Separate), install(&b, InputStyle::Separate));
@@ -128,7 +128,7 @@ async fn input_style_is_fixed_by_first_install() {
 }
 
 #[tokio::test]
-async fn whoever_holds_the_lock_is_named() {
+async fn session_holding_the_lock_is_named() {
     let database = Database::create().await;
     let holder = &mut database.options().application_name("a long apply").connect().await.unwrap();
     // No schema flowsmith yet, and so no function that has the key.

@@ -197,7 +197,7 @@ async fn supported_versions_work_as_extension() {
 
 /// The extension has owners and members of its own, of which a role that deploys is none.
 #[tokio::test]
-async fn roles_deploy_and_work_on_the_oldest_extension_and_through_its_upgrade() {
+async fn roles_work_on_oldest_extension_and_after_its_upgrade() {
     let Some(server) = server_with_pgmq("pgmq-upgrade") else { return };
     let options = database(&server, "upgraded").await;
     let owner = &mut options.connect().await.unwrap();
@@ -235,7 +235,7 @@ async fn roles_deploy_and_work_on_the_oldest_extension_and_through_its_upgrade()
 }
 
 #[tokio::test]
-async fn available_extension_is_created_if_role_may() {
+async fn available_extension_is_created_if_role_has_privilege() {
     let Some(server) = server_with_pgmq("pgmq-create") else { return };
     let options = database(&server, "created").await;
     let report = install(&options, InputStyle::Separate).await.unwrap();

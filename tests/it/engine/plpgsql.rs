@@ -54,7 +54,7 @@ const UNFOUNDED: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn plpgsql_check_finds_nothing() {
+async fn plpgsql_check_has_no_findings() {
     let database = flowsmith_engine().await;
     let c = &mut database.connect().await;
     if !has_extension(c, "plpgsql_check").await {

@@ -109,7 +109,7 @@ async fn late_report_before_reclaim_changes_nothing() {
 }
 
 #[tokio::test]
-async fn tasks_that_others_are_at_work_on_are_left_for_the_next_time() {
+async fn locked_tasks_are_left_to_next_recovery() {
     let (database, mut c) = with_runtime().await;
     run(
         &mut c,
@@ -127,7 +127,7 @@ async fn tasks_that_others_are_at_work_on_are_left_for_the_next_time() {
 }
 
 #[tokio::test]
-async fn tasks_of_what_is_over_are_given_up_and_nothing_else_of_it_changes() {
+async fn tasks_of_ended_runs_and_steps_become_permanently_stalled() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -152,7 +152,7 @@ async fn tasks_of_what_is_over_are_given_up_and_nothing_else_of_it_changes() {
 }
 
 #[tokio::test]
-async fn workers_that_recover_at_the_same_time_count_each_task_once() {
+async fn concurrent_recoveries_requeue_each_task_once() {
     let (database, mut c) = with_runtime().await;
     run(
         &mut c,

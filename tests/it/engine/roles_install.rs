@@ -13,7 +13,7 @@ use crate::fixture::command::Project;
 use crate::fixture::official::{Official, official_install};
 
 #[tokio::test]
-async fn functions_have_a_role_or_the_owner() {
+async fn every_function_is_listed_in_privileges() {
     let team = Team::new().await;
     let c = &mut team.database.connect().await;
     let sql = "(select string_agg(distinct n.nspname || '.' || p.proname, ' ' order by n.nspname || '.' || p.proname)

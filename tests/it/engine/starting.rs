@@ -71,7 +71,7 @@ async fn start_delay_hides_messages() {
 }
 
 #[tokio::test]
-async fn root_map_refuses_input_that_is_not_an_array() {
+async fn root_map_refuses_non_array_input() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a')").await;
@@ -125,7 +125,7 @@ async fn existing_run_id_is_refused() {
 }
 
 #[tokio::test]
-async fn of_concurrent_starts_with_one_id_one_starts() {
+async fn concurrent_starts_with_one_id_start_one_run() {
     let (database, mut c) = with_runtime().await;
     run(&mut c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a')").await;
     let mut second = database.connect().await;
@@ -147,7 +147,7 @@ async fn flow_without_steps_completes_at_start() {
 }
 
 #[tokio::test]
-async fn maps_of_nothing_complete_at_once_one_after_the_other() {
+async fn empty_maps_complete_at_start_in_order() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -231,7 +231,7 @@ async fn run_with_states_is_returned_as_json() {
 }
 
 #[tokio::test]
-async fn few_functions_run_with_their_owners_rights_and_none_looks_names_up_in_the_sessions_path() {
+async fn functions_fix_search_path_and_few_are_security_definer() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     let definer =

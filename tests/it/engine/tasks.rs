@@ -27,7 +27,7 @@ async fn step_kinds_receive_their_inputs() {
 }
 
 #[tokio::test]
-async fn merged_inputs_carry_the_input_of_the_run_as_old_workers_expect() {
+async fn merged_inputs_contain_run_input() {
     let (_database, mut c) = with_merged_runtime().await;
     let c = &mut c;
     run(c, ALL_KINDS).await;
@@ -44,7 +44,7 @@ async fn merged_inputs_carry_the_input_of_the_run_as_old_workers_expect() {
 }
 
 #[tokio::test]
-async fn only_single_root_steps_are_given_the_input_of_the_run_beside_theirs() {
+async fn only_single_root_steps_receive_flow_input() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -61,7 +61,7 @@ async fn only_single_root_steps_are_given_the_input_of_the_run_beside_theirs() {
 }
 
 #[tokio::test]
-async fn starting_a_task_counts_the_attempt_and_hides_its_message_for_the_timeout() {
+async fn started_task_counts_attempt_and_hides_message_for_timeout() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -77,7 +77,7 @@ async fn starting_a_task_counts_the_attempt_and_hides_its_message_for_the_timeou
 }
 
 #[tokio::test]
-async fn only_queued_tasks_of_what_goes_on_are_started() {
+async fn only_queued_tasks_of_running_steps_are_started() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -102,7 +102,7 @@ async fn only_queued_tasks_of_what_goes_on_are_started() {
 }
 
 #[tokio::test]
-async fn nothing_to_start_is_no_error() {
+async fn start_without_matching_messages_returns_no_rows() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a')").await;
@@ -132,7 +132,7 @@ async fn unknown_worker_is_refused() {
 }
 
 #[tokio::test]
-async fn polling_takes_the_oldest_that_can_be_read_up_to_a_quantity() {
+async fn poll_claims_oldest_visible_tasks_up_to_quantity() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -155,7 +155,7 @@ async fn polling_takes_the_oldest_that_can_be_read_up_to_a_quantity() {
 }
 
 #[tokio::test]
-async fn workers_at_the_same_time_never_get_the_same_task() {
+async fn concurrent_workers_claim_distinct_tasks() {
     let (database, mut c) = with_runtime().await;
     run(
         &mut c,
@@ -187,7 +187,7 @@ async fn workers_at_the_same_time_never_get_the_same_task() {
 }
 
 #[tokio::test]
-async fn many_messages_are_hidden_or_shown_in_one_call() {
+async fn set_vt_batch_hides_and_shows_messages() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgmq.create('q'); select pgmq.send('q', to_jsonb(n)) from generate_series(1, 4) n").await;
@@ -203,7 +203,7 @@ async fn many_messages_are_hidden_or_shown_in_one_call() {
 }
 
 #[tokio::test]
-async fn hiding_nothing_returns_nothing_and_lengths_must_match() {
+async fn set_vt_batch_accepts_empty_arrays_and_refuses_unequal_lengths() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgmq.create('q'); select pgmq.send('q', '1')").await;
@@ -224,7 +224,7 @@ async fn hiding_nothing_returns_nothing_and_lengths_must_match() {
 }
 
 #[tokio::test]
-async fn polling_as_before_level_0_8_returns_nothing() {
+async fn poll_for_tasks_returns_no_rows() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(

@@ -53,7 +53,7 @@ async fn next_version_is_installed_once_and_keeps_runs() {
 }
 
 #[tokio::test]
-async fn newer_engine_than_the_program_is_left_as_it_is() {
+async fn newer_engine_is_unchanged() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     execute(c, &next_release(NEXT)).await;
@@ -75,7 +75,7 @@ async fn newer_engine_than_the_program_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn edited_script_is_refused_and_the_transaction_rolled_back() {
+async fn edited_script_is_refused_and_transaction_rolled_back() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     execute(c, &next_release(NEXT)).await;
@@ -91,7 +91,7 @@ async fn edited_script_is_refused_and_the_transaction_rolled_back() {
 
 /// An install without `--grants` reports the roles that lack rights on the functions of this version.
 #[tokio::test]
-async fn install_reports_roles_that_lack_rights() {
+async fn install_reports_roles_that_lack_privileges() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     let prefix = RolePrefix::new(database.options().get_database().unwrap()).unwrap();
@@ -106,7 +106,7 @@ async fn install_reports_roles_that_lack_rights() {
 }
 
 #[tokio::test]
-async fn install_with_grants_restores_rights_on_a_new_schema() {
+async fn install_with_grants_restores_privileges_on_new_schema() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
     let prefix = RolePrefix::new(database.options().get_database().unwrap()).unwrap();

@@ -14,7 +14,7 @@ fn ids(report: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn runs_are_listed_by_what_happened_last() {
+async fn runs_are_listed_by_last_change() {
     let (_database, project, mut c) = shop().await;
     assert!(project.succeeds(&["runs"]).stdout.contains("None."));
     project.succeeds(&["start", "order@1", "--run-id", OTHER]);
@@ -242,7 +242,7 @@ async fn queues_and_workers_are_counted() {
 }
 
 #[tokio::test]
-async fn stats_tell_how_long_runs_and_steps_took() {
+async fn stats_report_durations_of_runs_and_steps() {
     let (_database, project, mut c) = shop().await;
     run(
         &mut c,
@@ -271,7 +271,7 @@ async fn stats_tell_how_long_runs_and_steps_took() {
 }
 
 #[tokio::test]
-async fn on_a_narrow_terminal_ids_are_as_long_as_no_other_run_has_them() {
+async fn short_ids_are_unique_prefixes() {
     let (_database, project, mut c) = shop().await;
     // All but its last four digits are those of RUN.
     let twin = format!("{}0000", &RUN[..RUN.len() - 4]);

@@ -1,9 +1,9 @@
 //! Commands that operate flows, on real servers, against both engines.
 
 mod listing;
-mod mending;
 mod official;
 mod retiring;
+mod run_control;
 mod scale;
 mod schemas;
 mod stalled;

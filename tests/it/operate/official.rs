@@ -25,7 +25,7 @@ async fn with_runs(database: &Database) -> Project {
 }
 
 #[tokio::test]
-async fn looking_works_at_every_level() {
+async fn read_commands_work_at_every_level() {
     for database in [official_engine().await, old_official_engine().await] {
         let project = with_runs(&database).await;
         let runs = json(&project, "runs", &["runs"]);

@@ -97,7 +97,7 @@ async fn retire_works_on_official_engine() {
 }
 
 #[tokio::test]
-async fn nothing_is_deleted_where_the_migration_would_be_refused_and_an_interrupted_one_goes_on() {
+async fn drift_blocks_retire_and_interrupted_retire_is_continued() {
     let (_database, project, mut c) = shop().await;
     project.flow("other", "", "  ask: {}");
     project.compile();

@@ -10,7 +10,7 @@ use super::{OTHER, RUN, complete, fail, fits, json, refused, shop, start, take};
 use crate::fixture::runtime::{run, value};
 
 #[tokio::test]
-async fn starts_the_current_version_and_prints_the_run_alone() {
+async fn start_uses_current_version_and_prints_only_run_id() {
     let (_database, project, mut c) = shop().await;
     start(&project, RUN);
     let started = value(&mut c, &format!("select flow_slug || input from pgflow.runs where run_id = '{RUN}'")).await;
@@ -24,7 +24,7 @@ async fn starts_the_current_version_and_prints_the_run_alone() {
 }
 
 #[tokio::test]
-async fn inputs_come_from_files_and_from_standard_input_as_they_were_written() {
+async fn inputs_are_read_unchanged_from_files_and_stdin() {
     let (_database, project, mut c) = shop().await;
     let exact = r#"{"id": 12345678901234567890123, "text": "it's \\ ☃"}"#;
     project.write("order.json", exact);
@@ -128,7 +128,7 @@ async fn unstorable_input_is_named() {
 }
 
 #[tokio::test]
-async fn waiting_ends_with_the_run() {
+async fn wait_ends_with_run() {
     let (_database, project, mut c) = shop().await;
     let child = project.start(&["start", "order@1", "--run-id", RUN, "--wait"]);
     while value(&mut c, "select count(*) from pgmq.q_order").await != "1" {
@@ -152,7 +152,7 @@ async fn waiting_ends_with_the_run() {
 }
 
 #[tokio::test]
-async fn waiting_in_json_reports_the_end_and_nothing_else() {
+async fn json_wait_reports_only_ended_run() {
     let (_database, project, mut c) = shop().await;
     let begun = json(&project, "run", &["start", "order", "-i", r#"{"id": 7}"#]);
     assert_eq!((&begun["run"]["steps"], &begun["run"]["remaining_steps"]), (&3.into(), &3.into()));
@@ -183,7 +183,7 @@ async fn waiting_in_json_reports_the_end_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn whoever_waits_is_told_that_no_worker_is_there_and_may_stop_waiting() {
+async fn wait_reports_missing_worker_and_can_be_interrupted() {
     let (_database, project, mut c) = shop().await;
     let child = project.start(&["start", "order", "-i", r#"{"id": 7}"#, "--run-id", RUN, "--wait"]);
     let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
@@ -288,7 +288,7 @@ async fn client_role_starts_and_waits() {
 
 /// As docs/operating.md says.
 #[tokio::test]
-async fn deployers_and_workers_look_as_far_as_their_rights_go() {
+async fn read_commands_respect_privileges_of_roles() {
     let (database, project, mut c) = shop().await;
     let prefix = format!("op_{}", value(&mut c, "left(md5(current_database()), 8)").await);
     project.succeeds(&["install", "--grants", "--role-prefix", &prefix]);

@@ -84,7 +84,7 @@ async fn watch_polls_without_events() {
 }
 
 #[tokio::test]
-async fn connections_that_are_cut_are_made_anew() {
+async fn lost_connections_are_reopened() {
     let (_database, project, mut c) = shop().await;
     start(&project, RUN);
     let watching = watch(&project);
@@ -100,7 +100,7 @@ async fn connections_that_are_cut_are_made_anew() {
 }
 
 #[tokio::test]
-async fn failures_and_their_reasons_are_told_and_decide_the_exit_code() {
+async fn failure_is_reported_with_reason_and_exit_code() {
     let (_database, project, mut c) = shop().await;
     start(&project, RUN);
     let watching = watch(&project);
@@ -120,7 +120,7 @@ async fn failures_and_their_reasons_are_told_and_decide_the_exit_code() {
 }
 
 #[tokio::test]
-async fn behind_a_transaction_pooler_it_looks_again_and_again() {
+async fn watch_polls_behind_transaction_pooler() {
     let (database, project, mut c) = shop().await;
     let Some(pooler) = Pooler::start(&database, "operate_pooler").await else { return };
     let project = project.with("DATABASE_URL", &pooler.url);

@@ -3,8 +3,9 @@
 mod broken;
 mod cron;
 pub(crate) mod pg_cron;
+pub(crate) mod pgq;
+mod privileges;
 mod queues;
-mod rights;
 mod schedules;
 mod table;
 

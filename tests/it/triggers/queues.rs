@@ -17,8 +17,8 @@ use crate::engine::definitions::{execute, text};
 use crate::engine::roles::Team;
 use crate::fixture::command::{Project, flowsmith_engine};
 use crate::fixture::{Database, shared_server};
-use crate::pgq::with_pgq;
 use crate::shared::skip;
+use crate::triggers::pgq::with_pgq;
 
 const TICK: [&str; 2] = ["select pgq.force_tick('imports')", "select pgq.ticker('imports')"];
 

@@ -8,7 +8,7 @@ use super::process::{StoppedSessions, WorkerProcess};
 use super::{Fixture, WAIT_TIMEOUT};
 use crate::engine::definitions::execute;
 use crate::fixture::command::{Project, flowsmith_engine};
-use crate::pgq::with_pgq;
+use crate::triggers::pgq::with_pgq;
 
 /// A schedule that starts a run every second without pg_cron, and a pgmq queue.
 const TRIGGERS: &str = "triggers:

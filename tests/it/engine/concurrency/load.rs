@@ -88,7 +88,7 @@ async fn concurrent_runs_of_every_shape_end_like_single_runs() {
 }
 
 #[tokio::test]
-async fn callbacks_from_two_sessions_count_once() {
+async fn completions_from_two_sessions_count_once() {
     for protocol in [Protocol::Each, Protocol::Batches] {
         let shapes = SHAPES.iter().filter(|shape| ["chain", "fan", "maps", "root_maps"].contains(&shape.slug));
         let shapes: Vec<&Shape> = shapes.collect();

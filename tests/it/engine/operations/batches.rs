@@ -4,7 +4,7 @@ use super::TWO_STEPS;
 use crate::fixture::runtime::{BlockingCall, error, rows, run, value, with_runtime};
 
 #[tokio::test]
-async fn many_results_have_the_effect_of_each() {
+async fn batch_has_effect_of_single_completions() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(
@@ -33,7 +33,7 @@ async fn many_results_have_the_effect_of_each() {
 }
 
 #[tokio::test]
-async fn lists_of_different_length_are_refused() {
+async fn arrays_of_different_length_are_refused() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, TWO_STEPS).await;
@@ -109,7 +109,7 @@ async fn result_survives_concurrent_worker_deletion() {
 
 /// One of them fails a run, which the other's step finishes in; both have tasks of one map in another run.
 #[tokio::test]
-async fn batches_that_meet_in_two_runs_take_turns() {
+async fn batches_sharing_two_runs_do_not_deadlock() {
     let (database, mut c) = with_runtime().await;
     run(
         &mut c,

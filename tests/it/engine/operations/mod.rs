@@ -45,7 +45,7 @@ const CALLS: [&str; 16] = [
 
 /// Whatever they do to the same runs, they take turns: no deadlock, no lost wake-up, nothing unsound.
 #[tokio::test]
-async fn everything_at_once_deadlocks_nowhere_and_leaves_every_run_sound() {
+async fn concurrent_calls_neither_deadlock_nor_violate_rules() {
     let (database, mut c) = with_runtime().await;
     run(&mut c, BUSY).await;
     let mut workers = tokio::task::JoinSet::new();

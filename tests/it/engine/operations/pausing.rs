@@ -37,7 +37,7 @@ async fn pause_affects_one_flow() {
 }
 
 #[tokio::test]
-async fn remaining_delay_outlives_pause() {
+async fn remaining_delay_survives_pause() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a', start_delay => 1000); select pgflow.start_flow('f', '{}', t.id())").await;

@@ -13,7 +13,7 @@ const RUNS: &str = "select pgflow.create_flow('f', max_attempts => 0); select pg
 const LEFT: &str = "select string_agg(right(run_id::text, 1), '' order by run_id) from pgflow.runs";
 
 #[tokio::test]
-async fn old_runs_go_with_all_they_had_and_others_stay() {
+async fn only_old_runs_are_deleted_with_their_data() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, RUNS).await;
@@ -33,7 +33,7 @@ async fn old_runs_go_with_all_they_had_and_others_stay() {
 }
 
 #[tokio::test]
-async fn flow_and_limit_bound_pruning() {
+async fn prune_respects_flow_and_limit() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, RUNS).await;

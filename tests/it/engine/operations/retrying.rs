@@ -40,7 +40,7 @@ async fn failed_run_resumes_at_failed_step() {
 }
 
 #[tokio::test]
-async fn cancelled_run_resumes_where_it_was() {
+async fn cancelled_run_resumes_at_open_steps() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b'); select pgflow.add_step('f', 'c', '{a,b}')").await;

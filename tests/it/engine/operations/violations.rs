@@ -3,7 +3,7 @@
 use crate::fixture::runtime::{run, value, with_runtime};
 
 #[tokio::test]
-async fn damage_is_found_and_says_where_it_is() {
+async fn violations_are_found_with_their_location() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('f'); select pgflow.add_step('f', 'm', step_type => 'map'); select pgflow.add_step('f', 'b', '{m}'); select pgflow.add_step('f', 'x')").await;

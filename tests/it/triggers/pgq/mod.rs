@@ -1,6 +1,6 @@
 //! The audit of PgQ by `doctor`: queues, ticker, consumers, and a self-test of its functions.
 
-mod walk;
+mod self_test;
 
 use std::time::{Duration, Instant};
 

@@ -128,7 +128,7 @@ async fn paused_flow_releases_no_task_until_resumed() {
 }
 
 #[tokio::test]
-async fn pruning_deletes_what_has_been_over_for_long_and_nothing_else() {
+async fn prune_deletes_only_old_finished_runs() {
     let (_database, project, mut c) = shop().await;
     for id in [RUN, OTHER] {
         start(&project, id);
@@ -177,7 +177,7 @@ async fn blocked(c: &mut sqlx::PgConnection, sessions: usize) {
 }
 
 #[tokio::test]
-async fn run_ending_meanwhile_is_not_cancelled() {
+async fn run_that_ends_during_cancel_is_not_cancelled() {
     let (database, project, mut c) = shop().await;
     start(&project, RUN);
     take(&mut c, "order_v2").await;
@@ -195,7 +195,7 @@ async fn run_ending_meanwhile_is_not_cancelled() {
 }
 
 #[tokio::test]
-async fn of_two_retries_at_once_one_says_that_the_run_is_under_way() {
+async fn second_of_concurrent_retries_is_refused() {
     let (database, project, mut c) = shop().await;
     start(&project, RUN);
     project.succeeds(&["cancel", RUN, "--yes"]);

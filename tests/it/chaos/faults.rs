@@ -1,7 +1,8 @@
-//! Connections are cut, backends and the server killed in the middle of work: what was acknowledged is there afterwards,
-//! and every run comes to the end that it has when nothing happens.
+//! Terminated connections and killed backends and servers: no acknowledged result is lost, and every run ends as it does
+//! without faults.
 //!
-//! Only processes are killed, not the machine, so the server need not sync to disk; commits must have left it, though.
+//! Only processes are killed, not the machine, so the server does not sync to disk. Commits must still be written before they
+//! are acknowledged.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
@@ -15,16 +16,16 @@ use tokio::time::{sleep, timeout};
 
 use crate::devserver::postmaster;
 use crate::engine::concurrency::ends::{assert_archived, ends};
-use crate::engine::concurrency::operators::Dice;
+use crate::engine::concurrency::operators::Random;
 use crate::engine::concurrency::shapes::{SHAPES, Shape};
-use crate::engine::concurrency::workers::{PATIENCE, Protocol, Tally, Worker, is_all_over};
-use crate::engine::concurrency::{assert_sound, connect, load, query, try_connect};
+use crate::engine::concurrency::workers::{Protocol, TIMEOUT, Tally, Worker, all_runs_have_ended};
+use crate::engine::concurrency::{assert_no_violations, connect, load, query, try_connect};
 use crate::fixture;
 
 const WORKERS: usize = 4;
 
-/// What a cut connection, a killed server or a pooler that is cut off may end a call with, SQLSTATE first. No other error is
-/// borne.
+/// The errors, or SQLSTATEs, that calls may return if a connection is terminated or the server or pooler is killed. Any other
+/// error fails the test.
 const CUT: &[&str] = &[
     "57P01 ",
     "57P02 ",
@@ -36,28 +37,29 @@ const CUT: &[&str] = &[
     "encountered",
 ];
 
-/// Everybody's view of the server and of what is going on.
-struct Scene {
-    /// How to connect to the server that runs at present.
+/// The state that the workers and the faults share.
+struct Shared {
+    /// The connection options of the current server.
     options: RefCell<PgConnectOptions>,
     tally: RefCell<Tally>,
-    /// Runs that were acknowledged.
+    /// The number of acknowledged runs.
     runs: Cell<usize>,
-    /// Calls that a worker broke off, and calls that were broken off for it.
-    broken_off: Cell<usize>,
+    /// The number of calls that workers aborted.
+    aborted: Cell<usize>,
+    /// The number of calls that failed because of a fault.
     cut: Cell<usize>,
-    over: Cell<bool>,
+    done: Cell<bool>,
 }
 
-impl Scene {
+impl Shared {
     fn on(server: &Server) -> Self {
         Self {
             options: RefCell::new(options(server)),
             tally: RefCell::default(),
             runs: Cell::new(0),
-            broken_off: Cell::new(0),
+            aborted: Cell::new(0),
             cut: Cell::new(0),
-            over: Cell::new(false),
+            done: Cell::new(false),
         }
     }
 
@@ -69,9 +71,9 @@ impl Scene {
         self.tally.borrow().completed.len()
     }
 
-    /// A connection, as soon as there is a server to connect to.
+    /// Connects as soon as a server accepts connections.
     async fn connect(&self, name: &str) -> PgConnection {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             match try_connect(self.options().application_name(name)).await {
                 Ok(connection) => return connection,
@@ -82,9 +84,9 @@ impl Scene {
     }
 
     async fn server_is_gone(&self) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while try_connect(self.options()).await.is_ok() {
-            assert!(Instant::now() < deadline, "the server outlives its process");
+            assert!(Instant::now() < deadline, "the server still accepts connections");
         }
     }
 }
@@ -101,60 +103,60 @@ fn assert_cut(error: &str) {
     assert!(is_cut(error), "{error}");
 }
 
-/// Works, with a new connection where one was cut; breaks off some calls itself, by closing the socket under them.
-async fn work_on_thin_ice(scene: &Scene, worker: &mut Worker<'_>, flows: &[&str], seed: u64) {
-    let mut dice = Dice::new(seed);
-    while !scene.over.get() {
-        let flow = flows[dice.throw(flows.len())];
+/// Works, and reconnects after every loss. Aborts some calls by closing their connection.
+async fn work_with_faults(shared: &Shared, worker: &mut Worker<'_>, flows: &[&str], seed: u64) {
+    let mut random = Random::new(seed);
+    while !shared.done.get() {
+        let flow = flows[random.below(flows.len())];
         let turn = async {
-            let tasks = worker.take(flow).await?;
-            worker.hand_back(&tasks).await
+            let tasks = worker.claim(flow).await?;
+            worker.report_results(&tasks).await
         };
-        let patience = if dice.throw(20) == 0 { Duration::from_micros(dice.throw(8000) as u64) } else { PATIENCE };
-        match timeout(patience, turn).await {
+        let limit = if random.below(20) == 0 { Duration::from_micros(random.below(8000) as u64) } else { TIMEOUT };
+        match timeout(limit, turn).await {
             Ok(Ok(())) => continue,
             Ok(Err(error)) => {
                 assert_cut(&error);
-                scene.cut.set(scene.cut.get() + 1);
+                shared.cut.set(shared.cut.get() + 1);
             }
-            Err(_) => scene.broken_off.set(scene.broken_off.get() + 1),
+            Err(_) => shared.aborted.set(shared.aborted.get() + 1),
         }
-        worker.connection = scene.connect("worker").await;
+        worker.connection = shared.connect("worker").await;
     }
 }
 
-/// Starts runs as long as the faults go on, so that there is always work.
-async fn start_runs(scene: &Scene, shapes: &[&Shape]) {
-    let mut connection = scene.connect("starter").await;
+/// Starts runs while faults are injected, so that workers always have tasks.
+async fn start_runs(shared: &Shared, shapes: &[&Shape]) {
+    let mut connection = shared.connect("starter").await;
     for shape in shapes.iter().cycle() {
-        if scene.over.get() {
+        if shared.done.get() {
             return;
         }
         let start = format!("select pgflow.start_flow('{}', '{}')", shape.slug, shape.input);
         match query(&mut connection, &start).await {
-            Ok(_) => scene.runs.set(scene.runs.get() + 1),
+            Ok(_) => shared.runs.set(shared.runs.get() + 1),
             Err(error) => {
                 assert_cut(&error);
-                connection = scene.connect("starter").await;
+                connection = shared.connect("starter").await;
             }
         }
         sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// Waits until the workers have completed so many tasks more; cuts connections meanwhile.
-async fn cut_connections_for(scene: &Scene, tasks: usize) {
-    let (deadline, until) = (Instant::now() + PATIENCE, scene.completed() + tasks);
-    let mut connection = scene.connect("cutter").await;
-    while scene.completed() < until {
+/// Terminates connections until the workers have completed this number of further tasks.
+async fn cut_connections_for(shared: &Shared, tasks: usize) {
+    let (deadline, until) = (Instant::now() + TIMEOUT, shared.completed() + tasks);
+    let mut connection = shared.connect("cutter").await;
+    while shared.completed() < until {
         let cut =
             "select pg_terminate_backend(pid) from pg_stat_activity where application_name in ('worker', 'starter')
                    order by random() limit 1";
         if let Err(error) = query(&mut connection, cut).await {
             assert_cut(&error);
-            connection = scene.connect("cutter").await;
+            connection = shared.connect("cutter").await;
         }
-        assert!(Instant::now() < deadline, "the workers get nothing done");
+        assert!(Instant::now() < deadline, "the workers complete no tasks");
         sleep(Duration::from_millis(15)).await;
     }
 }
@@ -163,14 +165,14 @@ fn kill(pid: i32) {
     kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
 }
 
-/// Everybody works, undisturbed, until no task can be had.
+/// Lets all workers run without faults until no task is available.
 async fn drain(pool: &mut [Worker<'_>], flows: &[&str]) {
     join_all(pool.iter_mut().map(async |worker| {
         loop {
             let mut done = 0;
             for flow in flows {
-                let tasks = worker.take(flow).await.unwrap();
-                worker.hand_back(&tasks).await.unwrap();
+                let tasks = worker.claim(flow).await.unwrap();
+                worker.report_results(&tasks).await.unwrap();
                 done += tasks.len();
             }
             if done == 0 {
@@ -181,13 +183,14 @@ async fn drain(pool: &mut [Worker<'_>], flows: &[&str]) {
     .await;
 }
 
-/// Takes up what the faults have left, by moving time: tasks in the hands of the dead, messages that the dead have read.
+/// Completes all runs after the faults. Moves timestamps back, so that tasks and messages of terminated sessions become
+/// available.
 async fn recover(connection: &mut PgConnection, pool: &mut [Worker<'_>], flows: &[&str]) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         drain(pool, flows).await;
         let failed = "select count(*) from pgflow.runs where status = 'failed'";
-        if is_all_over(connection).await.unwrap() && query(connection, failed).await.unwrap() == "0" {
+        if all_runs_have_ended(connection).await.unwrap() && query(connection, failed).await.unwrap() == "0" {
             return;
         }
         let stall = "update pgflow.step_tasks set queued_at = queued_at - interval '2 hours',
@@ -197,9 +200,9 @@ async fn recover(connection: &mut PgConnection, pool: &mut [Worker<'_>], flows: 
             query(connection, &format!("update pgmq.q_{flow} set vt = vt - interval '2 hours'")).await.unwrap();
         }
         query(connection, "select pgflow.requeue_stalled_tasks()").await.unwrap();
-        // The faults may have cost a task all its attempts.
+        // The faults may have exhausted the attempts of a task.
         query(connection, "select pgflow.retry_run(run_id) from pgflow.runs where status = 'failed'").await.unwrap();
-        assert!(Instant::now() < deadline, "runs do not come to their end");
+        assert!(Instant::now() < deadline, "some runs do not end");
     }
 }
 
@@ -211,8 +214,8 @@ async fn acknowledged_results_survive_kills_and_runs_end() {
     install(&options(&server), InputStyle::Separate).await.unwrap();
     let shapes: Vec<&Shape> = SHAPES.iter().filter(|shape| shape.is_determined()).collect();
     let flows: Vec<&str> = shapes.iter().map(|shape| shape.slug).collect();
-    let scene = Scene::on(&server);
-    let mut connection = scene.connect("setup").await;
+    let shared = Shared::on(&server);
+    let mut connection = shared.connect("setup").await;
     for shape in &shapes {
         query(&mut connection, &shape.define()).await.unwrap();
     }
@@ -220,58 +223,58 @@ async fn acknowledged_results_survive_kills_and_runs_end() {
     for n in 0..WORKERS {
         let protocol = if n % 2 == 0 { Protocol::Each } else { Protocol::Batches };
         let options = options(&server).application_name("worker");
-        pool.push(Worker::connect(options, n, protocol, &scene.tally).await);
+        pool.push(Worker::connect(options, n, protocol, &shared.tally).await);
     }
 
     let mut servers = vec![server];
-    let working = pool.iter_mut().zip(1..).map(|(worker, seed)| work_on_thin_ice(&scene, worker, &flows, seed));
+    let working = pool.iter_mut().zip(1..).map(|(worker, seed)| work_with_faults(&shared, worker, &flows, seed));
     let killing = async {
         for _ in 0..load() {
-            cut_connections_for(&scene, 60).await;
-            let mut connection = scene.connect("killer").await;
+            cut_connections_for(&shared, 60).await;
+            let mut connection = shared.connect("killer").await;
             let pid = "select pid from pg_stat_activity where application_name = 'worker' order by random() limit 1";
             let pid = query(&mut connection, pid).await.unwrap();
-            // The server itself ends its other backends then, and starts anew.
+            // After this, the server terminates its other backends and restarts.
             if let Ok(pid) = pid.parse() {
                 kill(pid);
             }
-            cut_connections_for(&scene, 60).await;
+            cut_connections_for(&shared, 60).await;
             kill(postmaster(&folder));
-            scene.server_is_gone().await;
+            shared.server_is_gone().await;
             let again = folder.clone();
             let server = tokio::task::spawn_blocking(move || fixture::start_server(&again)).await.unwrap();
             assert!(server.started_here());
-            scene.options.replace(options(&server));
+            shared.options.replace(options(&server));
             servers.push(server);
-            cut_connections_for(&scene, 30).await;
+            cut_connections_for(&shared, 30).await;
         }
-        scene.over.set(true);
+        shared.done.set(true);
     };
-    join(join(join_all(working), start_runs(&scene, &shapes)), killing).await;
+    join(join(join_all(working), start_runs(&shared, &shapes)), killing).await;
 
-    let connection = &mut scene.connect("observer").await;
+    let connection = &mut shared.connect("observer").await;
     for worker in &mut pool {
-        worker.connection = connect(scene.options()).await;
+        worker.connection = connect(shared.options()).await;
     }
     for shape in &shapes {
         query(connection, &format!("select pgflow.start_flow('{}', '{}')", shape.slug, shape.input)).await.unwrap();
     }
     recover(connection, &mut pool, &flows).await;
 
-    assert_sound(connection).await;
+    assert_no_violations(connection).await;
     for shape in &shapes {
         let found = ends(connection, shape).await;
         assert!(found.starts_with(&format!("{}|", shape.ends)) && !found.contains('\n'), "{found}");
         assert_archived(connection, shape.slug).await;
     }
     let runs: usize = query(connection, "select count(*) from pgflow.runs").await.unwrap().parse().unwrap();
-    assert!(runs >= scene.runs.get() + shapes.len(), "{runs} runs of {} acknowledged ones", scene.runs.get());
+    assert!(runs >= shared.runs.get() + shapes.len(), "{runs} runs of {} acknowledged ones", shared.runs.get());
     let lost = "select run_id, step_slug, task_index from pgflow.step_tasks where status = 'completed'";
-    let mut acknowledged = scene.tally.take().completed;
+    let mut acknowledged = shared.tally.take().completed;
     for row in query(connection, lost).await.unwrap().lines() {
         let columns: Vec<&str> = row.split('|').collect();
         acknowledged.remove(&(columns[0].to_owned(), columns[1].to_owned(), columns[2].parse().unwrap()));
     }
-    assert!(acknowledged.is_empty(), "acknowledged, and lost: {acknowledged:?}");
-    assert!(scene.broken_off.get() > 0 && scene.cut.get() > 0, "nothing was cut");
+    assert!(acknowledged.is_empty(), "acknowledged but lost: {acknowledged:?}");
+    assert!(shared.aborted.get() > 0 && shared.cut.get() > 0, "nothing was cut");
 }

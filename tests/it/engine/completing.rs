@@ -1,4 +1,4 @@
-//! What completing a task does, to its step, the steps after it and the run.
+//! Completing a task: the effects on its step, dependent steps and the run.
 
 use crate::fixture::runtime::{error, rows, run, value, with_runtime};
 
@@ -139,7 +139,7 @@ async fn started_task_completes_once_and_queued_task_does_not() {
             "select concat_ws(' ', k.task_index, k.status, k.output) from pgflow.complete_task(t.id(), 'm', {index}, '{output}') k"
         )
     };
-    assert_eq!(rows(c, &complete(0, "1")).await, ["0 queued"], "nobody has taken it");
+    assert_eq!(rows(c, &complete(0, "1")).await, ["0 queued"], "no worker has claimed it");
     run(c, "select t.take()").await;
     assert_eq!(rows(c, &complete(0, "1")).await, ["0 completed 1"]);
     assert_eq!(rows(c, &complete(0, "2")).await, ["0 completed 1"], "twice is once");
@@ -276,7 +276,7 @@ async fn output_without_dependent_map_may_be_any_value() {
     assert_eq!(rows(c, "select t.take()").await, [r#"c 0 {"b": "no array"}"#, r#"n 0 "no array""#]);
 }
 
-/// Each of the last tasks must see that it is the last, or the run hangs.
+/// If no concurrent completion detects that it is the last one, the run never continues.
 #[tokio::test]
 async fn concurrent_completions_start_dependent_step_once() {
     let (database, mut c) = with_runtime().await;
@@ -318,7 +318,7 @@ async fn missing_queue_rolls_completion_back() {
          select pgflow.start_flow('f', '{}', t.id()); select t.take(); select pgmq.drop_queue('f')",
     )
     .await;
-    // Nothing of it stays where the queue is gone, which is no mistake of the worker's.
+    // A missing queue is not an error of the worker, so the completion is rolled back and can be repeated.
     assert_eq!(error(c, "select pgflow.complete_task(t.id(), 'a', 0, '1')").await.0, "42P01");
     assert_eq!(rows(c, "select t.tasks()").await, ["a 0 started 1"]);
     run(c, "select pgmq.create('f'); select pgflow.complete_task(t.id(), 'a', 0, '1')").await;

@@ -1,4 +1,4 @@
-//! Conditions: which steps run, and what becomes of the others.
+//! Conditions: steps that run, are skipped, or fail the run.
 
 use crate::fixture::runtime::{rows, run, value, with_runtime};
 
@@ -59,7 +59,7 @@ async fn condition_matches_outputs_of_completed_dependencies() {
          select pgflow.complete_task(t.id(), 'null_output', 0, null); select pgflow.complete_task(t.id(), 'm', n, to_jsonb(n + 1)) from generate_series(1, 0, -1) n",
     )
     .await;
-    // They are decided when nothing is left to wait for, and not before.
+    // A condition is evaluated only after all dependencies have ended.
     let undecided =
         "select string_agg(step_slug, ' ' order by step_slug) from pgflow.step_states where status = 'created'";
     assert_eq!(value(c, undecided).await, "a_null met needs_gone not_the_input unmet without_gone");
@@ -131,7 +131,7 @@ async fn unmet_condition_fails_run_at_start() {
     let returned =
         rows(c, "select (r.status, r.failed_at is not null) from pgflow.start_flow('f', '{}', t.id()) r").await;
     assert_eq!(returned, ["(failed,t)"]);
-    // The first by index, whatever the slugs.
+    // The step with the lowest index fails, regardless of slugs.
     assert_eq!(
         rows(c, "select t.steps()").await,
         ["free created", "second failed Condition not met", "a_third created"]
@@ -228,7 +228,7 @@ async fn run_with_all_steps_skipped_completes_at_start() {
     assert_eq!(events, ["step:a:skipped", "step:b:skipped"]);
 }
 
-/// A chain of COUNT steps, of which each is decided by the one before; the first looks at the input.
+/// A chain of COUNT steps with conditions: the first on the input of the run, each other one on the previous step.
 const CHAIN: &str = "select pgflow.create_flow('f');
     insert into pgflow.steps (flow_slug, step_slug, step_index, deps_count, required_input_pattern, when_unmet)
     select 'f', 's' || n, n, (n > 0)::integer,
@@ -237,7 +237,7 @@ const CHAIN: &str = "select pgflow.create_flow('f');
     insert into pgflow.deps (flow_slug, dep_slug, step_slug) select 'f', 's' || n - 1, 's' || n from generate_series(1, COUNT - 1) n;
     analyze pgflow.steps, pgflow.deps; set statement_timeout = '60s';";
 
-/// The project has no limit where pgflow's engines stop after 50 waves.
+/// The official engines stop after 50 iterations; flowsmith's engine has no limit.
 #[tokio::test]
 async fn chain_of_5000_unmet_conditions_resolves_in_one_call() {
     let (_database, mut c) = with_runtime().await;

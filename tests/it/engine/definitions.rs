@@ -1,4 +1,4 @@
-//! What the functions that define flows do, and their error texts.
+//! The functions that define flows, and their error messages.
 
 use flowsmith_postgres::engine::install::{InputStyle, install};
 use sqlx::postgres::PgDatabaseError;
@@ -13,7 +13,7 @@ pub(crate) async fn with_engine() -> Database {
     database
 }
 
-/// The first column of the first row, as text.
+/// The value of a SQL expression, as text.
 pub(crate) async fn text(connection: &mut PgConnection, expression: &str) -> Option<String> {
     let sql = format!("select ({expression})::text");
     sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(connection).await.unwrap().get(0)
@@ -23,7 +23,7 @@ pub(crate) async fn execute(connection: &mut PgConnection, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
 }
 
-/// The error that a statement raises: SQLSTATE, message, hint.
+/// Runs a statement that must fail, and returns SQLSTATE, message and hint.
 async fn error(connection: &mut PgConnection, sql: &str) -> (String, String, Option<String>) {
     let error = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap_err();
     let error = error.into_database_error().unwrap().downcast::<PgDatabaseError>();
@@ -386,8 +386,8 @@ async fn events_of_any_size_are_notified() {
 async fn public_cannot_execute_functions() {
     let database = with_engine().await;
     let c = &mut database.connect().await;
-    execute(c, "create role engine_nobody; grant usage on schema pgflow to engine_nobody; set role engine_nobody")
+    execute(c, "create role engine_unprivileged; grant usage on schema pgflow to engine_unprivileged; set role engine_unprivileged")
         .await;
     fails(c, "select pgflow.create_flow('f')", "permission denied for function create_flow").await;
-    execute(c, "reset role; drop owned by engine_nobody; drop role engine_nobody").await;
+    execute(c, "reset role; drop owned by engine_unprivileged; drop role engine_unprivileged").await;
 }

@@ -1,4 +1,4 @@
-//! What detection sees.
+//! Detection of the installed engine and its level.
 
 use std::collections::BTreeMap;
 
@@ -63,7 +63,7 @@ async fn partial_engine_is_incomplete() {
     );
 }
 
-/// Columns by table and name, without their order: type, default, nullability.
+/// Type, nullability and default of each column, by `table.column`. Ignores the order of columns.
 async fn columns(c: &mut PgConnection) -> BTreeMap<String, String> {
     let sql = "select table_name || '.' || column_name, concat_ws(' ', data_type, is_nullable, column_default)
                from information_schema.columns where table_schema = 'pgflow'";
@@ -80,42 +80,47 @@ async fn constraints(c: &mut PgConnection) -> BTreeMap<String, String> {
 async fn flowsmith_tables_have_official_columns_and_constraints() {
     let official = Database::create().await;
     official_install(&official.options(), Official::V0_8_1).await;
-    let ours = with_engine().await;
-    let (official, ours) = (&mut official.connect().await, &mut ours.connect().await);
+    let flowsmith = with_engine().await;
+    let (official, flowsmith) = (&mut official.connect().await, &mut flowsmith.connect().await);
 
-    let columns_of_ours = columns(ours).await;
+    let flowsmith_columns = columns(flowsmith).await;
     for (name, column) in columns(official).await {
-        assert_eq!(columns_of_ours.get(&name), Some(&column), "{name}");
+        assert_eq!(flowsmith_columns.get(&name), Some(&column), "{name}");
     }
 
-    // Implied by the foreign keys that remain: each would be checked for every row to no effect.
+    // Omitted, because the other foreign keys imply them, and PostgreSQL would check them for every row.
     let implied = [
         "pgflow.deps.deps_flow_slug_fkey",
         "pgflow.step_states.step_states_flow_slug_fkey",
         "pgflow.step_tasks.step_tasks_flow_slug_fkey",
         "pgflow.step_tasks.step_tasks_run_id_fkey",
     ];
-    // Of the same name, but knowing skipped steps.
+    // These have the official names, but also allow skipped steps.
     let widened = [
         "pgflow.step_states.completed_at_or_failed_at",
         "pgflow.step_states.remaining_tasks_state_consistency",
         "pgflow.step_states.status_is_valid",
     ];
-    let constraints_of_ours = constraints(ours).await;
+    let flowsmith_constraints = constraints(flowsmith).await;
     for (name, constraint) in constraints(official).await {
-        let same = constraints_of_ours.get(&name);
+        let same = flowsmith_constraints.get(&name);
         if implied.contains(&name.as_str()) {
             assert_eq!(same, None, "{name}");
         } else if widened.contains(&name.as_str()) {
             assert!(same.is_some(), "{name}");
         } else {
             let same = same.unwrap_or_else(|| panic!("{name} is missing"));
-            assert_eq!(count_of_differing_rows(ours, &constraint, same).await, 0, "{name}: {constraint} and {same}");
+            assert_eq!(
+                count_of_differing_rows(flowsmith, &constraint, same).await,
+                0,
+                "{name}: {constraint} and {same}"
+            );
         }
     }
 }
 
-/// On how many rows of telling values two constraints differ. A check may be written otherwise; anything else may not.
+/// The number of sample rows for which two constraints differ. Check constraints may be written differently if they accept
+/// the same rows; other constraints must be equal.
 async fn count_of_differing_rows(c: &mut PgConnection, one: &str, other: &str) -> i64 {
     if one == other {
         return 0;
@@ -135,7 +140,7 @@ async fn count_of_differing_rows(c: &mut PgConnection, one: &str, other: &str) -
         ("failed_at", times),
         ("skipped_at", times),
     ];
-    // What they ask of, each value with each.
+    // All combinations of values of the columns that the constraints mention.
     let columns = values.iter().filter(|(column, _)| one.contains(column) || other.contains(column));
     let rows: Vec<_> = columns.map(|(column, values)| format!("unnest(array[{values}]) {column}")).collect();
     let sql = format!(

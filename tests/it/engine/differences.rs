@@ -1,5 +1,5 @@
-//! What our engine does otherwise than the official one, because the official one is wrong: docs/engine-differences.md
-//! tells each with the test that shows it, on both.
+//! Differences between flowsmith's engine and the official one where the official one has a bug. docs/engine-differences.md
+//! lists each of them with its test, which runs on both engines.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::fixture::Database;
 const RUN: &str = "00000000-0000-4000-8000-00000000000a";
 const WORKER: &str = "00000000-0000-4000-8000-000000000000";
 
-/// Both engines, after the same statements.
+/// Two databases, one with each engine, in which the same statements were executed.
 struct Both {
     databases: [Database; 2],
     connections: [PgConnection; 2],
@@ -30,7 +30,7 @@ impl Both {
         Self { databases, connections }
     }
 
-    /// The flow `f` with steps, given as further arguments of `add_step`, and a run of it.
+    /// Creates the flow `f` and starts a run. Each step is a list of arguments for `add_step`.
     async fn running(steps: &[&str], input: &str) -> Self {
         let start = format!("select pgflow.start_flow('f', '{input}', '{RUN}')");
         let steps: Vec<_> = steps.iter().map(|step| format!("select pgflow.add_step('f', {step})")).collect();
@@ -38,7 +38,7 @@ impl Both {
         Self::after(&statements.chain([start.as_str()]).collect::<Vec<_>>()).await
     }
 
-    /// What the official engine and ours answer: the first column of the last row, or the error.
+    /// The results of the official engine and of flowsmith's: the first column of the last row, or the error message.
     async fn answer(&mut self, sql: &str) -> [String; 2] {
         let [official, ours] = &mut self.connections;
         [answer(official, sql).await, answer(ours, sql).await]
@@ -66,12 +66,12 @@ fn fail(step: &str) -> String {
 
 #[test]
 fn documented_differences_have_tests() {
-    let told = include_str!("../../../docs/engine-differences.md")
+    let documented = include_str!("../../../docs/engine-differences.md")
         .lines()
         .filter_map(|line| line.strip_prefix('`')?.strip_suffix('`'));
     let tests = include_str!("differences.rs").split("#[tokio::test]\nasync fn ").skip(1);
     let tests = tests.map(|test| test.split('(').next().unwrap());
-    assert_eq!(told.collect::<BTreeSet<_>>(), tests.collect());
+    assert_eq!(documented.collect::<BTreeSet<_>>(), tests.collect());
 }
 
 #[tokio::test]
@@ -95,11 +95,11 @@ async fn messages_of_started_tasks_are_hidden_for_their_timeout() {
 #[tokio::test]
 async fn step_sends_one_completed_event() {
     let both = &mut Both::running(&["'a'", "'b'"], "{}").await;
-    let told = start("1")
+    let outputs = start("1")
         + &complete("a", 0, "1")
         + &complete("a", 0, "2")
         + "select string_agg(payload ->> 'output', ', ' order by id) from realtime.sent where event = 'step:a:completed'";
-    assert_eq!(both.answer(&told).await, ["1, 2", "1"]);
+    assert_eq!(both.answer(&outputs).await, ["1, 2", "1"]);
 }
 
 #[tokio::test]
@@ -148,8 +148,8 @@ async fn concurrent_step_failures_fail_the_run_once() {
         execute(connection, "commit").await;
         waiting.await.unwrap();
     }
-    let told = "select count(*)::text from realtime.sent where event = 'run:failed'";
-    assert_eq!(both.answer(told).await, ["2", "1"]);
+    let sent = "select count(*)::text from realtime.sent where event = 'run:failed'";
+    assert_eq!(both.answer(sent).await, ["2", "1"]);
 }
 
 #[tokio::test]

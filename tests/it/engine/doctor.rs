@@ -1,4 +1,4 @@
-//! What the audit finds.
+//! The audit of an installed engine by `doctor`.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::fixture::Database;
 use crate::fixture::command::{flowsmith_engine, official_engine, old_official_engine};
 use crate::fixture::official::{Official, official_install};
 
-/// Everything that the self-test walks through, in order.
+/// The parts of the self-test, in order.
 const PARTS: [&str; 18] = [
     "schema",
     "flow creation",
@@ -81,7 +81,7 @@ async fn official_installs_pass_checks_of_their_level() {
     }
 }
 
-/// Each of the functions broken in turn: the part that it belongs to fails, what walks on from it is skipped.
+/// Breaks each function in turn: the part that tests it fails, and dependent parts are skipped.
 #[tokio::test]
 async fn self_test_names_broken_function() {
     let broken = [
@@ -112,7 +112,7 @@ async fn self_test_names_broken_function() {
         let database = flowsmith_engine().await;
         let c = &mut database.connect().await;
         let name = function.split('(').next().unwrap();
-        // Same signature, no effect.
+        // The replacement has the same signature and does nothing.
         execute(
             c,
             &format!("create or replace function pgflow.{function} language plpgsql as $$ begin return; end $$"),
@@ -132,9 +132,9 @@ async fn flow_without_queue_is_named() {
     for database in [flowsmith_engine().await, old_official_engine().await] {
         let c = &mut database.connect().await;
         execute(c, "select pgflow.create_flow('Order'), pgflow.create_flow('ship'), pgflow.create_flow('bill')").await;
-        let held = doctor(c).await.unwrap();
+        let before = doctor(c).await.unwrap();
         assert_eq!(
-            (named(&held, "queues").status, named(&held, "queues").detail.as_str()),
+            (named(&before, "queues").status, named(&before, "queues").detail.as_str()),
             (CheckStatus::Ok, "every flow has its queue: 3")
         );
         execute(c, "select pgmq.drop_queue('Order'), pgmq.drop_queue('bill')").await;
@@ -257,13 +257,14 @@ async fn read_only_session_skips_self_test() {
     assert_eq!(named(&checks, "self-test: flow creation").status, CheckStatus::Skipped);
 }
 
-/// Deleting a flow locks all tasks, and everybody waits behind whoever waits for that.
+/// Deleting a flow locks the table of tasks, and every later statement queues behind a session that waits for that lock. So
+/// `doctor` skips its clean-up while another session works on a task.
 #[tokio::test]
 async fn doctor_blocks_neither_writers_nor_another_doctor() {
     let database = with_engine().await;
-    let mut at_work = database.connect().await;
+    let mut writer = database.connect().await;
     execute(
-        &mut at_work,
+        &mut writer,
         "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); begin; select pgflow.start_flow('f', '1')",
     )
     .await;
@@ -278,7 +279,7 @@ async fn doctor_blocks_neither_writers_nor_another_doctor() {
             "{checks:#?}"
         );
     }
-    execute(&mut at_work, "commit").await;
-    let checks = doctor(&mut at_work).await.unwrap();
+    execute(&mut writer, "commit").await;
+    let checks = doctor(&mut writer).await.unwrap();
     assert_eq!(with_status(&checks, CheckStatus::Skipped), Vec::<&str>::new(), "{checks:#?}");
 }

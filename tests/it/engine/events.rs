@@ -1,4 +1,4 @@
-//! What is sent, with which keys, in which order, and how.
+//! Events: keys, values, order and delivery.
 
 use flowsmith_postgres::engine::install::{InputStyle, install};
 use sqlx::PgPool;
@@ -7,7 +7,7 @@ use sqlx::postgres::PgListener;
 use crate::fixture::Database;
 use crate::fixture::runtime::{rows, run, value, with_runtime};
 
-/// The keys of the payloads of one event, in alphabetical order.
+/// A query for the payload keys of an event, in alphabetical order.
 fn keys(event: &str) -> String {
     format!(
         "select distinct (select string_agg(key, ' ' order by key) from jsonb_object_keys(payload) key) from realtime.sent where event = '{event}'"
@@ -65,7 +65,7 @@ async fn events_match_tables() {
         ("step:m:completed", "pgflow.step_states", "{run_id,step_slug,status,output,completed_at}"),
         ("run:completed", "pgflow.runs", "{run_id,flow_slug,status,output,completed_at}"),
     ] {
-        // As JSON has times: to_jsonb writes both.
+        // Timestamps are compared as JSON, because to_jsonb formats both sides.
         let compare = format!(
             "select string_agg(name, ' ') from realtime.sent e, {table} r, unnest('{names}'::text[]) name
              where e.event = '{event}' and (e.payload -> name) is distinct from (to_jsonb(r) -> name)"

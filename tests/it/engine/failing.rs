@@ -1,4 +1,4 @@
-//! What failing a task does: retries, and what becomes of a step whose attempts are exhausted.
+//! Failing a task: retries, and steps with exhausted attempts.
 
 use crate::fixture::runtime::{rows, run, value, with_runtime};
 
@@ -230,7 +230,8 @@ async fn null_error_message_fails_task() {
     assert_eq!(value(c, "t.run()").await, "failed 1");
 }
 
-/// The last tasks of two steps, one of which is skipped: each must see the other, or the run hangs.
+/// A step is skipped while the other dependency of `join` completes. If neither session sees the other, the run never
+/// continues.
 #[tokio::test]
 async fn concurrent_failures_and_completions_start_dependent_step() {
     let (database, mut c) = with_runtime().await;

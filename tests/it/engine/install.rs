@@ -1,4 +1,4 @@
-//! What an install does to each kind of database.
+//! Installing into databases with and without an engine.
 
 use flowsmith_core::diagnostic::Diagnostic as _;
 use std::io::Write;
@@ -75,7 +75,7 @@ async fn edited_engine_script_is_refused() {
     assert!(matches!(error, InstallError::Edited { name: "engine", .. }), "{error}");
 }
 
-/// `drop schema pgflow cascade` leaves realtime.send behind: the next install replaces it.
+/// `drop schema pgflow cascade` keeps realtime.send, so the next install replaces that function.
 #[tokio::test]
 async fn dropped_engine_is_installed_again() {
     let database = with_engine().await;
@@ -111,7 +111,7 @@ async fn missing_privilege_is_named() {
     );
     execute(&mut database.connect().await, &format!("grant create on database {name} to \"in staller\"")).await;
     install(&database.options().username("in staller"), InputStyle::Separate).await.unwrap();
-    // Nothing is to be made, so the right is not needed again.
+    // A repeated install creates nothing, so it does not need the privilege.
     execute(&mut database.connect().await, &format!("revoke create on database {name} from \"in staller\"")).await;
     install(&database.options().username("in staller"), InputStyle::Separate).await.unwrap();
 }
@@ -131,7 +131,7 @@ async fn input_style_is_fixed_by_first_install() {
 async fn session_holding_the_lock_is_named() {
     let database = Database::create().await;
     let holder = &mut database.options().application_name("a long apply").connect().await.unwrap();
-    // No schema flowsmith yet, and so no function that has the key.
+    // The schema flowsmith does not exist yet, so the function that returns the lock key does not either.
     execute(holder, "begin; select pg_advisory_xact_lock(7380396448181741940)").await;
     let pid = text(holder, "pg_backend_pid()").await.unwrap();
     let hasty = database.options().options([("lock_timeout", "50ms")]);
@@ -145,7 +145,7 @@ async fn session_holding_the_lock_is_named() {
     install(&hasty, InputStyle::Separate).await.unwrap();
 }
 
-/// Runs a script as the script itself says.
+/// Runs a script with psql in one transaction, and returns whether it succeeded and its output.
 fn psql(database: &Database, script: &str) -> (bool, String) {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(script.as_bytes()).unwrap();
@@ -213,7 +213,7 @@ async fn old_pgmq_is_refused() {
     );
 }
 
-/// The whole schema is committed, so that a change to it is seen in review.
+/// The dumps are committed so that reviews show every change of the schema.
 #[tokio::test]
 async fn installed_schemas_equal_committed_dumps() {
     let database = with_engine().await;

@@ -1,4 +1,4 @@
-//! The engine in the database, by section of its contract.
+//! The engine in the database.
 
 pub(crate) mod completing;
 pub(crate) mod concurrency;

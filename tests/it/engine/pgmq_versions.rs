@@ -1,7 +1,7 @@
-//! Every pgmq from the oldest that the engine works with, as an extension and as plain SQL.
+//! All supported versions of pgmq, as an extension and as plain SQL.
 //!
-//! The crate brings the scripts that lead from each version to the next. They make an extension in a server of the test's
-//! own: a copy of its programs beside a folder of extensions that can be written to.
+//! The crate pgmq contains the upgrade script of each version. The tests install them as an extension into a copy of the
+//! server's programs, whose extension folder is writable.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -22,9 +22,9 @@ use crate::engine::definitions::{execute, text};
 use crate::fixture::{Database, binaries, new_folder};
 use crate::shared::skip;
 
-/// Where the crate has its scripts: `pgmq--1.4.4--1.4.5.sql` and so on, and `pgmq.control` in the folder above.
+/// The folder of the crate's scripts, such as `pgmq--1.4.4--1.4.5.sql`. Its parent contains `pgmq.control`.
 static SCRIPTS: LazyLock<PathBuf> = LazyLock::new(|| {
-    // Crates of other platforms are not there, and are not to be fetched.
+    // Crates for other platforms may be missing, and tests must not download them.
     let rustc = Command::new("rustc").arg("-vV").output().unwrap();
     let host = String::from_utf8(rustc.stdout).unwrap();
     let host = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
@@ -40,7 +40,7 @@ static SCRIPTS: LazyLock<PathBuf> = LazyLock::new(|| {
     manifest.parent().unwrap().join("src/install/embedded/sql")
 });
 
-/// The scripts from 1.1.1 on, each with the version that it leads to, in order.
+/// The upgrade scripts since 1.1.1 in order, each with its target version.
 fn scripts() -> Vec<(Vec<u32>, PathBuf)> {
     let mut scripts: Vec<_> = fs::read_dir(&*SCRIPTS)
         .unwrap()
@@ -60,20 +60,20 @@ fn dotted(version: &[u32]) -> String {
     version.iter().map(ToString::to_string).collect::<Vec<_>>().join(".")
 }
 
-/// The versions that the engine is to work with.
+/// The versions that the engine supports.
 fn supported() -> Vec<String> {
     scripts().iter().filter(|(version, _)| *version >= vec![1, 4, 4]).map(|(version, _)| dotted(version)).collect()
 }
 
-/// What `pg_config` beside the server's programs says, if it is there. These may be links to the place that they are in.
+/// A path from the `pg_config` in the folder of the server's programs, if that has one. The programs may be symbolic links.
 fn pg_config(what: &str) -> Option<PathBuf> {
     let postgres = binaries().dir.join("postgres").canonicalize().ok()?;
     let output = Command::new(postgres.with_file_name("pg_config")).arg(what).output().ok()?;
     Some(String::from_utf8(output.stdout).ok()?.trim().into())
 }
 
-/// A server whose `share` and `bin` are the test's own, with every version of pgmq to be created as an extension; none
-/// where such a copy cannot run here.
+/// A server with private copies of `share` and `bin`, in which every version of pgmq is available as an extension. None if
+/// a copy of the programs cannot run on this machine.
 fn server_with_pgmq(name: &str) -> Option<Server> {
     let (Some(bin), Some(share), Some(lib)) =
         (pg_config("--bindir"), pg_config("--sharedir"), pg_config("--pkglibdir"))
@@ -81,7 +81,7 @@ fn server_with_pgmq(name: &str) -> Option<Server> {
         skip("there is no pg_config beside the server's programs");
         return None;
     };
-    // The programs look for the other folders from where they are themselves, as far as these have a parent in common.
+    // The programs find the other folders by paths relative to their own, if these have a common parent.
     let root = new_folder(name);
     let own = |path: &Path| root.join(path.strip_prefix("/").unwrap());
     fs::create_dir_all(own(&bin)).unwrap();
@@ -115,7 +115,8 @@ fn server_with_pgmq(name: &str) -> Option<Server> {
     Some(Server::start(&copy, &new_folder(&format!("{name}-data")), Durability::Disposable, Lifetime::Owner).unwrap())
 }
 
-/// Lets every user in, whatever the umask: as root, the server runs as another one.
+/// Makes a folder readable for all users regardless of the umask, because a test run by root starts the server as another
+/// user.
 fn make_readable(folder: &Path) {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
@@ -128,7 +129,7 @@ fn make_readable(folder: &Path) {
     }
 }
 
-/// A database of its owner, who is no superuser, on a server of the test's own.
+/// Creates a database owned by `app`, which is not a superuser.
 async fn database(server: &Server, name: &str) -> PgConnectOptions {
     let c = &mut server.connect_options("postgres").connect().await.unwrap();
     if text(c, "select count(*) from pg_roles where rolname = 'app'").await.as_deref() == Some("0") {
@@ -138,10 +139,10 @@ async fn database(server: &Server, name: &str) -> PgConnectOptions {
     server.connect_options(name).username("app")
 }
 
-/// Versions that their scripts lead to and that do not work by themselves: they read a column which new queues do not have.
+/// Versions in which pgmq itself is broken: its functions read a column that new queues do not have.
 const BROKEN: [&str; 1] = ["1.10.0"];
 
-/// What pgmq says where it cannot make, fill, read and drop a queue by itself.
+/// The error if pgmq cannot create, fill, read and drop a queue without the engine.
 async fn own_failure(c: &mut PgConnection) -> Option<String> {
     let own = "select pgmq.create('probe'); select pgmq.send('probe', '{}'); select * from pgmq.read('probe', 0, 1); select pgmq.drop_queue('probe')";
     sqlx::raw_sql(own).execute(c).await.err().map(|error| error.to_string())
@@ -195,7 +196,8 @@ async fn supported_versions_work_as_extension() {
     }
 }
 
-/// The extension has owners and members of its own, of which a role that deploys is none.
+/// In old versions, `pgmq.create` adds the queue tables to the extension, which only the owner of the extension can do. The
+/// deployer is not its owner.
 #[tokio::test]
 async fn roles_work_on_oldest_extension_and_after_its_upgrade() {
     let Some(server) = server_with_pgmq("pgmq-upgrade") else { return };
@@ -219,14 +221,14 @@ async fn roles_work_on_oldest_extension_and_after_its_upgrade() {
     let client = &mut session(Role::Client).await;
     let run = text(client, "pgflow.start_flow_with_states('order', '{}') #>> '{run,run_id}'").await.unwrap();
     let worker = &mut session(Role::Worker).await;
-    let take = "select pgflow.start_tasks('order', array(select msg_id from pgmq.read('order', 60, 10)), null)";
-    execute(worker, take).await;
+    let start = "select pgflow.start_tasks('order', array(select msg_id from pgmq.read('order', 60, 10)), null)";
+    execute(worker, start).await;
     execute(worker, &format!("select pgflow.fail_task('{run}', 'load', 0, 'once')")).await;
 
     execute(owner, "alter extension pgmq update").await;
-    execute(worker, take).await;
+    execute(worker, start).await;
     execute(worker, &format!("select pgflow.complete_task('{run}', 'load', 0, '1')")).await;
-    execute(worker, take).await;
+    execute(worker, start).await;
     execute(worker, &format!("select pgflow.complete_task('{run}', 'send', 0, '2')")).await;
     let ended = format!("(select status || ' ' || output from pgflow.runs where run_id = '{run}')");
     assert_eq!(text(client, &ended).await.as_deref(), Some("completed {\"send\": 2}"));
@@ -257,26 +259,26 @@ async fn available_extension_is_created_if_role_has_privilege() {
     assert_works(&mut options.connect().await.unwrap(), "plain SQL").await;
 }
 
-/// The folder that the server's programs were copied to, beside that of its data.
+/// The folder of the copied programs, a sibling of the data folder.
 fn folder_of(server: &Server, name: &str) -> PathBuf {
     server.folder().parent().unwrap().join(name)
 }
 
-/// Before 1.6, pgmq could make a queue as an extension only.
+/// Versions before 1.6 can create queues only if pgmq is an extension.
 #[tokio::test]
 async fn supported_versions_work_as_plain_sql() {
     let mut worked = Vec::new();
     for version in supported() {
         let database = Database::create().await;
         let c = &mut database.connect().await;
-        // As `create extension` does it: a script may call what comes further down.
+        // Like `create extension`, because functions may call functions that the script creates later.
         execute(c, "create schema pgmq; set check_function_bodies = off").await;
         execute(c, include_str!("pgmq_1.1.1.sql")).await;
         for (to, script) in scripts() {
-            // Only an extension has tables that a dump is told of.
+            // Configuration tables of pg_dump exist only for extensions.
             let script = fs::read_to_string(script).unwrap();
-            let told = |line: &&str| !line.contains("pg_extension_config_dump");
-            execute(c, &script.lines().filter(told).flat_map(|line| [line, "\n"]).collect::<String>()).await;
+            let is_plain = |line: &&str| !line.contains("pg_extension_config_dump");
+            execute(c, &script.lines().filter(is_plain).flat_map(|line| [line, "\n"]).collect::<String>()).await;
             if dotted(&to) == version {
                 break;
             }

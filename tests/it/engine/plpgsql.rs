@@ -1,11 +1,11 @@
-//! What plpgsql_check says of the functions in PL/pgSQL, which PostgreSQL itself looks at only when they are called.
+//! Lints of the PL/pgSQL functions by plpgsql_check. PostgreSQL itself checks their statements only when they run.
 
 use sqlx::Row;
 
 use crate::fixture::command::flowsmith_engine;
 use crate::fixture::has_extension;
 
-/// Every warning that it has: errors, warnings, hints at slow code and at injected SQL.
+/// All findings of plpgsql_check: errors, warnings, performance hints and SQL injection.
 const FINDINGS: &str = "
     select format('%s:%s: %s: %s%s', p.oid::regprocedure, f.lineno, f.level, f.message, ' (' || f.detail || ')')
     from pg_proc p
@@ -18,37 +18,37 @@ const FINDINGS: &str = "
     where n.nspname in ('pgflow', 'flowsmith', 'realtime') and l.lanname = 'plpgsql'
     order by 1";
 
-/// What it says without cause: of which function, and in which words.
-const UNFOUNDED: &[(&str, &str)] = &[
-    // A literal as the default of an array.
+/// False positives: the function, and a part of the message.
+const FALSE_POSITIVES: &[(&str, &str)] = &[
+    // The default of an array parameter is a literal.
     ("pgflow.ensure_flow_compiled(", "(cast \"text\" value to \"text[]\" type)"),
-    // Kept for workers of old levels: takes what they give, does nothing.
+    // Kept for workers of old levels: accepts their arguments and does nothing.
     ("pgflow.poll_for_tasks(", "routine is marked as VOLATILE"),
     ("pgflow.poll_for_tasks(", "unused parameter"),
-    // Returns rows of a statement whose table's name is only known when it runs.
+    // Returns rows of a dynamic statement, because the name of the queue table is an argument.
     ("pgflow.set_vt_batch(", "OUT variable"),
-    // They lock rows, which only a volatile function may do.
+    // These functions lock rows, so they must be volatile.
     ("pgflow._lock_tasks(", "routine is marked as VOLATILE"),
     ("pgflow._lock_stalled_tasks(", "routine is marked as VOLATILE"),
-    // It ends with a case that has no else, which raises.
+    // Ends with a `case` without `else`, which raises an error if nothing matches.
     ("pgflow._queue_statement(", "control reached end of function without RETURN"),
-    // Names of queues and statements go through %I in _queue_statement_call and _queue_statement, and values through %L or are numbers.
+    // _queue_statement_call and _queue_statement quote names by %I. Values are numbers or quoted by %L.
     ("pgflow._archive_messages(", "text type variable is not sanitized"),
     ("pgflow._set_vt(", "text type variable is not sanitized"),
     ("pgflow._set_vt_skip_locked(", "text type variable is not sanitized"),
     ("pgflow._prepare_queue_statement(", "text type variable is not sanitized"),
     ("pgflow._read_messages(", "text type variable is not sanitized"),
     ("pgflow._enqueue_tasks(", "text type variable is not sanitized"),
-    // Dynamic SQL, because engines differ in the columns of pgflow.steps.
+    // Dynamic SQL, because the columns of pgflow.steps depend on the engine.
     ("flowsmith.actual_steps(", "OUT variable"),
-    // Statements about pg_cron, which is not here, and which they ask for first.
+    // These functions test for pg_cron first; the test database does not have it.
     ("flowsmith.actual_cron_jobs(", "relation \"cron.job\" does not exist"),
     ("flowsmith.actual_cron_jobs(", "OUT variable"),
     ("flowsmith.schedule_cron_jobs(", "schema \"cron\" does not exist"),
     ("flowsmith.unschedule_cron_jobs(", "schema \"cron\" does not exist"),
-    // What it runs is SQL of the flow file, with the rights of whoever applies it, in parentheses that it cannot leave.
+    // Executes an expression of a flow file, in parentheses and with the privileges of the role that applies it.
     ("flowsmith.check_expression(", "text type variable is not sanitized"),
-    // A notification is text in the end; `private` is for those who have a realtime.send of another kind.
+    // A notification is text. `private` exists for compatibility with Supabase's realtime.send.
     ("realtime.send(", "(cast \"jsonb\" value to \"text\" type)"),
     ("realtime.send(", "unused parameter \"private\""),
 ];
@@ -64,7 +64,7 @@ async fn plpgsql_check_has_no_findings() {
     let mut findings: Vec<String> =
         sqlx::raw_sql(FINDINGS).fetch_all(&mut *c).await.unwrap().iter().map(|row| row.get(0)).collect();
     findings.retain(|finding| {
-        !UNFOUNDED.iter().any(|(function, words)| finding.starts_with(function) && finding.contains(words))
+        !FALSE_POSITIVES.iter().any(|(function, words)| finding.starts_with(function) && finding.contains(words))
     });
     assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
 }

@@ -1,4 +1,4 @@
-//! Tasks whose worker has gone silent.
+//! Recovery of stalled tasks by `requeue_stalled_tasks`.
 
 use crate::fixture::runtime::{rows, run, value, with_runtime};
 
@@ -27,7 +27,7 @@ async fn task_is_stalled_30s_after_timeout() {
     assert_eq!(rows(c, "select t.tasks()").await, ["a 0 completed 2 1", "queued 0 queued 0"]);
 }
 
-/// The engines of pgflow look at the flow's timeout alone.
+/// The official engines use only the timeout of the flow.
 #[tokio::test]
 async fn step_timeout_overrides_flow_timeout() {
     let (_database, mut c) = with_runtime().await;
@@ -81,7 +81,7 @@ async fn permanently_stalled_task_can_still_complete() {
     assert_eq!(value(c, "t.run()").await, r#"completed 0 {"a": 1}"#);
 }
 
-/// Its message is gone, so that queued again it would wait for ever.
+/// A retry would wait forever, because the message of the task is archived.
 #[tokio::test]
 async fn permanently_stalled_task_fails_without_retry() {
     let (_database, mut c) = with_runtime().await;
@@ -138,7 +138,7 @@ async fn tasks_of_ended_runs_and_steps_become_permanently_stalled() {
          select pgflow.fail_task(t.id(1), 'a', 0, 'boom'); select pgflow.fail_task(t.id(2), 'a', 0, 'boom'); select t.age('a', 1000); select t.age('b', 1000)",
     )
     .await;
-    // Only b of the second run goes on: the first run failed, and a of the second was skipped.
+    // Only step b of the second run continues: the first run has failed, and step a of the second is skipped.
     assert_eq!(value(c, REQUEUE).await, "1");
     assert_eq!(rows(c, "select t.tasks(1)").await, ["a 0 failed 1 boom", "b 0 started 1"]);
     assert_eq!(rows(c, "select t.tasks(2)").await, ["a 0 failed 1 boom", "a 1 started 1", "b 0 queued 1"]);
@@ -165,7 +165,7 @@ async fn concurrent_recoveries_requeue_each_task_once() {
         let mut c = database.connect().await;
         workers.spawn(async move { value(&mut c, REQUEUE).await.parse::<u32>().unwrap() });
     }
-    // Those that one worker holds are left out by the others, which may see them again when it is done.
+    // Each session skips the tasks that another one has locked; no task may be requeued twice afterwards.
     let requeued: u32 = workers.join_all().await.iter().sum();
     assert_eq!(requeued, 200);
     assert_eq!(

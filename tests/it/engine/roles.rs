@@ -1,4 +1,4 @@
-//! Three roles share the work: each can do its part from end to end, and none can do another's.
+//! The roles deployer, worker and client: each has all privileges that its tasks need, and none of the others'.
 
 use flowsmith_postgres::engine::doctor::{CheckStatus, doctor};
 use flowsmith_postgres::engine::install::{InputStyle, install_with_roles};
@@ -10,8 +10,8 @@ use crate::engine::definitions::{execute, text};
 use crate::fixture::Database;
 use crate::fixture::command::Project;
 
-/// A database whose three roles each have a member that logs in. Roles belong to the whole server, so the names begin
-/// with the database's.
+/// A database with the three roles and a login role for each. Roles are shared by all databases of a server, so their
+/// prefix is the name of the database.
 pub(crate) struct Team {
     pub(crate) database: Database,
     pub(crate) prefix: RolePrefix,
@@ -36,7 +36,7 @@ impl Team {
         format!("{}_{of}", self.database.options().get_database().unwrap())
     }
 
-    /// Somebody's login.
+    /// The login role that is a member of this role.
     pub(crate) fn login(&self, role: Role) -> String {
         format!("{}_login", self.prefix.name(role))
     }
@@ -60,7 +60,7 @@ pub(crate) fn prefix(database: &Database) -> RolePrefix {
     RolePrefix::new(database.options().get_database().unwrap()).unwrap()
 }
 
-/// Fails for lack of a right, and for nothing else.
+/// Asserts that a statement fails because of insufficient privilege.
 pub(crate) async fn refused(connection: &mut PgConnection, sql: &str) {
     let error = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.expect_err(sql);
     let error = error.into_database_error().unwrap().downcast::<PgDatabaseError>();
@@ -69,8 +69,8 @@ pub(crate) async fn refused(connection: &mut PgConnection, sql: &str) {
 
 pub(crate) const FLOW: &str = "  load: { base_delay: 0 }\n  each: { map: load }\n  send: { depends_on: [each] }";
 
-/// Starts every queued task of the flow `order`, and gives what they are as rows of `step_slug, task_index`.
-const TAKE: &str = "
+/// Starts all queued tasks of the flow `order`, and returns them.
+const START_TASKS: &str = "
     with read as (select array_agg(m.msg_id) as ids from pgmq.read('order', 60, 10) m)
     select t.* from read, pgflow.start_tasks('order', read.ids, '00000000-0000-0000-0000-000000000001') t";
 
@@ -93,16 +93,16 @@ async fn roles_suffice_for_deploying_starting_and_working() {
                     values ('00000000-0000-0000-0000-000000000001', 'order', 'test')";
     execute(worker, register).await;
     execute(worker, "update pgflow.workers set last_heartbeat_at = clock_timestamp()").await;
-    execute(worker, TAKE).await;
+    execute(worker, START_TASKS).await;
     execute(worker, &format!("select pgflow.fail_task('{run}', 'load', 0, 'once')")).await;
-    execute(worker, TAKE).await;
+    execute(worker, START_TASKS).await;
     execute(worker, &format!("select pgflow.complete_task('{run}', 'load', 0, '[1, 2]')")).await;
-    execute(worker, TAKE).await;
+    execute(worker, START_TASKS).await;
     let batch = format!(
         "select pgflow.complete_tasks(array['{run}', '{run}']::uuid[], array['each', 'each'], array[0, 1], array['10', '20']::jsonb[])"
     );
     execute(worker, &batch).await;
-    execute(worker, TAKE).await;
+    execute(worker, START_TASKS).await;
     execute(worker, "select pgflow.requeue_stalled_tasks()").await;
     execute(worker, &format!("select pgflow.complete_task('{run}', 'send', 0, '\"sent\"')")).await;
     execute(worker, "select pgflow.mark_worker_stopped('00000000-0000-0000-0000-000000000001')").await;
@@ -118,7 +118,7 @@ async fn roles_suffice_for_deploying_starting_and_working() {
     assert_eq!(text(client, by_slug).await.as_deref(), Some("started"));
 }
 
-/// A run that fails archives what is left of it: the paths that end badly need rights too.
+/// Failing a run archives its messages, which needs privileges too.
 #[tokio::test]
 async fn worker_can_fail_runs_and_skip_steps() {
     let team = Team::new().await;
@@ -139,7 +139,7 @@ async fn worker_can_fail_runs_and_skip_steps() {
          values ('00000000-0000-0000-0000-000000000001', 'order', 'test')",
     )
     .await;
-    execute(worker, TAKE).await;
+    execute(worker, START_TASKS).await;
     execute(worker, &format!("select pgflow.fail_task('{run}', 'skips', 0, 'no')")).await;
     execute(worker, &format!("select pgflow.complete_task('{run}', 'fails', 0, '{{}}')")).await;
     let states = "select string_agg(step_slug || ' ' || status, ', ' order by step_slug) from pgflow.step_states";
@@ -148,7 +148,7 @@ async fn worker_can_fail_runs_and_skip_steps() {
         Some("after skipped, fails completed, skips skipped, waits skipped")
     );
     execute(client, "select flowsmith.start_flow('order', '{}', 'aaaaaaaa-0000-0000-0000-000000000001')").await;
-    execute(worker, TAKE).await;
+    execute(worker, START_TASKS).await;
     execute(worker, "select pgflow.fail_task('aaaaaaaa-0000-0000-0000-000000000001', 'fails', 0, 'no')").await;
     let status = "select status from pgflow.runs where run_id = 'aaaaaaaa-0000-0000-0000-000000000001'";
     assert_eq!(text(client, status).await.as_deref(), Some("failed"));
@@ -230,7 +230,7 @@ async fn roles_cannot_exceed_their_privileges() {
     }
 }
 
-/// The deployer's flags that take away: a flow, and the steps of one that has no run.
+/// Deployers can also delete flows, and replace the steps of a flow without runs.
 #[tokio::test]
 async fn deployer_can_change_flows_of_another_deployer() {
     let team = Team::new().await;
@@ -258,7 +258,7 @@ async fn deployer_can_change_flows_of_another_deployer() {
     );
 }
 
-/// A prepared statement belongs to the session, whoever executes it.
+/// Prepared statements belong to the session, so a security definer function could execute one that its caller prepared.
 #[tokio::test]
 async fn prepared_statements_of_caller_are_not_executed() {
     let team = Team::new().await;
@@ -300,7 +300,7 @@ async fn deployer_can_adopt_existing_flows() {
     project.succeeds(&["plan"]);
 }
 
-/// Some functions run with the rights of the engine's owner: none of the caller's code may run with them.
+/// Security definer functions run with the privileges of the engine's owner, so they must not run code of the caller.
 #[tokio::test]
 async fn types_of_caller_are_not_used() {
     let team = Team::new().await;
@@ -327,14 +327,14 @@ async fn types_of_caller_are_not_used() {
     execute(deployer, "select pgflow.create_flow('mine'), pgflow.add_step('mine', 'load')").await;
     execute(deployer, "select flowsmith.reset_flow('mine'), flowsmith.drop_flow('mine')").await;
 
-    // It is this that keeps them out.
+    // Without the fixed search_path, the type of the caller is used.
     execute(&mut team.database.connect().await, "alter function flowsmith.start_flow set search_path = ''").await;
     let start = "select flowsmith.start_flow('order', '{}')";
     let error = sqlx::raw_sql(start).execute(&mut *client).await.unwrap_err();
     assert!(error.to_string().contains("ran as postgres"), "{error}");
 }
 
-/// What a role may not look at is left out, and nothing is said to be broken.
+/// Checks of objects that a role cannot read are omitted, not failed.
 #[tokio::test]
 async fn doctor_reports_within_privileges_of_role() {
     let team = Team::new().await;

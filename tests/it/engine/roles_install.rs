@@ -1,4 +1,4 @@
-//! What `install --grants` makes, who can run it, and what becomes of rights.
+//! `install --grants`: the roles that it creates, the privileges that it grants, and those that it needs.
 
 use flowsmith_core::diagnostic::Diagnostic as _;
 use flowsmith_postgres::engine::doctor::{CheckStatus, doctor};
@@ -160,7 +160,7 @@ async fn command_creates_roles_and_prints_same_script() {
     project.exits_with(64, &["install", "--grants", "--role-prefix", ""]);
 }
 
-/// An empty search_path has pg_temp first, where names of types are concerned.
+/// With an empty search_path, PostgreSQL looks up type names in pg_temp first.
 #[tokio::test]
 async fn functions_search_pg_temp_last() {
     let team = Team::new().await;

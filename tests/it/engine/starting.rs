@@ -1,4 +1,4 @@
-//! What starting a run does (`start_flow` and its kin).
+//! Starting runs by `start_flow` and its variants.
 
 use crate::fixture::runtime::{error, rows, run, value, with_runtime};
 
@@ -141,7 +141,7 @@ async fn flow_without_steps_completes_at_start() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     run(c, "select pgflow.create_flow('f'); select pgflow.start_flow('f', '{}', t.id())").await;
-    // Without an output, as pgflow's engines have it: there is no leaf.
+    // There are no leaf steps, so the output is null, as in the official engines.
     assert_eq!(value(c, "select (status, remaining_steps, output) from pgflow.runs").await, "(completed,0,)");
     assert_eq!(rows(c, "select t.events()").await, ["run:started", "run:completed"]);
 }
@@ -176,7 +176,7 @@ async fn empty_maps_complete_at_start_in_order() {
     assert_eq!(value(c, "t.run()").await, r#"completed 0 {"last": "done"}"#);
 }
 
-/// The project has no limit where pgflow's engines stop after 50 waves.
+/// The official engines stop after 50 iterations; flowsmith's engine has no limit.
 #[tokio::test]
 async fn chain_of_5000_empty_maps_completes_in_one_call() {
     let (_database, mut c) = with_runtime().await;
@@ -194,7 +194,7 @@ async fn chain_of_5000_empty_maps_completes_in_one_call() {
     .await;
     assert_eq!(value(c, "t.run()").await, r#"completed 0 {"s4999": []}"#);
     assert_eq!(value(c, "select (count(*), min(status)) from pgflow.step_states").await, "(5000,completed)");
-    // Each after the one it depends on.
+    // Each step completes after its dependency.
     let in_order = "select (count(*), bool_and(n = place)) from (
         select substring(event from 's([0-9]+)')::integer n, row_number() over (order by id) - 1 as place
         from realtime.sent where event like 'step:%:completed') e";
@@ -237,7 +237,7 @@ async fn functions_fix_search_path_and_few_are_security_definer() {
     let definer =
         "select p.proname from pg_proc p where p.pronamespace = 'pgflow'::regnamespace and p.prosecdef order by 1";
     assert_eq!(rows(c, definer).await, ["_create_queue", "get_run_with_states", "start_flow_with_states"]);
-    // A body in SQL-standard form has its names resolved already.
+    // Names in a SQL-standard function body are resolved when the function is created.
     let open_path = "select p.oid::regprocedure from pg_proc p where p.pronamespace = 'pgflow'::regnamespace and p.prosqlbody is null
         and not coalesce(p.proconfig, '{}') && array['search_path=pg_catalog, pg_temp']";
     assert_eq!(rows(c, open_path).await, Vec::<String>::new());

@@ -1,4 +1,4 @@
-//! The recorded transitions of runs, steps and tasks are those of docs/state-machine.md, both ways.
+//! Compares the recorded transitions of runs, steps and tasks with docs/state-machine.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,10 +6,10 @@ use std::path::Path;
 
 use crate::fixture::transitions;
 
-/// Object, status before, status after.
+/// Object, old status and new status.
 type Transition = (String, String, String);
 
-/// The table of the documentation: the functions by transition.
+/// The functions of each transition, from the table in the documentation.
 fn documented() -> BTreeMap<Transition, BTreeSet<String>> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/state-machine.md");
     let page = fs::read_to_string(page).unwrap();

@@ -1,4 +1,4 @@
-//! What a worker's calls do before its handler runs, and those about the worker itself.
+//! Functions that workers call before a handler runs, and those that register workers.
 
 use crate::fixture::runtime::{error, rows, run, value, with_merged_runtime, with_runtime};
 
@@ -19,7 +19,7 @@ async fn step_kinds_receive_their_inputs() {
     run(c, "select pgflow.complete_task(t.id(), 'root', 0, null)").await;
     assert_eq!(rows(c, "select t.take()").await, [r#"list 0 {"items": [null, "b"]}"#]);
     run(c, "select pgflow.complete_task(t.id(), 'list', 0, '[[1], null]')").await;
-    // What was skipped is absent; what completed without an output is null.
+    // A skipped step is absent from the input; a step that completed without an output is null.
     assert_eq!(
         rows(c, "select t.take()").await,
         ["each 0 [1]", "each 1 null", r#"last 0 {"list": [[1], null], "root": null}"#]
@@ -95,9 +95,9 @@ async fn only_queued_tasks_of_running_steps_are_started() {
     assert_eq!(rows(c, start).await, [""; 0], "both are started");
     assert_eq!(rows(c, "select t.tasks()").await, ["a 0 started 1", "b 0 started 1"]);
 
-    // A run that failed while a worker held its message.
-    run(c, "create table held as select array_agg(msg_id) as ids from pgmq.read('f', 30, 10); select pgflow.cancel_run(t.id(2))").await;
-    assert_eq!(rows(c, "select r.step_slug from held, pgflow.start_tasks('f', ids, t.worker()) r").await, [""; 0]);
+    // The run fails after a worker has read its messages.
+    run(c, "create table read as select array_agg(msg_id) as ids from pgmq.read('f', 30, 10); select pgflow.cancel_run(t.id(2))").await;
+    assert_eq!(rows(c, "select r.step_slug from read, pgflow.start_tasks('f', ids, t.worker()) r").await, [""; 0]);
     assert_eq!(rows(c, "select t.tasks(2)").await, ["a 0 queued 0", "b 0 queued 0"]);
 }
 
@@ -149,7 +149,7 @@ async fn poll_claims_oldest_visible_tasks_up_to_quantity() {
     };
     assert_eq!(value(c, &poll(", 2")).await, "0 2");
     assert_eq!(value(c, "t.hidden('m', 2) between 92 and 102").await, "true");
-    assert_eq!(value(c, &poll("")).await, "3 4 5 6 7 8 9 10 11 12", "ten where it is not said");
+    assert_eq!(value(c, &poll("")).await, "3 4 5 6 7 8 9 10 11 12", "the default quantity is ten");
     assert_eq!(value(c, &poll(", 100")).await, "13 14");
     assert_eq!(value(c, &poll(", 100")).await, "∅");
 }
@@ -235,7 +235,7 @@ async fn poll_for_tasks_returns_no_rows() {
     for arguments in ["'f', 30, 5", "'f', 30, 5, 1, 50"] {
         assert_eq!(value(c, &format!("select count(*) from pgflow.poll_for_tasks({arguments})")).await, "0");
     }
-    assert_eq!(rows(c, "select t.take()").await, ["a 0 {}"], "and takes nothing away");
+    assert_eq!(rows(c, "select t.take()").await, ["a 0 {}"], "the message is still available");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Upgrades of the engine, from this version to one that a later release could have.
+//! Upgrades from this version of the engine to a simulated later one.
 
 use flowsmith_postgres::engine::detect::{EngineKind, EngineState, detect};
 use flowsmith_postgres::engine::doctor::{CheckStatus, doctor};
@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection};
 use crate::engine::definitions::{execute, text, with_engine};
 use crate::fixture::command::Project;
 
-/// The install script of a release whose engine has one version more, in one transaction.
+/// The install script of a release with one more engine version, in one transaction.
 fn next_release(sql: &'static str) -> String {
     let next = Script { version: newest_engine() + 1, name: "next", sql };
     let engine: Vec<Script> = ENGINE.iter().copied().chain([next]).collect();
@@ -89,7 +89,7 @@ async fn edited_script_is_refused_and_transaction_rolled_back() {
     assert_eq!((recorded(c).await, schema::ENGINE.read(c).await.unwrap()), before);
 }
 
-/// An install without `--grants` reports the roles that lack rights on the functions of this version.
+/// An install without `--grants` reports the roles that lack privileges on the functions of this version.
 #[tokio::test]
 async fn install_reports_roles_that_lack_privileges() {
     let database = with_engine().await;
@@ -111,10 +111,10 @@ async fn install_with_grants_restores_privileges_on_new_schema() {
     let c = &mut database.connect().await;
     let prefix = RolePrefix::new(database.options().get_database().unwrap()).unwrap();
     install_with_roles(&database.options(), InputStyle::Separate, &prefix).await.unwrap();
-    // As an upgrade that changes the signature of a function: the new function has no grants.
+    // Simulates an upgrade that changes the signature of a function: the new function has no grants.
     execute(c, "drop schema pgflow cascade").await;
     install(&database.options(), InputStyle::Separate).await.unwrap();
-    assert_eq!(audit(c).await.unwrap(), [], "no role has a right on the new schema");
+    assert_eq!(audit(c).await.unwrap(), [], "no role has privileges on the new schema");
     let missing = "select has_schema_privilege(rolname, 'pgflow', 'usage') from pg_roles where rolname like '%\\_worker' and rolname like current_database() || '%'";
     assert_eq!(text(c, missing).await.as_deref(), Some("false"));
     install_with_roles(&database.options(), InputStyle::Separate, &prefix).await.unwrap();

@@ -1,4 +1,4 @@
-//! `runs`, `show`, `queues`, `workers`, `stats`: what they show is what is there.
+//! `runs`, `show`, `queues`, `workers` and `stats`: the reports agree with the database.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use flowsmith_postgres::runs::short_id_length;
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::{OTHER, RUN, complete, fail, json, refused, shop, start, take};
+use super::{OTHER, RUN, claim, complete, fail, json, refused, shop, start};
 use crate::fixture::runtime::{run, value};
 
 fn ids(report: &Value) -> Vec<&str> {
@@ -20,7 +20,7 @@ async fn runs_are_listed_by_last_change() {
     project.succeeds(&["start", "order@1", "--run-id", OTHER]);
     start(&project, RUN);
     assert_eq!(ids(&json(&project, "runs", &["runs"])), [RUN, OTHER]);
-    take(&mut c, "order").await;
+    claim(&mut c, "order").await;
     complete(&mut c, OTHER, "load", 0, "1").await;
     assert_eq!(ids(&json(&project, "runs", &["runs"])), [OTHER, RUN]);
     assert_eq!(ids(&json(&project, "runs", &["runs", "order@2"])), [RUN]);
@@ -33,7 +33,7 @@ async fn runs_are_listed_by_last_change() {
         "update pgflow.runs set started_at = started_at - interval '2h', completed_at = completed_at - interval '1h'",
     )
     .await;
-    // What is under way is listed however old it is.
+    // Unfinished runs are listed regardless of their age.
     assert_eq!(ids(&json(&project, "runs", &["runs", "--since", "30m"])), [RUN]);
     let cut = json(&project, "runs", &["runs", "-n", "1"]);
     assert_eq!((ids(&cut).len(), &cut["is_cut"]), (1, &true.into()));
@@ -48,13 +48,13 @@ async fn failed_runs_are_listed_with_step_and_error() {
     start(&project, RUN);
     for _ in 0..2 {
         run(&mut c, "update pgmq.q_order_v2 set vt = now()").await;
-        take(&mut c, "order_v2").await;
+        claim(&mut c, "order_v2").await;
         fail(&mut c, RUN, "load", 0, E_TEXT).await;
     }
     let report = json(&project, "runs", &["runs", "--failed"]);
     let failure = &report["runs"][0]["failure"];
     assert_eq!((&failure["step"], &failure["error"]), (&"load".into(), &"out of\npaper \u{1b}[31m".into()));
-    // Nothing in it moves the terminal's cursor.
+    // Control characters are replaced, so that they cannot affect the terminal.
     let text = project.succeeds(&["runs", "--failed"]).stdout;
     assert!(text.contains("load: out of paper  [31m"), "{text}");
     let shown = project.succeeds(&["show", "0f8"]).stdout;
@@ -66,7 +66,7 @@ const E_TEXT: &str = "out of\npaper \u{1b}[31m";
 #[tokio::test]
 async fn older_runs_are_not_hidden() {
     let (_database, project, mut c) = shop().await;
-    // More than are looked through, all newer than the ones that are asked for.
+    // More runs than one query reads, all newer than the requested ones.
     run(
         &mut c,
         &format!(
@@ -90,10 +90,10 @@ async fn older_runs_are_not_hidden() {
 async fn show_has_steps_inputs_and_outputs() {
     let (_database, project, mut c) = shop().await;
     start(&project, RUN);
-    take(&mut c, "order_v2").await;
+    claim(&mut c, "order_v2").await;
     let long = format!("[1, \"{}\"]", "x".repeat(5_000));
     complete(&mut c, RUN, "load", 0, &long).await;
-    take(&mut c, "order_v2").await;
+    claim(&mut c, "order_v2").await;
     complete(&mut c, RUN, "each", 1, "\"one\"").await;
 
     let report = json(&project, "show", &["show", RUN]);
@@ -119,12 +119,12 @@ async fn show_has_steps_inputs_and_outputs() {
     assert!(project.succeeds(&["show", RUN, "--full"]).stdout.contains(&"x".repeat(5_000)));
 }
 
-/// What the end of a run has left behind is not shown as going on, and its clock has stopped.
+/// Steps that the end of a run left unfinished are not shown as running, and their durations no longer grow.
 #[tokio::test]
 async fn unfinished_steps_of_ended_run_are_marked() {
     let (_database, project, mut c) = shop().await;
     start(&project, RUN);
-    take(&mut c, "order_v2").await;
+    claim(&mut c, "order_v2").await;
     complete(&mut c, RUN, "load", 0, "[1, 2, 3]").await;
     run(&mut c, "select pgflow.start_tasks('order_v2', array(select msg_id from pgmq.read('order_v2', 60, 1)), worker_id) from pgflow.workers").await;
     project.succeeds(&["cancel", RUN, "--yes"]);
@@ -150,7 +150,7 @@ async fn unfinished_steps_of_ended_run_are_marked() {
     assert!(dot.contains("tasks: 1 cut off, 2 not run"), "{dot}");
 }
 
-/// Polls until the answer is neither 0 nor this.
+/// Polls until the result is neither 0 nor `not`.
 async fn until(c: &mut PgConnection, question: &str, not: &str) -> String {
     let answer = async {
         loop {
@@ -164,12 +164,12 @@ async fn until(c: &mut PgConnection, question: &str, not: &str) -> String {
     tokio::time::timeout(Duration::from_secs(60), answer).await.expect("an answer within a minute")
 }
 
-/// The server ends the connection, as one that restarts does.
+/// The server terminates the connection, as it does when it restarts.
 #[tokio::test]
 async fn live_list_reports_lost_connection_and_reconnects() {
     let (_database, project, mut c) = shop().await;
     let mut child = project.start(&["runs", "--watch"]);
-    // It has looked once, and waits to look again.
+    // The command has queried the runs once, and waits for the next query.
     let looked =
         "select coalesce(max(pid), 0) from pg_stat_activity where datname = current_database() and state = 'idle'
         and application_name = 'flowsmith' and query like '%started as materialized%'";
@@ -201,7 +201,7 @@ async fn queues_and_workers_are_counted() {
     let before = of(&json(&project, "queues", &["queues"]), 1);
     assert_eq!((&before["slug"], &before["waiting"], &before["workers"]), (&"order_v2".into(), &2.into(), &0.into()));
     assert!(project.succeeds(&["queues"]).stdout.contains("no worker is alive"));
-    take(&mut c, "order_v2").await;
+    claim(&mut c, "order_v2").await;
     fail(&mut c, OTHER, "load", 0, "no").await;
     let after = of(&json(&project, "queues", &["queues", "order@2"]), 0);
     let counts = ["messages", "waiting", "delayed", "in_flight", "workers"].map(|name| after[name].as_u64().unwrap());
@@ -231,7 +231,7 @@ async fn queues_and_workers_are_counted() {
         (&"stopped".into(), &0.into())
     );
 
-    // Silent, of a flow version that was deleted: nothing is to be done about it.
+    // A worker without heartbeats whose flow version was deleted is listed only with --all.
     run(&mut c, "update pgflow.workers set stopped_at = null, last_heartbeat_at = now() - interval '1 min', queue_name = 'gone'").await;
     assert!(json(&project, "workers", &["workers"])["workers"].as_array().unwrap().is_empty());
     assert_eq!(worker(&["workers", "--all"])["queue"], "gone");
@@ -273,7 +273,7 @@ async fn stats_report_durations_of_runs_and_steps() {
 #[tokio::test]
 async fn short_ids_are_unique_prefixes() {
     let (_database, project, mut c) = shop().await;
-    // All but its last four digits are those of RUN.
+    // The id differs from RUN only in the last four digits.
     let twin = format!("{}0000", &RUN[..RUN.len() - 4]);
     let near = format!("{}0-0000-0000-0000-000000000000", &RUN[..7]);
     start(&project, OTHER);
@@ -286,5 +286,5 @@ async fn short_ids_are_unique_prefixes() {
     let length = short_id_length(&mut c, &[OTHER.to_owned(), RUN.to_owned()]).await.unwrap();
     assert_eq!(length, RUN.len() - 3);
     project.succeeds(&["show", &RUN[..length]]);
-    assert!(project.succeeds(&["runs"]).stdout.contains(RUN), "whole where it is no terminal");
+    assert!(project.succeeds(&["runs"]).stdout.contains(RUN), "ids are not shortened if stdout is not a terminal");
 }

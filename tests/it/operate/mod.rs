@@ -1,4 +1,4 @@
-//! Commands that operate flows, on real servers, against both engines.
+//! Commands for operators, with flowsmith's engine and the official one.
 
 mod listing;
 mod official;
@@ -17,14 +17,15 @@ use crate::fixture::Database;
 use crate::fixture::command::{Outcome, Project, flowsmith_engine};
 use crate::fixture::runtime::run;
 
-/// The worker that tests play.
+/// The id of the worker that tests simulate.
 const WORKER: &str = "00000000-0000-0000-0000-0000000000aa";
-/// A run that tests start.
+/// The id of a run that tests start.
 const RUN: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
-/// Another one that begins with the same digit.
+/// Another run id that begins with the same digit.
 const OTHER: &str = "01d2c1a8-5a51-4b64-9d0c-6a3e1f0b9a77";
 
-/// A project whose flow `order` has two versions, the second of which is current, applied to a database of ours.
+/// A database with flowsmith's engine, and an applied project whose flow `order` has two versions. The second one is
+/// current.
 async fn shop() -> (Database, Project, PgConnection) {
     let database = flowsmith_engine().await;
     let project = shop_on(&database);
@@ -52,10 +53,10 @@ fn start(project: &Project, run: &str) {
     assert_eq!(started.stdout, format!("{run}\n"));
 }
 
-/// What a worker of a queue does once: takes all that there is.
-async fn take(c: &mut PgConnection, queue: &str) {
-    beat(c, queue).await;
-    // Taken by the functions that every engine has.
+/// Claims all visible tasks of a queue, as a worker does.
+async fn claim(c: &mut PgConnection, queue: &str) {
+    heartbeat(c, queue).await;
+    // By functions that exist in every engine.
     run(
         c,
         &format!(
@@ -65,8 +66,8 @@ async fn take(c: &mut PgConnection, queue: &str) {
     .await;
 }
 
-/// A worker's heartbeat.
-async fn beat(c: &mut PgConnection, queue: &str) {
+/// Sends a heartbeat of the worker, and registers it at first.
+async fn heartbeat(c: &mut PgConnection, queue: &str) {
     run(
         c,
         &format!(
@@ -85,8 +86,8 @@ async fn fail(c: &mut PgConnection, run_id: &str, step: &str, index: u32, error:
     run(c, &format!("select pgflow.fail_task('{run_id}', '{step}', {index}, '{error}')")).await;
 }
 
-/// A report, which fits its schema.
-fn fits(name: &str, text: &str) -> Value {
+/// Parses a JSON report and validates it with its schema.
+fn parse_report(name: &str, text: &str) -> Value {
     let report: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schema/{name}.v1.json"));
     let schema: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
@@ -96,13 +97,13 @@ fn fits(name: &str, text: &str) -> Value {
     report
 }
 
-/// The JSON report of a command that does what it is asked to.
+/// Runs a command that must succeed, and returns its JSON report.
 fn json(project: &Project, schema: &str, arguments: &[&str]) -> Value {
     let outcome = project.succeeds(&[arguments, &["--format", "json"]].concat());
-    fits(schema, &outcome.stdout)
+    parse_report(schema, &outcome.stdout)
 }
 
-/// A command that must end so, with this code, saying each of these.
+/// Runs a command that must fail with this exit code, error code and words in its message.
 fn refused(project: &Project, exit: i32, code: &str, words: &[&str], arguments: &[&str]) -> Outcome {
     let outcome = project.run(arguments);
     assert_eq!(outcome.code, exit, "{arguments:?}: {outcome}");

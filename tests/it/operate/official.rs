@@ -1,6 +1,6 @@
-//! Official engines: what has what it needs works, and what has not says so.
+//! Official engines: commands work if the engine supports them, and otherwise fail with an explanation.
 
-use super::{OTHER, RUN, complete, fail, json, refused, shop_on, take};
+use super::{OTHER, RUN, claim, complete, fail, json, refused, shop_on};
 use crate::fixture::Database;
 use crate::fixture::command::{Project, official_engine, old_official_engine};
 use crate::fixture::runtime::{run, value};
@@ -13,14 +13,14 @@ async fn with_runs(database: &Database) -> Project {
     }
     for _ in 0..2 {
         run(&mut c, "update pgmq.q_order_v2 set vt = now()").await;
-        take(&mut c, "order_v2").await;
+        claim(&mut c, "order_v2").await;
         fail(&mut c, OTHER, "load", 0, "out of paper").await;
     }
     complete(&mut c, RUN, "load", 0, "[1, 2]").await;
-    take(&mut c, "order_v2").await;
+    claim(&mut c, "order_v2").await;
     complete(&mut c, RUN, "each", 0, "\"zero\"").await;
     complete(&mut c, RUN, "each", 1, "\"one\"").await;
-    take(&mut c, "order_v2").await;
+    claim(&mut c, "order_v2").await;
     project
 }
 
@@ -34,7 +34,7 @@ async fn read_commands_work_at_every_level() {
         assert_eq!(failed["runs"][0]["failure"]["error"], "out of paper");
         let shown = json(&project, "show", &["show", RUN]);
         let steps = &shown["run"]["steps"];
-        // These levels do not keep outputs of steps: they are those of tasks.
+        // These levels do not store outputs of steps, so the outputs of tasks are shown.
         assert_eq!(steps[0]["output"], serde_json::json!([1, 2]));
         assert_eq!(steps[1]["output"], serde_json::json!(["zero", "one"]));
         assert_eq!(

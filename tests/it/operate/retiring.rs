@@ -1,8 +1,8 @@
-//! `retire`: an old version goes when nothing of it is left to do, and folder, ledger and database say the same.
+//! `retire`: deletes an old version without unfinished runs; afterwards, files, ledger and database agree.
 
 use serde_json::Value;
 
-use super::{OTHER, RUN, complete, json, refused, shop, shop_on, start, take};
+use super::{OTHER, RUN, claim, complete, json, refused, shop, shop_on, start};
 use crate::fixture::command::{Project, official_engine};
 use crate::fixture::runtime::{run, value};
 
@@ -11,8 +11,8 @@ fn listed(project: &Project) -> Value {
     report["versions"][0].clone()
 }
 
-/// The version's row, its queue and its definition are gone, and nothing has drifted.
-async fn is_gone(project: &Project, c: &mut sqlx::PgConnection) {
+/// Asserts that the flow, its queue and its recorded version are deleted, and that nothing has drifted.
+async fn assert_deleted(project: &Project, c: &mut sqlx::PgConnection) {
     assert_eq!(value(c, "to_regclass('pgmq.q_order')").await, "∅");
     assert_eq!(value(c, "select string_agg(flow_slug, ' ') from pgflow.flows").await, "order_v2");
     assert_eq!(value(c, "select string_agg(flow_slug, ' ') from flowsmith.flow_versions").await, "order_v2");
@@ -43,7 +43,7 @@ async fn drained_version_is_deleted_with_its_runs() {
         "{late}"
     );
 
-    take(&mut c, "order").await;
+    claim(&mut c, "order").await;
     complete(&mut c, RUN, "load", 0, "1").await;
     run(
         &mut c,
@@ -55,7 +55,7 @@ async fn drained_version_is_deleted_with_its_runs() {
     refused(&project, 5, "FS971", &["Delete order@1 with 1501 runs"], &["retire", "order@1"]);
     let report = json(&project, "retire", &["retire", "order@1", "--yes"]);
     assert_eq!(report["deleted"], serde_json::json!(["order@1"]));
-    is_gone(&project, &mut c).await;
+    assert_deleted(&project, &mut c).await;
     assert_eq!(value(&mut c, "select string_agg(run_id::text, ' ') from pgflow.runs").await, OTHER);
 }
 
@@ -64,11 +64,11 @@ async fn retire_waits_for_last_run() {
     let (_database, project, mut c) = shop().await;
     project.succeeds(&["start", "order@1", "--run-id", RUN]);
     let waiting = project.start(&["retire", "order@1", "--wait", "-y"]);
-    take(&mut c, "order").await;
+    claim(&mut c, "order").await;
     complete(&mut c, RUN, "load", 0, "1").await;
     let ended = waiting.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
-    is_gone(&project, &mut c).await;
+    assert_deleted(&project, &mut c).await;
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn current_defined_unknown_and_pending_versions_stay() {
     project.compile();
     refused(&project, 5, "FS976", &["add_signup"], &["retire", "order@1", "--yes"]);
     project.succeeds(&["apply"]);
-    // A file of the old version keeps it.
+    // A version in the flow files cannot be retired.
     project.write("flows/order_1.yaml", "flow: order\nsteps: { load: {} }\n");
     refused(&project, 5, "FS813", &["cannot delete order@1: it is in the flow files"], &["retire", "order@1", "--yes"]);
     assert_eq!(value(&mut c, "select count(*) from pgflow.flows").await, "4");
@@ -93,7 +93,7 @@ async fn retire_works_on_official_engine() {
     let database = official_engine().await;
     let project = shop_on(&database);
     project.succeeds(&["retire", "order", "--yes"]);
-    is_gone(&project, &mut database.connect().await).await;
+    assert_deleted(&project, &mut database.connect().await).await;
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn drift_blocks_retire_and_interrupted_retire_is_continued() {
     project.compile();
     project.succeeds(&["apply"]);
     project.succeeds(&["start", "order@1", "--run-id", RUN]);
-    take(&mut c, "order").await;
+    claim(&mut c, "order").await;
     complete(&mut c, RUN, "load", 0, "1").await;
     let files = || std::fs::read_dir(project.path("migrations")).unwrap().count();
     let there = files();
@@ -113,7 +113,7 @@ async fn drift_blocks_retire_and_interrupted_retire_is_continued() {
     assert_eq!((value(&mut c, "select count(*) from pgflow.runs").await.as_str(), files()), ("1", there));
     run(&mut c, "update pgflow.flows set opt_timeout = 60 where flow_slug = 'other'").await;
 
-    // The migration is written, and fails: the next one goes on with it.
+    // The migration is written but fails; the next `retire` applies it instead of writing another one.
     run(
         &mut c,
         "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'not now'; end $$;

@@ -1,9 +1,9 @@
-//! `retry`, `cancel`, `pause`, `resume`, `prune`: they change what they say, and ask before they take away.
+//! `retry`, `cancel`, `pause`, `resume` and `prune`: their effects, reports and confirmations.
 
 use flowsmith_postgres::engine::roles::{Role, RolePrefix};
 use serde_json::Value;
 
-use super::{OTHER, RUN, complete, fail, json, refused, shop, start, take};
+use super::{OTHER, RUN, claim, complete, fail, json, refused, shop, start};
 use crate::fixture::runtime::{rows, run, value};
 
 const EVENTS: &str = "select kind || ' ' || coalesce(detail ->> 'run_id', detail ->> 'flow_slug', detail ->> 'runs') || coalesce(' ' || (detail ->> 'reason'), '')
@@ -33,15 +33,15 @@ async fn cancelled_run_keeps_reason_and_can_be_retried() {
         rows(&mut c, EVENTS).await,
         [format!("run-cancelled {RUN} ordered \"twice\", it's"), format!("run-retried {RUN}")]
     );
-    // Failed anew for another reason, it is not said to be cancelled.
-    take(&mut c, "order_v2").await;
+    // If the run then fails for another reason, it is no longer shown as cancelled.
+    claim(&mut c, "order_v2").await;
     run(&mut c, "update pgflow.steps set opt_max_attempts = 1").await;
     fail(&mut c, RUN, "load", 0, "no paper").await;
     let shown = project.succeeds(&["show", RUN]).stdout;
     assert!(shown.contains("failed: step load: no paper") && !shown.contains("cancelled"), "{shown}");
 }
 
-/// The time in which it lay failed is nobody's work: every command counts from when it was taken up again.
+/// The time between the failure and the retry does not count, in any command.
 #[tokio::test]
 async fn durations_count_from_last_retry() {
     let (database, project, mut c) = shop().await;
@@ -54,7 +54,7 @@ async fn durations_count_from_last_retry() {
     start(&project, RUN);
     project.succeeds(&["cancel", RUN, "-y"]);
     run(&mut c, "set session_replication_role = replica; update pgflow.runs set started_at = now() - interval '3 d', failed_at = now() - interval '2 d'; reset session_replication_role").await;
-    // Not taken up again yet: from its start to its end.
+    // Before the retry, the duration is the time from start to end.
     let show = |url: &str| json(&project, "show", &["show", RUN, "--database", url])["run"].clone();
     let listed = |url: &str| json(&project, "runs", &["runs", "--database", url])["runs"][0].clone();
     assert_eq!((&show(&owner)["seconds"], &show(&owner)["retried_at"]), (&86_400.0.into(), &Value::Null));
@@ -62,7 +62,7 @@ async fn durations_count_from_last_retry() {
     assert!(retried["seconds"].as_f64().unwrap() < 3_600.0 && retried["retried_at"].is_string(), "{retried}");
     assert!(show(&owner)["seconds"].as_f64().unwrap() < 3_600.0);
     for step in ["load", "each", "ship"] {
-        take(&mut c, "order_v2").await;
+        claim(&mut c, "order_v2").await;
         complete(&mut c, RUN, step, 0, "[1]").await;
     }
     for url in [&owner, &worker] {
@@ -86,7 +86,7 @@ async fn durations_count_from_last_retry() {
 async fn retried_run_resumes_at_failed_step() {
     let (_database, project, mut c) = shop().await;
     start(&project, RUN);
-    take(&mut c, "order_v2").await;
+    claim(&mut c, "order_v2").await;
     complete(&mut c, RUN, "load", 0, "[1]").await;
     project.succeeds(&["cancel", RUN, "-y"]);
     let child = project.start(&["retry", RUN, "--wait"]);
@@ -94,7 +94,7 @@ async fn retried_run_resumes_at_failed_step() {
         tokio::task::yield_now().await;
     }
     for step in ["each", "ship"] {
-        take(&mut c, "order_v2").await;
+        claim(&mut c, "order_v2").await;
         complete(&mut c, RUN, step, 0, "1").await;
     }
     let ended = child.wait_with_output().unwrap();
@@ -102,7 +102,7 @@ async fn retried_run_resumes_at_failed_step() {
     assert_eq!(ended.status.code(), Some(0), "{said}");
     assert!(said.contains("2 of 3 steps remaining") && said.contains("run  completed"), "{said}");
     let events = said.lines().filter(|line| line.contains("  ")).collect::<Vec<_>>();
-    assert!(events[0].ends_with("run  started") && !said.contains("load"), "what was before is not told again: {said}");
+    assert!(events[0].ends_with("run  started") && !said.contains("load"), "earlier events are not repeated: {said}");
     let clocks: Vec<&str> = events.iter().map(|line| line.split("  ").next().unwrap()).collect();
     assert!(clocks.is_sorted() && clocks.iter().all(|clock| clock.len() == "17:33:55.964".len()), "{said}");
     refused(&project, 5, "FS970", &["has completed and cannot be retried"], &["retry", RUN]);
@@ -168,8 +168,8 @@ async fn prune_deletes_only_old_finished_runs() {
     );
 }
 
-/// Waits until so many sessions of ours wait for a lock.
-async fn blocked(c: &mut sqlx::PgConnection, sessions: usize) {
+/// Waits until this number of flowsmith's sessions wait for a lock.
+async fn wait_for_blocked(c: &mut sqlx::PgConnection, sessions: usize) {
     let waiting = "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'flowsmith' and wait_event_type = 'Lock'";
     while value(c, waiting).await != sessions.to_string() {
         tokio::task::yield_now().await;
@@ -180,13 +180,13 @@ async fn blocked(c: &mut sqlx::PgConnection, sessions: usize) {
 async fn run_that_ends_during_cancel_is_not_cancelled() {
     let (database, project, mut c) = shop().await;
     start(&project, RUN);
-    take(&mut c, "order_v2").await;
+    claim(&mut c, "order_v2").await;
     run(&mut c, "update pgflow.steps set opt_max_attempts = 1").await;
     let mut worker = database.connect().await;
     run(&mut worker, "begin").await;
     fail(&mut worker, RUN, "load", 0, "no paper").await;
     let cancel = project.start(&["cancel", RUN, "--yes"]);
-    blocked(&mut c, 1).await;
+    wait_for_blocked(&mut c, 1).await;
     run(&mut worker, "commit").await;
     let ended = cancel.wait_with_output().unwrap();
     let said = String::from_utf8(ended.stderr).unwrap();
@@ -202,7 +202,7 @@ async fn second_of_concurrent_retries_is_refused() {
     let mut holder = database.connect().await;
     run(&mut holder, &format!("begin; select from pgflow.runs where run_id = '{RUN}' for update")).await;
     let both = [project.start(&["retry", RUN]), project.start(&["retry", RUN])];
-    blocked(&mut c, 2).await;
+    wait_for_blocked(&mut c, 2).await;
     run(&mut holder, "commit").await;
     let mut codes: Vec<_> = both.map(|child| child.wait_with_output().unwrap().status.code()).into();
     codes.sort_unstable();
@@ -217,7 +217,7 @@ async fn run_failing_after_retry_is_not_cancelled() {
     project.succeeds(&["cancel", RUN, "--yes", "--reason", "twice"]);
     assert_eq!(json(&project, "show", &["show", RUN])["run"]["cancelled"], "twice");
     project.succeeds(&["retry", RUN]);
-    take(&mut c, "order_v2").await;
+    claim(&mut c, "order_v2").await;
     run(&mut c, "update pgflow.steps set opt_max_attempts = 1").await;
     fail(&mut c, RUN, "load", 0, "no paper").await;
     assert_eq!(json(&project, "show", &["show", RUN])["run"]["cancelled"], Value::Null);
@@ -226,7 +226,7 @@ async fn run_failing_after_retry_is_not_cancelled() {
 #[tokio::test]
 async fn interrupted_prune_is_recorded() {
     let (_database, project, mut c) = shop().await;
-    // The second batch meets what it cannot delete.
+    // The second batch fails.
     run(
         &mut c,
         "insert into pgflow.runs (flow_slug, status, input, started_at, completed_at)

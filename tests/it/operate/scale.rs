@@ -1,8 +1,8 @@
-//! Beside many finished runs no command reads a whole table, whatever it is asked.
+//! Databases with many finished runs: no command scans a whole table.
 
 use sqlx::PgConnection;
 
-use super::{OTHER, RUN, json, shop, start, take};
+use super::{OTHER, RUN, claim, json, shop, start};
 use crate::fixture::command::Project;
 use crate::fixture::runtime::{run, value};
 
@@ -50,11 +50,11 @@ async fn no_table_is_read(before: &str, after: &str) {
     run(&mut c, after).await;
     start(&project, RUN);
     start(&project, OTHER);
-    // Of which no event tells.
+    // Cancelled by the engine's function, so no event of the ledger records it.
     run(&mut c, &format!("select pgflow.cancel_run('{OTHER}')")).await;
-    take(&mut c, "order_v2").await;
+    claim(&mut c, "order_v2").await;
     project.succeeds(&["start", "order@1"]);
-    // Counts of a session are told when it ends.
+    // A session reports its statistics when it ends.
     drop(c);
     let mut c = database.connect().await;
     let read = "select coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0) from pg_stat_user_tables where schemaname || '.' || relname in ('pgflow.runs', 'pgflow.step_states', 'pgflow.step_tasks', 'flowsmith.events')";
@@ -84,7 +84,8 @@ async fn no_table_is_read(before: &str, after: &str) {
     few_rows_are_read(&project, &mut c, read, &commands).await;
 }
 
-/// Before PostgreSQL 15 what sessions have read was told by a process of its own, seconds later: nothing can be held there.
+/// Before PostgreSQL 15, a separate process collects the statistics of sessions, seconds later, so the tests cannot compare
+/// counts.
 async fn counts_are_prompt(c: &mut PgConnection) -> bool {
     value(c, "current_setting('server_version_num')::integer >= 150000").await == "true"
 }
@@ -99,7 +100,7 @@ async fn few_rows_are_read(project: &Project, c: &mut PgConnection, read: &str, 
     }
 }
 
-/// A rare flow's runs are found without reading those of others again for each batch.
+/// Each batch finds the runs of a rare flow without reading the runs of other flows again.
 #[tokio::test]
 async fn pruning_a_rare_flow_reads_its_runs() {
     let (database, project, mut c) = shop().await;
@@ -128,11 +129,11 @@ async fn pruning_a_rare_flow_reads_its_runs() {
         value(&mut c, "select count(*) from pgflow.runs where flow_slug = 'order'").await,
     );
     assert!((5_700..5_720).contains(&gone) && gone + left.parse::<u64>().unwrap() == 6_000, "{report} {left}");
-    // All older ones are counted twice, by the question before and by the work; then each batch reads what the flow has.
+    // The confirmation and the deletion both count all older runs; then each batch reads only runs of the flow.
     assert!(rows < 200_000, "{rows} rows are read");
 }
 
-/// A count that the server's sessions have told of: two looks agree, and no other session is left.
+/// Reads a statistic after all other sessions have ended and reported theirs.
 async fn settled(c: &mut PgConnection, read: &str) -> u64 {
     let others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'";
     while value(c, others).await != "0" {

@@ -1,4 +1,4 @@
-//! Each word that a schema allows is written by some report, and each fits.
+//! Reports with every value that the schemas allow are valid.
 
 use flowsmith::report::operate::{
     ended_json, event_json, event_text, old_versions_json, old_versions_text, run_json, runs_json, stalled_json,
@@ -123,7 +123,7 @@ fn event_lines_have_time_and_text() {
         };
         anstream::adapter::strip_str(&event_text(&run, &event, TextLayout::UNLIMITED)).to_string()
     };
-    // The time at which it was seen.
+    // The line begins with the time at which the event was observed.
     let retrying = line(RunEventKind::StepRetrying, "column a_b is missing");
     assert_eq!(retrying, "12:00:02.000  load  retrying  attempt 1  column a_b is missing\n");
     let skipped = line(RunEventKind::StepSkipped, "condition_unmet");

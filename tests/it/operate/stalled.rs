@@ -1,12 +1,12 @@
-//! `stalled`: each cause is told from every other, and its fix does help.
+//! `stalled`: every cause is distinguished, and its suggested fix works.
 
 use serde_json::Value;
 
-use super::{RUN, beat, fail, json, shop, start, take};
+use super::{RUN, claim, fail, heartbeat, json, shop, start};
 use crate::fixture::command::Project;
 use crate::fixture::runtime::{run, value};
 
-/// The only finding there is.
+/// The only finding of the report.
 fn finding(project: &Project) -> Value {
     let report = json(project, "stalled", &["stalled", "--for", "0s"]);
     let found = report["stalled"].as_array().unwrap();
@@ -33,12 +33,12 @@ async fn queued_task_waits_for_worker_or_flow() {
             .contains("flowsmith worker order`, or start your own worker for the queue order_v2"),
         "{found}"
     );
-    // It has not waited for a minute yet.
+    // By default, only tasks that have waited for a minute are reported.
     assert!(json(&project, "stalled", &["stalled"])["stalled"].as_array().unwrap().is_empty());
     run(&mut c, "update pgmq.q_order_v2 set vt = now() + interval '1 h'").await;
     assert_eq!(cause(&project), "message-hidden", "no start delay is that long");
     run(&mut c, "update pgmq.q_order_v2 set vt = now()").await;
-    beat(&mut c, "order_v2").await;
+    heartbeat(&mut c, "order_v2").await;
     assert_eq!(cause(&project), "busy");
     assert!(!finding(&project)["detail"].as_str().unwrap().contains("last heartbeat"));
     run(&mut c, "update pgflow.workers set last_heartbeat_at = now() - interval '20 s'").await;
@@ -55,8 +55,8 @@ async fn queued_task_waits_for_worker_or_flow() {
         (&finding(&project)["cause"], &finding(&project)["fix"]),
         (&"paused".into(), &"run `flowsmith resume order@2`".into())
     );
-    // What start_tasks has put away, resume takes back; where the pause was ended otherwise, it stays away.
-    take(&mut c, "order_v2").await;
+    // `resume` makes messages visible that start_tasks has deferred. They stay deferred if the pause is removed by SQL.
+    claim(&mut c, "order_v2").await;
     run(&mut c, "delete from pgflow.paused_flows").await;
     assert_eq!(cause(&project), "parked");
     project.succeeds(&["pause", "order@2"]);
@@ -73,7 +73,7 @@ async fn queued_task_waits_for_worker_or_flow() {
 async fn queued_task_is_delayed_or_has_no_message() {
     let (_database, project, mut c) = shop().await;
     start(&project, RUN);
-    take(&mut c, "order_v2").await;
+    claim(&mut c, "order_v2").await;
     fail(&mut c, RUN, "load", 0, "no").await;
     let found = finding(&project);
     assert_eq!(
@@ -81,12 +81,12 @@ async fn queued_task_is_delayed_or_has_no_message() {
         (&"retrying".into(), &true.into(), &"no action needed".into())
     );
     assert!((100.0..=120.0).contains(&found["moves_in_seconds"].as_f64().unwrap()), "{found}");
-    // Put off by hand, for longer than the engine does.
+    // Deferred manually, for longer than the engine defers messages.
     run(&mut c, "update pgmq.q_order_v2 set vt = now() + interval '1 h'").await;
     let found = finding(&project);
     assert_eq!((&found["cause"], &found["is_expected"]), (&"message-hidden".into(), &false.into()));
     run(&mut c, "update pgmq.q_order_v2 set vt = now()").await;
-    // Read, and not started.
+    // The message was read, but its task was not started.
     run(&mut c, "select pgmq.read('order_v2', 600, 1)").await;
     let found = finding(&project);
     assert_eq!(found["cause"], "message-hidden");
@@ -126,7 +126,7 @@ async fn delayed_task_is_expected() {
 async fn started_task_timed_out_or_lost_worker() {
     let (_database, project, mut c) = shop().await;
     start(&project, RUN);
-    take(&mut c, "order_v2").await;
+    claim(&mut c, "order_v2").await;
     let nothing = json(&project, "stalled", &["stalled", "--for", "0s"]);
     assert!(nothing["stalled"].as_array().unwrap().is_empty(), "it is being worked on: {nothing:#}");
     run(&mut c, "update pgflow.workers set last_heartbeat_at = now() - interval '1 min'").await;
@@ -140,7 +140,7 @@ async fn started_task_timed_out_or_lost_worker() {
             assert!(said.contains("Requeued 1 task of all flows"), "{said}");
             assert_eq!(requeued, time.to_string());
             assert_eq!(cause(&project), "no-worker");
-            take(&mut c, "order_v2").await;
+            claim(&mut c, "order_v2").await;
             run(&mut c, "update pgflow.workers set last_heartbeat_at = now() - interval '1 min'").await;
         }
     }

@@ -1,4 +1,4 @@
-//! `start`: which version, with which input, and what it prints.
+//! `start`: versions, inputs, output, and `--wait`.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -6,7 +6,7 @@ use std::process::Stdio;
 use flowsmith_postgres::engine::roles::{Role, RolePrefix};
 use serde_json::Value;
 
-use super::{OTHER, RUN, complete, fail, fits, json, refused, shop, start, take};
+use super::{OTHER, RUN, claim, complete, fail, json, parse_report, refused, shop, start};
 use crate::fixture::runtime::{run, value};
 
 #[tokio::test]
@@ -18,7 +18,7 @@ async fn start_uses_current_version_and_prints_only_run_id() {
     let run = json(&project, "run", &["start", "order@1", "--input", "null"]);
     assert_eq!((&run["run"]["flow"], &run["run"]["version"]), (&"order".into(), &1.into()));
     assert_eq!(json(&project, "run", &["start", "order_v2", "-i", r#"{"id": 8}"#])["run"]["version"], 2);
-    // Without an id the engine makes one, and nothing else is on stdout.
+    // Without --run-id, the engine generates the id, and stdout contains only that.
     let id = project.succeeds(&["start", "order@1"]).stdout;
     assert_eq!(value(&mut c, &format!("select input from pgflow.runs where run_id = '{}'", id.trim())).await, "{}");
 }
@@ -62,7 +62,7 @@ async fn invalid_start_is_reported_without_a_run() {
 
     start(&project, RUN);
     refused(&project, 5, "FS967", &[RUN], &["start", "order@1", "--run-id", RUN]);
-    // A map of the run's input takes an array only, whatever the file says.
+    // A flow with a root map requires an array as its input.
     run(&mut c, "select pgflow.create_flow('mapped'), pgflow.add_step('mapped', 'm', step_type => 'map')").await;
     refused(&project, 5, "FS964", &["must be an array"], &["start", "mapped", "-i", "{}"]);
 
@@ -79,7 +79,7 @@ async fn invalid_start_is_reported_without_a_run() {
     assert_eq!(value(&mut c, "select count(*) from pgflow.runs").await, "1");
 }
 
-/// However it is given: what is wrong with it, where it stands, and what to do.
+/// The error names the problem and its line and column, for arguments, files and standard input alike.
 #[tokio::test]
 async fn unstorable_input_is_named() {
     let (_database, project, mut c) = shop().await;
@@ -115,7 +115,7 @@ async fn unstorable_input_is_named() {
     std::fs::write(project.path("in.json"), b"{\"id\": \"\xff\"}").unwrap();
     refused(&project, 64, "FS963", &["in.json is not UTF-8", "byte 8"], &["start", "order@1", "-i", "@in.json"]);
     assert_eq!(value(&mut c, "select count(*) from pgflow.runs").await, "0");
-    // What only looks like it is kept as it is, as is a text that an editor has put a mark before.
+    // An escaped backslash before `u0000` is valid, and so is a byte order mark at the beginning of a file.
     let escaped = r#"{"id": 7, "path": "\\u0000", "far": "\ud83d\ude00", "deep": D}"#
         .replace('D', &format!("{}{}", "[".repeat(100), "]".repeat(100)));
     project.write("in.json", &format!("\u{feff}{escaped}"));
@@ -134,7 +134,7 @@ async fn wait_ends_with_run() {
     while value(&mut c, "select count(*) from pgmq.q_order").await != "1" {
         tokio::task::yield_now().await;
     }
-    take(&mut c, "order").await;
+    claim(&mut c, "order").await;
     complete(&mut c, RUN, "load", 0, "1").await;
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8(ended.stderr).unwrap();
@@ -160,9 +160,9 @@ async fn json_wait_reports_only_ended_run() {
     while value(&mut c, "select count(*) from pgmq.q_order").await != "1" {
         tokio::task::yield_now().await;
     }
-    take(&mut c, "order").await;
+    claim(&mut c, "order").await;
     complete(&mut c, RUN, "load", 0, "[1]").await;
-    let ended = fits("run", &String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap());
+    let ended = parse_report("run", &String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap());
     assert_eq!((&ended["run"]["status"], &ended["output"]["load"]), (&"completed".into(), &serde_json::json!([1])));
     assert_eq!((&ended["run"]["remaining_steps"], &ended["error"]), (&0.into(), &Value::Null));
 
@@ -171,15 +171,15 @@ async fn json_wait_reports_only_ended_run() {
     while value(&mut c, "select count(*) from pgmq.q_order").await != "1" {
         tokio::task::yield_now().await;
     }
-    take(&mut c, "order").await;
+    claim(&mut c, "order").await;
     fail(&mut c, OTHER, "load", 0, "out of paper").await;
     let output = child.wait_with_output().unwrap();
-    let ended = fits("run", &String::from_utf8(output.stdout).unwrap());
+    let ended = parse_report("run", &String::from_utf8(output.stdout).unwrap());
     assert_eq!((output.status.code(), &ended["run"]["status"]), (Some(1), &"failed".into()));
     assert_eq!((&ended["error"], &ended["output"]), (&"step load: out of paper".into(), &Value::Null));
 
     let late = project.run(&["start", "order@1", "--wait", "--timeout", "300ms", "--format", "json"]);
-    assert_eq!((late.code, &fits("run", &late.stdout)["run"]["status"]), (1, &"started".into()), "{late}");
+    assert_eq!((late.code, &parse_report("run", &late.stdout)["run"]["status"]), (1, &"started".into()), "{late}");
 }
 
 #[tokio::test]
@@ -187,7 +187,7 @@ async fn wait_reports_missing_worker_and_can_be_interrupted() {
     let (_database, project, mut c) = shop().await;
     let child = project.start(&["start", "order", "-i", r#"{"id": 7}"#, "--run-id", RUN, "--wait"]);
     let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-    // It listens, and so hears Ctrl-C.
+    // The command handles Ctrl-C once it listens for events.
     let listens = "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'flowsmith' and query ~ '(?i)^listen'";
     while value(&mut c, listens).await == "0" {
         tokio::task::yield_now().await;
@@ -203,7 +203,7 @@ async fn wait_reports_missing_worker_and_can_be_interrupted() {
         assert!(said.contains(&words), "{words}: {said}");
     }
     assert_eq!(value(&mut c, "select status from pgflow.runs").await, "started");
-    take(&mut c, "order_v2").await;
+    claim(&mut c, "order_v2").await;
     run(&mut c, "update pgflow.workers set last_heartbeat_at = now() - interval '2 h', deprecated_at = now()").await;
     let late = project.run(&["start", "order@1", "--wait", "--timeout", "300ms"]).stderr;
     assert!(late.contains("in a checkout of the commit that has this version") && late.contains("FS975"), "{late}");
@@ -216,7 +216,7 @@ async fn wait_reports_missing_worker_and_can_be_interrupted() {
     );
 }
 
-/// The answer to a start is lost: it may have been committed, so nothing is started again on a guess.
+/// If the connection is lost during a start, the run may exist, so the command does not start it again.
 #[tokio::test]
 async fn interrupted_start_is_reported_as_unknown() {
     let (database, project, mut c) = shop().await;
@@ -234,7 +234,7 @@ async fn interrupted_start_is_reported_as_unknown() {
     assert!(said.contains("FS973") && said.contains("--run-id"), "{said}");
 }
 
-/// One who may start flows and not read their definitions, as `install --grants` has it.
+/// The client role of `install --grants` can start flows, but cannot read their definitions.
 #[tokio::test]
 async fn client_role_starts_and_waits() {
     let (database, project, mut c) = shop().await;
@@ -262,7 +262,7 @@ async fn client_role_starts_and_waits() {
     let ended = child.wait_with_output().unwrap();
     let said = String::from_utf8(ended.stderr).unwrap();
     assert!(said.contains("load  started") && said.contains("FS969") && said.contains("cancelled"), "{said}");
-    // It knows flows by name alone; who may read definitions is told the same of a name that is wrong.
+    // The client can name flows only by their name in the flow file.
     refused(
         &project,
         1,
@@ -286,7 +286,7 @@ async fn client_role_starts_and_waits() {
     run(&mut c, &format!("drop owned by {prefix}_app, {group}; drop role {prefix}_app")).await;
 }
 
-/// As docs/operating.md says.
+/// docs/operating.md lists what each role can read.
 #[tokio::test]
 async fn read_commands_respect_privileges_of_roles() {
     let (database, project, mut c) = shop().await;

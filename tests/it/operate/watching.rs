@@ -1,16 +1,16 @@
-//! `watch`: every change is told once, also where events do not come and where connections are cut.
+//! `watch`: reports every change once, even without events or after a lost connection.
 
 use std::process::Child;
 
 use serde_json::Value;
 
-use super::{RUN, complete, fail, fits, refused, shop, start, take};
+use super::{RUN, claim, complete, fail, parse_report, refused, shop, start};
 use crate::fixture::command::Project;
 use crate::fixture::pooler::Pooler;
 use crate::fixture::runtime::{run, value};
 
-/// The events that it told, and how it ended.
-fn told(watching: Child) -> (Option<i32>, Vec<String>, String) {
+/// Waits for the command to exit, and returns its exit code, its events, and stderr.
+fn finish(watching: Child) -> (Option<i32>, Vec<String>, String) {
     let ended = watching.wait_with_output().unwrap();
     let lines = String::from_utf8(ended.stdout).unwrap();
     let name = |event: Value| {
@@ -19,7 +19,7 @@ fn told(watching: Child) -> (Option<i32>, Vec<String>, String) {
     };
     (
         ended.status.code(),
-        lines.lines().map(|line| name(fits("watch", line))).collect(),
+        lines.lines().map(|line| name(parse_report("watch", line))).collect(),
         String::from_utf8(ended.stderr).unwrap(),
     )
 }
@@ -28,8 +28,8 @@ fn watch(project: &Project) -> Child {
     project.start(&["watch", RUN, "--format", "json", "--timeout", "60s"])
 }
 
-/// What is told of a run of `order@2` whose map has one element.
-const WHOLE: [&str; 8] = [
+/// The events of a completed run of `order@2` whose map has one element.
+const ALL_EVENTS: [&str; 8] = [
     "run:started",
     "load step:started",
     "load step:completed",
@@ -42,7 +42,7 @@ const WHOLE: [&str; 8] = [
 
 async fn work(c: &mut sqlx::PgConnection) {
     for (step, output) in [("load", "[1]"), ("each", "1"), ("ship", "1")] {
-        take(c, "order_v2").await;
+        claim(c, "order_v2").await;
         complete(c, RUN, step, 0, output).await;
     }
 }
@@ -52,7 +52,7 @@ async fn changes_are_reported_once() {
     let (_database, project, mut c) = shop().await;
     start(&project, RUN);
     let watching = watch(&project);
-    // It listens, before anything more happens.
+    // Continue only after the command listens for events.
     while value(
         &mut c,
         "select count(*) from pg_stat_activity where query like 'LISTEN%' and datname = current_database()",
@@ -63,11 +63,11 @@ async fn changes_are_reported_once() {
         tokio::task::yield_now().await;
     }
     work(&mut c).await;
-    let (code, events, said) = told(watching);
-    assert_eq!((code, events), (Some(0), WHOLE.map(str::to_owned).to_vec()), "{said}");
+    let (code, events, said) = finish(watching);
+    assert_eq!((code, events), (Some(0), ALL_EVENTS.map(str::to_owned).to_vec()), "{said}");
     assert_eq!(said, "");
-    // The same is told of one that is over.
-    assert_eq!(told(watch(&project)).1, WHOLE);
+    // The events of a finished run are the same.
+    assert_eq!(finish(watch(&project)).1, ALL_EVENTS);
 }
 
 #[tokio::test]
@@ -78,8 +78,8 @@ async fn watch_polls_without_events() {
     start(&project, RUN);
     let watching = watch(&project);
     work(&mut c).await;
-    let (code, events, said) = told(watching);
-    assert_eq!((code, events), (Some(0), WHOLE.map(str::to_owned).to_vec()), "{said}");
+    let (code, events, said) = finish(watching);
+    assert_eq!((code, events), (Some(0), ALL_EVENTS.map(str::to_owned).to_vec()), "{said}");
     assert!(said.contains("note: polling twice a second, because events are disabled in this database"), "{said}");
 }
 
@@ -94,8 +94,8 @@ async fn lost_connections_are_reopened() {
     }
     run(&mut c, &format!("select pg_terminate_backend(pid) {others}")).await;
     work(&mut c).await;
-    let (code, events, said) = told(watching);
-    assert_eq!((code, events), (Some(0), WHOLE.map(str::to_owned).to_vec()), "{said}");
+    let (code, events, said) = finish(watching);
+    assert_eq!((code, events), (Some(0), ALL_EVENTS.map(str::to_owned).to_vec()), "{said}");
     assert!(said.contains("retrying"), "{said}");
 }
 
@@ -104,12 +104,12 @@ async fn failure_is_reported_with_reason_and_exit_code() {
     let (_database, project, mut c) = shop().await;
     start(&project, RUN);
     let watching = watch(&project);
-    take(&mut c, "order_v2").await;
+    claim(&mut c, "order_v2").await;
     fail(&mut c, RUN, "load", 0, "first").await;
     run(&mut c, "update pgmq.q_order_v2 set vt = now()").await;
-    take(&mut c, "order_v2").await;
+    claim(&mut c, "order_v2").await;
     fail(&mut c, RUN, "load", 0, "out of paper").await;
-    let (code, events, said) = told(watching);
+    let (code, events, said) = finish(watching);
     assert_eq!(code, Some(1), "{said}");
     assert_eq!((events[0].as_str(), events.last().unwrap().as_str()), ("run:started", "run:failed"));
     assert!(events.contains(&"load step:failed".to_owned()), "{events:?}");
@@ -127,10 +127,10 @@ async fn watch_polls_behind_transaction_pooler() {
     start(&project, RUN);
     let watching = watch(&project);
     work(&mut c).await;
-    let (code, events, said) = told(watching);
-    assert_eq!((code, events), (Some(0), WHOLE.map(str::to_owned).to_vec()), "{said}");
+    let (code, events, said) = finish(watching);
+    assert_eq!((code, events), (Some(0), ALL_EVENTS.map(str::to_owned).to_vec()), "{said}");
     assert!(said.contains("note: polling twice a second, because a pooler in transaction mode"), "{said}");
-    // Each transaction may meet another session of the server.
+    // Each transaction may use another session of the server.
     for arguments in [
         &["runs"][..],
         &["show", RUN],

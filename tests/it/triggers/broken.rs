@@ -19,7 +19,7 @@ fn refused(project: &Project, trigger: &str, words: &str) {
 #[tokio::test]
 async fn trigger_broken_by_a_later_change_is_reported_by_drift_and_doctor() {
     let when = "when: \"shop.wanted(new.id) and new.status = 'paid'\"";
-    for (sql, words, mended) in [
+    for (sql, words, fixed) in [
         (
             "alter table public.orders rename column status to state",
             "`when` fails: column new.status does not exist",
@@ -60,7 +60,7 @@ async fn trigger_broken_by_a_later_change_is_reported_by_drift_and_doctor() {
         assert!(doctor.contains("order: trigger paid: 2 times, last at "), "{doctor}");
 
         // A migration fixes the trigger, and nothing blocks it.
-        order(&project, "", &trigger(mended, "to_jsonb(new.id)"));
+        order(&project, "", &trigger(fixed, "to_jsonb(new.id)"));
         deploy(&project);
         project.succeeds(&["drift"]);
         execute(&mut c, "update public.orders set id = id").await;

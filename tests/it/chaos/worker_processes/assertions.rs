@@ -7,7 +7,7 @@ use super::Size;
 use super::client::Client;
 use super::fixture::{Fixture, ROWS_PER_ORDER};
 use super::runs::{is_parcel, run_id};
-use crate::engine::concurrency::assert_sound;
+use crate::engine::concurrency::assert_no_violations;
 use crate::engine::concurrency::ends::assert_archived;
 
 /// The counts of completed work.
@@ -76,7 +76,7 @@ pub(super) async fn assert_consistent(fixture: &Fixture, tally: &Tally) {
     assert_eq!((tally.labels.len(), tally.notes.len()), (runs - tally.orders, runs - tally.orders));
 
     let c = &mut fixture.server.connect().await;
-    assert_sound(c).await;
+    assert_no_violations(c).await;
     for flow in ["order", "parcel"] {
         assert_archived(c, flow).await;
     }

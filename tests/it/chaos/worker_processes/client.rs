@@ -7,26 +7,26 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 
 use super::PROGRESS_TIMEOUT;
 use crate::chaos::faults::is_cut;
-use crate::engine::concurrency::operators::Dice;
+use crate::engine::concurrency::operators::Random;
 use crate::engine::concurrency::query as run_query;
 
 /// A client that connects by one of several routes, and chooses again after every loss.
 pub(super) struct Client {
     routes: Vec<PgConnectOptions>,
-    dice: Dice,
+    random: Random,
     connection: Option<PgConnection>,
 }
 
 impl Client {
-    pub(super) fn new(routes: &[PgConnectOptions], dice: Dice) -> Self {
-        Self { routes: routes.to_vec(), dice, connection: None }
+    pub(super) fn new(routes: &[PgConnectOptions], random: Random) -> Self {
+        Self { routes: routes.to_vec(), random, connection: None }
     }
 
     /// Runs idempotent statements until they succeed, and returns the result.
     pub(super) async fn query(&mut self, sql: &str) -> String {
         let deadline = Instant::now() + PROGRESS_TIMEOUT;
         loop {
-            let route = &self.routes[self.dice.throw(self.routes.len())];
+            let route = &self.routes[self.random.below(self.routes.len())];
             let error = match &mut self.connection {
                 Some(connection) => match run_query(connection, sql).await {
                     Ok(answer) => return answer,

@@ -25,15 +25,15 @@ pub(super) struct Fault {
 
 /// All faults of a test run in order, spread over nine tenths of the runs.
 pub(super) fn plan(size: Size) -> Vec<Fault> {
-    let mut dice = size.dice(1);
+    let mut random = size.random(1);
     let counts = [(size.runs / 500).max(2), 1 + size.runs / 10_000, 1 + size.runs / 10_000];
     let mut targets: Vec<Target> =
         TARGETS.iter().zip(counts).flat_map(|(target, count)| vec![*target; count]).collect();
     for last in (1..targets.len()).rev() {
-        targets.swap(last, dice.throw(last + 1));
+        targets.swap(last, random.below(last + 1));
     }
     let part = (size.runs * 9 / 10 / targets.len()).max(1);
-    targets.iter().zip(0..).map(|(&target, n)| Fault { at: n * part + dice.throw(part), target }).collect()
+    targets.iter().zip(0..).map(|(&target, n)| Fault { at: n * part + random.below(part), target }).collect()
 }
 
 pub(super) fn summary(faults: &[Fault]) -> String {

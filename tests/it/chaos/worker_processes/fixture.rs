@@ -78,7 +78,7 @@ impl Fixture {
 
     /// A client for assertions, which does not use the pooler.
     pub(super) fn observer(&self) -> Client {
-        Client::new(std::slice::from_ref(&self.routes.direct), self.size.dice(2))
+        Client::new(std::slice::from_ref(&self.routes.direct), self.size.random(2))
     }
 
     /// How often the program ran, by run.

@@ -11,13 +11,13 @@ use super::workers::Workers;
 
 /// Injects all faults in order.
 pub(super) async fn inject(fixture: &mut Fixture, workers: &mut Workers, faults: &[Fault]) {
-    let mut dice = fixture.size.dice(4);
+    let mut random = fixture.size.random(4);
     let mut observer = fixture.observer();
     for fault in faults {
         until_completed(fixture, workers, fault.at).await;
         match fault.target {
             Target::Worker => {
-                let at = dice.throw(workers.len());
+                let at = random.below(workers.len());
                 kill_worker(fixture, workers, at, &mut observer).await;
             }
             Target::Server => {

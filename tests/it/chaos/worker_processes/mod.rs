@@ -28,7 +28,7 @@ use self::fixture::Fixture;
 use self::inject::{inject, until_completed};
 use self::runs::start_runs;
 use self::workers::Workers;
-use crate::engine::concurrency::operators::Dice;
+use crate::engine::concurrency::operators::Random;
 
 /// The default number of runs.
 const RUNS: usize = 200;
@@ -55,8 +55,8 @@ impl Size {
     }
 
     /// A source of random choices; each user has a separate one.
-    fn dice(self, user: u64) -> Dice {
-        Dice::new(self.seed.wrapping_mul(31).wrapping_add(user))
+    fn random(self, user: u64) -> Random {
+        Random::new(self.seed.wrapping_mul(31).wrapping_add(user))
     }
 
     /// Whether the timestamps of orphaned tasks are moved back, so that the recovery requeues them at once.

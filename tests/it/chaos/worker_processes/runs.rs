@@ -23,7 +23,7 @@ pub(super) fn is_parcel(n: usize) -> bool {
 /// Starts all runs. A batch without an answer is started again, but no acknowledged run is.
 pub(super) async fn start_runs(routes: &Routes, size: Size) {
     let window = (size.runs / 25).max(40);
-    let mut client = Client::new(&[routes.direct.clone(), routes.pooled.clone()], size.dice(3));
+    let mut client = Client::new(&[routes.direct.clone(), routes.pooled.clone()], size.random(3));
     let mut numbers = 1..=size.runs;
     loop {
         let batch: Vec<usize> = numbers.by_ref().take(BATCH).collect();

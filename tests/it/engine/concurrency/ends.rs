@@ -1,4 +1,4 @@
-//! What runs have come to, and what they have left behind.
+//! Assertions about finished runs: final statuses, archived messages and attempts.
 
 use sqlx::postgres::PgConnection;
 
@@ -6,8 +6,8 @@ use super::query;
 use super::shapes::Shape;
 use super::workers::Tally;
 
-/// The different ends that a shape's runs have come to, a line each: the statuses of the run and of the steps that `ends`
-/// names, the output where it is determined, and how many runs there are of it.
+/// The distinct final states of a shape's runs, one per line: the statuses of the run and of the steps in `Shape::ends`, the
+/// output if it is deterministic, and the number of runs.
 pub(crate) async fn ends(connection: &mut PgConnection, shape: &Shape) -> String {
     let output = if shape.is_determined() { "r.output" } else { "null::jsonb" };
     let sql = format!(
@@ -23,7 +23,7 @@ pub(crate) async fn ends(connection: &mut PgConnection, shape: &Shape) -> String
     query(connection, &sql).await.unwrap()
 }
 
-/// Every message of a flow has gone to the archive, once, and each is a task's that there is.
+/// Asserts that the queue of a flow is empty, and that the archive has exactly one message per task.
 pub(crate) async fn assert_archived(connection: &mut PgConnection, flow: &str) {
     let sql = format!(
         "select (select count(*) from pgmq.q_{flow}),
@@ -33,8 +33,8 @@ pub(crate) async fn assert_archived(connection: &mut PgConnection, flow: &str) {
     assert_eq!(query(connection, &sql).await.unwrap(), "0|0|0", "messages of {flow}");
 }
 
-/// The workers were handed each task as often as the engine has counted attempts, and completed it once.
-pub(crate) async fn assert_counted(connection: &mut PgConnection, tally: &Tally) {
+/// Asserts that the workers received each task as often as the engine counted attempts, and completed it once.
+pub(crate) async fn assert_counts(connection: &mut PgConnection, tally: &Tally) {
     let sql = "select run_id, step_slug, task_index, attempts_count, status from pgflow.step_tasks";
     let mut tasks = 0;
     for row in query(connection, sql).await.unwrap().lines() {
@@ -46,5 +46,5 @@ pub(crate) async fn assert_counted(connection: &mut PgConnection, tally: &Tally)
         assert_eq!(completed, u32::from(columns[4] == "completed"), "completions of {row}");
         tasks += usize::from(started > 0);
     }
-    assert_eq!(tasks, tally.started.len(), "tasks that the workers had and the engine has not");
+    assert_eq!(tasks, tally.started.len(), "tasks of the workers that the engine does not have");
 }

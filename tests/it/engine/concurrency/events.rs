@@ -1,4 +1,4 @@
-//! What the engine tells about its runs.
+//! Events of the engine, received by `listen`.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use sqlx::postgres::{PgConnection, PgListener};
 use super::query;
 use crate::fixture::Database;
 
-/// The events of a database from now on.
+/// Receives the events of a database from now on.
 pub(super) struct Events(PgListener);
 
 impl Events {
@@ -20,10 +20,10 @@ impl Events {
         Self(listener)
     }
 
-    /// Each step and run that is over, or was when it was pruned, has been told of once, and nothing else has.
-    pub(super) async fn assert_told_once(mut self, connection: &mut PgConnection) {
+    /// Asserts one event for each completed run and each completed or skipped step, and no other such events.
+    pub(super) async fn assert_received_once(mut self, connection: &mut PgConnection) {
         query(connection, "select pg_notify('pgflow_events', 'the end')").await.unwrap();
-        let mut told: HashMap<String, u32> = HashMap::new();
+        let mut received: HashMap<String, u32> = HashMap::new();
         loop {
             let notification = self.0.recv().await.unwrap();
             if notification.payload() == "the end" {
@@ -32,15 +32,15 @@ impl Events {
             let event: Value = serde_json::from_str(notification.payload()).unwrap();
             let (topic, name) = (event["topic"].as_str().unwrap(), event["event"].as_str().unwrap());
             if name.ends_with(":completed") || name.ends_with(":skipped") {
-                *told.entry(format!("{topic} {name}")).or_default() += 1;
+                *received.entry(format!("{topic} {name}")).or_default() += 1;
             }
         }
-        let over = "select 'pgflow:run:' || run_id || ' step:' || step_slug || ':' || status from pgflow.step_states
+        let ended = "select 'pgflow:run:' || run_id || ' step:' || step_slug || ':' || status from pgflow.step_states
                     where status in ('completed', 'skipped')
                     union all select 'pgflow:run:' || run_id || ' run:' || status from pgflow.runs where status = 'completed'";
-        for event in query(connection, over).await.unwrap().lines() {
-            assert_eq!(told.remove(event), Some(1), "{event}");
+        for event in query(connection, ended).await.unwrap().lines() {
+            assert_eq!(received.remove(event), Some(1), "{event}");
         }
-        assert_eq!(told, HashMap::new(), "events of what has not happened");
+        assert_eq!(received, HashMap::new(), "unexpected events");
     }
 }

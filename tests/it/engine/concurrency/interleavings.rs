@@ -1,20 +1,20 @@
-//! Tasks of one run that complete and fail at the same time: each race is forced by a script, and has the outcome of one of
-//! the serial orders.
+//! Concurrent completions and failures of tasks of one run. A script forces each interleaving, whose outcome must equal that
+//! of a serial order.
 
 use super::isolation::play;
 use super::{connect, engine, query};
 use crate::fixture::Database;
 
-/// Steps a and b, and c on both.
+/// Steps a and b, and c, which depends on both.
 const JOIN: &str = "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b');
     select pgflow.add_step('f', 'c', '{a, b}'); select pgflow.start_flow('f', '{}', R1); select pgflow.poll_tasks('f', W);";
 
-/// Two root maps of two tasks, and c on both; all tasks started.
+/// Two root maps of two started tasks each, and c, which depends on both.
 const MAPS: &str =
     "select pgflow.create_flow('f', 1, 0); select pgflow.add_step('f', 'm', step_type => 'map'); select pgflow.add_step('f', 'n', step_type => 'map');
     select pgflow.add_step('f', 'c', '{m, n}'); select pgflow.start_flow('f', '[1, 2]', R1); select pgflow.poll_tasks('f', W);";
 
-/// How a run stands: its status and open steps, then its steps and then its tasks, by name.
+/// The state of the run: its status and number of open steps, then its steps, then its tasks, by name.
 async fn state(database: &Database) -> String {
     let sql = "select string_agg(line, ', ' order by level, line) from (
         select 1 as level, status || ' ' || remaining_steps as line from pgflow.runs
@@ -32,7 +32,7 @@ async fn second_of_two_dependencies_starts_the_dependent_step() {
          one: select status from pgflow.complete_task(R1, 'a', 0, '1') => completed
          other waits: select status from pgflow.complete_task(R1, 'b', 0, '2')
          one: commit
-         other goes on => completed
+         other continues => completed
          other: select input from pgflow.poll_tasks('f', W) => {\"a\": 1, \"b\": 2}",
     )
     .await;
@@ -47,7 +47,7 @@ async fn rolled_back_completion_does_not_start_the_dependent_step() {
          one: select status from pgflow.complete_task(R1, 'a', 0, '1') => completed
          other waits: select status from pgflow.complete_task(R1, 'b', 0, '2')
          one: rollback
-         other goes on => completed
+         other continues => completed
          other: select input from pgflow.poll_tasks('f', W) => nothing
          one: select status from pgflow.complete_task(R1, 'a', 0, '3') => completed
          one: select input from pgflow.poll_tasks('f', W) => {\"a\": 3, \"b\": 2}",
@@ -64,7 +64,7 @@ async fn last_two_tasks_of_a_map_give_one_complete_output() {
          one: select status from pgflow.complete_task(R1, 'm', 1, '20') => completed
          other waits: select status from pgflow.complete_task(R1, 'm', 0, '10')
          one: commit
-         other goes on => completed
+         other continues => completed
          other: select status, output from pgflow.step_states where step_slug = 'm' => completed|[10, 20]",
     )
     .await;
@@ -79,7 +79,7 @@ async fn task_completed_by_two_sessions_counts_once() {
          one: select output from pgflow.complete_task(R1, 'm', 0, '1') => 1
          other waits: select output from pgflow.complete_task(R1, 'm', 0, '2')
          one: commit
-         other goes on => 1
+         other continues => 1
          other: select status, remaining_tasks from pgflow.step_states where step_slug = 'm' => started|1",
     )
     .await;
@@ -94,17 +94,17 @@ async fn first_of_concurrent_failure_and_completion_wins() {
          one: select status from pgflow.complete_task(R1, 'm', 0, '1') => completed
          other waits: select status from pgflow.fail_task(R1, 'm', 0, 'no')
          one: commit
-         other goes on => completed
+         other continues => completed
          other: begin
          other: select status from pgflow.fail_task(R1, 'm', 1, 'no') => failed
          one waits: select status from pgflow.complete_task(R1, 'm', 1, '1')
          other: commit
-         one goes on => failed",
+         one continues => failed",
     )
     .await;
 }
 
-/// The completion has its task before the failure has the state of the step, and waits for that.
+/// The completion locks its task, and then waits for the step state that the failure has locked.
 #[tokio::test]
 async fn map_task_completes_while_its_sibling_fails_the_run() {
     let database = engine(MAPS).await;
@@ -114,7 +114,7 @@ async fn map_task_completes_while_its_sibling_fails_the_run() {
          fail: select status from pgflow.fail_task(R1, 'm', 0, 'no') => failed
          done waits: select status from pgflow.complete_task(R1, 'm', 1, '1')
          fail: commit
-         done goes on => completed",
+         done continues => completed",
     )
     .await;
     assert_eq!(
@@ -142,8 +142,8 @@ async fn map_task_completes_while_its_sibling_skips_the_step() {
          done waits: select status from pgflow.complete_task(R1, 'm', 1, '1')
          batch waits: select status from pgflow.complete_tasks(array[R1, R1]::uuid[], '{n, n}', '{0, 1}', '{1, 2}')
          fail: commit
-         done goes on => completed
-         batch goes on => completed completed
+         done continues => completed
+         batch continues => completed completed
          batch: select input from pgflow.poll_tasks('f', W) => {\"n\": [1, 2]}",
     )
     .await;
@@ -153,7 +153,8 @@ async fn map_task_completes_while_its_sibling_skips_the_step() {
     );
 }
 
-/// Both hold their task and state when they come to the run: the second finds it failed, and starts nothing.
+/// Both sessions have locked their task and step state when they reach the run. The second one finds a failed run, and
+/// starts no step.
 #[tokio::test]
 async fn step_completes_while_another_fails_the_run() {
     let database = engine(&JOIN.replace("'f');", "'f', 1, 0);").replace("{a, b}", "{a}")).await;
@@ -163,7 +164,7 @@ async fn step_completes_while_another_fails_the_run() {
          fail: select status from pgflow.fail_task(R1, 'b', 0, 'no') => failed
          done waits: select status from pgflow.complete_task(R1, 'a', 0, '1')
          fail: commit
-         done goes on => completed",
+         done continues => completed",
     )
     .await;
     assert_eq!(state(&database).await, "failed 2, a completed, b failed, c created, a0 completed, b0 failed");
@@ -184,7 +185,7 @@ async fn concurrent_step_failures_fail_the_run_once() {
          one: select status from pgflow.fail_task(R1, 'a', 0, 'no') => failed
          other waits: select status from pgflow.fail_task(R1, 'b', 0, 'no')
          one: commit
-         other goes on => failed",
+         other continues => failed",
     )
     .await;
     assert_eq!(state(&database).await, "failed 3, a failed, b started, c created, a0 failed, b0 failed");
@@ -200,7 +201,7 @@ async fn concurrent_skips_release_the_dependent_step_once() {
          one: select status from pgflow.fail_task(R1, 'a', 0, 'no') => failed
          other waits: select status from pgflow.fail_task(R1, 'b', 0, 'no')
          one: commit
-         other goes on => failed",
+         other continues => failed",
     )
     .await;
     assert_eq!(state(&database).await, "completed 0, a skipped, b skipped, c skipped, a0 failed, b0 failed");
@@ -216,8 +217,8 @@ async fn batches_over_two_maps_in_opposite_orders_both_complete() {
          one waits: select status from pgflow.complete_tasks(array[R1, R1]::uuid[], '{m, n}', '{0, 0}', '{10, 10}')
          other waits: select status from pgflow.complete_tasks(array[R1, R1, R1]::uuid[], '{n, m, m}', '{1, 1, 0}', '{20, 9, 9}')
          gate: commit
-         one goes on => completed completed
-         other goes on => completed completed completed
+         one continues => completed completed
+         other continues => completed completed completed
          one: select input from pgflow.poll_tasks('f', W) => {\"m\": [10, 20], \"n\": [10, 20]}",
     )
     .await;
@@ -235,8 +236,8 @@ async fn batches_over_two_runs_in_opposite_orders_both_complete() {
          one waits: select count(*) from pgflow.complete_tasks(array[R2, R2, R1, R1]::uuid[], '{m, n, m, n}', '{0, 0, 0, 1}', '{1, 1, 1, 2}')
          other tries: select count(*) from pgflow.complete_tasks(array[R1, R2, R2]::uuid[], '{m, n, m}', '{1, 1, 1}', '{2, 2, 2}')
          gate: commit
-         one goes on => 4
-         other goes on => 3
+         one continues => 4
+         other continues => 3
          one: select input from pgflow.poll_tasks('f', W) => \
            {\"m\": [1, 2], \"n\": [1, 2]} {\"m\": [1, 2], \"n\": [1, 2]}",
     )

@@ -1,10 +1,10 @@
-//! Runs that are started, cancelled, retried, paused, recovered, pruned and deleted while their tasks start, complete and
-//! fail: each race is forced by a script, and has the outcome of one of the serial orders.
+//! Operations on runs (start, cancel, retry, pause, recover, prune and delete) while their tasks start, complete and fail. A
+//! script forces each interleaving, whose outcome must equal that of a serial order.
 
 use super::isolation::play;
 use super::{connect, engine, query};
 
-/// Single step a of two runs.
+/// Two runs with the step a started, and b, which depends on it.
 const TWO_RUNS: &str = "select pgflow.create_flow('f', 1, 0); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b', '{a}');
     select pgflow.start_flow('f', '{}', R1); select pgflow.start_flow('f', '{}', R2); select pgflow.poll_tasks('f', W);";
 
@@ -17,7 +17,7 @@ async fn task_starts_only_before_its_run_is_cancelled() {
          op: select status from pgflow.cancel_run(R1) => failed
          worker tries: select run_id from pgflow.start_tasks('f', '{1, 2}', W)
          op: commit
-         worker goes on",
+         worker continues",
     )
     .await;
     play(
@@ -42,7 +42,7 @@ async fn cancelled_run_keeps_a_concurrent_completion() {
          op: select status from pgflow.cancel_run(R1) => failed
          worker waits: select status from pgflow.complete_task(R1, 'a', 0, '1')
          op: commit
-         worker goes on => completed
+         worker continues => completed
          op: select status from pgflow.retry_run(R1) => started
          worker: select step_slug, input from pgflow.poll_tasks('f', W) => b|{\"a\": 1}",
     )
@@ -58,7 +58,7 @@ async fn retry_completes_a_run_whose_last_step_completed_during_cancel() {
          op: select status from pgflow.cancel_run(R1) => failed
          worker waits: select status from pgflow.complete_task(R1, 'a', 0, '1')
          op: commit
-         worker goes on => completed
+         worker continues => completed
          op: select status, output from pgflow.retry_run(R1) => completed|{\"a\": 1}",
     )
     .await;
@@ -74,7 +74,7 @@ async fn completion_after_a_retry_changes_nothing() {
          op: select status from pgflow.retry_run(R1) => started
          worker tries: select status from pgflow.complete_task(R1, 'a', 0, '1')
          op: commit
-         worker goes on
+         worker continues
          worker: select status from pgflow.complete_task(R1, 'a', 0, '1') => queued
          worker: select step_slug from pgflow.poll_tasks('f', W) => a
          worker: select status from pgflow.complete_task(R1, 'a', 0, '2') => completed
@@ -108,7 +108,7 @@ async fn concurrent_retries_count_once() {
          one: select status from pgflow.retry_run(R1) => started
          other waits: select status from pgflow.retry_run(R1)
          one: commit
-         other goes on => started
+         other continues => started
          worker: select run_id from pgflow.poll_tasks('f', W) => R1",
     )
     .await;
@@ -123,7 +123,7 @@ async fn concurrent_starts_with_one_run_id_start_one_run() {
          one: select status from pgflow.start_flow('f', '{}', R3) => started
          other waits: select status from pgflow.start_flow('f', '{}', R3)
          one: commit
-         other goes on => 23505 duplicate key value violates unique constraint \"runs_pkey\"
+         other continues => 23505 duplicate key value violates unique constraint \"runs_pkey\"
          one: select step_slug from pgflow.poll_tasks('f', W) => a",
     )
     .await;
@@ -144,7 +144,7 @@ async fn late_completion_and_recovery_exclude_each_other() {
              later waits: select status from pgflow.complete_task(R2, 'a', 0, '1')
              late: commit
              recover: commit
-             later goes on => queued
+             later continues => queued
              later: select run_id, step_slug from pgflow.poll_tasks('f', W) order by 1 => R1|b R2|a"
         ),
     )
@@ -161,7 +161,7 @@ async fn message_deferred_during_a_resume_is_returned() {
          poll: select step_slug from pgflow.start_tasks('f', '{1, 2}', W) => nothing
          resume waits: select pgflow.resume_flow('f')
          poll: commit
-         resume goes on => t
+         resume continues => t
          poll: select run_id from pgflow.poll_tasks('f', W) order by 1 => R1 R2",
     )
     .await;
@@ -177,7 +177,7 @@ async fn start_tasks_waits_for_a_resume_and_starts_the_read_messages() {
          resume: select pgflow.resume_flow('f') => t
          start waits: select run_id from pgflow.start_tasks('f', '{1, 2}', W) order by 1
          resume: commit
-         start goes on => R1 R2",
+         start continues => R1 R2",
     )
     .await;
 }
@@ -192,15 +192,15 @@ async fn prune_and_retry_exclude_each_other() {
          retry: select status from pgflow.retry_run(R1) => started
          prune waits: select pgflow.prune_runs('0')
          retry: commit
-         prune goes on => 1
+         prune continues => 1
          prune: begin
          retry: select status from pgflow.cancel_run(R1) => failed
          prune: select pgflow.prune_runs('0') => 1
          retry waits: select status from pgflow.retry_run(R1)
          late tries: select status from pgflow.fail_task(R1, 'a', 0, 'late')
          prune: commit
-         retry goes on => nothing
-         late goes on",
+         retry continues => nothing
+         late continues",
     )
     .await;
     let left = "select count(*) from pgflow.step_tasks union all select count(*) from pgmq.q_f union all select count(*) from pgmq.a_f";
@@ -217,13 +217,14 @@ async fn run_does_not_start_during_the_deletion_of_its_flow() {
          start waits: select status from pgflow.start_flow('f', '{}', R3)
          late waits: select status from pgflow.complete_task(R1, 'a', 0, '1')
          delete: commit
-         start goes on => 23503 insert or update on table \"runs\" violates foreign key constraint \"runs_flow_slug_fkey\"
-         late goes on => nothing",
+         start continues => 23503 insert or update on table \"runs\" violates foreign key constraint \"runs_flow_slug_fkey\"
+         late continues => nothing",
     )
     .await;
 }
 
-/// Whoever holds the row of a queued task for a moment only must not keep it from its next worker for a whole timeout.
+/// A late failure locks the row of the queued task, so the first poll may skip it. Its message must not stay hidden for the
+/// whole timeout because of that.
 #[tokio::test]
 async fn late_failure_does_not_delay_the_next_attempt() {
     let database = engine(&TWO_RUNS.replace("'f', 1, 0", "'f', 3, 0")).await;
@@ -240,7 +241,7 @@ async fn late_failure_does_not_delay_the_next_attempt() {
     .await;
 }
 
-/// The completion waits for the row, and holds it when it finds that the task is queued again.
+/// The completion waits for the row of the task, and has it locked when it finds the task queued again.
 #[tokio::test]
 async fn late_completion_does_not_delay_the_next_attempt() {
     let database = engine(&TWO_RUNS.replace("'f', 1, 0", "'f', 3, 0")).await;
@@ -251,7 +252,7 @@ async fn late_completion_does_not_delay_the_next_attempt() {
          late: begin
          late waits: select status from pgflow.complete_task(R1, 'a', 0, '1')
          worker: commit
-         late goes on => queued
+         late continues => queued
          poll: select step_slug from pgflow.poll_tasks('f', W)
          late: commit",
     )

@@ -1,22 +1,24 @@
-//! Plays a script of several sessions' statements in the order of its lines, and sees which of them wait for a lock.
+//! Executes a script with statements of several sessions in the order of its lines, and checks which of them wait for a
+//! lock.
 //!
 //! ```text
 //! cancel: begin
 //! cancel: select status from pgflow.cancel_run(R1)
 //! worker waits: select status from pgflow.complete_task(R1, 'a', 0, '1')
 //! cancel: commit
-//! worker goes on => completed
+//! worker continues => completed
 //! ```
 //!
-//! | line | what must come to pass |
+//! | Line | Expected behaviour |
 //! |---|---|
-//! | `s: sql`, `s: sql => rows` | finishes without waiting for any other session |
-//! | `s waits: sql` | waits for a lock that another session holds |
-//! | `s tries: sql` | either |
-//! | `s goes on`, `s goes on => rows` | what the session waits for has come, and it finishes |
+//! | `s: sql`, `s: sql => rows` | The statement finishes without waiting for another session. |
+//! | `s waits: sql` | The statement waits for a lock that another session holds. |
+//! | `s tries: sql` | The statement finishes or waits. |
+//! | `s continues`, `s continues => rows` | The session no longer waits, and its statement finishes. |
 //!
-//! A name is a session that lasts as long as the script. `R1` to `R9` are run ids, `W` is a worker's. An error fails the
-//! script, unless the line expects it: `=> 40001 …`; no rows are `=> nothing`. At the end, nobody waits and every rule of the engine holds.
+//! A name is a session, which stays open until the script ends. `R1` to `R9` are run ids, and `W` is a worker id. An error
+//! fails the script unless the line expects it: `=> 40001 …`. `=> nothing` expects no rows. At the end, no session may wait
+//! and no rule of the engine may be violated.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -25,12 +27,12 @@ use sqlx::postgres::PgConnection;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::{assert_sound, connect, query};
+use super::{assert_no_violations, connect, query};
 use crate::fixture::Database;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What a session has come to: itself again, and what its statement gave.
+/// The connection of a session, and the result of its statement.
 type Finished = (PgConnection, Result<String, String>);
 
 enum Session {
@@ -38,19 +40,19 @@ enum Session {
     Waiting(JoinHandle<Finished>),
 }
 
-/// Plays a script; see above.
+/// Executes a script; see above.
 pub(super) async fn play(database: &Database, script: &str) {
-    let mut stage = Stage { database, observer: connect(database.options()).await, sessions: HashMap::new() };
+    let mut player = Player { database, observer: connect(database.options()).await, sessions: HashMap::new() };
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        stage.line(line).await;
+        player.line(line).await;
     }
-    for (name, session) in stage.sessions {
+    for (name, session) in player.sessions {
         assert!(matches!(session, Session::Free(_)), "{name} still waits at the end");
     }
-    assert_sound(&mut stage.observer).await;
+    assert_no_violations(&mut player.observer).await;
 }
 
-/// A run's or the worker's name in a script, as SQL.
+/// Replaces the names of runs and of the worker by SQL literals.
 pub(super) fn expand(sql: &str) -> String {
     let mut sql = sql.replace("W)", "'00000000-0000-0000-0000-0000000000aa')");
     for run in 1..=9 {
@@ -59,26 +61,26 @@ pub(super) fn expand(sql: &str) -> String {
     sql
 }
 
-struct Stage<'d> {
+struct Player<'d> {
     database: &'d Database,
     observer: PgConnection,
     sessions: HashMap<String, Session>,
 }
 
-impl Stage<'_> {
+impl Player<'_> {
     async fn line(&mut self, line: &str) {
-        let (what, expected) = match line.split_once(" => ") {
-            Some((what, expected)) => (what, Some(expected)),
+        let (action, expected) = match line.split_once(" => ") {
+            Some((action, expected)) => (action, Some(expected)),
             None => (line, None),
         };
-        let result = if let Some(name) = what.strip_suffix(" goes on") {
+        let result = if let Some(name) = action.strip_suffix(" continues") {
             Some(self.finish(name).await)
         } else {
-            let (who, sql) = what.split_once(": ").unwrap_or_else(|| panic!("no session in: {line}"));
-            match who.split_once(' ') {
+            let (session, sql) = action.split_once(": ").unwrap_or_else(|| panic!("no session in: {line}"));
+            match session.split_once(' ') {
                 None => {
-                    self.start(who, sql).await;
-                    Some(self.finish(who).await)
+                    self.start(session, sql).await;
+                    Some(self.finish(session).await)
                 }
                 Some((name, "waits")) => {
                     self.start(name, sql).await;
@@ -90,7 +92,7 @@ impl Stage<'_> {
                     self.waits(name).await;
                     None
                 }
-                Some(_) => panic!("what is this: {line}"),
+                Some(_) => panic!("unknown action: {line}"),
             }
         };
         match (result, expected) {
@@ -106,7 +108,7 @@ impl Stage<'_> {
     async fn start(&mut self, name: &str, sql: &str) {
         let mut connection = match self.sessions.remove(name) {
             Some(Session::Free(connection)) => connection,
-            Some(Session::Waiting(_)) => panic!("{name} still waits when it is to do: {sql}"),
+            Some(Session::Waiting(_)) => panic!("{name} still waits and cannot execute: {sql}"),
             None => {
                 let options = self.database.options().application_name(name);
                 connect(options).await
@@ -122,21 +124,23 @@ impl Stage<'_> {
 
     async fn finish(&mut self, name: &str) -> Result<String, String> {
         let Some(Session::Waiting(statement)) = self.sessions.remove(name) else { panic!("{name} does not wait") };
-        let finished = timeout(PATIENCE, statement).await;
-        let (connection, result) = finished.unwrap_or_else(|_| panic!("{name} waits for ever")).unwrap();
+        let finished = timeout(TIMEOUT, statement).await;
+        let (connection, result) = finished.unwrap_or_else(|_| panic!("{name} waits forever")).unwrap();
         self.sessions.insert(name.to_owned(), Session::Free(connection));
         result
     }
 
-    /// Whether a session waits for another one; false once it has finished.
+    /// Waits until a session waits for a lock or has finished, and returns whether it waits.
     async fn waits(&mut self, name: &str) -> bool {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let sql = format!(
             "select from pg_stat_activity where datname = current_database() and application_name = '{name}'
                and wait_event_type = 'Lock' and pg_blocking_pids(pid) <> '{{}}'"
         );
         loop {
-            let Some(Session::Waiting(statement)) = self.sessions.get(name) else { panic!("{name} does nothing") };
+            let Some(Session::Waiting(statement)) = self.sessions.get(name) else {
+                panic!("{name} executes no statement")
+            };
             if statement.is_finished() {
                 return false;
             }

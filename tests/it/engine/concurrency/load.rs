@@ -1,15 +1,15 @@
-//! Many tasks, many runs, eight workers: nothing is lost, nothing is done twice.
+//! Many tasks and runs with eight workers: every task completes exactly once.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use futures_util::future::{join, join_all};
 
-use super::ends::{assert_archived, assert_counted, ends};
+use super::ends::{assert_archived, assert_counts, ends};
 use super::events::Events;
 use super::shapes::{SHAPES, Shape};
 use super::workers::{Protocol, Tally, Worker, work};
-use super::{assert_sound, connect, engine, load, query};
+use super::{assert_no_violations, connect, engine, load, query};
 use crate::fixture::Database;
 
 const WORKERS: usize = 8;
@@ -29,18 +29,18 @@ async fn map_of_a_thousand_tasks_keeps_the_order_of_outputs() {
         let tally = work(&database.options(), WORKERS, &[protocol], &["f"]).await;
 
         assert_eq!(tally.started.len(), tasks + 1);
-        assert_counted(connection, &tally).await;
+        assert_counts(connection, &tally).await;
         let output = "select r.status, s.output = (select jsonb_agg(jsonb_build_object('m', e) order by n)
                         from jsonb_array_elements(r.input) with ordinality i (e, n)), r.output = jsonb_build_object('z',
                         jsonb_build_object('z', jsonb_build_object('m', s.output)))
                       from pgflow.runs r join pgflow.step_states s on s.step_slug = 'm'";
         assert_eq!(query(connection, output).await.unwrap(), "completed|t|t", "{protocol:?}");
         assert_archived(connection, "f").await;
-        assert_sound(connection).await;
+        assert_no_violations(connection).await;
     }
 }
 
-/// Runs of every shape, and the ends that each shape's runs have.
+/// Runs flows of every shape, and returns the final states by shape.
 async fn run_shapes(
     runs: usize,
     workers: usize,
@@ -55,7 +55,7 @@ async fn run_shapes(
     }
     let flows: Vec<&str> = SHAPES.iter().map(|shape| shape.slug).collect();
     let tally = work(&database.options(), workers, protocols, &flows).await;
-    assert_sound(connection).await;
+    assert_no_violations(connection).await;
     let mut found = BTreeMap::new();
     for shape in SHAPES {
         found.insert(shape.slug, ends(connection, shape).await);
@@ -83,7 +83,7 @@ async fn concurrent_runs_of_every_shape_end_like_single_runs() {
             assert_eq!(found[shape.slug], format!("{expected}{per_shape}"), "{} by {protocols:?}", shape.slug);
             assert_archived(connection, shape.slug).await;
         }
-        assert_counted(connection, &tally).await;
+        assert_counts(connection, &tally).await;
     }
 }
 
@@ -108,7 +108,7 @@ async fn completions_from_two_sessions_count_once() {
         let mut pool = Vec::new();
         for n in 0..4 {
             let worker = Worker::connect(database.options(), n, protocol, &tally).await;
-            pool.push(worker.twice(database.options()).await);
+            pool.push(worker.with_second_session(database.options()).await);
         }
         join_all(pool.iter_mut().map(|worker| worker.work(&flows))).await;
 
@@ -117,9 +117,9 @@ async fn completions_from_two_sessions_count_once() {
             assert_archived(connection, shape.slug).await;
         }
         drop(pool);
-        assert_counted(connection, &tally.into_inner()).await;
-        assert_sound(connection).await;
-        events.assert_told_once(connection).await;
+        assert_counts(connection, &tally.into_inner()).await;
+        assert_no_violations(connection).await;
+        events.assert_received_once(connection).await;
     }
 }
 
@@ -136,5 +136,5 @@ async fn run_id_started_by_two_sessions_is_one_run() {
     let counts = "select (select count(*) from pgflow.runs), (select count(*) from pgflow.step_tasks), (select count(*) from pgmq.q_fan)";
     let runs = 20 * load();
     assert_eq!(query(&mut one, counts).await.unwrap(), format!("{runs}|{runs}|{runs}"));
-    assert_sound(&mut one).await;
+    assert_no_violations(&mut one).await;
 }

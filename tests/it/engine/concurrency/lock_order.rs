@@ -1,10 +1,9 @@
-//! Pairs of functions that meet with their locks taken from opposite ends, as far as there are opposite ends. Each script
-//! ended in a deadlock before the functions kept one order.
+//! Pairs of functions that lock the same rows. Each script deadlocked before the functions locked rows in one order.
 
 use super::isolation::play;
 use super::{connect, engine, query};
 
-/// A heartbeat holds message 1 while start_tasks has the tasks; poll_tasks reads message 2 before it comes to its task.
+/// A heartbeat has locked message 1 when start_tasks locks the tasks; poll_tasks locks message 2 before its task.
 #[tokio::test]
 async fn start_tasks_and_poll_tasks_do_not_wait_for_each_other() {
     let database = engine(
@@ -19,13 +18,13 @@ async fn start_tasks_and_poll_tasks_do_not_wait_for_each_other() {
          start tries: select step_slug from pgflow.start_tasks('f', '{1, 2}', W)
          poll tries: select step_slug from pgflow.poll_tasks('f', W)
          heart: commit
-         start goes on => a b
-         poll goes on => nothing",
+         start continues => a b
+         poll continues => nothing",
     )
     .await;
 }
 
-/// The tasks' primary key and their messages have opposite orders: x is queued before a.
+/// Tasks are ordered differently by primary key and by message, because x is queued before a.
 #[tokio::test]
 async fn retry_of_a_run_that_has_not_failed_does_not_block_start_tasks() {
     let database = engine(
@@ -43,8 +42,8 @@ async fn retry_of_a_run_that_has_not_failed_does_not_block_start_tasks() {
          start tries: select step_slug from pgflow.start_tasks('f', '{2, 4, 5}', W)
          retry tries: select status from pgflow.retry_run(R1)
          first: commit
-         start goes on => z a
-         retry goes on => started",
+         start continues => z a
+         retry continues => started",
     )
     .await;
 }
@@ -63,15 +62,16 @@ async fn flow_can_be_deleted_while_its_queue_is_polled() {
          delete waits: select pgflow.delete_flow_and_data('f')
          poll tries: select step_slug from pgflow.poll_tasks('f', W)
          worker: commit
-         delete goes on => nothing
-         poll goes on => 42P01 relation \"pgmq.q_f\" does not exist",
+         delete continues => nothing
+         poll continues => 42P01 relation \"pgmq.q_f\" does not exist",
     )
     .await;
     let left = "select count(*) from pgflow.step_tasks union all select count(*) from pgmq.meta";
     assert_eq!(query(&mut connect(database.options()).await, left).await.unwrap(), "0\n0");
 }
 
-/// Delete waits for a completion; what comes meanwhile would make tasks that delete has not seen, and has to wait in turn.
+/// The deletion waits for a completion. Later calls would create tasks that the deletion has not seen, so they must wait for
+/// the deletion.
 #[tokio::test]
 async fn calls_during_a_deletion_find_no_flow() {
     let database = engine(
@@ -89,17 +89,17 @@ async fn calls_during_a_deletion_find_no_flow() {
          poll tries: begin; select step_slug from pgflow.poll_tasks('f', W)
          start tries: select status from pgflow.start_flow('f', '[3]')
          gate: commit
-         delete goes on => nothing
-         m goes on => nothing
-         poll goes on => 42P01 relation \"pgmq.q_f\" does not exist
-         start goes on => 23503 insert or update on table \"runs\" violates foreign key constraint \"runs_flow_slug_fkey\"",
+         delete continues => nothing
+         m continues => nothing
+         poll continues => 42P01 relation \"pgmq.q_f\" does not exist
+         start continues => 23503 insert or update on table \"runs\" violates foreign key constraint \"runs_flow_slug_fkey\"",
     )
     .await;
     let left = "select count(*) from pgflow.step_tasks union all select count(*) from pgmq.meta";
     assert_eq!(query(&mut connect(database.options()).await, left).await.unwrap(), "0\n0");
 }
 
-/// Of the stalled tasks, that with message 1 has been requeued too often and is archived, that with message 3 is queued.
+/// Recovery archives message 1, whose task was requeued too often, and queues the task of message 3 again.
 #[tokio::test]
 async fn recovery_and_run_end_lock_messages_in_one_order() {
     let database = engine(
@@ -116,13 +116,14 @@ async fn recovery_and_run_end_lock_messages_in_one_order() {
          cancel waits: select status from pgflow.cancel_run(R1)
          recover tries: select pgflow.requeue_stalled_tasks()
          heart: commit
-         cancel goes on => failed
-         recover goes on => 1",
+         cancel continues => failed
+         recover continues => 1",
     )
     .await;
 }
 
-/// R1.a is refused, which ends its run and archives its messages; R2.z is still to come in one batch and held by the other.
+/// One batch ends R1, because the output of R1.a is refused, and archives its messages; it has yet to lock R2.z, which the
+/// other batch has locked.
 #[tokio::test]
 async fn batch_with_a_refused_output_keeps_the_lock_order() {
     let database = engine(
@@ -138,8 +139,8 @@ async fn batch_with_a_refused_output_keeps_the_lock_order() {
          one waits: select status from pgflow.complete_tasks(array[R1, R2]::uuid[], '{a, z}', '{0, 0}', '{1, 1}')
          other tries: select status from pgflow.complete_tasks(array[R1, R2]::uuid[], '{z, z}', '{0, 0}', '{1, 1}')
          heart: commit
-         one goes on => failed completed
-         other goes on",
+         one continues => failed completed
+         other continues",
     )
     .await;
 }
@@ -166,13 +167,13 @@ async fn completions_of_requeued_tasks_do_not_block_their_start() {
          start tries: select run_id from pgflow.start_tasks('f', '{1, 2, 3}', W)
          fail: commit
          first: commit
-         done goes on
-         start goes on",
+         done continues
+         start continues",
     )
     .await;
 }
 
-/// What follows on a completion archives the messages of the run, and the task's own is among those that a heartbeat has.
+/// The completion fails the run and archives its messages. A heartbeat locks some of them, including that of the task.
 #[tokio::test]
 async fn completion_and_heartbeat_lock_messages_in_one_order() {
     let database = engine(
@@ -188,13 +189,13 @@ async fn completion_and_heartbeat_lock_messages_in_one_order() {
          done waits: select status from pgflow.complete_task(R1, 'a', 0, '1')
          heart tries: select msg_id from pgflow.set_vt_batch('f', '{1, 2}', '{60, 60}')
          gate: commit
-         done goes on => completed
-         heart goes on",
+         done continues => completed
+         heart continues",
     )
     .await;
 }
 
-/// PostgreSQL's own serialization failure is for the caller: in one snapshot, looking again does not help.
+/// The caller gets PostgreSQL's serialization failure, because a retry within the same snapshot cannot succeed.
 #[tokio::test]
 async fn prune_in_a_snapshot_fails_if_a_run_has_changed() {
     let database = engine(
@@ -213,7 +214,7 @@ async fn prune_in_a_snapshot_fails_if_a_run_has_changed() {
     .await;
 }
 
-/// Whoever puts messages of a paused flow away has them, and its row, in one order.
+/// Both functions defer messages of a paused flow, and must lock these and the row of the flow in one order.
 #[tokio::test]
 async fn start_tasks_and_poll_tasks_defer_messages_of_a_paused_flow() {
     let database = engine(
@@ -228,15 +229,16 @@ async fn start_tasks_and_poll_tasks_defer_messages_of_a_paused_flow() {
          start tries: select step_slug from pgflow.start_tasks('f', '{1, 2}', W)
          poll tries: select step_slug from pgflow.poll_tasks('f', W)
          heart: commit
-         start goes on => nothing
-         poll goes on => nothing
+         start continues => nothing
+         poll continues => nothing
          op: select pgflow.resume_flow('f') => t
          op: select step_slug from pgflow.poll_tasks('f', W) => a b",
     )
     .await;
 }
 
-/// R1.a is refused, and the map z of R2 still to be counted; the other batch counts it first and then comes to R1.
+/// One batch has its output for R1.a refused before it updates the map R2.z; the other one updates R2.z first and then locks
+/// R1.
 #[tokio::test]
 async fn refused_output_and_map_of_another_run_lock_in_one_order() {
     let database = engine(
@@ -254,13 +256,13 @@ async fn refused_output_and_map_of_another_run_lock_in_one_order() {
          one waits: select status from pgflow.complete_tasks(array[R1, R2]::uuid[], '{a, z}', '{0, 0}', '{1, 1}')
          other tries: select status from pgflow.complete_tasks(array[R1, R2]::uuid[], '{y, z}', '{0, 1}', '{1, 1}')
          heart: commit
-         one goes on => failed completed
-         other goes on => completed completed",
+         one continues => failed completed
+         other continues => completed completed",
     )
     .await;
 }
 
-/// R2.a is refused before R1 is taken, which the other batch takes first.
+/// One batch has its output for R2.a refused before it locks R1; the other one locks R1 first.
 #[tokio::test]
 async fn refused_output_and_another_run_lock_in_one_order() {
     let database = engine(
@@ -278,13 +280,14 @@ async fn refused_output_and_another_run_lock_in_one_order() {
          one waits: select status from pgflow.complete_tasks(array[R2, R1]::uuid[], '{a, z}', '{0, 0}', '{1, 1}')
          other tries: select status from pgflow.complete_tasks(array[R1, R2]::uuid[], '{y, y}', '{0, 0}', '{1, 1}')
          heart: commit
-         one goes on => failed completed
-         other goes on",
+         one continues => failed completed
+         other continues",
     )
     .await;
 }
 
-/// One batch ends both runs, whose messages it archives run by run; another has a task of each. R1 was started last.
+/// One batch ends both runs and archives their messages run by run; the other one completes a task of each run. R1 was
+/// started last.
 #[tokio::test]
 async fn batches_archive_messages_of_several_runs_in_one_order() {
     let database = engine(
@@ -302,13 +305,13 @@ async fn batches_archive_messages_of_several_runs_in_one_order() {
          one waits: select status from pgflow.complete_tasks(array[R1, R2]::uuid[], '{a, a}', '{0, 0}', '{1, 1}')
          other tries: select status from pgflow.complete_tasks(array[R1, R2]::uuid[], '{m, m}', '{0, 0}', '{1, 1}')
          heart: commit
-         one goes on => completed completed
-         other goes on",
+         one continues => completed completed
+         other continues",
     )
     .await;
 }
 
-/// A caller who does not want to wait is told so, and not kept by a function that tries again.
+/// Both functions retry internally, but must still report a lock timeout of the session.
 #[tokio::test]
 async fn retry_and_prune_respect_the_lock_timeout() {
     let database = engine(

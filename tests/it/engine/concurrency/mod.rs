@@ -1,18 +1,18 @@
-//! Many sessions on one engine: what one of them does alone holds when all do it at once.
+//! Concurrent sessions: runs have the same outcome as with a single session.
 //!
 //! ```text
-//! isolation       a script of statements of several sessions, in a given order, some of which wait
+//! isolation       scripts with statements of several sessions in a given order, some of which wait
 //! interleavings   races of completions and failures, each forced by such a script
-//! interventions   the same between workers and operators
-//! lock_order      pairs of functions that once could wait for each other
-//! shapes          flows of every kind and what becomes of them
-//! workers         a pool of workers, in each protocol, that counts what it does
-//! ends, events    what runs have come to, and what the engine told of it
+//! interventions   races of workers with operators, forced in the same way
+//! lock_order      pairs of functions that could deadlock in earlier versions
+//! shapes          flows of every kind with their expected final states
+//! workers         workers, with each protocol, that count their tasks
+//! ends, events    assertions about finished runs and their events
 //! load            many tasks and many runs
-//! operators       runs cancelled, retried, paused, requeued, pruned and deleted under the workers' hands
+//! operators       runs that are cancelled, retried, paused, requeued, pruned and deleted while workers run
 //! ```
 //!
-//! A deadlock (SQLSTATE 40P01) fails every test here; sessions look for one after 20 ms.
+//! A deadlock (SQLSTATE 40P01) fails every test here. Sessions check for deadlocks after 20 ms.
 
 pub(crate) mod ends;
 mod events;
@@ -31,12 +31,12 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Row, ValueRef};
 use crate::fixture::Database;
 use crate::fixture::command::flowsmith_engine;
 
-/// How much longer than usual the tests are: the variable `FLOWSMITH_TEST_LOAD`, else 1.
+/// The factor by which tests are longer: `FLOWSMITH_TEST_LOAD`, 1 by default.
 pub(crate) fn load() -> usize {
     std::env::var("FLOWSMITH_TEST_LOAD").map_or(1, |load| load.parse().unwrap())
 }
 
-/// A database with the engine and the worker `W`, and the statements run in it; see `isolation` for the names.
+/// Creates a database with the engine and the worker `W`, and executes the statements. See `isolation` for the names.
 async fn engine(setup: &str) -> Database {
     let database = flowsmith_engine().await;
     let connection = &mut connect(database.options()).await;
@@ -46,17 +46,17 @@ async fn engine(setup: &str) -> Database {
     database
 }
 
-/// A session in which neither a deadlock nor an endless wait stays unseen.
+/// Connects with short timeouts, so that deadlocks and endless waits are detected.
 pub(crate) async fn connect(options: PgConnectOptions) -> PgConnection {
     try_connect(options).await.unwrap()
 }
 
-/// The same, where the server may not be there.
+/// Like [`connect`], but returns the error if the server is unavailable.
 pub(crate) async fn try_connect(options: PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     options.options([("deadlock_timeout", "20ms"), ("statement_timeout", "60s")]).connect().await
 }
 
-/// The rows of statements: columns as text with `|` between them, a line each; or the error, SQLSTATE first.
+/// Executes statements and returns their rows, one per line with columns separated by `|`. An error begins with SQLSTATE.
 pub(crate) async fn query(connection: &mut PgConnection, sql: &str) -> Result<String, String> {
     let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await.map_err(|error| describe(&error))?;
     let lines = rows.iter().map(|row| {
@@ -73,12 +73,12 @@ fn describe(error: &sqlx::Error) -> String {
     let Some(error) = error.as_database_error().map(|error| error.downcast_ref::<PgDatabaseError>()) else {
         return error.to_string();
     };
-    let what = format!("{} {}", error.code(), error.message());
-    // Who met whom, and where.
-    if error.code() == "40P01" { format!("{what}: {:?} {:?}", error.detail(), error.r#where()) } else { what }
+    let message = format!("{} {}", error.code(), error.message());
+    // The detail of a deadlock names the sessions and statements.
+    if error.code() == "40P01" { format!("{message}: {:?} {:?}", error.detail(), error.r#where()) } else { message }
 }
 
-/// Holds that every rule of the engine does.
-pub(crate) async fn assert_sound(connection: &mut PgConnection) {
+/// Asserts that no rule of the engine is violated.
+pub(crate) async fn assert_no_violations(connection: &mut PgConnection) {
     assert_eq!(query(connection, "select * from pgflow.violations()").await.unwrap(), "");
 }

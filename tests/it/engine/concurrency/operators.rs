@@ -1,4 +1,4 @@
-//! Runs that are cancelled, retried, paused, requeued, pruned and deleted while workers work on them.
+//! Runs that are cancelled, retried, paused, requeued, pruned and deleted while workers run.
 
 use std::cell::{Cell, RefCell};
 use std::time::Instant;
@@ -10,86 +10,86 @@ use tokio::task::yield_now;
 use super::ends::{assert_archived, ends};
 use super::events::Events;
 use super::shapes::{SHAPES, Shape};
-use super::workers::{PATIENCE, Protocol, Tally, Task, Worker, is_all_over};
-use super::{assert_sound, connect, engine, load, query};
+use super::workers::{Protocol, TIMEOUT, Tally, Task, Worker, all_runs_have_ended};
+use super::{assert_no_violations, connect, engine, load, query};
 use crate::fixture::Database;
 
-/// Numbers without a pattern, the same in every test.
-pub(crate) struct Dice(u64);
+/// Pseudo-random numbers from a fixed seed.
+pub(crate) struct Random(u64);
 
-impl Dice {
+impl Random {
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// A number below `sides`.
-    pub(crate) fn throw(&mut self, sides: usize) -> usize {
+    /// A number below `limit`.
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % sides
+        usize::try_from(self.0 >> 33).unwrap() % limit
     }
 }
 
-/// Makes tasks that are in hand look as if they had been so for hours.
+/// Moves the timestamps of some started tasks back by hours, so that they count as stalled.
 pub(crate) const STALL: &str = "update pgflow.step_tasks t
     set queued_at = t.queued_at - interval '2 hours', started_at = t.started_at - interval '2 hours'
     from (select ctid from pgflow.step_tasks where status = 'started' and permanently_stalled_at is null
           order by random() limit 3 for update skip locked) picked
     where t.ctid = picked.ctid";
 
-/// A run that is not over, or any where there is none.
+/// A random run that has not completed; any run if all have.
 const SOME_RUN: &str = "(select run_id from pgflow.runs order by status = 'completed', random() limit 1)";
 
-/// Works until told that all is over. Some tasks go into a drawer, out of which they come late or never.
-async fn work_carelessly(worker: &mut Worker<'_>, flows: &[&str], over: &Cell<bool>, errors: &[&str], seed: u64) {
-    let mut dice = Dice::new(seed);
-    let mut drawer: Vec<Task> = Vec::new();
-    let bear = |result: Result<(), String>| {
+/// Works until `done` is set. Reports the results of some tasks late or never.
+async fn work_unreliably(worker: &mut Worker<'_>, flows: &[&str], done: &Cell<bool>, errors: &[&str], seed: u64) {
+    let mut random = Random::new(seed);
+    let mut delayed: Vec<Task> = Vec::new();
+    let expect_error = |result: Result<(), String>| {
         let Err(error) = result else { return };
         assert!(errors.iter().any(|expected| error.starts_with(expected)), "{error}");
     };
-    while !over.get() {
+    while !done.get() {
         for flow in flows {
-            let mut now = match worker.take(flow).await {
+            let mut now = match worker.claim(flow).await {
                 Ok(taken) => taken,
                 Err(error) => {
-                    bear(Err(error));
+                    expect_error(Err(error));
                     continue;
                 }
             };
-            let late = now.len() - dice.throw(now.len() + 1).max(now.len() / 2);
+            let late = now.len() - random.below(now.len() + 1).max(now.len() / 2);
             let late: Vec<Task> = now.drain(..late).collect();
-            if dice.throw(3) == 0 {
-                now.append(&mut drawer);
+            if random.below(3) == 0 {
+                now.append(&mut delayed);
             }
-            drawer.extend(late);
-            bear(worker.hand_back(&now).await);
+            delayed.extend(late);
+            expect_error(worker.report_results(&now).await);
         }
         yield_now().await;
     }
 }
 
-/// What operators do, so many times, each time one of the statements.
+/// Executes this number of statements, chosen at random.
 async fn operate(connection: &mut PgConnection, times: usize, statements: &[&str], seed: u64) {
-    let mut dice = Dice::new(seed);
+    let mut random = Random::new(seed);
     for _ in 0..times {
-        let statement = statements[dice.throw(statements.len())];
+        let statement = statements[random.below(statements.len())];
         if let Err(error) = query(connection, statement).await {
             panic!("{statement}: {error}");
         }
     }
 }
 
-/// Sees to it that every run completes: nothing is paused, what failed is retried, what is in hand is requeued.
-async fn calm_down(connection: &mut PgConnection) {
-    let deadline = Instant::now() + PATIENCE;
+/// Makes every run complete: resumes paused flows, retries failed runs, and requeues started tasks.
+async fn complete_all_runs(connection: &mut PgConnection) {
+    let deadline = Instant::now() + TIMEOUT;
     query(connection, "select pgflow.resume_flow(flow_slug) from pgflow.paused_flows").await.unwrap();
-    while !is_all_over(connection).await.unwrap()
+    while !all_runs_have_ended(connection).await.unwrap()
         || query(connection, "select count(*) from pgflow.runs where status = 'failed'").await.unwrap() != "0"
     {
         for statement in [
             STALL,
             "select pgflow.requeue_stalled_tasks()",
-            // One run a transaction: several, in any order, may well deadlock with a batch.
+            // One run per transaction, because several runs in any order can deadlock with a batch.
             "select pgflow.cancel_run(run_id) from (
                select t.run_id from pgflow.step_tasks t
                join pgflow.step_states s on s.run_id = t.run_id and s.step_slug = t.step_slug and s.status = 'started'
@@ -99,12 +99,13 @@ async fn calm_down(connection: &mut PgConnection) {
         ] {
             query(connection, statement).await.unwrap();
         }
-        assert!(Instant::now() < deadline, "runs do not come to their end");
+        assert!(Instant::now() < deadline, "some runs do not end");
     }
 }
 
-/// Four careless workers and so many sessions of operators on runs of these shapes, until all runs have completed.
-async fn disturb(database: &Database, shapes: &[&Shape], runs: usize, operators: &[&[&str]]) {
+/// Runs flows of these shapes with four unreliable workers and concurrent sessions of operators until all runs have
+/// completed.
+async fn run_with_operators(database: &Database, shapes: &[&Shape], runs: usize, operators: &[&[&str]]) {
     let connection = &mut connect(database.options()).await;
     for n in 0..runs {
         let shape = shapes[n % shapes.len()];
@@ -122,13 +123,13 @@ async fn disturb(database: &Database, shapes: &[&Shape], runs: usize, operators:
         sessions.push(connect(database.options()).await);
     }
 
-    let over = Cell::new(false);
-    let working = pool.iter_mut().zip(1..).map(|(worker, seed)| work_carelessly(worker, &flows, &over, &[], seed));
+    let done = Cell::new(false);
+    let working = pool.iter_mut().zip(1..).map(|(worker, seed)| work_unreliably(worker, &flows, &done, &[], seed));
     let operating = async {
         let all = sessions.iter_mut().zip(operators).zip(11..);
         join_all(all.map(|((session, statements), seed)| operate(session, 60 * load(), statements, seed))).await;
-        calm_down(connection).await;
-        over.set(true);
+        complete_all_runs(connection).await;
+        done.set(true);
     };
     join(join_all(working), operating).await;
 }
@@ -154,7 +155,7 @@ async fn runs_complete_despite_cancel_retry_pause_and_requeue() {
     let pause = "select pgflow.pause_flow(flow_slug) from pgflow.flows order by random() limit 1";
     let resume = "select pgflow.resume_flow(flow_slug) from pgflow.paused_flows order by random() limit 1";
     let runs = 6 * load();
-    disturb(
+    run_with_operators(
         &database,
         &shapes,
         shapes.len() * runs,
@@ -175,8 +176,8 @@ async fn runs_complete_despite_cancel_retry_pause_and_requeue() {
         assert!(found.starts_with(&format!("{}|", shape.ends)) && found.ends_with(&format!("|{runs}")), "{found}");
         assert_archived(connection, shape.slug).await;
     }
-    assert_sound(connection).await;
-    events.assert_told_once(connection).await;
+    assert_no_violations(connection).await;
+    events.assert_received_once(connection).await;
 }
 
 #[tokio::test]
@@ -189,7 +190,7 @@ async fn prune_deletes_whole_runs_despite_late_workers() {
         "select pgflow.retry_run(run_id) from pgflow.runs where status = 'failed' order by random() limit 1";
     let prune = "select pgflow.prune_runs('0', null, 3)";
     let operators: &[&[&str]] = &[&[&cancel, prune], &[&retry, retry_failed], &[&retry, retry_failed], &[prune]];
-    disturb(&database, &shapes, shapes.len() * 10 * load(), operators).await;
+    run_with_operators(&database, &shapes, shapes.len() * 10 * load(), operators).await;
 
     let connection = &mut connect(database.options()).await;
     for shape in &shapes {
@@ -197,7 +198,7 @@ async fn prune_deletes_whole_runs_despite_late_workers() {
         assert!(found.is_empty() || found.starts_with(shape.ends) && !found.contains('\n'), "{found}");
         assert_archived(connection, shape.slug).await;
     }
-    assert_sound(connection).await;
+    assert_no_violations(connection).await;
     query(connection, "select pgflow.prune_runs('0', null, 100000)").await.unwrap();
     let left = "select (select count(*) from pgflow.runs), (select count(*) from pgflow.step_states), (select count(*) from pgflow.step_tasks)";
     assert_eq!(query(connection, left).await.unwrap(), "0|0|0");
@@ -205,7 +206,7 @@ async fn prune_deletes_whole_runs_despite_late_workers() {
 
 #[tokio::test]
 async fn flow_can_be_deleted_and_created_again_while_workers_run() {
-    // The flow or its queue is not there at the moment.
+    // The flow or its queue does not exist at the moment.
     const GONE: &[&str] = &["42P01 ", "23503 "];
     let shapes: Vec<&Shape> = SHAPES.iter().filter(|shape| ["maps", "retries"].contains(&shape.slug)).collect();
     let database = define(&shapes).await;
@@ -218,10 +219,10 @@ async fn flow_can_be_deleted_and_created_again_while_workers_run() {
     }
     let (mut starter, mut deleter) = (connect(database.options()).await, connect(database.options()).await);
 
-    let over = Cell::new(false);
-    let working = pool.iter_mut().zip(1..).map(|(worker, seed)| work_carelessly(worker, &flows, &over, GONE, seed));
+    let done = Cell::new(false);
+    let working = pool.iter_mut().zip(1..).map(|(worker, seed)| work_unreliably(worker, &flows, &done, GONE, seed));
     let starting = async {
-        while !over.get() {
+        while !done.get() {
             for shape in &shapes {
                 let start = format!("select pgflow.start_flow('{}', '{}')", shape.slug, shape.input);
                 if let Err(error) = query(&mut starter, &start).await {
@@ -240,12 +241,12 @@ async fn flow_can_be_deleted_and_created_again_while_workers_run() {
                 yield_now().await;
             }
         }
-        over.set(true);
+        done.set(true);
     };
     join(join_all(working), join(starting, deleting)).await;
 
     let connection = &mut connect(database.options()).await;
-    assert_sound(connection).await;
+    assert_no_violations(connection).await;
     for flow in flows {
         query(connection, &format!("select pgflow.delete_flow_and_data('{flow}')")).await.unwrap();
     }

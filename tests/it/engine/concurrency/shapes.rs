@@ -1,12 +1,12 @@
-//! Flows of every kind, what their handlers do, and what becomes of a run.
+//! Flows of every kind, with their handlers and the expected final states of their runs.
 
-/// A flow by what it shows.
+/// A flow and its expected final state.
 pub(crate) struct Shape {
     pub(crate) slug: &'static str,
-    /// Its steps: the arguments of `add_step` after the flow.
+    /// The arguments of `add_step` after the flow, for each step.
     steps: &'static [&'static str],
     pub(crate) input: &'static str,
-    /// The status of a run that is over, then each step's that is the same in every run.
+    /// The status of the finished run, and of the steps whose status is the same in every run.
     pub(crate) ends: &'static str,
 }
 
@@ -112,19 +112,19 @@ pub(crate) const SHAPES: &[Shape] = &[
 ];
 
 impl Shape {
-    /// The statements that make the flow.
+    /// The statements that define the flow.
     pub(crate) fn define(&self) -> String {
         let steps = self.steps.iter().map(|step| format!("; select pgflow.add_step('{}', {step})", self.slug));
         format!("select pgflow.create_flow('{}', 3, 0)", self.slug) + &steps.collect::<String>()
     }
 
-    /// Whether a run's steps and outputs are the same however its tasks come to follow on each other.
+    /// Whether steps and outputs of a run do not depend on the order of its tasks.
     pub(crate) fn is_determined(&self) -> bool {
         self.ends.starts_with("completed")
     }
 }
 
-/// What a handler does at its nth attempt, from 1, at a task: its output, or its error.
+/// The handler of all steps: returns the output or the error of an attempt, counted from 1.
 pub(crate) fn handle(step: &str, index: i32, input: &str, attempt: u32) -> Result<String, String> {
     match step {
         "list" => Ok("[10, 20, 30, 40]".to_owned()),

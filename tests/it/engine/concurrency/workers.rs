@@ -1,4 +1,4 @@
-//! Workers, each with a connection of its own, that count what they do.
+//! Workers that count their tasks, each with a separate connection.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,30 +12,30 @@ use tokio::time::sleep;
 use super::shapes::handle;
 use super::{connect, describe, query};
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How a worker gets tasks and hands them back.
+/// The functions by which a worker claims and completes tasks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Protocol {
-    /// Reads messages, starts their tasks, completes one at a time, as workers of every level do.
+    /// Reads messages, starts their tasks, and completes them one by one. Supported by every level.
     Each,
     /// Polls tasks and completes them in batches.
     Batches,
 }
 
-/// A task that a worker has in hand.
+/// A task that a worker has claimed.
 #[derive(Clone, Debug)]
 pub(crate) struct Task {
     pub(crate) key: Key,
     input: String,
-    /// Which attempt at it this is.
+    /// The number of the attempt, from 1.
     attempt: u32,
 }
 
 /// Run, step, index.
 pub(crate) type Key = (String, String, i32);
 
-/// What the workers have done to each task.
+/// How often workers started and completed each task.
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) started: HashMap<Key, u32>,
@@ -44,15 +44,15 @@ pub(crate) struct Tally {
 
 pub(crate) struct Worker<'t> {
     pub(crate) connection: PgConnection,
-    /// A second connection that completes everything that the first does.
-    echo: Option<PgConnection>,
+    /// A second connection, on which the worker repeats every completion.
+    second: Option<PgConnection>,
     id: String,
     protocol: Protocol,
     tally: &'t RefCell<Tally>,
 }
 
 impl<'t> Worker<'t> {
-    /// The nth worker.
+    /// Registers a worker with the number `n`.
     pub(crate) async fn connect(
         options: PgConnectOptions,
         n: usize,
@@ -65,37 +65,37 @@ impl<'t> Worker<'t> {
             "insert into pgflow.workers (worker_id, queue_name, function_name) values ('{id}', 'all', 'it') on conflict do nothing"
         );
         query(&mut connection, &register).await.unwrap();
-        Self { connection, echo: None, id, protocol, tally }
+        Self { connection, second: None, id, protocol, tally }
     }
 
-    /// Completes everything from another session as well.
-    pub(crate) async fn twice(mut self, options: PgConnectOptions) -> Self {
-        self.echo = Some(connect(options).await);
+    /// Repeats every completion in a second session.
+    pub(crate) async fn with_second_session(mut self, options: PgConnectOptions) -> Self {
+        self.second = Some(connect(options).await);
         self
     }
 
-    /// Works until no run is left to work on.
+    /// Works until all runs have ended.
     pub(crate) async fn work(&mut self, flows: &[&str]) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let mut done = 0;
             for flow in flows {
-                let tasks = self.take(flow).await.unwrap();
+                let tasks = self.claim(flow).await.unwrap();
                 done += tasks.len();
-                self.hand_back(&tasks).await.unwrap();
+                self.report_results(&tasks).await.unwrap();
             }
             if done == 0 {
-                if is_all_over(&mut self.connection).await.unwrap() {
+                if all_runs_have_ended(&mut self.connection).await.unwrap() {
                     return;
                 }
-                assert!(Instant::now() < deadline, "runs do not come to their end");
+                assert!(Instant::now() < deadline, "some runs do not end");
                 sleep(Duration::from_millis(2)).await;
             }
         }
     }
 
-    /// Starts up to 10 tasks.
-    pub(crate) async fn take(&mut self, flow: &str) -> Result<Vec<Task>, String> {
+    /// Claims up to 10 tasks.
+    pub(crate) async fn claim(&mut self, flow: &str) -> Result<Vec<Task>, String> {
         let columns = "run_id::text, step_slug, task_index, coalesce(flow_input, input)::text";
         let rows = match self.protocol {
             Protocol::Each => {
@@ -124,8 +124,8 @@ impl<'t> Worker<'t> {
         Task { key, input: row.get(3), attempt: *attempt }
     }
 
-    /// Does the tasks and says what came of them.
-    pub(crate) async fn hand_back(&mut self, tasks: &[Task]) -> Result<(), String> {
+    /// Runs the handlers of tasks and reports their results.
+    pub(crate) async fn report_results(&mut self, tasks: &[Task]) -> Result<(), String> {
         let mut outputs = Vec::new();
         for task in tasks {
             match handle(&task.key.1, task.key.2, &task.input, task.attempt) {
@@ -156,11 +156,11 @@ impl<'t> Worker<'t> {
 
     async fn complete(&mut self, outputs: &[(&Task, String)]) -> Result<(), String> {
         let (protocol, connection) = (self.protocol, &mut self.connection);
-        let statuses = match &mut self.echo {
+        let statuses = match &mut self.second {
             None => complete(connection, protocol, outputs).await?,
-            Some(echo) => {
+            Some(second) => {
                 let (one, other) =
-                    join(complete(connection, protocol, outputs), complete(echo, protocol, outputs)).await;
+                    join(complete(connection, protocol, outputs), complete(second, protocol, outputs)).await;
                 other?;
                 one?
             }
@@ -175,7 +175,7 @@ impl<'t> Worker<'t> {
     }
 }
 
-/// Completes tasks, and gives what each is then.
+/// Completes tasks, and returns the resulting status of each.
 async fn complete(
     connection: &mut PgConnection,
     protocol: Protocol,
@@ -203,11 +203,11 @@ async fn complete(
 }
 
 /// Whether every run has ended.
-pub(crate) async fn is_all_over(connection: &mut PgConnection) -> Result<bool, String> {
+pub(crate) async fn all_runs_have_ended(connection: &mut PgConnection) -> Result<bool, String> {
     Ok(query(connection, "select not exists (select from pgflow.runs where status = 'started')").await? == "t")
 }
 
-/// So many workers work until no run is left.
+/// Runs this number of workers until all runs have ended.
 pub(crate) async fn work(options: &PgConnectOptions, workers: usize, protocols: &[Protocol], flows: &[&str]) -> Tally {
     let tally = RefCell::default();
     let mut pool = Vec::new();

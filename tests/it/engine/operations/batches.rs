@@ -1,4 +1,4 @@
-//! Many results in one call.
+//! Completing several tasks in one call.
 
 use super::TWO_STEPS;
 use crate::fixture::runtime::{BlockingCall, error, rows, run, value, with_runtime};
@@ -95,7 +95,7 @@ async fn result_survives_concurrent_worker_deletion() {
     let (database, mut c) = with_runtime().await;
     run(&mut c, TWO_STEPS).await;
     run(&mut c, "select pgflow.start_flow('f', '{}', t.id(n)) from generate_series(1, 2) n; select t.take()").await;
-    // Which forgets the worker in its tasks.
+    // Deleting a worker sets the worker id of its tasks to null.
     run(&mut c, "begin; delete from pgflow.workers").await;
     let many = "select pgflow.complete_tasks(array[t.id(1)], '{a}', '{0}', array['1']::jsonb[])";
     let batch = BlockingCall::start(&database, &mut c, many).await;
@@ -107,7 +107,8 @@ async fn result_survives_concurrent_worker_deletion() {
     assert_eq!(rows(&mut c, "select t.steps(2)").await, ["a completed 2", "b started"]);
 }
 
-/// One of them fails a run, which the other's step finishes in; both have tasks of one map in another run.
+/// Both batches complete tasks of the same two runs. One of them fails the first run, in which the other one completes a
+/// step; in the second run, both complete tasks of one map.
 #[tokio::test]
 async fn batches_sharing_two_runs_do_not_deadlock() {
     let (database, mut c) = with_runtime().await;

@@ -1,4 +1,4 @@
-//! Runs that are not needed any more.
+//! Cancelling runs.
 
 use super::TWO_STEPS;
 use crate::fixture::runtime::{rows, run, value, with_runtime};

@@ -1,5 +1,5 @@
-//! What operators and workers have beyond pgflow's own functions: batches, cancelling, retrying, pausing, pruning, and the
-//! engine's own search for what is wrong.
+//! Functions of flowsmith's engine that the official one lacks: batches, cancel, retry, pause, prune, and the search for
+//! violated rules.
 
 mod batches;
 mod cancelling;
@@ -12,7 +12,7 @@ use crate::fixture::runtime::{rows, run, with_runtime};
 
 const TWO_STEPS: &str = "select pgflow.create_flow('f', max_attempts => 0); select pgflow.add_step('f', 'a'); select pgflow.add_step('f', 'b', '{a}');";
 
-/// A map with a map after it that may be skipped, a single step with a map after it that most results suit, retries.
+/// A flow with dependent maps, skipped steps and retries, and four runs of it.
 const BUSY: &str = r#"
     select pgflow.create_flow('f', max_attempts => 2, base_delay => 0);
     select pgflow.add_step('f', 'm', step_type => 'map', when_exhausted => 'skip');
@@ -23,7 +23,7 @@ const BUSY: &str = r#"
     select pgflow.add_step('f', 'end', '{n,each}');
     select pgflow.start_flow('f', '[1, 2, 3]') from generate_series(1, 4)"#;
 
-/// What is done at the same time, each over and over.
+/// The calls that run concurrently, each in a loop.
 const CALLS: [&str; 16] = [
     "select pgflow.start_flow('f', '[1, 2]') where (select count(*) from pgflow.runs) < 8",
     "select count(*) from pgflow.poll_tasks('f', t.worker(), 5)",
@@ -43,7 +43,7 @@ const CALLS: [&str; 16] = [
     "select pgflow.pause_flow('f'); select pgflow.resume_flow('f')",
 ];
 
-/// Whatever they do to the same runs, they take turns: no deadlock, no lost wake-up, nothing unsound.
+/// All calls use the same runs. None may deadlock, lose a start of a dependent step, or violate a rule of the engine.
 #[tokio::test]
 async fn concurrent_calls_neither_deadlock_nor_violate_rules() {
     let (database, mut c) = with_runtime().await;
@@ -60,7 +60,7 @@ async fn concurrent_calls_neither_deadlock_nor_violate_rules() {
     workers.join_all().await;
     assert_eq!(rows(&mut c, "select v from pgflow.violations() v").await, [""; 0]);
 
-    // And every run can still be brought to its end.
+    // Every run can still complete.
     run(&mut c, "select pgflow.start_flow('f', '[1]', t.id()); select pgflow.retry_run(run_id) from pgflow.runs").await;
     for _ in 0..20 {
         run(

@@ -1,4 +1,4 @@
-//! Flows that start nothing for a while.
+//! Pausing and resuming flows.
 
 use super::TWO_STEPS;
 use crate::fixture::runtime::{error, rows, run, value, with_runtime};
@@ -12,7 +12,7 @@ async fn paused_flow_starts_no_task_and_resumes() {
     let paused = value(c, "(pgflow.pause_flow('f'), pgflow.pause_flow('f'))").await;
     assert_eq!(paused, "(t,f)", "whether it changed anything");
 
-    // What was begun is finished, and what is ready waits.
+    // Started tasks can complete and fail; queued tasks wait.
     run(c, "select pgflow.complete_task(t.id(), 'a', 0, '1'); select pgflow.fail_task(t.id(), 'weak', 0, 'boom'); select pgflow.start_flow('f', '{}', t.id(2))").await;
     assert_eq!(rows(c, "select t.steps()").await, ["a completed 1", "b started", "weak started"]);
     assert_eq!(value(c, "t.run(2)").await, "started 3");

@@ -1,9 +1,9 @@
-//! Old runs that are deleted.
+//! Deleting old runs.
 
 use super::TWO_STEPS;
 use crate::fixture::runtime::{rows, run, value, with_runtime};
 
-/// Runs 1 (completed), 2 (failed), 3 (started) of f and 4 (completed) of g; those that are over are 1 hour older a number.
+/// Runs 1 (completed), 2 (failed) and 3 (started) of f, and 4 (completed) of g. Finished run n ended n hours ago.
 const RUNS: &str = "select pgflow.create_flow('f', max_attempts => 0); select pgflow.add_step('f', 'a'); select pgflow.create_flow('g'); select pgflow.add_step('g', 'a');
     select pgflow.start_flow('f', '{}', t.id(n)) from generate_series(1, 3) n; select pgflow.start_flow('g', '{}', t.id(4)); select t.take(); select t.take('g');
     select pgflow.complete_task(t.id(n), 'a', 0, '1') from unnest('{1,4}'::integer[]) n; select pgflow.fail_task(t.id(2), 'a', 0, 'boom');

@@ -1,4 +1,4 @@
-//! Failed runs that go on.
+//! Retrying failed runs.
 
 use super::TWO_STEPS;
 use crate::fixture::runtime::{BlockingCall, rows, run, value, with_runtime};
@@ -135,7 +135,7 @@ async fn run_cancelled_after_last_step_completes() {
     assert_eq!(value(&mut c, "select count(*) from pgflow.violations()").await, "0");
 }
 
-/// The messages of a run may be in another order than its tasks.
+/// The order of a run's messages may differ from the order of its tasks.
 #[tokio::test]
 async fn retry_and_worker_lock_tasks_in_order() {
     let (database, mut c) = with_runtime().await;
@@ -151,7 +151,7 @@ async fn retry_and_worker_lock_tasks_in_order() {
     run(&mut c, "commit").await;
     retrying.finish().await;
     polling.finish().await;
-    // The worker may have left out what was held, for the next time.
+    // The worker may have skipped locked tasks; the next poll claims them.
     run(&mut c, "update pgmq.q_f set vt = now(); select pgflow.poll_tasks('f', t.worker())").await;
     assert_eq!(rows(&mut c, "select t.tasks()").await, ["a 0 started 1", "first 0 completed 1 1", "z 0 started 1"]);
 }

@@ -1,4 +1,4 @@
-//! The engine's own search for what is wrong.
+//! The engine's search for violated rules, `pgflow.violations`.
 
 use crate::fixture::runtime::{run, value, with_runtime};
 
@@ -13,17 +13,17 @@ async fn violations_are_found_with_their_location() {
         "update pgflow.runs set remaining_steps = 2",
         "update pgflow.step_states set remaining_tasks = 1 where step_slug = 'm'",
         "update pgflow.step_states set remaining_deps = 2 where step_slug = 'b'",
-        // A step that nothing holds back.
+        // A step without open dependencies that has not started.
         "update pgflow.step_states set remaining_deps = 0 where step_slug = 'b'",
         "update pgflow.step_states set status = 'created', remaining_tasks = null, started_at = null where step_slug = 'x'; delete from pgflow.step_tasks where step_slug = 'x';
          delete from pgmq.q_f where message ->> 'step_slug' = 'x'",
-        // A message that carries no task, and a task that no message carries.
+        // A message without a task, and a task without a message.
         "update pgflow.step_tasks set status = 'completed', completed_at = now() + interval '1 minute' where step_slug = 'x'",
         "delete from pgmq.q_f where message ->> 'step_slug' = 'x'",
-        // Messages of a run that is over.
+        // Messages of a finished run.
         "update pgflow.runs set status = 'failed', failed_at = now() + interval '1 minute'",
     ] {
-        // Of the first run alone.
+        // Damage only the first run.
         let damage = damage.replace(" where ", " where RUN and ");
         let damage: Vec<String> = damage
             .split(';')

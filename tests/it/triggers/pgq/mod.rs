@@ -26,7 +26,7 @@ const PARTS: [&str; 11] = [
 ];
 
 /// The contents of PgQ, with the tables of its queues.
-const HELD: &str = "
+const CONTENTS: &str = "
     (select jsonb_build_array(
       (select jsonb_agg(q order by q.queue_name) from pgq.queue q), (select jsonb_agg(c order by c.co_name) from pgq.consumer c),
       (select jsonb_agg(s order by s.sub_id) from pgq.subscription s), (select jsonb_agg(t order by t.tick_queue, t.tick_id) from pgq.tick t),
@@ -47,7 +47,7 @@ pub(crate) async fn with_pgq() -> Option<Database> {
 }
 
 /// A queue with a consumer in a batch, an event that waits for a retry, and an event that is not ticked yet.
-async fn somebodys_queue(c: &mut PgConnection) {
+async fn existing_queue(c: &mut PgConnection) {
     execute(c, "select pgq.create_queue('imports'), pgq.register_consumer('imports', 'loader')").await;
     execute(c, "select pgq.insert_event('imports', 'a', n::text) from generate_series(1, 3) n").await;
     tick(c).await;
@@ -134,7 +134,7 @@ async fn queue_without_ticks_fails_and_names_pgqd() {
 async fn lagging_consumers_and_rotations_are_warnings() {
     let Some(database) = with_pgq().await else { return };
     let c = &mut database.connect().await;
-    somebodys_queue(c).await;
+    existing_queue(c).await;
     tick(c).await;
     // Both ticks are old: the ticker is stopped, but the consumer does not lag behind it.
     execute(c, "update pgq.tick set tick_time = now() - interval '1 day'").await;
@@ -168,8 +168,8 @@ async fn outdated_extension_version_is_a_warning() {
 async fn read_only_roles_and_sessions_are_audited() {
     let Some(database) = with_pgq().await else { return };
     let c = &mut database.connect().await;
-    somebodys_queue(c).await;
-    let before = text(c, HELD).await;
+    existing_queue(c).await;
+    let before = text(c, CONTENTS).await;
     execute(c, "set default_transaction_read_only = on").await;
     let found = checks(c).await;
     assert_eq!(named(&found, "pgq self-test").detail, "this session is read-only");
@@ -178,8 +178,8 @@ async fn read_only_roles_and_sessions_are_audited() {
 
     execute(c, "set role pgq_watcher").await;
     let found = checks(c).await;
-    let walk = named(&found, "pgq self-test");
-    assert_eq!((walk.status, &*walk.detail), (CheckStatus::Skipped, "needs role pgq_admin"));
+    let self_test = named(&found, "pgq self-test");
+    assert_eq!((self_test.status, &*self_test.detail), (CheckStatus::Skipped, "needs role pgq_admin"));
     assert_eq!(named(&found, "pgq ticker").status, CheckStatus::Ok);
     assert!(named(&found, "pgq consumers").detail.starts_with("loader of imports: "));
 
@@ -199,7 +199,7 @@ async fn read_only_roles_and_sessions_are_audited() {
         found.iter().filter(|check| check.name.starts_with("pgq self-test: ") && check.status == CheckStatus::Ok);
     assert_eq!(passed.count(), PARTS.len(), "{found:#?}");
     execute(c, "reset role").await;
-    assert_eq!(text(c, HELD).await, before);
+    assert_eq!(text(c, CONTENTS).await, before);
     execute(c, "drop role pgq_watcher, pgq_operator").await;
 }
 

@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use flowsmith_postgres::engine::doctor::{CheckStatus, doctor};
 
-use super::{HELD, PARTS, checks, eventually, named, somebodys_queue, with_pgq};
+use super::{CONTENTS, PARTS, checks, eventually, existing_queue, named, with_pgq};
 use crate::engine::definitions::{execute, text};
 use crate::fixture::command::Project;
 use crate::shared::skip;
@@ -13,14 +13,14 @@ use crate::shared::skip;
 async fn checks_pass_and_touch_only_scratch_queue() {
     let Some(database) = with_pgq().await else { return };
     let c = &mut database.connect().await;
-    somebodys_queue(c).await;
-    let before = text(c, HELD).await;
+    existing_queue(c).await;
+    let before = text(c, CONTENTS).await;
     let checks = checks(c).await;
     let bad: Vec<_> = checks.iter().filter(|check| check.status != CheckStatus::Ok).collect();
     assert!(bad.is_empty(), "{bad:#?}");
     let parts: Vec<_> = checks.iter().filter_map(|check| check.name.strip_prefix("pgq self-test: ")).collect();
     assert_eq!(parts, PARTS);
-    assert_eq!(text(c, HELD).await, before);
+    assert_eq!(text(c, CONTENTS).await, before);
 
     let installed = text(c, "select 'PgQ ' || pgq.version()").await.unwrap();
     assert_eq!(named(&checks, "pgq version").detail, installed);

@@ -62,6 +62,25 @@ impl Failure {
             "check the path and its permissions",
         )
     }
+
+    /// A failure of the embedded server, which assigns no codes itself.
+    pub(crate) fn server(error: ServerError) -> Self {
+        let code = match &error {
+            ServerError::Named { .. } | ServerError::NotFound { .. } | ServerError::Fetch { .. } => {
+                Code::ServerNotFound
+            }
+            ServerError::HashMismatch { .. } => Code::DownloadMismatch,
+            ServerError::Unusable { .. } => Code::ServerUnusable,
+            ServerError::NoAccount => Code::NoServerUser,
+            ServerError::OtherMajor { .. } => Code::OtherMajorData,
+            ServerError::WrongOwner { .. } => Code::OtherUsersData,
+            ServerError::Locked { .. } => Code::ServerLocked,
+            ServerError::Io { .. } => Code::Io,
+            ServerError::Database(_) => Code::StatementFailed,
+            _ => Code::ServerFailed,
+        };
+        Self::new(Exit::Failed, code, error.to_string(), error.help())
+    }
 }
 
 impl<E: Diagnostic> From<E> for Failure {
@@ -80,26 +99,5 @@ impl From<Kind> for Exit {
             Kind::Usage => Self::Usage,
             _ => Self::Failed,
         }
-    }
-}
-
-impl Failure {
-    /// A failure of the embedded server, which assigns no codes itself.
-    pub(crate) fn server(error: ServerError) -> Self {
-        let code = match &error {
-            ServerError::Named { .. } | ServerError::NotFound { .. } | ServerError::Fetch { .. } => {
-                Code::ServerNotFound
-            }
-            ServerError::HashMismatch { .. } => Code::DownloadMismatch,
-            ServerError::Unusable { .. } => Code::ServerUnusable,
-            ServerError::NoAccount => Code::NoServerUser,
-            ServerError::OtherMajor { .. } => Code::OtherMajorData,
-            ServerError::WrongOwner { .. } => Code::OtherUsersData,
-            ServerError::Locked { .. } => Code::ServerLocked,
-            ServerError::Io { .. } => Code::Io,
-            ServerError::Database(_) => Code::StatementFailed,
-            _ => Code::ServerFailed,
-        };
-        Self::new(Exit::Failed, code, error.to_string(), error.help())
     }
 }

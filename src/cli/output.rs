@@ -68,12 +68,9 @@ impl Output {
         }
     }
 
-    /// Writes a part of a text report that has no layout yet.
+    /// Wraps sentences of a text report and writes them.
     pub(crate) fn prose(&self, text: &str) {
-        match self.format {
-            StdoutFormat::Text => self.report(&self.layout().wrap(text)),
-            StdoutFormat::Json | StdoutFormat::Document => self.report(text),
-        }
+        self.report(&self.layout().wrap(text));
     }
 
     fn print(&self, text: &str) {

@@ -39,7 +39,8 @@ pub(crate) async fn run(args: &UpArgs, project: &Project, output: &Output) -> Re
     report_applied(&deployed.applied, subject.as_ref(), output);
     let state = if deployed.has_changed { "In sync now" } else { "In sync" };
     steps.print(state, &format!("the database matches the flow files ({flows})"));
-    output.prose(&match connect {
+    // Not wrapped: the command is copied as one line.
+    output.report(&match connect {
         Connect::Given(target) => format!("\nConnect: {target}\n"),
         Connect::Embedded(url) if args.url => format!("{url}\n"),
         Connect::Embedded(url) => format!("\nConnect: psql '{url}'\nStop it: flowsmith down\n"),

@@ -50,6 +50,12 @@ fn up_creates_a_project_and_is_idempotent() {
     assert!(took.as_secs() < 5, "{took:?}");
     assert_eq!(project.migrations().len(), 1);
 
+    // On a narrow terminal too, the command to copy stays on one line.
+    let connect = second.stdout.lines().find(|line| line.starts_with("Connect: psql '")).unwrap();
+    let narrow = project.command(&["up"]).env("COLUMNS", "40").output().unwrap();
+    let narrow = String::from_utf8(narrow.stdout).unwrap();
+    assert!(narrow.lines().any(|line| line == connect), "{narrow}");
+
     // Without a URL, the other commands use the embedded database.
     project.succeeds(&["plan"]);
     assert!(project.succeeds(&["drift"]).stdout.contains("None"));

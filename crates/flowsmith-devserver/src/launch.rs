@@ -44,7 +44,8 @@ impl Durability {
     fn server_options(self) -> &'static [&'static str] {
         match self {
             Self::Durable => &[],
-            Self::Disposable => &["-F", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"],
+            // Each test has a database of its own, and compiling its few queries would take longer than running them.
+            Self::Disposable => &["-F", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "jit=off"],
         }
     }
 }

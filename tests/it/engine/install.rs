@@ -2,7 +2,6 @@
 
 use flowsmith_core::diagnostic::Diagnostic as _;
 use std::io::Write;
-use std::process::Command;
 
 use flowsmith_core::level::Level;
 use flowsmith_postgres::engine::detect::{EngineKind, EngineState, PgmqState, detect};
@@ -15,6 +14,7 @@ use sqlx::{ConnectOptions, PgPool};
 
 use crate::engine::definitions::{execute, text, with_engine};
 use crate::fixture::Database;
+use crate::fixture::command::psql_command;
 use crate::fixture::official::{Official, official_install};
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn session_holding_the_lock_is_named() {
 fn psql(database: &Database, script: &str) -> (bool, String) {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(script.as_bytes()).unwrap();
-    let output = Command::new("psql")
+    let output = psql_command()
         .args(["-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f"])
         .arg(file.path())
         .arg(database.url())

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::fixture;
-use crate::fixture::command::{Outcome, Project};
+use crate::fixture::command::{Outcome, Project, psql_command};
 
 /// A project whose embedded server is stopped at the end of the test, even if it fails.
 pub(crate) struct Embedded(pub(crate) Project);
@@ -64,7 +64,7 @@ fn up_creates_a_project_and_is_idempotent() {
 
     // A change through psql survives a stop, and is reported as drift.
     let psql = |url: &str, sql: &str| {
-        let output = std::process::Command::new("psql").args(["-X", "-qAt", url, "-c", sql]).output().unwrap();
+        let output = psql_command().args(["-X", "-qAt", url, "-c", sql]).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     };

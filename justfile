@@ -11,9 +11,13 @@ fast:
 test NAME:
     cargo test --test it -- {{NAME}}
 
-# Every test
+# Every test but the soaks
 all:
     cargo test
+
+# Whole matrices and long observations: the tests that `cargo test` lists as ignored
+soak:
+    cargo test --test it -- --ignored --skip devserver::hold_a_server --skip engine::state_machine
 
 # What a change has to pass
 ci:

@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, geteuid, kill_process};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
+use crate::fixture::command::psql_command;
 use crate::fixture::{self, Database};
 
 const NOBODY: u32 = 65534;
@@ -41,15 +42,11 @@ async fn template_is_built_once() {
 
 #[tokio::test]
 async fn psql_accepts_the_url() {
-    let psql = fixture::binaries().dir.join("psql");
-    if !psql.exists() {
-        return;
-    }
     let server = fixture::shared_server();
     let name = "a name+with? 100% /specials";
     assert!(server.ensure_database(name).await.unwrap());
     assert!(!server.ensure_database(name).await.unwrap());
-    let output = Command::new(psql).arg(server.url(name)).args(["-Atc", "SELECT current_database()"]).output().unwrap();
+    let output = psql_command().arg(server.url(name)).args(["-Atc", "SELECT current_database()"]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), name, "{output:?}");
     execute(server.url(name).parse().unwrap(), "SELECT 1").await;
 }

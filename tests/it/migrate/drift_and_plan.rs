@@ -19,6 +19,16 @@ async fn in_sync(database: &Database) -> (Project, PgConnection) {
 
 #[tokio::test]
 async fn every_kind_of_drift_is_detected_and_repaired() {
+    every_kind_of_drift(async || flowsmith_engine().await).await;
+}
+
+#[tokio::test]
+#[ignore = "soak: `just soak`"]
+async fn every_kind_of_drift_is_detected_and_repaired_on_an_official_engine() {
+    every_kind_of_drift(async || official_engine().await).await;
+}
+
+async fn every_kind_of_drift(engine: impl AsyncFn() -> Database) {
     let kinds = [
         ("update pgflow.flows set opt_timeout = 61 where flow_slug = 'order'", "timeout 60 s → 61 s"),
         ("update pgflow.steps set opt_start_delay = 7 where step_slug = 'send'", "step send: start_delay none → 7 s"),
@@ -32,36 +42,45 @@ async fn every_kind_of_drift_is_detected_and_repaired() {
         ("select pgmq.drop_queue('signup')", "signup: the queue is missing"),
     ];
     for (sql, words) in kinds {
-        for database in [flowsmith_engine().await, official_engine().await] {
-            let (project, mut c) = in_sync(&database).await;
-            execute(&mut c, sql).await;
-            let said = project.exits_with(3, &["drift"]);
-            assert!(said.contains(words), "{words}: {said}");
-            let markdown = project.exits_with(3, &["drift", "--format", "markdown"]);
-            assert!(markdown.contains(words), "{words}: {markdown}");
-            let json = project.run(&["drift", "--format", "json"]);
-            assert_eq!(json.code, 3);
-            let json: Value = serde_json::from_str(&json.stdout).unwrap();
-            assert_eq!((&json["version"], &json["in_sync"]), (&Value::from(1), &Value::from(false)));
-            assert!(project.exits_with(3, &["apply"]).contains("FS914"));
-            let plan = project.exits_with(3, &["plan"]);
-            assert!(plan.contains("the database has drifted from its applied migrations"), "{words}: {plan}");
-            let plan: Value = serde_json::from_str(&project.run(&["plan", "--format", "json"]).stdout).unwrap();
-            assert!(plan["in_sync"] == false && !plan["drift"].as_array().unwrap().is_empty(), "{words}: {plan}");
+        let database = engine().await;
+        let (project, mut c) = in_sync(&database).await;
+        execute(&mut c, sql).await;
+        let said = project.exits_with(3, &["drift"]);
+        assert!(said.contains(words), "{words}: {said}");
+        let markdown = project.exits_with(3, &["drift", "--format", "markdown"]);
+        assert!(markdown.contains(words), "{words}: {markdown}");
+        let json = project.run(&["drift", "--format", "json"]);
+        assert_eq!(json.code, 3);
+        let json: Value = serde_json::from_str(&json.stdout).unwrap();
+        assert_eq!((&json["version"], &json["in_sync"]), (&Value::from(1), &Value::from(false)));
+        assert!(project.exits_with(3, &["apply"]).contains("FS914"));
+        let plan = project.exits_with(3, &["plan"]);
+        assert!(plan.contains("the database has drifted from its applied migrations"), "{words}: {plan}");
+        let plan: Value = serde_json::from_str(&project.run(&["plan", "--format", "json"]).stdout).unwrap();
+        assert!(plan["in_sync"] == false && !plan["drift"].as_array().unwrap().is_empty(), "{words}: {plan}");
 
-            project.succeeds(&["compile", "--from-live"]);
-            let status = project.run(&["status"]);
-            assert_eq!(status.code, 2, "{words}: {status}");
-            project.succeeds(&["apply", "--accept-drift"]);
-            project.succeeds(&["drift"]);
-            project.succeeds(&["plan"]);
-            project.succeeds(&["compile", "--check"]);
-        }
+        project.succeeds(&["compile", "--from-live"]);
+        let status = project.run(&["status"]);
+        assert_eq!(status.code, 2, "{words}: {status}");
+        project.succeeds(&["apply", "--accept-drift"]);
+        project.succeeds(&["drift"]);
+        project.succeeds(&["plan"]);
+        project.succeeds(&["compile", "--check"]);
     }
 }
 
 #[tokio::test]
 async fn drift_of_a_version_without_a_file_is_repaired() {
+    drift_of_a_version_without_a_file(async || flowsmith_engine().await).await;
+}
+
+#[tokio::test]
+#[ignore = "soak: `just soak`"]
+async fn drift_of_a_version_without_a_file_is_repaired_on_an_official_engine() {
+    drift_of_a_version_without_a_file(async || official_engine().await).await;
+}
+
+async fn drift_of_a_version_without_a_file(engine: impl AsyncFn() -> Database) {
     let kinds = [
         ("update pgflow.flows set opt_timeout = 77 where flow_slug = 'order_v3'", "timeout 77 s → 60 s"),
         (
@@ -76,28 +95,27 @@ async fn drift_of_a_version_without_a_file_is_repaired() {
         ("select pgmq.drop_queue('order_v3')", "queue recreated"),
     ];
     for (sql, words) in kinds {
-        for database in [flowsmith_engine().await, official_engine().await] {
-            let project = Project::on(&database);
-            for version in [3, 4] {
-                let steps = "  load: {}\n  send: { depends_on: [load] }";
-                project.flow("order", &format!("version: {version}"), steps);
-                project.compile();
-            }
-            project.succeeds(&["apply"]);
-            execute(&mut database.connect().await, sql).await;
-            let drift = project.exits_with(3, &["drift"]);
-            assert!(drift.contains("order_v3") || drift.contains("order@3"), "{words}: {drift}");
-            let migrations = project.migrations().len();
-            let compiled = project.succeeds(&["compile", "--from-live"]).all_output();
-            assert!(compiled.contains(words), "{words}: {compiled}");
-            assert_eq!(project.migrations().len(), migrations + 1);
-            let plan = project.exits_with(3, &["plan"]);
-            assert!(!plan.contains("matches the flow files.") && plan.contains("`flowsmith drift`"), "{plan}");
-            assert!(project.exits_with(3, &["apply"]).contains("FS914"));
-            project.succeeds(&["apply", "--accept-drift"]);
-            for command in [&["drift"][..], &["plan"], &["status"], &["compile", "--check"]] {
-                project.succeeds(command);
-            }
+        let database = engine().await;
+        let project = Project::on(&database);
+        for version in [3, 4] {
+            let steps = "  load: {}\n  send: { depends_on: [load] }";
+            project.flow("order", &format!("version: {version}"), steps);
+            project.compile();
+        }
+        project.succeeds(&["apply"]);
+        execute(&mut database.connect().await, sql).await;
+        let drift = project.exits_with(3, &["drift"]);
+        assert!(drift.contains("order_v3") || drift.contains("order@3"), "{words}: {drift}");
+        let migrations = project.migrations().len();
+        let compiled = project.succeeds(&["compile", "--from-live"]).all_output();
+        assert!(compiled.contains(words), "{words}: {compiled}");
+        assert_eq!(project.migrations().len(), migrations + 1);
+        let plan = project.exits_with(3, &["plan"]);
+        assert!(!plan.contains("matches the flow files.") && plan.contains("`flowsmith drift`"), "{plan}");
+        assert!(project.exits_with(3, &["apply"]).contains("FS914"));
+        project.succeeds(&["apply", "--accept-drift"]);
+        for command in [&["drift"][..], &["plan"], &["status"], &["compile", "--check"]] {
+            project.succeeds(command);
         }
     }
 }

@@ -57,8 +57,18 @@ fn sensible(catalog: &Catalog) -> Catalog {
 
 #[tokio::test]
 async fn pulled_files_equal_any_catalog() {
+    pull_random_catalogs(2).await;
+}
+
+#[tokio::test]
+#[ignore = "soak: `just soak`"]
+async fn pulled_files_equal_fifty_catalogs() {
+    pull_random_catalogs(50).await;
+}
+
+async fn pull_random_catalogs(count: usize) {
     let mut runner = TestRunner::deterministic();
-    for _ in 0..6 {
+    for _ in 0..count {
         let drawn = sensible(&catalogs::catalog().new_tree(&mut runner).unwrap().current());
         for engine in [Engine::Ours, Engine::Official] {
             let catalog = if engine == Engine::Ours { drawn.clone() } else { without_conditions(&drawn) };

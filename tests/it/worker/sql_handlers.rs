@@ -147,7 +147,7 @@ async fn session_is_reset_after_each_query() {
          end $$",
     )
     .await;
-    let look = "select jsonb_build_array(pg_backend_pid(), current_setting('my.tenant', true), current_setting('search_path'), (select count(*) from pg_locks where locktype = 'advisory'), to_regclass('pg_temp.left_behind'))";
+    let look = "select jsonb_build_array(pg_backend_pid(), current_setting('my.tenant', true), current_setting('search_path'), (select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()), to_regclass('pg_temp.left_behind'))";
     let steps = format!(
         r#"  leaves: {{ handler: {{ sql: "select jsonb_build_array(pg_backend_pid(), leave())" }} }}
   fails: {{ max_attempts: 1, when_exhausted: skip, depends_on: [leaves], handler: {{ sql: "select 1 / length(leave()::text)" }} }}

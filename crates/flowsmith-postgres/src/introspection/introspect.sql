@@ -6,6 +6,8 @@
 -#}
 {% if own_transaction -%}
 begin isolation level repeatable read, read only;
+-- The planner does not know how few flows there are, and would compile what takes a few milliseconds.
+set local jit = off;
 {% endif -%}
 select 'flow' as part, f.flow_slug, f.opt_max_attempts, f.opt_base_delay, f.opt_timeout, queue.queue_name is not null as has_queue,
 {%- if ledger %}

@@ -294,11 +294,11 @@ mod tests {
         let cache = open_cache();
         let account = Account::for_server().unwrap();
         for client in [PIP, NPM] {
-            let said = std::cell::RefCell::new(Vec::new());
-            let progress = |line: &str| said.borrow_mut().push(line.to_owned());
+            let output = std::cell::RefCell::new(Vec::new());
+            let progress = |line: &str| output.borrow_mut().push(line.to_owned());
             let fetched = fetch_with(client, cache.path(), &account, &progress).unwrap();
             assert_eq!((fetched.version.major, fetched.origin), (MAJOR, Origin::Fetched));
-            assert!(!said.borrow().is_empty());
+            assert!(!output.borrow().is_empty());
         }
         assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 2);
     }

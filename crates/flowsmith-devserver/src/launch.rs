@@ -184,8 +184,8 @@ fn make_data(place: &Place, binaries: &Binaries, durability: Durability, account
     process::end_with_owner(&mut command, Signal::KILL);
     let output = command.output().map_err(ServerError::io("run", initdb))?;
     if !output.status.success() {
-        let said = [output.stdout, output.stderr].concat();
-        return Err(ServerError::Initdb { folder: place.folder.clone(), output: tail(&said) });
+        let message = [output.stdout, output.stderr].concat();
+        return Err(ServerError::Initdb { folder: place.folder.clone(), output: tail(&message) });
     }
     fs::rename(&new, place.data()).map_err(ServerError::io("rename", new))
 }

@@ -161,8 +161,8 @@ fn lines(count: usize) -> f64 {
 }
 
 fn draw_row(svg: &mut String, row: &DrawnRow, x: f64, y: f64) {
-    let (icon, said) = match row.of {
-        Icon::Status(_) | Icon::Mark(_) => (" said-icon", " said"),
+    let (icon, text) = match row.of {
+        Icon::Status(_) | Icon::Mark(_) => (" status-icon", " status"),
         Icon::Error => (" error-icon", " error"),
         _ => ("", ""),
     };
@@ -171,7 +171,7 @@ fn draw_row(svg: &mut String, row: &DrawnRow, x: f64, y: f64) {
         let _ = write!(svg, "<path class=\"icon{icon}\" transform=\"translate({x} {y})\" d=\"{path}\"/>");
     }
     let (x, y) = (number(x + ICON + 6.0), number(y - 3.0));
-    let _ = writeln!(svg, "<text class=\"row{said}\" x=\"{x}\" y=\"{y}\">{}</text>", escaped(&row.text));
+    let _ = writeln!(svg, "<text class=\"row{text}\" x=\"{x}\" y=\"{y}\">{}</text>", escaped(&row.text));
 }
 
 fn draw_bar(svg: &mut String, done: u64, total: u64, at: Point, width: f64) {

@@ -83,7 +83,7 @@ fn run_drawing_shows_the_status_of_each_step() {
     assert_drawings("run", &graph);
     let page = graph_html(&graph);
     assert_page("run", &page);
-    let said = [
+    let output = [
         "completed in 1.2 s",
         "skipped: condition unmet",
         "started, 1490 of 2000 tasks, 2 h 1 min",
@@ -95,7 +95,7 @@ fn run_drawing_shows_the_status_of_each_step() {
         "not in this run",
         "started 2 h 1 min ago, 3 of 7 steps done",
     ];
-    for words in said {
+    for words in output {
         assert!(page.contains(words), "{words}");
     }
 }
@@ -143,7 +143,7 @@ fn descriptions_appear_in_every_format() {
 #[test]
 fn picture_shows_every_option_of_a_step() {
     let text = picture(&graph_of("everything"));
-    let said = [
+    let output = [
         "everything@3",
         "each step: 5 attempts · 10s before a retry · 10m timeout · owner: shop · tier: critical",
         "8 attempts, the 2nd after 1m",
@@ -159,7 +159,7 @@ fn picture_shows_every_option_of_a_step() {
         "1 attempt",
         "handler {&quot;sql&quot;:&quot;select shop.fetch(:input)&quot;}",
     ];
-    for words in said {
+    for words in output {
         assert!(text.contains(words), "{words}");
     }
 }

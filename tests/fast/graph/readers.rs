@@ -29,8 +29,8 @@ fn printed(program: &str, arguments: &[&str]) -> Option<String> {
             return None;
         }
     };
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments:?}: {said}");
+    let answer = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {answer}");
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 

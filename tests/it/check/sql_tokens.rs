@@ -33,7 +33,7 @@ fn texts(pieces: &[&'static str]) -> impl Strategy<Value = String> {
         }
         let named =
             [("dq", "\""), ("nbsp", "\u{a0}"), ("s", " "), ("n", "\n"), ("r", "\r"), ("t", "\t"), ("f", "\x0c")];
-        named.iter().fold(text, |text, (name, meant)| text.replace(&format!("{{{name}}}"), meant))
+        named.iter().fold(text, |text, (name, sql)| text.replace(&format!("{{{name}}}"), sql))
     })
 }
 

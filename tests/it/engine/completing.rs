@@ -255,8 +255,8 @@ async fn non_array_output_for_map_fails_run_with_reason() {
         let mut events = rows(c, "select t.events()").await.split_off(4);
         events.sort();
         assert_eq!(events, ["run:failed", "step:list:failed"]);
-        let said = "select payload ->> 'error_message' from realtime.sent where event = 'step:list:failed'";
-        assert_eq!(value(c, said).await, words);
+        let message = "select payload ->> 'error_message' from realtime.sent where event = 'step:list:failed'";
+        assert_eq!(value(c, message).await, words);
     }
 }
 

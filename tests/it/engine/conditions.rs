@@ -138,8 +138,8 @@ async fn unmet_condition_fails_run_at_start() {
     );
     assert_eq!(rows(c, "select t.queue()").await, [""; 0]);
     assert_eq!(rows(c, "select t.events()").await, ["run:started", "step:second:failed", "run:failed"]);
-    let said = "select string_agg(distinct payload ->> 'error_message', ' ') from realtime.sent";
-    assert_eq!(value(c, said).await, "Condition not met");
+    let message = "select string_agg(distinct payload ->> 'error_message', ' ') from realtime.sent";
+    assert_eq!(value(c, message).await, "Condition not met");
 }
 
 #[tokio::test]

@@ -146,10 +146,10 @@ async fn command_creates_roles_and_prints_same_script() {
     let project = Project::on(&database);
     let name = database.options().get_database().unwrap().to_owned();
     let script = project.succeeds(&["install", "--print", "--grants", "--role-prefix", &name]).stdout;
-    let said = project.succeeds(&["install", "--grants", "--role-prefix", &name]).stdout;
+    let output = project.succeeds(&["install", "--grants", "--role-prefix", &name]).stdout;
     assert!(
-        said.contains(&format!("the roles {name}_deployer, {name}_worker, {name}_client have their privileges")),
-        "{said}"
+        output.contains(&format!("the roles {name}_deployer, {name}_worker, {name}_client have their privileges")),
+        "{output}"
     );
     project.write("install.sql", &script);
     crate::fixture::command::psql(&database, &project.path("install.sql")).unwrap();

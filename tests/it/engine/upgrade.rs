@@ -99,8 +99,8 @@ async fn install_reports_roles_that_lack_privileges() {
     assert_eq!(report.outdated_roles, Vec::<String>::new());
     execute(c, &format!("revoke execute on function pgflow.fail_task from {}", prefix.name(Role::Worker))).await;
     let name = database.options().get_database().unwrap().to_owned();
-    let said = Project::on(&database).succeeds(&["install"]).stderr;
-    assert!(said.contains(&format!("the roles of {name} lack privileges that this version needs: run `flowsmith install --grants --role-prefix {name}`")), "{said}");
+    let output = Project::on(&database).succeeds(&["install"]).stderr;
+    assert!(output.contains(&format!("the roles of {name} lack privileges that this version needs: run `flowsmith install --grants --role-prefix {name}`")), "{output}");
     let report = install_with_roles(&database.options(), InputStyle::Separate, &prefix).await.unwrap();
     assert_eq!(report.outdated_roles, Vec::<String>::new());
 }

@@ -69,9 +69,9 @@ async fn concurrent_applies_run_each_migration_once() {
     let mut applied = 0;
     for apply in both {
         let output = apply.wait_with_output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(0), "{said}");
-        applied += said.matches("Applied ").count();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{message}");
+        applied += message.matches("Applied ").count();
     }
     assert_eq!(applied, 4);
     assert_eq!(
@@ -96,9 +96,9 @@ async fn lost_connection_rolls_the_migration_back() {
     let cut = "(select bool_and(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'flowsmith' and datname = current_database())";
     assert_eq!(text(&mut database.connect().await, cut).await.unwrap(), "true");
     let output = apply.wait_with_output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("FS908") && said.contains("run the command again: the server rolls back"), "{said}");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("FS908") && message.contains("run the command again: the server rolls back"), "{message}");
     execute(&mut holder, "rollback").await;
     assert_eq!(text(&mut holder, NOTHING).await.unwrap(), "0");
     project.succeeds(&["apply"]);

@@ -45,8 +45,8 @@ async fn every_kind_of_drift(engine: impl AsyncFn() -> Database) {
         let database = engine().await;
         let (project, mut c) = in_sync(&database).await;
         execute(&mut c, sql).await;
-        let said = project.exits_with(3, &["drift"]);
-        assert!(said.contains(words), "{words}: {said}");
+        let message = project.exits_with(3, &["drift"]);
+        assert!(message.contains(words), "{words}: {message}");
         let markdown = project.exits_with(3, &["drift", "--format", "markdown"]);
         assert!(markdown.contains(words), "{words}: {markdown}");
         let json = project.run(&["drift", "--format", "json"]);
@@ -247,17 +247,17 @@ async fn read_only_role_can_plan_and_show_drift() {
         let url = database.url().replace("user=postgres", &format!("user={role}"));
         for command in LOOKS {
             let outcome = project.command(command).env("DATABASE_URL", &url).output().unwrap();
-            let said = String::from_utf8_lossy(&outcome.stderr).into_owned();
-            assert_eq!(outcome.status.code(), Some(0), "{command:?}: {said}");
+            let message = String::from_utf8_lossy(&outcome.stderr).into_owned();
+            assert_eq!(outcome.status.code(), Some(0), "{command:?}: {message}");
         }
         let doctor = project.command(&["doctor"]).env("DATABASE_URL", &url).output().unwrap();
         assert!(!doctor.stdout.is_empty(), "{}", String::from_utf8_lossy(&doctor.stderr));
         project.flow("new", "", "  a: {}");
         project.compile();
         let refused = project.command(&["apply"]).env("DATABASE_URL", &url).output().unwrap();
-        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-        assert_eq!(refused.status.code(), Some(1), "{said}");
-        assert!(said.contains("FS905") || said.contains("FS912"), "{said}");
+        let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{message}");
+        assert!(message.contains("FS905") || message.contains("FS912"), "{message}");
     }
 }
 

@@ -65,13 +65,13 @@ async fn hostile_strings_are_stored_unchanged_and_not_executed() {
 
         let (definition, required, forbidden) = held(&database).await;
         let annotations = &definition["annotations"];
-        for (key, meant) in [
+        for (key, expected) in [
             ("description", &flow["description"]),
             ("owner", &flow["owner"]),
             ("labels", &flow["labels"]),
             ("input", &flow["input"]),
         ] {
-            assert_eq!(&annotations[key], meant, "{key}");
+            assert_eq!(&annotations[key], expected, "{key}");
         }
         assert_eq!(annotations["handlers"]["load"], flow["steps"]["load"]["handler"]);
         assert_eq!(annotations["handlers"]["check"], flow["steps"]["check"]["handler"]);

@@ -68,16 +68,16 @@ fn compile_warns_about_changes_that_runs_block() {
     assert!(!project.succeeds(&["compile"]).all_output().contains("note"));
     project.flow("order", "", "  load: {}\n  send: { depends_on: [load] }");
     for command in [&["compile", "--check"][..], &["compile"]] {
-        let said = project.run(command).stdout;
-        assert!(said.contains("note: [replace] ") && said.contains("order@1 has runs"), "{said}");
-        assert!(said.contains("`version: 2` in the flow file"), "{said}");
+        let output = project.run(command).stdout;
+        assert!(output.contains("note: [replace] ") && output.contains("order@1 has runs"), "{output}");
+        assert!(output.contains("`version: 2` in the flow file"), "{output}");
     }
     // The advice works.
     std::fs::remove_file(project.path(&format!("migrations/{}", project.migrations()[1]))).unwrap();
     project.succeeds(&["compile", "--rehash"]);
     project.flow("order", "version: 2", "  load: {}\n  send: { depends_on: [load] }");
-    let said = project.succeeds(&["compile"]).stdout;
-    assert!(said.contains("order@2") && !said.contains("note"), "{said}");
+    let output = project.succeeds(&["compile"]).stdout;
+    assert!(output.contains("order@2") && !output.contains("note"), "{output}");
 }
 
 #[tokio::test]

@@ -75,8 +75,8 @@ async fn durations_count_from_last_retry() {
         assert_eq!((&shown["seconds"], &shown["status"]), (&counted, &"completed".into()), "{stats:#}");
         assert!(shown["seconds"].as_f64().unwrap() < 3_600.0 && shown["retried_at"].is_string(), "{shown:#}");
     }
-    let said = project.succeeds(&["show", RUN]).stdout;
-    assert!(said.contains(", retried ") && said.contains(", ended "), "{said}");
+    let output = project.succeeds(&["show", RUN]).stdout;
+    assert!(output.contains(", retried ") && output.contains(", ended "), "{output}");
     let events = project.succeeds(&["watch", RUN]).stdout;
     assert!(!events.lines().last().unwrap().contains("3d"), "{events}");
     run(&mut c, &format!("drop role {prefix}_login")).await;
@@ -98,13 +98,16 @@ async fn retried_run_resumes_at_failed_step() {
         complete(&mut c, RUN, step, 0, "1").await;
     }
     let ended = child.wait_with_output().unwrap();
-    let said = String::from_utf8(ended.stderr).unwrap();
-    assert_eq!(ended.status.code(), Some(0), "{said}");
-    assert!(said.contains("2 of 3 steps remaining") && said.contains("run  completed"), "{said}");
-    let events = said.lines().filter(|line| line.contains("  ")).collect::<Vec<_>>();
-    assert!(events[0].ends_with("run  started") && !said.contains("load"), "earlier events are not repeated: {said}");
+    let output = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{output}");
+    assert!(output.contains("2 of 3 steps remaining") && output.contains("run  completed"), "{output}");
+    let events = output.lines().filter(|line| line.contains("  ")).collect::<Vec<_>>();
+    assert!(
+        events[0].ends_with("run  started") && !output.contains("load"),
+        "earlier events are not repeated: {output}"
+    );
     let clocks: Vec<&str> = events.iter().map(|line| line.split("  ").next().unwrap()).collect();
-    assert!(clocks.is_sorted() && clocks.iter().all(|clock| clock.len() == "17:33:55.964".len()), "{said}");
+    assert!(clocks.is_sorted() && clocks.iter().all(|clock| clock.len() == "17:33:55.964".len()), "{output}");
     refused(&project, 5, "FS970", &["has completed and cannot be retried"], &["retry", RUN]);
 }
 
@@ -115,8 +118,8 @@ async fn paused_flow_releases_no_task_until_resumed() {
     let changed: Vec<_> =
         paused["flows"].as_array().unwrap().iter().map(|flow| (&flow["slug"], &flow["has_changed"])).collect();
     assert_eq!(changed, [(&"order".into(), &true.into()), (&"order_v2".into(), &true.into())]);
-    let said = project.succeeds(&["start", "order", "-i", r#"{"id": 7}"#]).stderr;
-    assert!(said.contains("note: order@2 is paused") && said.contains("flowsmith resume order"), "{said}");
+    let output = project.succeeds(&["start", "order", "-i", r#"{"id": 7}"#]).stderr;
+    assert!(output.contains("note: order@2 is paused") && output.contains("flowsmith resume order"), "{output}");
     assert_eq!(value(&mut c, "select count(*) from pgflow.poll_tasks('order_v2', null)").await, "0");
     assert!(project.succeeds(&["queues"]).stdout.contains("paused"));
     assert_eq!(json(&project, "pause", &["pause", "order@2"])["flows"][0]["has_changed"], false);
@@ -189,8 +192,8 @@ async fn run_that_ends_during_cancel_is_not_cancelled() {
     wait_for_blocked(&mut c, 1).await;
     run(&mut worker, "commit").await;
     let ended = cancel.wait_with_output().unwrap();
-    let said = String::from_utf8(ended.stderr).unwrap();
-    assert!(ended.status.code() == Some(5) && said.contains("FS970") && said.contains("has failed"), "{said}");
+    let output = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.code() == Some(5) && output.contains("FS970") && output.contains("has failed"), "{output}");
     assert_eq!(rows(&mut c, EVENTS).await, Vec::<String>::new());
 }
 

@@ -134,10 +134,10 @@ async fn started_task_timed_out_or_lost_worker() {
     for time in 1..=4 {
         run(&mut c, "update pgflow.step_tasks set queued_at = queued_at - interval '1 h', started_at = started_at - interval '1 h'").await;
         assert_eq!(cause(&project), "timed-out");
-        let said = project.succeeds(&["stalled", "--requeue"]).stderr;
+        let output = project.succeeds(&["stalled", "--requeue"]).stderr;
         let requeued = value(&mut c, "select requeued_count from pgflow.step_tasks").await;
         if time <= 3 {
-            assert!(said.contains("Requeued 1 task of all flows"), "{said}");
+            assert!(output.contains("Requeued 1 task of all flows"), "{output}");
             assert_eq!(requeued, time.to_string());
             assert_eq!(cause(&project), "no-worker");
             claim(&mut c, "order_v2").await;

@@ -105,11 +105,13 @@ async fn unstorable_input_is_named() {
         let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         let ended = child.wait_with_output().unwrap();
-        let said = String::from_utf8(ended.stderr).unwrap();
-        assert_eq!(ended.status.code(), Some(exit), "{said}");
+        let message = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(exit), "{message}");
         assert!(
-            said.contains(code) && said.contains("standard input") && words.iter().all(|word| said.contains(word)),
-            "{said}"
+            message.contains(code)
+                && message.contains("standard input")
+                && words.iter().all(|word| message.contains(word)),
+            "{message}"
         );
     }
     std::fs::write(project.path("in.json"), b"{\"id\": \"\xff\"}").unwrap();
@@ -137,14 +139,14 @@ async fn wait_ends_with_run() {
     claim(&mut c, "order").await;
     complete(&mut c, RUN, "load", 0, "1").await;
     let ended = child.wait_with_output().unwrap();
-    let said = String::from_utf8(ended.stderr).unwrap();
+    let message = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(
         (ended.status.code(), String::from_utf8(ended.stdout).unwrap()),
         (Some(0), format!("{RUN}\n")),
-        "{said}"
+        "{message}"
     );
-    assert!(said.contains("load  completed") && said.contains("run  completed"), "{said}");
-    assert!(said.contains("note: order@1 is draining") && !said.contains("looking"), "it listens: {said}");
+    assert!(message.contains("load  completed") && message.contains("run  completed"), "{message}");
+    assert!(message.contains("note: order@1 is draining") && !message.contains("looking"), "it listens: {message}");
 
     let late = project.run(&["start", "order@1", "--wait", "--timeout", "300ms"]);
     assert_eq!(late.code, 1, "{late}");
@@ -194,13 +196,13 @@ async fn wait_reports_missing_worker_and_can_be_interrupted() {
     }
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let ended = child.wait_with_output().unwrap();
-    let said = String::from_utf8(ended.stderr).unwrap();
-    assert_eq!(ended.status.code(), Some(130), "{said}");
+    let message = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(130), "{message}");
     for words in [
         "no worker of order@2 is running: no worker has ever registered; run `flowsmith worker order`".to_owned(),
         format!("Run {RUN} continues: `flowsmith watch {RUN}` follows it, `flowsmith cancel {RUN}` cancels it"),
     ] {
-        assert!(said.contains(&words), "{words}: {said}");
+        assert!(message.contains(&words), "{words}: {message}");
     }
     assert_eq!(value(&mut c, "select status from pgflow.runs").await, "started");
     claim(&mut c, "order_v2").await;
@@ -229,9 +231,9 @@ async fn interrupted_start_is_reported_as_unknown() {
     }
     run(&mut c, &format!("select pg_terminate_backend(pid) {blocked}")).await;
     let ended = child.wait_with_output().unwrap();
-    let said = String::from_utf8(ended.stderr).unwrap();
-    assert_eq!((ended.status.code(), ended.stdout.len()), (Some(1), 0), "{said}");
-    assert!(said.contains("FS973") && said.contains("--run-id"), "{said}");
+    let message = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!((ended.status.code(), ended.stdout.len()), (Some(1), 0), "{message}");
+    assert!(message.contains("FS973") && message.contains("--run-id"), "{message}");
 }
 
 /// The client role of `install --grants` can start flows, but cannot read their definitions.
@@ -260,8 +262,11 @@ async fn client_role_starts_and_waits() {
     }
     run(&mut c, &format!("select pgflow.cancel_run('{RUN}')")).await;
     let ended = child.wait_with_output().unwrap();
-    let said = String::from_utf8(ended.stderr).unwrap();
-    assert!(said.contains("load  started") && said.contains("FS969") && said.contains("cancelled"), "{said}");
+    let message = String::from_utf8(ended.stderr).unwrap();
+    assert!(
+        message.contains("load  started") && message.contains("FS969") && message.contains("cancelled"),
+        "{message}"
+    );
     // The client can name flows only by their name in the flow file.
     refused(
         &project,

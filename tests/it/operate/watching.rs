@@ -63,9 +63,9 @@ async fn changes_are_reported_once() {
         tokio::task::yield_now().await;
     }
     work(&mut c).await;
-    let (code, events, said) = finish(watching);
-    assert_eq!((code, events), (Some(0), ALL_EVENTS.map(str::to_owned).to_vec()), "{said}");
-    assert_eq!(said, "");
+    let (code, events, message) = finish(watching);
+    assert_eq!((code, events), (Some(0), ALL_EVENTS.map(str::to_owned).to_vec()), "{message}");
+    assert_eq!(message, "");
     // The events of a finished run are the same.
     assert_eq!(finish(watch(&project)).1, ALL_EVENTS);
 }
@@ -78,9 +78,12 @@ async fn watch_polls_without_events() {
     start(&project, RUN);
     let watching = watch(&project);
     work(&mut c).await;
-    let (code, events, said) = finish(watching);
-    assert_eq!((code, events), (Some(0), ALL_EVENTS.map(str::to_owned).to_vec()), "{said}");
-    assert!(said.contains("note: polling twice a second, because events are disabled in this database"), "{said}");
+    let (code, events, message) = finish(watching);
+    assert_eq!((code, events), (Some(0), ALL_EVENTS.map(str::to_owned).to_vec()), "{message}");
+    assert!(
+        message.contains("note: polling twice a second, because events are disabled in this database"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -94,9 +97,9 @@ async fn lost_connections_are_reopened() {
     }
     run(&mut c, &format!("select pg_terminate_backend(pid) {others}")).await;
     work(&mut c).await;
-    let (code, events, said) = finish(watching);
-    assert_eq!((code, events), (Some(0), ALL_EVENTS.map(str::to_owned).to_vec()), "{said}");
-    assert!(said.contains("retrying"), "{said}");
+    let (code, events, message) = finish(watching);
+    assert_eq!((code, events), (Some(0), ALL_EVENTS.map(str::to_owned).to_vec()), "{message}");
+    assert!(message.contains("retrying"), "{message}");
 }
 
 #[tokio::test]
@@ -109,11 +112,11 @@ async fn failure_is_reported_with_reason_and_exit_code() {
     run(&mut c, "update pgmq.q_order_v2 set vt = now()").await;
     claim(&mut c, "order_v2").await;
     fail(&mut c, RUN, "load", 0, "out of paper").await;
-    let (code, events, said) = finish(watching);
-    assert_eq!(code, Some(1), "{said}");
+    let (code, events, message) = finish(watching);
+    assert_eq!(code, Some(1), "{message}");
     assert_eq!((events[0].as_str(), events.last().unwrap().as_str()), ("run:started", "run:failed"));
     assert!(events.contains(&"load step:failed".to_owned()), "{events:?}");
-    assert!(said.contains("FS969") && said.contains("order@2 has failed: step load: out of paper"), "{said}");
+    assert!(message.contains("FS969") && message.contains("order@2 has failed: step load: out of paper"), "{message}");
     let text = project.run(&["watch", "0f8"]);
     assert!(text.stdout.contains("load  failed") && text.stdout.contains("out of paper"), "{text}");
     refused(&project, 1, "FS965", &[], &["watch", "ff"]);
@@ -127,9 +130,9 @@ async fn watch_polls_behind_transaction_pooler() {
     start(&project, RUN);
     let watching = watch(&project);
     work(&mut c).await;
-    let (code, events, said) = finish(watching);
-    assert_eq!((code, events), (Some(0), ALL_EVENTS.map(str::to_owned).to_vec()), "{said}");
-    assert!(said.contains("note: polling twice a second, because a pooler in transaction mode"), "{said}");
+    let (code, events, message) = finish(watching);
+    assert_eq!((code, events), (Some(0), ALL_EVENTS.map(str::to_owned).to_vec()), "{message}");
+    assert!(message.contains("note: polling twice a second, because a pooler in transaction mode"), "{message}");
     // Each transaction may use another session of the server.
     for arguments in [
         &["runs"][..],

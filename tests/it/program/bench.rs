@@ -175,9 +175,9 @@ async fn interrupted_bench_cleans_up() {
 }
 
 async fn wait_for_runs(c: &mut PgConnection) {
-    let patience = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while text(c, "select count(*) from pgflow.runs").await.as_deref() == Some("0") {
-        assert!(Instant::now() < patience, "it starts no runs");
+        assert!(Instant::now() < deadline, "it starts no runs");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

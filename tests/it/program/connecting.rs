@@ -73,7 +73,7 @@ fn all_say(url: &str, code: &str, words: &str) {
     let ways: Vec<_> =
         commands(&Program::in_folder(project.path(""))).iter().flat_map(|command| ways_to_connect(command)).collect();
     assert!(ways.len() > 25);
-    let mut said = BTreeSet::new();
+    let mut output = BTreeSet::new();
     for some in ways.chunks(6) {
         std::thread::scope(|scope| {
             let running: Vec<_> = some
@@ -90,12 +90,12 @@ fn all_say(url: &str, code: &str, words: &str) {
                     })
                 })
                 .collect();
-            said.extend(running.into_iter().map(|each| each.join().unwrap()));
+            output.extend(running.into_iter().map(|each| each.join().unwrap()));
         });
     }
-    assert_eq!(said.len(), 1, "all commands say the same: {said:#?}");
-    let said = said.pop_first().unwrap();
-    assert!(said.starts_with(&format!("error[{code}]: cannot connect to ")) && said.contains(words), "{said}");
+    assert_eq!(output.len(), 1, "all commands say the same: {output:#?}");
+    let output = output.pop_first().unwrap();
+    assert!(output.starts_with(&format!("error[{code}]: cannot connect to ")) && output.contains(words), "{output}");
 }
 
 #[test]

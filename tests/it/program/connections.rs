@@ -27,11 +27,11 @@ fn all_end(project: &Project, url: &str, exit: i32, code: &str, words: &str) {
         for flag in ["--verbose", "--quiet"] {
             let outcome = project.run(&[command, flag, "--database", url]);
             assert_eq!(outcome.code, exit, "{command}: {outcome}");
-            let said = outcome.all_output();
-            assert!(!said.contains(PASSWORD), "the password: {said}");
+            let report = outcome.all_output();
+            assert!(!report.contains(PASSWORD), "the password: {report}");
             assert!(outcome.stderr.contains(&format!("error[{code}]: ")), "{command}: {outcome}");
             assert!(outcome.stderr.contains("\n  = help: "), "{command}: {outcome}");
-            assert!(said.contains(words), "{words}: {command}: {outcome}");
+            assert!(report.contains(words), "{words}: {command}: {outcome}");
         }
     }
 }

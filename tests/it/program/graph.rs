@@ -122,14 +122,14 @@ async fn run_is_drawn_with_its_status_on_every_engine() {
         let picture = project.succeeds(&["graph", "order", "--run", &run]).stdout;
         let by_prefix = project.succeeds(&["graph", "--run", &run.to_uppercase()[..6], "order@1"]).stdout;
         assert!(by_prefix.contains(&format!("run {run}<")), "{by_prefix}");
-        let said = [
+        let report = [
             format!("run {run}<"),
             "1 of 3 steps done".to_owned(),
             "class=\"step completed\"".to_owned(),
             "started, 1 of 2 tasks".to_owned(),
             "out of &lt;paper&gt; &amp; ink".to_owned(),
         ];
-        for words in said {
+        for words in report {
             assert!(picture.contains(&words), "{words}: {picture}");
         }
         let live = project.succeeds(&["graph", "order", "--from", "live"]).stdout;

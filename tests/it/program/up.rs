@@ -91,20 +91,20 @@ fn up_creates_a_project_and_is_idempotent() {
 /// Starts `up`, and interrupts it like Ctrl-C as soon as a condition is true.
 fn interrupted(project: &Project, is_reached: impl Fn(&str) -> bool) {
     let mut up = project.command(&["up"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let (mut stdout, said) = (up.stdout.take().unwrap(), Arc::new(Mutex::new(String::new())));
+    let (mut stdout, message) = (up.stdout.take().unwrap(), Arc::new(Mutex::new(String::new())));
     let reading = std::thread::spawn({
-        let said = Arc::clone(&said);
+        let message = Arc::clone(&message);
         move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = stdout.read(&mut buffer) {
-                said.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..length]));
+                message.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..length]));
             }
         }
     });
     let end = Instant::now() + Duration::from_secs(60);
     // The command may end before its output is read.
-    while !is_reached(&said.lock().unwrap()) && up.try_wait().unwrap().is_none() {
-        assert!(Instant::now() < end, "{}", said.lock().unwrap());
+    while !is_reached(&message.lock().unwrap()) && up.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < end, "{}", message.lock().unwrap());
         std::thread::sleep(Duration::from_millis(1));
     }
     let _ = rustix::process::kill_process(rustix::process::Pid::from_child(&up), rustix::process::Signal::INT);
@@ -117,12 +117,12 @@ fn interrupted_up_does_not_block_the_next() {
     let embedded = embedded();
     let project = &embedded.0;
     project.succeeds(&["init"]);
-    interrupted(project, |said| said.contains("Checked"));
+    interrupted(project, |message| message.contains("Checked"));
     interrupted(project, |_| project.path(".flowsmith/postgres/data.new").exists());
     // During the start of the server, the install and the apply.
     interrupted(project, |_| project.path(".flowsmith/postgres/data/postmaster.pid").exists());
-    interrupted(project, |said| said.contains("PostgreSQL  "));
-    interrupted(project, |said| said.contains("Engine"));
+    interrupted(project, |message| message.contains("PostgreSQL  "));
+    interrupted(project, |message| message.contains("Engine"));
     let up = project.succeeds(&["up"]);
     assert!(up.stdout.contains("  the database matches the flow files (1 flow)"), "{up}");
     assert!(project.succeeds(&["status"]).stdout.contains("1 migration, 0 pending"));
@@ -164,9 +164,9 @@ fn init_writes_no_example_beside_existing_flows() {
     let project = Project::new();
     project.flow("order", "", "  load: {}");
     for _ in 0..2 {
-        let said = project.succeeds(&["init"]).all_output();
-        assert!(said.contains("Skipped flows/welcome.yaml") && said.contains("flows/order.yaml"), "{said}");
-        assert!(!said.contains("start welcome") && !project.path("flows/welcome.yaml").exists(), "{said}");
+        let message = project.succeeds(&["init"]).all_output();
+        assert!(message.contains("Skipped flows/welcome.yaml") && message.contains("flows/order.yaml"), "{message}");
+        assert!(!message.contains("start welcome") && !project.path("flows/welcome.yaml").exists(), "{message}");
     }
     assert!(project.path("flowsmith.toml").exists());
     // The settings may name another folder.
@@ -178,6 +178,6 @@ fn init_writes_no_example_beside_existing_flows() {
     // The example alone does not count as existing flows.
     let project = Project::new();
     project.succeeds(&["init"]);
-    let said = project.succeeds(&["init"]).all_output();
-    assert!(said.contains("Kept  flows/welcome.yaml") && said.contains("start welcome"), "{said}");
+    let message = project.succeeds(&["init"]).all_output();
+    assert!(message.contains("Kept  flows/welcome.yaml") && message.contains("start welcome"), "{message}");
 }

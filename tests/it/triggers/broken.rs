@@ -11,8 +11,8 @@ use crate::fixture::command::Project;
 fn refused(project: &Project, trigger: &str, words: &str) {
     order(project, "", &format!("  - {trigger}"));
     project.compile();
-    let said = project.exits_with(5, &["apply"]);
-    assert!(said.contains("FS996") && said.contains(words), "{trigger}: {said}");
+    let output = project.exits_with(5, &["apply"]);
+    assert!(output.contains("FS996") && output.contains(words), "{trigger}: {output}");
     std::fs::remove_dir_all(project.path("migrations")).unwrap();
 }
 
@@ -52,8 +52,8 @@ async fn trigger_broken_by_a_later_change_is_reported_by_drift_and_doctor() {
 
         execute(&mut c, sql).await;
         execute(&mut c, "insert into public.orders (id) values (1), (2)").await;
-        let said = project.exits_with(3, &["drift"]);
-        assert!(said.contains(&format!("order: trigger paid: {words}")), "{sql}: {said}");
+        let output = project.exits_with(3, &["drift"]);
+        assert!(output.contains(&format!("order: trigger paid: {words}")), "{sql}: {output}");
         assert!(project.exits_with(3, &["drift", "--format", "json"]).contains("\"broken\": true"));
         let doctor = project.exits_with(1, &["doctor"]);
         assert!(doctor.contains(words), "{doctor}");
@@ -137,8 +137,8 @@ async fn expression_is_tried_with_the_privileges_of_its_function() {
     deploy(&project);
     project.succeeds(&["drift"]);
     execute(c, &format!("revoke select on public.sec from {group}")).await;
-    let said = project.exits_with(3, &["drift"]);
-    assert!(said.contains("order: trigger t: `when` fails: permission denied for table sec"), "{said}");
+    let output = project.exits_with(3, &["drift"]);
+    assert!(output.contains("order: trigger t: `when` fails: permission denied for table sec"), "{output}");
 }
 
 /// Deployers may write to `flowsmith.triggers`, which administrators read.
@@ -160,8 +160,11 @@ async fn reading_triggers_runs_no_declared_code() {
             "update flowsmith.triggers set function_owner = 'postgres', definition = jsonb_set(definition, '{{source,table,input,sql}}', to_jsonb('{hostile}'::text))"
         );
         execute(deployer, &sql).await;
-        let said = admin.exits_with(3, &["drift"]);
-        assert!(said.contains("is registered with another definition") && !said.contains("division by zero"), "{said}");
+        let output = admin.exits_with(3, &["drift"]);
+        assert!(
+            output.contains("is registered with another definition") && !output.contains("division by zero"),
+            "{output}"
+        );
         assert!(!admin.run(&["doctor"]).all_output().contains("division by zero"));
     }
 }

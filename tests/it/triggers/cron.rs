@@ -19,12 +19,12 @@ async fn fired(c: &mut PgConnection, input: &str) {
     // The job runs at every full minute.
     let end = Instant::now() + Duration::from_secs(90);
     while !runs(c).await.contains(input) {
-        let said = text(
+        let output = text(
             c,
             "(select string_agg(concat_ws(' ', command, status, return_message), ', ') from cron.job_run_details)",
         )
         .await;
-        assert!(Instant::now() < end, "pg_cron has not run the job: {said:?}");
+        assert!(Instant::now() < end, "pg_cron has not run the job: {output:?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
@@ -38,8 +38,8 @@ async fn pg_cron_runs_schedules_and_drift_compares_its_jobs() {
     install(&options, InputStyle::Separate).await.unwrap();
     let project = Project::new().with("DATABASE_URL", &server.url("postgres"));
     order(&project, "", "  - { name: often, cron: \"* * * * *\", input: { source: \"it's often\" } }");
-    let said = deploy(&project);
-    assert!(!said.contains("pg_cron"), "{said}");
+    let output = deploy(&project);
+    assert!(!output.contains("pg_cron"), "{output}");
     let often = "flowsmith:order:often | * * * * * | select flowsmith.fire_schedule('order', 'often') | t";
     assert_eq!(text(c, JOBS).await.as_deref(), Some(often));
     project.succeeds(&["drift"]);
@@ -173,8 +173,8 @@ async fn schedules_without_pg_cron_are_applied_with_a_note() {
         plan.contains("this database has no pg_cron: nightly fires only while a worker runs with --schedule"),
         "{plan}"
     );
-    let said = project.succeeds(&["apply"]).stderr;
-    assert!(said.contains("there is no pg_cron in this database") && said.contains("order: nightly"), "{said}");
+    let output = project.succeeds(&["apply"]).stderr;
+    assert!(output.contains("there is no pg_cron in this database") && output.contains("order: nightly"), "{output}");
     project.succeeds(&["drift"]);
     let c = &mut database.connect().await;
     let row =
@@ -195,7 +195,7 @@ async fn pg_cron_in_another_database_is_not_suggested_here() {
     let project = Project::new().with("DATABASE_URL", &server.url("shop"));
     order(&project, "", NIGHTLY);
     project.compile();
-    let said = project.succeeds(&["apply"]).stderr;
-    assert!(said.contains("pg_cron is restricted to the database postgres (`cron.database_name`)"), "{said}");
-    assert!(!said.contains("create extension"), "{said}");
+    let output = project.succeeds(&["apply"]).stderr;
+    assert!(output.contains("pg_cron is restricted to the database postgres (`cron.database_name`)"), "{output}");
+    assert!(!output.contains("create extension"), "{output}");
 }

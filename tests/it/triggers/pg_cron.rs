@@ -66,8 +66,8 @@ async fn install_creates_job_once_and_it_runs() {
     assert_eq!(found.status, CheckStatus::Warning);
     assert_eq!(found.advice.as_deref(), Some("run `flowsmith install` to create the job"));
     let project = Project::new().with("DATABASE_URL", &server.url("postgres"));
-    let said = project.succeeds(&["install"]).stdout;
-    assert!(said.contains("pg_cron recovers stalled tasks"), "{said}");
+    let output = project.succeeds(&["install"]).stdout;
+    assert!(output.contains("pg_cron recovers stalled tasks"), "{output}");
     assert_eq!(text(c, JOB).await, Some(job));
 
     // `install` keeps a changed schedule, and this one runs the job soon.

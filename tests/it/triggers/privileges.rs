@@ -17,8 +17,8 @@ async fn writers_to_a_table_need_no_privilege_on_flowsmith() {
     let project = team.project();
     order(&project, "", &format!("{PAID}\n  - {{ name: nightly, cron: \"@daily\" }}"));
     project.compile();
-    let said = project.exits_with(1, &["apply"]);
-    assert!(said.contains("FS905") && said.contains("grant trigger on public.orders"), "{said}");
+    let output = project.exits_with(1, &["apply"]);
+    assert!(output.contains("FS905") && output.contains("grant trigger on public.orders"), "{output}");
 
     // The function belongs to the group role, so that every member can deploy next.
     let group = team.prefix.name(Role::Deployer);

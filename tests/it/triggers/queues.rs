@@ -315,19 +315,19 @@ async fn unregistered_consumer_reports_unconsumed_events() {
     assert!(plan.contains(leaves), "{plan}");
     project.succeeds(&["apply"]);
 
-    let said = Mutex::new(Vec::new());
-    let observe = |event: &TriggerEvent| said.lock().unwrap().push(event.to_string());
+    let output = Mutex::new(Vec::new());
+    let observe = |event: &TriggerEvent| output.lock().unwrap().push(event.to_string());
     let left = "consumer flowsmith:order:imported was unregistered from PgQ queue imports, because its trigger no longer exists: about 51 unconsumed events start no run";
     let runner = Runner::connect(&Target::new(database.options()), Duration::from_secs(1), observe).await.unwrap();
     let end = Instant::now() + Duration::from_secs(20);
     runner
         .run(async {
-            while Instant::now() < end && !said.lock().unwrap().iter().any(|line| line == left) {
+            while Instant::now() < end && !output.lock().unwrap().iter().any(|line| line == left) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         })
         .await;
-    assert!(said.lock().unwrap().iter().any(|line| line == left), "{said:?}");
+    assert!(output.lock().unwrap().iter().any(|line| line == left), "{output:?}");
 }
 
 #[tokio::test]

@@ -42,8 +42,8 @@ async fn insert_update_delete_and_truncate_start_runs() {
     let triggers = "  - { name: any, table: orders, on: [delete, insert, update], input_sql: \"jsonb_build_array(tg_op, old.id, new.id)\" }
   - { name: fixed, table: public.orders, on: [delete], input: [1, \"it's\"] }";
     order(&project, "", triggers);
-    let said = deploy(&project);
-    assert!(!said.contains("pg_cron"), "{said}");
+    let output = deploy(&project);
+    assert!(!output.contains("pg_cron"), "{output}");
     execute(&mut c, "insert into orders (id) values (1); update orders set id = 2; delete from orders").await;
     assert_eq!(
         runs(&mut c).await,
@@ -116,8 +116,8 @@ async fn invalid_triggers_are_refused_as_a_whole() {
         project.compile();
         let plan = project.exits_with(5, &["plan"]);
         assert!(plan.contains("refused: trigger t: ") && plan.contains(words), "{words}: {plan}");
-        let said = project.exits_with(5, &["apply"]);
-        assert!(said.contains("FS996") && said.contains(words), "{words}: {said}");
+        let output = project.exits_with(5, &["apply"]);
+        assert!(output.contains("FS996") && output.contains(words), "{words}: {output}");
         assert_eq!(text(&mut c, "(select count(*) from pgflow.flows)").await.unwrap(), "0");
         std::fs::remove_dir_all(project.path("migrations")).unwrap();
     }
@@ -209,8 +209,8 @@ async fn drift_of_table_triggers_is_detected_and_reverted() {
         order(&project, "", PAID);
         deploy(&project);
         execute(&mut c, &sql).await;
-        let said = project.exits_with(3, &["drift"]);
-        assert!(said.contains(&format!("order: trigger paid: {words}")), "{sql}: {said}");
+        let output = project.exits_with(3, &["drift"]);
+        assert!(output.contains(&format!("order: trigger paid: {words}")), "{sql}: {output}");
         assert!(project.exits_with(3, &["drift", "--format", "json"]).contains("\"trigger\": \"paid\""));
         assert!(project.exits_with(3, &["drift", "--format", "markdown"]).contains(words));
         assert!(project.exits_with(3, &["apply"]).contains("FS914"));
@@ -253,8 +253,8 @@ async fn missing_partition_trigger_and_foreign_function_owner_are_drift() {
         ),
     ] {
         execute(&mut c, &sql).await;
-        let said = project.exits_with(3, &["drift"]);
-        assert!(said.contains(&format!("order: trigger part: {words}")), "{sql}: {said}");
+        let output = project.exits_with(3, &["drift"]);
+        assert!(output.contains(&format!("order: trigger part: {words}")), "{sql}: {output}");
         project.succeeds(&["compile", "--from-live"]);
         project.succeeds(&["apply", "--accept-drift"]);
         project.succeeds(&["drift"]);
@@ -272,8 +272,8 @@ async fn foreign_trigger_that_calls_our_function_is_named_by_the_function() {
     let sql = "create table public.a (id int); create trigger mine after insert on public.a
         for each row execute function flowsmith_triggers.\"flowsmith:order:paid\"()";
     execute(&mut c, sql).await;
-    let said = project.exits_with(3, &["drift"]);
-    assert!(said.contains("order: trigger paid: public.a has an unexpected trigger mine"), "{said}");
+    let output = project.exits_with(3, &["drift"]);
+    assert!(output.contains("order: trigger paid: public.a has an unexpected trigger mine"), "{output}");
     project.succeeds(&["compile", "--from-live"]);
     project.succeeds(&["apply"]);
     project.succeeds(&["drift"]);
@@ -290,8 +290,8 @@ async fn undeclared_trigger_is_drift_and_does_not_block_apply() {
          for each row execute function flowsmith_triggers.\"flowsmith:order:paid\"('order', 'more')",
     )
     .await;
-    let said = project.exits_with(3, &["drift"]);
-    assert!(said.contains("order: trigger more: public.orders has an unexpected trigger second"), "{said}");
+    let output = project.exits_with(3, &["drift"]);
+    assert!(output.contains("order: trigger more: public.orders has an unexpected trigger second"), "{output}");
     project.flow("another", "", "  a: {}");
     deploy(&project);
     project.succeeds(&["compile", "--from-live"]);

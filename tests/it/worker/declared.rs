@@ -57,8 +57,8 @@ async fn exec_passes_input_and_output_and_logs_stderr() {
     // Numbers keep all of their digits.
     let line = fixture.text("(select output::text from pgflow.step_states where step_slug = 'line')").await;
     assert_eq!(line, r#"["line", {"echo": {"n": 12345678901234567890.5, "t": "ü\\n"}}]"#);
-    let said = |expected: &'static str| move |event: &Event| matches!(event, Event::TaskLogged { task, line } if task.step == "echo" && line == expected);
-    assert!(fixture.events.find(said("one")).is_some() && fixture.events.find(said("two")).is_some());
+    let report = |expected: &'static str| move |event: &Event| matches!(event, Event::TaskLogged { task, line } if task.step == "echo" && line == expected);
+    assert!(fixture.events.find(report("one")).is_some() && fixture.events.find(report("two")).is_some());
     worker.stop().await;
 }
 
@@ -76,8 +76,8 @@ async fn handlers_receive_attempt_and_idempotency_key() {
         assert_eq!((status.as_str(), &output["exec"], &output["sql"]), ("completed", &json!(1), &json!([1, 0])));
         for attempt in [1, 2] {
             let expected = format!("{attempt} {run}/exec/0");
-            let said = |event: &Event| matches!(event, Event::TaskLogged { line, .. } if *line == expected);
-            assert_eq!(fixture.events.count(said), 1, "{expected}");
+            let report = |event: &Event| matches!(event, Event::TaskLogged { line, .. } if *line == expected);
+            assert_eq!(fixture.events.count(report), 1, "{expected}");
         }
         let headers = &output["http"]["headers"];
         assert_eq!(headers["idempotency-key"], format!("{run}/http/0"));

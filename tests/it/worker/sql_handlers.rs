@@ -187,7 +187,7 @@ async fn batch_that_exceeds_statement_timeout_is_completed_one_by_one() {
     let worker = fixture.work(declared(fixture.builder().connections(1), &file, &[])).await;
     fixture.until("(select count(*) = 40 from pgflow.runs where status = 'completed')").await;
     worker.stop().await;
-    let told = |event: &Event| matches!(event, Event::Rejected { operation, error } if operation.starts_with("cannot complete ") && error.contains("statement timeout"));
-    let count = fixture.events.count(told);
+    let rejected = |event: &Event| matches!(event, Event::Rejected { operation, error } if operation.starts_with("cannot complete ") && error.contains("statement timeout"));
+    let count = fixture.events.count(rejected);
     assert!((1..=80).contains(&count), "{count}");
 }

@@ -1,5 +1,5 @@
 //! Defects of the official engine that ours does not have, put right in what the official engine shows, so that the rest
-//! can be compared. Each is told in docs/engine-differences.md and has a test of its own in engine_differences.rs.
+//! can be compared. Each is described in docs/engine-differences.md and has a test of its own in engine_differences.rs.
 //!
 //! Others the flows stay clear of: definitions that only one engine takes, delays that overflow, and chains of more than 50
 //! empty maps.

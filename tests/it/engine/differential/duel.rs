@@ -31,7 +31,7 @@ pub(super) struct Play {
     pub(super) seen: BTreeSet<String>,
     /// What differs after the last call.
     pub(super) difference: Option<String>,
-    /// A call took so long that seconds could not be told apart: the play was given up.
+    /// A call took so long that seconds could not be distinguished: the play was abandoned.
     blurred: bool,
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Side {
 pub(super) struct Turn {
     pub(super) outcome: Outcome,
     pub(super) state: State,
-    /// The calls took so long that seconds cannot be told apart.
+    /// The calls took so long that seconds cannot be distinguished.
     pub(super) blurred: bool,
 }
 

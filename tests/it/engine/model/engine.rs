@@ -11,7 +11,7 @@ use super::flow::{Flow, SLUG};
 use super::rules::Event;
 use crate::fixture::Database;
 
-/// What walks must come by, or they show little.
+/// Situations that the walks must reach: otherwise they prove little.
 pub(super) const SIGHTS: [&str; 11] = [
     ": completed, input",
     ": failed, input",
@@ -31,7 +31,7 @@ pub(super) struct Engine {
     /// The last of the events that were looked at.
     seen: i64,
     started: String,
-    /// Sights that no walk has come by yet.
+    /// Situations that no walk has reached yet.
     pub(super) unseen: Vec<&'static str>,
     _database: Database,
 }

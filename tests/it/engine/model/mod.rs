@@ -27,7 +27,7 @@ use random::Random;
 const LANES: u64 = 2;
 const WALKS: u64 = 40;
 
-/// A soak walks this often, and then has come by every situation.
+/// In a soak, which reaches every situation.
 const MANY_WALKS: u64 = 400;
 
 fn setting(name: &str) -> Option<u64> {
@@ -44,10 +44,10 @@ async fn engine_equals_the_model_on_random_walks() {
 #[ignore = "soak: `just soak`"]
 async fn engine_equals_the_model_in_every_situation() {
     let unseen = walk(1, MANY_WALKS).await;
-    assert!(unseen.is_empty(), "no walk came by {unseen:?}");
+    assert!(unseen.is_empty(), "no walk reached {unseen:?}");
 }
 
-/// The situations that no walk came by; panics if the engine and the model differ.
+/// The situations that no walk reached; panics if the engine and the model differ.
 async fn walk(first: u64, walks: u64) -> Vec<&'static str> {
     let mut lanes = tokio::task::JoinSet::new();
     for lane in 0..LANES {
@@ -67,7 +67,7 @@ async fn walk(first: u64, walks: u64) -> Vec<&'static str> {
     unseen
 }
 
-/// How many calls were made and what they did not come by, or how to make the engine and the model differ.
+/// How many calls were made and what they did not reach, or how to make the engine and the model differ.
 async fn walk_lane(seeds: impl Iterator<Item = u64>, is_merged: bool) -> Result<(u64, Vec<&'static str>), String> {
     let mut engine = Engine::create(is_merged).await;
     let mut calls = 0;

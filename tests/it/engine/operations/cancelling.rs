@@ -18,8 +18,8 @@ async fn cancelled_run_fails_and_archives_messages() {
     assert_eq!(rows(c, "select t.archive()").await, ["a 0", "held 0"]);
     assert_eq!(rows(c, "select t.queue()").await, ["a 0", "held 0"], "those of the other run");
     assert_eq!(value(c, "t.run(2)").await, "started 3");
-    let said = "select payload ->> 'error_message' from realtime.sent where event = 'run:failed'";
-    assert_eq!(value(c, said).await, "not needed");
+    let output = "select payload ->> 'error_message' from realtime.sent where event = 'run:failed'";
+    assert_eq!(value(c, output).await, "not needed");
     assert_eq!(value(c, "select count(*) from pgflow.violations()").await, "0");
 }
 
@@ -50,6 +50,6 @@ async fn missing_reason_gets_default() {
     let c = &mut c;
     run(c, TWO_STEPS).await;
     run(c, "select pgflow.start_flow('f', '{}', t.id()); select pgflow.cancel_run(t.id())").await;
-    let said = "select length(payload ->> 'error_message') > 3 from realtime.sent where event = 'run:failed'";
-    assert_eq!(value(c, said).await, "true");
+    let output = "select length(payload ->> 'error_message') > 3 from realtime.sent where event = 'run:failed'";
+    assert_eq!(value(c, output).await, "true");
 }

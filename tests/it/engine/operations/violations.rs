@@ -37,8 +37,8 @@ async fn violations_are_found_with_their_location() {
         assert_ne!(value(c, "select count(*) from pgflow.violations()").await, "0", "{damage}");
         assert_ne!(value(c, "select count(*) from pgflow.violations(t.id(1))").await, "0", "{damage}");
         assert_eq!(value(c, "select count(*) from pgflow.violations(t.id(2))").await, "0", "{damage}");
-        let said = "select bool_and(rule <> '' and detail <> '' and run_id = t.id()) from pgflow.violations()";
-        assert_eq!(value(c, said).await, "true", "{damage}");
+        let output = "select bool_and(rule <> '' and detail <> '' and run_id = t.id()) from pgflow.violations()";
+        assert_eq!(value(c, output).await, "true", "{damage}");
         run(c, "rollback").await;
     }
 }

@@ -87,7 +87,7 @@ impl Endpoint {
             if answer.status == status {
                 return answer;
             }
-            assert!(Instant::now() < deadline, "/healthz never said {status}: {}", answer.body);
+            assert!(Instant::now() < deadline, "/healthz never reported {status}: {}", answer.body);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

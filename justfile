@@ -17,7 +17,7 @@ all:
 
 # Whole matrices and long observations: the tests that `cargo test` lists as ignored
 soak:
-    cargo test --test it -- --ignored --skip devserver::hold_a_server --skip engine::state_machine
+    cargo soak
 
 # What a change has to pass
 ci:

@@ -38,14 +38,14 @@ const GOOD: &str = "flow: order\nsteps:\n  load: {}\n";
 
 #[test]
 fn millions_of_brackets_are_too_deep() {
-    let brackets = "[".repeat(2_000_000);
+    let brackets = "[".repeat(7_000_000);
     assert_eq!(codes(&check_text("a.yaml", brackets.clone())), [Code::TooDeep]);
-    assert!(check_text("a.yaml", "{".repeat(2_000_000)).has_errors());
-    assert!(check_text("a.yaml", "- ".repeat(1_000_000)).has_errors());
+    assert!(check_text("a.yaml", "{".repeat(7_000_000)).has_errors());
+    assert!(check_text("a.yaml", "- ".repeat(3_500_000)).has_errors());
     assert!(check_text("a.yaml", "? ".repeat(1_000_000)).has_errors());
     assert!(check_text("a.toml", format!("a = {brackets}")).has_errors());
     assert!(check_text("a.toml", brackets).has_errors());
-    assert!(check_text("a.toml", format!("a{} = 1", ".a".repeat(1_000_000))).has_errors());
+    assert!(check_text("a.toml", format!("a{} = 1", ".a".repeat(3_000_000))).has_errors());
 }
 
 #[test]

@@ -186,7 +186,7 @@ async fn oldest_and_newest_version_work_as_extension() {
 }
 
 #[tokio::test]
-#[ignore = "soak: `just soak`"]
+#[ignore = "soak: `cargo soak`"]
 async fn supported_versions_work_as_extension() {
     let Some(server) = server_with_pgmq("pgmq-every") else { return };
     let versions = supported();
@@ -289,7 +289,7 @@ async fn newest_version_works_as_plain_sql() {
 }
 
 #[tokio::test]
-#[ignore = "soak: `just soak`"]
+#[ignore = "soak: `cargo soak`"]
 async fn supported_versions_work_as_plain_sql() {
     assert_eq!(working_as_plain_sql(&supported()).await.first().map(String::as_str), Some("1.6.0"));
 }

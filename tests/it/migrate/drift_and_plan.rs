@@ -23,7 +23,7 @@ async fn every_kind_of_drift_is_detected_and_repaired() {
 }
 
 #[tokio::test]
-#[ignore = "soak: `just soak`"]
+#[ignore = "soak: `cargo soak`"]
 async fn every_kind_of_drift_is_detected_and_repaired_on_an_official_engine() {
     every_kind_of_drift(async || official_engine().await).await;
 }
@@ -75,7 +75,7 @@ async fn drift_of_a_version_without_a_file_is_repaired() {
 }
 
 #[tokio::test]
-#[ignore = "soak: `just soak`"]
+#[ignore = "soak: `cargo soak`"]
 async fn drift_of_a_version_without_a_file_is_repaired_on_an_official_engine() {
     drift_of_a_version_without_a_file(async || official_engine().await).await;
 }

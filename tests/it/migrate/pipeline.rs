@@ -152,13 +152,13 @@ async fn every_change_is_applied_to_an_official_engine() {
 }
 
 #[tokio::test]
-#[ignore = "soak: `just soak`"]
+#[ignore = "soak: `cargo soak`"]
 async fn every_change_is_applied_to_an_official_engine_by_every_method() {
     every_case_on(Engine::Official).await;
 }
 
 #[tokio::test]
-#[ignore = "soak: `just soak`"]
+#[ignore = "soak: `cargo soak`"]
 async fn every_change_is_applied_to_the_oldest_engine() {
     for case in cases().iter().filter(|case| !case.needs_conditions()) {
         by_apply(case, Engine::OfficialOld).await;
@@ -210,7 +210,7 @@ async fn bring(database: &Database, engine: Engine, from: &Catalog, to: &Catalog
 #[tokio::test]
 async fn set_based_statements_and_calls_give_the_same_catalogs() {
     let mut runner = TestRunner::deterministic();
-    for _ in 0..3 {
+    for _ in 0..8 {
         let drawn = catalogs::catalog().new_tree(&mut runner).unwrap().current();
         let plain = without_conditions(&drawn);
         let (one, other) = (flowsmith_engine().await, official_engine().await);
@@ -237,7 +237,7 @@ async fn any_catalog_can_be_migrated_to_any_other() {
 }
 
 #[tokio::test]
-#[ignore = "soak: `just soak`"]
+#[ignore = "soak: `cargo soak`"]
 async fn hundred_catalogs_can_be_migrated_to_others() {
     migrate_random_catalogs(100).await;
 }

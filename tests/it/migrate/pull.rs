@@ -61,7 +61,7 @@ async fn pulled_files_equal_any_catalog() {
 }
 
 #[tokio::test]
-#[ignore = "soak: `just soak`"]
+#[ignore = "soak: `cargo soak`"]
 async fn pulled_files_equal_fifty_catalogs() {
     pull_random_catalogs(50).await;
 }

@@ -86,7 +86,7 @@ async fn queries_a_second(server: &Server, database: &str) -> f64 {
 }
 
 #[tokio::test]
-#[ignore = "soak: `just soak`"]
+#[ignore = "soak: `cargo soak`"]
 async fn idle_worker_makes_at_most_one_query_every_few_seconds() {
     // A separate server, so that other tests are not counted.
     let server = fixture::start_server(&fixture::new_folder("idle"));

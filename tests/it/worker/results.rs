@@ -82,7 +82,7 @@ async fn heartbeat_continues_while_an_interrupted_claim_cannot_be_resolved() {
 }
 
 #[tokio::test]
-#[ignore = "soak: `just soak`"]
+#[ignore = "soak: `cargo soak`"]
 async fn tuned_timeout_applies_to_later_tasks() {
     let mut fixture = Fixture::with(
         "select pgflow.create_flow('f', max_attempts => 1000, base_delay => 0);

@@ -102,7 +102,7 @@ async fn database_without_triggers_is_refused() {
 }
 
 #[tokio::test]
-#[ignore = "soak: `just soak`"]
+#[ignore = "soak: `cargo soak`"]
 async fn signal_ends_runner_with_unresponsive_server() {
     let (mut fixture, project) = triggered("{}").await;
     let mut holder = fixture.database.connect().await;

@@ -90,7 +90,7 @@ async fn engine_equals_the_official_one_on_random_calls() {
 }
 
 #[tokio::test]
-#[ignore = "soak: `just soak`"]
+#[ignore = "soak: `cargo soak`"]
 async fn engine_equals_the_official_one_in_every_situation() {
     let seen = compare_engines(MANY_SEEDS).await;
     assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), EVERYTHING);

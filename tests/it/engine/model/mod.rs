@@ -41,7 +41,7 @@ async fn engine_equals_the_model_on_random_walks() {
 }
 
 #[tokio::test]
-#[ignore = "soak: `just soak`"]
+#[ignore = "soak: `cargo soak`"]
 async fn engine_equals_the_model_in_every_situation() {
     let unseen = walk(1, MANY_WALKS).await;
     assert!(unseen.is_empty(), "no walk reached {unseen:?}");

@@ -12,14 +12,33 @@ use crate::engine::definitions::execute;
 
 const MAP: &str = "select pgflow.create_flow('f'); select pgflow.add_step('f', 'a', step_type => 'map')";
 
+/// Where handlers wait for a permit.
+struct Gate {
+    permits: Semaphore,
+    /// One permit for each handler that has begun.
+    begun: Semaphore,
+}
+
+impl Gate {
+    fn add_permits(&self, count: usize) {
+        self.permits.add_permits(count);
+    }
+
+    /// Waits until `count` more handlers have begun: the row of a task says `started` a moment earlier.
+    async fn handlers_begun(&self, count: u32) {
+        tokio::time::timeout(WAIT_TIMEOUT, self.begun.acquire_many(count)).await.unwrap().unwrap().forget();
+    }
+}
+
 /// A worker whose handlers wait for a permit.
-async fn gated(fixture: &Fixture, shutdown_timeout: Option<Duration>) -> (RunningWorker, Arc<Semaphore>) {
-    let gate = Arc::new(Semaphore::new(0));
+async fn gated(fixture: &Fixture, shutdown_timeout: Option<Duration>) -> (RunningWorker, Arc<Gate>) {
+    let gate = Arc::new(Gate { permits: Semaphore::new(0), begun: Semaphore::new(0) });
     let pass = Arc::clone(&gate);
     let handler = move |input: Value, _| {
         let pass = Arc::clone(&pass);
         async move {
-            pass.acquire().await?.forget();
+            pass.begun.add_permits(1);
+            pass.permits.acquire().await?.forget();
             Ok(input)
         }
     };
@@ -36,6 +55,7 @@ async fn shutdown_finishes_running_tasks_and_returns_unstarted_ones() {
     let (worker, gate) = gated(&fixture, None).await;
     let run = fixture.start("f", "[1, 2, 3, 4, 5]").await;
     fixture.until("(select count(*) = 5 from pgflow.step_tasks where status = 'started')").await;
+    gate.handlers_begun(2).await;
     let ended = worker.begin_to_stop();
     assert_eq!(
         fixture.events.wait(|event| matches!(event, Event::Draining { .. })).await,
@@ -62,9 +82,10 @@ async fn shutdown_finishes_running_tasks_and_returns_unstarted_ones() {
 #[tokio::test]
 async fn shutdown_timeout_returns_running_tasks_to_the_queue() {
     let mut fixture = Fixture::with(MAP).await;
-    let (worker, _gate) = gated(&fixture, Some(Duration::from_millis(50))).await;
+    let (worker, gate) = gated(&fixture, Some(Duration::from_millis(50))).await;
     fixture.start("f", "[1, 2, 3]").await;
     fixture.until("(select count(*) = 3 from pgflow.step_tasks where status = 'started')").await;
+    gate.handlers_begun(2).await;
     worker.stop().await;
     // A started attempt counts.
     let tasks = "(select string_agg(status || attempts_count, ' ' order by attempts_count) from pgflow.step_tasks)";

@@ -6,6 +6,7 @@ mod check;
 mod graph;
 mod migrate;
 mod program;
+mod security;
 #[path = "../shared/mod.rs"]
 #[allow(dead_code, reason = "each of the two test programs uses a part of it")]
 mod shared;

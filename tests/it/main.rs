@@ -11,6 +11,7 @@ mod fixture;
 mod migrate;
 mod operate;
 mod program;
+mod security;
 #[path = "../shared/mod.rs"]
 mod shared;
 mod triggers;

@@ -1,0 +1,1 @@
+//! Attacks by the author of a repository, against a program that reads its files.

@@ -2,6 +2,7 @@
 //! `flowsmith.sync_triggers`, but creates nothing and blocks no writers.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use minijinja::context;
 use sqlx::Row as _;
@@ -9,6 +10,7 @@ use sqlx::postgres::PgConnection;
 
 use super::hazard::coming_triggers;
 use crate::database::sql::{Templates, templates};
+use crate::database::transaction::{Opening, send};
 use crate::database::{DatabaseError, Failure};
 use flowsmith_core::catalog::{Catalog, FlowId, Input, QueueKind, TableName, TableTrigger, Trigger, TriggerSource};
 use flowsmith_core::diff::ChangeSet;
@@ -17,6 +19,10 @@ static TEMPLATES: LazyLock<Templates> = templates![".": "table.sql", "expression
 
 /// The first version of pg_cron that supports `N seconds` and `$`.
 const SECONDS: [u32; 2] = [1, 5];
+
+/// The limits of the check of an expression.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The row source of the expressions of a queue trigger.
 const EVENT: &str =
@@ -77,8 +83,9 @@ async fn of_schedule(connection: &mut PgConnection, schedule: &str) -> Result<Op
     if !schedule.contains("second") && !schedule.contains('$') {
         return Ok(None);
     }
-    let rows = sqlx::raw_sql("select extversion from pg_catalog.pg_extension where extname = 'pg_cron'");
-    let Some(row) = rows.fetch_optional(connection).await? else { return Ok(None) };
+    let version = "select extversion from pg_catalog.pg_extension where extname = 'pg_cron'";
+    let rows = send(connection, Opening::snapshot(), version).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
     let version: &str = row.try_get("extversion")?;
     let parts: Vec<u32> = version.split(['.', '-']).map_while(|part| part.parse().ok()).collect();
     let is_old = !parts.is_empty() && parts.as_slice() < SECONDS.as_slice();
@@ -104,8 +111,9 @@ async fn of_table(connection: &mut PgConnection, trigger: &TableTrigger) -> Resu
 
 /// The row source of the expressions of a trigger on this table, or the reason why the table cannot have a trigger.
 async fn table_rows(connection: &mut PgConnection, table: &TableName) -> Result<Result<String, String>, DatabaseError> {
-    let query = TEMPLATES.query("table.sql", context! { table => table.as_str() });
-    let Some(row) = sqlx::raw_sql(query).fetch_optional(connection).await? else {
+    let query = TEMPLATES.render("table.sql", context! { table => table.as_str() });
+    let rows = send(connection, Opening::snapshot(), &query).await?;
+    let Some(row) = rows.first() else {
         return Ok(Err(format!("table {table} does not exist; create it before `flowsmith apply`")));
     };
     let (rows, can_have): (String, bool) = (row.try_get("rows")?, row.try_get("can_have_trigger")?);
@@ -119,15 +127,15 @@ async fn of_expression(
     kind: &str,
     rows: &str,
 ) -> Result<Option<String>, DatabaseError> {
-    let query = TEMPLATES.query("expression.sql", context! { expression, kind, rows });
-    let Err(error) = sqlx::raw_sql(query).execute(&mut *connection).await else { return Ok(None) };
+    let query = TEMPLATES.render("expression.sql", context! { expression, kind, rows });
+    let opening = Opening::snapshot().lock_timeout(LOCK_TIMEOUT).statement_timeout(STATEMENT_TIMEOUT);
+    let Err(error) = send(connection, opening, &query).await else { return Ok(None) };
     let is_said = matches!(&error, sqlx::Error::Database(_));
     let message = error.as_database_error().map(|error| error.message().to_owned()).unwrap_or_default();
     let error = DatabaseError::from(error);
     if !is_said {
         return Err(error);
     }
-    sqlx::raw_sql("rollback").execute(connection).await?;
     Ok(match error.failure() {
         Failure::Permission | Failure::LockTimeout | Failure::Cancelled => None,
         _ => Some(format!("`{key}` fails: {message}")),

@@ -13,8 +13,8 @@ pub use unscheduled::{Unscheduled, UnscheduledReason};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::PgConnection;
 use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
 
 use crate::database::transaction::{Opening, Transaction, send};
 use crate::database::{self, DatabaseError, Lock};
@@ -175,12 +175,8 @@ fn pending<'a>(
 }
 
 /// Opens a transaction with the time limits and takes the lock in it.
-async fn begin<'c>(
-    connection: &'c mut PgConnection,
-    settings: &ApplySettings,
-) -> Result<Transaction<'c>, ApplyError> {
-    let opening =
-        Opening::write().lock_timeout(settings.lock_timeout).statement_timeout(settings.statement_timeout);
+async fn begin<'c>(connection: &'c mut PgConnection, settings: &ApplySettings) -> Result<Transaction<'c>, ApplyError> {
+    let opening = Opening::write().lock_timeout(settings.lock_timeout).statement_timeout(settings.statement_timeout);
     let mut transaction = Transaction::begin(connection, opening).await?;
     match database::acquire_lock(&mut transaction).await? {
         Lock::Acquired => Ok(transaction),

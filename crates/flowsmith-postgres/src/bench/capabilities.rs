@@ -1,7 +1,7 @@
 //! Detects the functions of an engine that the benchmark needs.
 
-use sqlx::postgres::PgConnection;
 use sqlx::FromRow;
+use sqlx::postgres::PgConnection;
 
 use super::BenchError;
 use crate::database::transaction::{Opening, send};

@@ -3,8 +3,8 @@
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
-use super::capabilities::Capabilities;
 use super::BenchError;
+use super::capabilities::Capabilities;
 use crate::database::transaction::{Opening, Transaction, send};
 use flowsmith_core::sql::quote::literal;
 

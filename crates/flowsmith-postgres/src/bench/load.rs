@@ -119,7 +119,12 @@ async fn call(connection: &mut PgConnection, file: &str, context: Value) -> Resu
 async fn start_share(mut worker: Worker, flow: String, run_ids: Vec<String>) -> Result<Worker, BenchError> {
     for (number, run_id) in run_ids.into_iter().enumerate() {
         let input = format!("{{\"order\":{number},\"customer\":\"c-123\"}}");
-        call(&mut worker.connection, "start_flow.sql", context! { flow => flow.as_str(), input, run_id => run_id.as_str() }).await?;
+        call(
+            &mut worker.connection,
+            "start_flow.sql",
+            context! { flow => flow.as_str(), input, run_id => run_id.as_str() },
+        )
+        .await?;
         worker.calls.start.insert(run_id, Instant::now());
     }
     Ok(worker)
@@ -167,17 +172,23 @@ impl Worker {
     }
 
     async fn read_and_start(&mut self, job: &Job) -> Result<Vec<Task>, BenchError> {
-        let read = context! { flow => job.flow.as_str(), visibility_timeout => VISIBILITY_TIMEOUT, quantity => job.batch };
+        let read =
+            context! { flow => job.flow.as_str(), visibility_timeout => VISIBILITY_TIMEOUT, quantity => job.batch };
         let messages = call(&mut self.connection, "read_messages.sql", read).await?;
         let messages: Vec<i64> = messages.iter().map(|row| row.try_get("msg_id")).collect::<Result<_, _>>()?;
         if messages.is_empty() {
             return Ok(Vec::new());
         }
-        self.claim("start_tasks.sql", context! { flow => job.flow.as_str(), worker => self.id.as_str(), messages }).await
+        self.claim("start_tasks.sql", context! { flow => job.flow.as_str(), worker => self.id.as_str(), messages })
+            .await
     }
 
     async fn poll(&mut self, job: &Job) -> Result<Vec<Task>, BenchError> {
-        self.claim("poll_tasks.sql", context! { flow => job.flow.as_str(), worker => self.id.as_str(), quantity => job.batch }).await
+        self.claim(
+            "poll_tasks.sql",
+            context! { flow => job.flow.as_str(), worker => self.id.as_str(), quantity => job.batch },
+        )
+        .await
     }
 
     async fn claim(&mut self, file: &str, context: Value) -> Result<Vec<Task>, BenchError> {

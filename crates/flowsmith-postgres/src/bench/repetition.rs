@@ -53,8 +53,7 @@ pub(super) async fn measure(
     let run_ids = format!("select gen_random_uuid()::text from generate_series(1, {runs})");
     let run_ids = send(&mut connection, Opening::snapshot(), &run_ids).await?;
     let run_ids: Vec<String> = run_ids.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-    let events =
-        if settings.capabilities.notifies { Some(Events::listen(settings.target).await?) } else { None };
+    let events = if settings.capabilities.notifies { Some(Events::listen(settings.target).await?) } else { None };
 
     let began = Instant::now();
     create(&mut connection, scenario, flow).await?;

@@ -10,9 +10,9 @@ use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
 use super::RunsError;
-use crate::database::transaction::{Opening, send};
 use crate::database::DatabaseError;
 use crate::database::sql::{Templates, templates};
+use crate::database::transaction::{Opening, send};
 use crate::introspection::RECREATE_QUEUE;
 
 static TEMPLATES: LazyLock<Templates> = templates![

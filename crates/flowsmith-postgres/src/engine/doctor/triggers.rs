@@ -52,7 +52,8 @@ fn as_declared(name: &str, differences: &[TriggerDifference]) -> DoctorCheck {
 async fn failures(connection: &mut PgConnection) -> Result<DoctorCheck, DatabaseError> {
     const NAME: &str = "failures of triggers";
     let opening = Opening::snapshot().statement_timeout(Duration::from_secs(5));
-    let rows = match send(connection, opening, include_str!("trigger_failures.sql")).await.map_err(DatabaseError::from) {
+    let rows = match send(connection, opening, include_str!("trigger_failures.sql")).await.map_err(DatabaseError::from)
+    {
         Ok(rows) => rows,
         Err(error) if matches!(error.failure(), Failure::Cancelled | Failure::Permission) => {
             return Ok(DoctorCheck::skipped(NAME, error.to_string()));

@@ -5,8 +5,8 @@ use sqlx::{FromRow, PgConnection};
 
 use super::scratch::NAMES;
 use super::{CheckStatus, DoctorCheck, limited, skipped_or_failed};
-use crate::database::transaction::{Opening, Transaction};
 use crate::database::DatabaseError;
+use crate::database::transaction::{Opening, Transaction};
 
 /// Tolerance in seconds. pgqd checks each queue once a second, and a busy server delays it.
 const TICKER_GRACE: f64 = 10.0;

@@ -125,7 +125,8 @@ impl<'c> Scratch<'c> {
     pub(super) async fn next_batch(&mut self, consumer: &str) -> Answer<Option<Batch>> {
         let name = self.name.clone();
         let mut transaction = self.begin().await?;
-        let id: Option<i64> = transaction.query("select pgq.next_batch($1, $2)").bind(name).bind(consumer).value().await?;
+        let id: Option<i64> =
+            transaction.query("select pgq.next_batch($1, $2)").bind(name).bind(consumer).value().await?;
         let Some(id) = id else { return Ok(None) };
         let sql = "select e.ev_id as id, e.ev_data as data, coalesce(e.ev_retry, 0) as retries from pgq.get_batch_events($1) e order by e.ev_id";
         let rows = transaction.query(sql).bind(id).rows().await?;
@@ -137,7 +138,8 @@ impl<'c> Scratch<'c> {
     /// Schedules a retry in an hour, so that no `pgqd` returns the event before [`return_retries`](Self::return_retries).
     pub(super) async fn retry_event(&mut self, batch: &Batch, event: &Event) -> Answer<i32> {
         let mut transaction = self.begin().await?;
-        let answer = transaction.query("select pgq.event_retry($1, $2, 3600)").bind(batch.id).bind(event.id).value().await?;
+        let answer =
+            transaction.query("select pgq.event_retry($1, $2, 3600)").bind(batch.id).bind(event.id).value().await?;
         transaction.commit().await?;
         Ok(answer)
     }

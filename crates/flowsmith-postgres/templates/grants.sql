@@ -7,6 +7,7 @@
 -- Run the script in one transaction, after the install script, as the role that installed flowsmith. Run it again after
 -- each upgrade: it revokes all privileges of the roles and grants those that this version needs.
 
+{% include "begin_script.sql" %}
 do {{ tag }}
 declare
   missing constant text[] := array(
@@ -105,3 +106,5 @@ begin
   end if;
 end
 {{ tag }};
+
+{% include "end_script.sql" %}

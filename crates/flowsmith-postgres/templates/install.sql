@@ -14,6 +14,7 @@
 -- The script can be run repeatedly: it does not change parts that are installed already. It never changes an engine that
 -- was not installed by flowsmith.
 
+{% include "begin_script.sql" %}
 do {{ outer }}
 begin
   perform pg_catalog.pg_advisory_xact_lock({{ lock_key }});
@@ -151,3 +152,4 @@ begin
 end
 {{ outer }};
 
+{% include "end_script.sql" %}

@@ -1,3 +1,5 @@
 //! Attacks, one module for each attacker or subject: nobody runs code with the rights of another role.
 
+mod hostile_public;
 mod looking;
+mod settings;

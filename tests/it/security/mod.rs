@@ -1,4 +1,5 @@
 //! Attacks, one module for each attacker or subject: nobody runs code with the rights of another role.
 
 mod hostile_public;
+mod printed_script;
 mod settings;

@@ -9,6 +9,8 @@
 
 {% include "begin_script.sql" %}
 do {{ tag }}
+begin
+{% include "check_script.sql" %}
 declare
   missing constant text[] := array(
     select required.name from unnest(array[{% for role in roles %}{{ role.name | literal }}{% if not loop.last %}, {% endif %}{% endfor %}]) with ordinality as required (name, position)
@@ -35,6 +37,7 @@ begin
       null;
     end;
   end loop;
+end;
 end
 {{ tag }};
 
@@ -50,6 +53,8 @@ grant {{ right.privilege }} on {{ right.object }} to {{ role.name | identifier }
 -- ─── pgmq, realtime and existing queues: missing privileges ─────────────────────────────────────────────────────────
 
 do {{ tag }}
+begin
+{% include "check_script.sql" %}
 declare
   deployer constant text := {{ deployer | literal }};
   worker   constant text := {{ worker | literal }};
@@ -104,6 +109,7 @@ begin
     raise exception 'the role % cannot grant these privileges: %', quote_ident(current_user), array_to_string(failed, ', ')
       using errcode = 'insufficient_privilege', hint = 'Let the owner of these schemas run this script, which `flowsmith install --grants --print` prints.';
   end if;
+end;
 end
 {{ tag }};
 

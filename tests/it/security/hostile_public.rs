@@ -128,7 +128,7 @@ async fn no_command_and_no_worker_calls_a_double() {
   - { name: often, cron: '1 seconds' }
   - { name: imported, queue: 'pgmq:imports', input_sql: event.data }
   - { name: paid, table: public.orders, on: [insert], when: \"new.status = 'paid'\" }",
-        "  load: { handler: { exec: [\"true\"] } }
+        "  load: { handler: { exec: [\"echo\", \"[1]\"] } }
   each: { map: load, handler: { exec: [\"cat\"] } }
   last: { depends_on: [load], handler: { sql: \"select '{}'::pg_catalog.jsonb\" } }",
     );

@@ -2,4 +2,5 @@
 
 mod hostile_public;
 mod looking;
+mod printed_script;
 mod settings;

@@ -81,10 +81,10 @@ pub(super) async fn measure(
 async fn create(connection: &mut PgConnection, scenario: Scenario, flow: &str) -> Result<(), BenchError> {
     // The timeout exceeds any stall of the machine, so that no task is handed out twice.
     let mut transaction = Transaction::begin(connection, Opening::write()).await?;
-    transaction.query("select pgflow.create_flow($1, timeout => 3600)").bind(flow).execute().await?;
+    transaction.query("select from pgflow.create_flow($1, timeout => 3600)").bind(flow).execute().await?;
     for step in scenario.steps() {
         transaction
-            .query("select pgflow.add_step($1, $2, $3, step_type => $4)")
+            .query("select from pgflow.add_step($1, $2, $3, step_type => $4)")
             .bind(flow)
             .bind(step.slug)
             .bind(step.after)

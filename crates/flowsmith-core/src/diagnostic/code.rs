@@ -145,6 +145,7 @@ codes! {
         MalformedMigration = "FS805", Error, "the plan of a migration cannot be read";
         DigestMismatch = "FS806", Error, "a definition does not match its digest";
         ChangeOfUnknownFlow = "FS807", Error, "a migration changes a flow that no migration creates";
+        MigrationNotAsCompiled = "FS808", Error, "a migration is not as it was compiled";
         VersionNotNewest = "FS811", Error, "the version is not the newest";
         MigrationName = "FS812", Error, "invalid migration name";
         DeleteDefinedFlow = "FS813", Error, "deletion of a flow that is in the flow files";

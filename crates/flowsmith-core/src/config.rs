@@ -140,7 +140,8 @@ impl Diagnostic for ConfigError {
         Some(match self {
             Self::Io { .. } => "check the path and its permissions".to_owned(),
             Self::Invalid { .. } => {
-                "use the keys project, flows, migrations, engine, ignore and [environments.NAME] database_url_env".to_owned()
+                "use the keys project, flows, migrations, engine, ignore and [environments.NAME] database_url_env"
+                    .to_owned()
             }
             Self::UnknownEnvironment { name, known, is_configured } => {
                 let known = || known.iter().map(String::as_str);
@@ -184,9 +185,13 @@ mod tests {
 
     #[test]
     fn project_is_named_after_its_folder() {
-        for (folder, project) in
-            [("billing", "billing"), ("My Shop", "my_shop"), ("2026-flows", "p_2026_flows"), ("漢字", "default"), ("", "default")]
-        {
+        for (folder, project) in [
+            ("billing", "billing"),
+            ("My Shop", "my_shop"),
+            ("2026-flows", "p_2026_flows"),
+            ("漢字", "default"),
+            ("", "default"),
+        ] {
             assert_eq!(project_of(folder), project);
             assert!(is_project(project));
         }

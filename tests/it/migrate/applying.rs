@@ -25,11 +25,7 @@ async fn apply_names_the_session_that_holds_the_lock() {
     let database = flowsmith_engine().await;
     let project = project(&database, &["order"]);
     let mut holder = database.connect().await;
-    execute(
-        &mut holder,
-        "set application_name = 'deploy of blue'; begin; select pg_advisory_xact_lock(flowsmith.lock_key())",
-    )
-    .await;
+    execute(&mut holder, "set application_name = 'deploy of blue'; begin; select flowsmith.acquire_lock()").await;
     let pid = text(&mut holder, "pg_backend_pid()").await.unwrap();
     let began = std::time::Instant::now();
     let refused = project.exits_with(1, &["apply", "--lock-timeout", "300ms"]);
@@ -61,7 +57,7 @@ async fn concurrent_applies_run_each_migration_once() {
     let database = flowsmith_engine().await;
     let project = project(&database, &["a", "b", "c", "d"]);
     let mut holder = database.connect().await;
-    execute(&mut holder, "begin; select pg_advisory_xact_lock(flowsmith.lock_key())").await;
+    execute(&mut holder, "begin; select flowsmith.acquire_lock()").await;
     let both = [project.start(&["apply"]), project.start(&["apply"])];
     let both_wait = "2 = (select count(*) from pg_stat_activity where application_name = 'flowsmith' and wait_event_type = 'Lock' and datname = current_database())";
     wait_until(&database, both_wait).await;

@@ -199,8 +199,11 @@ impl<'a> Definition<'a> {
 impl Flow {
     /// The canonical JSON text, on one line. Equal flows have equal texts.
     pub fn to_canonical(&self) -> String {
-        let identified =
-            Identified { flow: Cow::Borrowed(&self.id.slug), version: self.id.version, definition: Definition::of(self) };
+        let identified = Identified {
+            flow: Cow::Borrowed(&self.id.slug),
+            version: self.id.version,
+            definition: Definition::of(self),
+        };
         serde_json::to_string(&identified).expect("a definition has string keys only and no failing serializer")
     }
 

@@ -197,6 +197,7 @@ codes! {
         ServerLocked = "FS936", Error, "another process is starting the server";
         ServerFailed = "FS937", Error, "the embedded server failed";
         OtherUsersData = "FS938", Error, "data of another user";
+        LedgerUnreadable = "FS940", Error, "a definition in the ledger cannot be read";
         BenchNoRuntime = "FS951", Error, "the engine cannot run benchmark flows";
         BenchNoBatches = "FS952", Error, "the engine does not support batches";
         BenchStalled = "FS953", Error, "the benchmark stalled";

@@ -190,12 +190,7 @@ pub fn carry_over(recorded: &Catalog, desired: Catalog) -> Catalog {
     target
 }
 
-fn migrations(
-    changes: &ChangeSet,
-    target: &Catalog,
-    base: &Catalog,
-    settings: &CompileSettings,
-) -> Vec<Migration> {
+fn migrations(changes: &ChangeSet, target: &Catalog, base: &Catalog, settings: &CompileSettings) -> Vec<Migration> {
     let changes = &changes.changes;
     let name = settings.name.clone().unwrap_or_else(|| name_for(changes, target));
     let digests: Vec<_> = changes.par_iter().map(|change| change.result().map(|flow| flow.digest())).collect();
@@ -252,11 +247,7 @@ fn planned_flows<'a>(
     flows.into_iter().map(result).collect()
 }
 
-fn planned_change<'a>(
-    change: &'a Change,
-    digest: Option<&'a str>,
-    file: Option<Cow<'a, str>>,
-) -> PlannedChange<'a> {
+fn planned_change<'a>(change: &'a Change, digest: Option<&'a str>, file: Option<Cow<'a, str>>) -> PlannedChange<'a> {
     let action = match change {
         Change::Create(_) => Action::Create,
         Change::Alter(alteration) if changes_only_state(alteration) => Action::State,

@@ -107,10 +107,7 @@ impl Difference {
 
     /// Whether the difference is one of triggers.
     pub(super) fn is_of_triggers(&self) -> bool {
-        matches!(
-            self,
-            Self::Trigger(_) | Self::TriggerAdded(_) | Self::TriggerRemoved(_) | Self::TriggersRecreated
-        )
+        matches!(self, Self::Trigger(_) | Self::TriggerAdded(_) | Self::TriggerRemoved(_) | Self::TriggersRecreated)
     }
 }
 

@@ -127,9 +127,8 @@ impl MigrationPlan<'_> {
 
     /// The lowest engine level that can run these definitions.
     pub(super) fn required_level(&self) -> Level {
-        let needs_conditions = |change: &PlannedChange<'_>| {
-            change.definition.as_ref().is_some_and(Definition::needs_conditions)
-        };
+        let needs_conditions =
+            |change: &PlannedChange<'_>| change.definition.as_ref().is_some_and(Definition::needs_conditions);
         if self.changes().any(|(_, change)| needs_conditions(change)) { Level::V0_14 } else { Level::V0_7_2 }
     }
 }
@@ -183,9 +182,7 @@ impl PlannedChange<'_> {
         let flow = self.definition.clone().map(|definition| definition.into_flow(id.clone(), State::default()));
         let (expected, complete) = match self.action {
             Action::Create => (Class::Safe, self.has_definition() && deltas.is_empty() && self.triggers.is_empty()),
-            Action::Alter => {
-                (class(&deltas), self.has_definition() && !deltas.is_empty() && self.triggers.is_empty())
-            }
+            Action::Alter => (class(&deltas), self.has_definition() && !deltas.is_empty() && self.triggers.is_empty()),
             Action::State => {
                 let only_state = matches!(deltas.as_slice(), [FlowDelta::State(delta)] if Some(delta.to) == self.state);
                 (class(&deltas), only_state && flow.is_none() && self.digest.is_none())

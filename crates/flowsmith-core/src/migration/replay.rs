@@ -80,7 +80,9 @@ impl Diagnostic for ReplayError {
     fn kind(&self) -> Kind {
         match self {
             Self::Edited { .. } | Self::OtherName { .. } => Kind::Refused,
-            Self::NoPlan { .. } | Self::Malformed { .. } | Self::Digest { .. } | Self::UnknownFlow { .. } => Kind::Failed,
+            Self::NoPlan { .. } | Self::Malformed { .. } | Self::Digest { .. } | Self::UnknownFlow { .. } => {
+                Kind::Failed
+            }
         }
     }
 

@@ -9,7 +9,8 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
          (select source.kind from jsonb_object_keys(trigger.definition -> 'source') as source (kind) limit 1),
          trigger.definition
   from flowsmith.flow_versions v
-  cross join lateral jsonb_array_elements(v.definition -> 'triggers') as trigger (definition)
+  cross join lateral jsonb_array_elements(
+    case when flowsmith.is_definition(v.definition) then v.definition -> 'triggers' end) as trigger (definition)
   where v.state = 'current' and v.definition ? 'triggers' and (flows is null or v.flow in (select unnest(flows)))
 $$;
 
@@ -51,10 +52,8 @@ $body$,
     case when not coalesce((options -> 'strict')::boolean, false) then format($handler$exception when others then
   raise warning 'flowsmith: trigger %s of flow %s could not start a run: %%', sqlerrm using errcode = sqlstate;
   begin
-    insert into flowsmith.events (kind, detail)
-    values ('trigger-failed', pg_catalog.jsonb_build_object(
-      'flow', %L, 'trigger', %L, 'table', tg_relid::pg_catalog.regclass::pg_catalog.text,
-      'sqlstate', sqlstate, 'error', sqlerrm));
+    perform flowsmith.record_trigger_failure(
+      %L, %L, tg_relid::pg_catalog.regclass::pg_catalog.text, sqlstate, sqlerrm);
   exception when others then
     raise warning 'flowsmith: this failure could not be recorded: %%', sqlerrm;
   end;

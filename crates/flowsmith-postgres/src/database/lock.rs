@@ -1,5 +1,5 @@
-//! The lock that every writing command takes. It is an advisory lock scoped to the transaction: it cannot outlive the
-//! transaction, and it works behind a transaction pooler.
+//! The lock that every writing command takes, on a row of the ledger, or an advisory lock before there is a ledger. It is scoped
+//! to the transaction: it cannot outlive the transaction, and it works behind a transaction pooler.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -11,10 +11,10 @@ use sqlx::postgres::PgConnection;
 use super::sql::{Templates, templates};
 use super::{DatabaseError, Failure};
 
-/// The bytes of `flowsmit`; the same value as `flowsmith.lock_key()`.
+/// The key of the advisory lock: the bytes of `flowsmit`.
 pub(crate) const LOCK_KEY: i64 = 7_380_396_448_181_741_940;
 
-static TEMPLATES: LazyLock<Templates> = templates![".": "acquire_lock.sql"];
+static TEMPLATES: LazyLock<Templates> = templates![".": "acquire_lock.sql", "lock_holder.sql"];
 
 /// The session that holds the lock.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -39,6 +39,15 @@ impl fmt::Display for LockHolder {
     }
 }
 
+/// The object that is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LockObject {
+    /// The row of the ledger, which only deployers and the owner can lock.
+    Ledger,
+    /// The advisory lock, which any role can hold: for an install in a database without a ledger.
+    Advisory,
+}
+
 /// The result of [`acquire_lock`].
 #[derive(Debug)]
 pub(crate) enum Lock {
@@ -50,19 +59,16 @@ pub(crate) enum Lock {
 }
 
 /// Acquires the lock in the open transaction and waits for at most its `lock_timeout`.
-pub(crate) async fn acquire_lock(connection: &mut PgConnection) -> Result<Lock, DatabaseError> {
-    let acquire = TEMPLATES.query("acquire_lock.sql", context! { key => LOCK_KEY });
+pub(crate) async fn acquire_lock(connection: &mut PgConnection, object: LockObject) -> Result<Lock, DatabaseError> {
+    let context = context! { key => LOCK_KEY, ledger => object == LockObject::Ledger };
+    let acquire = TEMPLATES.query("acquire_lock.sql", context.clone());
     match sqlx::raw_sql(acquire).execute(&mut *connection).await.map_err(DatabaseError::from) {
         Ok(_) => Ok(Lock::Acquired),
         Err(error) if error.failure() == Failure::LockTimeout => {
             sqlx::raw_sql("rollback to savepoint before_lock").execute(&mut *connection).await?;
-            Ok(Lock::HeldElsewhere(holder(connection).await?))
+            let holder = sqlx::raw_sql(TEMPLATES.query("lock_holder.sql", context)).fetch_optional(connection).await?;
+            Ok(Lock::HeldElsewhere(holder.as_ref().map(LockHolder::from_row).transpose()?))
         }
         Err(error) => Err(error),
     }
-}
-
-async fn holder(connection: &mut PgConnection) -> Result<Option<LockHolder>, DatabaseError> {
-    let query = sqlx::query_as(include_str!("lock_holder.sql")).persistent(false).bind(LOCK_KEY);
-    Ok(query.fetch_optional(connection).await?)
 }

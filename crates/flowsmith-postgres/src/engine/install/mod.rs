@@ -1,7 +1,7 @@
 //! Installs the engine and the schema `flowsmith` in a database.
 //!
 //! `install` detects the engine, refuses databases that it must not change, installs pgmq, and runs the script that
-//! `install_script` returns in one transaction under flowsmith's advisory lock. The script itself checks and records which
+//! `install_script` returns in one transaction under flowsmith's lock. The script itself checks and records which
 //! parts it runs, so running it with psql has the same effect.
 
 mod error;
@@ -19,7 +19,7 @@ use super::Level;
 use super::detect::{Detection, EngineKind, EngineState, PgmqState, detect};
 use super::roles::{self, RolePrefix, grants_script};
 use super::scripts::{ENGINE, newest_engine};
-use crate::database::{self, DatabaseError, Failure, Lock, Target};
+use crate::database::{self, DatabaseError, Failure, Lock, LockObject, Target};
 
 /// The oldest supported version of pgmq.
 pub(crate) const OLDEST_PGMQ: [u32; 3] = [1, 4, 4];
@@ -137,7 +137,9 @@ async fn connect_and_install(
     let mut transaction = connection.begin().await?;
     sqlx::raw_sql(include_str!("limits.sql")).execute(&mut *transaction).await?;
     let asked = Instant::now();
-    if let Lock::HeldElsewhere(holder) = database::acquire_lock(&mut transaction).await? {
+    let owns_lock = sqlx::raw_sql(include_str!("owns_lock.sql")).fetch_one(&mut *transaction).await?;
+    let lock = if owns_lock.try_get("owned")? { LockObject::Ledger } else { LockObject::Advisory };
+    if let Lock::HeldElsewhere(holder) = database::acquire_lock(&mut transaction, lock).await? {
         return Err(InstallError::Locked { waited: asked.elapsed(), holder });
     }
     sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut *transaction).await?;

@@ -1,6 +1,7 @@
 //! Replay: computes the catalog that results from migrations, without a database.
 
 use crate::diagnostic::{Code, Diagnostic, Kind};
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use rayon::prelude::*;
@@ -273,7 +274,12 @@ fn outcomes_of(migration: &Migration, plan: &MigrationPlan<'_>) -> Result<Vec<Ou
 }
 
 fn plan(migration: &Migration) -> Result<MigrationPlan<'static>, ReplayError> {
-    let text = plan_text(&migration.content).ok_or_else(|| ReplayError::NoPlan { migration: migration.id() })?;
+    // With other line endings, the file is not as compiled; its plan can be read all the same.
+    let content = match migration.content.contains('\r') {
+        true => Cow::Owned(migration.content.replace("\r\n", "\n")),
+        false => Cow::Borrowed(migration.content.as_str()),
+    };
+    let text = plan_text(&content).ok_or_else(|| ReplayError::NoPlan { migration: migration.id() })?;
     MigrationPlan::parse(text).map_err(|reason| ReplayError::Malformed { migration: migration.id(), reason })
 }
 

@@ -18,7 +18,7 @@
 create or replace function flowsmith.pin_settings() returns jsonb
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  pinned constant jsonb := '{
+  pinned constant jsonb := jsonb '{
     "standard_conforming_strings": "on", "backslash_quote": "safe_encoding", "array_nulls": "on", "transform_null_equals": "off",
     "quote_all_identifiers": "off", "DateStyle": "ISO, YMD", "IntervalStyle": "postgres", "TimeZone": "UTC",
     "bytea_output": "hex", "extra_float_digits": "1", "xmlbinary": "base64", "check_function_bodies": "on"}';

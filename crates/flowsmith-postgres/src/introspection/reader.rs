@@ -178,6 +178,9 @@ struct DescribedStep {
 
 /// The annotations and triggers of a recorded flow; empty for another one.
 fn recorded(row: &PgRow) -> Result<(Annotations, Vec<Trigger>), DatabaseError> {
+    if !row.try_get::<bool, _>("is_readable")? {
+        return Err(unreadable("definition", "its steps or options have another form"));
+    }
     let steps: Option<Vec<DescribedStep>> = json(row, "described_steps")?;
     let annotations: Option<Annotations> = json(row, "annotations")?;
     let mut annotations = annotations.unwrap_or_default();

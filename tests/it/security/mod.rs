@@ -2,3 +2,4 @@
 
 mod deployer;
 mod edited_migration;
+mod looking;

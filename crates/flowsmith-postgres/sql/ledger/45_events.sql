@@ -48,19 +48,6 @@ begin
 end
 $$;
 
--- Records that a table trigger could not start a run. The function of the trigger calls it, with the privileges of its owner.
-create or replace function flowsmith.record_trigger_failure(flow text, trigger text, table_name text, sqlstate text, error text)
-returns void
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-begin
-  insert into flowsmith.events (kind, detail)
-  values ('trigger-failed', jsonb_build_object(
-    'flow', record_trigger_failure.flow, 'trigger', record_trigger_failure.trigger,
-    'table', record_trigger_failure.table_name, 'sqlstate', record_trigger_failure.sqlstate,
-    'error', left(record_trigger_failure.error, 10000)));
-end
-$$;
-
 -- Records that a run was cancelled, when and why, if this transaction cancelled it.
 create or replace function flowsmith.record_cancelled_run(run_id uuid, reason text) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$

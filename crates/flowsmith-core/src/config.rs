@@ -13,11 +13,16 @@ use crate::words;
 
 /// The name of the settings file.
 pub const CONFIG_FILE: &str = "flowsmith.toml";
+/// The name of a project whose settings give none.
+pub const DEFAULT_PROJECT: &str = "default";
 
 /// The settings of a project; omitted keys have defaults.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// The name of the project, which its migrations carry: lower-case letters, digits and underscores.
+    #[serde(deserialize_with = "project")]
+    pub project: String,
     /// Folder of the flow files.
     pub flows: PathBuf,
     /// Folder of the migrations.
@@ -42,6 +47,7 @@ pub struct EnvironmentConfig {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            project: DEFAULT_PROJECT.to_owned(),
             flows: PathBuf::from("flows"),
             migrations: PathBuf::from("migrations"),
             engine: None,
@@ -49,6 +55,33 @@ impl Default for Config {
             environments: BTreeMap::new(),
         }
     }
+}
+
+fn project<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if is_project(&text) {
+        return Ok(text);
+    }
+    let expected = "1 to 63 lower-case letters, digits and underscores, not beginning with a digit";
+    Err(serde::de::Error::custom(format!("invalid project name `{text}`: use {expected}")))
+}
+
+fn is_project(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        && !text.starts_with(|first: char| first.is_ascii_digit())
+}
+
+/// The name of a project in a folder: its name with an underscore for each other character.
+pub fn project_of(folder: &str) -> String {
+    let slug: String = folder
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '_' })
+        .collect();
+    let slug: String = slug.trim_matches('_').chars().take(60).collect();
+    let slug = if slug.starts_with(|first: char| first.is_ascii_digit()) { format!("p_{slug}") } else { slug };
+    if is_project(&slug) { slug } else { DEFAULT_PROJECT.to_owned() }
 }
 
 fn level<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Level>, D::Error> {
@@ -107,7 +140,8 @@ impl Diagnostic for ConfigError {
         Some(match self {
             Self::Io { .. } => "check the path and its permissions".to_owned(),
             Self::Invalid { .. } => {
-                "use the keys flows, migrations, engine, ignore and [environments.NAME] database_url_env".to_owned()
+                "use the keys project, flows, migrations, engine, ignore and [environments.NAME] database_url_env"
+                    .to_owned()
             }
             Self::UnknownEnvironment { name, known, is_configured } => {
                 let known = || known.iter().map(String::as_str);
@@ -142,5 +176,24 @@ impl Config {
             Err(source) => return Err(ConfigError::Io { path: file.to_owned(), source }),
         };
         toml::from_str(&text).map_err(|error| ConfigError::Invalid { path: file.to_owned(), reason: error.to_string() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_project, project_of};
+
+    #[test]
+    fn project_is_named_after_its_folder() {
+        for (folder, project) in [
+            ("billing", "billing"),
+            ("My Shop", "my_shop"),
+            ("2026-flows", "p_2026_flows"),
+            ("漢字", "default"),
+            ("", "default"),
+        ] {
+            assert_eq!(project_of(folder), project);
+            assert!(is_project(project));
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use flowsmith_core::config::{CONFIG_FILE, Config};
+use flowsmith_core::config::{CONFIG_FILE, Config, project_of};
 use flowsmith_core::source::Sources;
 
 use crate::cli::args::deploy::InitArgs;
@@ -36,7 +36,8 @@ pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, Failure> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(|error| Failure::io("create", folder, &error))?;
         }
-        let written = write_new(&path, content).map_err(|error| Failure::io("write", &path, &error))?;
+        let content = content.replace("{{ project }}", &project_name(&args.directory));
+        let written = write_new(&path, &content).map_err(|error| Failure::io("write", &path, &error))?;
         output.message(&format!(
             "{} {}",
             if written { "Wrote" } else { "Kept " },
@@ -54,6 +55,12 @@ pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, Failure> {
     });
     output.message("Run `git config core.hooksPath .githooks` to enable the pre-commit hook.");
     Ok(Exit::Done)
+}
+
+/// The name of a project in a folder that `init` sets up.
+fn project_name(directory: &Path) -> String {
+    let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+    project_of(&directory.file_name().unwrap_or_default().to_string_lossy())
 }
 
 /// An existing flow file, if any: the example is then omitted, because the next `up` would deploy it.

@@ -1,5 +1,5 @@
 //! Attacks by the author of a repository, against a program that reads its files.
 
-mod transactions;
-
 mod documented;
+mod edited_migration;
+mod transactions;

@@ -145,6 +145,7 @@ codes! {
         MalformedMigration = "FS805", Error, "the plan of a migration cannot be read";
         DigestMismatch = "FS806", Error, "a definition does not match its digest";
         ChangeOfUnknownFlow = "FS807", Error, "a migration changes a flow that no migration creates";
+        MigrationNotAsCompiled = "FS808", Error, "a migration is not as it was compiled";
         VersionNotNewest = "FS811", Error, "the version is not the newest";
         MigrationName = "FS812", Error, "invalid migration name";
         DeleteDefinedFlow = "FS813", Error, "deletion of a flow that is in the flow files";
@@ -196,6 +197,7 @@ codes! {
         ServerLocked = "FS936", Error, "another process is starting the server";
         ServerFailed = "FS937", Error, "the embedded server failed";
         OtherUsersData = "FS938", Error, "data of another user";
+        LedgerUnreadable = "FS940", Error, "a definition in the ledger cannot be read";
         BenchNoRuntime = "FS951", Error, "the engine cannot run benchmark flows";
         BenchNoBatches = "FS952", Error, "the engine does not support batches";
         BenchStalled = "FS953", Error, "the benchmark stalled";

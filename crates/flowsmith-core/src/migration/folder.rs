@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::sum::{self, SUM_DRAFT, SUM_FILE, SumMismatch};
-use super::{Migration, Version};
+use super::{Migration, ReplayError, Version, verify};
 
 /// The migrations of a folder.
 #[derive(Debug, Clone)]
@@ -23,6 +23,18 @@ pub struct Folder {
     left_over: Vec<PathBuf>,
     /// Whether an interrupted write is complete except for the sum file.
     lacks_sum: bool,
+    /// The migrations that were accepted although their files are not as compiled, by id.
+    edited: Vec<(String, ReplayError)>,
+}
+
+/// What happens to migrations whose files are not as compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Edits {
+    /// They are refused.
+    #[default]
+    Refused,
+    /// They are accepted and listed.
+    Accepted,
 }
 
 /// The reason why a migrations folder cannot be read or written.
@@ -57,6 +69,9 @@ pub enum FolderError {
     /// The folder does not match its sum file.
     #[error("the migrations folder does not match {SUM_FILE}: {}", list(.0))]
     Sum(Vec<SumMismatch>),
+    /// A migration is not as compiled, or cannot be read.
+    #[error(transparent)]
+    Migration(#[from] ReplayError),
 }
 
 impl Diagnostic for FolderError {
@@ -66,6 +81,7 @@ impl Diagnostic for FolderError {
             Self::Foreign { .. } => Code::ForeignMigration,
             Self::SameVersion { .. } => Code::SameVersion,
             Self::Sum(_) => Code::SumMismatch,
+            Self::Migration(error) => error.code(),
         }
     }
 
@@ -73,6 +89,7 @@ impl Diagnostic for FolderError {
         match self {
             Self::Io { .. } => Kind::Failed,
             Self::Foreign { .. } | Self::SameVersion { .. } | Self::Sum(_) => Kind::Refused,
+            Self::Migration(error) => error.kind(),
         }
     }
 
@@ -86,6 +103,7 @@ impl Diagnostic for FolderError {
             Self::Sum(_) => {
                 "restore the files (`git checkout`); after a merge, or after removing a migration that is not applied to any database, run `flowsmith compile --rehash`"
             }
+            Self::Migration(error) => return error.help(),
         };
         Some(help.to_owned())
     }
@@ -96,12 +114,52 @@ fn list(mismatches: &[SumMismatch]) -> String {
 }
 
 impl Folder {
-    /// Reads a folder and checks it against its sum file. A folder that does not exist has no migrations. After an interrupted
-    /// write, the result is the state before or after that write; [`Folder::finish`] cleans up the files.
+    /// Reads a folder and checks it: its sum file, and that each migration is as its plan renders it. A folder that does not
+    /// exist has no migrations. After an interrupted write, the result is the state before or after that write;
+    /// [`Folder::finish`] cleans up the files.
     ///
     /// # Errors
     /// Any [`FolderError`].
     pub fn read(path: &Path) -> Result<Self, FolderError> {
+        let mut folder = Self::read_summed(path)?;
+        folder.verify(Edits::Refused)?;
+        Ok(folder)
+    }
+
+    /// Reads a folder as [`Folder::read`] does, but accepts edited migrations; [`Folder::edited`] lists them.
+    ///
+    /// # Errors
+    /// Any [`FolderError`].
+    pub fn read_edited(path: &Path) -> Result<Self, FolderError> {
+        let mut folder = Self::read_summed(path)?;
+        folder.verify(Edits::Accepted)?;
+        Ok(folder)
+    }
+
+    /// Checks that each migration is as its plan renders it.
+    ///
+    /// # Errors
+    /// The first migration that is not, or that cannot be read. Accepted edits are no errors; [`Folder::edited`] lists them.
+    pub fn verify(&mut self, edits: Edits) -> Result<(), FolderError> {
+        let verified: Vec<_> = self.migrations.par_iter().map(verify).collect();
+        self.edited.clear();
+        for (migration, verified) in self.migrations.iter().zip(verified) {
+            match verified {
+                Err(edit) if edits == Edits::Accepted && edit.kind() == Kind::Refused => {
+                    self.edited.push((migration.id(), edit));
+                }
+                verified => verified?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The migrations that were accepted although their files are not as compiled, by id.
+    pub fn edited(&self) -> &[(String, ReplayError)] {
+        &self.edited
+    }
+
+    fn read_summed(path: &Path) -> Result<Self, FolderError> {
         let mut folder = Self::read_unchecked(path)?;
         let mismatches = sum::verify(&folder.migrations, &read_sum(&path.join(SUM_FILE))?);
         if mismatches.is_empty() || folder.was_cut_off(&mismatches)? {
@@ -151,17 +209,16 @@ impl Folder {
         Ok(())
     }
 
-    /// Reads a folder without checking its sum file, for [`Folder::rehash`].
+    /// Reads a folder without checking its sum file and its migrations, for [`Folder::rehash`].
     ///
     /// # Errors
-    /// Any [`FolderError`] except [`FolderError::Sum`].
+    /// Any [`FolderError`] except [`FolderError::Sum`] and [`FolderError::Migration`].
     pub fn read_unchecked(path: &Path) -> Result<Self, FolderError> {
         let (mut files, mut left_over) = (Vec::new(), Vec::new());
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let (migrations, left_over) = (Vec::new(), Vec::new());
-                return Ok(Self { path: path.to_owned(), migrations, left_over, lacks_sum: false });
+                return Ok(Self::of(path, Vec::new(), left_over));
             }
             Err(source) => return Err(FolderError::Io { verb: "read", path: path.to_owned(), source }),
         };
@@ -179,7 +236,11 @@ impl Folder {
         if let Some(pair) = migrations.windows(2).find(|pair| pair[0].version == pair[1].version) {
             return Err(FolderError::SameVersion { first: pair[0].file_name(), second: pair[1].file_name() });
         }
-        Ok(Self { path: path.to_owned(), migrations, left_over, lacks_sum: false })
+        Ok(Self::of(path, migrations, left_over))
+    }
+
+    fn of(path: &Path, migrations: Vec<Migration>, left_over: Vec<PathBuf>) -> Self {
+        Self { path: path.to_owned(), migrations, left_over, lacks_sum: false, edited: Vec::new() }
     }
 
     /// The path of the folder.

@@ -178,7 +178,7 @@ async fn record(
     mut observe: impl FnMut(PullEvent<'_>),
 ) -> Result<Applied, PullError> {
     let mut folder = project.read_migrations()?;
-    let settings = CompileSettings { name: Some("baseline".to_owned()), ..CompileSettings::next(&folder, None) };
+    let settings = CompileSettings { name: Some("baseline".to_owned()), ..project.compile_settings(&folder, None) };
     let compiled = compile(&replay(folder.migrations())?, adopted, &settings)?;
     folder.add(compiled.migrations)?.into_iter().for_each(|path| observe(PullEvent::Wrote(path)));
     let settings = ApplySettings { ignore: project.ignore.clone(), accept_drift: true, ..ApplySettings::default() };

@@ -5,6 +5,7 @@
 //! stderr stops no command.
 
 use flowsmith_core::diagnostic::Code;
+use flowsmith_core::visible::{visible_json, visible_lines, visible_styled};
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -62,9 +63,11 @@ impl Output {
     /// Writes the report to stdout. Text has the layout of this output.
     pub(crate) fn report(&self, text: &str) {
         match self.format {
-            StdoutFormat::Text | StdoutFormat::Document => self.print(text),
+            StdoutFormat::Text => self.print(&visible_styled(text)),
+            // Documents escape what they quote themselves.
+            StdoutFormat::Document => self.print(text),
             // JSON has no colors to strip, and may be long.
-            StdoutFormat::Json => self.written(write(io::stdout().lock(), text)),
+            StdoutFormat::Json => self.written(write(io::stdout().lock(), &visible_json(text))),
         }
     }
 
@@ -124,7 +127,7 @@ impl Output {
         // not flicker.
         control("\u{1b}[?7l\u{1b}[H");
         for line in text.lines().take(usize::from(size.ws_row).saturating_sub(1)) {
-            self.print(line);
+            self.print(&visible_styled(line));
             control("\u{1b}[K\n");
         }
         control("\u{1b}[J\u{1b}[?7h");
@@ -170,7 +173,7 @@ impl Output {
 
     fn print_error(&self, text: &str) {
         // Errors of stderr are ignored.
-        let _ = write(AutoStream::new(io::stderr(), self.choice), text);
+        let _ = write(AutoStream::new(io::stderr(), self.choice), &visible_styled(text));
     }
 
     /// Prints a message with --verbose.
@@ -184,9 +187,9 @@ impl Output {
     pub(crate) fn failure(&self, failure: &Failure) {
         let bad = anstyle::AnsiColor::Red.on_default().bold();
         let code = failure.code.map(|code| format!("[{code}]")).unwrap_or_default();
-        let mut text = format!("{bad}error{code}{bad:#}: {}\n", failure.message);
+        let mut text = format!("{bad}error{code}{bad:#}: {}\n", visible_lines(&failure.message));
         if let Some(help) = &failure.help {
-            text.push_str(&format!("  = help: {help}\n"));
+            text.push_str(&format!("  = help: {}\n", visible_lines(help)));
         }
         if let Some(code) = failure.code {
             text.push_str(&format!("  = more: flowsmith explain {code}\n"));

@@ -1,11 +1,11 @@
 //! `flowsmith init`
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use flowsmith_core::config::{CONFIG_FILE, Config};
 use flowsmith_core::source::Sources;
+use flowsmith_core::write;
 
 use crate::cli::args::deploy::InitArgs;
 use crate::cli::exit::{Exit, Failure};
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, Failure> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(|error| Failure::io("create", folder, &error))?;
         }
-        let written = write_new(&path, content).map_err(|error| Failure::io("write", &path, &error))?;
+        let written = write::create(&path, content.as_bytes()).map_err(|error| Failure::io("write", &path, &error))?;
         output.message(&format!(
             "{} {}",
             if written { "Wrote" } else { "Kept " },
@@ -65,15 +65,6 @@ fn own_flow_file(directory: &Path) -> Result<Option<PathBuf>, Failure> {
     }
     let (files, _) = Sources::Folder { root: directory.to_owned(), flows }.discover();
     Ok(files.into_iter().find(|file| file != Path::new(EXAMPLE)))
-}
-
-/// Writes a file unless it exists; returns whether it was written.
-fn write_new(path: &Path, content: &str) -> std::io::Result<bool> {
-    match fs::OpenOptions::new().write(true).create_new(true).open(path) {
-        Ok(mut file) => file.write_all(content.as_bytes()).map(|()| true),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(unix)]

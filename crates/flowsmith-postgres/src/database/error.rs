@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
+use flowsmith_core::redact::Redactor;
 use sqlx::postgres::PgDatabaseError;
 
 /// A database error, classified by [`Failure`].
@@ -127,10 +128,10 @@ impl DatabaseError {
         self
     }
 
-    pub(super) fn connecting(target: String, error: sqlx::Error) -> Self {
+    pub(super) fn connecting(target: &str, error: sqlx::Error, secrets: &Redactor) -> Self {
         let error = Self::from(error);
         let failure = if error.failure == Failure::Lost { Failure::Unreachable } else { error.failure };
-        Self { failure, message: format!("cannot connect to {target}: {}", error.message), ..error }
+        Self { failure, message: format!("cannot connect to {target}: {}", secrets.redact(&error.message)), ..error }
     }
 
     /// Whether a row with the same key exists (SQLSTATE 23505).

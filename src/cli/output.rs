@@ -5,9 +5,10 @@
 //! stderr stops no command.
 
 use flowsmith_core::diagnostic::Code;
-use flowsmith_core::visible::{visible_json, visible_lines, visible_styled};
+use flowsmith_core::visible::{visible, visible_json, visible_lines, visible_styled};
 use std::io;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -198,6 +199,11 @@ impl Output {
     }
 }
 
+/// A path for a message. Names of files may be foreign.
+pub(crate) fn shown(path: impl AsRef<Path>) -> String {
+    visible(&path.as_ref().to_string_lossy()).into_owned()
+}
+
 /// The space of a stream: the width of the terminal, otherwise that of the variable `COLUMNS`, which the help texts follow too.
 /// Pipes and files have no limit, so that each row stays one line.
 fn layout(stream: impl AsFd) -> TextLayout {
@@ -205,6 +211,28 @@ fn layout(stream: impl AsFd) -> TextLayout {
     let variable = || std::env::var("COLUMNS").ok()?.parse().ok();
     let width = terminal.filter(|width| *width > 0).or_else(variable);
     width.filter(|width| *width > 0).map_or(TextLayout::UNLIMITED, TextLayout::of_width)
+}
+
+/// Prints what clap says instead of a command: help and version on stdout, usage errors on stderr. These may quote arguments.
+pub(crate) fn parsed(error: &clap::Error) -> Exit {
+    let text = error.render();
+    let text = visible_styled(&text.ansi().to_string()).into_owned();
+    if error.use_stderr() {
+        // Errors of stderr are ignored.
+        let _ = write(AutoStream::auto(io::stderr()), &text);
+        return Exit::Usage;
+    }
+    match write(AutoStream::auto(io::stdout()), &text) {
+        Ok(()) => Exit::Done,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Unread,
+        Err(error) => {
+            let _ = write(
+                AutoStream::auto(io::stderr()),
+                &format!("error[{}]: cannot write the help: {error}\n", Code::Io),
+            );
+            Exit::Failed
+        }
+    }
 }
 
 fn write(mut stream: impl io::Write, text: &str) -> io::Result<()> {

@@ -19,6 +19,8 @@
 
 pub mod catalog;
 pub mod check;
+#[doc(hidden)]
+pub mod clock;
 pub mod config;
 pub mod cron;
 pub mod definition;

@@ -12,7 +12,7 @@ use flowsmith_postgres::runs::{Operator, RunPrefix};
 use crate::cli::args::graph::{GraphArgs, GraphFormat, GraphSide};
 use crate::cli::database;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::output::Output;
+use crate::cli::output::{Output, shown};
 use crate::cli::project::Project;
 
 pub(crate) async fn run(args: &GraphArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
@@ -33,7 +33,7 @@ pub(crate) async fn run(args: &GraphArgs, project: &Project, output: &Output) ->
         None => output.report(&text),
         Some(path) => {
             write::replace(path, text.as_bytes()).map_err(|error| Failure::io("write", path, &error))?;
-            output.message(&format!("Wrote {}", path.display()));
+            output.message(&format!("Wrote {}", shown(path)));
         }
     }
     Ok(Exit::Done)

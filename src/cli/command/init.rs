@@ -9,7 +9,7 @@ use flowsmith_core::write;
 
 use crate::cli::args::deploy::InitArgs;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::output::Output;
+use crate::cli::output::{Output, shown};
 
 /// The files of a new project. The hook is made executable.
 const FILES: [(&str, &str); 6] = [
@@ -29,8 +29,7 @@ pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, Failure> {
     for (name, content) in FILES {
         let path = args.directory.join(name);
         if let Some(own) = own.as_ref().filter(|_| name == EXAMPLE) {
-            output
-                .message(&format!("Skipped {EXAMPLE}: the project already has flow files, such as {}", own.display()));
+            output.message(&format!("Skipped {EXAMPLE}: the project already has flow files, such as {}", shown(own)));
             continue;
         }
         if let Some(folder) = path.parent() {
@@ -40,7 +39,7 @@ pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, Failure> {
         output.message(&format!(
             "{} {}",
             if written { "Wrote" } else { "Kept " },
-            path.strip_prefix(".").unwrap_or(&path).display()
+            shown(path.strip_prefix(".").unwrap_or(&path))
         ));
         if written && name == HOOK {
             make_executable(&path).map_err(|error| Failure::io("make executable", &path, &error))?;

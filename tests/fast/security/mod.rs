@@ -1,4 +1,4 @@
 //! Attacks by the author of a repository, against a program that reads its files.
 
-mod encoders;
+mod encoding;
 mod redaction;

@@ -3,7 +3,7 @@
 use flowsmith_core::redact::{MIN_LENGTH, Redactor};
 use proptest::prelude::*;
 
-use super::encoders::{ENCODERS, base64, percent};
+use crate::shared::encoders::{ENCODERS, base64, percent};
 
 fn redactor(secrets: &[&str]) -> Redactor {
     let mut redactor = Redactor::new();

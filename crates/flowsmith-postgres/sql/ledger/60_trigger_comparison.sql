@@ -1,4 +1,4 @@
--- ─── Comparison of triggers ───────────────────────────────────────────────────────────────────────────────────────────
+-- --- Comparison of triggers -------------------------------------------------------------------------------------------
 
 -- Returns whether pg_cron is installed and the current role can use it.
 create or replace function flowsmith.can_use_pg_cron() returns boolean

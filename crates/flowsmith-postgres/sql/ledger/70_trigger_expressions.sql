@@ -1,4 +1,4 @@
--- ─── Expressions of triggers ──────────────────────────────────────────────────────────────────────────────────────────
+-- --- Expressions of triggers ------------------------------------------------------------------------------------------
 --
 -- Flow files contain SQL expressions: `when` and `input_sql`. They are validated before a trigger uses them:
 --
@@ -55,7 +55,7 @@ begin
       deallocate flowsmith_trial;
     exception when datatype_mismatch then
       if is_text then
-        raise exception 'it has the type text: write `(…)::jsonb` if it always contains JSON, else `to_jsonb(…)`';
+        raise exception 'it has the type text: write `(...)::jsonb` if it always contains JSON, else `to_jsonb(...)`';
       end if;
     end;
   end if;

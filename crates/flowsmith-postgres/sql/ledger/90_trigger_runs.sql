@@ -1,4 +1,4 @@
--- ─── Runs started by triggers ─────────────────────────────────────────────────────────────────────────────────────────
+-- --- Runs started by triggers -----------------------------------------------------------------------------------------
 
 -- Returns the definition of a registered trigger. Raises an error if there is none of this kind.
 create or replace function flowsmith.registered_trigger(flow text, name text, kind text) returns jsonb

@@ -38,7 +38,7 @@ select 'dependency' as part, d.flow_slug, d.step_slug, d.dep_slug from pgflow.de
 
 {% if ledger -%}
 select 'migration' as part, m.version, m.name, m.checksum,
-  to_char(m.applied_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as applied_at, m.applied_by
+  coalesce(to_char(m.applied_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), m.applied_at::text) as applied_at, m.applied_by
 from flowsmith.migrations m order by m.version;
 {%- endif %}
 {% if triggers %}

@@ -4,7 +4,8 @@ use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::{SecondsFormat, Utc};
+use chrono::SecondsFormat;
+use flowsmith_core::clock;
 use flowsmith_core::visible::visible;
 use flowsmith_worker::{Event, Redactor, ServiceEvent};
 
@@ -30,7 +31,7 @@ impl Log {
     fn stamped(&self, event: &impl Display) -> String {
         let event = event.to_string();
         let event = self.secrets.redact(event.trim_end()).replace('\n', " ↵ ");
-        format!("{} {}", Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true), visible(&event))
+        format!("{} {}", clock::now().to_rfc3339_opts(SecondsFormat::Millis, true), visible(&event))
     }
 
     pub(super) fn line(&self, text: &impl Display) {

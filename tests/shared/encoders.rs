@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 /// An encoding with its name.
-pub(super) type Encoder = (&'static str, fn(&str) -> String);
+pub(crate) type Encoder = (&'static str, fn(&str) -> String);
 
-pub(super) const ENCODERS: [Encoder; 17] = [
+pub(crate) const ENCODERS: [Encoder; 17] = [
     ("plain", str::to_owned),
     ("JSON", json),
     ("JSON in ASCII", json_ascii),
@@ -45,7 +45,7 @@ fn json_ascii(text: &str) -> String {
 }
 
 /// Encodes everything but unreserved characters.
-pub(super) fn percent(text: &str) -> String {
+pub(crate) fn percent(text: &str) -> String {
     percent_with(text, |byte| format!("%{byte:02X}"))
 }
 
@@ -64,7 +64,7 @@ fn html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 
-pub(super) fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {

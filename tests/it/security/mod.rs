@@ -1,3 +1,4 @@
 //! Attacks, one module for each attacker or subject: nobody runs code with the rights of another role.
 
 mod edges;
+mod looking;

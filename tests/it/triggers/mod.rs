@@ -16,12 +16,12 @@ use crate::fixture::Database;
 use crate::fixture::command::Project;
 
 /// Writes the flow `order` with one step and these triggers.
-fn order(project: &Project, head: &str, triggers: &str) {
+pub(crate) fn order(project: &Project, head: &str, triggers: &str) {
     project.write("flows/order.yaml", &format!("flow: order\n{head}\nsteps:\n  load: {{}}\ntriggers:\n{triggers}\n"));
 }
 
 /// Compiles and applies, and returns the output of `apply`.
-fn deploy(project: &Project) -> String {
+pub(crate) fn deploy(project: &Project) -> String {
     project.compile();
     project.succeeds(&["apply"]).all_output()
 }

@@ -332,11 +332,12 @@ async fn unregistered_consumer_reports_unconsumed_events() {
 
 #[tokio::test]
 async fn missing_queue_is_an_error_that_names_it() {
-    let (_database, _project, mut c, trigger) = consuming("pgmq", "event.data").await.unwrap();
+    let (_database, project, mut c, trigger) = consuming("pgmq", "event.data").await.unwrap();
     let error = consume(&mut c, &trigger).await.unwrap_err();
     assert!(error.to_string().contains("q_imports"), "{error}");
-    let mut pgq = trigger;
-    pgq.kind = flowsmith_core::catalog::QueueKind::Pgq;
+    order(&project, "", "  - { name: imported, queue: \"pgq:imports\" }");
+    deploy(&project);
+    let pgq = queue_triggers(&mut c).await.unwrap().remove(0);
     let error = consume(&mut c, &pgq).await.unwrap_err();
     assert!(
         error.to_string().contains("pgq") && error.help().unwrap_or_default().contains("create extension pgq"),

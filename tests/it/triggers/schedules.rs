@@ -77,7 +77,7 @@ async fn killed_scheduler_leaves_the_scheduled_time_to_the_next() {
     assert!(!other.is_leader && other.started.is_empty() && other.pause == MAX_PAUSE);
     execute(
         &mut c,
-        "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())",
+        "select pg_terminate_backend(pid) from pg_locks where relation = 'flowsmith.worker_locks'::regclass and database = (select oid from pg_database where datname = current_database()) and pid <> pg_backend_pid()",
     )
     .await;
     let end = Instant::now() + Duration::from_secs(20);
@@ -122,7 +122,7 @@ async fn failing_flow_does_not_block_others_and_pg_cron_schedules_are_skipped() 
         &mut c,
         "update flowsmith.triggers set since = since - interval '3 days';
          update flowsmith.triggers set scheduled = true where flow = 'by_cron';
-         update flowsmith.flow_versions set state = 'retired' where flow = 'broken'",
+         update flowsmith.flow_versions set flow_slug = 'gone' where flow = 'broken'",
     )
     .await;
     let runs = start_due_runs(&mut c).await.unwrap();
@@ -130,11 +130,11 @@ async fn failing_flow_does_not_block_others_and_pg_cron_schedules_are_skipped() 
     let [failed] = runs.failed.as_slice() else { panic!("{runs:?}") };
     assert_eq!(
         (failed.flow.as_str(), failed.trigger.as_str(), failed.error.code().as_str()),
-        ("broken", "daily", "FS910")
+        ("broken", "daily", "FS912")
     );
-    assert!(failed.error.to_string().contains("no current version"), "{}", failed.error);
+    assert!(failed.error.to_string().contains("gone"), "{}", failed.error);
     // The failed run is retried.
-    execute(&mut c, "update flowsmith.flow_versions set state = 'current' where flow = 'broken'").await;
+    execute(&mut c, "update flowsmith.flow_versions set flow_slug = 'broken' where flow = 'broken'").await;
     assert_eq!(start_due_runs(&mut c).await.unwrap().started[0].flow, "broken");
 }
 

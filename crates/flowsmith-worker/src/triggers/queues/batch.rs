@@ -1,14 +1,12 @@
 //! Starting a run for each event of a batch, whichever queue system it is from.
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection};
 
 use super::limits::{CALL_TIMEOUT, MAX_ATTEMPTS, retry_delay};
 use super::trigger::QueueTrigger;
 use flowsmith_core::catalog::QueueKind;
-use flowsmith_core::sql::Statement;
 use flowsmith_postgres::database::{DatabaseError, with_timeout};
 use flowsmith_postgres::runs::{DeclaredInput, InputValidator, RunsError};
 
@@ -142,7 +140,7 @@ async fn start(
     validator: Option<&InputValidator>,
     events: &[QueueEvent],
 ) -> Result<usize, RunsError> {
-    let inputs: Vec<(i64, Option<String>)> = sqlx::query_as(AssertSqlSafe(inputs(source.trigger)))
+    let inputs: Vec<(i64, Option<String>)> = sqlx::query_as(include_str!("inputs.sql"))
         .persistent(false)
         .bind(&source.trigger.flow)
         .bind(&source.trigger.name)
@@ -171,13 +169,6 @@ async fn start(
         .fetch_all(connection)
         .await?;
     Ok(runs.into_iter().flatten().count())
-}
-
-fn inputs(trigger: &QueueTrigger) -> String {
-    static INPUTS: LazyLock<Statement> =
-        LazyLock::new(|| Statement::parse(include_str!("inputs.sql")).expect("the file is valid SQL"));
-    // The expression is part of the statement and cannot be a bound parameter.
-    INPUTS.fill(&[("input", trigger.input_sql.as_deref().unwrap_or("event.data"))])
 }
 
 /// Computes the delay of a failed event, or discards the event after its last attempt.

@@ -50,7 +50,7 @@ async fn open(connection: &mut PgConnection, trigger: &QueueTrigger) -> Result<O
     let consumer = trigger.consumer();
     sqlx::raw_sql(include_str!("session_settings.sql")).execute(&mut *connection).await?;
     // PgQ assigns a batch to a consumer, not to a session: two sessions would receive the same batch.
-    let is_locked: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock(hashtextextended($1, 0))")
+    let is_locked: bool = sqlx::query_scalar("select flowsmith.try_worker_lock($1)")
         .persistent(false)
         .bind(&consumer)
         .fetch_one(&mut *connection)

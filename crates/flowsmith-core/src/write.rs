@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// Writes a file, and replaces an existing one only when the new content is complete. Writes to a pipe or a device directly.
@@ -15,8 +16,16 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     }
     // The file that a link names is replaced, not the link.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let draft = Draft::write(&path, content)?;
+    let draft = match Draft::write(&path, content) {
+        // The file may be writable in a folder that is not.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && path.exists() => {
+            return fs::write(path, content);
+        }
+        draft => draft?,
+    };
     if let Ok(existing) = fs::metadata(&path) {
+        // Fails for a file of another user, unless this one is root.
+        let _ = std::os::unix::fs::chown(&draft.path, Some(existing.uid()), Some(existing.gid()));
         fs::set_permissions(&draft.path, existing.permissions())?;
     }
     fs::rename(&draft.path, &path)?;

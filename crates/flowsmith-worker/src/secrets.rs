@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use flowsmith_core::redact::Redactor;
 
 /// Parts of names of variables that hold secrets. The programs of `exec` handlers inherit them.
-const NAMES: [&str; 8] = ["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "CREDENTIAL", "APIKEY", "KEY"];
+const NAMES: [&str; 10] =
+    ["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "CREDENTIAL", "APIKEY", "KEY", "PASS", "PWD"];
 
 /// The values of environment variables whose names say that they are secret, such as `STRIPE_API_KEY` and `GITHUB_TOKEN`, and the
 /// passwords in values that are URLs, such as `DATABASE_URL`.
@@ -26,11 +27,12 @@ pub fn secrets_of(environment: impl Iterator<Item = (OsString, OsString)>) -> Re
 fn is_secret(name: &str) -> bool {
     let name = name.to_uppercase();
     // A part of a name: `KEYBOARD` is not a key. Paths and names of secrets are not secret.
-    let is_word =
-        |word: &str| NAMES.contains(&word.trim_end_matches('S')) || NAMES[..6].iter().any(|part| word.ends_with(part));
+    let is_name = |word: &str| NAMES.contains(&word) || NAMES[..6].iter().any(|part| word.ends_with(part));
+    let is_word = |word: &str| is_name(word) || word.strip_suffix('S').is_some_and(is_name);
     let says_where =
         ["FILE", "PATH", "DIR", "NAME", "ID", "URL"].iter().any(|end| name.rsplit('_').next() == Some(end));
-    !says_where && name.split('_').any(is_word)
+    // The variable PWD is the working directory.
+    !says_where && name != "PWD" && name.split('_').any(is_word)
 }
 
 #[cfg(test)]
@@ -46,13 +48,26 @@ mod tests {
             "client_secret",
             "AWS_SECRET_ACCESS_KEY",
             "DB_PASSWD",
+            "SMTP_PASS",
+            "DB_PWD",
             "CREDENTIALS",
         ] {
             assert!(is_secret(name), "{name}");
         }
-        for name in
-            ["HOME", "KEYBOARD", "PATH", "MONKEY", "AWS_ACCESS_KEY_ID", "SECRET_FILE", "TOKEN_URL", "AUTHOR", "PGUSER"]
-        {
+        for name in [
+            "HOME",
+            "KEYBOARD",
+            "PWD",
+            "OLDPWD",
+            "COMPASS",
+            "PATH",
+            "MONKEY",
+            "AWS_ACCESS_KEY_ID",
+            "SECRET_FILE",
+            "TOKEN_URL",
+            "AUTHOR",
+            "PGUSER",
+        ] {
             assert!(!is_secret(name), "{name}");
         }
     }

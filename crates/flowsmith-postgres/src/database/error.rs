@@ -213,7 +213,8 @@ fn from_server(error: &PgDatabaseError) -> DatabaseError {
         "25006" => Failure::ReadOnly,
         // `begin read write` on a standby.
         "0A000" if error.routine() == Some("call_bool_check_hook") => Failure::ReadOnly,
-        "22P05" => Failure::Encoding,
+        // The same state as for `\u0000` in JSON, which no encoding has.
+        "22P05" if error.routine() == Some("report_untranslatable_char") => Failure::Encoding,
         _ => Failure::Sql,
     };
     let detail = error.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();

@@ -7,7 +7,10 @@
 -- Run the script in one transaction, after the install script, as the role that installed flowsmith. Run it again after
 -- each upgrade: it revokes all privileges of the roles and grants those that this version needs.
 
+{% include "begin_script.sql" %}
 do {{ tag }}
+begin
+{% include "check_script.sql" %}
 declare
   missing constant text[] := array(
     select required.name from unnest(array[{% for role in roles %}{{ role.name | literal }}{% if not loop.last %}, {% endif %}{% endfor %}]) with ordinality as required (name, position)
@@ -34,6 +37,7 @@ begin
       null;
     end;
   end loop;
+end;
 end
 {{ tag }};
 
@@ -49,6 +53,8 @@ grant {{ right.privilege }} on {{ right.object }} to {{ role.name | identifier }
 -- --- pgmq, realtime and existing queues: missing privileges ---------------------------------------------------------
 
 do {{ tag }}
+begin
+{% include "check_script.sql" %}
 declare
   deployer constant text := {{ deployer | literal }};
   worker   constant text := {{ worker | literal }};
@@ -103,5 +109,8 @@ begin
     raise exception 'the role % cannot grant these privileges: %', quote_ident(current_user), array_to_string(failed, ', ')
       using errcode = 'insufficient_privilege', hint = 'Let the owner of these schemas run this script, which `flowsmith install --grants --print` prints.';
   end if;
+end;
 end
 {{ tag }};
+
+{% include "end_script.sql" %}

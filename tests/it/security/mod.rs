@@ -1,4 +1,7 @@
 //! Attacks, one module for each attacker or subject: nobody runs code with the rights of another role.
 
 mod edges;
+mod hostile_public;
 mod looking;
+mod printed_script;
+mod settings;

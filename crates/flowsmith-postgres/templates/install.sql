@@ -15,7 +15,7 @@
 -- was not installed by flowsmith.
 
 {% include "begin_script.sql" %}
--- ─── The lock: that of the ledger if this role owns it, otherwise an advisory lock. The wait is bounded.
+-- --- The lock: that of the ledger if this role owns it, otherwise an advisory lock. The wait is bounded.
 
 do {{ outer }}
 declare
@@ -84,7 +84,7 @@ begin
   end if;
 end
 {{ outer }};
--- ─── Engine: recorded only if it is flowsmith's. If the schema pgflow was dropped, the record is void.
+-- --- Engine: recorded only if it is flowsmith's. If the schema pgflow was dropped, the record is void.
 
 do {{ outer }}
 begin
@@ -92,6 +92,9 @@ begin
   if to_regclass('flowsmith.engine') is not null then
     if to_regnamespace('pgflow') is null then
       delete from flowsmith.engine;
+    elsif to_regclass('pgflow.flows') is not null and not exists (select from flowsmith.engine) then
+      raise exception 'flowsmith: the schema pgflow exists, but no record of its installation, as after the restore of a dump without data'
+        using errcode = 'FL001', hint = 'Restore the records too: pg_dump --data-only -t flowsmith.engine -t flowsmith.ledger -t pgmq.__pgmq_migrations';
     end if;
   elsif to_regclass('pgflow.flows') is null then
     create table flowsmith.engine (
@@ -108,7 +111,7 @@ begin
 end
 {{ outer }};
 {% for script in engine %}
--- ─── Engine {{ script.version }}: {{ script.name }}
+-- --- Engine {{ script.version }}: {{ script.name }}
 
 do {{ outer }}
 begin
@@ -140,7 +143,7 @@ end
 {{ outer }};
 {% endfor %}
 {% for script in ledger %}
--- ─── Ledger {{ script.version }}: {{ script.name }}
+-- --- Ledger {{ script.version }}: {{ script.name }}
 
 do {{ outer }}
 begin
@@ -162,7 +165,7 @@ end;
 end
 {{ outer }};
 {% endfor %}
--- ─── Recovery of stalled tasks: by pg_cron if it is installed, else by workers. An existing job is not changed.
+-- --- Recovery of stalled tasks: by pg_cron if it is installed, else by workers. An existing job is not changed.
 
 do {{ outer }}
 begin
@@ -188,7 +191,7 @@ end;
 end
 {{ outer }};
 
--- ─── Schedules that were applied before pg_cron was installed get a job. Deleted jobs are not created again.
+-- --- Schedules that were applied before pg_cron was installed get a job. Deleted jobs are not created again.
 
 do {{ outer }}
 begin

@@ -2,4 +2,6 @@
 
 mod documented;
 mod edited_migration;
+mod encoding;
+mod redaction;
 mod transactions;

@@ -24,6 +24,7 @@ pub mod cron;
 pub mod definition;
 pub mod diagnostic;
 pub mod diff;
+pub mod file;
 pub mod finding;
 pub mod level;
 pub mod migration;

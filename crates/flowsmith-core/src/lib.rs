@@ -26,6 +26,7 @@ pub mod diagnostic;
 pub mod diff;
 pub mod file;
 pub mod finding;
+pub mod json_schema;
 pub mod level;
 pub mod migration;
 pub mod project;

@@ -131,7 +131,8 @@ impl File {
         };
         let node = self.documents.get(wanted.document)?;
         let Some(environment) = wanted.environment else { return Some(node.locate(path)) };
-        let is_current = |(document, name, _): &(usize, String, Node)| *document == wanted.document && name == environment;
+        let is_current =
+            |(document, name, _): &(usize, String, Node)| *document == wanted.document && name == environment;
         if !self.merged.as_ref().is_some_and(is_current) {
             self.merged = Some((wanted.document, environment.to_owned(), environment::merged(node, environment)));
         }

@@ -1,3 +1,5 @@
 //! Attacks by the author of a repository, against a program that reads its files.
 
 mod files;
+mod linear;
+mod schemas;

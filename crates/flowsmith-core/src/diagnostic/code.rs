@@ -101,6 +101,7 @@ codes! {
         UnknownParameter = "FS112", Error, "unknown query parameter";
         NotAQuery = "FS113", Error, "invalid handler query";
         InvalidHeader = "FS114", Error, "invalid HTTP header";
+        ExpensiveSchema = "FS115", Error, "JSON Schema that takes too long to apply";
         InvalidSlug = "FS201", Error, "invalid name";
         ReservedSlug = "FS202", Error, "reserved name";
         LongSlug = "FS203", Error, "name too long";

@@ -142,6 +142,8 @@ pub struct Findings {
     dropped: usize,
     /// The size of the field paths in the list. A key of a path can be as long as a file.
     path_bytes: usize,
+    /// The work spent on schemas, in thousands of steps.
+    work: u64,
 }
 
 impl Findings {
@@ -165,6 +167,15 @@ impl Findings {
     /// Whether the limit is reached. Further findings are counted but not kept, so rules can skip building them.
     pub fn is_full(&self) -> bool {
         self.list.len() >= Self::LIMIT || self.path_bytes >= Self::PATH_LIMIT
+    }
+
+    /// The maximum work for the schemas of a file, in thousands of steps.
+    pub(crate) const WORK_LIMIT: u64 = 10_000;
+
+    /// Spends work on the schemas of the file. Returns false if they have exceeded the limit, also by this.
+    pub(crate) fn spend(&mut self, work: u64) -> bool {
+        self.work = self.work.saturating_add(work);
+        self.work <= Self::WORK_LIMIT
     }
 
     /// The findings from index `from` on.

@@ -106,6 +106,9 @@ impl Folder {
     /// Whether the mismatches result from an interrupted write. If so, removes the migrations of an incomplete set.
     fn was_cut_off(&mut self, mismatches: &[SumMismatch]) -> Result<bool, FolderError> {
         let draft = read_sum(&self.path.join(SUM_DRAFT))?;
+        if draft.is_empty() {
+            return Ok(false);
+        }
         let lacking = sum::verify(&self.migrations, &draft);
         if lacking.is_empty() {
             self.lacks_sum = true;

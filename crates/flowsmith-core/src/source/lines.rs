@@ -112,7 +112,8 @@ mod tests {
 
     #[test]
     fn positions_equal_those_counted_from_the_start() {
-        let text: String = ["ä€a".repeat(2000), "b".repeat(1023), "c".repeat(1024), String::new(), "é\r".into()].join("\n");
+        let text: String =
+            ["ä€a".repeat(2000), "b".repeat(1023), "c".repeat(1024), String::new(), "é\r".into()].join("\n");
         let lines = Lines::new(text.clone().into(), Syntax::Yaml);
         for (character, (byte, _)) in text.char_indices().enumerate().step_by(7) {
             assert_eq!(lines.bytes(Span::new(character, character + 1)).start, byte);

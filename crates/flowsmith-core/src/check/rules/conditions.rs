@@ -102,9 +102,9 @@ fn contains(outer: &Value, inner: &Value, budget: &mut usize) -> bool {
         (Value::Object(outer), Value::Object(inner)) => {
             inner.iter().all(|(key, inner)| outer.get(key).is_some_and(|outer| contains(outer, inner, budget)))
         }
-        (Value::Array(outer), Value::Array(inner)) => inner
-            .iter()
-            .all(|inner| *budget > 0 && outer.iter().any(|outer| contains(outer, inner, budget))),
+        (Value::Array(outer), Value::Array(inner)) => {
+            inner.iter().all(|inner| *budget > 0 && outer.iter().any(|outer| contains(outer, inner, budget)))
+        }
         (outer, inner) => outer == inner,
     }
 }

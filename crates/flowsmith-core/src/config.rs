@@ -2,12 +2,11 @@
 
 use crate::diagnostic::{Code, Diagnostic, Kind};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::file::{FileError, MAX_SETTINGS_BYTES, Root, is_below};
 use crate::level::Level;
 use crate::words;
 
@@ -93,12 +92,17 @@ fn level<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Lev
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Io {
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A folder outside of the project.
+    #[error("{}: `{key}` names the folder {}, which is outside of the project", path.display(), folder.display())]
+    Outside {
         /// The file.
         path: PathBuf,
-        /// The error of the operating system.
-        source: io::Error,
+        /// The key of the folder.
+        key: &'static str,
+        /// The folder.
+        folder: PathBuf,
     },
     /// The file is not TOML, or has an unknown key or an invalid value.
     #[error("{}: {}", path.display(), reason.trim_end())]
@@ -123,7 +127,11 @@ pub enum ConfigError {
 impl Diagnostic for ConfigError {
     fn code(&self) -> Code {
         match self {
-            Self::Io { .. } => Code::SettingsUnreadable,
+            Self::File(FileError::Io { .. } | FileError::BrokenLink { .. } | FileError::NotUtf8 { .. }) => {
+                Code::SettingsUnreadable
+            }
+            Self::File(error) => error.code(),
+            Self::Outside { .. } => Code::LeadsOutside,
             Self::Invalid { .. } => Code::InvalidSettings,
             Self::UnknownEnvironment { .. } => Code::UndefinedEnvironment,
         }
@@ -131,14 +139,19 @@ impl Diagnostic for ConfigError {
 
     fn kind(&self) -> Kind {
         match self {
-            Self::Io { .. } | Self::Invalid { .. } => Kind::Failed,
+            Self::File(error) => error.kind(),
+            Self::Invalid { .. } => Kind::Failed,
+            Self::Outside { .. } => Kind::Refused,
             Self::UnknownEnvironment { .. } => Kind::Usage,
         }
     }
 
     fn help(&self) -> Option<String> {
         Some(match self {
-            Self::Io { .. } => "check the path and its permissions".to_owned(),
+            Self::File(error) => return error.help(),
+            Self::Outside { key, .. } => {
+                format!("name a folder of the project, or pass the folder on the command line with --{key}")
+            }
             Self::Invalid { .. } => {
                 "use the keys project, flows, migrations, engine, ignore and [environments.NAME] database_url_env"
                     .to_owned()
@@ -170,13 +183,33 @@ impl Config {
     /// If the file cannot be read or parsed.
     pub fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
         let file = path.unwrap_or(Path::new(CONFIG_FILE));
-        let text = match fs::read_to_string(file) {
+        let (root, name) = Root::of_file(file);
+        let text = match root.read_text(&name, MAX_SETTINGS_BYTES) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_none() => return Ok(Self::default()),
-            Err(source) => return Err(ConfigError::Io { path: file.to_owned(), source }),
+            Err(error) if error.is_missing() && path.is_none() => return Ok(Self::default()),
+            Err(error) => return Err(error.into()),
         };
-        toml::from_str(&text).map_err(|error| ConfigError::Invalid { path: file.to_owned(), reason: error.to_string() })
+        let config: Self = toml::from_str(&text)
+            .map_err(|error| ConfigError::Invalid { path: file.to_owned(), reason: excerpt(&error.to_string()) })?;
+        for (key, folder) in [("flows", &config.flows), ("migrations", &config.migrations)] {
+            if !is_below(folder) {
+                return Err(ConfigError::Outside { path: file.to_owned(), key, folder: folder.clone() });
+            }
+        }
+        Ok(config)
     }
+}
+
+/// The maximum number of characters of a quoted line.
+const MAX_LINE: usize = 200;
+
+/// A parse error whose quoted lines are cut.
+fn excerpt(reason: &str) -> String {
+    let cut = |line: &str| match line.char_indices().nth(MAX_LINE) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    };
+    reason.lines().map(cut).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

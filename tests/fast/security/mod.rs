@@ -3,5 +3,8 @@
 mod documented;
 mod edited_migration;
 mod encoding;
+mod files;
+mod linear;
 mod redaction;
+mod schemas;
 mod transactions;

@@ -5,14 +5,13 @@
 //! them exist and the write is completed, or those that exist are ignored.
 
 use crate::diagnostic::{Code, Diagnostic, Kind};
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
 use super::sum::{self, SUM_DRAFT, SUM_FILE, SumMismatch};
 use super::{Migration, ReplayError, Version, verify};
+use crate::file::{EntryKind, FileError, MAX_MIGRATION_BYTES, MAX_SUM_BYTES, Root};
 
 /// The migrations of a folder.
 #[derive(Debug, Clone)]
@@ -40,16 +39,9 @@ pub enum Edits {
 /// The reason why a migrations folder cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// An I/O operation failed.
-    #[error("cannot {verb} {}: {source}", path.display())]
-    Io {
-        /// The operation, as an infinitive.
-        verb: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The error of the operating system.
-        source: io::Error,
-    },
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A file that flowsmith did not write, judging by its name or encoding.
     #[error("{}: {reason}", path.display())]
     Foreign {
@@ -77,7 +69,7 @@ pub enum FolderError {
 impl Diagnostic for FolderError {
     fn code(&self) -> Code {
         match self {
-            Self::Io { .. } => Code::Io,
+            Self::File(error) => error.code(),
             Self::Foreign { .. } => Code::ForeignMigration,
             Self::SameVersion { .. } => Code::SameVersion,
             Self::Sum(_) => Code::SumMismatch,
@@ -87,7 +79,7 @@ impl Diagnostic for FolderError {
 
     fn kind(&self) -> Kind {
         match self {
-            Self::Io { .. } => Kind::Failed,
+            Self::File(error) => error.kind(),
             Self::Foreign { .. } | Self::SameVersion { .. } | Self::Sum(_) => Kind::Refused,
             Self::Migration(error) => error.kind(),
         }
@@ -95,7 +87,7 @@ impl Diagnostic for FolderError {
 
     fn help(&self) -> Option<String> {
         let help = match self {
-            Self::Io { .. } => "check the path and its permissions",
+            Self::File(error) => return error.help(),
             Self::Foreign { .. } => "move files that `flowsmith compile` did not write to another folder",
             Self::SameVersion { .. } => {
                 "delete the migration that is not applied to any database, and run `flowsmith compile`"
@@ -172,6 +164,9 @@ impl Folder {
     /// Whether the mismatches result from an interrupted write. If so, removes the migrations of an incomplete set.
     fn was_cut_off(&mut self, mismatches: &[SumMismatch]) -> Result<bool, FolderError> {
         let draft = read_sum(&self.path.join(SUM_DRAFT))?;
+        if draft.is_empty() {
+            return Ok(false);
+        }
         let lacking = sum::verify(&self.migrations, &draft);
         if lacking.is_empty() {
             self.lacks_sum = true;
@@ -199,12 +194,8 @@ impl Folder {
             self.rehash()?;
         }
         for file in self.left_over.drain(..) {
-            match fs::remove_file(&file) {
-                Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                    return Err(FolderError::Io { verb: "remove", path: file, source });
-                }
-                _ => {}
-            }
+            let (root, name) = rooted(&file);
+            root.remove(&name)?;
         }
         Ok(())
     }
@@ -215,19 +206,19 @@ impl Folder {
     /// Any [`FolderError`] except [`FolderError::Sum`] and [`FolderError::Migration`].
     pub fn read_unchecked(path: &Path) -> Result<Self, FolderError> {
         let (mut files, mut left_over) = (Vec::new(), Vec::new());
-        let entries = match fs::read_dir(path) {
+        let (root, folder) = Root::of_folder(path);
+        let entries = match root.list(&folder) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Self::of(path, Vec::new(), left_over));
+            Err(error) if error.is_missing() => {
+                return Ok(Self::of(path, Vec::new(), Vec::new()));
             }
-            Err(source) => return Err(FolderError::Io { verb: "read", path: path.to_owned(), source }),
+            Err(error) => return Err(error.into()),
         };
         for entry in entries {
-            let entry = entry.map_err(|source| FolderError::Io { verb: "read", path: path.to_owned(), source })?;
-            let file = entry.path();
+            let file = path.join(&entry.name);
             if file.extension().is_some_and(|extension| extension == "sql") {
                 files.push(file);
-            } else if file.file_name().is_some_and(|name| is_draft(&name.to_string_lossy())) {
+            } else if entry.kind != EntryKind::Folder && is_draft(&entry.name.to_string_lossy()) {
                 left_over.push(file);
             }
         }
@@ -264,11 +255,8 @@ impl Folder {
     /// # Errors
     /// If the folder cannot be written.
     pub fn add(&mut self, migrations: Vec<Migration>) -> Result<Vec<PathBuf>, FolderError> {
-        fs::create_dir_all(&self.path).map_err(|source| FolderError::Io {
-            verb: "create",
-            path: self.path.clone(),
-            source,
-        })?;
+        let (root, folder) = Root::of_folder(&self.path);
+        root.create_folder(&folder)?;
         self.finish()?;
         let before = self.migrations.len();
         self.migrations.extend(migrations);
@@ -311,19 +299,32 @@ impl Folder {
 
 fn read_migration(path: &Path) -> Result<Migration, FolderError> {
     let foreign = |reason: String| FolderError::Foreign { path: path.to_owned(), reason };
-    let bytes = fs::read(path).map_err(|source| FolderError::Io { verb: "read", path: path.to_owned(), source })?;
-    let content = String::from_utf8(bytes).map_err(|error| foreign(format!("not UTF-8: {error}")))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Migration::from_file(&name, content).map_err(foreign)
+    let (root, file) = rooted(path);
+    let content = root.read_text(&file, MAX_MIGRATION_BYTES).map_err(|error| match error {
+        FileError::NotUtf8 { offset, byte, .. } => foreign(format!("not UTF-8: byte 0x{byte:02x} at offset {offset}")),
+        error => error.into(),
+    })?;
+    let name = path.file_name().unwrap_or_default();
+    let Some(name) = name.to_str().filter(|name| !name.chars().any(char::is_control)) else {
+        return Err(foreign("the file name is not UTF-8, or contains control characters".to_owned()));
+    };
+    Migration::from_file(name, content).map_err(foreign)
 }
 
 /// Reads a sum file; a missing one is empty.
 fn read_sum(path: &Path) -> Result<String, FolderError> {
-    match fs::read_to_string(path) {
+    let (root, file) = rooted(path);
+    match root.read_text(&file, MAX_SUM_BYTES) {
         Ok(text) => Ok(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-        Err(source) => Err(FolderError::Io { verb: "read", path: path.to_owned(), source }),
+        Err(error) if error.is_missing() => Ok(String::new()),
+        Err(error) => Err(error.into()),
     }
+}
+
+/// The root of a file in the folder, and its name in the root. The root is that of the folder.
+fn rooted(file: &Path) -> (Root, PathBuf) {
+    let (root, folder) = Root::of_folder(file.parent().unwrap_or(Path::new(".")));
+    (root, folder.join(file.file_name().unwrap_or_default()))
 }
 
 fn is_draft(name: &str) -> bool {
@@ -337,10 +338,11 @@ fn draft(path: &Path) -> PathBuf {
 }
 
 fn write_draft(path: &Path, content: &str) -> Result<(), FolderError> {
-    let path = draft(path);
-    fs::write(&path, content).map_err(|source| FolderError::Io { verb: "write", path, source })
+    let (root, file) = rooted(&draft(path));
+    Ok(root.write_draft(&file, content)?)
 }
 
 fn rename_draft(path: &Path) -> Result<(), FolderError> {
-    fs::rename(draft(path), path).map_err(|source| FolderError::Io { verb: "write", path: path.to_owned(), source })
+    let (root, file) = rooted(path);
+    Ok(root.rename(&draft(&file), &file)?)
 }

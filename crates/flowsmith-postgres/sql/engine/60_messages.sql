@@ -206,24 +206,30 @@ begin
 end
 $$;
 
--- Deletes messages from a queue and its archive; does nothing if the queue does not exist.
-create function pgflow._delete_messages(queue_name text, msg_ids bigint[]) returns void
+-- Deletes the messages of runs from the queue of a flow and its archive. Does nothing if the queue does not exist or is
+-- not the flow's own. The messages must name one of the runs: a queue that was created again reuses the ids.
+create function pgflow._delete_messages(queue_name text, msg_ids bigint[], run_ids uuid[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if cardinality(msg_ids) > 0 and to_regclass(format('pgmq.%I', 'a_' || lower(queue_name))) is not null then
-    execute format('delete from pgmq.%I message where message.msg_id = any ($1)', 'a_' || lower(queue_name)) using msg_ids;
-    execute format('delete from pgmq.%I message where message.msg_id = any ($1)', 'q_' || lower(queue_name)) using msg_ids;
+  if cardinality(msg_ids) > 0 and pgflow._owns_queue(queue_name) then
+    execute format(
+      'delete from pgmq.%I message where message.msg_id = any ($1) and message.message ->> ''run_id'' = any ($2)',
+      'a_' || lower(queue_name)) using msg_ids, run_ids::text[];
+    execute format(
+      'delete from pgmq.%I message where message.msg_id = any ($1) and message.message ->> ''run_id'' = any ($2)',
+      'q_' || lower(queue_name)) using msg_ids, run_ids::text[];
   end if;
 end
 $$;
 
 -- Makes each message visible after its number of seconds, for workers, and returns the messages. Skips messages that
 -- other sessions have locked. headers is read as JSON because pgmq has the column only since 1.5; before, it is null.
+-- Runs with its owner's privileges, so it must refuse queues that do not belong to a flow.
 create function pgflow.set_vt_batch(queue_name text, msg_ids bigint[], vt_offsets integer[])
 returns table (msg_id bigint, read_ct integer, enqueued_at timestamptz, vt timestamptz, message jsonb, headers jsonb)
-language plpgsql
+language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set jit = off
 set plan_cache_mode = force_generic_plan
@@ -238,6 +244,10 @@ begin
   end if;
   if cardinality(msg_ids) <> cardinality(vt_offsets) then
     raise exception 'msg_ids length (%) must equal vt_offsets length (%)', cardinality(msg_ids), cardinality(vt_offsets);
+  end if;
+  if not exists (select from pgflow.flows flow where lower(flow.flow_slug) = lower(set_vt_batch.queue_name)) then
+    raise exception 'there is no flow with the queue "%"', set_vt_batch.queue_name
+      using errcode = 'undefined_table', hint = 'Call pgmq.set_vt for queues that do not belong to a flow.';
   end if;
   perform pgflow._set_vt_skip_locked(queue_name, msg_ids, vt_offsets);
   return query execute format(

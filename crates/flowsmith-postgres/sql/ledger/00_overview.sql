@@ -15,6 +15,7 @@
 --   20_definitions          expected and actual definitions of flows, and their comparison
 --   30_migrations           begin_migration, create_flows, end_migration
 --   40_flows                reset_flow, drop_flow, start_flow
+--   45_run_control          cancel_run, retry_run, pause_flow, resume_flow, prune_runs, requeue_stalled_tasks
 --   50_trigger_definitions  expected triggers and the objects derived from them
 --   60_trigger_comparison   actual jobs and table triggers, and their comparison with the expected ones
 --   70_trigger_expressions  validation of the SQL expressions in flow files
@@ -90,6 +91,9 @@
 --   start_flow                     starts a current version only
 --   reset_flow                     resets only a flow without runs
 --   drop_flow                      drops only a flow without started runs
+--   create_flows                   creates only flows that have no steps, from their recorded definitions
+--   cancel_run, retry_run, pause_flow, resume_flow, prune_runs, requeue_stalled_tasks
+--                                  record who changed something
 --   fire_schedule, fire_table_trigger, consume_event, discard_event
 --                                  act for a registered trigger of the right kind only; the input of a schedule is the
 --                                  recorded one
@@ -97,7 +101,7 @@
 --                                  pg_cron shows a role only its own jobs, so all jobs belong to the owner
 --   trigger_differences            reads pg_cron's jobs and all triggers, whoever calls it
 --
--- The first three lines apply to flowsmith's engine only: an official engine can have another owner, and its functions
+-- These functions, up to discard_event, run with their owner's privileges in flowsmith's engine only: an official engine can have another owner, and its functions
 -- search pg_temp first.
 --
 -- The function of a table trigger evaluates `when` and the input expression, which are SQL from a flow file, with the

@@ -11,9 +11,19 @@ begin
     alter function flowsmith.fire_table_trigger(text, text, jsonb) security definer;
     alter function flowsmith.consume_event(text, text, text, bigint, bigint, jsonb) security definer;
     alter function flowsmith.discard_event(text, text, text, bigint, bigint, jsonb, text) security definer;
+    alter function flowsmith.create_flows(jsonb) security definer;
+    alter function flowsmith.cancel_run(uuid, text) security definer;
+    alter function flowsmith.retry_run(uuid) security definer;
+    alter function flowsmith.pause_flow(text) security definer;
+    alter function flowsmith.resume_flow(text) security definer;
+    alter function flowsmith.prune_runs(interval, text, integer) security definer;
+    alter function flowsmith.requeue_stalled_tasks() security definer;
   end if;
 end
 $$;
 
--- `flowsmith install --grants` grants EXECUTE to the roles that need it.
+-- `flowsmith install --grants` grants privileges to the roles that need them. Default privileges may have granted some to
+-- PUBLIC.
 revoke all on all functions in schema flowsmith from public;
+revoke all on all tables in schema flowsmith from public;
+revoke all on all sequences in schema flowsmith from public;

@@ -45,8 +45,7 @@ begin
     end if;
   end if;
 
-  if case when is_new then pgflow._queue_exists(create_flow.flow_slug)
-          else pgflow._queue_exists(create_flow.flow_slug) and not pgflow._owns_queue(create_flow.flow_slug) end then
+  if pgflow._queue_exists(create_flow.flow_slug) and (is_new or not pgflow._owns_queue(create_flow.flow_slug)) then
     raise exception 'cannot create flow "%": queue "%" is already in use by another owner',
       create_flow.flow_slug, lower(create_flow.flow_slug)
       using errcode = 'unique_violation', hint = 'Choose another slug for the flow.';
@@ -95,21 +94,16 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  queue   constant text := format('pgmq.%I', 'q_' || lower(_create_queue.flow_slug));
-  archive constant text := format('pgmq.%I', 'a_' || lower(_create_queue.flow_slug));
-  columns text;
+  queue   constant text := 'q_' || lower(_create_queue.flow_slug);
+  archive constant text := 'a_' || lower(_create_queue.flow_slug);
   role    record;
 begin
-  if to_regclass(queue) is not null and to_regclass(archive) is not null
+  if to_regclass(format('pgmq.%I', queue)) is not null and to_regclass(format('pgmq.%I', archive)) is not null
     and exists (select from pgmq.meta listed where listed.queue_name = _create_queue.flow_slug) then
     return;
   end if;
   perform pgmq.create(_create_queue.flow_slug);
-  execute format('revoke all on %s, %s from public', queue, archive);
-  select string_agg(format('%I', attribute.attname), ', ' order by attribute.attnum) into columns
-  from pg_attribute attribute
-  where attribute.attrelid = queue::regclass and attribute.attname in ('vt', 'read_ct', 'last_read_at')
-    and not attribute.attisdropped;
+  execute format('revoke all on pgmq.%I, pgmq.%I from public', queue, archive);
   for role in
     select pg_get_userbyid(privilege.grantee)::text as name, bool_or(function.proname = 'start_tasks') as is_worker
     from pg_proc function cross join lateral aclexplode(function.proacl) privilege
@@ -117,10 +111,17 @@ begin
       and privilege.grantee not in (0, function.proowner)
     group by privilege.grantee
   loop
-    execute format('grant select on %s, %s to %I', queue, archive, role.name);
+    execute format('grant select on pgmq.%I, pgmq.%I to %I', queue, archive, role.name);
     if role.is_worker then
-      execute format('grant delete, update (%s) on %s to %I', columns, queue, role.name);
-      execute format('grant insert on %s to %I', archive, role.name);
+      execute format('grant delete, update (vt, read_ct) on pgmq.%I to %I', queue, role.name);
+      execute format('grant insert on pgmq.%I to %I', archive, role.name);
+      if exists (
+        select from pg_attribute attribute
+        where attribute.attrelid = format('pgmq.%I', queue)::regclass and attribute.attname = 'last_read_at'
+          and not attribute.attisdropped
+      ) then
+        execute format('grant update (last_read_at) on pgmq.%I to %I', queue, role.name);
+      end if;
     end if;
   end loop;
 end

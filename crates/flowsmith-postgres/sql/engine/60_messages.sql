@@ -226,7 +226,7 @@ $$;
 
 -- Makes each message visible after its number of seconds, for workers, and returns the messages. Skips messages that
 -- other sessions have locked. headers is read as JSON because pgmq has the column only since 1.5; before, it is null.
--- Runs with its owner's privileges, so it must refuse queues that do not belong to a flow.
+-- Runs with its owner's privileges, and serves its other callers only queues of flows.
 create function pgflow.set_vt_batch(queue_name text, msg_ids bigint[], vt_offsets integer[])
 returns table (msg_id bigint, read_ct integer, enqueued_at timestamptz, vt timestamptz, message jsonb, headers jsonb)
 language plpgsql security definer
@@ -245,7 +245,8 @@ begin
   if cardinality(msg_ids) <> cardinality(vt_offsets) then
     raise exception 'msg_ids length (%) must equal vt_offsets length (%)', cardinality(msg_ids), cardinality(vt_offsets);
   end if;
-  if not exists (select from pgflow.flows flow where lower(flow.flow_slug) = lower(set_vt_batch.queue_name)) then
+  if current_user <> session_user
+    and not exists (select from pgflow.flows flow where lower(flow.flow_slug) = lower(set_vt_batch.queue_name)) then
     raise exception 'there is no flow with the queue "%"', set_vt_batch.queue_name
       using errcode = 'undefined_table', hint = 'Call pgmq.set_vt for queues that do not belong to a flow.';
   end if;

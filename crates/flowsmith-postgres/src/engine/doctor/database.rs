@@ -120,6 +120,13 @@ pub(super) async fn ledger_schema(
             "function fire_table_trigger(",
             "function consume_event(",
             "function discard_event(",
+            "function create_flows(",
+            "function cancel_run(",
+            "function retry_run(",
+            "function pause_flow(",
+            "function resume_flow(",
+            "function prune_runs(",
+            "function requeue_stalled_tasks(",
         ];
         differences.retain(|line| !of_flowsmiths_engine.iter().any(|start| line.starts_with(start)));
     }

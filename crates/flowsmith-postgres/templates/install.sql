@@ -14,6 +14,22 @@
 -- The script can be run repeatedly: it does not change parts that are installed already. It never changes an engine that
 -- was not installed by flowsmith.
 
+-- ─── Nothing that an untrusted role owns is adopted
+
+do {{ outer }}
+declare
+  foreign_objects text;
+begin
+  select string_agg(format('%s (owned by %s)', found.object, found.owner), ', ') into foreign_objects from (
+{% include "foreign_owners.sql" %}
+  limit 5) found;
+  if foreign_objects is not null then
+    raise exception 'flowsmith: objects on which flowsmith relies belong to an untrusted role: %', foreign_objects
+      using errcode = 'FL002', hint = 'Let an administrator change the owner, or make the current role a member of the owner if you trust it.';
+  end if;
+end
+{{ outer }};
+
 do {{ outer }}
 begin
   perform pg_catalog.pg_advisory_xact_lock({{ lock_key }});

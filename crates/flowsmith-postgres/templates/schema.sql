@@ -36,7 +36,8 @@ line as (
   from relation r
   where r.relkind in ('i', 'I')
   union all
-  select format('trigger %s.%s %s', r.relname, t.tgname, pg_get_triggerdef(t.oid))
+  select format('trigger %s.%s %s%s', r.relname, t.tgname, pg_get_triggerdef(t.oid),
+    case t.tgenabled when 'O' then '' when 'D' then ' disabled' else ' enabled always or in replicas' end)
   from relation r
   join pg_catalog.pg_trigger t on t.tgrelid = r.oid and not t.tgisinternal
   union all
@@ -47,6 +48,35 @@ line as (
   from pg_catalog.pg_proc p
   join pg_catalog.pg_language l on l.oid = p.prolang
   where p.pronamespace = (select oid from schema)
+  union all
+  select format('rule %s.%s %s', r.relname, rule.rulename, pg_get_ruledef(rule.oid))
+  from relation r
+  join pg_catalog.pg_rewrite rule on rule.ev_class = r.oid and rule.rulename <> '_RETURN'
+  union all
+  select format('policy %s.%s', r.relname, policy.polname)
+  from relation r
+  join pg_catalog.pg_policy policy on policy.polrelid = r.oid
+  union all
+  select format('row security %s', r.relname)
+  from relation r
+  where r.relrowsecurity or r.relforcerowsecurity
+  union all
+  -- Rows of a child appear in its parent.
+  select format('child %s.%s', r.relname, i.inhrelid::regclass)
+  from relation r
+  join pg_catalog.pg_inherits i on i.inhparent = r.oid
+  where r.relkind in ('r', 'p')
+  union all
+  select format('owner of %s %s', object.name, object.owner::regrole)
+  from (
+    select r.relname::text as name, r.relowner as owner from relation r
+    union all
+    select format('%s(%s)', p.proname, pg_get_function_identity_arguments(p.oid)), p.proowner
+    from pg_catalog.pg_proc p where p.pronamespace = (select oid from schema)
+    union all
+    select t.typname, t.typowner from pg_catalog.pg_type t where t.typnamespace = (select oid from schema)
+  ) object
+  where object.owner <> (select n.nspowner from pg_catalog.pg_namespace n where n.oid = (select oid from schema))
   union all
   select format('grant %s on function %s to %s', a.privilege_type, p.proname, case when a.grantee = 0 then 'public' else a.grantee::regrole::text end)
   from pg_catalog.pg_proc p

@@ -188,6 +188,7 @@ codes! {
         InputStyleFixed = "FS925", Error, "the input style cannot change";
         TransactionConflict = "FS926", Error, "conflict with another transaction";
         RolesOnOfficialEngine = "FS927", Error, "--grants with an official engine";
+        ForeignOwner = "FS928", Error, "an object of an untrusted role";
         ServerNotFound = "FS931", Error, "no PostgreSQL server found";
         DownloadMismatch = "FS932", Error, "unexpected checksum of a download";
         ServerUnusable = "FS933", Error, "the server does not run on this machine";

@@ -4,6 +4,7 @@ pub mod detect;
 pub mod doctor;
 pub mod facts;
 pub mod install;
+pub mod ownership;
 pub mod roles;
 pub mod schema;
 pub mod scripts;
@@ -14,4 +15,4 @@ use crate::database::sql::{Templates, templates};
 
 pub use flowsmith_core::level::Level;
 
-static TEMPLATES: LazyLock<Templates> = templates!["../../templates": "install.sql", "grants.sql", "schema.sql"];
+static TEMPLATES: LazyLock<Templates> = templates!["../../templates": "install.sql", "grants.sql", "schema.sql", "foreign_owners.sql"];

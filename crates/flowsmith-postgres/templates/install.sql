@@ -21,6 +21,7 @@ declare
   foreign_objects text;
 begin
   select string_agg(format('%s (owned by %s)', found.object, found.owner), ', ') into foreign_objects from (
+{% set trusts_installer = false -%}
 {% include "foreign_owners.sql" %}
   limit 5) found;
   if foreign_objects is not null then

@@ -104,6 +104,9 @@ begin
   end if;
   perform pgmq.create(_create_queue.flow_slug);
   execute format('revoke all on pgmq.%I, pgmq.%I from public', queue, archive);
+  if to_regclass(format('pgmq.%I', queue || '_msg_id_seq')) is not null then
+    execute format('revoke all on sequence pgmq.%I from public', queue || '_msg_id_seq');
+  end if;
   for role in
     select pg_get_userbyid(privilege.grantee)::text as name, bool_or(function.proname = 'start_tasks') as is_worker
     from pg_proc function cross join lateral aclexplode(function.proacl) privilege

@@ -1,4 +1,6 @@
 -- Returns the body of realtime.send. Does not call it.
 select p.prosrc as body
 from pg_catalog.pg_proc p
-where p.oid = to_regprocedure('realtime.send(jsonb, text, text, boolean)')
+join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+where n.nspname = 'realtime' and p.proname = 'send'
+  and p.proargtypes = '3802 25 25 16'::oidvector

@@ -1,1 +1,3 @@
 //! Attacks by the author of a repository, against a program that reads its files.
+
+mod rights;

@@ -2,6 +2,7 @@
 
 mod foreign_owners;
 mod foreign_queues;
+mod plain_owner;
 mod privileges;
 mod tampering;
 mod trespassing;

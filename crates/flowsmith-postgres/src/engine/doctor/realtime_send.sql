@@ -3,4 +3,4 @@ select p.prosrc as body
 from pg_catalog.pg_proc p
 join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 where n.nspname = 'realtime' and p.proname = 'send'
-  and p.proargtypes = '3802 25 25 16'::oidvector
+  and oidvectortypes(p.proargtypes) = 'jsonb, text, text, boolean'

@@ -8,7 +8,10 @@
 -- Run the script in one transaction, after the install script, as the role that installed flowsmith. Run it again after
 -- each upgrade: it revokes all privileges of the roles and grants those that this version needs.
 
+{% include "begin_script.sql" %}
 do {{ tag }}
+begin
+{% include "check_script.sql" %}
 declare
   missing constant text[] := array(
     select required.name from unnest(array[{% for role in roles %}{{ role.name | literal }}{% if not loop.last %}, {% endif %}{% endfor %}]) with ordinality as required (name, position)
@@ -35,6 +38,7 @@ begin
       null;
     end;
   end loop;
+end;
 end
 {{ tag }};
 
@@ -51,6 +55,8 @@ grant {{ right.privilege }} on {{ right.object }} to {{ role.name | identifier }
 -- ─── pgmq and the queues of flows: a queue that exists already gets exactly these privileges ────────────────────────
 
 do {{ tag }}
+begin
+{% include "check_script.sql" %}
 declare
   role_name text;
   queue     record;
@@ -107,5 +113,8 @@ begin
       using errcode = 'insufficient_privilege',
         hint = format('Let an administrator change their owner (`alter table … owner to %I`), or run this as a superuser.', current_user);
   end if;
+end;
 end
 {{ tag }};
+
+{% include "end_script.sql" %}

@@ -3,7 +3,7 @@
     last, because its functions read the engine's tables. -#}
 -- flowsmith {{ tool_version }}: installs the schema `flowsmith` and, if the database has no workflow engine, the engine.
 --
--- Run it in one transaction:
+-- Run it in one transaction; it refuses to run otherwise:
 --
 --   psql -X -1 -v ON_ERROR_STOP=1 -f FILE DATABASE
 --
@@ -14,9 +14,13 @@
 -- The script can be run repeatedly: it does not change parts that are installed already. It never changes an engine that
 -- was not installed by flowsmith.
 
+{% include "begin_script.sql" %}
+
 -- ─── Nothing that an untrusted role owns is adopted
 
 do {{ outer }}
+begin
+{% include "check_script.sql" %}
 declare
   foreign_objects text;
 begin
@@ -28,11 +32,13 @@ begin
     raise exception 'flowsmith: objects on which flowsmith relies belong to an untrusted role: %', foreign_objects
       using errcode = 'FL002', hint = 'Let an administrator change the owner, or make the current role a member of the owner if you trust it.';
   end if;
+end;
 end
 {{ outer }};
 
 do {{ outer }}
 begin
+{% include "check_script.sql" %}
   perform pg_catalog.pg_advisory_xact_lock({{ lock_key }});
   if to_regnamespace('flowsmith') is null then
     create schema flowsmith;
@@ -62,6 +68,7 @@ end
 
 do {{ outer }}
 begin
+{% include "check_script.sql" %}
   if to_regclass('flowsmith.engine') is not null then
     if to_regnamespace('pgflow') is null then
       delete from flowsmith.engine;
@@ -84,6 +91,8 @@ end
 -- ─── Engine {{ script.version }}: {{ script.name }}
 
 do {{ outer }}
+begin
+{% include "check_script.sql" %}
 declare
   installed text;
 begin
@@ -106,6 +115,7 @@ begin
     raise exception 'flowsmith: the installed engine script % has a different content', {{ script.name | literal }}
       using errcode = 'FL002', hint = 'Released scripts never change: use an unmodified flowsmith.';
   end if;
+end;
 end
 {{ outer }};
 {% endfor %}
@@ -113,6 +123,8 @@ end
 -- ─── Ledger {{ script.version }}: {{ script.name }}
 
 do {{ outer }}
+begin
+{% include "check_script.sql" %}
 declare
   installed text := (select l.checksum from flowsmith.ledger l where l.version = {{ script.version }});
 begin
@@ -126,12 +138,15 @@ begin
     raise exception 'flowsmith: the installed ledger script % has a different content', {{ script.name | literal }}
       using errcode = 'FL002', hint = 'Released scripts never change: use an unmodified flowsmith.';
   end if;
+end;
 end
 {{ outer }};
 {% endfor %}
 -- ─── Recovery of stalled tasks: by pg_cron if it is installed, else by workers. An existing job is not changed.
 
 do {{ outer }}
+begin
+{% include "check_script.sql" %}
 declare
   version text := (select e.extversion from pg_catalog.pg_extension e where e.extname = 'pg_cron');
 begin
@@ -149,12 +164,15 @@ begin
       case when string_to_array(split_part(version, '-', 1), '.')::int[] >= array[1, 5] then '15 seconds' else '* * * * *' end,
       'select pgflow.requeue_stalled_tasks()');
   end if;
+end;
 end
 {{ outer }};
 
 -- ─── Schedules that were applied before pg_cron was installed get a job. Deleted jobs are not created again.
 
 do {{ outer }}
+begin
+{% include "check_script.sql" %}
 declare
   flows text[];
 begin
@@ -165,6 +183,8 @@ begin
   if flows <> '{}' then
     perform flowsmith.sync_cron_jobs(flows);
   end if;
+end;
 end
 {{ outer }};
 
+{% include "end_script.sql" %}

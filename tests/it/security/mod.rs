@@ -2,7 +2,11 @@
 
 mod foreign_owners;
 mod foreign_queues;
+mod hostile_public;
+mod looking;
 mod plain_owner;
+mod printed_script;
 mod privileges;
+mod settings;
 mod tampering;
 mod trespassing;

@@ -6,10 +6,9 @@ use std::sync::LazyLock;
 
 use minijinja::context;
 use sqlx::FromRow;
-use sqlx::postgres::PgConnection;
 
 use super::sql::{Templates, templates};
-use super::{DatabaseError, Failure};
+use super::{DatabaseError, Failure, Transaction};
 
 /// The bytes of `flowsmit`; the same value as `flowsmith.lock_key()`.
 pub(crate) const LOCK_KEY: i64 = 7_380_396_448_181_741_940;
@@ -50,19 +49,19 @@ pub(crate) enum Lock {
 }
 
 /// Acquires the lock in the open transaction and waits for at most its `lock_timeout`.
-pub(crate) async fn acquire_lock(connection: &mut PgConnection) -> Result<Lock, DatabaseError> {
-    let acquire = TEMPLATES.query("acquire_lock.sql", context! { key => LOCK_KEY });
-    match sqlx::raw_sql(acquire).execute(&mut *connection).await.map_err(DatabaseError::from) {
+pub(crate) async fn acquire_lock(transaction: &mut Transaction<'_>) -> Result<Lock, DatabaseError> {
+    let acquire = TEMPLATES.render("acquire_lock.sql", context! { key => LOCK_KEY });
+    match transaction.send(acquire).await.map_err(DatabaseError::from) {
         Ok(_) => Ok(Lock::Acquired),
         Err(error) if error.failure() == Failure::LockTimeout => {
-            sqlx::raw_sql("rollback to savepoint before_lock").execute(&mut *connection).await?;
-            Ok(Lock::HeldElsewhere(holder(connection).await?))
+            transaction.send("rollback to savepoint before_lock").await?;
+            Ok(Lock::HeldElsewhere(holder(transaction).await?))
         }
         Err(error) => Err(error),
     }
 }
 
-async fn holder(connection: &mut PgConnection) -> Result<Option<LockHolder>, DatabaseError> {
-    let query = sqlx::query_as(include_str!("lock_holder.sql")).persistent(false).bind(LOCK_KEY);
-    Ok(query.fetch_optional(connection).await?)
+async fn holder(transaction: &mut Transaction<'_>) -> Result<Option<LockHolder>, DatabaseError> {
+    let row = transaction.query(include_str!("lock_holder.sql")).bind(LOCK_KEY).optional_row().await?;
+    Ok(row.as_ref().map(LockHolder::from_row).transpose()?)
 }

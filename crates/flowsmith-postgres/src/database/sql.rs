@@ -2,16 +2,14 @@
 //!
 //! SQL is kept in `.sql` files and runs in one of two ways:
 //!
-//! - A statement inside a transaction binds its values as parameters (`$1`).
-//! - A query outside a transaction must take one round trip, because behind a transaction pooler the second message of a
-//!   prepared statement may reach another server connection. Its file is a template whose values are rendered as literals
-//!   by the filters below, and the text is sent as a simple query. The same applies to parts of a statement that cannot
-//!   be parameters, such as names and optional columns.
+//! - A statement of an open [`Transaction`](super::Transaction) binds its values as parameters (`$1`).
+//! - A query that is a transaction of its own takes one round trip. Its file is a template whose values are rendered as
+//!   literals by the filters below, and [`send`](super::transaction::send) puts it into one message. The same applies to parts
+//!   of a statement that cannot be parameters, such as names and optional columns.
 //!
 //! Rows are read by column name.
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
-use sqlx::AssertSqlSafe;
 
 use flowsmith_core::sql::{array, quote};
 
@@ -47,14 +45,6 @@ impl Templates {
     pub(crate) fn render(&self, file: &str, values: impl Into<Value>) -> String {
         let rendered = self.0.get_template(file).and_then(|template| template.render(values));
         rendered.unwrap_or_else(|error| panic!("template {file}: {error:#}"))
-    }
-
-    /// Renders a template into text that can be sent to the server.
-    ///
-    /// # Panics
-    /// As [`Templates::render`].
-    pub(crate) fn query(&self, file: &str, values: impl Into<Value>) -> AssertSqlSafe<String> {
-        AssertSqlSafe(self.render(file, values))
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::{DatabaseError, Failure};
+use super::{DatabaseError, Failure, Opening};
 
 /// The longest time that connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -112,6 +112,19 @@ impl Target {
         let _ = self.connect().await?.close().await;
         let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
         pool.connect_with(self.options_now()).await.map_err(|error| DatabaseError::connecting(self.to_string(), error))
+    }
+
+    /// A pool whose only connection is in a hermetic transaction when it is acquired for the first time, for a callee that
+    /// accepts only a pool and runs everything in one transaction: its BEGIN has no effect then, and its COMMIT ends this
+    /// transaction.
+    ///
+    /// # Errors
+    /// As [`Target::connect`].
+    pub(crate) async fn pool_in_a_transaction(&self) -> Result<PgPool, DatabaseError> {
+        let _ = self.connect().await?.close().await;
+        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
+        let pool = pool.after_connect(|connection, _| Box::pin(Opening::write().begin_raw(connection)));
+        Ok(pool.connect_lazy_with(self.options_now()))
     }
 
     /// A connection that listens for notifications.

@@ -7,6 +7,7 @@ use sqlx::{PgConnection, Row};
 
 use super::TEMPLATES;
 use crate::database::DatabaseError;
+use crate::database::transaction::{Opening, send};
 
 /// The help for foreign objects. It must not advise to drop anything, because the objects may hold data.
 pub const FOREIGN_OWNER_HELP: &str =
@@ -57,8 +58,8 @@ pub async fn foreign(connection: &mut PgConnection) -> Result<Vec<ForeignObject>
 }
 
 async fn read(connection: &mut PgConnection, trusts_installer: bool) -> Result<Vec<ForeignObject>, DatabaseError> {
-    let query = TEMPLATES.query("foreign_owners.sql", context! { trusts_installer });
-    let rows = sqlx::raw_sql(query).fetch_all(connection).await?;
+    let query = TEMPLATES.render("foreign_owners.sql", context! { trusts_installer });
+    let rows = send(connection, Opening::snapshot(), &query).await?;
     let object = |row: &sqlx::postgres::PgRow| {
         Ok(ForeignObject { object: row.try_get("object")?, owner: row.try_get("owner")? })
     };

@@ -1,5 +1,5 @@
 //! `sql` handlers run the query and complete the task in one transaction, so that the query takes effect exactly once, even if
-//! the worker or the server is killed.
+//! the worker or the server is killed. The query runs with the settings of the role; the statements before and after it do not.
 
 use std::time::Duration;
 
@@ -158,7 +158,7 @@ async fn end(connection: &mut PgConnection, how: &str) -> Result<(), QueryError>
 /// Runs the query, completes the task, and ends the transaction.
 async fn perform(connection: &mut PgConnection, sql: String, context: &Context) -> Result<Ended, QueryError> {
     let output = output(connection, sql).await?;
-    match context.services.engine.complete_one(connection, &task_id(context), &output).await {
+    match context.services.engine.complete_in_handler(connection, &task_id(context), &output).await {
         Ok(true) => end(connection, "commit").await.map(|()| Ended::Completed),
         Ok(false) => end(connection, "rollback").await.map(|()| Ended::OutputRejected(output)),
         // For example, jsonb does not support a character of the output; another attempt would fail as well.

@@ -3,6 +3,7 @@
 use sqlx::{PgConnection, Row};
 
 use super::{CheckStatus, DoctorCheck};
+use crate::database::transaction::{Opening, send};
 use crate::database::{DatabaseError, Failure};
 use crate::engine::detect::{Detection, EngineKind, EngineState, PgmqState};
 use crate::engine::install::{OLDEST_PGMQ, OLDEST_SERVER};
@@ -210,8 +211,9 @@ pub(super) async fn events(connection: &mut PgConnection, database: &Detection) 
         let advice = "create realtime.send(jsonb, text, text, boolean): without it, no run can start";
         return Ok(DoctorCheck::found(CheckStatus::Failed, NAME, "realtime.send is missing", advice));
     }
-    let body = sqlx::raw_sql(include_str!("realtime_send.sql")).fetch_one(connection).await?;
-    let body = body.try_get::<String, _>("body")?.replace("\r\n", "\n");
+    let rows = send(connection, Opening::snapshot(), include_str!("realtime_send.sql")).await?;
+    let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+    let body = row.try_get::<String, _>("body")?.replace("\r\n", "\n");
     if body.contains("pgflow_events") && !body_of_realtime_send().is_some_and(|expected| expected == body) {
         let advice = "run the statement `create or replace function realtime.send` of `flowsmith install --print`";
         return Ok(DoctorCheck::found(CheckStatus::Failed, NAME, "realtime.send was changed", advice));

@@ -81,7 +81,7 @@ pub async fn doctor(connection: &mut PgConnection) -> Result<Vec<DoctorCheck>, D
             // The self-test would run functions of an untrusted role.
             checks.push(DoctorCheck::skipped("self-test", "objects belong to an untrusted role"));
         } else {
-            checks.extend(self_test::self_test(connection).await?);
+            checks.extend(self_test::self_test(connection, &found).await?);
             checks.extend(self_test::recent_runs(connection).await?);
         }
         checks.extend(triggers::triggers(connection, &found).await?);

@@ -4,6 +4,7 @@ use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use flowsmith_core::catalog::QueueKind;
+use flowsmith_postgres::database::transaction::{Opening, send};
 use flowsmith_postgres::database::{DatabaseError, Failure};
 use flowsmith_postgres::runs::DeclaredInput;
 
@@ -19,8 +20,6 @@ pub struct QueueTrigger {
     pub kind: QueueKind,
     /// The queue's name.
     pub queue: String,
-    /// The SQL expression on `event` for the input of the run; none for the event's data.
-    pub input_sql: Option<String>,
     /// The input that the flow file declares, if any.
     pub input: Option<DeclaredInput>,
 }
@@ -37,7 +36,7 @@ impl QueueTrigger {
 /// # Errors
 /// If the connection is lost, or the role may not read triggers.
 pub async fn queue_triggers(connection: &mut PgConnection) -> Result<Vec<QueueTrigger>, DatabaseError> {
-    let rows = sqlx::raw_sql(include_str!("triggers.sql")).fetch_all(connection).await?;
+    let rows = send(connection, Opening::snapshot(), include_str!("triggers.sql")).await?;
     rows.iter().map(trigger).collect()
 }
 
@@ -52,7 +51,6 @@ fn trigger(row: &PgRow) -> Result<QueueTrigger, DatabaseError> {
         name: row.try_get("name")?,
         kind,
         queue: row.try_get("queue")?,
-        input_sql: row.try_get("input_sql")?,
         input: declared_input(row)?,
     })
 }

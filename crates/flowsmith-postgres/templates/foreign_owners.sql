@@ -28,21 +28,21 @@ trusted as (
 ),
 space as (
   select n.oid, n.nspname, n.nspowner from pg_catalog.pg_namespace n
-  where n.nspname in ('pgflow', 'flowsmith', 'flowsmith_triggers', 'pgmq', 'realtime')
+  where n.nspname in ('pgflow', 'flowsmith', 'flowsmith_triggers', 'pgmq', 'pgq', 'realtime')
 ),
 owned as (
   select 1 as rank, space.nspname, format('schema %I', space.nspname) as object, space.nspowner as owner from space
   union all
   select 2, space.nspname, format('function %I.%I(%s)', space.nspname, p.proname, pg_get_function_identity_arguments(p.oid)), p.proowner
   from space join pg_catalog.pg_proc p on p.pronamespace = space.oid
-  where space.nspname in ('pgflow', 'flowsmith', 'pgmq') or space.nspname = 'realtime' and p.proname = 'send'
+  where space.nspname in ('pgflow', 'flowsmith', 'pgmq', 'pgq') or space.nspname = 'realtime' and p.proname = 'send'
   union all
-  -- Queues may belong to anyone.
+  -- Queues may belong to anyone, but a view would run the code of its owner.
   select 3, space.nspname, format('%s %I.%I', case c.relkind when 'S' then 'sequence' when 'v' then 'view' else 'table' end,
     space.nspname, c.relname), c.relowner
   from space join pg_catalog.pg_class c on c.relnamespace = space.oid
   where c.relkind not in ('i', 'I', 't', 'c')
-    and (space.nspname in ('pgflow', 'flowsmith') or space.nspname = 'pgmq' and c.relname !~ '^[qa]_')
+    and (space.nspname in ('pgflow', 'flowsmith') or space.nspname = 'pgmq' and (c.relname !~ '^[qa]_' or c.relkind not in ('r', 'p', 'S')))
   union all
   select 4, space.nspname, format('type %I.%I', space.nspname, t.typname), t.typowner
   from space join pg_catalog.pg_type t on t.typnamespace = space.oid

@@ -231,6 +231,7 @@ impl Builder {
 async fn detect_engine(target: &Target, connection: &mut PgConnection) -> Result<(Detection, Engine), WorkerError> {
     let detection = detect(connection).await.map_err(|error| match error {
         DetectError::Database(error) => error.into(),
+        error @ DetectError::ForeignOwner(_) => WorkerError::Session(error.into()),
         DetectError::Answer(error) => WorkerError::Engine { missing: format!("a readable catalog ({error})") },
     })?;
     if matches!(detection.engine, EngineState::Missing) {

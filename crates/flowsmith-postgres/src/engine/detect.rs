@@ -9,6 +9,7 @@ use sqlx::{PgConnection, Row};
 
 use super::Level;
 use super::facts::{self, Fact};
+use super::ownership::{self, FOREIGN_OWNER_HELP, ForeignObject};
 use crate::database::DatabaseError;
 use crate::database::transaction::{Opening, send};
 
@@ -159,6 +160,9 @@ pub enum DetectError {
     /// The database rejected the query.
     #[error("cannot read the catalog: {0}")]
     Database(#[from] DatabaseError),
+    /// Something on which flowsmith relies belongs to another role, which could replace it and run code as this role.
+    #[error("objects on which flowsmith relies belong to an untrusted role: {}", ownership::list(.0))]
+    ForeignOwner(Vec<ForeignObject>),
     /// The result of the query has an unexpected form.
     #[error("the catalog query returned an unexpected result: {0}")]
     Answer(#[from] serde_json::Error),
@@ -168,6 +172,7 @@ impl Diagnostic for DetectError {
     fn code(&self) -> Code {
         match self {
             Self::Database(error) => error.code(),
+            Self::ForeignOwner(_) => Code::ForeignOwner,
             Self::Answer(_) => Code::UnreadableAnswer,
         }
     }
@@ -175,6 +180,7 @@ impl Diagnostic for DetectError {
     fn kind(&self) -> Kind {
         match self {
             Self::Database(error) => error.kind(),
+            Self::ForeignOwner(_) => Kind::Refused,
             Self::Answer(_) => Kind::Failed,
         }
     }
@@ -182,6 +188,7 @@ impl Diagnostic for DetectError {
     fn help(&self) -> Option<String> {
         match self {
             Self::Database(error) => error.help(),
+            Self::ForeignOwner(_) => Some(FOREIGN_OWNER_HELP.to_owned()),
             Self::Answer(_) => Some(UNEXPECTED_RESULT_HELP.to_owned()),
         }
     }
@@ -211,11 +218,16 @@ struct Answer {
     realtime_send: bool,
 }
 
-/// Detects the engine in one round trip.
+/// Detects the engine. First makes sure, from the catalog alone, that every object which it and later queries read or call
+/// belongs to a trusted role: a view or a function of another role would run its code as this one.
 ///
 /// # Errors
-/// If the connection fails or the role may not read `flowsmith.engine`.
+/// [`DetectError::ForeignOwner`]; or if the connection fails, or the role may not read `flowsmith.engine`.
 pub async fn detect(connection: &mut PgConnection) -> Result<Detection, DetectError> {
+    let foreign = ownership::foreign(connection).await?;
+    if !foreign.is_empty() {
+        return Err(DetectError::ForeignOwner(foreign));
+    }
     let rows = send(connection, Opening::snapshot(), include_str!("detect.sql")).await.map_err(DatabaseError::from)?;
     let answer = rows.first().ok_or(sqlx::Error::RowNotFound).and_then(|row| row.try_get("answer"));
     let answer: Answer = serde_json::from_str(answer.map_err(DatabaseError::from)?)?;

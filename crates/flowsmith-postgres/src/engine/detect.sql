@@ -27,9 +27,14 @@ begin
   if has_table_privilege(to_regclass('flowsmith.ledger'), 'select') then
     ledger := (select max(l.version) from flowsmith.ledger l);
   end if;
-  -- A row policy shows each role its own jobs only.
+  -- A row policy shows each role its own jobs only. A table `cron.job` that is not part of pg_cron could run code of its owner.
   if has_schema_privilege((select n.oid from pg_catalog.pg_namespace n where n.nspname = 'cron'), 'usage')
-     and has_table_privilege(to_regclass('cron.job'), 'select') then
+     and has_table_privilege(to_regclass('cron.job'), 'select')
+     and exists (
+       select from pg_catalog.pg_depend d
+       join pg_catalog.pg_extension e on e.oid = d.refobjid and e.extname = 'pg_cron'
+       where d.refclassid = 'pg_extension'::regclass and d.deptype = 'e'
+         and d.classid = 'pg_class'::regclass and d.objid = to_regclass('cron.job')) then
     job := exists (
       select from cron.job j
       where j.jobname = 'pgflow_requeue_stalled_tasks' and j.database = current_database() and j.active);

@@ -9,7 +9,6 @@ use sqlx::postgres::PgConnection;
 use crate::database::{DatabaseError, Target};
 use crate::engine::Level;
 use crate::engine::detect::{Detection, EngineState, PgmqState, detect};
-use crate::engine::ownership;
 use crate::introspection::{Live, LiveShape, read_snapshot};
 
 /// An open connection to a database, and what was detected there when it was opened.
@@ -29,7 +28,8 @@ impl Session {
     /// Connects and detects the engine. The database may have none: [`Session::level`] refuses that.
     ///
     /// # Errors
-    /// If the server cannot be reached, refuses the user, or the catalog cannot be read.
+    /// If the server cannot be reached, refuses the user, or the catalog cannot be read; or if an untrusted role owns something
+    /// on which flowsmith relies.
     pub async fn open(target: &Target) -> Result<Self, SessionError> {
         let mut connection = target.connect().await?;
         let detection = detect(&mut connection).await?;
@@ -61,16 +61,6 @@ impl Session {
                 Err(SessionError::IncompleteEngine { database: database(), closest: *closest, lacks: lacks.clone() })
             }
         }
-    }
-
-    /// Refuses a database in which a role that the current role has no reason to trust owns something on which flowsmith
-    /// relies. Commands that call functions of the database check this first.
-    ///
-    /// # Errors
-    /// [`SessionError::ForeignOwner`], or if the connection fails.
-    pub async fn refuse_foreign_owners(&mut self) -> Result<(), SessionError> {
-        let foreign = ownership::foreign(&mut self.connection).await?;
-        if foreign.is_empty() { Ok(()) } else { Err(SessionError::ForeignOwner(foreign)) }
     }
 
     /// The tables and columns that there are to read.

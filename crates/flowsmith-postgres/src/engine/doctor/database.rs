@@ -7,7 +7,7 @@ use crate::database::transaction::{Opening, send};
 use crate::database::{DatabaseError, Failure};
 use crate::engine::detect::{Detection, EngineKind, EngineState, PgmqState};
 use crate::engine::install::{OLDEST_PGMQ, OLDEST_SERVER};
-use crate::engine::ownership::{self, FOREIGN_OWNER_HELP};
+use crate::engine::ownership::{FOREIGN_OWNER_HELP, ForeignObject};
 use crate::engine::roles::{self, RoleAudit};
 use crate::engine::schema::{self, SchemaDifferences};
 use crate::engine::scripts::{ENGINE, newest_engine, newest_ledger};
@@ -37,14 +37,12 @@ pub(super) fn pgmq(database: &Detection) -> DoctorCheck {
 }
 
 /// Finds objects that an untrusted role owns. Reads the catalog only.
-pub(super) async fn owners(connection: &mut PgConnection) -> Result<DoctorCheck, DatabaseError> {
-    const NAME: &str = "owners";
-    let foreign = ownership::foreign(connection).await?;
-    if foreign.is_empty() {
-        return Ok(DoctorCheck::ok(NAME, "every object belongs to a trusted role"));
-    }
+/// The name of the check of owners.
+pub(super) const OWNERS: &str = "owners";
+
+pub(super) fn foreign_owners(foreign: &[ForeignObject]) -> DoctorCheck {
     let detail = foreign.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    Ok(DoctorCheck::found(CheckStatus::Failed, NAME, detail, FOREIGN_OWNER_HELP))
+    DoctorCheck::found(CheckStatus::Failed, OWNERS, detail, FOREIGN_OWNER_HELP)
 }
 
 pub(super) fn engine(database: &Detection) -> DoctorCheck {

@@ -58,11 +58,18 @@ impl DoctorCheck {
 /// # Errors
 /// If the connection fails; any other problem is a failed check.
 pub async fn doctor(connection: &mut PgConnection) -> Result<Vec<DoctorCheck>, DetectError> {
-    let found = detect(connection).await?;
+    let found = match detect(connection).await {
+        // Every other check would read or call something of an untrusted role.
+        Err(DetectError::ForeignOwner(foreign)) => {
+            return Ok(vec![
+                database::foreign_owners(&foreign),
+                DoctorCheck::skipped("others", "objects belong to an untrusted role"),
+            ]);
+        }
+        found => found?,
+    };
     let mut checks = vec![database::server(&found), database::pgmq(&found), database::engine(&found)];
-    let owners = database::owners(connection).await?;
-    let has_foreign_owners = owners.status != CheckStatus::Ok;
-    checks.push(owners);
+    checks.push(DoctorCheck::ok(database::OWNERS, "every object belongs to a trusted role"));
     if let EngineState::Present { kind, .. } = found.engine {
         if let EngineKind::Flowsmith { version } = kind {
             checks.push(database::engine_version(&found, version));
@@ -77,13 +84,8 @@ pub async fn doctor(connection: &mut PgConnection) -> Result<Vec<DoctorCheck>, D
         if found.pgmq != PgmqState::Missing {
             checks.push(queues::queues(connection).await?);
         }
-        if has_foreign_owners {
-            // The self-test would run functions of an untrusted role.
-            checks.push(DoctorCheck::skipped("self-test", "objects belong to an untrusted role"));
-        } else {
-            checks.extend(self_test::self_test(connection, &found).await?);
-            checks.extend(self_test::recent_runs(connection).await?);
-        }
+        checks.extend(self_test::self_test(connection, &found).await?);
+        checks.extend(self_test::recent_runs(connection).await?);
         checks.extend(triggers::triggers(connection, &found).await?);
     }
     checks.extend(pgq::pgq(connection).await?);

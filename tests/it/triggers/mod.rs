@@ -9,6 +9,8 @@ mod queues;
 mod schedules;
 mod table;
 
+use std::time::{Duration, Instant};
+
 use sqlx::PgConnection;
 
 use crate::engine::definitions::{execute, text};
@@ -31,6 +33,33 @@ async fn runs(c: &mut PgConnection) -> String {
     let sql = "(select string_agg(r.flow_slug || ' ' || r.input, e'\\n' order by r.flow_slug, r.input::text) from pgflow.runs r)";
     text(c, sql).await.unwrap_or_default()
 }
+
+/// Transactions that insert into the table do not end in a session that is named `dying`.
+async fn hold_commits(c: &mut PgConnection, table: &str) {
+    let sql = format!(
+        "create function public.hold_commit() returns trigger language plpgsql as $$ begin
+           if current_setting('application_name') = 'dying' then perform pg_sleep(60); end if;
+           return null;
+         end $$;
+         create constraint trigger hold_commit after insert on {table} deferrable initially deferred
+         for each row execute function public.hold_commit()"
+    );
+    execute(c, &sql).await;
+}
+
+/// Waits until the session that is named `dying` commits.
+async fn commit_is_held(c: &mut PgConnection) {
+    let held = "(select count(*) = 1 from pg_stat_activity where datname = current_database() and application_name = 'dying' \
+                and wait_event = 'PgSleep')";
+    let end = Instant::now() + Duration::from_secs(60);
+    while text(c, held).await.as_deref() != Some("true") {
+        assert!(Instant::now() < end, "the session does not commit");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+const KILL_DYING: &str = "select pg_terminate_backend(pid) from pg_stat_activity \
+                          where datname = current_database() and application_name = 'dying'";
 
 /// The table with the triggers.
 const ORDERS: &str = "create table public.orders (id int primary key, plan text, status text not null default 'new')";

@@ -1,5 +1,6 @@
 //! Attacks, one module for each attacker or subject: nobody runs code with the rights of another role.
 
 mod hostile_public;
+mod looking;
 mod printed_script;
 mod settings;

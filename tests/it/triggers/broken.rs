@@ -22,17 +22,17 @@ async fn trigger_broken_by_a_later_change_is_reported_by_drift_and_doctor() {
     for (sql, words, fixed) in [
         (
             "alter table public.orders rename column status to state",
-            "`when` fails: column new.status does not exist",
+            "its expressions use the column status of public.orders, which does not exist any more",
             "when: \"shop.wanted(new.id) and new.state = 'paid'\"",
         ),
         (
             "drop function shop.wanted",
-            "`when` fails: function shop.wanted(integer) does not exist",
+            "its expressions use the function shop.wanted, which does not exist any more, or which postgres may not use any more",
             "when: \"new.status = 'paid'\"",
         ),
         (
             "alter table public.orders alter column plan type bytea using null; alter table public.orders rename plan to scheme",
-            "`input_sql` fails: column new.plan does not exist",
+            "its expressions use the column plan of public.orders, which does not exist any more",
             "when: \"new.status = 'paid'\"\n    strict: true",
         ),
     ] {
@@ -138,33 +138,8 @@ async fn expression_is_tried_with_the_privileges_of_its_function() {
     project.succeeds(&["drift"]);
     execute(c, &format!("revoke select on public.sec from {group}")).await;
     let output = project.exits_with(3, &["drift"]);
-    assert!(output.contains("order: trigger t: `when` fails: permission denied for table sec"), "{output}");
-}
-
-/// Deployers may write to `flowsmith.triggers`, which administrators read.
-#[tokio::test]
-async fn reading_triggers_runs_no_declared_code() {
-    let team = Team::new().await;
-    let c = &mut team.database.connect().await;
-    let group = team.prefix.name(Role::Deployer);
-    execute(c, ORDERS).await;
-    execute(c, &format!("grant trigger on public.orders to {group}")).await;
-    let project = team.project();
-    order(&project, "", "  - { name: t, table: public.orders, input_sql: to_jsonb(new) }");
-    deploy(&project);
-    let admin = project.with("DATABASE_URL", &team.database.url());
-    let deployer = &mut team.session(Role::Deployer).await;
-    // The planner would run the first expression; the second one would run after the parsed part.
-    for hostile in ["to_jsonb(1/0)", "null)::jsonb; select (to_jsonb(1/0)"] {
-        let sql = format!(
-            "update flowsmith.triggers set function_owner = 'postgres', definition = jsonb_set(definition, '{{source,table,input,sql}}', to_jsonb('{hostile}'::text))"
-        );
-        execute(deployer, &sql).await;
-        let output = admin.exits_with(3, &["drift"]);
-        assert!(
-            output.contains("is registered with another definition") && !output.contains("division by zero"),
-            "{output}"
-        );
-        assert!(!admin.run(&["doctor"]).all_output().contains("division by zero"));
-    }
+    let words = format!(
+        "order: trigger t: its expressions use the relation public.sec, which does not exist any more, or which {group} may not use any more"
+    );
+    assert!(output.contains(&words), "{output}");
 }

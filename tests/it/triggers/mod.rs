@@ -9,8 +9,6 @@ mod queues;
 mod schedules;
 mod table;
 
-use std::time::{Duration, Instant};
-
 use sqlx::PgConnection;
 
 use crate::engine::definitions::{execute, text};
@@ -18,12 +16,12 @@ use crate::fixture::Database;
 use crate::fixture::command::Project;
 
 /// Writes the flow `order` with one step and these triggers.
-fn order(project: &Project, head: &str, triggers: &str) {
+pub(crate) fn order(project: &Project, head: &str, triggers: &str) {
     project.write("flows/order.yaml", &format!("flow: order\n{head}\nsteps:\n  load: {{}}\ntriggers:\n{triggers}\n"));
 }
 
 /// Compiles and applies, and returns the output of `apply`.
-fn deploy(project: &Project) -> String {
+pub(crate) fn deploy(project: &Project) -> String {
     project.compile();
     project.succeeds(&["apply"]).all_output()
 }
@@ -33,33 +31,6 @@ async fn runs(c: &mut PgConnection) -> String {
     let sql = "(select string_agg(r.flow_slug || ' ' || r.input, e'\\n' order by r.flow_slug, r.input::text) from pgflow.runs r)";
     text(c, sql).await.unwrap_or_default()
 }
-
-/// Transactions that insert into the table do not end in a session that is named `dying`.
-async fn hold_commits(c: &mut PgConnection, table: &str) {
-    let sql = format!(
-        "create function public.hold_commit() returns trigger language plpgsql as $$ begin
-           if current_setting('application_name') = 'dying' then perform pg_sleep(60); end if;
-           return null;
-         end $$;
-         create constraint trigger hold_commit after insert on {table} deferrable initially deferred
-         for each row execute function public.hold_commit()"
-    );
-    execute(c, &sql).await;
-}
-
-/// Waits until the session that is named `dying` commits.
-async fn commit_is_held(c: &mut PgConnection) {
-    let held = "(select count(*) = 1 from pg_stat_activity where datname = current_database() and application_name = 'dying' \
-                and wait_event = 'PgSleep')";
-    let end = Instant::now() + Duration::from_secs(60);
-    while text(c, held).await.as_deref() != Some("true") {
-        assert!(Instant::now() < end, "the session does not commit");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-const KILL_DYING: &str = "select pg_terminate_backend(pid) from pg_stat_activity \
-                          where datname = current_database() and application_name = 'dying'";
 
 /// The table with the triggers.
 const ORDERS: &str = "create table public.orders (id int primary key, plan text, status text not null default 'new')";
@@ -77,4 +48,45 @@ async fn with_orders() -> (Database, Project, PgConnection) {
     let mut c = database.connect().await;
     execute(&mut c, ORDERS).await;
     (database, project, c)
+}
+
+/// A session that starts runs and is stopped before it commits, until the guard is released.
+struct Stopped {
+    guard: PgConnection,
+}
+
+impl Stopped {
+    /// Stops every session that inserts into a table, before it commits.
+    async fn before_commit(database: &Database, table: &str) -> Self {
+        let mut guard = database.connect().await;
+        execute(
+            &mut guard,
+            &format!(
+                "create function public.stop() returns trigger language plpgsql as 'begin perform pg_advisory_xact_lock(42); return null; end';
+                 create constraint trigger stop after insert on {table} deferrable initially deferred for each row execute function public.stop();
+                 select pg_advisory_lock(42)"
+            ),
+        )
+        .await;
+        Self { guard }
+    }
+
+    /// Waits until a session has stopped, and returns its process id.
+    async fn session(&mut self) -> String {
+        let waiting = "(select min(pid) from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database()))";
+        let end = std::time::Instant::now() + crate::worker::WAIT_TIMEOUT;
+        loop {
+            if let Some(pid) = text(&mut self.guard, waiting).await {
+                return pid;
+            }
+            assert!(std::time::Instant::now() < end, "no session has stopped");
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Kills the stopped session, and stops no others.
+    async fn kill(mut self, pid: &str) {
+        execute(&mut self.guard, &format!("select pg_terminate_backend({pid})")).await;
+        execute(&mut self.guard, "select pg_advisory_unlock(42); drop function public.stop() cascade").await;
+    }
 }

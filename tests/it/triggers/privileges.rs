@@ -53,7 +53,7 @@ async fn writers_to_a_table_need_no_privilege_on_flowsmith() {
     // A worker can start only declared schedules with their declared input.
     execute(worker, "select flowsmith.fire_schedule('order', 'nightly')").await;
     let error = worker.execute("select flowsmith.fire_schedule('order', 'paid')").await.unwrap_err();
-    assert!(error.to_string().contains("no registered trigger paid of kind cron"), "{error}");
+    assert!(error.to_string().contains("no active trigger paid of kind cron"), "{error}");
 
     // Another deployer changes and removes the trigger.
     execute(c, &format!("create role {deployer}_2 login in role {group}")).await;

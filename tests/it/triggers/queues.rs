@@ -10,9 +10,9 @@ use flowsmith_postgres::engine::roles::Role;
 use flowsmith_worker::triggers::{
     Batch, MAX_ATTEMPTS, QueueTrigger, Runner, TriggerEvent, clean_up, consume, queue_triggers,
 };
-use sqlx::{ConnectOptions, PgConnection};
+use sqlx::PgConnection;
 
-use super::{KILL_DYING, commit_is_held, deploy, hold_commits, order, runs};
+use super::{Stopped, deploy, order, runs};
 use crate::engine::definitions::{execute, text};
 use crate::engine::roles::Team;
 use crate::fixture::command::{Project, flowsmith_engine};
@@ -120,14 +120,13 @@ async fn pgq_event_starts_one_run_despite_killed_workers_and_repeated_batches() 
         execute(&mut c, sql).await;
     }
     // A worker consumes the batch and is killed before its transaction ends; another one gets nothing meanwhile.
-    hold_commits(&mut c, "flowsmith.consumed_events").await;
-    let mut dying = database.options().application_name("dying").connect().await.unwrap();
-    let first = trigger.clone();
-    let first = tokio::spawn(async move { consume(&mut dying, &first).await });
-    commit_is_held(&mut c).await;
+    let mut stopped = Stopped::before_commit(&database, "flowsmith.consumed_events").await;
+    let (mut dying, consumed) = (database.connect().await, trigger.clone());
+    let killed = tokio::spawn(async move { consume(&mut dying, &consumed).await });
+    let pid = stopped.session().await;
     assert_eq!(consume(&mut c, &trigger).await.unwrap().events, 0);
-    execute(&mut c, KILL_DYING).await;
-    assert!(first.await.unwrap().unwrap_err().is_lost());
+    stopped.kill(&pid).await;
+    assert!(killed.await.unwrap().is_err());
     let end = Instant::now() + Duration::from_secs(20);
     while consume(&mut c, &trigger).await.unwrap().events == 0 {
         assert!(Instant::now() < end, "the batch is still locked");
@@ -333,11 +332,12 @@ async fn unregistered_consumer_reports_unconsumed_events() {
 
 #[tokio::test]
 async fn missing_queue_is_an_error_that_names_it() {
-    let (_database, _project, mut c, trigger) = consuming("pgmq", "event.data").await.unwrap();
+    let (_database, project, mut c, trigger) = consuming("pgmq", "event.data").await.unwrap();
     let error = consume(&mut c, &trigger).await.unwrap_err();
     assert!(error.to_string().contains("q_imports"), "{error}");
-    let mut pgq = trigger;
-    pgq.kind = flowsmith_core::catalog::QueueKind::Pgq;
+    order(&project, "", "  - { name: imported, queue: \"pgq:imports\" }");
+    deploy(&project);
+    let pgq = queue_triggers(&mut c).await.unwrap().remove(0);
     let error = consume(&mut c, &pgq).await.unwrap_err();
     assert!(
         error.to_string().contains("pgq") && error.help().unwrap_or_default().contains("create extension pgq"),

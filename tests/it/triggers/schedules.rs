@@ -8,9 +8,9 @@ use flowsmith_postgres::database::Target;
 use flowsmith_postgres::engine::roles::Role;
 use flowsmith_worker::triggers::{MAX_PAUSE, Runner, TriggerEvent, start_due_runs};
 use futures_util::future::join_all;
-use sqlx::{ConnectOptions, PgConnection};
+use sqlx::PgConnection;
 
-use super::{KILL_DYING, commit_is_held, deploy, hold_commits, order, runs};
+use super::{Stopped, deploy, order, runs};
 use crate::engine::definitions::{execute, text};
 use crate::engine::roles::Team;
 use crate::fixture::Database;
@@ -69,15 +69,15 @@ async fn scheduled_time_starts_one_run_with_two_schedulers() {
 #[tokio::test]
 async fn killed_scheduler_leaves_the_scheduled_time_to_the_next() {
     let (database, _project, mut c) = scheduled("0 0 * * *").await;
-    hold_commits(&mut c, "flowsmith.firings").await;
-    let mut dying = database.options().application_name("dying").connect().await.unwrap();
-    let first = tokio::spawn(async move { start_due_runs(&mut dying).await });
-    commit_is_held(&mut c).await;
+    let mut stopped = Stopped::before_commit(&database, "flowsmith.firings").await;
+    let mut dying = database.connect().await;
+    let killed = tokio::spawn(async move { start_due_runs(&mut dying).await });
+    let pid = stopped.session().await;
     // The killed scheduler holds the lock until its transaction ends.
     let other = start_due_runs(&mut c).await.unwrap();
     assert!(!other.is_leader && other.started.is_empty() && other.pause == MAX_PAUSE);
-    execute(&mut c, KILL_DYING).await;
-    assert!(first.await.unwrap().unwrap_err().is_lost());
+    stopped.kill(&pid).await;
+    assert!(killed.await.unwrap().is_err());
     let end = Instant::now() + Duration::from_secs(20);
     let next = loop {
         let runs = start_due_runs(&mut c).await.unwrap();
@@ -120,7 +120,7 @@ async fn failing_flow_does_not_block_others_and_pg_cron_schedules_are_skipped() 
         &mut c,
         "update flowsmith.triggers set since = since - interval '3 days';
          update flowsmith.triggers set scheduled = true where flow = 'by_cron';
-         update flowsmith.flow_versions set state = 'retired' where flow = 'broken'",
+         update flowsmith.flow_versions set flow_slug = 'gone' where flow = 'broken'",
     )
     .await;
     let runs = start_due_runs(&mut c).await.unwrap();
@@ -128,11 +128,11 @@ async fn failing_flow_does_not_block_others_and_pg_cron_schedules_are_skipped() 
     let [failed] = runs.failed.as_slice() else { panic!("{runs:?}") };
     assert_eq!(
         (failed.flow.as_str(), failed.trigger.as_str(), failed.error.code().as_str()),
-        ("broken", "daily", "FS910")
+        ("broken", "daily", "FS912")
     );
-    assert!(failed.error.to_string().contains("no current version"), "{}", failed.error);
+    assert!(failed.error.to_string().contains("gone"), "{}", failed.error);
     // The failed run is retried.
-    execute(&mut c, "update flowsmith.flow_versions set state = 'current' where flow = 'broken'").await;
+    execute(&mut c, "update flowsmith.flow_versions set flow_slug = 'broken' where flow = 'broken'").await;
     assert_eq!(start_due_runs(&mut c).await.unwrap().started[0].flow, "broken");
 }
 

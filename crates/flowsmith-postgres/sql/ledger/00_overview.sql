@@ -15,9 +15,10 @@
 --   20_definitions          expected and actual definitions of flows, and their comparison
 --   30_migrations           begin_migration, create_flows, end_migration
 --   40_flows                reset_flow, drop_flow, start_flow
---   50_trigger_definitions  expected triggers and the objects derived from them
---   60_trigger_comparison   actual jobs and table triggers, and their comparison with the expected ones
---   70_trigger_expressions  validation of the SQL expressions in flow files
+--   50_trigger_definitions  expected and active triggers, and the objects derived from them
+--   60_trigger_objects      jobs, table triggers and functions of triggers in the database
+--   65_trigger_comparison   their comparison with the expected ones, from names and catalogs only
+--   70_trigger_expressions  trial of the SQL expressions in flow files, by migrations only
 --   80_trigger_sync         sync_triggers, sync_cron_jobs
 --   90_trigger_runs         functions by which triggers start runs
 --   99_privileges           security definer and privileges
@@ -30,10 +31,11 @@
 --                    with the definition recorded for it
 --   triggers         registered triggers: those of current   sync_triggers
 --                    flow versions
---   firings          planned times of schedules for which    fire_schedule; workers delete old rows
+--   firings          planned times of schedules for which    fire_schedule, prune_firings
 --                    a run was started by a worker
---   consumed_events  queue events for which a run was        consume_event, discard_event; workers delete old rows
+--   consumed_events  queue events for which a run was        consume_event, discard_event, prune_consumed_events
 --                    started, or that were discarded
+--   worker_locks     rows that workers lock                  sync_triggers
 --   events           audit trail; rows are only added        end_migration, discard_event, functions of table triggers,
 --                                                            flowsmith's commands
 --
@@ -57,11 +59,12 @@
 --
 -- Triggers
 --
--- The definition of a flow version contains its triggers. A trigger is registered while its flow version is current:
+-- The definition of a flow version contains its triggers. A trigger is registered while its flow version is current. It is
+-- active, that is, it starts runs, if the current version declares it exactly as registered:
 --
 --   cron    A pg_cron job, `flowsmith:<flow>:<trigger>`, if this role can use pg_cron. Otherwise workers run the schedule.
 --   table   A row trigger of that name on the table, and its function in the schema `flowsmith_triggers`.
---   queue   Only the row in flowsmith.triggers. Workers consume the queue.
+--   queue   Workers consume the queue. If the trigger has an input expression, its function of that name computes the input.
 --
 -- Names of more than 63 bytes are shortened; see `trigger_name`.
 --
@@ -91,19 +94,26 @@
 --   reset_flow                     resets only a flow without runs
 --   drop_flow                      drops only a flow without started runs
 --   fire_schedule, fire_table_trigger, consume_event, discard_event
---                                  act for a registered trigger of the right kind only; the input of a schedule is the
---                                  recorded one
+--                                  act for an active trigger of the right kind only; the input of a schedule is the
+--                                  declared one
 --   actual_cron_jobs, sync_cron_jobs
 --                                  pg_cron shows a role only its own jobs, so all jobs belong to the owner
---   trigger_differences            reads pg_cron's jobs and all triggers, whoever calls it
+--   trigger_differences            reads pg_cron's jobs and all triggers, whoever calls it; compares names and catalogs, and
+--                                  never parses, plans or evaluates an expression
+--   event_inputs                   calls the function of an active queue trigger, which runs as the role that declared it
+--   register_triggers, record_trigger_functions
+--                                  derive what they write from the current flow versions and the catalog
+--   try_worker_lock, prune_firings, prune_consumed_events
+--                                  so that workers need no privileges on the tables
 --
 -- The first three lines apply to flowsmith's engine only: an official engine can have another owner, and its functions
 -- search pg_temp first.
 --
--- The function of a table trigger evaluates `when` and the input expression, which are SQL from a flow file, with the
--- privileges of its own owner: the role that has CREATE on the schema `flowsmith_triggers` (`install --grants` grants it
--- to the deployers), else the role that applied the migration. So a role that writes to the table needs no privileges on
--- flowsmith, and SQL from a flow file never runs with more privileges than the role that deployed it has.
+-- The function of a trigger evaluates `when` and the input expression, which are SQL from a flow file, with the privileges of
+-- its own owner: the role that has CREATE on the schema `flowsmith_triggers` (`install --grants` grants it to the deployers),
+-- else the role that applied the migration. So a role that writes to the table or the queue needs no privileges on flowsmith,
+-- and SQL from a flow file never runs with more privileges than the role that deployed it has. Such a function never belongs
+-- to a superuser if the table does not: see check_table_owner.
 --
 -- Every function sets `search_path` to `pg_catalog, pg_temp`. With an empty search_path, PostgreSQL searches pg_temp first
 -- for type names, and a caller could run its own code with the owner's privileges.

@@ -37,12 +37,14 @@ create table if not exists flowsmith.triggers (
   scheduled boolean not null default false check (kind = 'cron' or not scheduled),
   since timestamptz not null default clock_timestamp(),
   function_owner text,
+  uses jsonb not null default '{}',
   primary key (flow, name)
 );
 comment on table flowsmith.triggers is 'registered triggers: those of current flow versions';
 comment on column flowsmith.triggers.scheduled is 'whether pg_cron runs the schedule; otherwise workers do';
 comment on column flowsmith.triggers.since is 'when the trigger got its present source; a schedule has no firings before that';
-comment on column flowsmith.triggers.function_owner is 'owner of the function of a table trigger, with whose privileges it runs';
+comment on column flowsmith.triggers.function_owner is 'owner of the trigger''s function, with whose privileges the expressions run';
+comment on column flowsmith.triggers.uses is 'objects that the expressions named when the trigger was created: name and kind, or name and type of a column';
 
 create table if not exists flowsmith.firings (
   flow text not null,
@@ -69,6 +71,11 @@ comment on column flowsmith.consumed_events.queue is 'kind, name and table OID o
 comment on column flowsmith.consumed_events.batch_id is 'PgQ batch; null for pgmq';
 comment on column flowsmith.consumed_events.run_id is 'null if the event was discarded: see flowsmith.events';
 create index if not exists consumed_events_by_batch on flowsmith.consumed_events (flow, name, batch_id);
+
+create table if not exists flowsmith.worker_locks (
+  name text primary key
+);
+comment on table flowsmith.worker_locks is 'rows that workers lock by try_worker_lock: an advisory lock could be held by any role';
 
 create table if not exists flowsmith.events (
   id bigint generated always as identity primary key,

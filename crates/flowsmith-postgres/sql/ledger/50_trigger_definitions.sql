@@ -5,12 +5,25 @@
 create or replace function flowsmith.expected_triggers(flows text[] default null)
 returns table (flow text, name text, kind text, definition jsonb)
 language sql stable set search_path = pg_catalog, pg_temp as $$
-  select v.flow, trigger.definition ->> 'name',
-         (select source.kind from jsonb_object_keys(trigger.definition -> 'source') as source (kind) limit 1),
-         trigger.definition
+  select v.flow, trigger.definition ->> 'name', source.kind, trigger.definition
   from flowsmith.flow_versions v
-  cross join lateral jsonb_array_elements(v.definition -> 'triggers') as trigger (definition)
+  cross join lateral jsonb_array_elements(
+    case jsonb_typeof(v.definition -> 'triggers') when 'array' then v.definition -> 'triggers' else '[]' end) as trigger (definition)
+  cross join lateral (
+    select k.kind from unnest(array['cron', 'table', 'queue']) as k (kind) where trigger.definition -> 'source' ? k.kind limit 1) as source
   where v.state = 'current' and v.definition ? 'triggers' and (flows is null or v.flow in (select unnest(flows)))
+    and trigger.definition ->> 'name' is not null
+$$;
+
+-- Returns the triggers that may start runs: those that a current version declares and that are registered with the same
+-- definition. A row that was written into flowsmith.triggers by other means has no effect.
+create or replace function flowsmith.active_triggers(flows text[] default null)
+returns table (flow text, name text, kind text, definition jsonb, scheduled boolean, since timestamptz)
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select expected.flow, expected.name, expected.kind, expected.definition, registered.scheduled, registered.since
+  from flowsmith.expected_triggers(flows) expected
+  join flowsmith.triggers registered using (flow, name)
+  where registered.kind = expected.kind and registered.definition = expected.definition
 $$;
 
 -- Returns the name of a trigger's pg_cron job, table trigger and function: `flowsmith:<flow>:<trigger>`. If that is
@@ -28,10 +41,16 @@ language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
   select format('select flowsmith.fire_schedule(%L, %L)', flow, name)
 $$;
 
+-- Returns the expression of a trigger for the input of its runs; null if there is none.
+create or replace function flowsmith.input_expression(definition jsonb) returns text
+language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
+  select coalesce(definition #>> '{source,table,input,sql}', definition #>> '{source,queue,input_sql}')
+$$;
+
 -- Returns the body of a table trigger's function. `when` and `input_sql` are on separate lines in parentheses;
 -- `flowsmith check` has verified that their parentheses are balanced. A column in the author's queries takes precedence
 -- over a variable of this function.
-create or replace function flowsmith.trigger_function_body(flow text, name text, definition jsonb) returns text
+create or replace function flowsmith.table_trigger_body(flow text, name text, definition jsonb) returns text
 language sql immutable set search_path = pg_catalog, pg_temp as $$
   select format($body$
 #variable_conflict use_column
@@ -48,13 +67,10 @@ begin
 $body$,
     coalesce(options ->> 'when', 'true'), flow, name,
     coalesce(options #>> '{input,sql}', format('%L', options #> '{input,value}')),
-    case when not coalesce((options -> 'strict')::boolean, false) then format($handler$exception when others then
+    case when options -> 'strict' is distinct from 'true' then format($handler$exception when others then
   raise warning 'flowsmith: trigger %s of flow %s could not start a run: %%', sqlerrm using errcode = sqlstate;
   begin
-    insert into flowsmith.events (kind, detail)
-    values ('trigger-failed', pg_catalog.jsonb_build_object(
-      'flow', %L, 'trigger', %L, 'table', tg_relid::pg_catalog.regclass::pg_catalog.text,
-      'sqlstate', sqlstate, 'error', sqlerrm));
+    perform flowsmith.record_trigger_failure(%L, %L, tg_relid, sqlstate, sqlerrm);
   exception when others then
     raise warning 'flowsmith: this failure could not be recorded: %%', sqlerrm;
   end;
@@ -63,20 +79,33 @@ $handler$, name, flow, flow, name) else '' end)
   from (select definition #> '{source,table}') as source (options)
 $$;
 
+-- Returns the body of a queue trigger's function, which computes the input of a run from an event.
+create or replace function flowsmith.queue_trigger_body(definition jsonb) returns text
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select format($body$
+#variable_conflict use_column
+begin
+  return (select (
+%s
+  )::pg_catalog.jsonb from (select $1 as id, $2 as time, $3 as type, $4 as data) as event);
+end
+$body$, definition #>> '{source,queue,input_sql}')
+$$;
+
 -- Returns the value of pg_trigger.tgtype for an AFTER ... FOR EACH ROW trigger on the events in a definition.
 create or replace function flowsmith.trigger_type(definition jsonb) returns int
 language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
-  select 1 + sum(case event.name when 'insert' then 4 when 'delete' then 8 when 'update' then 16 end)::int
-  from jsonb_array_elements_text(definition #> '{source,table,on}') as event (name)
+  select 1 + coalesce(sum(event.bit) filter (where definition #> '{source,table,on}' ? event.name), 0)::int
+  from (values ('insert', 4), ('delete', 8), ('update', 16)) as event (name, bit)
 $$;
 
 -- Returns the OID of a table by its qualified name, or null if it does not exist. Unlike to_regclass, it needs no
--- privileges on the schema.
+-- privileges on the schema. `flowsmith check` writes table names in this form.
 create or replace function flowsmith.table_oid(table_name text) returns oid
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select c.oid
-  from pg_catalog.pg_class c
-  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  where c.relname = (parse_ident(table_name))[2]::name and n.nspname = (parse_ident(table_name))[1]::name
+  from (select case when table_name ~ '^([a-z_][a-z0-9_]*|"([^"]|"")+")[.]([a-z_][a-z0-9_]*|"([^"]|"")+")$'
+                    then parse_ident(table_name) end) as parsed (parts)
+  join pg_catalog.pg_namespace n on n.nspname = parsed.parts[1]::name
+  join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = parsed.parts[2]::name
 $$;
-

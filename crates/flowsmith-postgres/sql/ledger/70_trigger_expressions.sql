@@ -1,13 +1,18 @@
 -- ─── Expressions of triggers ──────────────────────────────────────────────────────────────────────────────────────────
 --
--- Flow files contain SQL expressions: `when` and `input_sql`. They are validated before a trigger uses them:
+-- Flow files contain SQL expressions: `when` and `input_sql`. Only a migration tries them, before it creates the trigger
+-- that uses them. It tries them in a security definer function of the role that owns the trigger's function, in which
+-- PostgreSQL refuses `set role` and `set session authorization`. An expression is
 --
---   with a role     with the privileges of that role, up to the point at which the first row would be produced. By then
---                   PostgreSQL has checked the privileges on all objects that the expression names. The expression sees
---                   rows whose values the planner does not know, so that it cannot simplify the expression.
---   without a role  parsed and planned only, with the caller's privileges. This runs no code of the expression, except
---                   that planning evaluates immutable functions. An expression with a semicolon is skipped, because a
---                   statement behind the semicolon would be executed. Missing privileges are not an error.
+--   1. parsed, in which PostgreSQL runs the input functions of literals;
+--   2. planned and started, up to the point at which the first row would be produced. By then PostgreSQL has checked the
+--      privileges on all objects that the expression names. The expression sees rows whose values the planner does not
+--      know, so that it cannot simplify the expression.
+--
+-- The message of an error is passed on only if it can name nothing but identifiers: SQLSTATE classes 3F and 42 while the
+-- expression is parsed, and missing privileges. Any other message could contain data that the role can read.
+--
+-- Commands that look at a database compare names and catalogs only: see expression_differences.
 
 -- Returns the FROM clause that provides an expression of a trigger with `new`, `old` and `operation`, or with `event`;
 -- null if the trigger's table does not exist.
@@ -24,25 +29,21 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   end
 $$;
 
--- Raises an error if an expression is invalid. `key` is `when` or `input_sql`. An input expression must have the type jsonb
--- or one that can be cast to it; text is refused, because it need not contain JSON.
-create or replace function flowsmith.check_expression(key text, expression text, rows text, run_as text) returns void
-language plpgsql set search_path = pg_catalog, pg_temp set standard_conforming_strings = on as $$
+-- Returns the body of the function that tries an expression. `key` is `when` or `input_sql`. An input expression must have
+-- the type jsonb or one that can be cast to it; text is refused, because it need not contain JSON. The function returns the
+-- reason why an expression is invalid, or null.
+create or replace function flowsmith.trial_body() returns text
+language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
+  select $body$
 declare
-  role_before   constant text := current_setting('role');
-  switches_role constant boolean := run_as <> current_user;
-  statement     constant text := format(
+  statement constant text := format(
     case key when 'when' then e'select case when (\n%s\n) then 1 end from %s'
              else e'select (\n%s\n)::pg_catalog.jsonb from %s' end,
     expression, rows);
+  is_parsed boolean := false;
   is_text boolean := false;
   plan jsonb;
 begin
-  -- If an error is raised, the caller's subtransaction restores the role. No function of flowsmith's is called meanwhile:
-  -- the role need not have the privilege.
-  if switches_role then
-    perform set_config('role', run_as, true);
-  end if;
   execute 'prepare flowsmith_trial as ' || statement;
   deallocate flowsmith_trial;
   if key = 'input_sql' then
@@ -55,72 +56,63 @@ begin
       deallocate flowsmith_trial;
     exception when datatype_mismatch then
       if is_text then
-        raise exception 'it has the type text: write `(…)::jsonb` if it always contains JSON, else `to_jsonb(…)`';
+        return 'it has the type text: write `(…)::jsonb` if it always contains JSON, else `to_jsonb(…)`';
       end if;
     end;
   end if;
-  if run_as is not null then
-    execute statement || ' limit 0';
-    if key = 'input_sql' then
-      execute format(
-        e'explain (format json) select from %2$s where (\n%1$s\n)::pg_catalog.jsonb is not null', expression, rows)
-        into plan;
-      if plan #>> '{0,Plan,One-Time Filter}' = 'false' then
-        raise exception 'it is always null, but a run needs an input';
-      end if;
+  is_parsed := true;
+  execute statement || ' limit 0';
+  if key = 'input_sql' then
+    execute format(
+      e'explain (format json) select from %2$s where (\n%1$s\n)::pg_catalog.jsonb is not null', expression, rows)
+      into plan;
+    if plan #>> '{0,Plan,One-Time Filter}' = 'false' then
+      return 'it is always null, but a run needs an input';
     end if;
   end if;
-  if switches_role then
-    perform set_config('role', role_before, true);
+  return null;
+exception when others then
+  if sqlstate = '42501' or left(sqlstate, 2) in ('3F', '42') and not is_parsed then
+    return sqlerrm;
   end if;
+  return format('SQLSTATE %s; the server''s message is not shown, because it could contain data', sqlstate);
 end
+$body$
 $$;
 
--- Returns the invalid expressions of a trigger and why they are invalid; see above for `run_as`.
-create or replace function flowsmith.trigger_expression_errors(definition jsonb, run_as text default null)
-returns table (error text, expression text)
+-- Raises an error if an expression of a trigger is invalid for a role, which becomes the owner of the function that tries it.
+create or replace function flowsmith.check_trigger_expressions(flow text, name text, definition jsonb, owner text)
+returns void
 language plpgsql set search_path = pg_catalog, pg_temp set standard_conforming_strings = on as $$
 declare
-  source constant jsonb := definition -> 'source';
-  rows   constant text := flowsmith.expression_rows(definition);
+  trial constant text := 'flowsmith:trial';
+  rows  constant text := flowsmith.expression_rows(definition);
   checked record;
+  invalid text;
 begin
-  if rows is null then
-    return;
+  execute format(
+    'create or replace function flowsmith_triggers.%I(key text, expression text, rows text) returns text
+       language plpgsql security definer set search_path = pg_catalog, pg_temp set standard_conforming_strings = on as %L',
+    trial, flowsmith.trial_body());
+  execute format('revoke all on function flowsmith_triggers.%I from public', trial);
+  if owner <> current_user then
+    execute format('alter function flowsmith_triggers.%I owner to %I', trial, owner);
   end if;
   for checked in
     select candidate.key, candidate.expression
-    from (values
-      ('when', source #>> '{table,when}'),
-      ('input_sql', coalesce(source #>> '{table,input,sql}', source #>> '{queue,input_sql}'))) as candidate (key, expression)
-    where candidate.expression is not null and (run_as is not null or position(';' in candidate.expression) = 0)
+    from (values ('when', definition #>> '{source,table,when}'), ('input_sql', flowsmith.input_expression(definition)))
+      as candidate (key, expression)
+    where candidate.expression is not null
   loop
-    begin
-      perform flowsmith.check_expression(checked.key, checked.expression, rows, run_as);
-    exception when others then
-      if run_as is not null or sqlstate <> '42501' then
-        error := format('`%s` fails: %s', checked.key, sqlerrm);
-        expression := checked.expression;
-        return next;
-      end if;
-    end;
+    execute format('select flowsmith_triggers.%I($1, $2, $3)', trial) into invalid
+      using checked.key, checked.expression, rows;
+    if invalid is not null then
+      raise exception 'flowsmith: trigger % of flow %: `%` fails: %', name, flow, checked.key, invalid
+        using errcode = 'FL005', detail = checked.expression,
+          hint = 'Qualify tables and functions outside pg_catalog with their schema. The expression runs with the privileges of the role '
+            || quote_ident(owner) || '.';
+    end if;
   end loop;
+  execute format('drop function flowsmith_triggers.%I', trial);
 end
 $$;
-
--- Raises an error if an expression of a trigger is invalid for a role.
-create or replace function flowsmith.check_trigger_expressions(flow text, name text, definition jsonb, run_as text)
-returns void
-language plpgsql set search_path = pg_catalog, pg_temp as $$
-declare
-  invalid record;
-begin
-  for invalid in select e.error, e.expression from flowsmith.trigger_expression_errors(definition, run_as) e loop
-    raise exception 'flowsmith: trigger % of flow %: %', name, flow, invalid.error
-      using errcode = 'FL005', detail = invalid.expression,
-        hint = 'Qualify tables and functions outside pg_catalog with their schema. The expression runs with the privileges of the role '
-          || quote_ident(run_as) || '.';
-  end loop;
-end
-$$;
-

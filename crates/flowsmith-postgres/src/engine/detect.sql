@@ -109,7 +109,7 @@ select jsonb_build_object(
   'cron_elsewhere', case when pg_has_role('pg_read_all_settings', 'usage')
     then nullif(current_setting('cron.database_name', true), current_database()) end,
   'flowsmith_schema', to_regnamespace('flowsmith') is not null,
-  -- Whether the role has the privileges that templates/introspect.sql needs; null without flowsmith's schema.
+  -- Whether the role has the privileges that introspect.sql needs; null without flowsmith's schema.
   'triggers_readable', (
     select bool_and(has_function_privilege(p.oid, 'execute') and exists (
       select from pg_catalog.pg_class c
@@ -117,9 +117,7 @@ select jsonb_build_object(
         and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')))
     from pg_catalog.pg_proc p
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-    where n.nspname = 'flowsmith' and p.proname in (
-      'trigger_differences', 'trigger_expression_errors', 'expression_rows', 'check_expression', 'table_oid',
-      'trigger_name', 'trigger_function_body')),
+    where n.nspname = 'flowsmith' and p.proname = 'trigger_differences'),
   'events_readable', exists (
     select from pg_catalog.pg_class c
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace

@@ -37,28 +37,9 @@ select 'migration' as part, m.version, m.name, m.checksum,
 from flowsmith.migrations m order by m.version;
 {%- endif %}
 {% if triggers %}
--- The expressions of a trigger's function are evaluated with the privileges of its owner, if this is the current role, or a
--- role to which the current role can switch, unless the current role is a superuser, to which an expression could switch
--- back. Otherwise they are only parsed. The owner is read from the catalog, because deployers can write to
--- flowsmith.triggers.
-select 'trigger difference' as part, d.flow, d.name as trigger, d.difference, d.declared, false as broken
+select 'trigger difference' as part, d.flow, d.name as trigger, d.difference, d.declared, d.broken
 from flowsmith.trigger_differences() d
-union all
-select 'trigger difference', t.flow, t.name, invalid.error, true, true
-from flowsmith.triggers t
-cross join lateral flowsmith.trigger_expression_errors(t.definition, (
-  select owner.rolname::text
-  from pg_catalog.pg_proc p
-  join pg_catalog.pg_namespace n on n.oid = p.pronamespace and n.nspname = 'flowsmith_triggers'
-  join pg_catalog.pg_roles owner on owner.oid = p.proowner
-  where p.proname = flowsmith.trigger_name(t.flow, t.name)::name
-    and p.prosrc = flowsmith.trigger_function_body(t.flow, t.name, t.definition)
-    and (owner.rolname = current_user
-      or pg_has_role(owner.oid,
-        case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end)
-      and not (select self.rolsuper from pg_catalog.pg_roles self where self.rolname = current_user)))) invalid
-where t.kind <> 'cron'
-order by flow, trigger, difference;
+order by d.flow, d.name, d.difference;
 
 select 'unscheduled trigger' as part, t.flow, t.name as trigger
 from flowsmith.triggers t where t.kind = 'cron' and not t.scheduled order by t.flow, t.name;

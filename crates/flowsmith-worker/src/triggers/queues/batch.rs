@@ -1,6 +1,5 @@
 //! Starting a run for each event of a batch, whichever queue system it is from.
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use sqlx::FromRow as _;
@@ -8,7 +7,6 @@ use sqlx::FromRow as _;
 use super::limits::{CALL_TIMEOUT, MAX_ATTEMPTS, retry_delay};
 use super::trigger::QueueTrigger;
 use flowsmith_core::catalog::QueueKind;
-use flowsmith_core::sql::Statement;
 use flowsmith_postgres::database::{DatabaseError, Transaction, with_timeout};
 use flowsmith_postgres::runs::{DeclaredInput, InputValidator, RunsError};
 
@@ -145,9 +143,8 @@ async fn start(
     validator: Option<&InputValidator>,
     events: &[QueueEvent],
 ) -> Result<usize, RunsError> {
-    let sql = inputs(source.trigger);
     let rows = transaction
-        .query(&sql)
+        .query(include_str!("inputs.sql"))
         .bind(&source.trigger.flow)
         .bind(&source.trigger.name)
         .bind(events.iter().map(|event| event.id).collect::<Vec<_>>())
@@ -176,13 +173,6 @@ async fn start(
         .values()
         .await?;
     Ok(runs.into_iter().flatten().count())
-}
-
-fn inputs(trigger: &QueueTrigger) -> String {
-    static INPUTS: LazyLock<Statement> =
-        LazyLock::new(|| Statement::parse(include_str!("inputs.sql")).expect("the file is valid SQL"));
-    // The expression is part of the statement and cannot be a bound parameter.
-    INPUTS.fill(&[("input", trigger.input_sql.as_deref().unwrap_or("event.data"))])
 }
 
 /// Computes the delay of a failed event, or discards the event after its last attempt.

@@ -10,7 +10,7 @@
 //! pgmq   read → inputs → consume → set_vt → archive
 //! ```
 //!
-//! `input_sql` runs with the privileges of the session, and its search path holds only `pg_catalog`.
+//! The database evaluates `input_sql`, with the privileges of the role that declared the trigger: see `flowsmith.event_inputs`.
 
 mod batch;
 mod limits;
@@ -51,6 +51,6 @@ pub async fn consume(connection: &mut PgConnection, trigger: &QueueTrigger) -> R
 /// If the connection is lost or does not respond for 30 seconds, or the role lacks a privilege.
 pub async fn clean_up(connection: &mut PgConnection) -> Result<Vec<UnregisteredConsumer>, DatabaseError> {
     let consumers = pgq::unregister_consumers(connection).await?;
-    with_timeout(CALL_TIMEOUT, send(connection, Opening::write(), include_str!("prune.sql"))).await?;
+    with_timeout(CALL_TIMEOUT, send(connection, Opening::write(), "select flowsmith.prune_consumed_events()")).await?;
     Ok(consumers)
 }

@@ -53,7 +53,7 @@ async fn open(
 ) -> Result<Option<(i64, String)>, DatabaseError> {
     let consumer = trigger.consumer();
     // PgQ assigns a batch to a consumer, not to a session: two sessions would receive the same batch.
-    let is_locked = transaction.query("select pg_try_advisory_xact_lock(hashtextextended($1, 0))").bind(&consumer);
+    let is_locked = transaction.query("select flowsmith.try_worker_lock($1)").bind(&consumer);
     let is_locked: bool = is_locked.value().await?;
     if !is_locked {
         return Ok(None);

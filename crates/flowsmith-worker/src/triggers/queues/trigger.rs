@@ -20,8 +20,6 @@ pub struct QueueTrigger {
     pub kind: QueueKind,
     /// The queue's name.
     pub queue: String,
-    /// The SQL expression on `event` for the input of the run; none for the event's data.
-    pub input_sql: Option<String>,
     /// The input that the flow file declares, if any.
     pub input: Option<DeclaredInput>,
 }
@@ -53,7 +51,6 @@ fn trigger(row: &PgRow) -> Result<QueueTrigger, DatabaseError> {
         name: row.try_get("name")?,
         kind,
         queue: row.try_get("queue")?,
-        input_sql: row.try_get("input_sql")?,
         input: declared_input(row)?,
     })
 }

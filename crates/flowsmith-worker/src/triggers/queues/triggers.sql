@@ -1,8 +1,8 @@
--- Returns the registered queue triggers: flow, trigger, kind and name of the queue, the expression for the input; and the
--- flow version with the schema that it declares for its input, if it does.
-select t.flow, t.name, queue.source ->> 'kind' as kind, queue.source ->> 'queue' as queue, queue.source ->> 'input_sql' as input_sql,
+-- Returns the active queue triggers: flow, trigger, kind and name of the queue; and the flow version with the schema that it
+-- declares for its input, if it does.
+select t.flow, t.name, queue.source ->> 'kind' as kind, queue.source ->> 'queue' as queue,
        v.flow || '@' || v.version as version, (v.definition #> '{annotations,input}')::text as schema
-from flowsmith.triggers t
+from flowsmith.active_triggers() t
 cross join lateral (select t.definition #> '{source,queue}') as queue (source)
 left join flowsmith.flow_versions v
   on v.flow = t.flow and v.state = 'current' and jsonb_typeof(v.definition #> '{annotations,input}') <> 'null'

@@ -1,6 +1,6 @@
 //! Schedules of databases without pg_cron. Workers call [`start_due_runs`] repeatedly.
 //!
-//! One worker at a time is the leader: it holds an advisory lock until its transaction ends. The transaction that starts a run also
+//! One worker at a time is the leader: it holds a lock until its transaction ends. The transaction that starts a run also
 //! records its scheduled time, so each scheduled time starts one run, even if a worker is killed.
 //!
 //! If no worker was running at several scheduled times, only the latest of them starts a run. A new or changed schedule does not
@@ -13,9 +13,6 @@ use sqlx::{PgConnection, Row as _};
 
 use flowsmith_core::cron;
 use flowsmith_postgres::database::{DatabaseError, Failure, Opening, Transaction};
-
-/// The key of the leader's advisory lock: the bytes of `flowsche`.
-const LEADER_KEY: i64 = i64::from_be_bytes(*b"flowsche");
 
 /// The longest pause between two calls, and so the longest delay of a new schedule.
 pub const MAX_PAUSE: Duration = Duration::from_secs(10);
@@ -76,8 +73,7 @@ struct Schedule {
 /// the commit, which the next call detects.
 pub async fn start_due_runs(connection: &mut PgConnection) -> Result<DueRuns, DatabaseError> {
     let mut transaction = Transaction::begin(connection, Opening::write()).await?;
-    let is_leader = transaction.query("select pg_try_advisory_xact_lock($1)").bind(LEADER_KEY);
-    let is_leader: bool = is_leader.value().await?;
+    let is_leader: bool = transaction.query("select flowsmith.try_worker_lock('schedules')").value().await?;
     if !is_leader {
         transaction.rollback().await?;
         return Ok(DueRuns { pause: MAX_PAUSE, ..DueRuns::default() });
@@ -100,7 +96,7 @@ pub async fn start_due_runs(connection: &mut PgConnection) -> Result<DueRuns, Da
             start_run(&mut transaction, schedule, time, &mut runs).await?;
         }
     }
-    transaction.send(include_str!("prune.sql")).await?;
+    transaction.send("select flowsmith.prune_firings()").await?;
     transaction.commit().await?;
     Ok(runs)
 }

@@ -41,7 +41,7 @@ end;
 end
 {{ tag }};
 
--- ─── flowsmith's own objects: exactly these privileges ──────────────────────────────────────────────────────────────
+-- --- flowsmith's own objects: exactly these privileges --------------------------------------------------------------
 {% for role in roles %}
 revoke all on all tables in schema pgflow, flowsmith from {{ role.name | identifier }};
 revoke all on all functions in schema pgflow, flowsmith from {{ role.name | identifier }};
@@ -50,7 +50,7 @@ revoke all on schema pgflow, flowsmith, flowsmith_triggers from {{ role.name | i
 grant {{ right.privilege }} on {{ right.object }} to {{ role.name | identifier }};
 {%- endfor %}
 {% endfor %}
--- ─── pgmq, realtime and existing queues: missing privileges ─────────────────────────────────────────────────────────
+-- --- pgmq, realtime and existing queues: missing privileges ---------------------------------------------------------
 
 do {{ tag }}
 begin
@@ -95,7 +95,7 @@ begin
   if failed <> '{}' then
     raise exception 'the role % cannot grant privileges on these queues: %', quote_ident(current_user), array_to_string(failed, ', ')
       using errcode = 'insufficient_privilege',
-        hint = format('Let an administrator change their owner (`alter table … owner to %I`), or run this as a superuser.', current_user);
+        hint = format('Let an administrator change their owner (`alter table ... owner to %I`), or run this as a superuser.', current_user);
   end if;
   foreach role_name in array array[deployer, worker] loop
     if not (has_schema_privilege(role_name, 'pgmq', 'usage') and has_table_privilege(role_name, 'pgmq.meta', 'select')) then

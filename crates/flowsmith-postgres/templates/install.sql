@@ -15,10 +15,51 @@
 -- was not installed by flowsmith.
 
 {% include "begin_script.sql" %}
+-- --- The lock: that of the ledger if this role owns it, otherwise an advisory lock. The wait is bounded.
+
+do {{ outer }}
+declare
+  has_ledger   pg_catalog.bool;
+  is_unbounded pg_catalog.bool;
+  holder       pg_catalog.text;
+begin
+{% include "check_script.sql" %}
+  has_ledger := exists (
+    select from pg_catalog.pg_proc p
+    where p.pronamespace = to_regnamespace('flowsmith') and p.proname = 'acquire_lock' and p.pronargs = 0
+      and p.proowner = (select r.oid from pg_catalog.pg_roles r where r.rolname = current_user));
+  is_unbounded := current_setting('lock_timeout') = '0';
+  if is_unbounded then
+    perform set_config('lock_timeout', '10s', true);
+  end if;
+  if has_ledger then
+    perform flowsmith.acquire_lock();
+  else
+    perform pg_advisory_xact_lock({{ lock_key }});
+  end if;
+  if is_unbounded then
+    perform set_config('lock_timeout', '0', true);
+  end if;
+exception when lock_not_available then
+  if has_ledger then
+    holder := (select pg_catalog.format('pid %s, %s, %s', h.pid, h.role, h.application_name) from flowsmith.lock_holder() h);
+  else
+    holder := (
+      select pg_catalog.format('pid %s, %s, %s', session.pid, session.usename, session.application_name)
+      from pg_catalog.pg_locks held join pg_catalog.pg_stat_activity session using (pid)
+      where held.locktype = 'advisory' and held.granted and held.objsubid = 1
+        and (held.classid::pg_catalog.int8 << 32) | held.objid::pg_catalog.int8 = {{ lock_key }}
+        and held.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())
+      limit 1);
+  end if;
+  raise exception 'flowsmith: another session holds the lock: %', coalesce(holder, 'it has released it meanwhile')
+    using errcode = 'lock_not_available', hint = 'Wait for that session to finish, or end it, then run this again.';
+end
+{{ outer }};
+
 do {{ outer }}
 begin
 {% include "check_script.sql" %}
-  perform pg_catalog.pg_advisory_xact_lock({{ lock_key }});
   if to_regnamespace('flowsmith') is null then
     create schema flowsmith;
     revoke all on schema flowsmith from public;
@@ -43,7 +84,7 @@ begin
   end if;
 end
 {{ outer }};
--- ─── Engine: recorded only if it is flowsmith's. If the schema pgflow was dropped, the record is void.
+-- --- Engine: recorded only if it is flowsmith's. If the schema pgflow was dropped, the record is void.
 
 do {{ outer }}
 begin
@@ -51,6 +92,9 @@ begin
   if to_regclass('flowsmith.engine') is not null then
     if to_regnamespace('pgflow') is null then
       delete from flowsmith.engine;
+    elsif to_regclass('pgflow.flows') is not null and not exists (select from flowsmith.engine) then
+      raise exception 'flowsmith: the schema pgflow exists, but no record of its installation, as after the restore of a dump without data'
+        using errcode = 'FL001', hint = 'Restore the records too: pg_dump --data-only -t flowsmith.engine -t flowsmith.ledger -t pgmq.__pgmq_migrations';
     end if;
   elsif to_regclass('pgflow.flows') is null then
     create table flowsmith.engine (
@@ -67,7 +111,7 @@ begin
 end
 {{ outer }};
 {% for script in engine %}
--- ─── Engine {{ script.version }}: {{ script.name }}
+-- --- Engine {{ script.version }}: {{ script.name }}
 
 do {{ outer }}
 begin
@@ -99,7 +143,7 @@ end
 {{ outer }};
 {% endfor %}
 {% for script in ledger %}
--- ─── Ledger {{ script.version }}: {{ script.name }}
+-- --- Ledger {{ script.version }}: {{ script.name }}
 
 do {{ outer }}
 begin
@@ -121,7 +165,7 @@ end;
 end
 {{ outer }};
 {% endfor %}
--- ─── Recovery of stalled tasks: by pg_cron if it is installed, else by workers. An existing job is not changed.
+-- --- Recovery of stalled tasks: by pg_cron if it is installed, else by workers. An existing job is not changed.
 
 do {{ outer }}
 begin
@@ -147,7 +191,7 @@ end;
 end
 {{ outer }};
 
--- ─── Schedules that were applied before pg_cron was installed get a job. Deleted jobs are not created again.
+-- --- Schedules that were applied before pg_cron was installed get a job. Deleted jobs are not created again.
 
 do {{ outer }}
 begin

@@ -17,6 +17,7 @@ pub use text::text;
 use flowsmith_core::check::Checked;
 use flowsmith_core::finding::Severity;
 use flowsmith_core::source::Sources;
+use flowsmith_core::visible::visible;
 
 /// The result of a check with the positions of all findings.
 #[derive(Debug)]
@@ -60,15 +61,26 @@ impl Report {
     }
 }
 
-/// Makes control characters and directional characters visible, so that text from a file cannot manipulate a terminal.
-pub fn visible(text: &str) -> String {
-    text.chars()
-        .flat_map(|each| {
-            let acts = each.is_control() || matches!(each, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-            let escaped = acts.then(|| each.escape_unicode());
-            escaped.into_iter().flatten().chain((!acts).then_some(each))
-        })
-        .collect()
+/// The number of findings that reports for people show. JSON and SARIF have all.
+const MAX_SHOWN: usize = 500;
+
+/// The findings to show, errors before warnings if there are too many, and a sentence about the others.
+fn shown(findings: &[Located]) -> (Vec<&Located>, Option<String>) {
+    if findings.len() <= MAX_SHOWN {
+        return (findings.iter().collect(), None);
+    }
+    let errors = findings.iter().filter(|located| located.finding.is_error()).count();
+    let (mut errors, mut warnings) = (errors.min(MAX_SHOWN), MAX_SHOWN.saturating_sub(errors));
+    let mut shown = Vec::with_capacity(MAX_SHOWN);
+    for located in findings {
+        let left = if located.finding.is_error() { &mut errors } else { &mut warnings };
+        if *left > 0 {
+            *left -= 1;
+            shown.push(located);
+        }
+    }
+    let hidden = findings.len() - shown.len();
+    (shown, Some(format!("{hidden} more findings are not shown; `flowsmith check --format json` lists all")))
 }
 
 /// A path with `/` as separator.
@@ -76,7 +88,7 @@ fn path(path: &std::path::Path) -> String {
     if path.as_os_str().is_empty() {
         return ".".to_owned();
     }
-    visible(&path.to_string_lossy().replace('\\', "/"))
+    visible(&path.to_string_lossy().replace('\\', "/")).into_owned()
 }
 
 /// The message, with the environment of the finding.

@@ -1,5 +1,6 @@
 //! Settings of a database or a role: none of them changes an answer.
 
+use std::path::Path;
 use std::sync::LazyLock;
 
 use rustix::process::Signal;
@@ -7,6 +8,7 @@ use rustix::process::Signal;
 use crate::engine::definitions::{execute, text};
 use crate::fixture::Database;
 use crate::fixture::command::Project;
+use crate::fixture::pooler::Pooler;
 use crate::worker::process::WorkerProcess;
 
 const RUN: &str = "0196b0a8-0000-7000-8000-000000000001";
@@ -85,14 +87,28 @@ const DOUBLES: &str = "create domain public.text as pg_catalog.text check (pg_ca
     create function public.to_regclass(pg_catalog.text) returns pg_catalog.regclass language sql return null::pg_catalog.regclass;
     create function public.now() returns pg_catalog.timestamptz language sql return '1970-01-01'::pg_catalog.timestamptz;";
 
+/// Whose settings they are, and how commands connect.
+#[derive(Clone, Copy, PartialEq)]
+enum Of {
+    Database,
+    Role,
+    /// Those of a database, through a pooler in transaction mode.
+    DatabaseBehindPooler,
+}
+
+/// The folder of the socket in a URL.
+fn host(url: &str) -> &str {
+    url.split("host=").nth(1).unwrap().split('&').next().unwrap()
+}
+
 /// The answers of the commands of a project on a database with these settings: exit codes and outputs. Numbers are masked,
-/// because ids and durations differ.
-async fn answers(settings: &[&str], of_role: bool) -> Vec<String> {
+/// because ids and durations differ. None without a pooler.
+async fn answers(settings: &[&str], of: Of) -> Option<Vec<String>> {
     let database = Database::create().await;
     let mut c = database.connect().await;
     execute(&mut c, DOUBLES).await;
     let name = text(&mut c, "current_database()").await.unwrap();
-    let (url, whose, role) = if of_role {
+    let (mut url, whose, role) = if of == Of::Role {
         let role = format!("set_{name}");
         execute(&mut c, &format!("create role {role} superuser login")).await;
         (database.url().replace("user=postgres", &format!("user={role}")), format!("role {role}"), Some(role))
@@ -101,6 +117,14 @@ async fn answers(settings: &[&str], of_role: bool) -> Vec<String> {
     };
     for setting in settings {
         execute(&mut c, &format!("alter {whose} set {setting}")).await;
+    }
+    let socket = host(&url).to_owned();
+    let pooler = match of {
+        Of::DatabaseBehindPooler => Some(Pooler::in_front_of(Path::new(&socket), &name, "pooler-settings").await?),
+        Of::Database | Of::Role => None,
+    };
+    if let Some(pooler) = &pooler {
+        url.clone_from(&pooler.url);
     }
     let project = Project::new().with("DATABASE_URL", &url);
     let tricky = r"it's \' a \\ back\nslash";
@@ -116,7 +140,7 @@ triggers:
     let mut answers = Vec::new();
     let owner = role.clone().unwrap_or("postgres".to_owned());
     let mut step = |arguments: &[&str]| {
-        let outcome = project.run(arguments).to_string().replace(&owner, "ROLE");
+        let outcome = project.run(arguments).to_string().replace(&owner, "ROLE").replace(host(&url), &socket);
         answers.push(masked(&format!("{arguments:?} {outcome}")));
     };
     step(&["install"]);
@@ -140,7 +164,7 @@ triggers:
     if let Some(role) = role {
         execute(&mut c, &format!("reassign owned by {role} to postgres; drop owned by {role}; drop role {role}")).await;
     }
-    answers
+    Some(answers)
 }
 
 /// Replaces numbers, UUIDs, units of time and the widths of columns.
@@ -159,11 +183,11 @@ fn masked(text: &str) -> String {
     masked.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-async fn change_nothing(group: &str, of_role: bool) {
+async fn change_nothing(group: &str, of: Of) {
     static EXPECTED: LazyLock<tokio::sync::OnceCell<Vec<String>>> = LazyLock::new(tokio::sync::OnceCell::new);
-    let expected = EXPECTED.get_or_init(|| answers(&[], false)).await;
+    let expected = EXPECTED.get_or_init(async || answers(&[], Of::Database).await.unwrap()).await;
     let settings = GROUPS.iter().find(|(name, _)| *name == group).unwrap().1;
-    let found = answers(settings, of_role).await;
+    let Some(found) = answers(settings, of).await else { return };
     for (found, expected) in found.iter().zip(expected) {
         assert!(found == expected, "{settings:?}\nexpected {expected}\nfound {found}");
     }
@@ -171,29 +195,34 @@ async fn change_nothing(group: &str, of_role: bool) {
 
 #[tokio::test]
 async fn formats_change_nothing() {
-    change_nothing("formats", true).await;
+    change_nothing("formats", Of::Role).await;
 }
 
 #[tokio::test]
 async fn behaviour_changes_nothing() {
-    change_nothing("behaviour", false).await;
+    change_nothing("behaviour", Of::Database).await;
 }
 
 #[tokio::test]
 async fn plans_change_nothing() {
-    change_nothing("plans", false).await;
+    change_nothing("plans", Of::Database).await;
 }
 
 #[tokio::test]
 async fn transactions_change_nothing() {
-    change_nothing("transactions", true).await;
+    change_nothing("transactions", Of::Role).await;
 }
 
 #[tokio::test]
 async fn search_paths_change_nothing() {
-    change_nothing("public first", false).await;
-    change_nothing("nothing", true).await;
-    change_nothing("temporary first", false).await;
+    change_nothing("public first", Of::Database).await;
+    change_nothing("nothing", Of::Role).await;
+    change_nothing("temporary first", Of::Database).await;
+}
+
+#[tokio::test]
+async fn search_path_behind_a_pooler_changes_nothing() {
+    change_nothing("public first", Of::DatabaseBehindPooler).await;
 }
 
 #[test]

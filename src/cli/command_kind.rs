@@ -65,6 +65,18 @@ impl Command {
         }
     }
 
+    /// Whether the command accepts migrations that are not as compiled.
+    pub(crate) fn allows_edited(&self) -> bool {
+        match self {
+            Self::Compile(args) => args.allow_edited,
+            Self::Plan(args) => args.allow_edited,
+            Self::Apply(args) => args.allow_edited,
+            Self::Drift(args) => args.allow_edited,
+            Self::Status(args) => args.allow_edited,
+            _ => false,
+        }
+    }
+
     pub(crate) fn stdout_format(&self) -> StdoutFormat {
         match self {
             Self::Check(args) => match args.format {

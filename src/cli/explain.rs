@@ -4,6 +4,7 @@ use flowsmith::report::findings::{self, Report};
 use flowsmith::report::{Subject, drift_text};
 use flowsmith_core::check::Checked;
 use flowsmith_core::diagnostic::{Diagnostic, Kind};
+use flowsmith_core::migration::{Edits, Folder};
 use flowsmith_core::project::{Project, ProjectError};
 use flowsmith_core::source::Sources;
 use flowsmith_postgres::apply::ApplyError;
@@ -121,6 +122,23 @@ pub(crate) fn with_findings(error: impl Explained, project: &Project, output: &O
     let failure = Failure::from(error);
     // Each finding has been printed with its own code.
     if is_invalid { Failure { code: None, ..failure } } else { failure }
+}
+
+/// Warns of migrations that are not as compiled, if they are accepted. If the folder cannot be read, the command says so.
+pub(crate) fn warn_of_edits(project: &Project, output: &Output) {
+    if project.edits == Edits::Refused {
+        return;
+    }
+    let care = anstyle::AnsiColor::Yellow.on_default().bold();
+    let Ok(folder) = Folder::read_edited(&project.migrations).or_else(|_| {
+        let mut folder = Folder::read_unchecked(&project.migrations)?;
+        folder.verify(Edits::Accepted).map(|()| folder)
+    }) else {
+        return;
+    };
+    for (_, edit) in folder.edited() {
+        output.complain(&format!("{care}warning{care:#}: --allow-edited: {edit}"));
+    }
 }
 
 /// Prints the findings of a check that has no errors.

@@ -19,6 +19,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::FromArgMatches as _;
+use flowsmith_core::migration::Edits;
 
 use args::{Cli, Command, groups};
 use exit::{Exit, Failure};
@@ -85,7 +86,9 @@ fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
         }
         _ => {}
     }
-    let project = Project::open(&cli.global)?;
+    let edits = if cli.command.allows_edited() { Edits::Accepted } else { Edits::Refused };
+    let project = Project::open(&cli.global, edits)?;
+    explain::warn_of_edits(&project.files, output);
     if let Command::Check(args) = &cli.command {
         return command::check::run(args, &project, output);
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use flowsmith_core::catalog::Ignore;
 use flowsmith_core::config::{Config, ConfigError};
 use flowsmith_core::diagnostic::Code;
+use flowsmith_core::migration::Edits;
 use flowsmith_core::project::Project as Files;
 
 use super::args::Global;
@@ -21,7 +22,7 @@ pub(crate) struct Project {
 }
 
 impl Project {
-    pub(crate) fn open(global: &Global) -> Result<Self, Failure> {
+    pub(crate) fn open(global: &Global, edits: Edits) -> Result<Self, Failure> {
         let config = Config::read(global.config.as_deref())?;
         let engine = match global.engine.as_deref() {
             None => config.engine,
@@ -32,12 +33,14 @@ impl Project {
         Ok(Self {
             database: database(global, &config),
             files: Files {
+                name: config.project,
                 flows: global.flows.clone().unwrap_or(config.flows),
                 migrations: global.migrations.clone().unwrap_or(config.migrations),
                 engine,
                 environment: global.environment.clone(),
                 environment_is_known,
                 ignore: Ignore::new(config.ignore),
+                edits,
             },
             postgres_bin: global.postgres_bin.clone(),
         })

@@ -76,6 +76,7 @@ struct DriftJson<'a> {
     changes: Vec<ChangeJson>,
     unmanaged: &'a [String],
     without_queue: Vec<&'a str>,
+    unreadable: Vec<&'a str>,
     triggers: &'a [TriggerDifference],
     migrations: Vec<MigrationJson<'a>>,
 }
@@ -96,6 +97,7 @@ pub fn drift_json(drift: &Drift, subject: &Subject) -> String {
         changes: drift.changes.iter().map(ChangeJson::from).collect(),
         unmanaged: &drift.unmanaged,
         without_queue: drift.without_queue.iter().map(String::as_str).collect(),
+        unreadable: drift.unreadable.iter().map(String::as_str).collect(),
         triggers: &drift.triggers,
         migrations: drift.migrations.iter().map(|(id, state)| MigrationJson { id, state: state.as_str() }).collect(),
     })

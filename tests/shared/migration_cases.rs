@@ -94,7 +94,7 @@ fn check_side(folder: &Path, side: &str, only: Option<Vec<String>>) -> Checked {
 fn compiled(recorded: &Catalog, checked: &Checked, version: &str, delete: &[FlowId]) -> Vec<Migration> {
     let settings = CompileSettings {
         delete: delete.to_vec(),
-        files: checked.origins.iter().map(|(slug, origin)| (slug.clone(), origin.file.clone())).collect(),
+        files: checked.origins.iter().map(|(slug, origin)| (slug.clone(), origin.file.display().to_string())).collect(),
         ..CompileSettings::new(version.parse().unwrap())
     };
     compile(recorded, checked.catalog.clone(), &settings).unwrap().migrations

@@ -2,22 +2,26 @@
 
 use crate::diagnostic::{Code, Diagnostic, Kind};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::file::{FileError, MAX_SETTINGS_BYTES, Root, is_below};
 use crate::level::Level;
 use crate::words;
 
 /// The name of the settings file.
 pub const CONFIG_FILE: &str = "flowsmith.toml";
+/// The name of a project whose settings give none.
+pub const DEFAULT_PROJECT: &str = "default";
 
 /// The settings of a project; omitted keys have defaults.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// The name of the project, which its migrations carry: lower-case letters, digits and underscores.
+    #[serde(deserialize_with = "project")]
+    pub project: String,
     /// Folder of the flow files.
     pub flows: PathBuf,
     /// Folder of the migrations.
@@ -42,6 +46,7 @@ pub struct EnvironmentConfig {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            project: DEFAULT_PROJECT.to_owned(),
             flows: PathBuf::from("flows"),
             migrations: PathBuf::from("migrations"),
             engine: None,
@@ -49,6 +54,33 @@ impl Default for Config {
             environments: BTreeMap::new(),
         }
     }
+}
+
+fn project<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if is_project(&text) {
+        return Ok(text);
+    }
+    let expected = "1 to 63 lower-case letters, digits and underscores, not beginning with a digit";
+    Err(serde::de::Error::custom(format!("invalid project name `{text}`: use {expected}")))
+}
+
+fn is_project(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        && !text.starts_with(|first: char| first.is_ascii_digit())
+}
+
+/// The name of a project in a folder: its name with an underscore for each other character.
+pub fn project_of(folder: &str) -> String {
+    let slug: String = folder
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '_' })
+        .collect();
+    let slug: String = slug.trim_matches('_').chars().take(60).collect();
+    let slug = if slug.starts_with(|first: char| first.is_ascii_digit()) { format!("p_{slug}") } else { slug };
+    if is_project(&slug) { slug } else { DEFAULT_PROJECT.to_owned() }
 }
 
 fn level<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Level>, D::Error> {
@@ -60,12 +92,17 @@ fn level<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Lev
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Io {
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A folder outside of the project.
+    #[error("{}: `{key}` names the folder {}, which is outside of the project", path.display(), folder.display())]
+    Outside {
         /// The file.
         path: PathBuf,
-        /// The error of the operating system.
-        source: io::Error,
+        /// The key of the folder.
+        key: &'static str,
+        /// The folder.
+        folder: PathBuf,
     },
     /// The file is not TOML, or has an unknown key or an invalid value.
     #[error("{}: {}", path.display(), reason.trim_end())]
@@ -90,7 +127,11 @@ pub enum ConfigError {
 impl Diagnostic for ConfigError {
     fn code(&self) -> Code {
         match self {
-            Self::Io { .. } => Code::SettingsUnreadable,
+            Self::File(FileError::Io { .. } | FileError::BrokenLink { .. } | FileError::NotUtf8 { .. }) => {
+                Code::SettingsUnreadable
+            }
+            Self::File(error) => error.code(),
+            Self::Outside { .. } => Code::LeadsOutside,
             Self::Invalid { .. } => Code::InvalidSettings,
             Self::UnknownEnvironment { .. } => Code::UndefinedEnvironment,
         }
@@ -98,16 +139,22 @@ impl Diagnostic for ConfigError {
 
     fn kind(&self) -> Kind {
         match self {
-            Self::Io { .. } | Self::Invalid { .. } => Kind::Failed,
+            Self::File(error) => error.kind(),
+            Self::Invalid { .. } => Kind::Failed,
+            Self::Outside { .. } => Kind::Refused,
             Self::UnknownEnvironment { .. } => Kind::Usage,
         }
     }
 
     fn help(&self) -> Option<String> {
         Some(match self {
-            Self::Io { .. } => "check the path and its permissions".to_owned(),
+            Self::File(error) => return error.help(),
+            Self::Outside { key, .. } => {
+                format!("name a folder of the project, or pass the folder on the command line with --{key}")
+            }
             Self::Invalid { .. } => {
-                "use the keys flows, migrations, engine, ignore and [environments.NAME] database_url_env".to_owned()
+                "use the keys project, flows, migrations, engine, ignore and [environments.NAME] database_url_env"
+                    .to_owned()
             }
             Self::UnknownEnvironment { name, known, is_configured } => {
                 let known = || known.iter().map(String::as_str);
@@ -136,11 +183,50 @@ impl Config {
     /// If the file cannot be read or parsed.
     pub fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
         let file = path.unwrap_or(Path::new(CONFIG_FILE));
-        let text = match fs::read_to_string(file) {
+        let (root, name) = Root::of_file(file);
+        let text = match root.read_text(&name, MAX_SETTINGS_BYTES) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_none() => return Ok(Self::default()),
-            Err(source) => return Err(ConfigError::Io { path: file.to_owned(), source }),
+            Err(error) if error.is_missing() && path.is_none() => return Ok(Self::default()),
+            Err(error) => return Err(error.into()),
         };
-        toml::from_str(&text).map_err(|error| ConfigError::Invalid { path: file.to_owned(), reason: error.to_string() })
+        let config: Self = toml::from_str(&text)
+            .map_err(|error| ConfigError::Invalid { path: file.to_owned(), reason: excerpt(&error.to_string()) })?;
+        for (key, folder) in [("flows", &config.flows), ("migrations", &config.migrations)] {
+            if !is_below(folder) {
+                return Err(ConfigError::Outside { path: file.to_owned(), key, folder: folder.clone() });
+            }
+        }
+        Ok(config)
+    }
+}
+
+/// The maximum number of characters of a quoted line.
+const MAX_LINE: usize = 200;
+
+/// A parse error whose quoted lines are cut.
+fn excerpt(reason: &str) -> String {
+    let cut = |line: &str| match line.char_indices().nth(MAX_LINE) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    };
+    reason.lines().map(cut).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_project, project_of};
+
+    #[test]
+    fn project_is_named_after_its_folder() {
+        for (folder, project) in [
+            ("billing", "billing"),
+            ("My Shop", "my_shop"),
+            ("2026-flows", "p_2026_flows"),
+            ("漢字", "default"),
+            ("", "default"),
+        ] {
+            assert_eq!(project_of(folder), project);
+            assert!(is_project(project));
+        }
     }
 }

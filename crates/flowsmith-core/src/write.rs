@@ -33,28 +33,6 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a file unless it exists. Returns whether it was written.
-///
-/// # Errors
-/// If the file cannot be written. It then does not exist.
-pub fn create(path: &Path, content: &[u8]) -> io::Result<bool> {
-    if fs::symlink_metadata(path).is_ok() {
-        return Ok(false);
-    }
-    let draft = Draft::write(path, content)?;
-    // Unlike a rename, a link never replaces a file that was created in the meantime.
-    match fs::hard_link(&draft.path, path) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        // File systems without hard links.
-        Err(_) => {
-            fs::rename(&draft.path, path)?;
-            draft.keep();
-            Ok(true)
-        }
-    }
-}
-
 /// A file beside the one to write. It is deleted when it is dropped.
 struct Draft {
     path: PathBuf,

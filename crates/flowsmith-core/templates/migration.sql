@@ -1,72 +1,62 @@
 {#-
-  One migration; src/migration/render.rs defines the fields.
-  Every value passes through `literal` (SQL) or `comment`. The three dollar tags occur in none of the values: the plan and
-  the name contain every value in the body, and comments in the body contain names of flows only.
+  One migration; src/migration/render.rs defines the fields. The file is a function of the plan, and nothing in it depends
+  on anything else. Neither dollar tag occurs in the plan.
 -#}
--- flowsmith migration {{ id|comment }}
+-- flowsmith migration {{ id }}
 --
-{%- for line in summary %}
--- {{ line|comment }}
+{%- for line in header %}
+--{% if line %} {{ line }}{% endif %}
 {%- endfor %}
 --
--- Requires engine level {{ engine }} or later. Apply it with `flowsmith apply`, `psql -1 -f` or `sqlx migrate run`. It runs in
--- one transaction; running it again has no effect. Written by `flowsmith compile`; do not edit it.
+-- Apply it with `flowsmith apply`, `psql -1 -f` or another migration tool. It runs in one transaction; running it again has
+-- no effect. Written by `flowsmith compile`; an edited file is refused.
 do {{ body_tag }}
 declare
-  plan constant jsonb := {{ plan_tag }}
+  plan constant pg_catalog.text := {{ plan_tag }}
 {{ plan }}
 {{ plan_tag }};
+  caller_path constant pg_catalog.text := pg_catalog.current_setting('search_path');
+  caller_settings pg_catalog.jsonb;
 begin
-  if to_regprocedure('flowsmith.begin_migration(text, text, jsonb)') is null then
-    raise exception 'the schema flowsmith is not installed in this database' using errcode = 'FL001', hint = 'Run `flowsmith install` first.';
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  if to_regprocedure('flowsmith.begin_migration(text)') is null then
+    raise exception 'the schema flowsmith is not installed in this database'
+      using errcode = 'FL001', hint = 'Run `flowsmith install` first.';
   end if;
-  if not flowsmith.begin_migration({{ version|literal }}, {{ name|literal }}, plan) then
-    return;  -- already applied
-  end if;
-{%- for flow in gone %}
-
-  -- {{ flow.id }}
-  perform flowsmith.{{ flow.action }}_flow({{ flow.slug|literal }});
-{%- endfor %}
-{%- if made %}
-
-  -- flowsmith's own engine creates the flows from the plan; in an official engine, these calls create them.
-  if not flowsmith.create_flows(plan) then
-    execute {{ calls_tag }}
-{%- for flow in made %}
-      -- {{ flow.id }}
-      select pgflow.create_flow(flow_slug => {{ flow.slug|literal }}
-        {%- for option in flow.options %}, {{ option.name }} => {{ option.value }}{% endfor %});
-{%- for step in flow.steps %}
-      select pgflow.add_step(flow_slug => {{ flow.slug|literal }}, step_slug => {{ step.slug|literal }}
-        {%- if step.depends_on %}, deps_slugs => array[
-          {%- for slug in step.depends_on %}{{ slug|literal }}{% if not loop.last %}, {% endif %}{% endfor %}]
-        {%- endif %}
-        {%- for option in step.options %}, {{ option.name }} => {{ option.value }}{% endfor %});
-{%- endfor %}
-{%- endfor %}
-    {{ calls_tag }};
-  end if;
+  caller_settings := flowsmith.pin_settings();
+  if flowsmith.begin_migration(plan) then
+{%- if drops %}
+    perform flowsmith.drop_flows(plan);
 {%- endif %}
-{%- for flow in tuned %}
-
-  -- {{ flow.id }}
-{%- for update in flow.updates %}
-  update {{ update.table }} set {% for option in update.set -%}
-      {{ option.name }} = {{ option.value }}{% if not loop.last %}, {% endif %}{% endfor %}
-    where flow_slug = {{ flow.slug|literal }}
-    {%- if update.step is not none %} and step_slug = {{ update.step|literal }}{% endif %} and (
-    {%- for option in update.set %}{{ option.name }}{% if not loop.last %}, {% endif %}{% endfor %}) is distinct from (
-    {%- for option in update.set %}{{ option.value }}{% if not loop.last %}, {% endif %}{% endfor %});
-{%- endfor %}
-{%- endfor %}
-
-  perform flowsmith.end_migration({{ version|literal }}, {{ name|literal }}, plan);
-{%- if triggers %}
-
-  -- Create, change and drop triggers to match the current versions of these flows.
-  perform flowsmith.sync_triggers(array[
-    {%- for slug in triggers %}{{ slug|literal }}{% if not loop.last %}, {% endif %}{% endfor %}]);
+{%- if resets %}
+    perform flowsmith.reset_flows(plan);
 {%- endif %}
+{%- if creates %}
+    -- flowsmith's own engine creates the flows from the plan; in an official engine, these calls create them.
+    if not flowsmith.create_flows(plan) then
+      perform pgflow.create_flow(
+        flow_slug => f.flow_slug, max_attempts => f.max_attempts, base_delay => f.base_delay, timeout => f.timeout)
+      from flowsmith.planned_flows(plan) f;
+      perform pgflow.add_step(
+        flow_slug => s.flow_slug, step_slug => s.step_slug, deps_slugs => s.depends_on, step_type => s.kind,
+{%- if has_conditions %}
+        required_input_pattern => s.required_input_pattern, forbidden_input_pattern => s.forbidden_input_pattern,
+        when_unmet => s.when_unmet, when_exhausted => s.when_exhausted,
+{%- endif %}
+        max_attempts => s.max_attempts, base_delay => s.base_delay, timeout => s.timeout, start_delay => s.start_delay)
+      from flowsmith.planned_steps(plan) s;
+    end if;
+{%- endif %}
+{%- if tunes %}
+    perform flowsmith.tune_flows(plan);
+{%- endif %}
+    perform flowsmith.end_migration(plan);
+{%- if syncs_triggers %}
+    -- Create, change and drop triggers to match the current versions of these flows.
+    perform flowsmith.sync_triggers(flowsmith.planned_triggers(plan));
+{%- endif %}
+  end if;
+  perform flowsmith.restore_settings(caller_settings);
+  perform set_config('search_path', caller_path, true);
 end
 {{ body_tag }};

@@ -8,6 +8,7 @@ use crate::plan::changes;
 use crate::session::{CompareError, Session};
 use flowsmith_core::catalog::{Catalog, Flow, FlowId, State};
 use flowsmith_core::diff::Change;
+use flowsmith_core::migration::replay;
 use flowsmith_core::project::Project;
 use flowsmith_core::project::{Compilation, CompileOptions, Repairs};
 
@@ -29,14 +30,15 @@ pub async fn compile_from_live(
     let target = revert_target(&folder, &live, checked.catalog.clone(), &deleted)?;
     let (changes, _) = changes(&live, target, &deleted, &project.ignore);
     let changed: BTreeSet<String> = changes.changes.iter().map(Change::database_slug).collect();
-    let repairs = repairs(&live);
+    let repairs = Repairs { base: Some(replay(folder.migrations())?), ..repairs(&live) };
     let is_touched = |slug: &str, flow: &Flow| {
         let needs_repair = repairs.queues.contains(slug) || repairs.triggers.contains(&flow.id.slug);
         changed.contains(slug) || needs_repair && flow.state != State::Unmanaged
     };
     let touched = live.catalog.iter().filter(|(slug, flow)| is_touched(slug, flow)).map(|(_, flow)| flow.clone());
     let actual: Catalog = touched.collect();
-    Ok(Compilation::new(folder, checked, &actual, changes.apply(&actual), options, repairs)?)
+    let target = changes.apply(&actual);
+    Ok(Compilation::new(project, folder, checked, &actual, target, options, repairs)?)
 }
 
 /// The queues and triggers to recreate. A broken trigger is as recorded, so that recreating it does not help.
@@ -45,5 +47,6 @@ fn repairs(live: &Live) -> Repairs {
     Repairs {
         queues: live.without_queue.clone(),
         triggers: differences.map(|difference| difference.flow.clone()).collect(),
+        base: None,
     }
 }

@@ -15,10 +15,51 @@
 -- was not installed by flowsmith.
 
 {% include "begin_script.sql" %}
+-- --- The lock: that of the ledger if this role owns it, otherwise an advisory lock. The wait is bounded.
+
+do {{ outer }}
+declare
+  has_ledger   pg_catalog.bool;
+  is_unbounded pg_catalog.bool;
+  holder       pg_catalog.text;
+begin
+{% include "check_script.sql" %}
+  has_ledger := exists (
+    select from pg_catalog.pg_proc p
+    where p.pronamespace = to_regnamespace('flowsmith') and p.proname = 'acquire_lock' and p.pronargs = 0
+      and p.proowner = (select r.oid from pg_catalog.pg_roles r where r.rolname = current_user));
+  is_unbounded := current_setting('lock_timeout') = '0';
+  if is_unbounded then
+    perform set_config('lock_timeout', '10s', true);
+  end if;
+  if has_ledger then
+    perform flowsmith.acquire_lock();
+  else
+    perform pg_advisory_xact_lock({{ lock_key }});
+  end if;
+  if is_unbounded then
+    perform set_config('lock_timeout', '0', true);
+  end if;
+exception when lock_not_available then
+  if has_ledger then
+    holder := (select pg_catalog.format('pid %s, %s, %s', h.pid, h.role, h.application_name) from flowsmith.lock_holder() h);
+  else
+    holder := (
+      select pg_catalog.format('pid %s, %s, %s', session.pid, session.usename, session.application_name)
+      from pg_catalog.pg_locks held join pg_catalog.pg_stat_activity session using (pid)
+      where held.locktype = 'advisory' and held.granted and held.objsubid = 1
+        and (held.classid::pg_catalog.int8 << 32) | held.objid::pg_catalog.int8 = {{ lock_key }}
+        and held.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())
+      limit 1);
+  end if;
+  raise exception 'flowsmith: another session holds the lock: %', coalesce(holder, 'it has released it meanwhile')
+    using errcode = 'lock_not_available', hint = 'Wait for that session to finish, or end it, then run this again.';
+end
+{{ outer }};
+
 do {{ outer }}
 begin
 {% include "check_script.sql" %}
-  perform pg_catalog.pg_advisory_xact_lock({{ lock_key }});
   if to_regnamespace('flowsmith') is null then
     create schema flowsmith;
     revoke all on schema flowsmith from public;

@@ -67,6 +67,9 @@ pub(crate) struct CompileArgs {
     /// Only rewrite flowsmith.sum, for example after a merge
     #[arg(long, conflicts_with_all = ["name", "timestamp", "delete", "from_live"])]
     pub(crate) rehash: bool,
+    /// Accept migrations that are not as compiled
+    #[arg(long)]
+    pub(crate) allow_edited: bool,
 }
 
 fn flow_id(text: &str) -> Result<FlowId, String> {
@@ -82,6 +85,9 @@ pub(crate) struct PlanArgs {
     /// text (default), json, markdown or html
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
     pub(crate) format: PlanFormat,
+    /// Accept migrations that are not as compiled
+    #[arg(long)]
+    pub(crate) allow_edited: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -106,6 +112,9 @@ pub(crate) struct ApplyArgs {
     /// Maximum time for a statement of a migration
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     pub(crate) statement_timeout: Duration,
+    /// Accept migrations that are not as compiled
+    #[arg(long)]
+    pub(crate) allow_edited: bool,
 }
 
 #[derive(Debug, Args)]
@@ -113,6 +122,9 @@ pub(crate) struct ReportArgs {
     /// text (default), json or markdown
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
     pub(crate) format: ReportFormat,
+    /// Accept migrations that are not as compiled
+    #[arg(long)]
+    pub(crate) allow_edited: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -127,6 +139,9 @@ pub(crate) struct StatusArgs {
     /// text (default) or json
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_default_value = true, hide_possible_values = true)]
     pub(crate) format: StatusFormat,
+    /// Accept migrations that are not as compiled
+    #[arg(long)]
+    pub(crate) allow_edited: bool,
 }
 
 #[derive(Debug, Args)]

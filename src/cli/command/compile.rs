@@ -14,7 +14,7 @@ use crate::cli::project::Project;
 
 pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     if args.rehash {
-        output.message(&format!("Wrote {}", shown(project.files.rehash()?)));
+        output.message(&format!("Wrote {}", shown(project.files.rehash()?.1)));
         return Ok(Exit::Done);
     }
     let options = CompileOptions { version: args.timestamp, name: args.name.clone(), delete: args.delete.clone() };

@@ -1,10 +1,13 @@
 //! `flowsmith graph`
 
+use std::path::Path;
+
 use flowsmith::graph::{Graph, Style, choose, choose_of_run, dot, mermaid, step_descriptions, svg};
 use flowsmith::report::findings::{self, Report};
 use flowsmith::report::graph_html;
 use flowsmith_core::catalog::UnknownFlow;
 use flowsmith_core::diagnostic::Code;
+use flowsmith_core::file::{Root, is_below};
 use flowsmith_core::migration::replay;
 use flowsmith_core::write;
 use flowsmith_postgres::runs::{Operator, RunPrefix};
@@ -32,11 +35,23 @@ pub(crate) async fn run(args: &GraphArgs, project: &Project, output: &Output) ->
     match &args.output {
         None => output.report(&text),
         Some(path) => {
-            write::replace(path, text.as_bytes()).map_err(|error| Failure::io("write", path, &error))?;
+            write_picture(path, &text)?;
             output.message(&format!("Wrote {}", shown(path)));
         }
     }
     Ok(Exit::Done)
+}
+
+/// Writes the picture. A file of the project is replaced, and no link is followed there; a path outside of it, such as
+/// `/dev/stdout`, is written as it is.
+fn write_picture(path: &Path, text: &str) -> Result<(), Failure> {
+    let here = std::env::current_dir().and_then(|folder| folder.canonicalize());
+    let here = here.map_err(|error| Failure::io("resolve", Path::new("."), &error))?;
+    let name = if path.is_absolute() { path.strip_prefix(&here).unwrap_or(path) } else { path };
+    if is_below(name) {
+        return Ok(Root::new(".").write(name, text)?);
+    }
+    write::replace(path, text.as_bytes()).map_err(|error| Failure::io("write", path, &error))
 }
 
 /// The format: the value of `--format`, otherwise the one of the file extension.

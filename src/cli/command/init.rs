@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use flowsmith_core::config::{CONFIG_FILE, Config};
+use flowsmith_core::config::{CONFIG_FILE, Config, project_of};
+use flowsmith_core::file::Root;
 use flowsmith_core::source::Sources;
-use flowsmith_core::write;
 
 use crate::cli::args::deploy::InitArgs;
 use crate::cli::exit::{Exit, Failure};
@@ -25,25 +25,25 @@ const EXAMPLE: &str = "flows/welcome.yaml";
 const HOOK: &str = ".githooks/pre-commit";
 
 pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, Failure> {
-    let own = own_flow_file(&args.directory)?;
+    let directory = &args.directory;
+    fs::create_dir_all(directory).map_err(|error| Failure::io("create", directory, &error))?;
+    let own = own_flow_file(directory)?;
+    let root = Root::new(directory);
     for (name, content) in FILES {
-        let path = args.directory.join(name);
+        let path = directory.join(name);
         if let Some(own) = own.as_ref().filter(|_| name == EXAMPLE) {
             output.message(&format!("Skipped {EXAMPLE}: the project already has flow files, such as {}", shown(own)));
             continue;
         }
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(|error| Failure::io("create", folder, &error))?;
-        }
-        let written = write::create(&path, content.as_bytes()).map_err(|error| Failure::io("write", &path, &error))?;
+        let content = content.replace("{{ project }}", &project_name(directory));
+        let name = Path::new(name);
+        root.create_folder(name.parent().unwrap_or(Path::new(".")))?;
+        let written = root.create(name, &content, if name == Path::new(HOOK) { 0o777 } else { 0o666 })?;
         output.message(&format!(
             "{} {}",
             if written { "Wrote" } else { "Kept " },
             shown(path.strip_prefix(".").unwrap_or(&path))
         ));
-        if written && name == HOOK {
-            make_executable(&path).map_err(|error| Failure::io("make executable", &path, &error))?;
-        }
     }
     output.message(if own.is_some() {
         "\nNext: run `flowsmith check`, then `flowsmith up` to deploy the flows to an embedded PostgreSQL."
@@ -55,24 +55,25 @@ pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// The name of a project in a folder that `init` sets up.
+fn project_name(directory: &Path) -> String {
+    let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+    project_of(&directory.file_name().unwrap_or_default().to_string_lossy())
+}
+
 /// An existing flow file, if any: the example is then omitted, because the next `up` would deploy it.
 fn own_flow_file(directory: &Path) -> Result<Option<PathBuf>, Failure> {
-    let settings = directory.join(CONFIG_FILE);
-    let flows = if settings.exists() { Config::read(Some(&settings))?.flows } else { Config::default().flows };
+    // An absolute path: the directory was named on the command line, and is a project of its own.
+    let settings = std::path::absolute(directory).map_err(|error| Failure::io("resolve", directory, &error))?;
+    let settings = settings.join(CONFIG_FILE);
+    let flows = if settings.symlink_metadata().is_ok() {
+        Config::read(Some(&settings))?.flows
+    } else {
+        Config::default().flows
+    };
     if !directory.join(&flows).is_dir() {
         return Ok(None);
     }
     let (files, _) = Sources::Folder { root: directory.to_owned(), flows }.discover();
     Ok(files.into_iter().find(|file| file != Path::new(EXAMPLE)))
-}
-
-#[cfg(unix)]
-fn make_executable(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
-}
-
-#[cfg(not(unix))]
-fn make_executable(_: &Path) -> std::io::Result<()> {
-    Ok(())
 }

@@ -1,13 +1,13 @@
 //! Findings as workflow commands of GitHub Actions, which annotate the lines of a pull request.
 
-use super::{Report, message, path};
+use super::{Report, message, path, shown};
 use flowsmith_core::visible::visible;
 
-/// One command per line.
+/// One command per line. Of many findings, the others are counted.
 pub fn github(report: &Report) -> String {
-    report
-        .findings
-        .iter()
+    let (shown, hidden) = shown(&report.findings);
+    shown
+        .into_iter()
         .map(|located| {
             let finding = &located.finding;
             let mut properties = format!("file={}", property(&path(&finding.file)));
@@ -27,6 +27,7 @@ pub fn github(report: &Report) -> String {
             let message = data(&format!("{}{help}", visible(&message(located))));
             format!("::{} {properties},title={title}::{message}\n", finding.severity.as_str())
         })
+        .chain(hidden.map(|hidden| format!("::notice::{}\n", data(&hidden))))
         .collect()
 }
 

@@ -61,6 +61,28 @@ impl Report {
     }
 }
 
+/// The number of findings that reports for people show. JSON and SARIF have all.
+const MAX_SHOWN: usize = 500;
+
+/// The findings to show, errors before warnings if there are too many, and a sentence about the others.
+fn shown(findings: &[Located]) -> (Vec<&Located>, Option<String>) {
+    if findings.len() <= MAX_SHOWN {
+        return (findings.iter().collect(), None);
+    }
+    let errors = findings.iter().filter(|located| located.finding.is_error()).count();
+    let (mut errors, mut warnings) = (errors.min(MAX_SHOWN), MAX_SHOWN.saturating_sub(errors));
+    let mut shown = Vec::with_capacity(MAX_SHOWN);
+    for located in findings {
+        let left = if located.finding.is_error() { &mut errors } else { &mut warnings };
+        if *left > 0 {
+            *left -= 1;
+            shown.push(located);
+        }
+    }
+    let hidden = findings.len() - shown.len();
+    (shown, Some(format!("{hidden} more findings are not shown; `flowsmith check --format json` lists all")))
+}
+
 /// A path with `/` as separator.
 fn path(path: &std::path::Path) -> String {
     if path.as_os_str().is_empty() {

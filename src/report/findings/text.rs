@@ -2,20 +2,27 @@
 
 use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 
-use super::{Located, Location, Report, Summary, message, path};
+use super::{Located, Location, Report, Summary, message, path, shown};
 use flowsmith_core::finding::Severity;
 use flowsmith_core::visible::visible;
 
 /// Longer lines are not quoted: a file with a single line would be printed completely.
 const MAX_LINE: usize = 1000;
 
-/// All findings with the affected lines, and a summary line.
+/// The number of lines between two places of a file beyond which they are quoted separately.
+const MAX_LINES_BETWEEN: usize = 100;
+
+/// Findings with the affected lines, and a summary line. Of many findings, the others are counted.
 pub fn text(report: &Report, colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let mut written = String::new();
-    for located in &report.findings {
+    let (shown, hidden) = shown(&report.findings);
+    for located in shown {
         written.push_str(&renderer.render(&[group(located)]));
         written.push_str("\n\n");
+    }
+    if let Some(hidden) = hidden {
+        written.push_str(&format!("{hidden}\n\n"));
     }
     written.push_str(&closing(&report.summary));
     written.push('\n');
@@ -48,7 +55,8 @@ fn places(located: &Located) -> Vec<Element<'_>> {
     for (related, location) in finding.related.iter().zip(&located.related) {
         let Some(location) = location else { continue };
         let place = (location, AnnotationKind::Context, visible(&related.label).into_owned());
-        if location.file == at.file { own.push(place) } else { others.push(vec![place]) }
+        let is_near = location.start.line.abs_diff(at.start.line) <= MAX_LINES_BETWEEN;
+        if location.file == at.file && is_near { own.push(place) } else { others.push(vec![place]) }
     }
     std::iter::once(own).chain(others).flat_map(|places| snippet(&places)).collect()
 }

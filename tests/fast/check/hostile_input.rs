@@ -67,9 +67,17 @@ fn unreadable_files_are_reported_and_the_others_checked() {
     symlink("nowhere", flows.join("dangling.yaml")).expect("a link");
     symlink("/dev/zero", flows.join("endless.yaml")).expect("a link");
     let checked = check_folder(project.path());
-    assert_eq!(codes(&checked), [Code::Unreadable; 3]);
+    assert_eq!(codes(&checked), [Code::Unreadable, Code::OutsideProject, Code::Unreadable]);
     assert_eq!(checked.catalog.len(), 1);
     assert_eq!(checked.files, 4);
+}
+
+#[test]
+fn name_with_a_line_break_is_reported() {
+    let project = tempfile::tempdir().expect("a folder");
+    fs::create_dir(project.path().join("flows")).expect("flows");
+    fs::write(project.path().join("flows/a\nb.yaml"), GOOD).expect("a flow");
+    assert_eq!(codes(&check_folder(project.path())), [Code::FileName]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta};
 use flowsmith_core::catalog::{Catalog, Flow};
 use flowsmith_core::cron;
 use flowsmith_core::diff::diff;
-use flowsmith_core::migration::{CompileSettings, Migration, carry_over, compile, replay};
+use flowsmith_core::migration::{CompileSettings, Migration, carry_over, compile, replay, verify};
 use proptest::prelude::*;
 
 fn settings(version: &str) -> CompileSettings {
@@ -83,5 +83,32 @@ proptest! {
     #[test]
     fn compiled_migrations_are_deterministic(a in catalog(), b in catalog()) {
         prop_assert_eq!(migrations(&a, b.clone(), "20260101000000"), migrations(&a, b, "20260101000000"));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn edited_migration_is_refused_unless_only_its_previous_values_differ(a in catalog(), b in catalog(), place: prop::sample::Index) {
+        let mut folder = migrations(&Catalog::new(), a.clone(), "20260101000000");
+        folder.extend(migrations(&a, b, "20260102000000"));
+        let recorded = replay(&folder).expect("replays");
+        for index in 0..folder.len() {
+            let content = folder[index].content.clone();
+            prop_assert_eq!(verify(&folder[index]), Ok(()), "{}", content);
+            let start = content.floor_char_boundary(place.index(content.len()));
+            let (before, after) = content.split_at(start);
+            let removed = after.char_indices().nth(1).map_or("", |(next, _)| &after[next..]);
+            let plan = content.find("$\n{").expect("a plan")..content.find("\n  caller_path").expect("a body");
+            for edited in [format!("{before} {after}"), format!("{before}{removed}"), format!("{before}\r{after}")] {
+                folder[index].content = edited;
+                if verify(&folder[index]).is_ok() {
+                    prop_assert!(plan.contains(&start), "{}", folder[index].content);
+                    prop_assert_eq!(&replay(&folder).expect("replays"), &recorded, "{}", folder[index].content);
+                }
+            }
+            folder[index].content = content;
+        }
     }
 }

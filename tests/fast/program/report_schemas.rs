@@ -94,6 +94,7 @@ fn drift_fits_its_schema() {
         changes: changes(),
         unmanaged: vec!["by_hand".to_owned()],
         without_queue: BTreeSet::from(["order".to_owned()]),
+        unreadable: BTreeSet::from(["refund".to_owned()]),
         triggers: vec![TriggerDifference {
             flow: "order".to_owned(),
             trigger: "nightly".to_owned(),

@@ -1,5 +1,10 @@
 //! Attacks by the author of a repository, against a program that reads its files.
 
+mod documented;
+mod edited_migration;
 mod encoding;
+mod files;
+mod linear;
 mod redaction;
+mod schemas;
 mod transactions;

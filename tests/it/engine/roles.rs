@@ -173,7 +173,7 @@ async fn roles_cannot_exceed_their_privileges() {
         "select pgflow.ensure_flow_compiled('order', '{\"steps\": []}', true)",
         "select flowsmith.drop_flow('order')",
         "select flowsmith.reset_flow('order')",
-        "select flowsmith.begin_migration('20260101000000', 'mine', '{}')",
+        "select flowsmith.begin_migration('{}')",
         "delete from flowsmith.flow_versions",
         "insert into flowsmith.migrations (version, name) values ('20260101000000', 'mine')",
         "select pgmq.create('mine')",
@@ -325,7 +325,11 @@ async fn types_of_caller_are_not_used() {
     execute(client, "select flowsmith.start_flow('order', '{}')").await;
     execute(client, "select pgflow.start_flow_with_states('order', '{}')").await;
     execute(deployer, "select pgflow.create_flow('mine'), pgflow.add_step('mine', 'load')").await;
-    execute(deployer, "select flowsmith.reset_flow('mine'), flowsmith.drop_flow('mine')").await;
+    refused(deployer, "select flowsmith.reset_flow('mine')").await;
+    refused(deployer, "select flowsmith.drop_flow('mine')").await;
+    project.flow("order", "", "  load: { base_delay: 1 }");
+    project.compile();
+    project.succeeds(&["apply"]);
 
     // Without the fixed search_path, the type of the caller is used.
     execute(&mut team.database.connect().await, "alter function flowsmith.start_flow set search_path = ''").await;

@@ -64,18 +64,19 @@ async fn hostile_strings_are_stored_unchanged_and_not_executed() {
         project.succeeds(&["drift"]);
 
         let (definition, required, forbidden) = held(&database).await;
-        let annotations = &definition["annotations"];
+        let steps = definition["steps"].as_array().unwrap();
+        let step = |slug: &str| steps.iter().find(|step| step["slug"] == slug).unwrap();
         for (key, expected) in [
             ("description", &flow["description"]),
             ("owner", &flow["owner"]),
             ("labels", &flow["labels"]),
             ("input", &flow["input"]),
         ] {
-            assert_eq!(&annotations[key], expected, "{key}");
+            assert_eq!(&definition[key], expected, "{key}");
         }
-        assert_eq!(annotations["handlers"]["load"], flow["steps"]["load"]["handler"]);
-        assert_eq!(annotations["handlers"]["check"], flow["steps"]["check"]["handler"]);
-        assert_eq!(annotations["outputs"]["load"], flow["steps"]["load"]["output"]);
+        assert_eq!(step("load")["handler"], flow["steps"]["load"]["handler"]);
+        assert_eq!(step("check")["handler"], flow["steps"]["check"]["handler"]);
+        assert_eq!(step("load")["output"], flow["steps"]["load"]["output"]);
         assert_eq!(required, flow["steps"]["check"]["if"]);
         assert_eq!(forbidden, flow["steps"]["check"]["if_not"]);
         assert_eq!(text(&mut c, "(select alive from public.sentinel)").await.unwrap(), "1");

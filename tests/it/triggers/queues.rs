@@ -10,7 +10,7 @@ use flowsmith_postgres::engine::roles::Role;
 use flowsmith_worker::triggers::{
     Batch, MAX_ATTEMPTS, QueueTrigger, Runner, TriggerEvent, clean_up, consume, queue_triggers,
 };
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 use super::{Stopped, deploy, order, runs};
 use crate::engine::definitions::{execute, text};

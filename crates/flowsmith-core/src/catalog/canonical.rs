@@ -1,76 +1,219 @@
 //! The canonical definition of a flow, in which equal flows have equal JSON texts, and its SHA-256.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 use sha2::{Digest, Sha256};
 
-use super::{Annotations, Flow, FlowId, FlowOptions, Step, Trigger};
+use super::{Annotations, FailureMode, Flow, FlowId, FlowOptions, State, Step, StepKind, Trigger};
 
-/// The definition of a flow in migrations and in the ledger. Missing keys have their defaults. It does not include the state,
-/// because a draining version keeps its definition.
-#[derive(Serialize, Deserialize)]
+/// The definition of a flow version in migrations and in the ledger. Missing keys have their defaults. The keys are in the order
+/// of a flow file. It includes neither the identity nor the state: a draining version keeps its definition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Definition {
-    flow: String,
-    version: u32,
+pub(crate) struct Definition<'a> {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    description: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "is_empty_map")]
+    labels: Cow<'a, BTreeMap<String, String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    input: Option<Cow<'a, Value>>,
     #[serde(default, skip_serializing_if = "is_default_options")]
     options: FlowOptions,
-    steps: Vec<Step>,
-    #[serde(default, skip_serializing_if = "is_default_annotations")]
-    annotations: Annotations,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    triggers: Vec<Trigger>,
+    steps: Vec<StepDefinition<'a>>,
+    #[serde(default, skip_serializing_if = "is_empty_list")]
+    triggers: Cow<'a, [Trigger]>,
 }
 
+/// A [`Step`] with its handler and the schema of its output, which a [`Flow`] keeps in its annotations.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StepDefinition<'a> {
+    slug: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    handler: Option<Cow<'a, Value>>,
+    #[serde(default, skip_serializing_if = "is_single")]
+    kind: StepKind,
+    #[serde(default, skip_serializing_if = "is_empty_list")]
+    depends_on: Cow<'a, [String]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    required_input_pattern: Option<Cow<'a, Value>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    forbidden_input_pattern: Option<Cow<'a, Value>>,
+    #[serde(default = "FailureMode::skip", skip_serializing_if = "FailureMode::is_skip")]
+    when_unmet: FailureMode,
+    #[serde(default, skip_serializing_if = "is_fail")]
+    when_exhausted: FailureMode,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_attempts: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base_delay: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    timeout: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    start_delay: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    output: Option<Cow<'a, Value>>,
+}
+
+/// A definition with its identity: the text whose SHA-256 is the digest of a flow version.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Identified<'a> {
+    flow: Cow<'a, str>,
+    version: u32,
+    definition: Definition<'a>,
+}
+
+// serde hands `skip_serializing_if` a reference.
 fn is_default_options(options: &FlowOptions) -> bool {
     *options == FlowOptions::DEFAULT
 }
+#[expect(clippy::ptr_arg)]
+fn is_empty_map(map: &Cow<'_, BTreeMap<String, String>>) -> bool {
+    map.is_empty()
+}
+#[expect(clippy::ptr_arg)]
+fn is_empty_list<T: Clone>(list: &Cow<'_, [T]>) -> bool {
+    list.is_empty()
+}
+#[expect(clippy::trivially_copy_pass_by_ref)]
+fn is_single(kind: &StepKind) -> bool {
+    *kind == StepKind::Single
+}
+#[expect(clippy::trivially_copy_pass_by_ref)]
+fn is_fail(mode: &FailureMode) -> bool {
+    *mode == FailureMode::Fail
+}
 
-fn is_default_annotations(annotations: &Annotations) -> bool {
-    *annotations == Annotations::default()
+impl<'a> StepDefinition<'a> {
+    fn of(step: &'a Step, annotations: &'a Annotations) -> Self {
+        Self {
+            slug: Cow::Borrowed(&step.slug),
+            handler: annotations.handlers.get(&step.slug).map(Cow::Borrowed),
+            kind: step.kind,
+            depends_on: Cow::Borrowed(&step.depends_on),
+            required_input_pattern: step.required_input_pattern.as_ref().map(Cow::Borrowed),
+            forbidden_input_pattern: step.forbidden_input_pattern.as_ref().map(Cow::Borrowed),
+            when_unmet: step.when_unmet,
+            when_exhausted: step.when_exhausted,
+            max_attempts: step.max_attempts,
+            base_delay: step.base_delay,
+            timeout: step.timeout,
+            start_delay: step.start_delay,
+            output: annotations.outputs.get(&step.slug).map(Cow::Borrowed),
+        }
+    }
+
+    fn into_step(self, annotations: &mut Annotations) -> Step {
+        let slug = self.slug.into_owned();
+        if let Some(handler) = self.handler {
+            annotations.handlers.insert(slug.clone(), handler.into_owned());
+        }
+        if let Some(output) = self.output {
+            annotations.outputs.insert(slug.clone(), output.into_owned());
+        }
+        Step {
+            slug,
+            kind: self.kind,
+            depends_on: self.depends_on.into_owned(),
+            max_attempts: self.max_attempts,
+            base_delay: self.base_delay,
+            timeout: self.timeout,
+            start_delay: self.start_delay,
+            required_input_pattern: self.required_input_pattern.map(Cow::into_owned),
+            forbidden_input_pattern: self.forbidden_input_pattern.map(Cow::into_owned),
+            when_unmet: self.when_unmet,
+            when_exhausted: self.when_exhausted,
+        }
+    }
+}
+
+impl<'a> Definition<'a> {
+    /// The definition of a flow, which it borrows.
+    pub(crate) fn of(flow: &'a Flow) -> Self {
+        let annotations = &flow.annotations;
+        Self {
+            description: annotations.description.as_deref().map(Cow::Borrowed),
+            owner: annotations.owner.as_deref().map(Cow::Borrowed),
+            labels: Cow::Borrowed(&annotations.labels),
+            input: annotations.input.as_ref().map(Cow::Borrowed),
+            options: flow.options,
+            steps: flow.steps.iter().map(|step| StepDefinition::of(step, annotations)).collect(),
+            triggers: Cow::Borrowed(&flow.triggers),
+        }
+    }
+
+    /// Whether a step needs an engine with conditions and skip modes (level 0.14).
+    pub(crate) fn needs_conditions(&self) -> bool {
+        self.steps.iter().any(|step| {
+            step.required_input_pattern.is_some()
+                || step.forbidden_input_pattern.is_some()
+                || step.when_unmet != FailureMode::Skip
+                || step.when_exhausted != FailureMode::Fail
+        })
+    }
+
+    /// The names of the steps, in database order.
+    pub(crate) fn step_slugs(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().map(|step| &*step.slug)
+    }
+
+    /// The triggers, sorted by name.
+    pub(crate) fn triggers(&self) -> &[Trigger] {
+        &self.triggers
+    }
+
+    /// A copy of the annotations.
+    pub(crate) fn annotations(&self) -> Annotations {
+        let handlers = self.steps.iter().filter_map(|step| Some((&step.slug, step.handler.as_deref()?)));
+        let outputs = self.steps.iter().filter_map(|step| Some((&step.slug, step.output.as_deref()?)));
+        Annotations {
+            description: self.description.as_deref().map(str::to_owned),
+            owner: self.owner.as_deref().map(str::to_owned),
+            labels: BTreeMap::clone(&self.labels),
+            input: self.input.as_deref().cloned(),
+            handlers: handlers.map(|(slug, value)| (slug.to_string(), value.clone())).collect(),
+            outputs: outputs.map(|(slug, value)| (slug.to_string(), value.clone())).collect(),
+        }
+    }
+
+    /// The flow with this definition.
+    pub(crate) fn into_flow(self, id: FlowId, state: State) -> Flow {
+        let mut annotations = Annotations {
+            description: self.description.map(Cow::into_owned),
+            owner: self.owner.map(Cow::into_owned),
+            labels: self.labels.into_owned(),
+            input: self.input.map(Cow::into_owned),
+            ..Annotations::default()
+        };
+        let steps = self.steps.into_iter().map(|step| step.into_step(&mut annotations)).collect();
+        Flow { id, state, options: self.options, steps, annotations, triggers: self.triggers.into_owned() }
+    }
 }
 
 impl Flow {
     /// The canonical JSON text, on one line. Equal flows have equal texts.
     pub fn to_canonical(&self) -> String {
-        /// A borrowed [`Definition`] with the same keys in the same order, which avoids copying ten thousand flows.
-        #[derive(Serialize)]
-        struct Borrowed<'a> {
-            flow: &'a str,
-            version: u32,
-            #[serde(skip_serializing_if = "is_default_options")]
-            options: FlowOptions,
-            steps: &'a [Step],
-            #[serde(skip_serializing_if = "is_default_annotations")]
-            annotations: &'a Annotations,
-            #[serde(skip_serializing_if = "<[Trigger]>::is_empty")]
-            triggers: &'a [Trigger],
-        }
-        let definition = Borrowed {
-            flow: &self.id.slug,
+        let identified = Identified {
+            flow: Cow::Borrowed(&self.id.slug),
             version: self.id.version,
-            options: self.options,
-            steps: &self.steps,
-            annotations: &self.annotations,
-            triggers: &self.triggers,
+            definition: Definition::of(self),
         };
-        serde_json::to_string(&definition).expect("a definition has string keys only and no failing serializer")
+        serde_json::to_string(&identified).expect("a definition has string keys only and no failing serializer")
     }
 
-    /// Parses the result of [`Flow::to_canonical`]. The state of the flow is [`super::State::Current`].
+    /// Parses the result of [`Flow::to_canonical`]. The state of the flow is [`State::Current`].
     ///
     /// # Errors
     /// If the text is not JSON, or not a definition in this format.
     pub fn from_canonical(text: &str) -> Result<Self, serde_json::Error> {
-        let definition: Definition = serde_json::from_str(text)?;
-        Ok(Self {
-            id: FlowId { slug: definition.flow, version: definition.version },
-            state: super::State::default(),
-            options: definition.options,
-            steps: definition.steps,
-            annotations: definition.annotations,
-            triggers: definition.triggers,
-        })
+        let Identified { flow, version, definition } = serde_json::from_str(text)?;
+        Ok(definition.into_flow(FlowId { slug: flow.into_owned(), version }, State::default()))
     }
 
     /// The SHA-256 of the canonical definition, in lower-case hexadecimal.

@@ -231,13 +231,13 @@ impl FailureMode {
         }
     }
 
-    fn skip() -> Self {
+    pub(super) fn skip() -> Self {
         Self::Skip
     }
 
     // serde hands `skip_serializing_if` a reference.
     #[expect(clippy::trivially_copy_pass_by_ref)]
-    fn is_skip(&self) -> bool {
+    pub(super) fn is_skip(&self) -> bool {
         *self == Self::Skip
     }
 }

@@ -9,6 +9,7 @@ mod ignore;
 mod trigger;
 mod unknown_flow;
 
+pub(crate) use canonical::Definition;
 pub use canonical::{canonical_json, digest, sha256_hex};
 pub use flow::{Annotations, FailureMode, Flow, FlowId, FlowOptions, State, Step, StepKind};
 

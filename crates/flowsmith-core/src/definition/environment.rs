@@ -1,7 +1,7 @@
 //! Merging of an environment's overrides into a flow. Nodes are merged, and each keeps its span, so that a finding points to
 //! the override that causes it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::source::{Key, Node, Value};
 
@@ -18,44 +18,47 @@ pub fn merged(document: &Node, environment: &str) -> Node {
     };
     let mut result = document.clone();
     if let Value::Map(entries) = &mut result.value {
-        for (key, value) in overrides.entries() {
-            // A flow has the same identity in every environment. `verify` reports these keys as unknown.
-            if !matches!(key.name.as_str(), "flow" | "version" | "environments") {
-                set(entries, key, value, 0);
-            }
-        }
+        // A flow has the same identity in every environment. `verify` reports these keys as unknown.
+        let is_fixed = |key: &Key| matches!(key.name.as_str(), "flow" | "version" | "environments");
+        merge(entries, overrides.entries().iter().filter(|(key, _)| !is_fixed(key)), 0);
     }
     result
 }
 
-/// Merges one key. Depth 0 is the top level of the flow, whose `triggers` are the only list that is merged by name.
-fn set(entries: &mut Vec<(Key, Node)>, key: &Key, value: &Node, depth: usize) {
-    let base = entries.iter_mut().find(|(existing, _)| existing.name == key.name).map(|(_, base)| &mut base.value);
-    match (base, &value.value) {
-        (Some(Value::Map(below)), Value::Map(overrides)) if !is_json(&key.name, depth) => {
-            for (key, value) in overrides {
-                set(below, key, value, depth + 1);
+/// Merges overrides, whose keys are unique. Depth 0 is the top level of the flow, whose `triggers` are the only list that is
+/// merged by name.
+fn merge<'o>(entries: &mut Vec<(Key, Node)>, overrides: impl Iterator<Item = &'o (Key, Node)>, depth: usize) {
+    let places: HashMap<_, _> = entries.iter().enumerate().map(|(place, (key, _))| (key.name.clone(), place)).collect();
+    let mut removed = HashSet::new();
+    for (key, value) in overrides {
+        let place = places.get(&key.name).copied();
+        let base = place.and_then(|place| entries.get_mut(place));
+        match (base, &value.value) {
+            (Some((_, Node { value: Value::Map(below), .. })), Value::Map(overrides)) if !is_json(&key.name, depth) => {
+                merge(below, overrides.iter(), depth + 1);
             }
+            (Some((_, Node { value: Value::List(triggers), .. })), Value::List(overrides))
+                if depth == 0 && key.name == "triggers" =>
+            {
+                merge_triggers(triggers, overrides);
+            }
+            (_, Value::Null) => removed.extend(place),
+            (Some(entry), _) => *entry = (key.clone(), value.clone()),
+            (None, _) => entries.push((key.clone(), value.clone())),
         }
-        (Some(Value::List(triggers)), Value::List(overrides)) if depth == 0 && key.name == "triggers" => {
-            merge_triggers(triggers, overrides);
-        }
-        _ => replace(entries, key, value),
+    }
+    if !removed.is_empty() {
+        let mut place = 0..;
+        entries.retain(|_| place.next().is_some_and(|place| !removed.contains(&place)));
     }
 }
 
-fn replace(entries: &mut Vec<(Key, Node)>, key: &Key, value: &Node) {
-    let found = entries.iter_mut().find(|(existing, _)| existing.name == key.name);
-    match found {
-        _ if value.value == Value::Null => entries.retain(|(existing, _)| existing.name != key.name),
-        Some(entry) => *entry = (key.clone(), value.clone()),
-        None => entries.push((key.clone(), value.clone())),
-    }
-}
+/// The depth of the keys of a trigger, whose values are all replaced as a whole.
+const IN_TRIGGER: usize = usize::MAX;
 
 /// Whether a value is replaced as a whole: a merge of two patterns, schemas or handlers would match neither of them.
 fn is_json(key: &str, depth: usize) -> bool {
-    matches!((key, depth), ("input", 0) | ("if" | "if_not" | "output" | "handler", 2))
+    depth == IN_TRIGGER || matches!((key, depth), ("input", 0) | ("if" | "if_not" | "output" | "handler", 2))
 }
 
 fn merge_triggers(triggers: &mut Vec<Node>, overrides: &[Node]) {
@@ -66,9 +69,7 @@ fn merge_triggers(triggers: &mut Vec<Node>, overrides: &[Node]) {
         let place = name_of(trigger).and_then(|name| places.get(&name));
         match place.and_then(|place| triggers.get_mut(*place)).map(|existing| &mut existing.value) {
             Some(Value::Map(entries)) => {
-                for (key, value) in trigger.entries() {
-                    replace(entries, key, value);
-                }
+                merge(entries, trigger.entries().iter(), IN_TRIGGER);
             }
             _ => triggers.push(trigger.clone()),
         }

@@ -85,6 +85,8 @@ codes! {
         DateTime = "FS015", Error, "unsupported TOML date or time";
         TooManyFindings = "FS016", Error, "too many findings in one file";
         NoFlowFiles = "FS017", Warning, "no flow files";
+        OutsideProject = "FS018", Error, "file or folder outside of the project";
+        FileName = "FS019", Error, "file name that cannot be printed";
         UnknownKey = "FS101", Error, "unknown key";
         MissingKey = "FS102", Error, "missing key";
         WrongType = "FS103", Error, "value of the wrong type";
@@ -99,6 +101,7 @@ codes! {
         UnknownParameter = "FS112", Error, "unknown query parameter";
         NotAQuery = "FS113", Error, "invalid handler query";
         InvalidHeader = "FS114", Error, "invalid HTTP header";
+        ExpensiveSchema = "FS115", Error, "JSON Schema that takes too long to apply";
         InvalidSlug = "FS201", Error, "invalid name";
         ReservedSlug = "FS202", Error, "reserved name";
         LongSlug = "FS203", Error, "name too long";
@@ -145,6 +148,7 @@ codes! {
         MalformedMigration = "FS805", Error, "the plan of a migration cannot be read";
         DigestMismatch = "FS806", Error, "a definition does not match its digest";
         ChangeOfUnknownFlow = "FS807", Error, "a migration changes a flow that no migration creates";
+        MigrationNotAsCompiled = "FS808", Error, "a migration is not as it was compiled";
         VersionNotNewest = "FS811", Error, "the version is not the newest";
         MigrationName = "FS812", Error, "invalid migration name";
         DeleteDefinedFlow = "FS813", Error, "deletion of a flow that is in the flow files";
@@ -161,6 +165,9 @@ codes! {
         PullPending = "FS829", Error, "pull with pending migrations";
         UndefinedEnvironment = "FS830", Error, "unknown environment";
         PullInvalidFlow = "FS831", Error, "pull would adopt an invalid flow";
+        LeadsOutside = "FS841", Error, "a path leads out of the project";
+        NotARegularFile = "FS842", Error, "not a regular file";
+        FileTooLarge = "FS843", Error, "a file of the project is too large";
         InvalidDatabaseUrl = "FS901", Error, "invalid database URL";
         DatabaseUnreachable = "FS902", Error, "the database cannot be reached";
         AuthenticationFailed = "FS903", Error, "the server rejected the login";
@@ -198,6 +205,7 @@ codes! {
         ServerLocked = "FS936", Error, "another process is starting the server";
         ServerFailed = "FS937", Error, "the embedded server failed";
         OtherUsersData = "FS938", Error, "data of another user";
+        LedgerUnreadable = "FS940", Error, "a definition in the ledger cannot be read";
         BenchNoRuntime = "FS951", Error, "the engine cannot run benchmark flows";
         BenchNoBatches = "FS952", Error, "the engine does not support batches";
         BenchStalled = "FS953", Error, "the benchmark stalled";

@@ -29,9 +29,9 @@ pub enum Kind {
 /// use flowsmith_core::config::ConfigError;
 ///
 /// let path = "flowsmith.toml".into();
-/// let error = ConfigError::Io { path, source: std::io::ErrorKind::PermissionDenied.into() };
-/// assert_eq!(error.code(), Code::SettingsUnreadable);
-/// assert_eq!(error.code().as_str(), "FS821");
+/// let error = ConfigError::Invalid { path, reason: "unknown key".to_owned() };
+/// assert_eq!(error.code(), Code::InvalidSettings);
+/// assert_eq!(error.code().as_str(), "FS822");
 /// assert_eq!(error.kind(), Kind::Failed);
 /// ```
 pub trait Diagnostic: std::error::Error {

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{Alteration, Change, Delta, FlowDelta, StepDelta};
-use crate::catalog::{Annotations, Flow, Input, TableTrigger, Trigger, TriggerSource};
+use super::{Change, Delta, FlowDelta, StepDelta};
+use crate::catalog::{Annotations, Input, TableTrigger, Trigger, TriggerSource};
 
 impl Change {
     /// The sign of the change in lists: `+`, `~` or `-`.
@@ -18,28 +18,30 @@ impl Change {
     /// A description of the change in one line.
     pub fn summary(&self) -> String {
         match self {
-            Self::Create(flow) if flow.id.version > 1 => format!("new version, {}", contents(flow)),
-            Self::Create(flow) => format!("new flow, {}", contents(flow)),
-            Self::Alter(alteration) => alteration.summary(),
-            Self::Drop(_) => "deleted with its queue and its runs".to_owned(),
+            Self::Create(flow) => created(flow.id.version, flow.steps.len(), flow.triggers.len()),
+            Self::Alter(alteration) => altered(&alteration.deltas),
+            Self::Drop(_) => DELETED.to_owned(),
         }
     }
 }
 
-impl Alteration {
-    fn summary(&self) -> String {
-        match self.deltas.as_slice() {
-            [one] => one.to_string(),
-            several => format!("{} differences", several.len()),
-        }
-    }
-}
+/// The description of a deletion.
+pub(crate) const DELETED: &str = "deleted with its queue and its runs";
 
-/// The numbers of steps and triggers, as in `3 steps, 1 trigger`.
-fn contents(flow: &Flow) -> String {
+/// The description of a new flow version, as in `new flow, 3 steps, 1 trigger`.
+pub(crate) fn created(version: u32, steps: usize, triggers: usize) -> String {
     let count = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
-    let steps = count(flow.steps.len(), "step");
-    if flow.triggers.is_empty() { steps } else { format!("{steps}, {}", count(flow.triggers.len(), "trigger")) }
+    let kind = if version > 1 { "new version" } else { "new flow" };
+    let triggers = if triggers == 0 { String::new() } else { format!(", {}", count(triggers, "trigger")) };
+    format!("{kind}, {}{triggers}", count(steps, "step"))
+}
+
+/// The description of an alteration in one line.
+pub(crate) fn altered(deltas: &[FlowDelta]) -> String {
+    match deltas {
+        [one] => one.to_string(),
+        several => format!("{} differences", several.len()),
+    }
 }
 
 impl fmt::Display for FlowDelta {

@@ -11,6 +11,7 @@ mod describe;
 pub use abandoned_queue::{AbandonedQueue, abandoned_queues};
 pub use change::{Alteration, Change, ChangeSet, Class};
 pub use delta::{Delta, FlowDelta, StepDelta};
+pub(crate) use describe::{DELETED, altered, created};
 
 use std::collections::HashMap;
 use std::sync::Arc;

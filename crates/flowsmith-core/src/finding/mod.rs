@@ -9,6 +9,8 @@ pub use span::Span;
 
 use std::path::{Path, PathBuf};
 
+use crate::words::shortened;
+
 /// The location of a finding within its file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
@@ -18,6 +20,14 @@ pub enum Place {
     Text(Span),
     /// A field of the document.
     Field(FieldPath),
+}
+
+impl Place {
+    fn path_bytes(&self) -> usize {
+        let Self::Field(path) = self else { return 0 };
+        let bytes = |segment: &Segment| if let Segment::Key(name) = segment { name.len() } else { 0 };
+        path.segments().iter().map(bytes).sum()
+    }
 }
 
 impl From<FieldPath> for Place {
@@ -74,7 +84,7 @@ impl Finding {
         Self {
             code,
             severity: code.severity(),
-            message: message.into(),
+            message: shortened(message.into()),
             file: PathBuf::new(),
             document: 0,
             place: place.into(),
@@ -93,21 +103,21 @@ impl Finding {
     /// Sets the note shown at the location.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = label.into();
+        self.label = shortened(label.into());
         self
     }
 
     /// Sets the suggested fix.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(shortened(help.into()));
         self
     }
 
     /// Adds a secondary location in the same document.
     #[must_use]
     pub fn related(mut self, place: impl Into<Place>, label: impl Into<String>) -> Self {
-        self.related.push(Related { origin: None, place: place.into(), label: label.into() });
+        self.related.push(Related { origin: None, place: place.into(), label: shortened(label.into()) });
         self
     }
 
@@ -125,25 +135,47 @@ impl Finding {
     }
 }
 
-/// The findings of one file. Their number is limited, so that a large broken file cannot exhaust memory.
+/// The findings of one file. Their number and size are limited, so that a large broken file cannot exhaust memory.
 #[derive(Debug, Default)]
 pub struct Findings {
     list: Vec<Finding>,
     dropped: usize,
+    /// The size of the field paths in the list. A key of a path can be as long as a file.
+    path_bytes: usize,
+    /// The work spent on schemas, in thousands of steps.
+    work: u64,
 }
 
 impl Findings {
     /// Longer reports are not read: such a file is usually not a flow definition at all.
     const LIMIT: usize = 200;
 
+    /// The maximum size of all field paths, in bytes.
+    const PATH_LIMIT: usize = 1024 * 1024;
+
     /// Adds a finding, or only counts it if the limit is reached.
     pub fn push(&mut self, finding: Finding) {
-        if self.is_full() { self.dropped += 1 } else { self.list.push(finding) }
+        if self.is_full() {
+            self.dropped += 1;
+            return;
+        }
+        let places = finding.related.iter().map(|related| &related.place).chain([&finding.place]);
+        self.path_bytes += places.map(Place::path_bytes).sum::<usize>();
+        self.list.push(finding);
     }
 
     /// Whether the limit is reached. Further findings are counted but not kept, so rules can skip building them.
     pub fn is_full(&self) -> bool {
-        self.list.len() >= Self::LIMIT
+        self.list.len() >= Self::LIMIT || self.path_bytes >= Self::PATH_LIMIT
+    }
+
+    /// The maximum work for the schemas of a file, in thousands of steps.
+    pub(crate) const WORK_LIMIT: u64 = 10_000;
+
+    /// Spends work on the schemas of the file. Returns false if they have exceeded the limit, also by this.
+    pub(crate) fn spend(&mut self, work: u64) -> bool {
+        self.work = self.work.saturating_add(work);
+        self.work <= Self::WORK_LIMIT
     }
 
     /// The findings from index `from` on.

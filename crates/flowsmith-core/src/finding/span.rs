@@ -11,7 +11,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// Creates a span. Offsets above `u32::MAX` are clamped; files are limited to [`crate::source::MAX_FILE_BYTES`].
+    /// Creates a span. Offsets above `u32::MAX` are clamped; files are limited to [`crate::file::MAX_FLOW_FILE_BYTES`].
     pub fn new(start: usize, end: usize) -> Self {
         let clamp = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
         Self { start: clamp(start), end: clamp(end) }

@@ -1,15 +1,20 @@
 //! Compilation: from the recorded catalog and the desired one to the next migration.
 
 use crate::diagnostic::{Code, Diagnostic, Kind};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use rayon::prelude::*;
 
+use super::difference::differences;
+use super::plan::{Action, FORMAT, Layout, MigrationPlan, PlannedChange, PlannedFlow, changes_only_state};
 use super::render::render;
+use super::states::States;
 use super::{Migration, Version};
-use crate::catalog::{Catalog, Flow, FlowId, State};
+use crate::catalog::{Catalog, Definition, Flow, FlowId, State};
+use crate::config::DEFAULT_PROJECT;
 use crate::diff::{Change, ChangeSet, Class, diff};
+use crate::level::Level;
 
 /// The maximum number of new flows in one migration. Each needs a queue, whose creation locks about a dozen tables, indexes
 /// and sequences until the end of the transaction. The default lock table of PostgreSQL (64 × 100 connections) suffices for
@@ -31,8 +36,14 @@ pub struct CompileSettings {
     pub without_queue: BTreeSet<String>,
     /// Flows whose triggers differ from the recorded ones and are created again, by slug.
     pub triggers: BTreeSet<String>,
-    /// The source file of each database slug, for the header.
-    pub files: BTreeMap<String, PathBuf>,
+    /// The source file of each database slug, relative to the project.
+    pub files: BTreeMap<String, String>,
+    /// The project that the migrations belong to.
+    pub project: String,
+    /// The environment whose overrides the flow files were read with.
+    pub environment: Option<String>,
+    /// The catalog that the existing migrations record, if it is not the one to compare with.
+    pub base: Option<Catalog>,
 }
 
 impl CompileSettings {
@@ -46,6 +57,9 @@ impl CompileSettings {
             without_queue: BTreeSet::new(),
             triggers: BTreeSet::new(),
             files: BTreeMap::new(),
+            project: DEFAULT_PROJECT.to_owned(),
+            environment: None,
+            base: None,
         }
     }
 }
@@ -150,7 +164,7 @@ pub fn compile(recorded: &Catalog, desired: Catalog, settings: &CompileSettings)
     }
     changes.make_queues(&target, &settings.without_queue);
     changes.make_triggers(&target, &settings.triggers);
-    let migrations = migrations(&changes, &target, settings);
+    let migrations = migrations(&changes, &target, settings.base.as_ref().unwrap_or(recorded), settings);
     Ok(Compiled { changes, migrations })
 }
 
@@ -176,36 +190,109 @@ pub fn carry_over(recorded: &Catalog, desired: Catalog) -> Catalog {
     target
 }
 
-fn migrations(changes: &ChangeSet, target: &Catalog, settings: &CompileSettings) -> Vec<Migration> {
-    let chunks = chunks(&changes.changes);
-    let name = settings.name.clone().unwrap_or_else(|| name_for(&changes.changes, target));
+fn migrations(changes: &ChangeSet, target: &Catalog, base: &Catalog, settings: &CompileSettings) -> Vec<Migration> {
+    let changes = &changes.changes;
+    let name = settings.name.clone().unwrap_or_else(|| name_for(changes, target));
+    let digests: Vec<_> = changes.par_iter().map(|change| change.result().map(|flow| flow.digest())).collect();
+    let mut states = States::of(base, &changes.iter().map(|change| change.id().slug.as_str()).collect());
+    let chunks = chunks(changes);
     let several = chunks.len() > 1;
     let versions = std::iter::successors(Some(settings.version), |version| Some(version.next()));
-    let numbered: Vec<_> = versions.zip(chunks).enumerate().collect();
-    numbered
-        .into_par_iter()
-        .map(|(index, (version, chunk))| {
-            let name = if several { format!("{name}_{}", index + 1) } else { name.clone() };
-            render(version, &name, chunk, &settings.files)
-        })
-        .collect()
+    let mut plans = Vec::new();
+    for ((index, chunk), version) in chunks.into_iter().enumerate().zip(versions) {
+        let name = if several { format!("{name}_{}", index + 1) } else { name.clone() };
+        let digested = changes[chunk.clone()].iter().zip(&digests[chunk]);
+        let flows = planned_flows(digested, &mut states, &settings.files);
+        plans.push(plan(version, name, flows, settings));
+    }
+    let rendered = plans.par_iter().map(|plan| render(plan).expect("a change agrees with its differences"));
+    rendered.collect()
 }
 
-fn chunks(changes: &[Change]) -> Vec<&[Change]> {
+fn plan<'a>(
+    version: Version,
+    name: String,
+    flows: Vec<PlannedFlow<'a>>,
+    settings: &'a CompileSettings,
+) -> MigrationPlan<'a> {
+    let mut plan = MigrationPlan {
+        format: FORMAT,
+        version,
+        name: Cow::Owned(name),
+        project: Cow::Borrowed(&settings.project),
+        environment: settings.environment.as_deref().map(Cow::Borrowed),
+        layout: Layout::Flowsmith,
+        engine: Level::V0_7_2,
+        flows,
+    };
+    plan.engine = plan.required_level();
+    plan
+}
+
+/// The changes, each with the digest of its result, by flow. Applies them to `states`.
+fn planned_flows<'a>(
+    changes: impl Iterator<Item = (&'a Change, &'a Option<String>)>,
+    states: &mut States,
+    files: &'a BTreeMap<String, String>,
+) -> Vec<PlannedFlow<'a>> {
+    let mut flows: BTreeMap<&str, PlannedFlow<'a>> = BTreeMap::new();
+    for (change, digest) in changes {
+        let slug = change.id().slug.as_str();
+        let flow = flows.entry(slug).or_insert_with(|| states.base(slug));
+        states.apply(change, digest.as_deref());
+        let file = files.get(&change.database_slug()).map(|file| Cow::Borrowed(file.as_str()));
+        flow.changes.push(planned_change(change, digest.as_deref(), file));
+    }
+    let result = |(slug, flow): (&str, PlannedFlow<'a>)| PlannedFlow { result: states.digest(slug), ..flow };
+    flows.into_iter().map(result).collect()
+}
+
+fn planned_change<'a>(change: &'a Change, digest: Option<&'a str>, file: Option<Cow<'a, str>>) -> PlannedChange<'a> {
+    let action = match change {
+        Change::Create(_) => Action::Create,
+        Change::Alter(alteration) if changes_only_state(alteration) => Action::State,
+        Change::Alter(_) => Action::Alter,
+        Change::Drop(_) => Action::Drop,
+    };
+    let triggers = match change {
+        Change::Drop(flow) => flow.triggers.as_slice(),
+        Change::Alter(alteration) if action == Action::State => alteration.to.triggers.as_slice(),
+        Change::Create(_) | Change::Alter(_) => &[],
+    };
+    let deltas = match change {
+        Change::Alter(alteration) => alteration.deltas.as_slice(),
+        Change::Create(_) | Change::Drop(_) => &[],
+    };
+    let defined = change.result().filter(|_| matches!(action, Action::Create | Action::Alter));
+    PlannedChange {
+        action,
+        class: change.class(),
+        version: change.id().version,
+        state: change.result().map(|flow| flow.state),
+        file,
+        digest: defined.and(digest).map(Cow::Borrowed),
+        triggers: triggers.iter().map(|trigger| Cow::Borrowed(trigger.name.as_str())).collect(),
+        differences: differences(deltas),
+        definition: defined.map(|flow| Definition::of(flow)),
+    }
+}
+
+/// The ranges of the changes, one per migration.
+fn chunks(changes: &[Change]) -> Vec<std::ops::Range<usize>> {
     let mut chunks = Vec::new();
     let mut start = 0;
     let mut creates = 0;
     for (index, change) in changes.iter().enumerate() {
         if let Change::Create(_) = change {
             if creates == MAX_CREATES {
-                chunks.push(&changes[start..index]);
+                chunks.push(start..index);
                 (start, creates) = (index, 0);
             }
             creates += 1;
         }
     }
     if start < changes.len() {
-        chunks.push(&changes[start..]);
+        chunks.push(start..changes.len());
     }
     chunks
 }

@@ -60,12 +60,12 @@ pub struct Migration {
     pub version: Version,
     /// The name in `snake_case`, such as `add_order`.
     pub name: String,
-    /// The SQL, with LF line endings.
+    /// The SQL.
     pub content: String,
 }
 
 impl Migration {
-    /// Creates a migration from the name and content of its file. Line endings are converted to LF.
+    /// Creates a migration from the name and content of its file.
     ///
     /// # Errors
     /// A message if the name is not `<version>_<name>.sql`.
@@ -74,7 +74,6 @@ impl Migration {
             .strip_suffix(".sql")
             .and_then(|stem| stem.split_once('_'))
             .ok_or_else(|| "invalid migration file name: expected <YYYYMMDDHHMMSS>_<name>.sql".to_owned())?;
-        let content = if content.contains('\r') { content.replace("\r\n", "\n") } else { content };
         Ok(Self { version: version.parse()?, name: name.to_owned(), content })
     }
 

@@ -5,14 +5,13 @@
 //! them exist and the write is completed, or those that exist are ignored.
 
 use crate::diagnostic::{Code, Diagnostic, Kind};
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
 use super::sum::{self, SUM_DRAFT, SUM_FILE, SumMismatch};
-use super::{Migration, Version};
+use super::{Migration, ReplayError, Version, verify};
+use crate::file::{EntryKind, FileError, MAX_MIGRATION_BYTES, MAX_SUM_BYTES, Root};
 
 /// The migrations of a folder.
 #[derive(Debug, Clone)]
@@ -23,21 +22,26 @@ pub struct Folder {
     left_over: Vec<PathBuf>,
     /// Whether an interrupted write is complete except for the sum file.
     lacks_sum: bool,
+    /// The migrations that were accepted although their files are not as compiled, by id.
+    edited: Vec<(String, ReplayError)>,
+}
+
+/// What happens to migrations whose files are not as compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Edits {
+    /// They are refused.
+    #[default]
+    Refused,
+    /// They are accepted and listed.
+    Accepted,
 }
 
 /// The reason why a migrations folder cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// An I/O operation failed.
-    #[error("cannot {verb} {}: {source}", path.display())]
-    Io {
-        /// The operation, as an infinitive.
-        verb: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The error of the operating system.
-        source: io::Error,
-    },
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A file that flowsmith did not write, judging by its name or encoding.
     #[error("{}: {reason}", path.display())]
     Foreign {
@@ -57,28 +61,33 @@ pub enum FolderError {
     /// The folder does not match its sum file.
     #[error("the migrations folder does not match {SUM_FILE}: {}", list(.0))]
     Sum(Vec<SumMismatch>),
+    /// A migration is not as compiled, or cannot be read.
+    #[error(transparent)]
+    Migration(#[from] ReplayError),
 }
 
 impl Diagnostic for FolderError {
     fn code(&self) -> Code {
         match self {
-            Self::Io { .. } => Code::Io,
+            Self::File(error) => error.code(),
             Self::Foreign { .. } => Code::ForeignMigration,
             Self::SameVersion { .. } => Code::SameVersion,
             Self::Sum(_) => Code::SumMismatch,
+            Self::Migration(error) => error.code(),
         }
     }
 
     fn kind(&self) -> Kind {
         match self {
-            Self::Io { .. } => Kind::Failed,
+            Self::File(error) => error.kind(),
             Self::Foreign { .. } | Self::SameVersion { .. } | Self::Sum(_) => Kind::Refused,
+            Self::Migration(error) => error.kind(),
         }
     }
 
     fn help(&self) -> Option<String> {
         let help = match self {
-            Self::Io { .. } => "check the path and its permissions",
+            Self::File(error) => return error.help(),
             Self::Foreign { .. } => "move files that `flowsmith compile` did not write to another folder",
             Self::SameVersion { .. } => {
                 "delete the migration that is not applied to any database, and run `flowsmith compile`"
@@ -86,6 +95,7 @@ impl Diagnostic for FolderError {
             Self::Sum(_) => {
                 "restore the files (`git checkout`); after a merge, or after removing a migration that is not applied to any database, run `flowsmith compile --rehash`"
             }
+            Self::Migration(error) => return error.help(),
         };
         Some(help.to_owned())
     }
@@ -96,12 +106,52 @@ fn list(mismatches: &[SumMismatch]) -> String {
 }
 
 impl Folder {
-    /// Reads a folder and checks it against its sum file. A folder that does not exist has no migrations. After an interrupted
-    /// write, the result is the state before or after that write; [`Folder::finish`] cleans up the files.
+    /// Reads a folder and checks it: its sum file, and that each migration is as its plan renders it. A folder that does not
+    /// exist has no migrations. After an interrupted write, the result is the state before or after that write;
+    /// [`Folder::finish`] cleans up the files.
     ///
     /// # Errors
     /// Any [`FolderError`].
     pub fn read(path: &Path) -> Result<Self, FolderError> {
+        let mut folder = Self::read_summed(path)?;
+        folder.verify(Edits::Refused)?;
+        Ok(folder)
+    }
+
+    /// Reads a folder as [`Folder::read`] does, but accepts edited migrations; [`Folder::edited`] lists them.
+    ///
+    /// # Errors
+    /// Any [`FolderError`].
+    pub fn read_edited(path: &Path) -> Result<Self, FolderError> {
+        let mut folder = Self::read_summed(path)?;
+        folder.verify(Edits::Accepted)?;
+        Ok(folder)
+    }
+
+    /// Checks that each migration is as its plan renders it.
+    ///
+    /// # Errors
+    /// The first migration that is not, or that cannot be read. Accepted edits are no errors; [`Folder::edited`] lists them.
+    pub fn verify(&mut self, edits: Edits) -> Result<(), FolderError> {
+        let verified: Vec<_> = self.migrations.par_iter().map(verify).collect();
+        self.edited.clear();
+        for (migration, verified) in self.migrations.iter().zip(verified) {
+            match verified {
+                Err(edit) if edits == Edits::Accepted && edit.kind() == Kind::Refused => {
+                    self.edited.push((migration.id(), edit));
+                }
+                verified => verified?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The migrations that were accepted although their files are not as compiled, by id.
+    pub fn edited(&self) -> &[(String, ReplayError)] {
+        &self.edited
+    }
+
+    fn read_summed(path: &Path) -> Result<Self, FolderError> {
         let mut folder = Self::read_unchecked(path)?;
         let mismatches = sum::verify(&folder.migrations, &read_sum(&path.join(SUM_FILE))?);
         if mismatches.is_empty() || folder.was_cut_off(&mismatches)? {
@@ -114,6 +164,9 @@ impl Folder {
     /// Whether the mismatches result from an interrupted write. If so, removes the migrations of an incomplete set.
     fn was_cut_off(&mut self, mismatches: &[SumMismatch]) -> Result<bool, FolderError> {
         let draft = read_sum(&self.path.join(SUM_DRAFT))?;
+        if draft.is_empty() {
+            return Ok(false);
+        }
         let lacking = sum::verify(&self.migrations, &draft);
         if lacking.is_empty() {
             self.lacks_sum = true;
@@ -141,36 +194,31 @@ impl Folder {
             self.rehash()?;
         }
         for file in self.left_over.drain(..) {
-            match fs::remove_file(&file) {
-                Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                    return Err(FolderError::Io { verb: "remove", path: file, source });
-                }
-                _ => {}
-            }
+            let (root, name) = rooted(&file);
+            root.remove(&name)?;
         }
         Ok(())
     }
 
-    /// Reads a folder without checking its sum file, for [`Folder::rehash`].
+    /// Reads a folder without checking its sum file and its migrations, for [`Folder::rehash`].
     ///
     /// # Errors
-    /// Any [`FolderError`] except [`FolderError::Sum`].
+    /// Any [`FolderError`] except [`FolderError::Sum`] and [`FolderError::Migration`].
     pub fn read_unchecked(path: &Path) -> Result<Self, FolderError> {
         let (mut files, mut left_over) = (Vec::new(), Vec::new());
-        let entries = match fs::read_dir(path) {
+        let (root, folder) = Root::of_folder(path);
+        let entries = match root.list(&folder) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let (migrations, left_over) = (Vec::new(), Vec::new());
-                return Ok(Self { path: path.to_owned(), migrations, left_over, lacks_sum: false });
+            Err(error) if error.is_missing() => {
+                return Ok(Self::of(path, Vec::new(), Vec::new()));
             }
-            Err(source) => return Err(FolderError::Io { verb: "read", path: path.to_owned(), source }),
+            Err(error) => return Err(error.into()),
         };
         for entry in entries {
-            let entry = entry.map_err(|source| FolderError::Io { verb: "read", path: path.to_owned(), source })?;
-            let file = entry.path();
+            let file = path.join(&entry.name);
             if file.extension().is_some_and(|extension| extension == "sql") {
                 files.push(file);
-            } else if file.file_name().is_some_and(|name| is_draft(&name.to_string_lossy())) {
+            } else if entry.kind != EntryKind::Folder && is_draft(&entry.name.to_string_lossy()) {
                 left_over.push(file);
             }
         }
@@ -179,7 +227,11 @@ impl Folder {
         if let Some(pair) = migrations.windows(2).find(|pair| pair[0].version == pair[1].version) {
             return Err(FolderError::SameVersion { first: pair[0].file_name(), second: pair[1].file_name() });
         }
-        Ok(Self { path: path.to_owned(), migrations, left_over, lacks_sum: false })
+        Ok(Self::of(path, migrations, left_over))
+    }
+
+    fn of(path: &Path, migrations: Vec<Migration>, left_over: Vec<PathBuf>) -> Self {
+        Self { path: path.to_owned(), migrations, left_over, lacks_sum: false, edited: Vec::new() }
     }
 
     /// The path of the folder.
@@ -203,11 +255,8 @@ impl Folder {
     /// # Errors
     /// If the folder cannot be written.
     pub fn add(&mut self, migrations: Vec<Migration>) -> Result<Vec<PathBuf>, FolderError> {
-        fs::create_dir_all(&self.path).map_err(|source| FolderError::Io {
-            verb: "create",
-            path: self.path.clone(),
-            source,
-        })?;
+        let (root, folder) = Root::of_folder(&self.path);
+        root.create_folder(&folder)?;
         self.finish()?;
         let before = self.migrations.len();
         self.migrations.extend(migrations);
@@ -250,19 +299,32 @@ impl Folder {
 
 fn read_migration(path: &Path) -> Result<Migration, FolderError> {
     let foreign = |reason: String| FolderError::Foreign { path: path.to_owned(), reason };
-    let bytes = fs::read(path).map_err(|source| FolderError::Io { verb: "read", path: path.to_owned(), source })?;
-    let content = String::from_utf8(bytes).map_err(|error| foreign(format!("not UTF-8: {error}")))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Migration::from_file(&name, content).map_err(foreign)
+    let (root, file) = rooted(path);
+    let content = root.read_text(&file, MAX_MIGRATION_BYTES).map_err(|error| match error {
+        FileError::NotUtf8 { offset, byte, .. } => foreign(format!("not UTF-8: byte 0x{byte:02x} at offset {offset}")),
+        error => error.into(),
+    })?;
+    let name = path.file_name().unwrap_or_default();
+    let Some(name) = name.to_str().filter(|name| !name.chars().any(char::is_control)) else {
+        return Err(foreign("the file name is not UTF-8, or contains control characters".to_owned()));
+    };
+    Migration::from_file(name, content).map_err(foreign)
 }
 
 /// Reads a sum file; a missing one is empty.
 fn read_sum(path: &Path) -> Result<String, FolderError> {
-    match fs::read_to_string(path) {
+    let (root, file) = rooted(path);
+    match root.read_text(&file, MAX_SUM_BYTES) {
         Ok(text) => Ok(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-        Err(source) => Err(FolderError::Io { verb: "read", path: path.to_owned(), source }),
+        Err(error) if error.is_missing() => Ok(String::new()),
+        Err(error) => Err(error.into()),
     }
+}
+
+/// The root of a file in the folder, and its name in the root. The root is that of the folder.
+fn rooted(file: &Path) -> (Root, PathBuf) {
+    let (root, folder) = Root::of_folder(file.parent().unwrap_or(Path::new(".")));
+    (root, folder.join(file.file_name().unwrap_or_default()))
 }
 
 fn is_draft(name: &str) -> bool {
@@ -276,10 +338,11 @@ fn draft(path: &Path) -> PathBuf {
 }
 
 fn write_draft(path: &Path, content: &str) -> Result<(), FolderError> {
-    let path = draft(path);
-    fs::write(&path, content).map_err(|source| FolderError::Io { verb: "write", path, source })
+    let (root, file) = rooted(&draft(path));
+    Ok(root.write_draft(&file, content)?)
 }
 
 fn rename_draft(path: &Path) -> Result<(), FolderError> {
-    fs::rename(draft(path), path).map_err(|source| FolderError::Io { verb: "write", path: path.to_owned(), source })
+    let (root, file) = rooted(path);
+    Ok(root.rename(&draft(&file), &file)?)
 }

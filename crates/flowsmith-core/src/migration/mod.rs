@@ -3,15 +3,18 @@
 //! [`compile`] renders them, [`Folder`] reads and writes them, and [`replay`] computes the resulting catalog without a database.
 
 mod compile;
+mod difference;
 mod file;
 mod folder;
+mod json_layout;
 mod plan;
 mod render;
 mod replay;
+mod states;
 mod sum;
 
 pub use compile::{CompileError, CompileSettings, Compiled, MAX_CREATES, carry_over, compile};
 pub use file::{Migration, Version};
-pub use folder::{Folder, FolderError};
-pub use replay::{ReplayError, deletions, replay};
+pub use folder::{Edits, Folder, FolderError};
+pub use replay::{ReplayError, changed, deletions, replay, verify};
 pub use sum::{SUM_FILE, SumMismatch};

@@ -1,25 +1,23 @@
-//! Rendering of a change set as SQL, with `templates/migration.sql`.
+//! Rendering of a plan as SQL, with `templates/migration.sql`. The whole file is a function of the plan.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
 
-use super::plan::FORMAT;
-use super::{Migration, Version};
-use crate::catalog::{FailureMode, Flow, FlowOptions, Step, StepKind, digest};
-use crate::diff::{Alteration, Change, Class, FlowDelta, StepDelta};
-use crate::level::Level;
+use super::Migration;
+use super::plan::{Action, MigrationPlan, PlannedChange};
+use crate::catalog::FlowId;
+use crate::diff::{Class, DELETED, altered, created};
 use crate::sql::quote;
+
+/// The longest line of the header. The plan has the values that are cut off.
+const LINE: usize = 120;
 
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut templates = Environment::new();
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
     templates.set_auto_escape_callback(|_| AutoEscape::None);
-    templates.add_filter("literal", |text: &str| quote::literal(text));
-    templates.add_filter("comment", |text: &str| quote::comment(text));
     templates
         .add_template("migration", include_str!("../../templates/migration.sql"))
         .expect("the template in the binary is well-formed, as the tests render it");
@@ -28,276 +26,92 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
 
 #[derive(Serialize)]
 struct MigrationContext<'a> {
-    id: String,
-    version: String,
-    name: &'a str,
-    summary: Vec<String>,
-    engine: &'static str,
+    header: Vec<String>,
     plan: String,
     plan_tag: String,
     body_tag: String,
-    calls_tag: String,
-    gone: Vec<GoneContext>,
-    made: Vec<MadeContext<'a>>,
-    tuned: Vec<TunedContext<'a>>,
-    /// The slugs of the flows whose triggers are synchronised.
-    triggers: Vec<&'a str>,
+    /// Whether the plan's engine level has conditions.
+    has_conditions: bool,
+    drops: bool,
+    resets: bool,
+    creates: bool,
+    tunes: bool,
+    syncs_triggers: bool,
+    id: &'a str,
 }
 
-/// A flow that is deleted, or whose steps are deleted to create them again.
-#[derive(Serialize)]
-struct GoneContext {
-    id: String,
-    slug: String,
-    /// The verb in the function's name, as in `flowsmith.drop_flow`: `drop` or `reset`.
-    action: &'static str,
-}
-
-/// A flow that is created, or created again.
-#[derive(Serialize)]
-struct MadeContext<'a> {
-    id: String,
-    slug: String,
-    options: Vec<OptionContext>,
-    steps: Vec<StepContext<'a>>,
-}
-
-/// A flow whose options change.
-#[derive(Serialize)]
-struct TunedContext<'a> {
-    id: String,
-    slug: String,
-    updates: Vec<UpdateContext<'a>>,
-}
-
-#[derive(Serialize)]
-struct StepContext<'a> {
-    slug: &'a str,
-    depends_on: &'a [String],
-    options: Vec<OptionContext>,
-}
-
-/// A named argument or a column with its value as SQL.
-#[derive(Serialize)]
-struct OptionContext {
-    name: &'static str,
-    value: String,
-}
-
-/// One statement `update … where … is distinct from …`.
-#[derive(Serialize)]
-struct UpdateContext<'a> {
-    table: &'static str,
-    step: Option<&'a str>,
-    set: Vec<OptionContext>,
-}
-
-/// Renders one migration. `files` contains the source file of each database slug.
-pub(super) fn render(version: Version, name: &str, changes: &[Change], files: &BTreeMap<String, PathBuf>) -> Migration {
-    let needs_conditions = |change: &Change| {
-        let flow = change.result();
-        flow.is_some_and(|flow| flow.steps.iter().any(Step::needs_conditions))
-    };
-    let engine = if changes.iter().any(needs_conditions) { Level::V0_14 } else { Level::V0_7_2 };
-    let plan = plan_json(engine, changes);
-    let summary = summary(changes, files);
-    let triggers: Vec<&str> =
-        BTreeSet::from_iter(changes.iter().filter(|c| touches_triggers(c)).map(slug)).into_iter().collect();
-    // Every string in the body comes from the plan or is the name, so a tag that is in neither cannot be closed by a value.
-    let texts = || [plan.as_str(), name].into_iter();
+/// Renders a plan.
+///
+/// # Errors
+/// A message if the differences of a change name something that its definition does not have.
+pub(super) fn render(plan: &MigrationPlan<'_>) -> Result<Migration, String> {
+    let text = plan.to_text();
+    let id = format!("{}_{}", plan.version, plan.name);
+    let any = |has: fn(&PlannedChange<'_>) -> bool| plan.changes().any(|(_, change)| has(change));
     let context = MigrationContext {
-        id: format!("{version}_{name}"),
-        version: version.to_string(),
-        name,
-        summary,
-        engine: engine.as_str(),
-        plan_tag: quote::dollar_tag("plan", texts()),
-        body_tag: quote::dollar_tag("flowsmith", texts()),
-        calls_tag: quote::dollar_tag("calls", texts()),
-        gone: changes.iter().filter_map(gone).collect(),
-        made: changes.iter().filter_map(made).collect(),
-        tuned: changes.iter().filter_map(tuned).collect(),
-        triggers,
-        plan,
+        header: header(plan)?,
+        // Every value in the body is in the plan, so that a tag that is not in the plan cannot be closed by a value.
+        plan_tag: quote::dollar_tag("plan", std::iter::once(text.as_str())),
+        body_tag: quote::dollar_tag("flowsmith", std::iter::once(text.as_str())),
+        has_conditions: plan.engine.has_conditions(),
+        drops: any(|change| change.action == Action::Drop),
+        resets: any(|change| change.is_replacement()),
+        creates: any(|change| change.is_created()),
+        tunes: any(|change| change.is_tuned()),
+        syncs_triggers: any(|change| change.touches_triggers()),
+        plan: text,
+        id: &quote::comment(&id),
     };
     let content = TEMPLATES
         .get_template("migration")
         .and_then(|template| template.render(minijinja::value::Serde(&context)))
         .expect("every field that the template reads is in the context, as the tests render them all");
-    Migration { version, name: name.to_owned(), content: content + "\n" }
+    Ok(Migration { version: plan.version, name: plan.name.clone().into_owned(), content: content + "\n" })
 }
 
-fn summary(changes: &[Change], files: &BTreeMap<String, PathBuf>) -> Vec<String> {
+/// The lines for people: each change with its class and its file, then the project, the environment and the engine level.
+fn header(plan: &MigrationPlan<'_>) -> Result<Vec<String>, String> {
     let mut lines = Vec::new();
-    for change in changes {
-        let file = files.get(&change.database_slug()).map(|file| format!("  ({})", file.display())).unwrap_or_default();
-        lines.push(format!("{} {}: {}{file}", change.sign(), change.id(), change.summary()));
-        match change {
-            Change::Alter(alteration) if alteration.deltas.len() > 1 => {
-                lines.extend(alteration.deltas.iter().map(|delta| format!("    {delta}")));
-            }
-            Change::Create(flow) => {
-                lines.extend(flow.triggers.iter().map(|t| format!("    trigger {}: {}", t.name, t.what())))
-            }
-            _ => {}
-        }
-        if change.class() == Class::Replace {
-            lines.push("    refused by the database if the flow has any runs".to_owned());
-        }
+    for (flow, change) in plan.changes() {
+        describe(&FlowId::new(&*flow.flow, change.version), change, &mut lines)?;
     }
-    lines
+    let environment = plan.environment.as_ref().map(|name| format!(", environment {name}")).unwrap_or_default();
+    lines.push(String::new());
+    lines.push(format!("Project {}{environment}; requires engine level {} or later.", plan.project, plan.engine));
+    Ok(lines.into_iter().map(|line| comment_line(&line)).collect())
 }
 
-fn plan_json(engine: Level, changes: &[Change]) -> String {
-    let entries: Vec<String> = changes.iter().map(entry_json).collect();
-    format!("{{\"format\":{FORMAT},\"engine\":\"{engine}\",\"entries\":[\n{}\n]}}", entries.join(",\n"))
-}
-
-/// One entry in the format of [`super::plan::Entry`]. It is concatenated from JSON texts, so that each definition is serialised
-/// only once.
-fn entry_json(change: &Change) -> String {
-    let id = change.id();
-    let slug = || serde_json::to_string(&id.slug).expect("a string is JSON");
-    match (change, change.result()) {
-        (Change::Alter(alteration), _) if only_state(alteration) => {
-            let state = alteration.to.state.as_str();
-            format!(r#"{{"do":"state","flow":{},"version":{},"state":"{state}"}}"#, slug(), id.version)
+fn describe(id: &FlowId, change: &PlannedChange<'_>, lines: &mut Vec<String>) -> Result<(), String> {
+    let deltas = change.deltas()?;
+    let definition = change.definition.as_ref();
+    let triggers = definition.map_or(&[][..], |definition| definition.triggers());
+    let (sign, summary) = match change.action {
+        Action::Create => {
+            let steps = definition.map_or(0, |definition| definition.step_slugs().count());
+            ('+', created(id.version, steps, triggers.len()))
         }
-        (_, Some(flow)) => {
-            let definition = flow.to_canonical();
-            let (state, digest) = (flow.state.as_str(), digest(&definition));
-            format!(r#"{{"do":"put","state":"{state}","digest":"{digest}","definition":{definition}}}"#)
-        }
-        (_, None) => format!(r#"{{"do":"drop","flow":{},"version":{}}}"#, slug(), id.version),
-    }
-}
-
-fn only_state(alteration: &Alteration) -> bool {
-    alteration.deltas.iter().all(|delta| matches!(delta, FlowDelta::State(_)))
-}
-
-fn gone(change: &Change) -> Option<GoneContext> {
-    let action = match change.class() {
-        Class::Drop => "drop",
-        Class::Replace => "reset",
-        Class::Record | Class::Safe | Class::Tune | Class::Retire => return None,
+        Action::Alter | Action::State => ('~', altered(&deltas)),
+        Action::Drop => ('-', DELETED.to_owned()),
     };
-    Some(GoneContext { id: change.id().to_string(), slug: change.database_slug(), action })
-}
-
-fn made(change: &Change) -> Option<MadeContext<'_>> {
-    let is_created = matches!(change, Change::Create(_)) || change.class() == Class::Replace;
-    let queue_only = matches!(change, Change::Alter(alteration) if alteration.deltas.contains(&FlowDelta::Queue));
-    let flow = change.result().filter(|_| is_created || queue_only)?;
-    Some(MadeContext {
-        id: flow.id.to_string(),
-        slug: flow.id.database_slug(),
-        options: flow_arguments(flow),
-        // `create_flow` creates a missing queue even if the flow exists.
-        steps: flow.steps.iter().filter(|_| is_created).map(step_context).collect(),
-    })
-}
-
-fn slug(change: &Change) -> &str {
-    &change.id().slug
-}
-
-/// Whether the change may affect the triggers in force, which are those of the current version.
-fn touches_triggers(change: &Change) -> bool {
-    match change {
-        Change::Create(flow) | Change::Drop(flow) => !flow.triggers.is_empty(),
-        Change::Alter(alteration) => {
-            let have_triggers = !alteration.from.triggers.is_empty() || !alteration.to.triggers.is_empty();
-            have_triggers || alteration.deltas.contains(&FlowDelta::Triggers)
-        }
+    let file = change.file.as_ref().map(|file| format!("  ({file})")).unwrap_or_default();
+    lines.push(format!("{sign} {id}  {summary}  [{}]{file}", change.class.as_str()));
+    if change.action == Action::Create {
+        lines.extend(triggers.iter().map(|trigger| format!("    trigger {}: {}", trigger.name, trigger.what())));
+    } else if deltas.len() > 1 {
+        lines.extend(deltas.iter().map(|delta| format!("    {delta}")));
     }
-}
-
-fn tuned(change: &Change) -> Option<TunedContext<'_>> {
-    let Change::Alter(alteration) = change else { return None };
-    let updates = match alteration.class() {
-        // `add_step` sets the options of the recreated steps. The flow itself exists, and `create_flow` does not update it.
-        Class::Replace => {
-            vec![UpdateContext { table: "pgflow.flows", step: None, set: flow_columns(alteration.to.options) }]
-        }
-        _ => updates(alteration),
-    };
-    (!updates.is_empty()).then(|| TunedContext {
-        id: alteration.to.id.to_string(),
-        slug: alteration.to.id.database_slug(),
-        updates,
-    })
-}
-
-fn flow_arguments(flow: &Flow) -> Vec<OptionContext> {
-    let (set, default) = (flow.options, FlowOptions::DEFAULT);
-    [
-        ("max_attempts", set.max_attempts, default.max_attempts),
-        ("base_delay", set.base_delay, default.base_delay),
-        ("timeout", set.timeout, default.timeout),
-    ]
-    .into_iter()
-    .filter(|(_, value, default)| value != default)
-    .map(|(name, value, _)| OptionContext { name, value: value.to_string() })
-    .collect()
-}
-
-fn flow_columns(options: FlowOptions) -> Vec<OptionContext> {
-    [
-        ("opt_max_attempts", options.max_attempts),
-        ("opt_base_delay", options.base_delay),
-        ("opt_timeout", options.timeout),
-    ]
-    .into_iter()
-    .map(|(name, value)| OptionContext { name, value: value.to_string() })
-    .collect()
-}
-
-fn step_context(step: &Step) -> StepContext<'_> {
-    let mut options = Vec::new();
-    let mut argument = |name, value: Option<String>| options.extend(value.map(|value| OptionContext { name, value }));
-    let number = |value: Option<i32>| value.map(|value| value.to_string());
-    let json = |value: &Option<serde_json::Value>| value.as_ref().map(|value| quote::literal(&value.to_string()));
-    let mode = |value: FailureMode, default| (value != default).then(|| quote::literal(value.as_str()));
-    argument("max_attempts", number(step.max_attempts));
-    argument("base_delay", number(step.base_delay));
-    argument("timeout", number(step.timeout));
-    argument("start_delay", number(step.start_delay));
-    argument("step_type", (step.kind == StepKind::Map).then(|| quote::literal(step.kind.as_str())));
-    argument("required_input_pattern", json(&step.required_input_pattern));
-    argument("forbidden_input_pattern", json(&step.forbidden_input_pattern));
-    argument("when_unmet", mode(step.when_unmet, FailureMode::Skip));
-    argument("when_exhausted", mode(step.when_exhausted, FailureMode::Fail));
-    StepContext { slug: &step.slug, depends_on: &step.depends_on, options }
-}
-
-/// The updates of options: one for the flow and one for each step, as far as they change.
-fn updates(alteration: &Alteration) -> Vec<UpdateContext<'_>> {
-    let mut updates: Vec<UpdateContext<'_>> = Vec::new();
-    for delta in &alteration.deltas {
-        let (table, step, name, value) = match delta {
-            FlowDelta::MaxAttempts(delta) => ("pgflow.flows", None, "opt_max_attempts", Some(delta.to)),
-            FlowDelta::BaseDelay(delta) => ("pgflow.flows", None, "opt_base_delay", Some(delta.to)),
-            FlowDelta::Timeout(delta) => ("pgflow.flows", None, "opt_timeout", Some(delta.to)),
-            FlowDelta::Step(slug, StepDelta::MaxAttempts(delta)) => step_column(slug, "opt_max_attempts", delta.to),
-            FlowDelta::Step(slug, StepDelta::BaseDelay(delta)) => step_column(slug, "opt_base_delay", delta.to),
-            FlowDelta::Step(slug, StepDelta::Timeout(delta)) => step_column(slug, "opt_timeout", delta.to),
-            FlowDelta::Step(slug, StepDelta::StartDelay(delta)) => step_column(slug, "opt_start_delay", delta.to),
-            _ => continue,
-        };
-        let column = OptionContext { name, value: value.map_or("null::int".to_owned(), |value| value.to_string()) };
-        match updates.last_mut() {
-            Some(update) if (update.table, update.step) == (table, step) => update.set.push(column),
-            _ => updates.push(UpdateContext { table, step, set: vec![column] }),
-        }
+    if change.class == Class::Replace {
+        lines.push("    refused by the database if the flow has any runs".to_owned());
     }
-    updates
+    Ok(())
 }
 
-fn step_column<'a>(
-    slug: &'a str,
-    name: &'static str,
-    value: Option<i32>,
-) -> (&'static str, Option<&'a str>, &'static str, Option<i32>) {
-    ("pgflow.steps", Some(slug), name, value)
+/// A line of the header, in ASCII unless a value is not, and cut to a readable length.
+fn comment_line(line: &str) -> String {
+    let line = quote::comment(&line.replace('→', "->"));
+    let most = LINE - "-- ".len();
+    if line.chars().count() <= most {
+        return line;
+    }
+    line.chars().take(most - 3).chain("...".chars()).collect()
 }

@@ -1,18 +1,19 @@
 //! Replay: computes the catalog that results from migrations, without a database.
 
 use crate::diagnostic::{Code, Diagnostic, Kind};
-use std::collections::BTreeSet;
-
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 
 use rayon::prelude::*;
 
 use super::Migration;
-use super::plan::{Action, Entry, FORMAT, MigrationPlan};
-use crate::catalog::{Catalog, Flow, FlowId, State, digest};
+use super::plan::{Action, MigrationPlan, PlannedChange};
+use super::render::render;
+use crate::catalog::{Catalog, Flow, FlowId, State};
+use crate::sql::quote::is_hidden;
 
 /// The reason why a migration cannot be replayed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReplayError {
     /// The file has no plan.
     #[error("migration {migration} contains no flowsmith plan")]
@@ -36,6 +37,26 @@ pub enum ReplayError {
         /// The flow.
         flow: FlowId,
     },
+    /// The file is not the one that its plan renders.
+    #[error("{file} differs from its plan in line {line}: the file has {found}, the plan gives {expected}")]
+    Edited {
+        /// The name of the file.
+        file: String,
+        /// The first line that differs, from 1.
+        line: usize,
+        /// An excerpt of the line in the file, in quotes, or the end of the file.
+        found: String,
+        /// An excerpt of the line that the plan renders, in quotes, or the end of the file.
+        expected: String,
+    },
+    /// The file has another name than its plan.
+    #[error("{file} contains the migration {id}")]
+    OtherName {
+        /// The name of the file.
+        file: String,
+        /// The version and name of the plan.
+        id: String,
+    },
     /// The migration changes a flow that no earlier migration creates.
     #[error("migration {migration} changes {flow}, which no earlier migration creates")]
     UnknownFlow {
@@ -52,12 +73,18 @@ impl Diagnostic for ReplayError {
             Self::NoPlan { .. } => Code::ForeignMigration,
             Self::Malformed { .. } => Code::MalformedMigration,
             Self::Digest { .. } => Code::DigestMismatch,
+            Self::Edited { .. } | Self::OtherName { .. } => Code::MigrationNotAsCompiled,
             Self::UnknownFlow { .. } => Code::ChangeOfUnknownFlow,
         }
     }
 
     fn kind(&self) -> Kind {
-        Kind::Failed
+        match self {
+            Self::Edited { .. } | Self::OtherName { .. } => Kind::Refused,
+            Self::NoPlan { .. } | Self::Malformed { .. } | Self::Digest { .. } | Self::UnknownFlow { .. } => {
+                Kind::Failed
+            }
+        }
     }
 
     fn help(&self) -> Option<String> {
@@ -67,6 +94,10 @@ impl Diagnostic for ReplayError {
                 "restore the file (`git checkout`), or use the version of flowsmith that wrote it"
             }
             Self::Digest { .. } => "restore the file (`git checkout`), and edit flow files instead of migrations",
+            Self::Edited { .. } => {
+                "restore the file (`git checkout`) with LF line endings, and make the change in the flow files; to use it as it is, pass --allow-edited to `compile` and `apply`"
+            }
+            Self::OtherName { .. } => "give the file its name back: version, underscore, name, `.sql`",
             Self::UnknownFlow { .. } => {
                 "restore the missing migration: find it with `git log --diff-filter=D --name-only -- .` in the folder and run `git checkout COMMIT^ -- FILE`; if neither is applied to any database, delete this one too and run `flowsmith compile`"
             }
@@ -82,7 +113,73 @@ enum Outcome {
     Drop(FlowId),
 }
 
-/// Replays migrations in the given order.
+/// Renders the plan of a migration again, and refuses a file with any other byte, or of another name.
+///
+/// # Errors
+/// If the plan cannot be read or contradicts itself, or the file is not what it renders.
+pub fn verify(migration: &Migration) -> Result<(), ReplayError> {
+    let plan = plan(migration)?;
+    outcomes_of(migration, &plan)?;
+    let malformed = |reason: String| ReplayError::Malformed { migration: migration.id(), reason };
+    let required = plan.required_level();
+    if plan.engine != required {
+        return Err(malformed(format!("it requires engine level {}, and its flows {required}", plan.engine)));
+    }
+    let is_digest = |text: &Option<String>| text.as_ref().is_none_or(|text| is_digest(text));
+    if !plan.flows.iter().all(|flow| is_digest(&flow.base) && is_digest(&flow.result)) {
+        return Err(malformed("a base or a result is not a SHA-256".to_owned()));
+    }
+    let rendered = render(&plan).map_err(malformed)?;
+    if let Some(difference) = difference(migration, &rendered) {
+        return Err(difference);
+    }
+    if rendered.id() != migration.id() {
+        return Err(ReplayError::OtherName { file: migration.file_name(), id: rendered.id() });
+    }
+    Ok(())
+}
+
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// The first line in which a file differs from the one that its plan renders.
+fn difference(migration: &Migration, rendered: &Migration) -> Option<ReplayError> {
+    if migration.content == rendered.content {
+        return None;
+    }
+    let (mut found, mut expected) = (migration.content.split('\n'), rendered.content.split('\n'));
+    for line in 1.. {
+        let (found, expected) = (found.next(), expected.next());
+        if found != expected {
+            let start = common_start(found.unwrap_or_default(), expected.unwrap_or_default());
+            let (found, expected) = (excerpt(found, start), excerpt(expected, start));
+            return Some(ReplayError::Edited { file: migration.file_name(), line, found, expected });
+        }
+    }
+    None
+}
+
+/// The number of characters with which two lines start alike.
+fn common_start(a: &str, b: &str) -> usize {
+    a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count()
+}
+
+/// A part of a line with the place where it differs, in quotes, with escapes for characters that do not show.
+fn excerpt(line: Option<&str>, place: usize) -> String {
+    const BEFORE: usize = 20;
+    const LENGTH: usize = 60;
+    let Some(line) = line else { return "no such line".to_owned() };
+    let start = if line.chars().count() <= LENGTH { 0 } else { place.saturating_sub(BEFORE) };
+    let mut shown = String::from(if start > 0 { "`..." } else { "`" });
+    for character in line.chars().skip(start).take(LENGTH) {
+        if is_hidden(character) { shown.extend(character.escape_default()) } else { shown.push(character) }
+    }
+    shown.push_str(if line.chars().count() > start + LENGTH { "...`" } else { "`" });
+    shown
+}
+
+/// Replays migrations in the given order. The files are not compared with their plans; [`verify`] does that.
 ///
 /// # Errors
 /// The error of the first migration that cannot be replayed.
@@ -102,6 +199,17 @@ pub fn replay<'a>(migrations: impl IntoIterator<Item = &'a Migration>) -> Result
         }
     }
     Ok(catalog)
+}
+
+/// The database slugs of the flow versions that a migration changes.
+///
+/// # Errors
+/// If the migration cannot be read.
+pub fn changed(migration: &Migration) -> Result<BTreeSet<String>, ReplayError> {
+    let id = |(flow, change): (&super::plan::PlannedFlow<'_>, &PlannedChange<'_>)| {
+        FlowId::new(&*flow.flow, change.version).database_slug()
+    };
+    Ok(plan(migration)?.changes().map(id).collect())
 }
 
 /// The database slugs of the flow versions that these migrations, in the given order, delete and do not create again.
@@ -158,40 +266,42 @@ fn replay_outcome(catalog: &mut Catalog, migration: &Migration, outcome: Outcome
 }
 
 fn outcomes(migration: &Migration) -> Result<Vec<Outcome>, ReplayError> {
-    let text = plan_text(&migration.content).ok_or_else(|| ReplayError::NoPlan { migration: migration.id() })?;
-    let malformed = |reason: String| ReplayError::Malformed { migration: migration.id(), reason };
-    let plan: MigrationPlan<'_> = serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?;
-    if plan.format != FORMAT {
-        return Err(malformed(format!("unsupported format {}; this version reads format {FORMAT}", plan.format)));
-    }
-    plan.entries.into_iter().map(|entry| outcome(migration, entry)).collect()
+    outcomes_of(migration, &plan(migration)?)
+}
+
+fn outcomes_of(migration: &Migration, plan: &MigrationPlan<'_>) -> Result<Vec<Outcome>, ReplayError> {
+    plan.changes().map(|(flow, change)| outcome(migration, &flow.flow, change)).collect()
+}
+
+fn plan(migration: &Migration) -> Result<MigrationPlan<'static>, ReplayError> {
+    // With other line endings, the file is not as compiled; its plan can be read all the same.
+    let content = match migration.content.contains('\r') {
+        true => Cow::Owned(migration.content.replace("\r\n", "\n")),
+        false => Cow::Borrowed(migration.content.as_str()),
+    };
+    let text = plan_text(&content).ok_or_else(|| ReplayError::NoPlan { migration: migration.id() })?;
+    MigrationPlan::parse(text).map_err(|reason| ReplayError::Malformed { migration: migration.id(), reason })
 }
 
 /// The text between the plan's dollar quotes.
 fn plan_text(content: &str) -> Option<&str> {
-    let (_, rest) = content.split_once("\n  plan constant jsonb := ")?;
+    let (_, rest) = content.split_once("\n  plan constant pg_catalog.text := ")?;
     let (tag, rest) = rest.split_once('\n')?;
     let (text, _) = rest.split_once(&format!("\n{tag};"))?;
     Some(text)
 }
 
-fn outcome(migration: &Migration, entry: Entry<'_>) -> Result<Outcome, ReplayError> {
+fn outcome(migration: &Migration, slug: &str, change: &PlannedChange<'_>) -> Result<Outcome, ReplayError> {
     let malformed = |reason: String| ReplayError::Malformed { migration: migration.id(), reason };
-    let missing = |what: &str| malformed(format!("an entry has no {what}"));
-    if let Action::Put = entry.action {
-        let definition = entry.definition.ok_or_else(|| missing("definition"))?.get();
-        let mut flow = Flow::from_canonical(definition).map_err(|error| malformed(error.to_string()))?;
-        flow.state = entry.state.ok_or_else(|| missing("state"))?;
-        if entry.digest.ok_or_else(|| missing("digest"))? != digest(definition) {
+    if let Some(flow) = change.flow(slug).map_err(malformed)? {
+        if change.digest.as_deref() != Some(flow.digest().as_str()) {
             return Err(ReplayError::Digest { migration: migration.id(), flow: flow.id });
         }
         return Ok(Outcome::Put(Box::new(flow)));
     }
-    let slug = entry.flow.ok_or_else(|| missing("flow"))?;
-    let id = FlowId { slug, version: entry.version.ok_or_else(|| missing("version"))? };
-    Ok(match entry.state {
-        Some(state) => Outcome::State(id, state),
-        None if matches!(entry.action, Action::Drop) => Outcome::Drop(id),
-        None => return Err(missing("state")),
+    let id = FlowId::new(slug, change.version);
+    Ok(match (change.action, change.state) {
+        (Action::Drop, _) => Outcome::Drop(id),
+        (_, state) => Outcome::State(id, state.ok_or_else(|| malformed("a change has no state".to_owned()))?),
     })
 }

@@ -4,6 +4,7 @@
 //! so edited, added, removed and renamed files are detected. Two branches that both add a migration also conflict in git, which
 //! is intended.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use rayon::prelude::*;
@@ -68,9 +69,10 @@ pub(super) fn verify(migrations: &[Migration], sum_text: &str) -> Vec<SumMismatc
             _ => mismatches.push(SumMismatch::Malformed { line: index + 1 }),
         }
     }
+    let listed: HashSet<&str> = lines.iter().map(|(name, _)| *name).collect();
     for migration in migrations {
         let name = migration.file_name();
-        if !lines.iter().any(|(listed, _)| *listed == name) {
+        if !listed.contains(name.as_str()) {
             mismatches.push(SumMismatch::Added(name));
         }
     }

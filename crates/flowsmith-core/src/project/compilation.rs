@@ -1,7 +1,7 @@
 //! Compiling a project: the difference between its migrations and its flow files becomes new migrations.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use super::{Project, ProjectError};
 use crate::catalog::{Catalog, FlowId};
@@ -28,6 +28,8 @@ pub struct Repairs {
     pub queues: BTreeSet<String>,
     /// Flows whose triggers are recreated, by slug.
     pub triggers: BTreeSet<String>,
+    /// The catalog that the migrations record, to which the database is compared.
+    pub base: Option<Catalog>,
 }
 
 /// The changes since the newest migration, and the migrations that make them. Nothing is written before
@@ -61,7 +63,7 @@ pub fn compile_project(project: &Project, options: &CompileOptions) -> Result<Co
     let checked = project.valid_flows()?;
     let recorded = replay(folder.migrations())?;
     let desired = checked.catalog.clone();
-    Compilation::new(folder, checked, &recorded, desired, options, Repairs::default())
+    Compilation::new(project, folder, checked, &recorded, desired, options, Repairs::default())
 }
 
 impl Compilation {
@@ -70,6 +72,7 @@ impl Compilation {
     /// # Errors
     /// If the options do not fit the changes, as [`compile`].
     pub fn new(
+        project: &Project,
         folder: Folder,
         checked: Checked,
         recorded: &Catalog,
@@ -83,7 +86,8 @@ impl Compilation {
             without_queue: repairs.queues,
             triggers: repairs.triggers,
             files: files(&checked),
-            ..CompileSettings::next(&folder, options.version)
+            base: repairs.base,
+            ..project.compile_settings(&folder, options.version)
         };
         let compiled = compile(recorded, desired, &settings)?;
         Ok(Self { changes: compiled.changes, migrations: compiled.migrations, checked, folder })
@@ -123,26 +127,29 @@ impl Compilation {
     }
 }
 
-impl CompileSettings {
+impl Project {
     /// The settings for the next migration of a folder. Its version is the given one, or the current time, or a second after the
     /// newest migration if that is later.
-    pub fn next(folder: &Folder, version: Option<Version>) -> Self {
+    pub fn compile_settings(&self, folder: &Folder, version: Option<Version>) -> CompileSettings {
         let last = folder.last_version();
         let now = Version::now();
         let version = version.unwrap_or_else(|| last.map_or(now, |last| now.max(last.next())));
-        Self {
-            version,
-            name: None,
-            last,
-            delete: Vec::new(),
-            without_queue: BTreeSet::new(),
-            triggers: BTreeSet::new(),
-            files: BTreeMap::new(),
-        }
+        let (project, environment) = (self.name.clone(), self.environment.clone());
+        CompileSettings { last, project, environment, ..CompileSettings::new(version) }
     }
 }
 
 /// The flow file of each database slug.
-fn files(checked: &Checked) -> BTreeMap<String, PathBuf> {
-    checked.origins.iter().map(|(slug, origin)| (slug.clone(), origin.file.clone())).collect()
+fn files(checked: &Checked) -> BTreeMap<String, String> {
+    checked.origins.iter().map(|(slug, origin)| (slug.clone(), in_project(&origin.file))).collect()
+}
+
+/// The path of a file relative to the project, which is the working directory. It is the same on every machine and system,
+/// unless the file is outside of the project.
+fn in_project(file: &Path) -> String {
+    let project = std::env::current_dir().ok();
+    let relative = project.and_then(|project| file.strip_prefix(project).ok()).unwrap_or(file);
+    let names = relative.components().filter(|component| *component != Component::CurDir);
+    let names: Vec<_> = names.map(|component| component.as_os_str().to_string_lossy()).collect();
+    names.join("/").replacen("//", "/", 1)
 }

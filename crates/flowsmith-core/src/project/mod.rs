@@ -10,12 +10,14 @@ use crate::catalog::Ignore;
 use crate::check::{CheckSettings, Checked, check, check_files};
 use crate::diagnostic::{Code, Diagnostic, Kind};
 use crate::level::Level;
-use crate::migration::{CompileError, Folder, FolderError, ReplayError};
+use crate::migration::{CompileError, Edits, Folder, FolderError, ReplayError};
 use crate::source::Sources;
 
 /// The files of a project and the settings that apply to them. Paths are relative to the working directory.
 #[derive(Debug, Clone)]
 pub struct Project {
+    /// The name of the project, which its migrations carry.
+    pub name: String,
     /// Folder of the flow files.
     pub flows: PathBuf,
     /// Folder of the migrations.
@@ -28,6 +30,8 @@ pub struct Project {
     pub environment_is_known: bool,
     /// Live flows that the project does not manage.
     pub ignore: Ignore,
+    /// Whether migrations are accepted whose files are not as compiled.
+    pub edits: Edits,
 }
 
 impl Project {
@@ -80,24 +84,28 @@ impl Project {
         if self.flows.is_dir() { Ok(()) } else { Err(ProjectError::NoFlowsFolder(self.flows.clone())) }
     }
 
-    /// Reads the migrations and compares them with their sum file.
+    /// Reads the migrations, compares them with their sum file, and checks that they are as compiled, unless edits are accepted.
     ///
     /// # Errors
     /// As [`Folder::read`].
     pub fn read_migrations(&self) -> Result<Folder, FolderError> {
-        Folder::read(&self.migrations)
+        match self.edits {
+            Edits::Refused => Folder::read(&self.migrations),
+            Edits::Accepted => Folder::read_edited(&self.migrations),
+        }
     }
 
-    /// Rewrites the sum file from the migrations as they are, and returns its path. Migrations that cannot be replayed are
-    /// refused: a new sum must not make them legitimate.
+    /// Rewrites the sum file from the migrations as they are, and returns the folder and the path of the file. Migrations that
+    /// are not as compiled, or that cannot be replayed, are refused: a new sum must not make them legitimate.
     ///
     /// # Errors
-    /// If the folder cannot be read or written, or a migration cannot be replayed.
-    pub fn rehash(&self) -> Result<PathBuf, ProjectError> {
-        let folder = Folder::read_unchecked(&self.migrations)?;
+    /// If the folder cannot be read or written, or a migration cannot be replayed or is not as compiled.
+    pub fn rehash(&self) -> Result<(Folder, PathBuf), ProjectError> {
+        let mut folder = Folder::read_unchecked(&self.migrations)?;
+        folder.verify(self.edits)?;
         crate::migration::replay(folder.migrations())?;
         folder.rehash()?;
-        Ok(self.migrations.join(crate::migration::SUM_FILE))
+        Ok((folder, self.migrations.join(crate::migration::SUM_FILE)))
     }
 
     /// The path of a flow file by its name in the folder.

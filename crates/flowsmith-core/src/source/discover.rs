@@ -4,21 +4,22 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Syntax;
+use super::{RootedFolder, Syntax, text};
+use crate::file::{Entry, EntryKind, FileError};
 use crate::finding::{Code, Finding};
 
-/// Walks `root/folder` and returns the flow files, sorted by name and relative to `root`, with a finding for each folder
-/// that cannot be read. Names that begin with a dot are skipped, as shell patterns do: editors use them for locks and
-/// backups.
-pub(super) fn discover(root: &Path, folder: &Path) -> (Vec<PathBuf>, Vec<Finding>) {
-    let mut walk = Walk { root, seen: HashMap::new(), files: Vec::new(), findings: Vec::new() };
-    walk.folder(folder);
+/// Walks the folder of the flow files and returns them, sorted by name, with a finding for each folder that cannot be read and
+/// each name that cannot be printed. Names that begin with a dot are skipped, as shell patterns do: editors use them for locks
+/// and backups.
+pub(super) fn discover(folder: &RootedFolder<'_>) -> (Vec<PathBuf>, Vec<Finding>) {
+    let mut walk = Walk { folder, seen: HashMap::new(), files: Vec::new(), findings: Vec::new() };
+    walk.walk();
     walk.files.sort();
     (walk.files, walk.findings)
 }
 
 struct Walk<'a> {
-    root: &'a Path,
+    folder: &'a RootedFolder<'a>,
     /// The resolved path of each visited folder, and the name under which it was visited first.
     seen: HashMap<PathBuf, PathBuf>,
     files: Vec<PathBuf>,
@@ -26,17 +27,20 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn folder(&mut self, first: &Path) {
+    fn walk(&mut self) {
         // An explicit stack, because folders can be nested deeper than the thread's stack allows.
-        let mut open = vec![first.to_owned()];
+        let mut open = vec![self.folder.flows.to_owned()];
         while let Some(folder) = open.pop() {
-            let real = match fs::canonicalize(self.root.join(&folder)) {
-                Ok(real) => real,
+            let Some(in_root) = self.folder.in_root(&folder) else { continue };
+            let entries = match self.folder.root.list(&in_root) {
+                Ok(entries) => entries,
                 Err(error) => {
                     self.unreadable(&folder, &error);
                     continue;
                 }
             };
+            // The same folder by two names has one resolved path; nothing is read by it.
+            let real = fs::canonicalize(self.folder.root.path(&in_root)).unwrap_or_else(|_| in_root.clone());
             if let Some(before) = self.seen.insert(real, folder.clone()) {
                 let message = format!("this folder was already read as `{}`", before.display());
                 self.findings.push(
@@ -45,48 +49,64 @@ impl Walk<'_> {
                 );
                 continue;
             }
-            match fs::read_dir(self.root.join(&folder)) {
-                Ok(entries) => self.entries(&folder, entries, &mut open),
-                Err(error) => self.unreadable(&folder, &error),
-            }
+            self.entries(&folder, entries, &mut open);
         }
     }
 
-    fn entries(&mut self, folder: &Path, entries: fs::ReadDir, open: &mut Vec<PathBuf>) {
+    fn entries(&mut self, folder: &Path, entries: Vec<Entry>, open: &mut Vec<PathBuf>) {
         let mut folders = Vec::new();
         for entry in entries {
-            let entry = match entry {
-                Ok(entry) => entry,
-                Err(error) => {
-                    self.unreadable(folder, &error);
-                    return;
-                }
-            };
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            if entry.name.as_encoded_bytes().starts_with(b".") {
                 continue;
             }
-            let name = folder.join(entry.file_name());
-            let is_flow_file = Syntax::of(&name).is_some();
+            let name = folder.join(&entry.name);
             // The type of a flow file is checked when it is read, so that a folder or a pipe with such a name is reported.
-            match entry.file_type() {
-                Ok(kind) if kind.is_file() && is_flow_file => self.files.push(name),
-                Ok(kind) if kind.is_file() => {}
-                Ok(_) if is_flow_file => self.files.push(name),
-                Ok(kind) if kind.is_dir() || (kind.is_symlink() && self.root.join(&name).is_dir()) => {
-                    folders.push(name)
-                }
-                Ok(_) => {}
-                Err(error) => self.unreadable(&name, &error),
+            let is_flow_file = Syntax::of(&name).is_some();
+            let is_folder = match entry.kind {
+                _ if is_flow_file => false,
+                EntryKind::Folder => true,
+                EntryKind::Link => self.is_linked_folder(&name),
+                EntryKind::File | EntryKind::Other => false,
+            };
+            if !is_flow_file && !is_folder {
+                continue;
+            }
+            if !is_printable(&entry) {
+                self.findings.push(unprintable(&name));
+            } else if is_flow_file {
+                self.files.push(name);
+            } else {
+                folders.push(name);
             }
         }
         folders.sort_unstable_by(|a, b| b.cmp(a));
         open.append(&mut folders);
     }
 
-    fn unreadable(&mut self, name: &Path, error: &std::io::Error) {
-        self.findings.push(
-            Finding::of_file(Code::Unreadable, name, format!("cannot read the folder: {error}"))
-                .help("create the folder, or make it readable for this user"),
-        );
+    /// Whether a link leads to a folder. A folder that cannot be read is reported: its flows would seem to be removed.
+    fn is_linked_folder(&mut self, name: &Path) -> bool {
+        let Some(in_root) = self.folder.in_root(name) else { return false };
+        self.folder.root.leads_to_folder(&in_root).unwrap_or_else(|error| {
+            self.unreadable(name, &error);
+            false
+        })
     }
+
+    fn unreadable(&mut self, name: &Path, error: &FileError) {
+        self.findings.push(text::unreadable(error, name, "folder"));
+    }
+}
+
+/// Names of files appear in reports, and in the comments of migrations.
+fn is_printable(entry: &Entry) -> bool {
+    entry.name.to_str().is_some_and(|name| !name.chars().any(|each| each.is_control() || is_directional(each)))
+}
+
+fn is_directional(each: char) -> bool {
+    matches!(each, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn unprintable(name: &Path) -> Finding {
+    let message = "the name of this file is not UTF-8, or contains control characters";
+    Finding::of_file(Code::FileName, name, message).help("rename it: use letters, digits, `_`, `-` and `.`")
 }

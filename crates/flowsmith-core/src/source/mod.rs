@@ -10,11 +10,11 @@ mod yaml;
 
 pub use lines::{Lines, Position};
 pub use node::{Key, Node, Value};
-pub use text::MAX_FILE_BYTES;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::file::{Root, is_below};
 use crate::finding::{Code, Finding, Findings, Span};
 
 /// The maximum nesting depth of values, with aliases expanded.
@@ -48,7 +48,7 @@ impl Sources {
     /// The names of all flow files, sorted, and a finding for each folder that cannot be read.
     pub fn discover(&self) -> (Vec<PathBuf>, Vec<Finding>) {
         match self {
-            Self::Folder { root, flows } => discover::discover(root, flows),
+            Self::Folder { root, flows } => discover::discover(&RootedFolder::of(root, flows)),
             Self::Memory(files) => (files.keys().cloned().collect(), Vec::new()),
         }
     }
@@ -67,10 +67,41 @@ impl Sources {
     /// A finding if the file cannot be read, is too large, is not UTF-8, or contains a NUL character.
     pub fn read(&self, name: &Path) -> Result<String, Box<Finding>> {
         let bytes = match self {
-            Self::Folder { root, .. } => text::read(&root.join(name), name)?,
+            Self::Folder { root, flows } => {
+                let folder = RootedFolder::of(root, flows);
+                match folder.in_root(name) {
+                    Some(file) => text::read(&folder.root, &file, name)?,
+                    None => text::read(&Root::new(root), name, name)?,
+                }
+            }
             Self::Memory(files) => files.get(name).cloned().unwrap_or_default(),
         };
         text::decode(bytes, name)
+    }
+}
+
+/// The folder of the flow files in the root that it belongs to: that of the project, or itself if it is outside of the project.
+/// Settings can name folders of the project only, so that the command line named any other.
+struct RootedFolder<'a> {
+    root: Root,
+    /// The path of the root in the names of files; empty if names are relative to the root.
+    prefix: &'a Path,
+    flows: &'a Path,
+}
+
+impl<'a> RootedFolder<'a> {
+    fn of(root: &Path, flows: &'a Path) -> Self {
+        if is_below(flows) {
+            Self { root: Root::new(root), prefix: Path::new(""), flows }
+        } else {
+            Self { root: Root::new(root.join(flows)), prefix: flows, flows }
+        }
+    }
+
+    /// The name in the root; `None` for a file outside of it.
+    fn in_root(&self, name: &Path) -> Option<PathBuf> {
+        let file = name.strip_prefix(self.prefix).ok()?;
+        Some(if file.as_os_str().is_empty() { PathBuf::from(".") } else { file.to_owned() })
     }
 }
 

@@ -1,43 +1,56 @@
 //! Reading and decoding of files, with a finding for each way in which this fails.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use crate::file::{FileError, MAX_FLOW_FILE_BYTES, Root};
 use crate::finding::Span;
 use crate::finding::{Code, Finding, Place};
 
-/// The maximum size of a flow file, in bytes.
-pub const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
+/// Reads a file of at most [`MAX_FLOW_FILE_BYTES`]; `name` is its name in findings.
+pub(super) fn read(root: &Root, file: &Path, name: &Path) -> Result<Vec<u8>, Box<Finding>> {
+    root.read(file, MAX_FLOW_FILE_BYTES).map_err(|error| Box::new(unreadable(&error, name, "file")))
+}
 
-/// Reads a file of at most [`MAX_FILE_BYTES`].
-pub(super) fn read(path: &Path, name: &Path) -> Result<Vec<u8>, Box<Finding>> {
-    let unreadable = |error: io::Error| {
-        Finding::of_file(Code::Unreadable, name, format!("cannot read the file: {error}"))
-            .help("make the file readable for this user, or move it out of the folder")
-    };
-    // Opening a pipe blocks until it has a writer, and the type of the file is known only after opening it.
-    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = File::options().read(true).custom_flags(flags).open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    if !metadata.is_file() {
-        let message =
-            if metadata.is_dir() { "this is a folder with the name of a flow file" } else { "not a regular file" };
-        return Err(Finding::of_file(Code::Unreadable, name, message).help("rename or remove it").into());
+/// The finding for a file or folder that cannot be read.
+pub(super) fn unreadable(error: &FileError, name: &Path, noun: &str) -> Finding {
+    let finding = |code, message: String, help: &str| Finding::of_file(code, name, message).help(help);
+    match error {
+        FileError::Outside { .. } => finding(
+            Code::OutsideProject,
+            format!("this {noun} is outside of the project, or a link that leads out of it"),
+            "replace the link with a copy; if this is the folder of the flow files, name the folder that the link leads to with --flows",
+        ),
+        FileError::BrokenLink { .. } => finding(
+            Code::Unreadable,
+            "this is a link to a file that does not exist".to_owned(),
+            "correct the link, or remove it",
+        ),
+        FileError::NotRegular { kind: "a folder", .. } => {
+            finding(Code::Unreadable, "this is a folder with the name of a flow file".to_owned(), "rename or remove it")
+        }
+        FileError::NotRegular { kind, .. } => {
+            finding(Code::Unreadable, format!("this is {kind}, not a regular file"), "rename or remove it")
+        }
+        FileError::TooLarge { bytes, .. } => too_large(name, *bytes),
+        FileError::Io { source, .. } if noun == "file" => finding(
+            Code::Unreadable,
+            format!("cannot read the file: {source}"),
+            "make the file readable for this user, or move it out of the folder",
+        ),
+        FileError::Io { source, .. } => finding(
+            Code::Unreadable,
+            format!("cannot read the folder: {source}"),
+            "create the folder, or make it readable for this user",
+        ),
+        FileError::LinkInPlace { .. } | FileError::NotUtf8 { .. } => {
+            finding(Code::Unreadable, error.to_string(), "rename or remove it")
+        }
     }
-    if metadata.len() > MAX_FILE_BYTES {
-        return Err(too_large(name, metadata.len()).into());
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-    // The file may have grown since its size was read.
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    Ok(bytes)
 }
 
 /// Decodes UTF-8, drops a byte order mark, and rejects NUL characters.
 pub(super) fn decode(bytes: Vec<u8>, name: &Path) -> Result<String, Box<Finding>> {
-    if bytes.len() as u64 > MAX_FILE_BYTES {
+    if bytes.len() as u64 > MAX_FLOW_FILE_BYTES {
         return Err(too_large(name, bytes.len() as u64).into());
     }
     let mut text = String::from_utf8(bytes).map_err(|error| {
@@ -60,7 +73,7 @@ pub(super) fn decode(bytes: Vec<u8>, name: &Path) -> Result<String, Box<Finding>
 }
 
 fn too_large(name: &Path, bytes: u64) -> Finding {
-    let (size, limit) = (mebibytes(bytes), mebibytes(MAX_FILE_BYTES));
+    let (size, limit) = (mebibytes(bytes), mebibytes(MAX_FLOW_FILE_BYTES));
     Finding::of_file(Code::TooLarge, name, format!("the file has {size} MiB, more than the limit of {limit} MiB"))
         .help("split the file, for example into one file per flow")
 }

@@ -13,8 +13,9 @@
 --   00_overview             this text and the schemas
 --   10_tables               tables, indexes, the append-only trigger
 --   20_definitions          expected and actual definitions of flows, and their comparison
---   30_migrations           begin_migration, create_flows, end_migration
---   40_flows                reset_flow, drop_flow, start_flow
+--   30_migrations           begin_migration, create_flows, end_migration, and what they make of a plan
+--   40_flows                reset_flows, drop_flows, tune_flows, start_flow
+--   45_events               functions that add to the audit trail
 --   50_trigger_definitions  expected and active triggers, and the objects derived from them
 --   60_trigger_objects      jobs, table triggers and functions of triggers in the database
 --   65_trigger_comparison   their comparison with the expected ones, from names and catalogs only
@@ -26,7 +27,8 @@
 --
 -- Tables, and who writes them
 --
---   migrations       one row for each applied migration      end_migration; `flowsmith apply` adds checksum and duration
+--   migrations       one row for each applied migration,     end_migration; record_migration adds checksum and duration
+--                    with its plan
 --   flow_versions    one row for each version of a flow,     begin_migration, end_migration
 --                    with the definition recorded for it
 --   triggers         registered triggers: those of current   sync_triggers
@@ -46,13 +48,17 @@
 --
 -- A compiled migration calls, in one transaction:
 --
+--   pin_settings      sets the settings that can change the meaning of a statement; restore_settings restores them
 --   begin_migration   takes the lock, checks the plan, records the expected definitions
---   drop_flow         deletes a flow; reset_flow deletes the steps of a flow that is about to be replaced
+--   drop_flows        deletes flows; reset_flows deletes the steps of flows that are about to be replaced
 --   create_flows      creates new flows in flowsmith's engine; in an official engine, the migration calls
---                     pgflow.create_flow and pgflow.add_step instead
---   UPDATE ...        changes options in place
+--                     pgflow.create_flow and pgflow.add_step with the rows of planned_flows and planned_steps instead
+--   tune_flows        changes options in place
 --   end_migration     compares the expected with the actual definitions, sets states, adds the ledger row
 --   sync_triggers     creates and drops triggers to match the flows' current versions
+--
+-- Each reads the plan, a text, and refuses another one than that of begin_migration in the same transaction. With
+-- flowsmith's engine, all but sync_triggers run with the privileges of their owner.
 --
 -- If any of them raises an error, the whole transaction is rolled back.
 --
@@ -74,7 +80,7 @@
 --
 -- Locks, in the order in which they are taken
 --
---   1. the advisory lock `lock_key()`, until the transaction ends
+--   1. the row of flowsmith.apply_lock, by acquire_lock, until the transaction ends
 --   2. flowsmith.flow_versions (rows)
 --   3. pgflow.runs (table, SHARE ROW EXCLUSIVE: no run can be started)
 --   4. pgflow.flows (row), then pgflow.steps and pgflow.deps
@@ -91,11 +97,19 @@
 -- tables behind them. Each validates its arguments:
 --
 --   start_flow                     starts a current version only
---   reset_flow                     resets only a flow without runs
---   drop_flow                      drops only a flow without started runs
+--   begin_migration, end_migration, create_flows, tune_flows, reset_flows, drop_flows
+--                                  do what the plan says that this transaction has begun; reset only a flow without runs,
+--                                  and drop only a flow without started runs; run no text of the plan as SQL
+--   record_cancelled_run, record_retried_run, record_pause
+--                                  record what the same transaction does
 --   fire_schedule, fire_table_trigger, consume_event, discard_event
 --                                  act for an active trigger of the right kind only; the input of a schedule is the
 --                                  declared one
+--   acquire_lock, lock_holder      lock the row of flowsmith.apply_lock, and name the session that has locked it
+--   record_migration, record_edited_migration
+--                                  complete a migration that the same transaction has applied
+--   record_accepted_drift, record_pruned_runs
+--                                  add an event, whose actor is the role that is logged in
 --   actual_cron_jobs, sync_cron_jobs
 --                                  pg_cron shows a role only its own jobs, so all jobs belong to the owner
 --   trigger_differences            reads pg_cron's jobs and all triggers, whoever calls it; compares names and catalogs, and
@@ -106,7 +120,7 @@
 --   try_worker_lock, prune_firings, prune_consumed_events
 --                                  so that workers need no privileges on the tables
 --
--- The first three lines apply to flowsmith's engine only: an official engine can have another owner, and its functions
+-- Those that write to the engine's tables are security definer with flowsmith's engine only: an official engine can have another owner, and its functions
 -- search pg_temp first.
 --
 -- The function of a trigger evaluates `when` and the input expression, which are SQL from a flow file, with the privileges of

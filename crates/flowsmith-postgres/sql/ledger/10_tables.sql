@@ -7,11 +7,15 @@ create table if not exists flowsmith.migrations (
   applied_at timestamptz not null default clock_timestamp(),
   applied_by text not null default session_user,
   duration_ms bigint check (duration_ms >= 0),
-  tool_version text
+  tool_version text,
+  plan text,
+  transaction xid8 default pg_current_xact_id()
 );
 comment on table flowsmith.migrations is 'applied migrations';
 comment on column flowsmith.migrations.version is 'UTC timestamp at the start of the file name';
 comment on column flowsmith.migrations.checksum is 'SHA-256 of the file; null if it was not applied by flowsmith';
+comment on column flowsmith.migrations.plan is 'machine part of the file, from which the whole file can be written again';
+comment on column flowsmith.migrations.transaction is 'transaction that applied the migration; only it can add checksum and duration';
 
 create table if not exists flowsmith.flow_versions (
   flow text not null,
@@ -102,7 +106,46 @@ $$;
 create or replace trigger events_append_only before update or delete or truncate on flowsmith.events
   for each statement execute function flowsmith.refuse_change();
 
--- The key of the advisory lock that serializes installs and migrations: the bytes of 'flowsmit'.
-create or replace function flowsmith.lock_key() returns bigint
-language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$ select 7380396448181741940::bigint $$;
+-- One row, whose lock serializes installs and migrations. No role but the owner has any privilege on the table, so that
+-- nobody can hold the lock who cannot call acquire_lock.
+create table if not exists flowsmith.apply_lock (
+  id boolean primary key default true check (id),
+  transaction xid8,
+  plan bytea
+);
+comment on table flowsmith.apply_lock is 'its only row is locked by the transaction that applies a migration';
+comment on column flowsmith.apply_lock.transaction is 'transaction that has begun a migration';
+comment on column flowsmith.apply_lock.plan is 'SHA-256 of the plan of that migration';
+
+-- Locks that row until the transaction ends. Waits for at most the caller's lock_timeout. A restored database can lack the
+-- row.
+create or replace function flowsmith.acquire_lock() returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform from flowsmith.apply_lock for update;
+  if not found then
+    insert into flowsmith.apply_lock default values on conflict do nothing;
+    perform from flowsmith.apply_lock for update;
+  end if;
+end
+$$;
+
+-- Returns the session that holds the lock, and since when its transaction runs. No row if nobody holds it. Whoever waits for
+-- the lock holds or awaits the lock of the tuple.
+create or replace function flowsmith.lock_holder() returns table (
+  pid int, role text, application_name text, address text, transaction_start text)
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+  select session.pid, coalesce(session.usename, ''), coalesce(session.application_name, ''),
+         coalesce(host(session.client_addr), case when session.xact_start is null then 'unknown' else 'local' end),
+         to_char(session.xact_start at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+  from pg_locks relation
+  join pg_stat_activity session using (pid)
+  where relation.locktype = 'relation' and relation.granted and relation.relation = 'flowsmith.apply_lock'::regclass
+    and relation.database = (select d.oid from pg_database d where d.datname = current_database())
+    and relation.mode = 'RowShareLock' and relation.pid <> pg_backend_pid()
+    and not exists (
+      select from pg_locks tuple
+      where tuple.pid = relation.pid and tuple.locktype = 'tuple' and tuple.relation = relation.relation)
+  limit 1
+$$;
 

@@ -17,6 +17,27 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   )
 $$;
 
+-- Returns whether a recorded definition can be read. The functions below leave out a flow whose definition cannot.
+create or replace function flowsmith.is_definition(definition jsonb) returns boolean
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+declare
+  unnamed bigint;
+begin
+  perform (definition #>> '{options,max_attempts}')::int, (definition #>> '{options,base_delay}')::int,
+          (definition #>> '{options,timeout}')::int;
+  select count(*) filter (where step.slug is null) into unnamed
+  from jsonb_array_elements(definition -> 'steps') element,
+       jsonb_to_record(element.value) as step (
+         slug text, kind text, depends_on text[], max_attempts int, base_delay int, timeout int, start_delay int,
+         required_input_pattern jsonb, forbidden_input_pattern jsonb, when_unmet text, when_exhausted text);
+  return unnamed = 0 and jsonb_typeof(definition -> 'steps') = 'array'
+    and coalesce(jsonb_typeof(definition -> 'triggers'), 'array') = 'array'
+    and not jsonb_path_exists(definition, '$.triggers[*] ? (!(@.name.type() == "string") || !(@.source.type() == "object"))');
+exception when others then
+  return false;
+end
+$$;
+
 -- Returns the options of flows according to their recorded definitions.
 create or replace function flowsmith.expected_flows(flow_slugs text[]) returns table (
   flow_slug text, max_attempts int, base_delay int, timeout int)
@@ -26,7 +47,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
          coalesce((v.definition #>> '{options,base_delay}')::int, 5),
          coalesce((v.definition #>> '{options,timeout}')::int, 60)
   from flowsmith.flow_versions v
-  where v.flow_slug = any (expected_flows.flow_slugs)
+  where v.flow_slug = any (expected_flows.flow_slugs) and flowsmith.is_definition(v.definition)
 $$;
 
 -- Returns the steps of flows according to their recorded definitions.
@@ -44,7 +65,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
        jsonb_to_record(element.value) as step (
          slug text, kind text, depends_on text[], max_attempts int, base_delay int, timeout int, start_delay int,
          required_input_pattern jsonb, forbidden_input_pattern jsonb, when_unmet text, when_exhausted text)
-  where v.flow_slug = any (expected_steps.flow_slugs)
+  where v.flow_slug = any (expected_steps.flow_slugs) and flowsmith.is_definition(v.definition)
 $$;
 
 -- Returns the steps of flows in the engine. Dynamic SQL, because an engine below level 0.14 lacks the columns of
@@ -79,6 +100,12 @@ $$;
 create or replace function flowsmith.flows_match(flow_slugs text[]) returns boolean
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
+  if exists (
+    select from flowsmith.flow_versions v
+    where v.flow_slug = any (flows_match.flow_slugs) and not flowsmith.is_definition(v.definition)
+  ) then
+    return false;
+  end if;
   if exists (
     select expected.* from flowsmith.expected_flows(flows_match.flow_slugs) expected
     except
@@ -144,5 +171,9 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   select actual.flow_slug, format('step %s is unexpected', actual.step_slug)
   from actual_step actual left join expected_step expected using (flow_slug, step_slug)
   where expected.step_slug is null
+  union all
+  select v.flow_slug, 'the definition in the ledger cannot be read'
+  from flowsmith.flow_versions v
+  where v.flow_slug = any (flow_differences.flow_slugs) and not flowsmith.is_definition(v.definition)
 $$;
 

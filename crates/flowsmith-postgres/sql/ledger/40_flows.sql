@@ -54,6 +54,77 @@ begin
 end
 $$;
 
+-- Resets each flow that the plan of a migration replaces.
+create or replace function flowsmith.reset_flows(plan text) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  begun constant jsonb := flowsmith.begun_plan(plan);
+begin
+  perform flowsmith.reset_flow(change.flow_slug)
+  from flowsmith.plan_changes(begun) change where change.action = 'alter' and change.class = 'replace';
+end
+$$;
+
+-- Drops each flow that the plan of a migration deletes.
+create or replace function flowsmith.drop_flows(plan text) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  begun constant jsonb := flowsmith.begun_plan(plan);
+begin
+  perform flowsmith.drop_flow(change.flow_slug)
+  from flowsmith.plan_changes(begun) change where change.action = 'drop';
+end
+$$;
+
+-- Changes the options of flows and steps in place: those that the plan of a migration lists as differences, and all options
+-- of a flow whose steps it replaces, because pgflow.create_flow does not change a flow that exists.
+create or replace function flowsmith.tune_flows(plan text) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  begun constant jsonb := flowsmith.begun_plan(plan);
+begin
+  update pgflow.flows f
+  set opt_max_attempts = wanted.max_attempts, opt_base_delay = wanted.base_delay, opt_timeout = wanted.timeout
+  from flowsmith.expected_flows(array(
+    select change.flow_slug from flowsmith.plan_changes(begun) change
+    where change.action = 'alter' and change.class = 'replace')) wanted
+  where f.flow_slug = wanted.flow_slug
+    and (f.opt_max_attempts, f.opt_base_delay, f.opt_timeout)
+      is distinct from (wanted.max_attempts, wanted.base_delay, wanted.timeout);
+
+  update pgflow.flows f
+  set opt_max_attempts = wanted.max_attempts, opt_base_delay = wanted.base_delay, opt_timeout = wanted.timeout
+  from (
+    select tuned.flow_slug,
+           flowsmith.new_value(tuned.options, 'max_attempts', before.opt_max_attempts) as max_attempts,
+           flowsmith.new_value(tuned.options, 'base_delay', before.opt_base_delay) as base_delay,
+           flowsmith.new_value(tuned.options, 'timeout', before.opt_timeout) as timeout
+    from flowsmith.planned_options(begun) tuned
+    join pgflow.flows before on before.flow_slug = tuned.flow_slug
+    where tuned.step_slug is null
+  ) wanted
+  where f.flow_slug = wanted.flow_slug
+    and (f.opt_max_attempts, f.opt_base_delay, f.opt_timeout)
+      is distinct from (wanted.max_attempts, wanted.base_delay, wanted.timeout);
+
+  update pgflow.steps s
+  set opt_max_attempts = wanted.max_attempts, opt_base_delay = wanted.base_delay, opt_timeout = wanted.timeout,
+      opt_start_delay = wanted.start_delay
+  from (
+    select tuned.flow_slug, tuned.step_slug,
+           flowsmith.new_value(tuned.options, 'max_attempts', before.opt_max_attempts) as max_attempts,
+           flowsmith.new_value(tuned.options, 'base_delay', before.opt_base_delay) as base_delay,
+           flowsmith.new_value(tuned.options, 'timeout', before.opt_timeout) as timeout,
+           flowsmith.new_value(tuned.options, 'start_delay', before.opt_start_delay) as start_delay
+    from flowsmith.planned_options(begun) tuned
+    join pgflow.steps before on before.flow_slug = tuned.flow_slug and before.step_slug = tuned.step_slug
+  ) wanted
+  where s.flow_slug = wanted.flow_slug and s.step_slug = wanted.step_slug
+    and (s.opt_max_attempts, s.opt_base_delay, s.opt_timeout, s.opt_start_delay)
+      is distinct from (wanted.max_attempts, wanted.base_delay, wanted.timeout, wanted.start_delay);
+end
+$$;
+
 -- Starts a run of the current version of a flow. Raises an error if no version is current.
 create or replace function flowsmith.start_flow(flow text, input jsonb, run_id uuid default null)
 returns setof pgflow.runs
@@ -74,4 +145,3 @@ begin
   return query select run.* from pgflow.start_flow(current_slug, start_flow.input, start_flow.run_id) run;
 end
 $$;
-

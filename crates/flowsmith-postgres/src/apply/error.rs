@@ -43,6 +43,9 @@ pub enum ApplyError {
     /// The database has drifted.
     #[error("the database has drifted from its applied migrations")]
     Drift(Box<Drift>),
+    /// Pending migrations change flows whose definitions in the ledger cannot be read.
+    #[error("the definitions in the ledger of flows that pending migrations change cannot be read: {}", .0.join(", "))]
+    Unreadable(Vec<String>),
     /// Files of applied migrations changed.
     #[error("these migrations were changed after they were applied: {}", .0.join(", "))]
     Edited(Vec<String>),
@@ -76,6 +79,7 @@ impl Diagnostic for ApplyError {
             Self::NotRecorded(_) => Code::ForeignMigration,
             Self::Locked { .. } => Code::ApplyLocked,
             Self::Drift(_) => Code::Drifted,
+            Self::Unreadable(_) => Code::LedgerUnreadable,
             Self::Edited(_) => Code::MigrationEdited,
             Self::Missing(_) => Code::MigrationMissing,
             Self::OutOfOrder(_) => Code::MigrationOutOfOrder,
@@ -89,7 +93,9 @@ impl Diagnostic for ApplyError {
             Self::Session(error) => error.kind(),
             Self::NoLedger | Self::Locked { .. } | Self::Replay(_) => Kind::Failed,
             Self::Drift(_) => Kind::Drift,
-            Self::NotRecorded(_) | Self::Edited(_) | Self::Missing(_) | Self::OutOfOrder(_) => Kind::Refused,
+            Self::NotRecorded(_) | Self::Unreadable(_) | Self::Edited(_) | Self::Missing(_) | Self::OutOfOrder(_) => {
+                Kind::Refused
+            }
         }
     }
 
@@ -117,6 +123,9 @@ impl Diagnostic for ApplyError {
             Self::Drift(_) => {
                 "to keep the changes, write them into the flow files and run `flowsmith compile`; to undo them, run `flowsmith compile --from-live`; \
                  then run `flowsmith apply --accept-drift`"
+            }
+            Self::Unreadable(_) => {
+                "restore the row of flowsmith.flow_versions from a backup, or apply the migrations of the other flows alone"
             }
             Self::Edited(_) => "restore the files (`git checkout`), and make the change in a new migration",
             Self::Missing(_) => "check that this is the right branch and the right database, and restore the files",

@@ -6,7 +6,7 @@ declare
 begin
   select string_agg(p.oid::pg_catalog.regprocedure::text, ', ') into denied
   from pg_catalog.pg_proc p
-  where p.pronamespace = 'flowsmith'::pg_catalog.regnamespace and p.proname in ('begin_migration', 'drop_flow', 'end_migration')
+  where p.pronamespace = 'flowsmith'::pg_catalog.regnamespace and p.proname in ('begin_migration', 'drop_flows', 'end_migration')
     and not pg_catalog.has_function_privilege(p.oid, 'execute');
   if denied is not null then
     raise exception 'permission denied for %', denied using errcode = 'insufficient_privilege';

@@ -17,13 +17,13 @@ use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 
 use crate::database::transaction::{Opening, Transaction, send};
-use crate::database::{self, DatabaseError, Lock};
+use crate::database::{self, DatabaseError, Lock, LockObject};
 use crate::drift::{Drift, drift};
-use crate::introspection::{self, LiveShape};
+use crate::introspection::{self, Live, LiveShape};
 use crate::ledger::{LedgerEntry, MigrationState, Status};
 use crate::session::Session;
 use flowsmith_core::catalog::Ignore;
-use flowsmith_core::migration::{Folder, Migration, deletions};
+use flowsmith_core::migration::{Folder, Migration, ReplayError, changed, deletions};
 
 /// Settings of an apply.
 #[derive(Debug, Clone)]
@@ -92,6 +92,7 @@ pub async fn apply(
     let mut applied = Applied::default();
     let mut guarded = false;
     let pending = pending(folder, &before.ledger, settings)?;
+    refuse_unreadable(&pending, &before)?;
     let deleted = deletions(pending.iter().copied())?;
     for migration in pending {
         let id = migration.id();
@@ -102,7 +103,8 @@ pub async fn apply(
             guard(&mut transaction, shape, folder, &deleted, settings).await?;
             guarded = true;
         }
-        if run(&mut transaction, migration, started).await? {
+        let edit = folder.edited().iter().find(|(edited, _)| *edited == id).map(|(_, edit)| edit);
+        if run(&mut transaction, migration, edit, started).await? {
             transaction.commit().await?;
             progress(Progress::Applied(&id, started.elapsed()));
             applied.migrations.push((id, started.elapsed()));
@@ -134,6 +136,7 @@ pub async fn check(
 ) -> Result<Vec<String>, ApplyError> {
     let live = session.read_live().await?;
     let pending = pending(folder, &live.ledger, settings)?;
+    refuse_unreadable(&pending, &live)?;
     let mut deleted = deletions(pending.iter().copied())?;
     deleted.extend(settings.to_delete.iter().cloned());
     let drift = drift(folder, &live, &settings.ignore)?.without(&deleted);
@@ -174,11 +177,23 @@ fn pending<'a>(
     Ok(folder.migrations().iter().filter(|migration| pending.contains(&migration.id().as_str())).collect())
 }
 
+/// Refuses migrations of flows whose definitions in the ledger cannot be read. Migrations of other flows run.
+fn refuse_unreadable(pending: &[&Migration], live: &Live) -> Result<(), ApplyError> {
+    if live.unreadable.is_empty() {
+        return Ok(());
+    }
+    let mut refused = BTreeSet::new();
+    for migration in pending {
+        refused.extend(changed(migration)?.into_iter().filter(|slug| live.unreadable.contains(slug)));
+    }
+    if refused.is_empty() { Ok(()) } else { Err(ApplyError::Unreadable(refused.into_iter().collect())) }
+}
+
 /// Opens a transaction with the time limits and takes the lock in it.
 async fn begin<'c>(connection: &'c mut PgConnection, settings: &ApplySettings) -> Result<Transaction<'c>, ApplyError> {
     let opening = Opening::write().lock_timeout(settings.lock_timeout).statement_timeout(settings.statement_timeout);
     let mut transaction = Transaction::begin(connection, opening).await?;
-    match database::acquire_lock(&mut transaction).await? {
+    match database::acquire_lock(&mut transaction, LockObject::Ledger).await? {
         Lock::Acquired => Ok(transaction),
         Lock::HeldElsewhere(holder) => Err(ApplyError::Locked { waited: settings.lock_timeout, holder }),
     }
@@ -208,7 +223,13 @@ async fn guard(
 }
 
 /// Runs one migration and completes its ledger row. Returns false if another apply has run it in the meantime.
-async fn run(transaction: &mut Transaction<'_>, migration: &Migration, started: Instant) -> Result<bool, ApplyError> {
+/// Records an accepted `edit` of its file.
+async fn run(
+    transaction: &mut Transaction<'_>,
+    migration: &Migration,
+    edit: Option<&ReplayError>,
+    started: Instant,
+) -> Result<bool, ApplyError> {
     let failed = |error: sqlx::Error| ApplyError::Migration { id: migration.id(), source: DatabaseError::from(error) };
     let version = migration.version.to_string();
     let recorded = transaction.query("select exists (select 1 from flowsmith.migrations where version = $1)");
@@ -223,8 +244,15 @@ async fn run(transaction: &mut Transaction<'_>, migration: &Migration, started: 
         .bind(migration.checksum())
         .bind(i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX))
         .bind(env!("CARGO_PKG_VERSION"))
-        .execute()
+        .value::<bool>()
         .await
         .map_err(failed)?;
-    if completed == 1 { Ok(true) } else { Err(ApplyError::NotRecorded(migration.id())) }
+    if !completed {
+        return Err(ApplyError::NotRecorded(migration.id()));
+    }
+    if let Some(edit) = edit {
+        let record = transaction.query(include_str!("record_edit.sql")).bind(&version).bind(edit.to_string());
+        record.execute().await.map_err(failed)?;
+    }
+    Ok(true)
 }

@@ -1,4 +1,8 @@
-{#- Takes the advisory lock `key` in the open transaction. After a lock timeout, the transaction can be rolled back to the
-    savepoint and continue. -#}
+{#- Takes the lock in the open transaction: that of the ledger, or the advisory lock `key` before there is a ledger. After a lock
+    timeout, the transaction can be rolled back to the savepoint and continue. -#}
 savepoint before_lock;
-select pg_advisory_xact_lock({{ key }})
+{% if ledger -%}
+select flowsmith.acquire_lock()
+{%- else -%}
+select pg_catalog.pg_advisory_xact_lock({{ key }})
+{%- endif %}

@@ -1,5 +1,5 @@
-//! The lock that every writing command takes. It is an advisory lock scoped to the transaction: it cannot outlive the
-//! transaction, and it works behind a transaction pooler.
+//! The lock that every writing command takes, on a row of the ledger, or an advisory lock before there is a ledger. It is scoped
+//! to the transaction: it cannot outlive the transaction, and it works behind a transaction pooler.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -10,10 +10,10 @@ use sqlx::FromRow;
 use super::sql::{Templates, templates};
 use super::{DatabaseError, Failure, Transaction};
 
-/// The bytes of `flowsmit`; the same value as `flowsmith.lock_key()`.
+/// The key of the advisory lock: the bytes of `flowsmit`.
 pub(crate) const LOCK_KEY: i64 = 7_380_396_448_181_741_940;
 
-static TEMPLATES: LazyLock<Templates> = templates![".": "acquire_lock.sql"];
+static TEMPLATES: LazyLock<Templates> = templates![".": "acquire_lock.sql", "lock_holder.sql"];
 
 /// The session that holds the lock.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -38,6 +38,15 @@ impl fmt::Display for LockHolder {
     }
 }
 
+/// The object that is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LockObject {
+    /// The row of the ledger, which only deployers and the owner can lock.
+    Ledger,
+    /// The advisory lock, which any role can hold: for an install in a database without a ledger.
+    Advisory,
+}
+
 /// The result of [`acquire_lock`].
 #[derive(Debug)]
 pub(crate) enum Lock {
@@ -49,19 +58,15 @@ pub(crate) enum Lock {
 }
 
 /// Acquires the lock in the open transaction and waits for at most its `lock_timeout`.
-pub(crate) async fn acquire_lock(transaction: &mut Transaction<'_>) -> Result<Lock, DatabaseError> {
-    let acquire = TEMPLATES.render("acquire_lock.sql", context! { key => LOCK_KEY });
-    match transaction.send(acquire).await.map_err(DatabaseError::from) {
+pub(crate) async fn acquire_lock(transaction: &mut Transaction<'_>, object: LockObject) -> Result<Lock, DatabaseError> {
+    let context = context! { key => LOCK_KEY, ledger => object == LockObject::Ledger };
+    match transaction.send(TEMPLATES.render("acquire_lock.sql", context.clone())).await.map_err(DatabaseError::from) {
         Ok(_) => Ok(Lock::Acquired),
         Err(error) if error.failure() == Failure::LockTimeout => {
             transaction.send("rollback to savepoint before_lock").await?;
-            Ok(Lock::HeldElsewhere(holder(transaction).await?))
+            let holder = transaction.send(TEMPLATES.render("lock_holder.sql", context)).await?;
+            Ok(Lock::HeldElsewhere(holder.first().map(LockHolder::from_row).transpose()?))
         }
         Err(error) => Err(error),
     }
-}
-
-async fn holder(transaction: &mut Transaction<'_>) -> Result<Option<LockHolder>, DatabaseError> {
-    let row = transaction.query(include_str!("lock_holder.sql")).bind(LOCK_KEY).optional_row().await?;
-    Ok(row.as_ref().map(LockHolder::from_row).transpose()?)
 }

@@ -14,7 +14,7 @@ pub mod transaction;
 pub use backoff::Backoff;
 pub use error::{DatabaseError, Failure};
 pub use lock::LockHolder;
-pub(crate) use lock::{LOCK_KEY, Lock, acquire_lock};
+pub(crate) use lock::{LOCK_KEY, Lock, LockObject, acquire_lock};
 pub use pooler::uses_transaction_pooler;
 pub use reconnecting::{ConnectionEvent, Observer, ReconnectingConnection};
 pub use target::{Target, TargetError};

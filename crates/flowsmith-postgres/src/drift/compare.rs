@@ -64,10 +64,15 @@ fn recorded(folder: &Folder, live: &Live) -> Result<Catalog, ReplayError> {
 }
 
 fn between(recorded: &Catalog, live: &Live, ignore: &Ignore, migrations: Vec<(String, MigrationState)>) -> Drift {
-    let is_unrecorded = |slug: &str| recorded.get(slug).is_none();
-    let mut actual = live.catalog.clone();
+    let given = recorded;
+    let is_unrecorded = |slug: &str| given.get(slug).is_none();
+    let (mut recorded, mut actual) = (recorded.clone(), live.catalog.clone());
+    for slug in &live.unreadable {
+        recorded.remove(slug);
+        actual.remove(slug);
+    }
     let mut unmanaged = Vec::new();
-    for (slug, flow) in live.catalog.iter() {
+    for (slug, flow) in live.catalog.iter().filter(|(slug, _)| !live.unreadable.contains(*slug)) {
         if ignore.matches(slug) && is_unrecorded(slug) {
             actual.remove(slug);
         } else if flow.state == State::Unmanaged && is_unrecorded(slug) {
@@ -76,7 +81,8 @@ fn between(recorded: &Catalog, live: &Live, ignore: &Ignore, migrations: Vec<(St
         }
     }
     Drift {
-        changes: diff(recorded, &actual).changes,
+        unreadable: live.unreadable.clone(),
+        changes: diff(&recorded, &actual).changes,
         unmanaged,
         without_queue: live.without_queue.iter().filter(|slug| !is_unrecorded(slug)).cloned().collect(),
         triggers: live.trigger_differences.clone(),

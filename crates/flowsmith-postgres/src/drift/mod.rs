@@ -23,6 +23,8 @@ pub struct Drift {
     pub without_queue: BTreeSet<String>,
     /// Triggers that differ from their records, do not work, or are not declared.
     pub triggers: Vec<TriggerDifference>,
+    /// Database slugs of flows whose definition in the ledger cannot be read. They are not compared.
+    pub unreadable: BTreeSet<String>,
     /// Ids of applied migrations whose file changed or is missing.
     pub migrations: Vec<(String, MigrationState)>,
 }
@@ -30,7 +32,7 @@ pub struct Drift {
 impl Drift {
     /// Whether the database matches its applied migrations.
     pub fn is_empty(&self) -> bool {
-        !self.blocks_apply() && self.unmanaged.is_empty() && self.triggers.is_empty()
+        !self.blocks_apply() && self.unmanaged.is_empty() && self.triggers.is_empty() && self.unreadable.is_empty()
     }
 
     /// The changes and findings, one text each.
@@ -39,12 +41,14 @@ impl Drift {
         changes.chain(self.findings()).collect()
     }
 
-    /// Missing queues, trigger differences and changed migrations, one text each.
+    /// Unreadable definitions, missing queues, trigger differences and changed migrations, one text each.
     pub fn findings(&self) -> Vec<String> {
         let triggers = self.triggers.iter().map(ToString::to_string);
         let queues = self.without_queue.iter().map(|slug| format!("{slug}: the queue is missing"));
         let migrations = self.migrations.iter().map(|(id, state)| format!("migration {id}: {}", state.as_str()));
-        queues.chain(triggers).chain(migrations).collect()
+        let unreadable =
+            self.unreadable.iter().map(|slug| format!("{slug}: the definition in the ledger cannot be read"));
+        unreadable.chain(queues).chain(triggers).chain(migrations).collect()
     }
 
     /// Removes drift that does not matter if these flow versions (database slugs) are deleted next: differences of their
@@ -64,7 +68,8 @@ impl Drift {
     }
 
     /// Whether the drift blocks `apply`, because pending migrations were compiled against another state. Flows and triggers that
-    /// flowsmith did not create do not block, and neither does a broken trigger, which a migration may fix.
+    /// flowsmith did not create do not block, and neither does a broken trigger, which a migration may fix. An unreadable
+    /// definition blocks only the migrations that change its flow.
     pub fn blocks_apply(&self) -> bool {
         !self.changes.is_empty()
             || !self.without_queue.is_empty()

@@ -6,9 +6,16 @@
 -#}
 select 'flow' as part, f.flow_slug, f.opt_max_attempts, f.opt_base_delay, f.opt_timeout, queue.queue_name is not null as has_queue,
 {%- if ledger %}
-  v.flow, v.version, v.state, (v.definition -> 'annotations')::text as annotations, (v.definition -> 'triggers')::text as triggers
+  v.flow, v.version, v.state,
+  case jsonb_typeof(v.definition) when 'object' then v.definition - '{options,steps,triggers}'::text[] else v.definition end::text as annotations,
+  jsonb_path_query_array(v.definition, '$.steps[*] ? (exists (@.handler) || exists (@.output))')::text as described_steps,
+  (v.definition -> 'triggers')::text as triggers,
+  v.definition is null or coalesce(
+    jsonb_typeof(v.definition -> 'steps') = 'array' and coalesce(jsonb_typeof(v.definition -> 'options'), 'object') = 'object'
+      and not jsonb_path_exists(v.definition, '$.steps[*] ? (!(@.slug.type() == "string"))'), false) as is_readable
 {%- else %}
-  null::text as flow, null::int as version, null::text as state, null::text as annotations, null::text as triggers
+  null::text as flow, null::int as version, null::text as state, null::text as annotations, null::text as described_steps,
+  null::text as triggers, true as is_readable
 {%- endif %}
 from pgflow.flows f
 left join pgmq.meta queue on queue.queue_name = f.flow_slug

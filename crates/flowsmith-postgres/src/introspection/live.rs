@@ -13,6 +13,9 @@ pub struct Live {
     pub catalog: Catalog,
     /// The applied migrations, oldest first.
     pub ledger: Vec<LedgerEntry>,
+    /// Database slugs of flows whose definition in the ledger cannot be read. The catalog has them without annotations and
+    /// triggers.
+    pub unreadable: BTreeSet<String>,
     /// Database slugs of flows whose queue is missing.
     pub without_queue: BTreeSet<String>,
     /// Differences between the active triggers and the recorded ones.

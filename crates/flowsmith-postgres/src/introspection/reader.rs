@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use minijinja::context;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{FromRow as _, Row as _};
 
@@ -88,8 +90,11 @@ impl Reader {
             Some("retired") => State::Retired,
             Some(other) => return Err(unreadable("state", other)),
         };
-        let annotations: Option<Annotations> = json(row, "annotations")?;
-        let triggers: Option<Vec<Trigger>> = json(row, "triggers")?;
+        let recorded = recorded(row);
+        if recorded.is_err() {
+            self.live.unreadable.insert(database_slug.clone());
+        }
+        let (annotations, triggers) = recorded.unwrap_or_default();
         let options = FlowOptions {
             max_attempts: row.try_get("opt_max_attempts")?,
             base_delay: row.try_get("opt_base_delay")?,
@@ -99,14 +104,7 @@ impl Reader {
             self.live.without_queue.insert(database_slug.clone());
         }
         self.places.insert(database_slug, self.flows.len());
-        self.flows.push(Flow {
-            id,
-            state,
-            options,
-            steps: Vec::new(),
-            annotations: annotations.unwrap_or_default(),
-            triggers: triggers.unwrap_or_default(),
-        });
+        self.flows.push(Flow { id, state, options, steps: Vec::new(), annotations, triggers });
         Ok(())
     }
 
@@ -162,6 +160,29 @@ impl Reader {
         self.live.catalog = self.flows.into_iter().collect();
         self.live
     }
+}
+
+/// The parts of a step's definition that the engine does not have.
+#[derive(Deserialize)]
+struct DescribedStep {
+    slug: String,
+    handler: Option<Value>,
+    output: Option<Value>,
+}
+
+/// The annotations and triggers of a recorded flow; empty for another one.
+fn recorded(row: &PgRow) -> Result<(Annotations, Vec<Trigger>), DatabaseError> {
+    if !row.try_get::<bool, _>("is_readable")? {
+        return Err(unreadable("definition", "its steps or options have another form"));
+    }
+    let steps: Option<Vec<DescribedStep>> = json(row, "described_steps")?;
+    let annotations: Option<Annotations> = json(row, "annotations")?;
+    let mut annotations = annotations.unwrap_or_default();
+    for step in steps.unwrap_or_default() {
+        annotations.handlers.extend(step.handler.map(|handler| (step.slug.clone(), handler)));
+        annotations.outputs.extend(step.output.map(|output| (step.slug, output)));
+    }
+    Ok((annotations, json(row, "triggers")?.unwrap_or_default()))
 }
 
 /// The JSON value of a text column; none if it is null.

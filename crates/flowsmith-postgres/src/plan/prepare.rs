@@ -57,6 +57,7 @@ fn pending_deletions(folder: &Folder, live: &Live) -> Result<BTreeSet<String>, R
 
 /// The changes from the live catalog to the desired one, and the live flows that are left alone because they are in no file and
 /// were never recorded. A recorded flow version that is in no file is kept, except those in `deletions`, by database slug.
+/// A flow whose definition in the ledger cannot be read is not compared.
 pub fn changes(
     live: &Live,
     desired: Catalog,
@@ -78,5 +79,8 @@ pub fn changes(
     for slug in deleted {
         target.remove(slug);
     }
-    (diff(&from, &target), unmanaged)
+    let mut changes = diff(&from, &target);
+    // Its recorded annotations and triggers are unknown.
+    changes.changes.retain(|change| !live.unreadable.contains(&change.database_slug()));
+    (changes, unmanaged)
 }

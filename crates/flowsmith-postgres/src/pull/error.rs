@@ -1,7 +1,6 @@
 //! Why a pull stopped.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::apply::ApplyError;
 use crate::database::DatabaseError;
@@ -9,6 +8,7 @@ use crate::session::SessionError;
 use flowsmith_core::catalog::FlowId;
 use flowsmith_core::check::Checked;
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
+use flowsmith_core::file::FileError;
 use flowsmith_core::migration::{CompileError, FolderError, ReplayError};
 use flowsmith_core::project::ProjectError;
 use flowsmith_core::source::Sources;
@@ -49,15 +49,8 @@ pub enum PullError {
         sources: Sources,
     },
     /// A flow file could not be written.
-    #[error("cannot {verb} {}: {source}", path.display())]
-    Io {
-        /// The operation.
-        verb: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The error of the operating system.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 fn elsewhere(flows: &[(FlowId, PathBuf)]) -> String {
@@ -69,10 +62,6 @@ fn paths(paths: &[PathBuf]) -> String {
 }
 
 impl PullError {
-    pub(super) fn io(verb: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { verb, path: path.to_owned(), source }
-    }
-
     /// The check whose findings are the error; its files are those of the project, except for [`PullError::Invalid`].
     pub fn findings(&self) -> Option<&Checked> {
         match self {
@@ -123,7 +112,7 @@ impl Diagnostic for PullError {
             Self::Pending(_) => Code::PullPending,
             Self::DefinedElsewhere(_) | Self::Exists(_) => Code::PullOverwrites,
             Self::Invalid { .. } => Code::PullInvalidFlow,
-            Self::Io { .. } => Code::Io,
+            Self::File(error) => error.code(),
         }
     }
 
@@ -132,7 +121,8 @@ impl Diagnostic for PullError {
             Self::Project(error) => error.kind(),
             Self::Session(error) => error.kind(),
             Self::Apply(error) => error.kind(),
-            Self::NoLedger | Self::Io { .. } => Kind::Failed,
+            Self::File(error) => error.kind(),
+            Self::NoLedger => Kind::Failed,
             Self::Pending(_) | Self::DefinedElsewhere(_) | Self::Exists(_) | Self::Invalid { .. } => Kind::Refused,
         }
     }
@@ -157,7 +147,7 @@ impl Diagnostic for PullError {
                     quoted.join(", ")
                 ));
             }
-            Self::Io { .. } => "check that the path is right and that you may read and write it",
+            Self::File(error) => return error.help(),
         };
         Some(help.to_owned())
     }

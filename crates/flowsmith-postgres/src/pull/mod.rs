@@ -8,7 +8,6 @@ pub use adopt::adopt;
 pub use error::PullError;
 pub use flow_file::{PulledFile, flow_file};
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,10 +18,10 @@ use crate::ledger::Status;
 use crate::session::Session;
 use flowsmith_core::catalog::{Catalog, Flow, State};
 use flowsmith_core::check::{CheckSettings, Checked, check};
+use flowsmith_core::file::Root;
 use flowsmith_core::migration::{CompileSettings, compile, replay};
 use flowsmith_core::project::Project;
 use flowsmith_core::source::Sources;
-use flowsmith_core::write;
 
 /// The options of a pull.
 #[derive(Debug, Clone, Copy, Default)]
@@ -111,13 +110,14 @@ fn write_flows(
     if !overwrite {
         refuse_existing(&files, project)?;
     }
-    fs::create_dir_all(&project.flows).map_err(|source| PullError::io("create", &project.flows, source))?;
+    let (root, folder) = Root::of_folder(&project.flows);
+    root.create_folder(&folder)?;
     if files.is_empty() {
         observe(PullEvent::NothingToPull);
     }
     for file in files {
         let path = project.flows.join(&file.name);
-        write::replace(&path, file.content.as_bytes()).map_err(|source| PullError::io("write", &path, source))?;
+        root.write(&folder.join(&file.name), &file.content)?;
         observe(PullEvent::Wrote(path));
     }
     Ok(())
@@ -166,7 +166,7 @@ fn refuse_invalid(files: &[PulledFile], differing: &Catalog, project: &Project) 
 
 fn refuse_existing(files: &[PulledFile], project: &Project) -> Result<(), PullError> {
     let paths = files.iter().map(|file| project.flows.join(&file.name));
-    let mut existing: Vec<PathBuf> = paths.filter(|path| path.exists()).collect();
+    let mut existing: Vec<PathBuf> = paths.filter(|path| path.symlink_metadata().is_ok()).collect();
     existing.sort();
     if existing.is_empty() { Ok(()) } else { Err(PullError::Exists(existing)) }
 }
@@ -179,7 +179,7 @@ async fn record(
     mut observe: impl FnMut(PullEvent<'_>),
 ) -> Result<Applied, PullError> {
     let mut folder = project.read_migrations()?;
-    let settings = CompileSettings { name: Some("baseline".to_owned()), ..CompileSettings::next(&folder, None) };
+    let settings = CompileSettings { name: Some("baseline".to_owned()), ..project.compile_settings(&folder, None) };
     let compiled = compile(&replay(folder.migrations())?, adopted, &settings)?;
     folder.add(compiled.migrations)?.into_iter().for_each(|path| observe(PullEvent::Wrote(path)));
     let settings = ApplySettings { ignore: project.ignore.clone(), accept_drift: true, ..ApplySettings::default() };

@@ -97,7 +97,7 @@ pub async fn prepare(
     let (applied, own) = folder.migrations().split_at(folder.migrations().len() - pending.len().min(1));
     let recorded = replay(applied)?;
     refuse_defined(&ids, &recorded, project, &mut observe)?;
-    let deletion = Deletion::new(&ids, recorded, applied, own, &pending, folder.clone())?;
+    let deletion = Deletion::new(&ids, recorded, (applied, own), &pending, folder.clone(), project)?;
     let drained = drain::drained(operator, &ids, wait, &mut observe).await?;
     Ok(Retirement {
         runs: drained.iter().map(|version| version.ended).sum(),

@@ -3,7 +3,7 @@
 select f.flow_slug as slug, to_regclass(format('pgmq.%I', 'q_' || lower(f.flow_slug))) is not null as has_queue,
 {% if engine.ledger %}
   coalesce(v.flow, f.flow_slug) as flow, coalesce(v.version, 1) as version, coalesce(v.state, 'unmanaged') as state,
-  v.definition #> '{annotations,input}' as input,
+  v.definition -> 'input' as input,
 {% else %}
   f.flow_slug as flow, 1 as version, 'unmanaged' as state, null as input,
 {% endif %}

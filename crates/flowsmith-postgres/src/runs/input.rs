@@ -1,6 +1,6 @@
 //! Validation of the input of runs against the schema of the flow file.
 
-use jsonschema::Validator;
+use flowsmith_core::json_schema::Schema;
 use serde_json::Value;
 
 use super::RunsError;
@@ -20,16 +20,14 @@ pub struct DeclaredInput {
 /// A compiled [`DeclaredInput`].
 pub struct InputValidator {
     flow: String,
-    validator: Option<Validator>,
+    schema: Option<Schema>,
 }
 
 impl DeclaredInput {
     /// Compiles the schema. `check` rejects schemas that cannot be compiled; if another program recorded such a schema, the
     /// validator accepts every input.
     pub fn compile(&self) -> InputValidator {
-        let draft = jsonschema::Draft::Draft202012;
-        let validator = jsonschema::options().with_draft(draft).build(&self.schema).ok();
-        InputValidator { flow: self.flow.clone(), validator }
+        InputValidator { flow: self.flow.clone(), schema: Schema::compile(&self.schema).ok() }
     }
 }
 
@@ -39,15 +37,17 @@ impl InputValidator {
     /// # Errors
     /// [`RunsError::InputRefused`] with the violations.
     pub fn validate(&self, input: &Value) -> Result<(), RunsError> {
-        let Some(validator) = &self.validator else { return Ok(()) };
-        let reasons: Vec<String> = validator
-            .iter_errors(input)
+        let Some(schema) = &self.schema else { return Ok(()) };
+        let refused = |reasons| RunsError::InputRefused { flow: self.flow.clone(), reasons };
+        schema.visits(input).map_err(|error| refused(vec![error.to_string()]))?;
+        let reasons: Vec<String> = schema
+            .violations(input)
             .take(MAX_REASONS)
             .map(|error| match error.instance_path().as_str() {
                 "" => error.to_string(),
                 path => format!("{path}: {error}"),
             })
             .collect();
-        if reasons.is_empty() { Ok(()) } else { Err(RunsError::InputRefused { flow: self.flow.clone(), reasons }) }
+        if reasons.is_empty() { Ok(()) } else { Err(refused(reasons)) }
     }
 }

@@ -16,6 +16,10 @@ const SHOWN_STEPS: usize = 12;
 pub(super) fn check(flow: &FlowFile, graph: &StepGraph<'_>, findings: &mut Findings) -> Option<Vec<usize>> {
     let known = graph.steps();
     for step in &flow.steps {
+        // A suggestion compares a name with all others.
+        if findings.is_full() {
+            break;
+        }
         dependencies(step, flow, known, findings);
         if let Some(source) = step.source() {
             let path = super::step_path(step).key("map");

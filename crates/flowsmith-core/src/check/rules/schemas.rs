@@ -1,12 +1,11 @@
 //! Rules for `input` and `output`: they are valid JSON Schemas without external references.
 
-use jsonschema::error::ValidationErrorKind;
-use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
 use crate::definition::FlowFile;
 use crate::finding::{Code, Finding, Findings};
 use crate::finding::{FieldPath, Segment};
+use crate::json_schema::{Schema, SchemaError};
 use crate::words;
 
 const TYPES: [&str; 7] = ["object", "array", "string", "integer", "number", "boolean", "null"];
@@ -26,21 +25,55 @@ fn schema(schema: &Value, path: &dyn Fn() -> FieldPath, findings: &mut Findings)
     if is_plain(schema) || !(schema.is_object() || schema.is_boolean()) {
         return;
     }
-    if let Err(error) = compile(schema) {
-        let path = below(path(), error.instance_path().as_str());
-        if matches!(error.kind(), ValidationErrorKind::Referencing(_)) {
-            let message = format!("`{path}` has a `$ref` that cannot be resolved");
-            let finding = Finding::new(Code::InvalidSchema, path, message).label("unresolved `$ref`");
-            let help = "put the schema under `$defs` and refer to it as `#/$defs/<name>`; schemas are not fetched";
-            findings.push(finding.help(help));
-            return;
+    if findings.is_full() {
+        return;
+    }
+    let work = match Schema::compile(schema) {
+        Ok(compiled) => compiled.work(),
+        Err(error) => {
+            findings.push(invalid(error, path()));
+            1
         }
-        let message = format!("`{path}` is not a valid JSON Schema: {error}");
-        let help = match (path.segments().last(), error.instance().as_str()) {
-            (Some(Segment::Key(key)), Some(written)) if key == "type" => words::suggest(written, TYPES.into_iter()),
-            _ => "see https://json-schema.org/draft/2020-12 for the values of each keyword".to_owned(),
-        };
-        findings.push(Finding::new(Code::InvalidSchema, path, message).label("invalid value").help(help));
+    };
+    spend(work, path, findings);
+}
+
+/// Spends work, and reports the first schema that exceeds the limit of its file.
+pub(super) fn spend(work: u64, path: &dyn Fn() -> FieldPath, findings: &mut Findings) -> bool {
+    let was_exceeded = !findings.spend(0);
+    let is_within = findings.spend(work);
+    if !is_within && !was_exceeded {
+        let message = "the schemas of this file, and the inputs that are checked against them, take too long to check";
+        let finding = Finding::new(Code::ExpensiveSchema, path(), message).label("exceeds the limit");
+        findings.push(finding.help("split the file, and use fewer regular expressions and smaller inputs"));
+    }
+    is_within
+}
+
+fn invalid(error: SchemaError, path: FieldPath) -> Finding {
+    match error {
+        SchemaError::Reference { pointer } => {
+            let path = below(path, &pointer);
+            let message = format!("`{path}` cannot be resolved within this schema");
+            let finding = Finding::new(Code::InvalidSchema, path, message).label("unresolved reference");
+            finding.help("put the schema under `$defs` and refer to it as `#/$defs/<name>`; schemas are not fetched")
+        }
+        SchemaError::TooExpensive { pointer, limit } => {
+            let message = format!("the schema at `{path}` is too large: {limit}");
+            let finding = Finding::new(Code::ExpensiveSchema, below(path, &pointer), message);
+            finding
+                .label("exceeds the limit")
+                .help("simplify the schema: each reference counts as a copy of its target")
+        }
+        SchemaError::Invalid(error) => {
+            let path = below(path, error.instance_path().as_str());
+            let message = format!("`{path}` is not a valid JSON Schema: {error}");
+            let help = match (path.segments().last(), error.instance().as_str()) {
+                (Some(Segment::Key(key)), Some(written)) if key == "type" => words::suggest(written, TYPES.into_iter()),
+                _ => "see https://json-schema.org/draft/2020-12 for the values of each keyword".to_owned(),
+            };
+            Finding::new(Code::InvalidSchema, path, message).label("invalid value").help(help)
+        }
     }
 }
 
@@ -50,11 +83,6 @@ pub(super) fn below(path: FieldPath, pointer: &str) -> FieldPath {
         Ok(index) => path.index(index),
         Err(_) => path.key(name.replace("~1", "/").replace("~0", "~")),
     })
-}
-
-/// Compiles a schema. References to other documents are errors: nothing is fetched.
-pub(super) fn compile(schema: &Value) -> Result<Validator, Box<ValidationError<'static>>> {
-    jsonschema::options().with_draft(jsonschema::Draft::Draft202012).build(schema).map_err(Box::new)
 }
 
 /// The maximum length of `required` for [`is_plain`], which compares each pair of names.

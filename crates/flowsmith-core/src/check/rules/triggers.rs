@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use jsonschema::Validator;
 use serde_json::Value;
 
 use super::schemas;
@@ -13,6 +12,7 @@ use crate::cron;
 use crate::definition::{self, FlowFile, Item, StepDefinition, Trigger, TriggerSource};
 use crate::finding::FieldPath;
 use crate::finding::{Code, Finding, Findings};
+use crate::json_schema::Schema;
 use crate::words;
 
 pub(super) fn check(flow: &FlowFile, findings: &mut Findings) {
@@ -173,7 +173,7 @@ fn misplaced(trigger: &Trigger, path: &dyn Fn(&str) -> FieldPath, findings: &mut
 struct Expected<'f> {
     map: Option<&'f StepDefinition>,
     schema: Option<&'f Value>,
-    compiled: OnceCell<Option<Validator>>,
+    compiled: OnceCell<Option<Schema>>,
 }
 
 impl<'f> Expected<'f> {
@@ -182,8 +182,8 @@ impl<'f> Expected<'f> {
         Self { map, schema: flow.input.as_ref(), compiled: OnceCell::new() }
     }
 
-    fn validator(&self) -> Option<&Validator> {
-        self.compiled.get_or_init(|| schemas::compile(self.schema?).ok()).as_ref()
+    fn compiled(&self) -> Option<&Schema> {
+        self.compiled.get_or_init(|| Schema::compile(self.schema?).ok()).as_ref()
     }
 }
 
@@ -205,7 +205,19 @@ fn input(expected: &Expected<'_>, trigger: &Trigger, path: &dyn Fn(&str) -> Fiel
         findings.push(finding.help("write a list under `input`"));
         return;
     }
-    for error in expected.validator().into_iter().flat_map(|validator| validator.iter_errors(&input)) {
+    let Some(schema) = expected.compiled() else { return };
+    let Ok(visits) = schema.visits(&input) else {
+        let message = format!("the input of {name} takes too long to check against the flow's `input` schema");
+        let finding = Finding::new(Code::ExpensiveSchema, at, message)
+            .label("exceeds the limit")
+            .related(FieldPath::root().key("input").itself(), "declared here");
+        findings.push(finding.help("simplify the schema: each reference counts as a copy of its target"));
+        return;
+    };
+    if !schemas::spend(visits / 1000, &|| at.clone(), findings) {
+        return;
+    }
+    for error in schema.violations(&input) {
         let place = match &trigger.input {
             Some(_) => schemas::below(at.clone(), error.instance_path().as_str()),
             None => at.clone(),

@@ -120,6 +120,15 @@ pub(super) async fn ledger_schema(
             "function fire_table_trigger(",
             "function consume_event(",
             "function discard_event(",
+            "function begin_migration(",
+            "function create_flows(",
+            "function reset_flows(",
+            "function drop_flows(",
+            "function tune_flows(",
+            "function end_migration(",
+            "function record_cancelled_run(",
+            "function record_retried_run(",
+            "function record_pause(",
         ];
         differences.retain(|line| !of_flowsmiths_engine.iter().any(|start| line.starts_with(start)));
     }

@@ -1,7 +1,7 @@
 //! Installs the engine and the schema `flowsmith` in a database.
 //!
 //! `install` detects the engine, refuses databases that it must not change, installs pgmq, and runs the script that
-//! `install_script` returns in one transaction under flowsmith's advisory lock. The script itself checks and records which
+//! `install_script` returns in one transaction under flowsmith's lock. The script itself checks and records which
 //! parts it runs, so running it with psql has the same effect.
 
 mod error;
@@ -20,7 +20,7 @@ use super::detect::{Detection, EngineKind, EngineState, PgmqState, detect};
 use super::roles::{self, RolePrefix, grants_script};
 use super::scripts::{ENGINE, newest_engine};
 use crate::database::transaction::{Opening, Transaction, send};
-use crate::database::{self, DatabaseError, Failure, Lock, Target};
+use crate::database::{self, DatabaseError, Failure, Lock, LockObject, Target};
 
 /// The oldest supported version of pgmq.
 pub(crate) const OLDEST_PGMQ: [u32; 3] = [1, 4, 4];
@@ -157,7 +157,9 @@ async fn connect_and_install(
     let opening = Opening::write().lock_timeout(lock_timeout);
     let mut transaction = Transaction::begin(&mut connection, opening).await?;
     let asked = Instant::now();
-    if let Lock::HeldElsewhere(holder) = database::acquire_lock(&mut transaction).await? {
+    let owns_lock: bool = transaction.query(include_str!("owns_lock.sql")).value().await?;
+    let lock = if owns_lock { LockObject::Ledger } else { LockObject::Advisory };
+    if let Lock::HeldElsewhere(holder) = database::acquire_lock(&mut transaction, lock).await? {
         return Err(InstallError::Locked { waited: asked.elapsed(), holder });
     }
     transaction.send(script).await?;

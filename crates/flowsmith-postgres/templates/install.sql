@@ -15,6 +15,26 @@
 -- was not installed by flowsmith.
 
 {% include "begin_script.sql" %}
+-- --- Nothing that an untrusted role owns is adopted
+
+do {{ outer }}
+begin
+{% include "check_script.sql" %}
+declare
+  foreign_objects text;
+begin
+  select string_agg(format('%s (owned by %s)', found.object, found.owner), ', ') into foreign_objects from (
+{% set trusts_installer = false -%}
+{% include "foreign_owners.sql" %}
+  limit 5) found;
+  if foreign_objects is not null then
+    raise exception 'flowsmith: objects on which flowsmith relies belong to an untrusted role: %', foreign_objects
+      using errcode = 'FL002', hint = 'Let an administrator change the owner, or make the current role a member of the owner if you trust it.';
+  end if;
+end;
+end
+{{ outer }};
+
 -- --- The lock: that of the ledger if this role owns it, otherwise an advisory lock. The wait is bounded.
 
 do {{ outer }}

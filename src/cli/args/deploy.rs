@@ -159,7 +159,7 @@ pub(crate) struct InstallArgs {
     /// Print the SQL instead of running it
     #[arg(long)]
     pub(crate) print: bool,
-    /// Also create or update roles for deployers, workers and clients
+    /// Also create or update the roles for each kind of work
     #[arg(long)]
     pub(crate) grants: bool,
     /// Prefix of the role names

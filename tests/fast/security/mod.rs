@@ -6,5 +6,6 @@ mod encoding;
 mod files;
 mod linear;
 mod redaction;
+mod rights;
 mod schemas;
 mod transactions;

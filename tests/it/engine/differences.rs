@@ -197,6 +197,13 @@ async fn slug_too_long_for_queue_is_named() {
 }
 
 #[tokio::test]
+async fn existing_queue_is_not_adopted() {
+    let both = &mut Both::after(&["select pgmq.create('f')"]).await;
+    let refused = "cannot create flow \"f\": queue \"f\" is already in use by another owner";
+    assert_eq!(both.answer("select flow_slug from pgflow.create_flow('f')").await, ["f", refused]);
+}
+
+#[tokio::test]
 async fn null_options_get_defaults() {
     let both = &mut Both::after(&[]).await;
     let attempts = "select opt_max_attempts::text from pgflow.create_flow('f', null)";

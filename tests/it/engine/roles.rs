@@ -19,7 +19,10 @@ pub(crate) struct Team {
 
 impl Team {
     pub(crate) async fn new() -> Self {
-        let database = Database::create().await;
+        Self::on(Database::create().await).await
+    }
+
+    pub(crate) async fn on(database: Database) -> Self {
         let prefix = prefix(&database);
         install_with_roles(&database.options(), InputStyle::Separate, &prefix).await.unwrap();
         let team = Self { database, prefix };

@@ -48,7 +48,7 @@ async fn installed_privileges_equal_listed_ones() {
         c,
         &format!(
             "revoke execute on function pgflow.fail_task from {worker};
-             revoke update (status) on pgflow.runs from {worker};
+             revoke update (status) on pgflow.step_tasks from {worker};
              revoke delete on pgmq.q_order from {worker};
              grant delete on pgflow.runs to {worker}"
         ),
@@ -58,9 +58,9 @@ async fn installed_privileges_equal_listed_ones() {
     assert_eq!(
         found[0].missing,
         [
+            format!("{worker}: DELETE on table pgmq.q_order"),
             format!("{worker}: EXECUTE on function pgflow.fail_task"),
-            format!("{worker}: UPDATE (status) on table pgflow.runs"),
-            format!("{worker}: the use of table pgmq.q_order"),
+            format!("{worker}: UPDATE (status) on table pgflow.step_tasks"),
         ]
     );
     assert_eq!(found[0].extra, [format!("{worker}: DELETE on table pgflow.runs")]);
@@ -86,7 +86,7 @@ async fn installer_needs_database_ownership_and_createrole_only() {
     assert_eq!(
         error.to_string(),
         format!(
-            "the role {name}_owner cannot create roles, and these roles do not exist: {name}_deployer, {name}_worker, {name}_client"
+            "the role {name}_owner cannot create roles, and these roles do not exist: {name}_deployer, {name}_worker, {name}_client, {name}_operator"
         )
     );
     let InstallError::Database(error) = error else { panic!("{error:?}") };
@@ -94,7 +94,7 @@ async fn installer_needs_database_ownership_and_createrole_only() {
         error.help().unwrap_or_default(),
         format!(
             "Let a role with CREATEROLE run `create role {name}_deployer; create role {name}_worker; create role \
-             {name}_client`, then run this again."
+             {name}_client; create role {name}_operator`, then run this again."
         )
     );
     assert_eq!(text(c, "to_regnamespace('pgflow')").await, None, "nothing is half done");
@@ -148,7 +148,9 @@ async fn command_creates_roles_and_prints_same_script() {
     let script = project.succeeds(&["install", "--print", "--grants", "--role-prefix", &name]).stdout;
     let output = project.succeeds(&["install", "--grants", "--role-prefix", &name]).stdout;
     assert!(
-        output.contains(&format!("the roles {name}_deployer, {name}_worker, {name}_client have their privileges")),
+        output.contains(&format!(
+            "the roles {name}_deployer, {name}_worker, {name}_client, {name}_operator have their privileges"
+        )),
         "{output}"
     );
     project.write("install.sql", &script);

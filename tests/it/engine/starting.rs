@@ -231,12 +231,28 @@ async fn run_with_states_is_returned_as_json() {
 }
 
 #[tokio::test]
-async fn functions_fix_search_path_and_few_are_security_definer() {
+async fn functions_fix_search_path_and_only_entry_points_are_security_definer() {
     let (_database, mut c) = with_runtime().await;
     let c = &mut c;
     let definer =
         "select p.proname from pg_proc p where p.pronamespace = 'pgflow'::regnamespace and p.prosecdef order by 1";
-    assert_eq!(rows(c, definer).await, ["_create_queue", "get_run_with_states", "start_flow_with_states"]);
+    let entry_points = [
+        "add_step",
+        "complete_task",
+        "complete_tasks",
+        "create_flow",
+        "fail_task",
+        "get_run_with_states",
+        "mark_worker_stopped",
+        "poll_tasks",
+        "requeue_stalled_tasks",
+        "set_vt_batch",
+        "start_flow_with_states",
+        "start_tasks",
+        "track_worker_function",
+        "violations",
+    ];
+    assert_eq!(rows(c, definer).await, entry_points);
     // Names in a SQL-standard function body are resolved when the function is created.
     let open_path = "select p.oid::regprocedure from pg_proc p where p.pronamespace = 'pgflow'::regnamespace and p.prosqlbody is null
         and not coalesce(p.proconfig, '{}') && array['search_path=pg_catalog, pg_temp']";

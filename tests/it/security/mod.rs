@@ -3,7 +3,13 @@
 mod deployer;
 mod edges;
 mod edited_migration;
+mod foreign_owners;
+mod foreign_queues;
 mod hostile_public;
 mod looking;
+mod plain_owner;
 mod printed_script;
+mod privileges;
 mod settings;
+mod tampering;
+mod trespassing;

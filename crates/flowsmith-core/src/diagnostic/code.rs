@@ -195,6 +195,7 @@ codes! {
         InputStyleFixed = "FS925", Error, "the input style cannot change";
         TransactionConflict = "FS926", Error, "conflict with another transaction";
         RolesOnOfficialEngine = "FS927", Error, "--grants with an official engine";
+        ForeignOwner = "FS928", Error, "an object of an untrusted role";
         ServerReadOnly = "FS929", Error, "the server is read-only";
         TextNotStorable = "FS930", Error, "text that the encoding of the database lacks";
         ServerNotFound = "FS931", Error, "no PostgreSQL server found";

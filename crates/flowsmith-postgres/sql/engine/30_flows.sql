@@ -3,18 +3,20 @@
 
 -- Creates a flow and its queue, unless they exist. Null options mean 3 attempts, a base delay of 5 seconds and a
 -- timeout of 60 seconds. Concurrent calls for one slug all return the same row: the insert waits until the other
--- transaction commits.
+-- transaction commits. Raises an error if the queue exists but is not the flow's own, because deleting the flow would
+-- delete the queue.
 create function pgflow.create_flow(
   flow_slug    text,
   max_attempts integer default null,
   base_delay   integer default null,
   timeout      integer default null
 ) returns pgflow.flows
-language plpgsql
+language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   created_flow pgflow.flows;
+  is_new       boolean;
 begin
   if length(create_flow.flow_slug) > 47 then
     raise exception 'flow slug "%" has % characters, but a queue name can have at most 47',
@@ -31,8 +33,9 @@ begin
   )
   on conflict do nothing
   returning flow.* into created_flow;
+  is_new := found;
 
-  if not found then
+  if not is_new then
     select flow.* into created_flow from pgflow.flows flow where flow.flow_slug = create_flow.flow_slug;
     if not found then
       raise exception 'flow slug "%" differs only in case from the existing flow "%"', create_flow.flow_slug,
@@ -42,37 +45,105 @@ begin
     end if;
   end if;
 
+  if pgflow._queue_exists(create_flow.flow_slug) and (is_new or not pgflow._owns_queue(create_flow.flow_slug)) then
+    raise exception 'cannot create flow "%": queue "%" is already in use by another owner',
+      create_flow.flow_slug, lower(create_flow.flow_slug)
+      using errcode = 'unique_violation', hint = 'Choose another slug for the flow.';
+  end if;
   perform pgflow._create_queue(create_flow.flow_slug);
   return created_flow;
 end
 $$;
 
--- Creates the queue of a flow, unless it exists. Runs with the privileges of the engine's owner, which makes that role
--- the owner of every queue, whoever deploys. Each role that may update step_tasks, as workers may, is granted the
--- privileges to read, hide and archive the messages of the queue.
+-- Returns whether pgmq lists a queue of this name, or has a table that the queue would use.
+create function pgflow._queue_exists(flow_slug text) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return to_regclass(format('pgmq.%I', 'q_' || lower(_queue_exists.flow_slug))) is not null
+    or to_regclass(format('pgmq.%I', 'a_' || lower(_queue_exists.flow_slug))) is not null
+    or exists (select from pgmq.meta queue where queue.queue_name = _queue_exists.flow_slug);
+end
+$$;
+
+-- Returns whether the tables of a flow's queue are the engine's: they belong to the owner of the engine's tables or to a
+-- superuser. If the queue was dropped and another role created one of the same name, they are not. False for a missing
+-- queue.
+create function pgflow._owns_queue(flow_slug text) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (
+    select count(*) > 0 and bool_and(
+      relation.relowner = (select engine.relowner from pg_class engine where engine.oid = 'pgflow.flows'::regclass)
+      or exists (select from pg_roles role where role.oid = relation.relowner and role.rolsuper))
+    from pg_class relation
+    where relation.relnamespace = 'pgmq'::regnamespace
+      and relation.relname in ('q_' || lower(_owns_queue.flow_slug), 'a_' || lower(_owns_queue.flow_slug)));
+end
+$$;
+
+-- Creates the queue of a flow, unless it exists. The caller runs with the privileges of the engine's owner, which makes
+-- that role the owner of every queue, whoever deploys. Roles that may start tasks are granted the privileges with which
+-- pgmq reads, hides, archives and deletes messages, but not those to send or change one. Roles that may only check for
+-- violations can read the messages. PUBLIC has no privileges, whatever the default privileges are.
 create function pgflow._create_queue(flow_slug text) returns void
-language plpgsql security definer
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  grantee text;
+  queue   constant text := 'q_' || lower(_create_queue.flow_slug);
+  archive constant text := 'a_' || lower(_create_queue.flow_slug);
+  role    record;
 begin
-  if not exists (select from pgflow.flows flow where flow.flow_slug = _create_queue.flow_slug) then
-    raise exception 'there is no flow "%"', _create_queue.flow_slug;
-  end if;
-  if exists (select from pgmq.meta queue where queue.queue_name = _create_queue.flow_slug) then
+  if to_regclass(format('pgmq.%I', queue)) is not null and to_regclass(format('pgmq.%I', archive)) is not null
+    and exists (select from pgmq.meta listed where listed.queue_name = _create_queue.flow_slug) then
     return;
   end if;
   perform pgmq.create(_create_queue.flow_slug);
-  for grantee in
-    select distinct pg_get_userbyid(privilege.grantee)::text
-    from pg_class relation cross join lateral aclexplode(relation.relacl) privilege
-    where relation.oid = 'pgflow.step_tasks'::regclass and privilege.privilege_type = 'UPDATE'
-      and privilege.grantee not in (0, relation.relowner)
+  execute format('revoke all on pgmq.%I, pgmq.%I from public', queue, archive);
+  if to_regclass(format('pgmq.%I', queue || '_msg_id_seq')) is not null then
+    execute format('revoke all on sequence pgmq.%I from public', queue || '_msg_id_seq');
+  end if;
+  for role in
+    select pg_get_userbyid(privilege.grantee)::text as name, bool_or(function.proname = 'start_tasks') as is_worker
+    from pg_proc function cross join lateral aclexplode(function.proacl) privilege
+    where function.oid in ('pgflow.start_tasks(text, bigint[], uuid)'::regprocedure, 'pgflow.violations(uuid)'::regprocedure)
+      and privilege.grantee not in (0, function.proowner)
+    group by privilege.grantee
   loop
-    execute format('grant select, insert, update, delete on pgmq.%I to %I', 'q_' || lower(_create_queue.flow_slug), grantee);
-    execute format('grant select, insert on pgmq.%I to %I', 'a_' || lower(_create_queue.flow_slug), grantee);
+    execute format('grant select on pgmq.%I, pgmq.%I to %I', queue, archive, role.name);
+    if role.is_worker then
+      execute format('grant delete, update (vt, read_ct) on pgmq.%I to %I', queue, role.name);
+      execute format('grant insert on pgmq.%I to %I', archive, role.name);
+      if exists (
+        select from pg_attribute attribute
+        where attribute.attrelid = format('pgmq.%I', queue)::regclass and attribute.attname = 'last_read_at'
+          and not attribute.attisdropped
+      ) then
+        execute format('grant update (last_read_at) on pgmq.%I to %I', queue, role.name);
+      end if;
+    end if;
   end loop;
+end
+$$;
+
+-- Drops the queue of a flow that is being deleted. A queue that belongs to another role is kept.
+create function pgflow._drop_queue(flow_slug text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if not pgflow._queue_exists(_drop_queue.flow_slug) then
+    return;
+  end if;
+  if not pgflow._owns_queue(_drop_queue.flow_slug) then
+    raise warning 'the queue "%" is kept, because it belongs to another owner', lower(_drop_queue.flow_slug);
+    return;
+  end if;
+  perform pgmq.drop_queue(_drop_queue.flow_slug);
 end
 $$;
 
@@ -93,7 +164,7 @@ create function pgflow.add_step(
   when_unmet              text    default 'skip',
   when_exhausted          text    default 'fail'
 ) returns pgflow.steps
-language plpgsql
+language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -136,7 +207,7 @@ begin
 end
 $$;
 
--- Deletes a flow with its runs and its queue. Does nothing if the flow does not exist.
+-- Deletes a flow with its runs and its own queue. Does nothing if the flow does not exist.
 create function pgflow.delete_flow_and_data(p_flow_slug text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -144,6 +215,9 @@ as $$
 begin
   -- Until the transaction ends, no session can start a run of this flow, and no session can change any task.
   perform from pgflow.flows flow where flow.flow_slug = p_flow_slug for update;
+  if not found then
+    return;
+  end if;
   lock table pgflow.step_tasks in exclusive mode;
 
   delete from pgflow.step_tasks task using pgflow.runs run
@@ -155,9 +229,7 @@ begin
   delete from pgflow.steps step where step.flow_slug = p_flow_slug;
   delete from pgflow.flows flow where flow.flow_slug = p_flow_slug;
 
-  if exists (select from pgmq.meta queue where queue.queue_name = p_flow_slug) then
-    perform pgmq.drop_queue(p_flow_slug);
-  end if;
+  perform pgflow._drop_queue(p_flow_slug);
 end
 $$;
 

@@ -6,11 +6,14 @@
 -- each queue. If a statement is not prepared, or no longer (`discard all`), its execution fails and the caller prepares
 -- it.
 --
--- A function that runs with its owner's privileges does not use prepared statements, because the session's user could
--- have prepared another statement under the name. It executes the statement directly.
+-- Prepared statements belong to the session, whose user could have prepared another statement under the name. A function
+-- that runs with its owner's privileges therefore compares the text of the statement with the expected one before it
+-- executes it, and executes the text itself if they differ. The text qualifies all names, operators and types, so it
+-- means the same whatever search_path it was prepared with.
 
 -- Returns the text of a statement on a queue. The arguments are SQL: literals, or $1, $2 and so on to prepare the
 -- statement. The columns are those that this version of pgmq has: 1.5 added headers, and a later version last_read_at.
+-- `unnest` with several arguments is syntax, not a name.
 create function pgflow._queue_statement(purpose text, queue_name text, variadic arguments text[]) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -29,66 +32,103 @@ begin
     where queued.attrelid = queue::regclass and queued.attnum > 0 and not queued.attisdropped
       and archived.attrelid = archive::regclass and archived.attnum > 0 and not archived.attisdropped;
     return format(
-      'with deleted as (delete from %1$s message where message.msg_id = any (%4$s::bigint[]) returning %3$s) '
+      'with deleted as (delete from %1$s message '
+      '  where message.msg_id operator(pg_catalog.=) any (%4$s::pg_catalog.int8[]) returning %3$s) '
       'insert into %2$s (%3$s) select %3$s from deleted', queue, archive, columns, arguments[1]);
   -- Arguments: message ids, and for each the seconds until it becomes visible. Skips messages that other sessions have
   -- locked: those are being archived, or their visibility is being set.
   when 'set_vts' then
     return format(
-      'update %1$s message set vt = clock_timestamp() + make_interval(secs => unlocked.vt_offset) '
+      'update %1$s message '
+      'set vt = pg_catalog.clock_timestamp() operator(pg_catalog.+) pg_catalog.make_interval(secs => unlocked.vt_offset) '
       'from (select candidate.ctid, given.vt_offset '
       '  from (select distinct on (argument.id) argument.id, argument.vt_offset '
-      '    from unnest(%2$s::bigint[], %3$s::integer[]) with ordinality argument (id, vt_offset, place) '
+      '    from unnest(%2$s::pg_catalog.int8[], %3$s::pg_catalog.int4[]) with ordinality argument (id, vt_offset, place) '
       '    order by argument.id, argument.place) given '
-      '  cross join lateral (select candidate.ctid from %1$s candidate where candidate.msg_id = given.id '
-      '    for update skip locked offset 0) candidate) unlocked '
-      'where message.ctid = unlocked.ctid', queue, arguments[1], arguments[2]);
+      '  cross join lateral (select candidate.ctid from %1$s candidate '
+      '    where candidate.msg_id operator(pg_catalog.=) given.id for update skip locked offset 0) candidate) unlocked '
+      'where message.ctid operator(pg_catalog.=) unlocked.ctid', queue, arguments[1], arguments[2]);
   -- Arguments: a message id, and the seconds until it becomes visible. Waits for sessions that have locked the message.
   when 'set_vt' then
     return format(
-      'update %s message set vt = clock_timestamp() + make_interval(secs => %s::integer) where message.msg_id = %s::bigint',
-      queue, arguments[2], arguments[1]);
+      'update %s message '
+      'set vt = pg_catalog.clock_timestamp() operator(pg_catalog.+) pg_catalog.make_interval(secs => %s::pg_catalog.int4) '
+      'where message.msg_id operator(pg_catalog.=) %s::pg_catalog.int8', queue, arguments[2], arguments[1]);
   -- Arguments: the flow; run ids, step slugs and task indexes; the seconds until the messages become visible. Creates a
   -- task and its message for each triple, in their order.
   when 'enqueue' then
     return format(
       'with sent as (insert into %1$s (vt, message) '
-      '  select clock_timestamp() + make_interval(secs => %6$s::integer), jsonb_build_object('
-      '    ''flow_slug'', %2$s::text, ''run_id'', task.run_id, ''step_slug'', task.step_slug, ''task_index'', task.task_index) '
-      '  from unnest(%3$s::uuid[], %4$s::text[], %5$s::integer[]) with ordinality task (run_id, step_slug, task_index, place) '
+      '  select pg_catalog.clock_timestamp() operator(pg_catalog.+) pg_catalog.make_interval(secs => %6$s::pg_catalog.int4), '
+      '    pg_catalog.jsonb_build_object(''flow_slug'', %2$s::pg_catalog.text, ''run_id'', task.run_id, '
+      '      ''step_slug'', task.step_slug, ''task_index'', task.task_index) '
+      '  from unnest(%3$s::pg_catalog.uuid[], %4$s::pg_catalog.text[], %5$s::pg_catalog.int4[]) '
+      '    with ordinality task (run_id, step_slug, task_index, place) '
       '  order by task.place returning msg_id) '
       'insert into pgflow.step_tasks (flow_slug, run_id, step_slug, task_index, message_id, queued_at) '
-      'select %2$s::text, task.run_id, task.step_slug, task.task_index, task.message_id, clock_timestamp() '
-      'from rows from (unnest(%3$s::uuid[]), unnest(%4$s::text[]), unnest(%5$s::integer[]), '
-      '  unnest(array(select sent.msg_id from sent order by sent.msg_id))) task (run_id, step_slug, task_index, message_id)',
+      'select %2$s::pg_catalog.text, task.run_id, task.step_slug, task.task_index, task.message_id, pg_catalog.clock_timestamp() '
+      'from unnest(%3$s::pg_catalog.uuid[], %4$s::pg_catalog.text[], %5$s::pg_catalog.int4[], '
+      '  array(select sent.msg_id from sent order by sent.msg_id)) task (run_id, step_slug, task_index, message_id)',
       queue, arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
   -- Arguments: the seconds for which to hide the messages, and how many to read. Reads as pgmq.read does.
   when 'read' then
-    select coalesce(max(', last_read_at = clock_timestamp()'), '') into columns
+    select coalesce(max(', last_read_at = pg_catalog.clock_timestamp()'), '') into columns
     from pg_attribute queued
     where queued.attrelid = queue::regclass and queued.attname = 'last_read_at' and not queued.attisdropped;
     return format(
-      'with visible as (select message.msg_id from %1$s message where message.vt <= clock_timestamp() '
-      '  order by message.msg_id limit %4$s::integer for update skip locked), '
-      'hidden as (update %1$s message set vt = clock_timestamp() + make_interval(secs => %3$s::integer), '
-      '  read_ct = message.read_ct + 1%2$s from visible where message.msg_id = visible.msg_id returning message.msg_id) '
-      'select array_agg(hidden.msg_id) from hidden', queue, columns, arguments[1], arguments[2]);
+      'with visible as (select message.msg_id from %1$s message '
+      '  where message.vt operator(pg_catalog.<=) pg_catalog.clock_timestamp() '
+      '  order by message.msg_id limit %4$s::pg_catalog.int4 for update skip locked), '
+      'hidden as (update %1$s message '
+      '  set vt = pg_catalog.clock_timestamp() operator(pg_catalog.+) pg_catalog.make_interval(secs => %3$s::pg_catalog.int4), '
+      '  read_ct = message.read_ct operator(pg_catalog.+) 1%2$s '
+      '  from visible where message.msg_id operator(pg_catalog.=) visible.msg_id returning message.msg_id) '
+      'select pg_catalog.array_agg(hidden.msg_id) from hidden', queue, columns, arguments[1], arguments[2]);
   end case;
 end
 $$;
 
--- Returns the SQL that executes a statement on a queue: the prepared statement, or its text if the function runs with
--- its owner's privileges. The name of a prepared statement can have 63 characters and the name of a queue 47, so the
--- name of a purpose can have at most 8.
-create function pgflow._queue_statement_call(purpose text, queue_name text, variadic arguments text[]) returns text
+-- Returns the SQL that prepares a statement on a queue. The name of a prepared statement can have 63 characters and the
+-- name of a queue 47, so the name of a purpose can have at most 8.
+create function pgflow._queue_statement_preparation(purpose text, queue_name text) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if current_user = session_user then
-    return format('execute %I(%s)', 'pgflow_' || purpose || '_' || lower(queue_name), array_to_string(arguments, ', '));
+  return format('prepare %I (%s) as %s',
+    'pgflow_' || purpose || '_' || lower(queue_name),
+    case purpose
+      when 'archive' then 'pg_catalog.int8[]'
+      when 'set_vts' then 'pg_catalog.int8[], pg_catalog.int4[]'
+      when 'set_vt'  then 'pg_catalog.int8, pg_catalog.int4'
+      when 'enqueue' then 'pg_catalog.text, pg_catalog.uuid[], pg_catalog.text[], pg_catalog.int4[], pg_catalog.int4'
+      when 'read'    then 'pg_catalog.int4, pg_catalog.int4'
+    end,
+    pgflow._queue_statement(purpose, queue_name, '$1', '$2', '$3', '$4', '$5'));
+end
+$$;
+
+-- Returns the SQL that executes a statement on a queue: the prepared statement, or its text if the session's user has
+-- prepared another statement under the name.
+create function pgflow._queue_statement_call(purpose text, queue_name text, variadic arguments text[]) returns text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  statement_name constant text := 'pgflow_' || purpose || '_' || lower(queue_name);
+  preparation    text;
+  prepared       text;
+begin
+  if current_user <> session_user then
+    preparation := pgflow._queue_statement_preparation(purpose, queue_name);
+    select statement.statement into prepared from pg_prepared_statements statement where statement.name = statement_name;
+    if prepared is null then
+      perform pgflow._prepare_queue_statement(purpose, queue_name);
+    elsif prepared <> preparation then
+      return pgflow._queue_statement(purpose, queue_name, variadic arguments);
+    end if;
   end if;
-  return pgflow._queue_statement(purpose, queue_name, variadic arguments);
+  return format('execute %I(%s)', statement_name, array_to_string(arguments, ', '));
 end
 $$;
 
@@ -98,9 +138,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  execute format('prepare %I as %s',
-    'pgflow_' || purpose || '_' || lower(queue_name),
-    pgflow._queue_statement(purpose, queue_name, '$1', '$2', '$3', '$4', '$5'));
+  execute pgflow._queue_statement_preparation(purpose, queue_name);
 end
 $$;
 
@@ -206,24 +244,30 @@ begin
 end
 $$;
 
--- Deletes messages from a queue and its archive; does nothing if the queue does not exist.
-create function pgflow._delete_messages(queue_name text, msg_ids bigint[]) returns void
+-- Deletes the messages of runs from the queue of a flow and its archive. Does nothing if the queue does not exist or is
+-- not the flow's own. The messages must name one of the runs: a queue that was created again reuses the ids.
+create function pgflow._delete_messages(queue_name text, msg_ids bigint[], run_ids uuid[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if cardinality(msg_ids) > 0 and to_regclass(format('pgmq.%I', 'a_' || lower(queue_name))) is not null then
-    execute format('delete from pgmq.%I message where message.msg_id = any ($1)', 'a_' || lower(queue_name)) using msg_ids;
-    execute format('delete from pgmq.%I message where message.msg_id = any ($1)', 'q_' || lower(queue_name)) using msg_ids;
+  if cardinality(msg_ids) > 0 and pgflow._owns_queue(queue_name) then
+    execute format(
+      'delete from pgmq.%I message where message.msg_id = any ($1) and message.message ->> ''run_id'' = any ($2)',
+      'a_' || lower(queue_name)) using msg_ids, run_ids::text[];
+    execute format(
+      'delete from pgmq.%I message where message.msg_id = any ($1) and message.message ->> ''run_id'' = any ($2)',
+      'q_' || lower(queue_name)) using msg_ids, run_ids::text[];
   end if;
 end
 $$;
 
 -- Makes each message visible after its number of seconds, for workers, and returns the messages. Skips messages that
 -- other sessions have locked. headers is read as JSON because pgmq has the column only since 1.5; before, it is null.
+-- Runs with its owner's privileges, and serves its other callers only queues of flows.
 create function pgflow.set_vt_batch(queue_name text, msg_ids bigint[], vt_offsets integer[])
 returns table (msg_id bigint, read_ct integer, enqueued_at timestamptz, vt timestamptz, message jsonb, headers jsonb)
-language plpgsql
+language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set jit = off
 set plan_cache_mode = force_generic_plan
@@ -238,6 +282,11 @@ begin
   end if;
   if cardinality(msg_ids) <> cardinality(vt_offsets) then
     raise exception 'msg_ids length (%) must equal vt_offsets length (%)', cardinality(msg_ids), cardinality(vt_offsets);
+  end if;
+  if current_user <> session_user
+    and not exists (select from pgflow.flows flow where lower(flow.flow_slug) = lower(set_vt_batch.queue_name)) then
+    raise exception 'there is no flow with the queue "%"', set_vt_batch.queue_name
+      using errcode = 'undefined_table', hint = 'Call pgmq.set_vt for queues that do not belong to a flow.';
   end if;
   perform pgflow._set_vt_skip_locked(queue_name, msg_ids, vt_offsets);
   return query execute format(

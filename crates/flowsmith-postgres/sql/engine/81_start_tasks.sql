@@ -3,7 +3,7 @@
 
 -- Starts the tasks of messages that a worker has read, and returns them with their inputs; see _start_tasks.
 create function pgflow.start_tasks(flow_slug text, msg_ids bigint[], worker_id uuid) returns setof pgflow.step_task_record
-language plpgsql
+language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set jit = off
 set plan_cache_mode = force_generic_plan
@@ -28,7 +28,7 @@ $$;
 -- Reads up to qty messages, starts their tasks and returns them with their inputs; see _start_tasks.
 create function pgflow.poll_tasks(queue_name text, worker_id uuid, qty integer default 10)
 returns setof pgflow.step_task_record
-language plpgsql
+language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set jit = off
 set plan_cache_mode = force_generic_plan

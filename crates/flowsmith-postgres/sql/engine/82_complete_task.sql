@@ -7,7 +7,7 @@
 -- Works on single rows, unlike complete_tasks: this is the most frequent call of workers.
 create function pgflow.complete_task(run_id uuid, step_slug text, task_index integer, output jsonb)
 returns setof pgflow.step_tasks
-language plpgsql
+language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set jit = off
 set plan_cache_mode = force_generic_plan

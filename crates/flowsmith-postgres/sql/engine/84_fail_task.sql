@@ -6,7 +6,7 @@
 -- task of a finished step is returned unchanged, and its message is archived.
 create function pgflow.fail_task(run_id uuid, step_slug text, task_index integer, error_message text)
 returns setof pgflow.step_tasks
-language plpgsql
+language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set jit = off
 set plan_cache_mode = force_generic_plan

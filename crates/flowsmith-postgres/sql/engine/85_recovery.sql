@@ -6,7 +6,7 @@
 -- permanently stalled. Rows that other sessions have locked are left to the next call. Returns the number of tasks that
 -- were queued again.
 create function pgflow.requeue_stalled_tasks() returns integer
-language plpgsql
+language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set jit = off
 set plan_cache_mode = force_generic_plan

@@ -6,6 +6,17 @@
 create function pgflow.cancel_run(run_id uuid, reason text default 'Run was cancelled') returns setof pgflow.runs
 language plpgsql
 set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform pgflow._cancel_run(cancel_run.run_id, cancel_run.reason);
+  return query select run.* from pgflow.runs run where run.run_id = cancel_run.run_id;
+end
+$$;
+
+-- Cancels a run; returns whether it was started.
+create function pgflow._cancel_run(run_id uuid, reason text) returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
 set jit = off
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
@@ -18,13 +29,14 @@ declare
 begin
   update pgflow.runs run
   set status = 'failed', failed_at = greatest(clock_timestamp(), run.started_at)
-  where run.run_id = cancel_run.run_id and run.status = 'started'
+  where run.run_id = _cancel_run.run_id and run.status = 'started'
   returning run.* into cancelled_run;
-  if found then
-    perform pgflow._send_run_failed(cancelled_run, jsonb_build_object('error_message', cancel_run.reason));
-    perform pgflow._archive_with_failed_runs(cancelled_run.flow_slug, null, array[cancelled_run.run_id]);
+  if not found then
+    return false;
   end if;
-  return query select run.* from pgflow.runs run where run.run_id = cancel_run.run_id;
+  perform pgflow._send_run_failed(cancelled_run, jsonb_build_object('error_message', _cancel_run.reason));
+  perform pgflow._archive_with_failed_runs(cancelled_run.flow_slug, null, array[cancelled_run.run_id]);
+  return true;
 end
 $$;
 
@@ -32,6 +44,17 @@ $$;
 -- completed tasks of a map. A condition that failed the run is evaluated again. Completed and skipped steps keep their
 -- results. A run that has not failed is returned unchanged.
 create function pgflow.retry_run(run_id uuid) returns setof pgflow.runs
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform pgflow._retry_run(retry_run.run_id);
+  return query select run.* from pgflow.runs run where run.run_id = retry_run.run_id;
+end
+$$;
+
+-- Restarts a run; returns whether it had failed.
+create function pgflow._retry_run(run_id uuid) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set jit = off
@@ -45,24 +68,25 @@ declare
   restarted_run pgflow.runs;
   ready         pgflow.step_states[];
 begin
-  if pgflow._lock_failed_run(retry_run.run_id) then
-    update pgflow.runs run
-    set status = 'started', failed_at = null
-    where run.run_id = retry_run.run_id
-    returning run.* into restarted_run;
-    perform pgflow._send_run_started(restarted_run);
-    perform pgflow._restart_steps(restarted_run);
-
-    ready := (
-      select array_agg(state) from pgflow.step_states state
-      where state.run_id = restarted_run.run_id and state.status = 'created' and state.remaining_deps = 0);
-    -- Called even if no step is ready: the last step may have completed at the moment in which the run was cancelled. A
-    -- condition that is still unmet fails the run again, together with the tasks that were just created.
-    if pgflow._advance_runs(ready, null, array[restarted_run.run_id], array[0]) is not null then
-      perform pgflow._archive_with_failed_runs(restarted_run.flow_slug, null, array[restarted_run.run_id]);
-    end if;
+  if not pgflow._lock_failed_run(_retry_run.run_id) then
+    return false;
   end if;
-  return query select run.* from pgflow.runs run where run.run_id = retry_run.run_id;
+  update pgflow.runs run
+  set status = 'started', failed_at = null
+  where run.run_id = _retry_run.run_id
+  returning run.* into restarted_run;
+  perform pgflow._send_run_started(restarted_run);
+  perform pgflow._restart_steps(restarted_run);
+
+  ready := (
+    select array_agg(state) from pgflow.step_states state
+    where state.run_id = restarted_run.run_id and state.status = 'created' and state.remaining_deps = 0);
+  -- Called even if no step is ready: the last step may have completed at the moment in which the run was cancelled. A
+  -- condition that is still unmet fails the run again, together with the tasks that were just created.
+  if pgflow._advance_runs(ready, null, array[restarted_run.run_id], array[0]) is not null then
+    perform pgflow._archive_with_failed_runs(restarted_run.flow_slug, null, array[restarted_run.run_id]);
+  end if;
+  return true;
 end
 $$;
 
@@ -122,7 +146,7 @@ begin
     returning task.message_id
   )
   select array_agg(deleted.message_id) into msg_ids from deleted;
-  perform pgflow._delete_messages(restarted_run.flow_slug, msg_ids);
+  perform pgflow._delete_messages(restarted_run.flow_slug, msg_ids, array[restarted_run.run_id]);
 
   -- A step that failed on its condition has never started.
   update pgflow.step_states state

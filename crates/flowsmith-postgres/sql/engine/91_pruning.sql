@@ -32,7 +32,7 @@ begin
     exit when pgflow._lock_finished_runs(doomed, cutoff);
   end loop;
 
-  perform pgflow._delete_messages(task.flow_slug, array_agg(task.message_id))
+  perform pgflow._delete_messages(task.flow_slug, array_agg(task.message_id), doomed)
   from pgflow.step_tasks task where task.run_id = any (doomed) and task.message_id is not null group by task.flow_slug;
   delete from pgflow.step_tasks task where task.run_id = any (doomed);
   delete from pgflow.step_states state where state.run_id = any (doomed);

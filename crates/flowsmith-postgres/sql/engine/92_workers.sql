@@ -3,7 +3,7 @@
 
 -- Registers a function that keeps workers alive.
 create function pgflow.track_worker_function(function_name text) returns void
-language sql
+language sql security definer
 set search_path = pg_catalog, pg_temp
 as $$
   insert into pgflow.worker_functions as function (function_name, updated_at)
@@ -13,7 +13,7 @@ $$;
 
 -- Records that a worker has stopped.
 create function pgflow.mark_worker_stopped(worker_id uuid) returns void
-language sql
+language sql security definer
 set search_path = pg_catalog, pg_temp
 as $$
   update pgflow.workers worker set stopped_at = clock_timestamp() where worker.worker_id = mark_worker_stopped.worker_id

@@ -5,7 +5,7 @@
 -- reads every table.
 create function pgflow.violations(only_run uuid default null)
 returns table (rule text, run_id uuid, step_slug text, detail text)
-language plpgsql stable
+language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare

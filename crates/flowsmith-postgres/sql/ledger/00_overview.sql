@@ -16,6 +16,7 @@
 --   30_migrations           begin_migration, create_flows, end_migration, and what they make of a plan
 --   40_flows                reset_flows, drop_flows, tune_flows, start_flow
 --   45_events               functions that add to the audit trail
+--   46_run_control          cancel_run, retry_run, pause_flow, resume_flow, prune_runs, requeue_stalled_tasks
 --   50_trigger_definitions  expected and active triggers, and the objects derived from them
 --   60_trigger_objects      jobs, table triggers and functions of triggers in the database
 --   65_trigger_comparison   their comparison with the expected ones, from names and catalogs only
@@ -100,8 +101,8 @@
 --   begin_migration, end_migration, create_flows, tune_flows, reset_flows, drop_flows
 --                                  do what the plan says that this transaction has begun; reset only a flow without runs,
 --                                  and drop only a flow without started runs; run no text of the plan as SQL
---   record_cancelled_run, record_retried_run, record_pause
---                                  record what the same transaction does
+--   cancel_run, retry_run, pause_flow, resume_flow, prune_runs, requeue_stalled_tasks
+--                                  record who changed something
 --   fire_schedule, fire_table_trigger, consume_event, discard_event
 --                                  act for an active trigger of the right kind only; the input of a schedule is the
 --                                  declared one
@@ -120,8 +121,8 @@
 --   try_worker_lock, prune_firings, prune_consumed_events
 --                                  so that workers need no privileges on the tables
 --
--- Those that write to the engine's tables are security definer with flowsmith's engine only: an official engine can have another owner, and its functions
--- search pg_temp first.
+-- The functions up to discard_event run with their owner's privileges in flowsmith's engine only: an official engine can
+-- have another owner, and its functions search pg_temp first.
 --
 -- The function of a trigger evaluates `when` and the input expression, which are SQL from a flow file, with the privileges of
 -- its own owner: the role that has CREATE on the schema `flowsmith_triggers` (`install --grants` grants it to the deployers),

@@ -43,7 +43,12 @@ begin
     raise exception 'flowsmith: flow % has % started run(s), so it cannot be deleted', drop_flow.flow_slug, started_runs
       using errcode = 'FL002', hint = 'Wait until they finish, or cancel them.';
   end if;
-  perform pgmq.drop_queue(drop_flow.flow_slug) from pgmq.meta queue where queue.queue_name = drop_flow.flow_slug;
+  -- flowsmith's engine keeps a queue that belongs to another role.
+  if pg_catalog.to_regprocedure('pgflow._drop_queue(text)') is not null then
+    perform pgflow._drop_queue(drop_flow.flow_slug);
+  else
+    perform pgmq.drop_queue(drop_flow.flow_slug) from pgmq.meta queue where queue.queue_name = drop_flow.flow_slug;
+  end if;
   -- Through the run ids, which are indexed; the slug is not.
   delete from pgflow.step_tasks t using pgflow.runs r where r.flow_slug = drop_flow.flow_slug and t.run_id = r.run_id;
   delete from pgflow.step_states s using pgflow.runs r where r.flow_slug = drop_flow.flow_slug and s.run_id = r.run_id;

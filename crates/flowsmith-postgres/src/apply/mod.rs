@@ -81,11 +81,12 @@ pub enum Progress<'a> {
 /// # Errors
 /// Any [`ApplyError`]. Migrations that were committed before the error stay applied; the failed one is rolled back.
 pub async fn apply(
-    session: Session,
+    mut session: Session,
     folder: &Folder,
     settings: &ApplySettings,
     mut progress: impl FnMut(Progress<'_>),
 ) -> Result<Applied, ApplyError> {
+    session.refuse_foreign_owners().await?;
     let shape = shape(&session)?;
     let Session { mut connection, detection, .. } = session;
     let before = introspection::read_snapshot(&mut connection, shape).await?;
@@ -134,6 +135,7 @@ pub async fn check(
     folder: &Folder,
     settings: &ApplySettings,
 ) -> Result<Vec<String>, ApplyError> {
+    session.refuse_foreign_owners().await?;
     let live = session.read_live().await?;
     let pending = pending(folder, &live.ledger, settings)?;
     refuse_unreadable(&pending, &live)?;

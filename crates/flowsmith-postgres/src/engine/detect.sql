@@ -19,9 +19,11 @@ begin
      and has_table_privilege(to_regclass('pgmq.__pgmq_migrations'), 'select') then
     select m.version into pgmq_sql from pgmq.__pgmq_migrations m order by string_to_array(m.version, '.')::int[] desc limit 1;
   end if;
-  if has_function_privilege(to_regprocedure('pgflow.input_style()'), 'execute') then
-    style := pgflow.input_style();
-  end if;
+  -- Not called, because another role could have created it.
+  style := (
+    select case when pg_catalog.pg_get_function_sqlbody(p.oid) like '%merged%' then 'merged' else 'separate' end
+    from pg_catalog.pg_proc p
+    where p.oid = to_regprocedure('pgflow.input_style()') and has_function_privilege(p.oid, 'execute'));
   if has_table_privilege(to_regclass('flowsmith.ledger'), 'select') then
     ledger := (select max(l.version) from flowsmith.ledger l);
   end if;

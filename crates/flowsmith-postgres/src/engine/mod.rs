@@ -4,6 +4,7 @@ pub mod detect;
 pub mod doctor;
 pub mod facts;
 pub mod install;
+pub mod ownership;
 pub mod roles;
 pub mod schema;
 pub mod scripts;
@@ -16,4 +17,5 @@ pub use flowsmith_core::level::Level;
 
 static TEMPLATES: LazyLock<Templates> = templates![
     "../../templates": "begin_script.sql", "check_script.sql", "end_script.sql", "install.sql", "grants.sql", "schema.sql",
+    "foreign_owners.sql",
 ];

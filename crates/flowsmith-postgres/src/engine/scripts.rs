@@ -32,6 +32,7 @@ pub const LEDGER: &[Script] = &[Script {
         include_str!("../../sql/ledger/30_migrations.sql"),
         include_str!("../../sql/ledger/40_flows.sql"),
         include_str!("../../sql/ledger/45_events.sql"),
+        include_str!("../../sql/ledger/46_run_control.sql"),
         include_str!("../../sql/ledger/50_trigger_definitions.sql"),
         include_str!("../../sql/ledger/60_trigger_objects.sql"),
         include_str!("../../sql/ledger/65_trigger_comparison.sql"),

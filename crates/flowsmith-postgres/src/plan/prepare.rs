@@ -36,6 +36,7 @@ pub async fn plan(session: &mut Session, project: &Project) -> Result<Planned, C
     let checking = spawn_blocking(move || files.valid_flows());
     let folder = project.read_migrations()?;
     let shape = session.shape()?;
+    session.refuse_foreign_owners().await?;
     let live = session.read_live().await?;
     let mut checked = checking.await??;
     let desired = std::mem::take(&mut checked.catalog);

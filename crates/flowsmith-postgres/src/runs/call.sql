@@ -1,10 +1,11 @@
-{#- Calls a function that returns a run: starts one (by the flow's name if its current version is requested, else by slug),
-    cancels one or retries one. Returns no rows, because a statement does not see the changes of the functions that it
-    calls. The setting flowsmith.run_id passes the run's id to the next statements of the transaction. -#}
+{#- Calls a function that starts a run (by the flow's name if its current version is requested, else by slug), cancels one
+    or retries one. Returns no rows, because a statement does not see the changes of the functions that it calls. The
+    settings flowsmith.run_id and flowsmith.has_changed pass the run's id, and whether the call changed it, to the next
+    statement of the transaction. -#}
 select
 from (
-  select set_config('flowsmith.run_id', run.run_id::text, true) as run_id
 {% if what == "start" %}
+  select set_config('flowsmith.run_id', run.run_id::text, true) as run_id, set_config('flowsmith.has_changed', 'true', true) as has_changed
 {% if by_name %}
   from flowsmith.start_flow({{ flow | literal }}, {{ input | literal }}::jsonb
 {% else %}
@@ -15,10 +16,12 @@ from (
 {% endif %}
   ) run
 {% else %}
+  select set_config('flowsmith.run_id', {{ run_id | literal }}, true) as run_id,
+         set_config('flowsmith.has_changed', call.has_changed::text, true) as has_changed
 {% if what == "cancel" %}
-  from pgflow.cancel_run({{ run_id | literal }}::uuid{% if reason is not none %}, {{ reason | literal }}{% endif %}) run
+  from flowsmith.cancel_run({{ run_id | literal }}::uuid{% if reason is not none %}, {{ reason | literal }}{% endif %}) call (has_changed)
 {% else %}
-  from pgflow.retry_run({{ run_id | literal }}::uuid) run
+  from flowsmith.retry_run({{ run_id | literal }}::uuid) call (has_changed)
 {% endif %}
 {% endif %}
   offset 0

@@ -32,7 +32,7 @@ pub async fn pause_flows(
     flows: &[&FlowVersion],
 ) -> Result<Vec<FlowPause>, RunsError> {
     engine.require_operations("pausing a flow")?;
-    set(connection, engine, flows, true).await
+    set(connection, flows, true).await
 }
 
 /// Resumes paused flow versions.
@@ -45,12 +45,11 @@ pub async fn resume_flows(
     flows: &[&FlowVersion],
 ) -> Result<Vec<FlowPause>, RunsError> {
     engine.require_operations("resuming a flow")?;
-    set(connection, engine, flows, false).await
+    set(connection, flows, false).await
 }
 
 async fn set(
     connection: &mut PgConnection,
-    engine: Engine,
     flows: &[&FlowVersion],
     is_paused: bool,
 ) -> Result<Vec<FlowPause>, RunsError> {
@@ -60,8 +59,7 @@ async fn set(
         has_changed: bool,
     }
     let slugs: Vec<String> = flows.iter().map(|flow| flow.slug.clone()).collect();
-    let record: &[&'static str] = if engine.has_ledger { &["record_paused.sql"] } else { &[] };
-    let answers: Vec<Answer> = query::write(connection, record, "pause.sql", context! { slugs, is_paused }).await?;
+    let answers: Vec<Answer> = query::write(connection, &[], "pause.sql", context! { slugs, is_paused }).await?;
     let by_slug = |slug: &str| flows.iter().find(|flow| flow.slug == slug).copied();
     Ok(answers
         .into_iter()

@@ -78,9 +78,7 @@ pub async fn prune(
             let batch = left.min(BATCH);
             let context = context! { older_than => filter.older_than, slug => slug.as_deref(), batch, are_rare };
             // Each batch records its event, so that the record is complete even if a later batch fails.
-            let statements = ["prune.sql", "record_pruned.sql"];
-            let statements = if engine.has_ledger { &statements[..] } else { &statements[..1] };
-            let counts: Vec<Pruned> = query::write(connection, statements, "pruned.sql", context).await?;
+            let counts: Vec<Pruned> = query::write(connection, &["prune.sql"], "pruned.sql", context).await?;
             let runs = counts.first().map_or(0, |count| count.runs);
             deleted += runs;
             // Fewer than expected: another session prunes or retries runs.

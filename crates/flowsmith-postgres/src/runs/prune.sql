@@ -6,7 +6,7 @@ set local enable_indexscan = off;
 {% endif %}
 select
 from (
-  select set_config('flowsmith.pruned', pgflow.prune_runs(
+  select set_config('flowsmith.pruned', flowsmith.prune_runs(
     make_interval(secs => {{ older_than }}), {% if slug is none %}null{% else %}{{ slug | literal }}{% endif %}, {{ batch }})::text, true) as runs
   offset 0
 ) call

@@ -47,10 +47,6 @@ static TEMPLATES: LazyLock<Templates> = templates![
     "call.sql",
     "pause.sql",
     "prune.sql",
-    "record_cancelled.sql",
-    "record_paused.sql",
-    "record_pruned.sql",
-    "record_retried.sql",
     "requeue.sql",
 ];
 

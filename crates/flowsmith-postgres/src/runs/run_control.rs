@@ -28,7 +28,7 @@ pub async fn cancel_run(
 ) -> Result<RunSummary, RunsError> {
     engine.require_operations("cancelling a run")?;
     let context = context! { engine => engine.context(), what => "cancel", run_id, reason };
-    let ChangedRun { run, has_changed } = call(connection, engine, "record_cancelled.sql", run_id, context).await?;
+    let ChangedRun { run, has_changed } = call(connection, run_id, context).await?;
     if !has_changed {
         return Err(RunsError::WrongStatus { run_id: run.run_id, status: run.status, done: "cancelled" });
     }
@@ -48,23 +48,15 @@ pub async fn retry_run(
 ) -> Result<RunSummary, RunsError> {
     engine.require_operations("retrying a run")?;
     let context = context! { engine => engine.context(), what => "retry", run_id };
-    let ChangedRun { run, has_changed } = call(connection, engine, "record_retried.sql", run_id, context).await?;
+    let ChangedRun { run, has_changed } = call(connection, run_id, context).await?;
     if !has_changed {
         return Err(RunsError::WrongStatus { run_id: run.run_id, status: run.status, done: "retried" });
     }
     Ok(named(run, flows))
 }
 
-async fn call(
-    connection: &mut PgConnection,
-    engine: Engine,
-    record: &'static str,
-    run_id: &str,
-    context: Value,
-) -> Result<ChangedRun, RunsError> {
-    let statements = ["call.sql", record];
-    let statements = if engine.has_ledger { &statements[..] } else { &statements[..1] };
-    let mut changed: Vec<ChangedRun> = query::write(connection, statements, "changed_run.sql", context).await?;
+async fn call(connection: &mut PgConnection, run_id: &str, context: Value) -> Result<ChangedRun, RunsError> {
+    let mut changed: Vec<ChangedRun> = query::write(connection, &["call.sql"], "changed_run.sql", context).await?;
     // The run existed when its id was resolved; another session has pruned it since.
     changed.pop().ok_or_else(|| RunsError::NoRun {
         prefix: run_id.parse().expect("the id comes from the database"),

@@ -7,6 +7,7 @@ use crate::engine::Level;
 use crate::engine::detect::DetectError;
 use crate::engine::facts::Fact;
 use crate::engine::install::INCOMPLETE_HELP;
+use crate::engine::ownership::{self, FOREIGN_OWNER_HELP, ForeignObject};
 use flowsmith_core::check::Checked;
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
 use flowsmith_core::migration::{FolderError, ReplayError};
@@ -44,6 +45,9 @@ pub enum SessionError {
         /// The missing parts.
         lacks: Vec<Fact>,
     },
+    /// Something on which flowsmith relies belongs to another role, which could replace it.
+    #[error("objects on which flowsmith relies belong to an untrusted role: {}", ownership::list(.0))]
+    ForeignOwner(Vec<ForeignObject>),
 }
 
 fn some(facts: &[Fact]) -> String {
@@ -62,6 +66,7 @@ impl Diagnostic for SessionError {
             Self::Detect(error) => error.code(),
             Self::NoPgmq { .. } | Self::NoEngine { .. } => Code::EngineMissing,
             Self::IncompleteEngine { .. } => Code::EngineIncomplete,
+            Self::ForeignOwner(_) => Code::ForeignOwner,
         }
     }
 
@@ -70,6 +75,7 @@ impl Diagnostic for SessionError {
             Self::Database(error) => error.kind(),
             Self::Detect(error) => error.kind(),
             Self::NoPgmq { .. } | Self::NoEngine { .. } | Self::IncompleteEngine { .. } => Kind::Failed,
+            Self::ForeignOwner(_) => Kind::Refused,
         }
     }
 
@@ -77,6 +83,7 @@ impl Diagnostic for SessionError {
         match self {
             Self::Database(error) => error.help(),
             Self::Detect(error) => error.help(),
+            Self::ForeignOwner(_) => Some(FOREIGN_OWNER_HELP.to_owned()),
             Self::NoPgmq { .. } | Self::NoEngine { .. } => Some("run `flowsmith install`".to_owned()),
             Self::IncompleteEngine { .. } => Some(INCOMPLETE_HELP.to_owned()),
         }

@@ -9,6 +9,7 @@ use sqlx::postgres::PgConnection;
 use crate::database::{DatabaseError, Target};
 use crate::engine::Level;
 use crate::engine::detect::{Detection, EngineState, PgmqState, detect};
+use crate::engine::ownership;
 use crate::introspection::{Live, LiveShape, read_snapshot};
 
 /// An open connection to a database, and what was detected there when it was opened.
@@ -60,6 +61,16 @@ impl Session {
                 Err(SessionError::IncompleteEngine { database: database(), closest: *closest, lacks: lacks.clone() })
             }
         }
+    }
+
+    /// Refuses a database in which a role that the current role has no reason to trust owns something on which flowsmith
+    /// relies. Commands that call functions of the database check this first.
+    ///
+    /// # Errors
+    /// [`SessionError::ForeignOwner`], or if the connection fails.
+    pub async fn refuse_foreign_owners(&mut self) -> Result<(), SessionError> {
+        let foreign = ownership::foreign(&mut self.connection).await?;
+        if foreign.is_empty() { Ok(()) } else { Err(SessionError::ForeignOwner(foreign)) }
     }
 
     /// The tables and columns that there are to read.

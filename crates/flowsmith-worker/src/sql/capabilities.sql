@@ -30,5 +30,8 @@ select
       when p.prosrc like '%pgflow.events%' and current_setting('pgflow.events', true) = 'off'
         then 'events are disabled in this database (pgflow.events = off)'
       else '' end
-    from pg_catalog.pg_proc p where p.oid = to_regprocedure('realtime.send(jsonb,text,text,boolean)')
+    from pg_catalog.pg_proc p
+    -- By name, because a worker needs no privilege on the schema.
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'realtime' and p.proname = 'send' and oidvectortypes(p.proargtypes) = 'jsonb, text, text, boolean'
   ), 'the engine of this database sends no events') as no_notifications_reason

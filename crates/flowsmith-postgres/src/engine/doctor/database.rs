@@ -1,11 +1,13 @@
 //! Checks of the server, the schemas, privileges and recovery.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Row};
 
 use super::{CheckStatus, DoctorCheck};
+use crate::database::transaction::{Opening, send};
 use crate::database::{DatabaseError, Failure};
 use crate::engine::detect::{Detection, EngineKind, EngineState, PgmqState};
 use crate::engine::install::{OLDEST_PGMQ, OLDEST_SERVER};
+use crate::engine::ownership::{self, FOREIGN_OWNER_HELP};
 use crate::engine::roles::{self, RoleAudit};
 use crate::engine::schema::{self, SchemaDifferences};
 use crate::engine::scripts::{ENGINE, newest_engine, newest_ledger};
@@ -32,6 +34,17 @@ pub(super) fn pgmq(database: &Detection) -> DoctorCheck {
         }
         _ => DoctorCheck::ok(NAME, detail),
     }
+}
+
+/// Finds objects that an untrusted role owns. Reads the catalog only.
+pub(super) async fn owners(connection: &mut PgConnection) -> Result<DoctorCheck, DatabaseError> {
+    const NAME: &str = "owners";
+    let foreign = ownership::foreign(connection).await?;
+    if foreign.is_empty() {
+        return Ok(DoctorCheck::ok(NAME, "every object belongs to a trusted role"));
+    }
+    let detail = foreign.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    Ok(DoctorCheck::found(CheckStatus::Failed, NAME, detail, FOREIGN_OWNER_HELP))
 }
 
 pub(super) fn engine(database: &Detection) -> DoctorCheck {
@@ -126,9 +139,12 @@ pub(super) async fn ledger_schema(
             "function drop_flows(",
             "function tune_flows(",
             "function end_migration(",
-            "function record_cancelled_run(",
-            "function record_retried_run(",
-            "function record_pause(",
+            "function cancel_run(",
+            "function retry_run(",
+            "function pause_flow(",
+            "function resume_flow(",
+            "function prune_runs(",
+            "function requeue_stalled_tasks(",
         ];
         differences.retain(|line| !of_flowsmiths_engine.iter().any(|start| line.starts_with(start)));
     }
@@ -136,12 +152,17 @@ pub(super) async fn ledger_schema(
     Ok(Some(as_installed(NAME, &differences, advice)))
 }
 
+/// The kinds of objects that run, or hide rows, when a table or a function of a schema is used.
+const ACTIVE: [&str; 7] = ["function ", "trigger ", "rule ", "policy ", "row security ", "owner ", "child "];
+
 fn as_installed(name: &str, differences: &SchemaDifferences, advice: &str) -> DoctorCheck {
     if differences.is_empty() {
         return DoctorCheck::ok(name, "as installed");
     }
-    // Extra objects are suspicious; missing ones break the schema.
-    let status = if differences.missing.is_empty() { CheckStatus::Warning } else { CheckStatus::Failed };
+    // Missing objects break the schema, and some that were added run when it is used. Others only use space.
+    let is_active = |line: &String| ACTIVE.iter().any(|kind| line.starts_with(kind));
+    let is_broken = !differences.missing.is_empty() || differences.extra.iter().any(is_active);
+    let status = if is_broken { CheckStatus::Failed } else { CheckStatus::Warning };
     DoctorCheck::found(status, name, differences.to_string(), advice)
 }
 
@@ -188,13 +209,29 @@ pub(super) async fn roles(connection: &mut PgConnection) -> Result<Vec<DoctorChe
     Ok(audits.into_iter().map(check).collect())
 }
 
-pub(super) fn events(database: &Detection) -> DoctorCheck {
+/// Verifies that `realtime.send` exists and, if it is the one that the engine's script creates, that nobody changed it.
+pub(super) async fn events(connection: &mut PgConnection, database: &Detection) -> Result<DoctorCheck, DatabaseError> {
     const NAME: &str = "events";
-    if database.has_realtime_send {
-        return DoctorCheck::ok(NAME, "realtime.send exists");
+    if !database.has_realtime_send {
+        let advice = "create realtime.send(jsonb, text, text, boolean): without it, no run can start";
+        return Ok(DoctorCheck::found(CheckStatus::Failed, NAME, "realtime.send is missing", advice));
     }
-    let advice = "create realtime.send(jsonb, text, text, boolean): without it, no run can start";
-    DoctorCheck::found(CheckStatus::Failed, NAME, "realtime.send is missing", advice)
+    let rows = send(connection, Opening::snapshot(), include_str!("realtime_send.sql")).await?;
+    let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+    let body = row.try_get::<String, _>("body")?.replace("\r\n", "\n");
+    if body.contains("pgflow_events") && !body_of_realtime_send().is_some_and(|expected| expected == body) {
+        let advice = "run the statement `create or replace function realtime.send` of `flowsmith install --print`";
+        return Ok(DoctorCheck::found(CheckStatus::Failed, NAME, "realtime.send was changed", advice));
+    }
+    Ok(DoctorCheck::ok(NAME, "realtime.send exists"))
+}
+
+/// The body that the engine's script gives to `realtime.send`.
+fn body_of_realtime_send() -> Option<String> {
+    let script = ENGINE.last()?.sql.replace("\r\n", "\n");
+    let (_, definition) = script.split_once("create or replace function realtime.send(")?;
+    let (_, body) = definition.split_once("as $$")?;
+    Some(body.split_once("$$;")?.0.to_owned())
 }
 
 pub(super) fn recovery(database: &Detection) -> DoctorCheck {

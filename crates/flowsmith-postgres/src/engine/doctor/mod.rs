@@ -60,6 +60,9 @@ impl DoctorCheck {
 pub async fn doctor(connection: &mut PgConnection) -> Result<Vec<DoctorCheck>, DetectError> {
     let found = detect(connection).await?;
     let mut checks = vec![database::server(&found), database::pgmq(&found), database::engine(&found)];
+    let owners = database::owners(connection).await?;
+    let has_foreign_owners = owners.status != CheckStatus::Ok;
+    checks.push(owners);
     if let EngineState::Present { kind, .. } = found.engine {
         if let EngineKind::Flowsmith { version } = kind {
             checks.push(database::engine_version(&found, version));
@@ -70,12 +73,17 @@ pub async fn doctor(connection: &mut PgConnection) -> Result<Vec<DoctorCheck>, D
         if matches!(kind, EngineKind::Flowsmith { .. }) {
             checks.extend(database::roles(connection).await?);
         }
-        checks.extend([database::events(&found), database::recovery(&found)]);
+        checks.extend([database::events(connection, &found).await?, database::recovery(&found)]);
         if found.pgmq != PgmqState::Missing {
             checks.push(queues::queues(connection).await?);
         }
-        checks.extend(self_test::self_test(connection, &found).await?);
-        checks.extend(self_test::recent_runs(connection).await?);
+        if has_foreign_owners {
+            // The self-test would run functions of an untrusted role.
+            checks.push(DoctorCheck::skipped("self-test", "objects belong to an untrusted role"));
+        } else {
+            checks.extend(self_test::self_test(connection, &found).await?);
+            checks.extend(self_test::recent_runs(connection).await?);
+        }
         checks.extend(triggers::triggers(connection, &found).await?);
     }
     checks.extend(pgq::pgq(connection).await?);

@@ -1,4 +1,4 @@
-//! Checks that each flow has its queue.
+//! Checks that each flow has its own queue.
 
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
@@ -22,6 +22,11 @@ pub(super) async fn queues(connection: &mut PgConnection) -> Result<DoctorCheck,
     let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
     let flows: i64 = row.try_get("flows")?;
     let without: Option<String> = row.try_get("without_queue")?;
+    if let Some(foreign) = row.try_get::<Option<String>, _>("foreign_queue")? {
+        let advice = "let an administrator change the owner of the tables of these queues to the owner of the engine";
+        let detail = format!("the queues of these flows belong to another role: {foreign}");
+        return Ok(DoctorCheck::found(CheckStatus::Failed, NAME, detail, advice));
+    }
     Ok(match without {
         None => DoctorCheck::ok(NAME, format!("every flow has its queue: {flows}")),
         Some(flows) => DoctorCheck::found(

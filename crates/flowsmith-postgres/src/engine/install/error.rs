@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::database::{DatabaseError, LockHolder};
 use crate::engine::detect::{DetectError, PgmqState};
 use crate::engine::facts::Fact;
+use crate::engine::ownership::{self, FOREIGN_OWNER_HELP, ForeignObject};
 use flowsmith_core::level::Level;
 
 /// The help text for an incomplete engine. flowsmith never completes an engine that another tool installed.
@@ -51,6 +52,9 @@ pub enum InstallError {
     /// `--grants` was given for an engine that flowsmith did not install.
     #[error("--grants requires flowsmith's engine, but this database has pgflow's")]
     ForeignEngine,
+    /// Something on which flowsmith relies belongs to another role, which could replace it.
+    #[error("objects on which flowsmith relies belong to an untrusted role: {}", ownership::list(.0))]
+    ForeignOwner(Vec<ForeignObject>),
     /// Another session holds the lock.
     #[error(
         "an apply or another install still holds the lock after {:.1} s{}",
@@ -83,6 +87,7 @@ impl Diagnostic for InstallError {
             Self::Edited { .. } => Code::EngineEdited,
             Self::MissingRight { .. } => Code::PermissionDenied,
             Self::ForeignEngine => Code::RolesOnOfficialEngine,
+            Self::ForeignOwner(_) => Code::ForeignOwner,
             Self::Locked { .. } => Code::ApplyLocked,
             Self::Pgmq(_) => Code::PgmqInstallFailed,
             Self::Detect(error) => error.code(),
@@ -97,7 +102,9 @@ impl Diagnostic for InstallError {
             Self::OldServer(_) | Self::OldPgmq(_) | Self::Pgmq(_) | Self::Locked { .. } | Self::MissingRight { .. } => {
                 Kind::Failed
             }
-            Self::Incomplete { .. } | Self::Edited { .. } | Self::ForeignEngine => Kind::Refused,
+            Self::Incomplete { .. } | Self::Edited { .. } | Self::ForeignEngine | Self::ForeignOwner(_) => {
+                Kind::Refused
+            }
         }
     }
 
@@ -115,6 +122,7 @@ impl Diagnostic for InstallError {
             Self::ForeignEngine => {
                 "grant privileges on that engine as its vendor documents, and run `flowsmith install` without --grants"
             }
+            Self::ForeignOwner(_) => FOREIGN_OWNER_HELP,
             Self::Locked { .. } => "wait for that session to finish, then run this again",
             Self::Pgmq(_) => {
                 "install as the owner of the database, or ask an administrator to run `create extension pgmq`"

@@ -17,6 +17,7 @@ pub use script::{install_script, script_of};
 
 use super::Level;
 use super::detect::{Detection, EngineKind, EngineState, PgmqState, detect};
+use super::ownership;
 use super::roles::{self, RolePrefix, grants_script};
 use super::scripts::{ENGINE, newest_engine};
 use crate::database::transaction::{Opening, Transaction, send};
@@ -140,6 +141,11 @@ async fn connect_and_install(
 ) -> Result<InstallReport, InstallError> {
     let target = Target::new(options.clone());
     let mut connection = target.connect().await?;
+    // Before anything that the database has is called.
+    let foreign = ownership::foreign_to_installer(&mut connection).await?;
+    if !foreign.is_empty() {
+        return Err(InstallError::ForeignOwner(foreign));
+    }
     let before = detect(&mut connection).await?;
     refuse(&before)?;
     if requires_flowsmith_engine && matches!(before.engine, EngineState::Present { kind: EngineKind::Official, .. }) {

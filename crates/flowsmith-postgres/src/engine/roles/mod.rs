@@ -1,4 +1,4 @@
-//! The three database roles of `install --grants`, each with the least privileges for its purpose.
+//! The four database roles of `install --grants`, each with the least privileges for its purpose.
 
 mod audit;
 
@@ -23,11 +23,13 @@ pub enum Role {
     Worker,
     /// Starts runs and reads them.
     Client,
+    /// Cancels, retries, pauses, resumes, prunes and recovers runs.
+    Operator,
 }
 
 impl Role {
     /// All roles.
-    pub const ALL: [Self; 3] = [Self::Deployer, Self::Worker, Self::Client];
+    pub const ALL: [Self; 4] = [Self::Deployer, Self::Worker, Self::Client, Self::Operator];
 
     /// The suffix of the role name.
     pub fn as_str(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Role {
             Self::Deployer => "deployer",
             Self::Worker => "worker",
             Self::Client => "client",
+            Self::Operator => "operator",
         }
     }
 }
@@ -92,14 +95,23 @@ fn lines() -> impl Iterator<Item = (&'static str, Right)> {
     })
 }
 
-/// Splits `SELECT, UPDATE (a, b)` into one privilege per column; columns come last.
+/// Splits `SELECT, UPDATE (a, b)` into one privilege per column.
 fn split(privileges: &str) -> Vec<String> {
-    let (before, columns) = privileges.split_once(" (").unwrap_or((privileges, ""));
-    let mut words: Vec<String> = before.split(", ").map(ToOwned::to_owned).collect();
-    if let Some(privilege) = words.pop_if(|_| !columns.is_empty()) {
-        words.extend(columns.trim_end_matches(')').split(", ").map(|column| format!("{privilege} ({column})")));
+    let mut rest = privileges;
+    let mut found = Vec::new();
+    while !rest.is_empty() {
+        let word = rest.split([',', '(']).next().unwrap_or(rest);
+        rest = &rest[word.len()..];
+        match rest.strip_prefix('(').and_then(|columns| columns.split_once(')')) {
+            Some((columns, after)) => {
+                found.extend(columns.split(", ").map(|column| format!("{} ({column})", word.trim_end())));
+                rest = after;
+            }
+            None => found.push(word.to_owned()),
+        }
+        rest = rest.trim_start_matches([',', ' ']);
     }
-    words
+    found
 }
 
 /// All privileges of a role.
@@ -116,6 +128,9 @@ pub fn functions() -> Vec<&'static str> {
         .collect()
 }
 
+/// The objects that stand for the tables of every flow's queue.
+const QUEUE_TABLES: [(&str, &str); 2] = [("queue", "q_"), ("archive", "a_")];
+
 /// Whether an object belongs to flowsmith, so that its privileges are managed here.
 fn is_flowsmiths(object: &str) -> bool {
     let name = object.split_once(' ').map_or(object, |(_, name)| name);
@@ -128,11 +143,11 @@ pub fn grants_script(prefix: &RolePrefix) -> String {
     let context = GrantsContext {
         tool_version: env!("CARGO_PKG_VERSION"),
         tag: quote::dollar_tag("grants", names.iter().map(String::as_str)),
-        deployer: prefix.name(Role::Deployer),
-        worker: prefix.name(Role::Worker),
+        queue_rights: Role::ALL.into_iter().flat_map(|role| queue_rights(prefix, role)).collect(),
         roles: Role::ALL
             .map(|role| RoleContext {
                 name: prefix.name(role),
+                reads_pgmq: rights(role).iter().any(|right| right.object == "table pgmq.meta"),
                 rights: rights(role).into_iter().filter(|right| is_flowsmiths(&right.object)).collect(),
             })
             .to_vec(),
@@ -140,19 +155,41 @@ pub fn grants_script(prefix: &RolePrefix) -> String {
     TEMPLATES.render("grants.sql", Serde(context))
 }
 
+/// The privileges of a role on the tables of queues.
+fn queue_rights(prefix: &RolePrefix, role: Role) -> impl Iterator<Item = QueueRight> {
+    let role_name = prefix.name(role);
+    rights(role).into_iter().filter_map(move |right| {
+        let (_, table_prefix) = QUEUE_TABLES.into_iter().find(|(object, _)| *object == right.object)?;
+        let (privilege, column) = match right.privilege.split_once(" (") {
+            Some((privilege, column)) => (privilege, Some(column.trim_end_matches(')').to_owned())),
+            None => (right.privilege.as_str(), None),
+        };
+        Some(QueueRight { role: role_name.clone(), table_prefix, privilege: privilege.to_owned(), column })
+    })
+}
+
 /// The context of the template.
 #[derive(Serialize)]
 struct GrantsContext {
     tool_version: &'static str,
     tag: String,
-    deployer: String,
-    worker: String,
+    queue_rights: Vec<QueueRight>,
     roles: Vec<RoleContext>,
+}
+
+/// A privilege on the queues or the archives of flows.
+#[derive(Serialize, Clone)]
+struct QueueRight {
+    role: String,
+    table_prefix: &'static str,
+    privilege: String,
+    column: Option<String>,
 }
 
 #[derive(Serialize, Clone)]
 struct RoleContext {
     name: String,
+    reads_pgmq: bool,
     rights: Vec<Right>,
 }
 
@@ -171,6 +208,7 @@ mod tests {
     fn privileges_and_columns_are_split() {
         assert_eq!(split("SELECT, INSERT"), ["SELECT", "INSERT"]);
         assert_eq!(split("SELECT, UPDATE (a, b)"), ["SELECT", "UPDATE (a)", "UPDATE (b)"]);
+        assert_eq!(split("SELECT, INSERT (a), UPDATE (b), DELETE"), ["SELECT", "INSERT (a)", "UPDATE (b)", "DELETE"]);
     }
 
     #[test]

@@ -207,7 +207,7 @@ fn invisible(text: &[u8]) -> Vec<View> {
         while let Some(character) = valid[place..].chars().next() {
             let hidden = match character {
                 '\n' | '\t' => 0,
-                '\u{1b}' => control_sequence(valid[place..].as_bytes()),
+                '\u{1b}' => control_sequence(&valid.as_bytes()[place..]),
                 character if is_invisible(character) => character.len_utf8(),
                 _ => 0,
             };

@@ -75,11 +75,12 @@ fn with_limits(
 #[test]
 fn init_writes_whole_files() {
     let whole = Project::new();
-    whole.succeeds(&["init"]);
+    // The settings have the name of the folder.
+    whole.succeeds(&["init", "shop"]);
     let expected = files(&whole);
     let largest = expected.values().map(Vec::len).max().unwrap() as u64;
     let limits = [0, 1, 300, 1_000, 2_000, largest - 1, largest];
-    with_limits(&["init"], &limits, Project::new, |path, content| {
+    with_limits(&["init", "shop"], &limits, Project::new, |path, content| {
         expected.get(path).is_some_and(|whole| whole == content)
     });
 }

@@ -35,7 +35,6 @@ fn odd_surroundings_do_not_matter() {
         "export COLUMNS=1",
         "export HOME=/nonexistent TMPDIR=/nonexistent",
         "export RUST_LOG=trace RUST_BACKTRACE=full",
-        "ulimit -n 10",
         "exec 0<&-",
     ] {
         let project = project();
@@ -100,8 +99,7 @@ async fn few_descriptors_are_an_error_or_enough_for_a_connection() {
             }
         }
     }
-    // The worker needs more, and says so instead of running without its parts.
-    let prelude = "ulimit -n 10";
+    let prelude = "ulimit -n 24";
     let ended = outcome(&mut in_shell(&project, prelude, &["apply"]));
     assert_eq!(ended.code, 0, "{ended}");
 }

@@ -3,3 +3,4 @@
 mod files;
 mod linear;
 mod schemas;
+mod workflow;

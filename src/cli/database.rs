@@ -1,7 +1,6 @@
 //! The database to work with: the one that is named, or the embedded one of the project.
 
 use std::io::{self, IsTerminal as _};
-use std::path::Path;
 
 use flowsmith::report::Subject;
 use flowsmith_core::diagnostic::Code;
@@ -28,7 +27,7 @@ impl Database {
         if let Some(url) = project.database()? {
             return Ok(Self { target: url.parse()? });
         }
-        if !project.server_folder().exists() {
+        if !project.server_folder()?.exists() {
             return Err(Failure::new(
                 Exit::Usage,
                 Code::NoDatabase,
@@ -63,7 +62,7 @@ pub(crate) async fn open(project: &Project, output: &Output) -> Result<Session, 
 /// Starts the embedded server of the project, or returns the running one. It continues to run after this command, because others
 /// may be using it by then.
 pub(crate) fn start_server(project: &Project, output: &Output) -> Result<Server, Failure> {
-    let folder = project.server_folder();
+    let folder = &project.server_folder()?;
     let settings = flowsmith_devserver::Settings {
         binaries: project.postgres_bin.clone(),
         major: Server::data_major(folder),
@@ -74,17 +73,8 @@ pub(crate) fn start_server(project: &Project, output: &Output) -> Result<Server,
     if settings.major.is_none() && io::stderr().is_terminal() {
         output.message("Creating the project's PostgreSQL server; this takes a few seconds.");
     }
-    let server = Server::start(&binaries, folder, flowsmith_devserver::Durability::Durable, Lifetime::Detached)
-        .map_err(Failure::server)?;
-    ignore_in_git(folder);
-    Ok(server)
-}
-
-/// Keeps the server's data out of git. Nothing depends on it, so that a failure is ignored.
-fn ignore_in_git(folder: &Path) {
-    if let Some(parent) = folder.parent().filter(|parent| !parent.join(".gitignore").exists()) {
-        let _ = std::fs::write(parent.join(".gitignore"), "*\n");
-    }
+    Server::start(&binaries, folder, flowsmith_devserver::Durability::Durable, Lifetime::Detached)
+        .map_err(Failure::server)
 }
 
 /// The subject of a report about this database.

@@ -74,12 +74,16 @@ impl Failure {
             ServerError::NoAccount => Code::NoServerUser,
             ServerError::OtherMajor { .. } => Code::OtherMajorData,
             ServerError::WrongOwner { .. } => Code::OtherUsersData,
+            ServerError::InProject { .. } | ServerError::Untrusted { .. } | ServerError::ForeignProcess { .. } => {
+                Code::UntrustedServerFolder
+            }
             ServerError::Locked { .. } => Code::ServerLocked,
             ServerError::Io { .. } => Code::Io,
             ServerError::Database(_) => Code::StatementFailed,
             _ => Code::ServerFailed,
         };
-        Self::new(Exit::Failed, code, error.to_string(), error.help())
+        let exit = if code == Code::UntrustedServerFolder { Exit::Refused } else { Exit::Failed };
+        Self::new(exit, code, error.to_string(), error.help())
     }
 }
 

@@ -66,9 +66,9 @@ impl Project {
         })
     }
 
-    /// The data folder of the embedded server.
-    pub(crate) fn server_folder(&self) -> &'static Path {
-        Path::new(".flowsmith/postgres")
+    /// The folder of the embedded server, which is outside of the project.
+    pub(crate) fn server_folder(&self) -> Result<PathBuf, Failure> {
+        flowsmith_devserver::project_folder(Path::new(".")).map_err(Failure::server)
     }
 }
 

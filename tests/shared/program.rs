@@ -47,6 +47,8 @@ impl Program {
         }
         let output = command
             .env("FLOWSMITH_POSTGRES_BIN", &super::binaries().dir)
+            // The embedded server goes with the folder.
+            .env("XDG_STATE_HOME", self.folder.join(".state"))
             .current_dir(&self.folder)
             .stdin(Stdio::null())
             .output()

@@ -442,7 +442,11 @@ impl Root {
     /// The opened folder of a file to write, and the name of the file in it.
     fn place(&self, name: &Path) -> Result<(OwnedFd, OsString), FileError> {
         let Some(last) = name.file_name() else { return Err(FileError::Outside { path: self.path(name) }) };
-        Ok((self.open_folder(name.parent().unwrap_or(Path::new(".")))?, last.to_owned()))
+        let folder = self.open_folder(name.parent().unwrap_or(Path::new("."))).map_err(|error| match error {
+            FileError::Io { source, .. } => FileError::io("write", &self.path(name), source),
+            error => error,
+        })?;
+        Ok((folder, last.to_owned()))
     }
 }
 

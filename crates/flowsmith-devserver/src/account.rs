@@ -18,7 +18,7 @@ pub(super) struct Account {
     pub(super) uid: u32,
     gid: u32,
     /// Whether this process is root, so that the programs must switch users.
-    switches: bool,
+    pub(super) switches: bool,
 }
 
 impl Account {

@@ -81,6 +81,30 @@ pub enum ServerError {
         /// The id of that user.
         uid: u32,
     },
+    /// The project contains the folder of a server, which can only have come with the repository.
+    #[error("the project contains {}, which flowsmith did not write and does not use", found.display())]
+    InProject {
+        /// The folder, relative to the project.
+        found: PathBuf,
+        /// The folder of the project's server.
+        folder: PathBuf,
+    },
+    /// The folder of a server cannot be trusted.
+    #[error("{} {problem}", folder.display())]
+    Untrusted {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The process that listens for the server is not the server of the data folder.
+    #[error("process {pid}, which {}/postmaster.pid names, is not the server of that folder", data.display())]
+    ForeignProcess {
+        /// The process id.
+        pid: u32,
+        /// The data folder.
+        data: PathBuf,
+    },
     /// Another process has been starting a server in this folder for longer than a start takes.
     #[error("another flowsmith process still holds {lock} after {}", seconds(*waited), lock = lock.display())]
     Locked {
@@ -166,6 +190,17 @@ impl ServerError {
                 );
             }
             Self::WrongOwner { .. } => "run flowsmith as the user who created the folder",
+            Self::InProject { found, folder } => {
+                return format!(
+                    "move {} out of the project, and remove it from the repository; the data of the embedded server is in {}",
+                    found.display(),
+                    folder.display()
+                );
+            }
+            Self::Untrusted { .. } => "make it a folder that belongs to you and that no other user can write to",
+            Self::ForeignProcess { data, .. } => {
+                return format!("stop the server with the programs that started it, such as `pg_ctl stop -D {}`", data.display());
+            }
             Self::Locked { .. } => "wait for that process, or end it, and try again",
             Self::Initdb { .. } | Self::Ended { .. } | Self::NotReady { .. } => {
                 "fix the cause that the output names, such as a full disk, and try again"

@@ -73,11 +73,11 @@ pub struct Server {
 impl Server {
     /// Starts a server on a folder, which is created if missing, or uses the server that already runs on it.
     ///
-    /// If root's server user cannot access the folder (a project under `/root`), the data goes to `/var/lib/flowsmith`, and the folder
-    /// gets a pointer to it; see [`Server::moved`]. Blocks for up to 60 seconds if a crashed server has much to recover.
+    /// If root's server user cannot access the folder (one under `/root`), the data goes to `/var/lib/flowsmith`; see
+    /// [`Server::moved`]. Blocks for up to 60 seconds if a crashed server has much to recover.
     ///
     /// # Errors
-    /// [`ServerError::WrongOwner`] and [`ServerError::OtherMajor`] if the data belongs to another user or another major version;
+    /// [`ServerError::Untrusted`] if the folder is a link, or another user can write to it; [`ServerError::WrongOwner`] and [`ServerError::OtherMajor`] if the data belongs to another user or another major version;
     /// [`ServerError::Initdb`], [`ServerError::Ended`] and [`ServerError::NotReady`], with the last lines of the log, if PostgreSQL
     /// fails; [`ServerError::Locked`] if another process hangs in the same call.
     pub fn start(
@@ -134,12 +134,22 @@ impl Server {
     /// Stops the server that runs on a folder, even if another process started it. Returns false if none runs.
     ///
     /// # Errors
-    /// [`ServerError::Killed`] if it did not stop within 30 seconds.
+    /// [`ServerError::Killed`] if it did not stop within 30 seconds; [`ServerError::Untrusted`] and [`ServerError::ForeignProcess`] if
+    /// the folder or the process in its notes is not that of this server.
     pub fn stop_running(folder: &Path) -> Result<bool, ServerError> {
         let place = Place::at(folder.into());
+        if !place.folder.exists() {
+            return Ok(false);
+        }
+        let account = Account::for_server()?;
+        place.check_trust(&account)?;
         let Some(running) = Postmaster::read(&place.data()).filter(Postmaster::listens) else { return Ok(false) };
-        process::stop_other(running.pid)?;
-        place.delete_socket_dir(&Account::for_server()?)?;
+        let data = place.data();
+        let Some(server) = process::Other::server(running.pid, &data, &account) else {
+            return Err(ServerError::ForeignProcess { pid: running.pid, data });
+        };
+        server.stop()?;
+        place.delete_socket_dir(&account)?;
         Ok(true)
     }
 

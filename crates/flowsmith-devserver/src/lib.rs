@@ -18,8 +18,8 @@
 //! use flowsmith_devserver::{Durability, Lifetime, Server, Settings, provide};
 //!
 //! let binaries = provide(&Settings::from_env(), &|progress| eprintln!("{progress}"))?;
-//! let folder = std::path::Path::new(".flowsmith");
-//! let server = Server::start(&binaries, folder, Durability::Durable, Lifetime::Owner)?;
+//! let folder = flowsmith_devserver::project_folder(std::path::Path::new("."))?;
+//! let server = Server::start(&binaries, &folder, Durability::Durable, Lifetime::Owner)?;
 //! println!("psql '{}'", server.url("postgres"));
 //! # Ok::<(), flowsmith_devserver::ServerError>(())
 //! ```
@@ -37,6 +37,7 @@ mod launch;
 mod place;
 mod postmaster;
 mod process;
+mod state;
 
 use std::path::{Path, PathBuf};
 
@@ -45,6 +46,7 @@ pub use error::{Looked, ServerError};
 pub use find::{Binaries, MINIMUM_MAJOR, Origin, Version};
 pub use launch::{Durability, Lifetime, Server};
 pub use process::end_with_owner;
+pub use state::project_folder;
 
 /// The environment variable with the folder of `postgres` and `initdb`.
 pub const BINARIES_VARIABLE: &str = "FLOWSMITH_POSTGRES_BIN";

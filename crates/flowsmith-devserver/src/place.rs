@@ -5,8 +5,9 @@
 //! server.log   the log since the last start
 //! lock         locked while a server is created or started
 //! socket       the path of the socket folder
-//! elsewhere    instead of all that: the path of the folder with these files
 //! ```
+//!
+//! What these files say is believed, so that nobody else may write to the folder.
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
@@ -16,13 +17,12 @@ use std::time::Duration;
 
 use super::ServerError;
 use super::account::Account;
+use super::connect::PORT_TEXT;
 use super::find::Version;
 use super::postmaster::Postmaster;
 use super::process;
+use super::state::SYSTEM_STATE;
 use crate::hash::sha256_hex;
-
-/// The place for the data of root's projects in folders that the server's user cannot access, such as `/root`.
-const SYSTEM_STATE: &str = "/var/lib/flowsmith";
 
 /// Longer than a start can take.
 const LOCK_PATIENCE: Duration = Duration::from_secs(120);
@@ -40,34 +40,42 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Creates the folder. If the server's user cannot access it, creates another one and writes a pointer to it. Existing data is
-    /// never abandoned for an empty folder.
+    /// Creates the folder. If the server's user cannot access it, creates another one, whose name depends on its path. Existing data
+    /// is never abandoned for an empty folder.
     pub(super) fn settle(asked: &Path, account: &Account) -> Result<Self, ServerError> {
-        fs::create_dir_all(asked).map_err(ServerError::io("create", asked))?;
-        let asked = asked.canonicalize().map_err(ServerError::io("resolve", asked))?;
-        let place = Self::at(asked);
+        // Not writable for the group, whatever the umask.
+        let mode = if account.switches { 0o711 } else { 0o700 };
+        let made = DirBuilder::new().recursive(true).mode(mode).create(asked);
+        made.map_err(ServerError::io("create", asked))?;
+        trusted(asked, account)?;
+        let place = Self::at(asked.canonicalize().map_err(ServerError::io("resolve", asked))?);
         if place.moved || place.has_data() || account.can_enter(&place.folder)? {
+            trusted(&place.folder, account)?;
             return Ok(place);
         }
-        let asked = place.folder;
-        let name = &sha256_hex(asked.as_os_str().as_encoded_bytes())[..16];
-        let folder = Path::new(SYSTEM_STATE).join(name);
+        let folder = in_system_state(&place.folder);
         fs::create_dir_all(&folder).map_err(ServerError::io("create", &folder))?;
         for open in [Path::new(SYSTEM_STATE), &folder] {
             fs::set_permissions(open, Permissions::from_mode(0o755))
                 .map_err(ServerError::io("set the permissions of", open))?;
         }
-        let pointer = asked.join("elsewhere");
-        fs::write(&pointer, folder.as_os_str().as_encoded_bytes()).map_err(ServerError::io("write", &pointer))?;
+        trusted(&folder, account)?;
         Ok(Self { folder, moved: true })
     }
 
-    /// The folder, or the folder that its pointer names.
+    /// The folder, or the one that was created in its place.
     pub(super) fn at(asked: PathBuf) -> Self {
-        match fs::read_to_string(asked.join("elsewhere")) {
-            Ok(elsewhere) if Path::new(&elsewhere).is_dir() => Self { folder: elsewhere.into(), moved: true },
-            _ => Self { folder: asked, moved: false },
+        let asked = asked.canonicalize().unwrap_or(asked);
+        let elsewhere = in_system_state(&asked);
+        if !asked.join("data").exists() && rustix::process::geteuid().is_root() && elsewhere.is_dir() {
+            return Self { folder: elsewhere, moved: true };
         }
+        Self { folder: asked, moved: false }
+    }
+
+    /// Returns an error if anyone but this user, the user of the server and root can write to the folder.
+    pub(super) fn check_trust(&self, account: &Account) -> Result<(), ServerError> {
+        trusted(&self.folder, account)
     }
 
     pub(super) fn data(&self) -> PathBuf {
@@ -90,7 +98,11 @@ impl Place {
     /// Returns an error if another user owns the data.
     pub(super) fn check_owner(&self, account: &Account) -> Result<(), ServerError> {
         let data = self.data();
-        let owner = fs::metadata(&data).map_err(ServerError::io("read the owner of", &data))?.uid();
+        let found = fs::symlink_metadata(&data).map_err(ServerError::io("read the owner of", &data))?;
+        if !found.is_dir() {
+            return Err(ServerError::Untrusted { folder: data, problem: "is not a folder".into() });
+        }
+        let owner = found.uid();
         if owner == account.uid {
             return Ok(());
         }
@@ -151,8 +163,22 @@ impl Place {
             Err(error) => return Err(ServerError::io("read", note)(error)),
         };
         let ours = fs::symlink_metadata(&dir).is_ok_and(|found| found.is_dir() && found.uid() == account.uid);
-        if ours && dir.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"flowsmith-")) {
-            fs::remove_dir_all(&dir).map_err(ServerError::io("delete", dir))?;
+        if ours && is_socket_dir_name(&dir) {
+            // Only what a server writes there: a folder with other files stays.
+            for file in [format!(".s.PGSQL.{PORT_TEXT}"), format!(".s.PGSQL.{PORT_TEXT}.lock")] {
+                match fs::remove_file(dir.join(&file)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(ServerError::io("delete", dir.join(file))(error));
+                    }
+                    _ => {}
+                }
+            }
+            match fs::remove_dir(&dir) {
+                Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => {
+                    return Err(ServerError::io("delete", dir)(error));
+                }
+                _ => {}
+            }
         }
         fs::remove_file(&note).map_err(ServerError::io("delete", note))
     }
@@ -165,6 +191,36 @@ impl Place {
     fn socket_note(&self) -> PathBuf {
         self.folder.join("socket")
     }
+}
+
+/// Whether a folder has a name that [`Place::make_socket_dir`] gives.
+fn is_socket_dir_name(dir: &Path) -> bool {
+    let name = dir.file_name().and_then(|name| name.to_str()?.strip_prefix("flowsmith-"));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    name.and_then(|name| name.split_once('-'))
+        .is_some_and(|(process, attempt)| is_number(process) && is_number(attempt))
+}
+
+/// The place of a folder that the server's user cannot access.
+fn in_system_state(folder: &Path) -> PathBuf {
+    Path::new(SYSTEM_STATE).join(&sha256_hex(folder.as_os_str().as_encoded_bytes())[..16])
+}
+
+/// Returns an error unless this is a folder, and no link, that belongs to this user, the user of the server or root, and that no
+/// other user can write to.
+fn trusted(folder: &Path, account: &Account) -> Result<(), ServerError> {
+    let untrusted = |problem: String| ServerError::Untrusted { folder: folder.into(), problem };
+    let found = fs::symlink_metadata(folder).map_err(ServerError::io("read the owner of", folder))?;
+    if !found.is_dir() {
+        return Err(untrusted("is a link, or not a folder".into()));
+    }
+    if ![rustix::process::geteuid().as_raw(), account.uid, 0].contains(&found.uid()) {
+        return Err(untrusted(format!("belongs to user id {}", found.uid())));
+    }
+    if found.mode() & 0o022 != 0 {
+        return Err(untrusted(format!("can be written to by other users (mode {:o})", found.mode() & 0o7777)));
+    }
+    Ok(())
 }
 
 /// The user's runtime folder if its path is short and needs no quoting in a URL, otherwise `/tmp`.
@@ -189,14 +245,19 @@ mod tests {
     }
 
     #[test]
-    fn a_pointer_leads_elsewhere_and_a_dangling_one_does_not() {
-        let (folder, _) = place();
-        let (_elsewhere, other) = place();
-        let pointer = folder.path().join("elsewhere");
-        fs::write(&pointer, other.folder.to_str().unwrap()).unwrap();
-        assert_eq!(Place::at(folder.path().into()).folder, other.folder);
-        fs::write(&pointer, "/nonexistent").unwrap();
-        assert!(!Place::at(folder.path().into()).moved);
+    fn folders_that_others_can_write_to_are_refused() {
+        let account = Account::for_server().unwrap();
+        let (folder, place) = place();
+        place.check_trust(&account).unwrap();
+        for mode in [0o777, 0o775, 0o1757] {
+            fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+            assert!(matches!(Place::settle(folder.path(), &account), Err(ServerError::Untrusted { .. })), "{mode:o}");
+        }
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path(), &link).unwrap();
+        assert!(matches!(Place::settle(&link, &account), Err(ServerError::Untrusted { .. })));
+        assert!(Place::settle(folder.path(), &account).is_ok());
     }
 
     #[test]
@@ -208,11 +269,14 @@ mod tests {
         place.delete_socket_dir(&account).unwrap();
         assert!(!dir.exists());
 
-        let other = folder.path().join("precious");
-        fs::create_dir(&other).unwrap();
-        account.own(&other).unwrap();
-        fs::write(place.socket_note(), other.to_str().unwrap()).unwrap();
-        place.delete_socket_dir(&account).unwrap();
-        assert!(other.exists());
+        for name in ["precious", "flowsmith-precious", "flowsmith-1-1"] {
+            let other = folder.path().join(name);
+            fs::create_dir(&other).unwrap();
+            fs::write(other.join("precious"), "").unwrap();
+            account.own(&other).unwrap();
+            fs::write(place.socket_note(), other.to_str().unwrap()).unwrap();
+            place.delete_socket_dir(&account).unwrap();
+            assert!(other.join("precious").exists(), "{name}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, test_kill_process, waitid};
 
+use super::account::Account;
 use super::{Lifetime, ServerError};
 
 /// The time limits of a fast shutdown, which writes a checkpoint, and of the immediate shutdown that follows it.
@@ -132,20 +134,69 @@ pub fn end_with_owner(command: &mut Command, signal: Signal) {
 #[cfg(not(target_os = "linux"))]
 pub fn end_with_owner(_command: &mut Command, _signal: Signal) {}
 
-/// Stops a server that is not a child of this process, and waits for its end.
-///
-/// # Errors
-/// [`ServerError::Killed`] if it had to be killed.
-pub(super) fn stop_other(pid: u32) -> Result<(), ServerError> {
-    let Some(target) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(()) };
-    for (signal, timeout) in [(Signal::INT, ORDERLY), (Signal::QUIT, IMMEDIATE), (Signal::KILL, IMMEDIATE)] {
-        // Fails only if the process has ended, which the wait below detects.
-        let _ = kill_process(target, signal);
-        if poll(timeout, || (!is_alive(pid)).then_some(())).is_some() {
-            return if signal == Signal::INT { Ok(()) } else { Err(ServerError::Killed { pid, waited: ORDERLY }) };
-        }
+/// A server that is not a child of this process.
+pub(super) struct Other {
+    pid: u32,
+    target: Pid,
+    /// Names the process even if it ends and another one gets its id.
+    #[cfg(target_os = "linux")]
+    handle: std::os::fd::OwnedFd,
+}
+
+impl Other {
+    /// The process with this id, if it is the server of this user on this data folder.
+    #[cfg(target_os = "linux")]
+    pub(super) fn server(pid: u32, data: &Path, account: &Account) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+        let target = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
+        // Opened before it is examined, so that the examined process is the one that is signalled.
+        let handle = rustix::process::pidfd_open(target, rustix::process::PidfdFlags::empty()).ok()?;
+        let about = Path::new("/proc").join(pid.to_string());
+        let program = std::fs::read_link(about.join("exe")).ok()?;
+        let program = program.file_name()?.to_string_lossy().into_owned();
+        // A server whose program was upgraded has this suffix.
+        let is_postgres = matches!(program.trim_end_matches(" (deleted)"), "postgres" | "postmaster");
+        let is_own = std::fs::metadata(&about).ok()?.uid() == account.uid;
+        // The server works in its data folder.
+        let is_here = std::fs::read_link(about.join("cwd")).ok()? == data.canonicalize().ok()?;
+        (is_postgres && is_own && is_here).then_some(Self { pid, target, handle })
     }
-    Err(ServerError::Killed { pid, waited: ORDERLY })
+
+    /// The process with this id, if it is the server of this user on this data folder.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn server(pid: u32, data: &Path, account: &Account) -> Option<Self> {
+        let target = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
+        let output = Command::new("ps").args(["-ww", "-o", "uid=,command=", "-p", &pid.to_string()]).output().ok()?;
+        let line = String::from_utf8(output.stdout).ok()?;
+        let (uid, command) = line.trim().split_once(' ')?;
+        let (program, arguments) = command.trim().split_once(" -D ")?;
+        let is_postgres = Path::new(program).file_name().is_some_and(|name| name == "postgres");
+        let is_here = arguments.strip_prefix(data.to_str()?).is_some_and(|rest| rest.starts_with(" -k "));
+        (is_postgres && is_here && uid.parse() == Ok(account.uid)).then_some(Self { pid, target })
+    }
+
+    fn signal(&self, signal: Signal) -> rustix::io::Result<()> {
+        #[cfg(target_os = "linux")]
+        return rustix::process::pidfd_send_signal(&self.handle, signal);
+        #[cfg(not(target_os = "linux"))]
+        return kill_process(self.target, signal);
+    }
+
+    /// Stops the server, and waits for its end.
+    ///
+    /// # Errors
+    /// [`ServerError::Killed`] if it had to be killed.
+    pub(super) fn stop(&self) -> Result<(), ServerError> {
+        let pid = self.pid;
+        for (signal, timeout) in [(Signal::INT, ORDERLY), (Signal::QUIT, IMMEDIATE), (Signal::KILL, IMMEDIATE)] {
+            // Fails only if the process has ended, which the wait below detects.
+            let _ = self.signal(signal);
+            if poll(timeout, || (test_kill_process(self.target) == Err(Errno::SRCH)).then_some(())).is_some() {
+                return if signal == Signal::INT { Ok(()) } else { Err(ServerError::Killed { pid, waited: ORDERLY }) };
+            }
+        }
+        Err(ServerError::Killed { pid, waited: ORDERLY })
+    }
 }
 
 /// Whether a process exists, of any user.

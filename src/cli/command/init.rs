@@ -12,13 +12,12 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Output, shown};
 
 /// The files of a new project. The hook is made executable.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 5] = [
     ("flowsmith.toml", include_str!("../../../templates/init/flowsmith.toml")),
     (EXAMPLE, include_str!("../../../templates/init/welcome.yaml")),
     ("schema/flow.v1.json", include_str!("../../../schema/flow.v1.json")),
     (".github/workflows/flowsmith.yml", include_str!("../../../templates/init/workflow.yml")),
     (HOOK, include_str!("../../../templates/init/pre-commit")),
-    (".flowsmith/.gitignore", "*\n"),
 ];
 
 const EXAMPLE: &str = "flows/welcome.yaml";

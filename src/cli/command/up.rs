@@ -115,7 +115,7 @@ async fn resolve(is_given: bool, project: &Project, steps: &Steps<'_>) -> Result
 
 /// Stops the embedded server.
 pub(crate) fn down(project: &Project, output: &Output) -> Result<Exit, Failure> {
-    if Server::stop_running(project.server_folder()).map_err(Failure::server)? {
+    if Server::stop_running(&project.server_folder()?).map_err(Failure::server)? {
         output.message("Stopped PostgreSQL; its data is kept.");
     } else {
         output.message("No embedded PostgreSQL is running.");

@@ -140,6 +140,13 @@ fn line_of_a_megabyte_is_not_printed() {
 }
 
 #[test]
+fn schema_of_five_thousand_patterns_is_refused() {
+    let patterns: String = (0..5_000).map(|number| format!("p{number}: {{ pattern: a }}, ")).collect();
+    let flow = format!("flow: order\ninput: {{ properties: {{ {patterns} }} }}\nsteps: {{ load: {{}} }}\n");
+    assert_eq!(codes(&check_text("a.yaml", flow)), [Code::ExpensiveSchema]);
+}
+
+#[test]
 fn backtracking_patterns_do_not_hang() {
     let flow = "flow: order\ninput: { type: string, pattern: '^(a+)+$' }\nsteps:\n  load: {}\ntriggers:\n  - { name: t, cron: '@daily', input: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa! }\n";
     assert_eq!(codes(&check_text("a.yaml", flow)), [Code::TriggerInput]);

@@ -9,3 +9,4 @@ mod redaction;
 mod rights;
 mod schemas;
 mod transactions;
+mod workflow;

@@ -88,6 +88,12 @@ fn up_creates_a_project_and_is_idempotent() {
     project.succeeds(&["down"]);
 }
 
+/// Whether the folder of the embedded server has a file.
+fn has_server_file(project: &Project, name: &str) -> bool {
+    let folders = std::fs::read_dir(project.path(".local/state/flowsmith"));
+    folders.into_iter().flatten().any(|folder| folder.is_ok_and(|folder| folder.path().join(name).exists()))
+}
+
 /// Starts `up`, and interrupts it like Ctrl-C as soon as a condition is true.
 fn interrupted(project: &Project, is_reached: impl Fn(&str) -> bool) {
     let mut up = project.command(&["up"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -118,9 +124,9 @@ fn interrupted_up_does_not_block_the_next() {
     let project = &embedded.0;
     project.succeeds(&["init"]);
     interrupted(project, |message| message.contains("Checked"));
-    interrupted(project, |_| project.path(".flowsmith/postgres/data.new").exists());
+    interrupted(project, |_| has_server_file(project, "data.new"));
     // During the start of the server, the install and the apply.
-    interrupted(project, |_| project.path(".flowsmith/postgres/data/postmaster.pid").exists());
+    interrupted(project, |_| has_server_file(project, "data/postmaster.pid"));
     interrupted(project, |message| message.contains("PostgreSQL  "));
     interrupted(project, |message| message.contains("Engine"));
     let up = project.succeeds(&["up"]);
@@ -142,7 +148,7 @@ fn missing_database_and_server_are_reported() {
         let refused = project.exits_with(64, &[command]);
         assert!(refused.contains("FS824") && refused.contains("flowsmith up"), "{refused}");
     }
-    assert!(!project.path(".flowsmith").exists());
+    assert!(!project.path(".local").exists());
     project.succeeds(&["check"]);
     project.compile();
     let behind = Project::new();

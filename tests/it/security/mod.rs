@@ -10,6 +10,7 @@ mod looking;
 mod plain_owner;
 mod printed_script;
 mod privileges;
+mod repository;
 mod settings;
 mod tampering;
 mod trespassing;

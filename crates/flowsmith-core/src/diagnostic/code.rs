@@ -206,6 +206,7 @@ codes! {
         ServerLocked = "FS936", Error, "another process is starting the server";
         ServerFailed = "FS937", Error, "the embedded server failed";
         OtherUsersData = "FS938", Error, "data of another user";
+        UntrustedServerFolder = "FS939", Error, "untrusted folder of the embedded server";
         LedgerUnreadable = "FS940", Error, "a definition in the ledger cannot be read";
         BenchNoRuntime = "FS951", Error, "the engine cannot run benchmark flows";
         BenchNoBatches = "FS952", Error, "the engine does not support batches";

@@ -54,5 +54,9 @@ fn page_equals_privileges() {
     if std::env::var_os("UPDATE").is_some() {
         return std::fs::write(path, page).unwrap();
     }
-    assert_eq!(std::fs::read_to_string(path).unwrap(), page, "docs/rights.md is out of date: regenerate it with UPDATE=1");
+    assert_eq!(
+        std::fs::read_to_string(path).unwrap(),
+        page,
+        "docs/rights.md is out of date: regenerate it with UPDATE=1"
+    );
 }

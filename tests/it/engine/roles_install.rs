@@ -148,7 +148,9 @@ async fn command_creates_roles_and_prints_same_script() {
     let script = project.succeeds(&["install", "--print", "--grants", "--role-prefix", &name]).stdout;
     let output = project.succeeds(&["install", "--grants", "--role-prefix", &name]).stdout;
     assert!(
-        output.contains(&format!("the roles {name}_deployer, {name}_worker, {name}_client, {name}_operator have their privileges")),
+        output.contains(&format!(
+            "the roles {name}_deployer, {name}_worker, {name}_client, {name}_operator have their privileges"
+        )),
         "{output}"
     );
     project.write("install.sql", &script);

@@ -11,7 +11,14 @@ async fn with_intruder() -> (Database, String, PgConnection) {
     let database = Database::create().await;
     let intruder = format!("{}_intruder", database.options().get_database().unwrap());
     let c = &mut database.connect().await;
-    execute(c, &format!("create role {intruder} login; grant create on database {} to {intruder}", database.options().get_database().unwrap())).await;
+    execute(
+        c,
+        &format!(
+            "create role {intruder} login; grant create on database {} to {intruder}",
+            database.options().get_database().unwrap()
+        ),
+    )
+    .await;
     use sqlx::ConnectOptions as _;
     let mut session = database.options().username(&intruder).connect().await.unwrap();
     execute(
@@ -107,7 +114,10 @@ async fn plan_and_apply_refuse_functions_of_untrusted_role() {
     let c = &mut database.connect().await;
     for (object, other) in [
         ("function pgmq.\"create\"(queue_name text)", "function pgmq.create(text)"),
-        ("function flowsmith.database_slug(flow text, version integer)", "function flowsmith.database_slug(text, integer)"),
+        (
+            "function flowsmith.database_slug(flow text, version integer)",
+            "function flowsmith.database_slug(text, integer)",
+        ),
         ("table flowsmith.flow_versions", "table flowsmith.flow_versions"),
         ("type pgflow.step_task_record", "type pgflow.step_task_record"),
     ] {

@@ -88,7 +88,10 @@ async fn pruning_keeps_messages_of_other_runs_with_same_ids() {
     execute(c, "select pgflow.start_flow('order', '{}'); select pgflow.cancel_run(run_id) from pgflow.runs").await;
     execute(c, "select pgmq.drop_queue('order'); select pgflow.create_flow('order')").await;
     execute(c, "select pgflow.start_flow('order', '{}')").await;
-    assert_eq!(text(c, "select string_agg(message_id::text, ',') from pgflow.step_tasks").await.as_deref(), Some("1,1"));
+    assert_eq!(
+        text(c, "select string_agg(message_id::text, ',') from pgflow.step_tasks").await.as_deref(),
+        Some("1,1")
+    );
     execute(c, "select pgflow.prune_runs('0 s')").await;
     assert_eq!(text(c, "select count(*) from pgflow.runs").await.as_deref(), Some("1"));
     assert_eq!(text(c, "select count(*) from pgmq.q_order").await.as_deref(), Some("1"));

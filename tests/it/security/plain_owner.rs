@@ -23,14 +23,19 @@ async fn plain_owner_installs_grants_and_deploys() {
     let session = &mut database.options().username(&owner).connect().await.unwrap();
     execute(session, "create table public.orders (id int); grant trigger on public.orders to public").await;
     for role in ["deployer", "worker", "client", "operator"] {
-        execute(session, &format!("create role {name}_{role}_login login; grant {name}_{role} to {name}_{role}_login")).await;
+        execute(session, &format!("create role {name}_{role}_login login; grant {name}_{role} to {name}_{role}_login"))
+            .await;
     }
     project.flow("order", "", "  load: {}");
     project.compile();
     project.succeeds(&["apply"]);
 
     let deployer = project.with("DATABASE_URL", &url(&format!("{name}_deployer_login")));
-    deployer.flow("bill", "triggers:\n  - { name: orders, table: public.orders, input_sql: \"to_jsonb(new)\" }\n", "  send: {}");
+    deployer.flow(
+        "bill",
+        "triggers:\n  - { name: orders, table: public.orders, input_sql: \"to_jsonb(new)\" }\n",
+        "  send: {}",
+    );
     deployer.compile();
     deployer.exits_with(2, &["plan"]);
     deployer.succeeds(&["apply"]);

@@ -73,7 +73,8 @@ async fn every_role_has_its_listed_privileges_on_every_object_and_no_others() {
     let team = Team::on(database).await;
     // The queue of this flow is created after the grants.
     execute(&mut team.session(Role::Deployer).await, "select pgflow.create_flow('order')").await;
-    let has_last_read_at = "select 1 from pg_attribute where attrelid = 'pgmq.q_order'::regclass and attname = 'last_read_at'";
+    let has_last_read_at =
+        "select 1 from pg_attribute where attrelid = 'pgmq.q_order'::regclass and attname = 'last_read_at'";
     let has_last_read_at = !rows(c, has_last_read_at).await.is_empty();
 
     for role in Role::ALL {

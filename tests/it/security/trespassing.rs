@@ -129,7 +129,8 @@ async fn operator_controls_runs_and_nothing_else() {
         refused(operator, &sql).await;
     }
     // A savepoint does not hide who did it.
-    execute(operator, &format!("begin; savepoint a; select flowsmith.cancel_run('{RUN}', 'test'); release a; commit")).await;
+    execute(operator, &format!("begin; savepoint a; select flowsmith.cancel_run('{RUN}', 'test'); release a; commit"))
+        .await;
     execute(operator, &format!("begin; savepoint a; select flowsmith.retry_run('{RUN}'); release a; commit")).await;
     execute(operator, "select flowsmith.pause_flow('order'), flowsmith.resume_flow('order')").await;
     let events = "select kind || ' by ' || actor from flowsmith.events where kind <> 'migrated' order by id";
@@ -248,7 +249,8 @@ async fn functions_do_not_execute_prepared_statements_of_worker() {
     ] {
         execute(worker, &format!("prepare pgflow_{purpose}_order ({types}) as select pg_temp.evil()")).await;
     }
-    let register = format!("insert into pgflow.workers (worker_id, queue_name, function_name) values ('{WORKER}', 'order', 'w')");
+    let register =
+        format!("insert into pgflow.workers (worker_id, queue_name, function_name) values ('{WORKER}', 'order', 'w')");
     execute(worker, &register).await;
     assert_eq!(rows(worker, &format!("select step_slug from pgflow.poll_tasks('order', '{WORKER}')")).await, ["load"]);
     execute(worker, &format!("select pgflow.fail_task('{RUN}', 'load', 0, 'once')")).await;

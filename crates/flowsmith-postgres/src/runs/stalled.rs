@@ -186,6 +186,7 @@ pub async fn requeue_stalled(connection: &mut PgConnection, engine: Engine) -> R
     if !engine.has_conditions() {
         return Err(RunsError::NeedsRecovery(engine.level));
     }
-    let requeued: Vec<Requeued> = query::write(connection, &[], "requeue.sql", context! { engine => engine.context() }).await?;
+    let requeued: Vec<Requeued> =
+        query::write(connection, &[], "requeue.sql", context! { engine => engine.context() }).await?;
     Ok(requeued.first().map_or(0, |requeued| requeued.tasks))
 }

@@ -70,7 +70,11 @@ fn compare(prefix: String, granted: &BTreeSet<Privilege>, queues: &BTreeSet<Queu
     let words = |(role, right): &Privilege| format!("{prefix}_{role}: {right}");
     RoleAudit {
         missing: expected.difference(granted).map(words).collect(),
-        extra: granted.difference(&expected).filter(|(_, right)| is_managed(&right.object, queues)).map(words).collect(),
+        extra: granted
+            .difference(&expected)
+            .filter(|(_, right)| is_managed(&right.object, queues))
+            .map(words)
+            .collect(),
         prefix,
     }
 }

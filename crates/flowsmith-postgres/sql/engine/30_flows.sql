@@ -45,7 +45,11 @@ begin
     end if;
   end if;
 
-  if pgflow._queue_exists(create_flow.flow_slug) and (is_new or not pgflow._owns_queue(create_flow.flow_slug)) then
+  if pgflow._queue_exists(create_flow.flow_slug) and not (
+    pgflow._owns_queue(create_flow.flow_slug)
+    -- Without its flow, a queue is known as the engine's by its comment only.
+    and (not is_new or pgflow._is_marked_queue(create_flow.flow_slug))
+  ) then
     raise exception 'cannot create flow "%": queue "%" is already in use by another owner',
       create_flow.flow_slug, lower(create_flow.flow_slug)
       using errcode = 'unique_violation', hint = 'Choose another slug for the flow.';
@@ -85,6 +89,18 @@ begin
 end
 $$;
 
+-- Returns whether _create_queue created the queue. Only the owner of a table can comment on it.
+create function pgflow._is_marked_queue(flow_slug text) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return coalesce(
+    obj_description(to_regclass(format('pgmq.%I', 'q_' || lower(_is_marked_queue.flow_slug))), 'pg_class') = 'queue of a pgflow flow',
+    false);
+end
+$$;
+
 -- Creates the queue of a flow, unless it exists. The caller runs with the privileges of the engine's owner, which makes
 -- that role the owner of every queue, whoever deploys. Roles that may start tasks are granted the privileges with which
 -- pgmq reads, hides, archives and deletes messages, but not those to send or change one. Roles that may only check for
@@ -103,6 +119,7 @@ begin
     return;
   end if;
   perform pgmq.create(_create_queue.flow_slug);
+  execute format('comment on table pgmq.%I is %L', queue, 'queue of a pgflow flow');
   execute format('revoke all on pgmq.%I, pgmq.%I from public', queue, archive);
   if to_regclass(format('pgmq.%I', queue || '_msg_id_seq')) is not null then
     execute format('revoke all on sequence pgmq.%I from public', queue || '_msg_id_seq');

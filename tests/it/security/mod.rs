@@ -3,3 +3,4 @@
 mod deployer;
 mod edited_migration;
 mod looking;
+mod migration_head;

@@ -12,6 +12,10 @@ mod output;
 mod project;
 
 use flowsmith_core::diagnostic::Code;
+use flowsmith_core::visible::visible;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
 use std::process::ExitCode;
 
 use clap::FromArgMatches as _;
@@ -24,17 +28,17 @@ use project::Project;
 
 /// Runs the command line that this process was given.
 pub(crate) fn main() -> ExitCode {
-    let parsed = groups::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = match parsed {
+    let parse = |arguments: Vec<OsString>| {
+        groups::command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches))
+    };
+    let cli = match parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(error) => {
+            // An error quotes arguments, which may be foreign.
+            let shown = |argument: OsString| visible(&argument.to_string_lossy()).into_owned().into();
+            let error = parse(std::env::args_os().map(shown).collect()).err().unwrap_or(error);
             // clap prints help and version to stdout, and usage errors to stderr.
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            return match error.print() {
-                Ok(()) => exit.into(),
-                Err(_) if exit == Exit::Done => Exit::Unread.into(),
-                Err(_) => exit.into(),
-            };
+            return output::parsed(&error).into();
         }
     };
     let output = Output::new(&cli);
@@ -44,6 +48,24 @@ pub(crate) fn main() -> ExitCode {
             output.failure(&failure);
             failure.exit.into()
         }
+    }
+}
+
+/// The number of descriptors that the runtime takes, which panics if it gets fewer.
+const DESCRIPTORS: usize = 6;
+
+/// Fails if the process may not open as many files as the runtime needs.
+fn require_descriptors() -> Result<(), Failure> {
+    let open: io::Result<Vec<_>> = (0..DESCRIPTORS).map(|_| fs::File::open("/dev/null")).collect();
+    match open {
+        // Only the number of open files is of interest here.
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => Err(Failure::new(
+            Exit::Failed,
+            Code::Io,
+            format!("cannot start: {error}"),
+            "raise the limit of open files (`ulimit -n`), and try again",
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -70,6 +92,7 @@ fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
     if let Command::Check(args) = &cli.command {
         return command::check::run(args, &project, output);
     }
+    require_descriptors()?;
     // A single thread is enough because the database does the work. The embedded server also has to end with the thread
     // that started it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {

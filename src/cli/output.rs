@@ -5,8 +5,10 @@
 //! stderr stops no command.
 
 use flowsmith_core::diagnostic::Code;
+use flowsmith_core::visible::{visible, visible_json, visible_lines, visible_styled};
 use std::io;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -62,9 +64,11 @@ impl Output {
     /// Writes the report to stdout. Text has the layout of this output.
     pub(crate) fn report(&self, text: &str) {
         match self.format {
-            StdoutFormat::Text | StdoutFormat::Document => self.print(text),
+            StdoutFormat::Text => self.print(&visible_styled(text)),
+            // Documents escape what they quote themselves.
+            StdoutFormat::Document => self.print(text),
             // JSON has no colors to strip, and may be long.
-            StdoutFormat::Json => self.written(write(io::stdout().lock(), text)),
+            StdoutFormat::Json => self.written(write(io::stdout().lock(), &visible_json(text))),
         }
     }
 
@@ -124,7 +128,7 @@ impl Output {
         // not flicker.
         control("\u{1b}[?7l\u{1b}[H");
         for line in text.lines().take(usize::from(size.ws_row).saturating_sub(1)) {
-            self.print(line);
+            self.print(&visible_styled(line));
             control("\u{1b}[K\n");
         }
         control("\u{1b}[J\u{1b}[?7h");
@@ -170,7 +174,7 @@ impl Output {
 
     fn print_error(&self, text: &str) {
         // Errors of stderr are ignored.
-        let _ = write(AutoStream::new(io::stderr(), self.choice), text);
+        let _ = write(AutoStream::new(io::stderr(), self.choice), &visible_styled(text));
     }
 
     /// Prints a message with --verbose.
@@ -184,15 +188,20 @@ impl Output {
     pub(crate) fn failure(&self, failure: &Failure) {
         let bad = anstyle::AnsiColor::Red.on_default().bold();
         let code = failure.code.map(|code| format!("[{code}]")).unwrap_or_default();
-        let mut text = format!("{bad}error{code}{bad:#}: {}\n", failure.message);
+        let mut text = format!("{bad}error{code}{bad:#}: {}\n", visible_lines(&failure.message));
         if let Some(help) = &failure.help {
-            text.push_str(&format!("  = help: {help}\n"));
+            text.push_str(&format!("  = help: {}\n", visible_lines(help)));
         }
         if let Some(code) = failure.code {
             text.push_str(&format!("  = more: flowsmith explain {code}\n"));
         }
         self.ask(&text);
     }
+}
+
+/// A path for a message. Names of files may be foreign.
+pub(crate) fn shown(path: impl AsRef<Path>) -> String {
+    visible(&path.as_ref().to_string_lossy()).into_owned()
 }
 
 /// The space of a stream: the width of the terminal, otherwise that of the variable `COLUMNS`, which the help texts follow too.
@@ -202,6 +211,28 @@ fn layout(stream: impl AsFd) -> TextLayout {
     let variable = || std::env::var("COLUMNS").ok()?.parse().ok();
     let width = terminal.filter(|width| *width > 0).or_else(variable);
     width.filter(|width| *width > 0).map_or(TextLayout::UNLIMITED, TextLayout::of_width)
+}
+
+/// Prints what clap says instead of a command: help and version on stdout, usage errors on stderr. These may quote arguments.
+pub(crate) fn parsed(error: &clap::Error) -> Exit {
+    let text = error.render();
+    let text = visible_styled(&text.ansi().to_string()).into_owned();
+    if error.use_stderr() {
+        // Errors of stderr are ignored.
+        let _ = write(AutoStream::auto(io::stderr()), &text);
+        return Exit::Usage;
+    }
+    match write(AutoStream::auto(io::stdout()), &text) {
+        Ok(()) => Exit::Done,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Unread,
+        Err(error) => {
+            let _ = write(
+                AutoStream::auto(io::stderr()),
+                &format!("error[{}]: cannot write the help: {error}\n", Code::Io),
+            );
+            Exit::Failed
+        }
+    }
 }
 
 fn write(mut stream: impl io::Write, text: &str) -> io::Result<()> {

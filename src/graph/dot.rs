@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Graph, Mark, Node, words};
+use flowsmith_core::visible::is_invisible;
 use flowsmith_postgres::runs::StepStatus;
 
 /// Writes a graph as DOT. Map steps have a double outline, conditional steps are dashed hexagons.
@@ -79,7 +80,9 @@ fn quoted(text: &str) -> String {
             '\\' => result.push_str("\\\\"),
             '&' => result.push_str("&amp;"),
             '\n' => result.push_str("\\n"),
-            c if c.is_control() => result.push(' '),
+            c if is_invisible(c) => {
+                let _ = write!(result, "\\{}", c.escape_unicode());
+            }
             c => result.push(c),
         }
     }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use flowsmith_core::visible::{is_invisible, visible};
+
 use super::words::status_class;
 use super::{Graph, Mark, Node, words};
 
@@ -69,8 +71,9 @@ fn escaped(text: &str) -> String {
     for c in text.chars() {
         match c {
             ' ' | '.' | ',' | '/' | '-' | '=' | '(' | ')' => result.push(c),
-            c if c.is_alphanumeric() => result.push(c),
-            c if c.is_control() => result.push(' '),
+            c if c.is_alphanumeric() && !is_invisible(c) => result.push(c),
+            '\n' | '\t' => result.push(' '),
+            c if is_invisible(c) => result.push_str(&escaped(&visible(c.encode_utf8(&mut [0; 4])))),
             c => {
                 let _ = write!(result, "#{};", u32::from(c));
             }
@@ -81,5 +84,5 @@ fn escaped(text: &str) -> String {
 
 /// The title as a YAML string.
 fn quoted_title(title: &str) -> String {
-    serde_json::Value::from(title).to_string()
+    serde_json::Value::from(visible(title)).to_string()
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::layout::{Text, TextLayout};
 use super::style::{self, DIM, paint};
 use flowsmith_core::diff::{Change, Class};
+use flowsmith_core::visible::visible_line;
 
 /// A change in JSON.
 #[derive(Serialize)]
@@ -85,9 +86,9 @@ pub(super) fn column_width<'a>(changes: impl Iterator<Item = &'a Change>) -> usi
 pub(super) fn change_text(text: &mut Text, change: &Change, width: usize) {
     let sign = paint(style::of_change(change), change.sign());
     let class = paint(style::of_class(change.class()), change.class().as_str());
-    let summary = format!("{}  {}{class}{}", change.summary(), paint(DIM, "["), paint(DIM, "]"));
+    let summary = format!("{}  {}{class}{}", visible_line(&change.summary()), paint(DIM, "["), paint(DIM, "]"));
     text.labelled(&format!("  {sign} {:width$}  ", change.id().to_string()), &summary);
     for difference in &lines(change)[1..] {
-        text.line(format!("      {difference}"));
+        text.line(format!("      {}", visible_line(difference)));
     }
 }

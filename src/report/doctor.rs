@@ -6,6 +6,7 @@ use super::Subject;
 use super::format::json;
 use super::layout::{Text, TextLayout};
 use super::style::{BAD, CARE, DIM, GOOD, paint};
+use flowsmith_core::visible::{visible, visible_lines};
 use flowsmith_postgres::engine::doctor::{CheckStatus, DoctorCheck};
 
 /// The report as text.
@@ -22,8 +23,9 @@ pub fn doctor_text(checks: &[DoctorCheck], subject: &Subject, layout: TextLayout
         };
         let status = paint(style, format!("{:7}", word(check.status)));
         let below = format!("  {:7}  {:width$}  ", "", "");
-        let mut details = check.detail.lines();
-        text.labelled(&format!("  {status}  {:width$}  ", check.name), details.next().unwrap_or_default());
+        let detail = visible_lines(&check.detail);
+        let mut details = detail.lines();
+        text.labelled(&format!("  {status}  {:width$}  ", visible(&check.name)), details.next().unwrap_or_default());
         for detail in details {
             text.labelled(&below, detail);
         }

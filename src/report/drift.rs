@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use super::Subject;
 use super::changes::{ChangeJson, lines, list};
-use super::format::{cell, json};
+use super::format::{code, json, markdown};
 use super::layout::{Text, TextLayout};
 use super::style::{BAD, CARE, GOOD, paint};
+use flowsmith_core::visible::{visible, visible_lines};
 use flowsmith_core::words::counted;
 use flowsmith_postgres::drift::Drift;
 use flowsmith_postgres::introspection::TriggerDifference;
@@ -23,10 +24,10 @@ pub fn drift_text(drift: &Drift, subject: &Subject, layout: TextLayout) -> Strin
     }
     list(&mut text, &drift.changes);
     for finding in drift.findings() {
-        text.labelled(&format!("  {} ", paint(BAD, "!")), &finding);
+        text.labelled(&format!("  {} ", paint(BAD, "!")), &visible_lines(&finding));
     }
     for slug in &drift.unmanaged {
-        text.line(format!("  {} {slug} was not created by a migration", paint(CARE, "?")));
+        text.line(format!("  {} {} was not created by a migration", paint(CARE, "?"), visible(slug)));
     }
     text.blank();
     text.line(format!("{}. {}", counted(differences(drift), "difference"), advice(drift)));
@@ -104,20 +105,21 @@ pub fn drift_json(drift: &Drift, subject: &Subject) -> String {
 
 /// The report as Markdown.
 pub fn drift_markdown(drift: &Drift, subject: &Subject) -> String {
-    let mut text = format!("### flowsmith drift of `{}`\n\n", subject.database);
+    let mut text = format!("### flowsmith drift of {}\n\n", code(&subject.database));
     if drift.is_empty() {
         text.push_str("None: the database matches its applied migrations.\n");
         return text;
     }
     for change in &drift.changes {
         let what = lines(change);
-        let _ = writeln!(text, "- `{} {}` {}", change.sign(), change.id(), cell(&what.join("; ")));
+        let id = code(&format!("{} {}", change.sign(), change.id()));
+        let _ = writeln!(text, "- {id} {}", markdown(&what.join("; ")));
     }
     for finding in drift.findings() {
-        let _ = writeln!(text, "- {}", cell(&finding));
+        let _ = writeln!(text, "- {}", markdown(&finding));
     }
     for slug in &drift.unmanaged {
-        let _ = writeln!(text, "- `{slug}` was not created by a migration");
+        let _ = writeln!(text, "- {} was not created by a migration", code(slug));
     }
     let _ = writeln!(text, "\n{}", advice(drift));
     text

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Subject;
 use super::changes::{ChangeJson, change_text, column_width, lines};
 use super::drift::differences;
-use super::format::{cell, json};
+use super::format::{code, json, markdown};
 use super::layout::{Text, TextLayout};
 use super::style::{BAD, CARE, DIM, GOOD, paint};
 use flowsmith_core::words::counted;
@@ -120,7 +120,7 @@ pub fn plan_json(plan: &Plan, subject: &Subject) -> String {
 
 /// The report as Markdown.
 pub fn plan_markdown(plan: &Plan, subject: &Subject) -> String {
-    let mut text = format!("### flowsmith plan for `{}`\n\n", subject.database);
+    let mut text = format!("### flowsmith plan for {}\n\n", code(&subject.database));
     if plan.changes.is_empty() {
         let _ = writeln!(text, "{}", summary(plan));
         return text;
@@ -128,16 +128,15 @@ pub fn plan_markdown(plan: &Plan, subject: &Subject) -> String {
     text.push_str("| | flow | change | class | runs (started / all) |\n|---|---|---|---|---|\n");
     for planned in &plan.changes {
         let change = &planned.change;
-        let mut what = lines(change);
-        what.extend(planned.hazards.iter().map(|hazard| format!("**{hazard}**")));
+        let mut what: Vec<String> = lines(change).iter().map(|line| markdown(line)).collect();
+        what.extend(planned.hazards.iter().map(|hazard| format!("**{}**", markdown(&hazard.to_string()))));
         let runs = format!("{} / {}", planned.runs.started, planned.runs.total);
-        let cells: Vec<String> = what.iter().map(|line| cell(line)).collect();
         let _ = writeln!(
             text,
-            "| `{}` | `{}` | {} | {} | {runs} |",
+            "| `{}` | {} | {} | {} | {runs} |",
             change.sign(),
-            change.id(),
-            cells.join("<br>"),
+            code(&change.id().to_string()),
+            what.join("<br>"),
             change.class().as_str()
         );
     }
@@ -145,7 +144,8 @@ pub fn plan_markdown(plan: &Plan, subject: &Subject) -> String {
         let _ = writeln!(text, "\n{}", summary(plan));
     }
     if !plan.unmanaged.is_empty() {
-        let _ = writeln!(text, "\nLeft alone, in no file: `{}`", plan.unmanaged.join("`, `"));
+        let unmanaged: Vec<String> = plan.unmanaged.iter().map(|slug| code(slug)).collect();
+        let _ = writeln!(text, "\nLeft alone, in no file: {}", unmanaged.join(", "));
     }
     text
 }

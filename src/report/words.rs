@@ -1,5 +1,6 @@
 //! Times, durations and foreign text in reports.
 
+use flowsmith_core::visible::visible_line;
 use flowsmith_postgres::runs::{Payload, WorkerHealth};
 
 /// `850 ms`, `3.2 s`, `4m 10s`, `3h 20m`, `2d 5h`.
@@ -45,10 +46,11 @@ pub(super) fn clock(rfc3339: &str) -> String {
     format!("{whole}.{:0<3.3}", digits)
 }
 
-/// Foreign text on one line, with at most `most` characters and without control characters.
+/// Foreign text on one line, with at most `most` characters and with every invisible character escaped.
 pub(super) fn line(text: &str, most: usize) -> String {
-    let mut line: String = text.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(most).is_some() {
+    let text = visible_line(text);
+    let mut line: String = text.chars().take(most).collect();
+    if line.len() < text.len() {
         line.pop();
         line.push('…');
     }
@@ -91,7 +93,7 @@ mod tests {
 
     #[test]
     fn the_text_of_others_stays_on_its_line() {
-        assert_eq!(line("a\nb\u{1b}[31mc", 80), "a b [31mc");
+        assert_eq!(line("a\nb\u{1b}[31mc", 80), "a b\\u{1b}[31mc");
         assert_eq!(line("abcdef", 4), "abc…");
         assert_eq!(line("abcd", 4), "abcd");
     }

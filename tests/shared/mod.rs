@@ -1,6 +1,7 @@
 //! Helpers of both test programs: the tests with a server and those without.
 
 pub(crate) mod catalogs;
+pub(crate) mod encoders;
 pub(crate) mod migration_cases;
 pub(crate) mod program;
 pub(crate) mod schemas;

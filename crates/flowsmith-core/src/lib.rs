@@ -19,6 +19,8 @@
 
 pub mod catalog;
 pub mod check;
+#[doc(hidden)]
+pub mod clock;
 pub mod config;
 pub mod cron;
 pub mod definition;
@@ -28,11 +30,17 @@ pub mod finding;
 pub mod level;
 pub mod migration;
 pub mod project;
+#[doc(hidden)]
+pub mod redact;
 pub mod source;
 #[doc(hidden)]
 pub mod sql;
 #[doc(hidden)]
+pub mod visible;
+#[doc(hidden)]
 pub mod words;
+#[doc(hidden)]
+pub mod write;
 
 pub use catalog::{Catalog, Flow, FlowId, Step, digest, sha256_hex};
 pub use check::{CheckSettings, Checked, check};

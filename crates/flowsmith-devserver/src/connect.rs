@@ -49,7 +49,9 @@ impl Server {
     pub async fn ensure_database(&self, name: &str) -> Result<bool, ServerError> {
         let mut connection = self.connect_options("postgres").connect().await?;
         let create: Option<String> = sqlx::query_scalar(
-            "SELECT format('CREATE DATABASE %I', $1::text) WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = $1)",
+            // Everything is qualified, because CREATE DATABASE cannot run in a transaction that would fix search_path.
+            "select pg_catalog.format('create database %I', $1::pg_catalog.text)
+             where not exists (select from pg_catalog.pg_database d where d.datname operator(pg_catalog.=) $1)",
         )
         .bind(name)
         .fetch_optional(&mut connection)

@@ -7,7 +7,10 @@
 -- Run the script in one transaction, after the install script, as the role that installed flowsmith. Run it again after
 -- each upgrade: it revokes all privileges of the roles and grants those that this version needs.
 
+{% include "begin_script.sql" %}
 do {{ tag }}
+begin
+{% include "check_script.sql" %}
 declare
   missing constant text[] := array(
     select required.name from unnest(array[{% for role in roles %}{{ role.name | literal }}{% if not loop.last %}, {% endif %}{% endfor %}]) with ordinality as required (name, position)
@@ -34,10 +37,11 @@ begin
       null;
     end;
   end loop;
+end;
 end
 {{ tag }};
 
--- ─── flowsmith's own objects: exactly these privileges ──────────────────────────────────────────────────────────────
+-- --- flowsmith's own objects: exactly these privileges --------------------------------------------------------------
 {% for role in roles %}
 revoke all on all tables in schema pgflow, flowsmith from {{ role.name | identifier }};
 revoke all on all functions in schema pgflow, flowsmith from {{ role.name | identifier }};
@@ -46,9 +50,11 @@ revoke all on schema pgflow, flowsmith, flowsmith_triggers from {{ role.name | i
 grant {{ right.privilege }} on {{ right.object }} to {{ role.name | identifier }};
 {%- endfor %}
 {% endfor %}
--- ─── pgmq, realtime and existing queues: missing privileges ─────────────────────────────────────────────────────────
+-- --- pgmq, realtime and existing queues: missing privileges ---------------------------------------------------------
 
 do {{ tag }}
+begin
+{% include "check_script.sql" %}
 declare
   deployer constant text := {{ deployer | literal }};
   worker   constant text := {{ worker | literal }};
@@ -89,7 +95,7 @@ begin
   if failed <> '{}' then
     raise exception 'the role % cannot grant privileges on these queues: %', quote_ident(current_user), array_to_string(failed, ', ')
       using errcode = 'insufficient_privilege',
-        hint = format('Let an administrator change their owner (`alter table … owner to %I`), or run this as a superuser.', current_user);
+        hint = format('Let an administrator change their owner (`alter table ... owner to %I`), or run this as a superuser.', current_user);
   end if;
   foreach role_name in array array[deployer, worker] loop
     if not (has_schema_privilege(role_name, 'pgmq', 'usage') and has_table_privilege(role_name, 'pgmq.meta', 'select')) then
@@ -103,5 +109,8 @@ begin
     raise exception 'the role % cannot grant these privileges: %', quote_ident(current_user), array_to_string(failed, ', ')
       using errcode = 'insufficient_privilege', hint = 'Let the owner of these schemas run this script, which `flowsmith install --grants --print` prints.';
   end if;
+end;
 end
 {{ tag }};
+
+{% include "end_script.sql" %}

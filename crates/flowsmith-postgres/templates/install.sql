@@ -3,7 +3,7 @@
     last, because its functions read the engine's tables. -#}
 -- flowsmith {{ tool_version }}: installs the schema `flowsmith` and, if the database has no workflow engine, the engine.
 --
--- Run it in one transaction:
+-- Run it in one transaction; it refuses to run otherwise:
 --
 --   psql -X -1 -v ON_ERROR_STOP=1 -f FILE DATABASE
 --
@@ -14,23 +14,31 @@
 -- The script can be run repeatedly: it does not change parts that are installed already. It never changes an engine that
 -- was not installed by flowsmith.
 
--- ─── The lock: that of the ledger if this role owns it, otherwise an advisory lock. The wait is bounded.
+{% include "begin_script.sql" %}
+-- --- The lock: that of the ledger if this role owns it, otherwise an advisory lock. The wait is bounded.
 
 do {{ outer }}
 declare
-  has_ledger constant boolean := exists (
-    select from pg_catalog.pg_proc p
-    where p.pronamespace = pg_catalog.to_regnamespace('flowsmith') and p.proname = 'acquire_lock' and p.pronargs = 0
-      and p.proowner = (select r.oid from pg_catalog.pg_roles r where r.rolname = current_user));
-  holder pg_catalog.text;
+  has_ledger   pg_catalog.bool;
+  is_unbounded pg_catalog.bool;
+  holder       pg_catalog.text;
 begin
-  if pg_catalog.current_setting('lock_timeout') = '0' then
-    perform pg_catalog.set_config('lock_timeout', '10s', true);
+{% include "check_script.sql" %}
+  has_ledger := exists (
+    select from pg_catalog.pg_proc p
+    where p.pronamespace = to_regnamespace('flowsmith') and p.proname = 'acquire_lock' and p.pronargs = 0
+      and p.proowner = (select r.oid from pg_catalog.pg_roles r where r.rolname = current_user));
+  is_unbounded := current_setting('lock_timeout') = '0';
+  if is_unbounded then
+    perform set_config('lock_timeout', '10s', true);
   end if;
   if has_ledger then
     perform flowsmith.acquire_lock();
   else
-    perform pg_catalog.pg_advisory_xact_lock({{ lock_key }});
+    perform pg_advisory_xact_lock({{ lock_key }});
+  end if;
+  if is_unbounded then
+    perform set_config('lock_timeout', '0', true);
   end if;
 exception when lock_not_available then
   if has_ledger then
@@ -51,6 +59,7 @@ end
 
 do {{ outer }}
 begin
+{% include "check_script.sql" %}
   if to_regnamespace('flowsmith') is null then
     create schema flowsmith;
     revoke all on schema flowsmith from public;
@@ -75,13 +84,17 @@ begin
   end if;
 end
 {{ outer }};
--- ─── Engine: recorded only if it is flowsmith's. If the schema pgflow was dropped, the record is void.
+-- --- Engine: recorded only if it is flowsmith's. If the schema pgflow was dropped, the record is void.
 
 do {{ outer }}
 begin
+{% include "check_script.sql" %}
   if to_regclass('flowsmith.engine') is not null then
     if to_regnamespace('pgflow') is null then
       delete from flowsmith.engine;
+    elsif to_regclass('pgflow.flows') is not null and not exists (select from flowsmith.engine) then
+      raise exception 'flowsmith: the schema pgflow exists, but no record of its installation, as after the restore of a dump without data'
+        using errcode = 'FL001', hint = 'Restore the records too: pg_dump --data-only -t flowsmith.engine -t flowsmith.ledger -t pgmq.__pgmq_migrations';
     end if;
   elsif to_regclass('pgflow.flows') is null then
     create table flowsmith.engine (
@@ -98,9 +111,11 @@ begin
 end
 {{ outer }};
 {% for script in engine %}
--- ─── Engine {{ script.version }}: {{ script.name }}
+-- --- Engine {{ script.version }}: {{ script.name }}
 
 do {{ outer }}
+begin
+{% include "check_script.sql" %}
 declare
   installed text;
 begin
@@ -123,13 +138,16 @@ begin
     raise exception 'flowsmith: the installed engine script % has a different content', {{ script.name | literal }}
       using errcode = 'FL002', hint = 'Released scripts never change: use an unmodified flowsmith.';
   end if;
+end;
 end
 {{ outer }};
 {% endfor %}
 {% for script in ledger %}
--- ─── Ledger {{ script.version }}: {{ script.name }}
+-- --- Ledger {{ script.version }}: {{ script.name }}
 
 do {{ outer }}
+begin
+{% include "check_script.sql" %}
 declare
   installed text := (select l.checksum from flowsmith.ledger l where l.version = {{ script.version }});
 begin
@@ -143,12 +161,15 @@ begin
     raise exception 'flowsmith: the installed ledger script % has a different content', {{ script.name | literal }}
       using errcode = 'FL002', hint = 'Released scripts never change: use an unmodified flowsmith.';
   end if;
+end;
 end
 {{ outer }};
 {% endfor %}
--- ─── Recovery of stalled tasks: by pg_cron if it is installed, else by workers. An existing job is not changed.
+-- --- Recovery of stalled tasks: by pg_cron if it is installed, else by workers. An existing job is not changed.
 
 do {{ outer }}
+begin
+{% include "check_script.sql" %}
 declare
   version text := (select e.extversion from pg_catalog.pg_extension e where e.extname = 'pg_cron');
 begin
@@ -166,12 +187,15 @@ begin
       case when string_to_array(split_part(version, '-', 1), '.')::int[] >= array[1, 5] then '15 seconds' else '* * * * *' end,
       'select pgflow.requeue_stalled_tasks()');
   end if;
+end;
 end
 {{ outer }};
 
--- ─── Schedules that were applied before pg_cron was installed get a job. Deleted jobs are not created again.
+-- --- Schedules that were applied before pg_cron was installed get a job. Deleted jobs are not created again.
 
 do {{ outer }}
+begin
+{% include "check_script.sql" %}
 declare
   flows text[];
 begin
@@ -182,6 +206,8 @@ begin
   if flows <> '{}' then
     perform flowsmith.sync_cron_jobs(flows);
   end if;
+end;
 end
 {{ outer }};
 
+{% include "end_script.sql" %}

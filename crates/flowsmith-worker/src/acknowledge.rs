@@ -199,6 +199,8 @@ fn output_rejected(error: &DatabaseError) -> HandlerError {
 /// Fails an attempt. Returns false if the task no longer belonged to this worker.
 async fn fail(shared: &Shared, connection: &mut Connection<'_>, task: &FinishedTask, error: &HandlerError) -> bool {
     let name = shared.task_name(task.flow, &task.id);
+    let message = shared.services.secrets.redact(&error.message).into_owned();
+    let error = &HandlerError { message, is_permanent: error.is_permanent };
     let mut retries = Retries::default();
     loop {
         let Some(open) = connection.get().await else { return true };

@@ -23,6 +23,7 @@ use crate::services::Services;
 use crate::shared::Shared;
 use crate::worker::{RunSettings, Worker};
 use flowsmith_core::catalog::{Flow, FlowId};
+use flowsmith_core::redact::Redactor;
 use flowsmith_postgres::database::{DatabaseError, Failure, Target};
 use flowsmith_postgres::engine::detect::{DetectError, Detection, EngineState, detect};
 
@@ -39,6 +40,7 @@ pub struct Builder {
     shutdown_timeout: Option<Duration>,
     observer: EventObserver,
     metrics: Option<String>,
+    secrets: Redactor,
 }
 
 impl Worker {
@@ -60,6 +62,7 @@ impl Builder {
             shutdown_timeout: None,
             observer: Arc::new(|_| {}),
             metrics: None,
+            secrets: Redactor::new(),
         }
     }
 
@@ -102,12 +105,19 @@ impl Builder {
         self
     }
 
+    /// Adds secrets, which are kept out of events and of the errors of tasks in the database, in any common encoding. The values of
+    /// variables in declared handlers and the password of the database are secrets anyway.
+    pub fn secrets(mut self, secrets: &Redactor) -> Self {
+        self.secrets.extend(secrets);
+        self
+    }
+
     /// Adds a flow of the flow files with the handlers that it declares. `variable` returns the value of an environment variable.
     ///
     /// # Errors
     /// If a handler is invalid, or refers to a variable that is not set.
-    pub fn declared(self, flow: &Flow, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, WorkerError> {
-        let handlers = declared::handlers(flow, variable)?;
+    pub fn declared(mut self, flow: &Flow, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, WorkerError> {
+        let handlers = declared::handlers(flow, variable, &mut self.secrets)?;
         let mut builder = self.flow(flow.id.database_slug());
         builder.ids.push(flow.id.clone());
         builder.last_flow().handlers = handlers;
@@ -201,9 +211,11 @@ impl Builder {
             Some(endpoint) => endpoint.counting(self.observer),
             None => self.observer,
         };
+        let mut secrets = self.secrets;
+        secrets.extend(target.secrets());
         let shared = Shared {
             dispatcher: Dispatcher::new(flows.len(), self.limits),
-            services: Arc::new(Services::new(named, engine, observer)),
+            services: Arc::new(Services::new(named, engine, secrets, observer)),
             name: self.name,
             flows,
             older_versions: older_versions(&self.ids),

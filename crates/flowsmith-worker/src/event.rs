@@ -242,6 +242,34 @@ impl fmt::Display for Event {
 }
 
 impl Event {
+    /// The text of a program, a server or the database in the event.
+    pub(crate) fn foreign_text(&self) -> Option<&String> {
+        match self {
+            Self::TaskLogged { line: text, .. }
+            | Self::TaskFailed { message: text, .. }
+            | Self::Rejected { error: text, .. }
+            | Self::Disconnected { error: text, .. }
+            | Self::NotConnected { error: text, .. }
+            | Self::Polling { reason: text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The same, to replace it.
+    pub(crate) fn foreign_text_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::TaskLogged { line: text, .. }
+            | Self::TaskFailed { message: text, .. }
+            | Self::Rejected { error: text, .. }
+            | Self::Disconnected { error: text, .. }
+            | Self::NotConnected { error: text, .. }
+            | Self::Polling { reason: text, .. } => Some(text),
+            _ => None,
+        }
+    }
+}
+
+impl Event {
     /// The events about tasks.
     fn fmt_tasks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -69,6 +69,7 @@ mod metrics;
 mod outcome;
 mod periodic_checks;
 mod preflight;
+mod secrets;
 mod service;
 mod services;
 mod shared;
@@ -83,8 +84,10 @@ pub use event::{Event, TaskName};
 pub use handler::Context;
 pub use metrics::{METRICS, Metric, MetricKind};
 pub use outcome::HandlerError;
+pub use secrets::secrets_of;
 pub use service::{Service, ServiceEvent, ServiceOptions, requests_only_valid_flows};
 pub use worker::Worker;
 
 pub use flowsmith_core::catalog::FlowId;
+pub use flowsmith_core::redact::Redactor;
 pub use flowsmith_postgres::database::{DatabaseError, Target, TargetError};

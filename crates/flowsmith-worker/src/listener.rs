@@ -79,7 +79,7 @@ async fn connect(shared: &Shared) -> Result<Option<PgListener>, DatabaseError> {
         return Ok(None);
     }
     listener.listen(&channel).await?;
-    let notify = format!("select pg_notify({}, '')", literal(&channel));
+    let notify = format!("select pg_catalog.pg_notify({}, '')", literal(&channel));
     if let Err(error) = sqlx::raw_sql(AssertSqlSafe(notify)).execute(&mut sender).await {
         // A pooler gave the sender the session that listens, so the notification arrived there.
         return if error.to_string().contains("NotificationResponse") { Ok(None) } else { Err(error.into()) };

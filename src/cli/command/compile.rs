@@ -9,12 +9,12 @@ use crate::cli::args::deploy::CompileArgs;
 use crate::cli::database;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::explain::{warnings, with_findings};
-use crate::cli::output::Output;
+use crate::cli::output::{Output, shown};
 use crate::cli::project::Project;
 
 pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     if args.rehash {
-        output.message(&format!("Wrote {}", project.files.rehash()?.1.display()));
+        output.message(&format!("Wrote {}", shown(project.files.rehash()?.1)));
         return Ok(Exit::Done);
     }
     let options = CompileOptions { version: args.timestamp, name: args.name.clone(), delete: args.delete.clone() };
@@ -34,7 +34,7 @@ pub(crate) async fn run(args: &CompileArgs, project: &Project, output: &Output) 
     if !args.check {
         let (_, written) = compiled.write()?;
         for path in written {
-            output.message(&format!("Wrote {}", path.display()));
+            output.message(&format!("Wrote {}", shown(path)));
         }
     }
     Ok(Exit::Done)

@@ -1,19 +1,18 @@
 //! `flowsmith graph`
 
-use std::fs;
-
 use flowsmith::graph::{Graph, Style, choose, choose_of_run, dot, mermaid, step_descriptions, svg};
 use flowsmith::report::findings::{self, Report};
 use flowsmith::report::graph_html;
 use flowsmith_core::catalog::UnknownFlow;
 use flowsmith_core::diagnostic::Code;
 use flowsmith_core::migration::replay;
+use flowsmith_core::write;
 use flowsmith_postgres::runs::{Operator, RunPrefix};
 
 use crate::cli::args::graph::{GraphArgs, GraphFormat, GraphSide};
 use crate::cli::database;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::output::Output;
+use crate::cli::output::{Output, shown};
 use crate::cli::project::Project;
 
 pub(crate) async fn run(args: &GraphArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
@@ -33,8 +32,8 @@ pub(crate) async fn run(args: &GraphArgs, project: &Project, output: &Output) ->
     match &args.output {
         None => output.report(&text),
         Some(path) => {
-            fs::write(path, text).map_err(|error| Failure::io("write", path, &error))?;
-            output.message(&format!("Wrote {}", path.display()));
+            write::replace(path, text.as_bytes()).map_err(|error| Failure::io("write", path, &error))?;
+            output.message(&format!("Wrote {}", shown(path)));
         }
     }
     Ok(Exit::Done)

@@ -1,15 +1,15 @@
 //! `flowsmith init`
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use flowsmith_core::config::{CONFIG_FILE, Config, project_of};
 use flowsmith_core::source::Sources;
+use flowsmith_core::write;
 
 use crate::cli::args::deploy::InitArgs;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::output::Output;
+use crate::cli::output::{Output, shown};
 
 /// The files of a new project. The hook is made executable.
 const FILES: [(&str, &str); 6] = [
@@ -29,19 +29,19 @@ pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<Exit, Failure> {
     for (name, content) in FILES {
         let path = args.directory.join(name);
         if let Some(own) = own.as_ref().filter(|_| name == EXAMPLE) {
-            output
-                .message(&format!("Skipped {EXAMPLE}: the project already has flow files, such as {}", own.display()));
+            output.message(&format!("Skipped {EXAMPLE}: the project already has flow files, such as {}", shown(own)));
             continue;
         }
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(|error| Failure::io("create", folder, &error))?;
         }
         let content = content.replace("{{ project }}", &project_name(&args.directory));
-        let written = write_new(&path, &content).map_err(|error| Failure::io("write", &path, &error))?;
+        let written =
+            write::create(&path, content.as_bytes()).map_err(|error| Failure::io("write", &path, &error))?;
         output.message(&format!(
             "{} {}",
             if written { "Wrote" } else { "Kept " },
-            path.strip_prefix(".").unwrap_or(&path).display()
+            shown(path.strip_prefix(".").unwrap_or(&path))
         ));
         if written && name == HOOK {
             make_executable(&path).map_err(|error| Failure::io("make executable", &path, &error))?;
@@ -72,15 +72,6 @@ fn own_flow_file(directory: &Path) -> Result<Option<PathBuf>, Failure> {
     }
     let (files, _) = Sources::Folder { root: directory.to_owned(), flows }.discover();
     Ok(files.into_iter().find(|file| file != Path::new(EXAMPLE)))
-}
-
-/// Writes a file unless it exists; returns whether it was written.
-fn write_new(path: &Path, content: &str) -> std::io::Result<bool> {
-    match fs::OpenOptions::new().write(true).create_new(true).open(path) {
-        Ok(mut file) => file.write_all(content.as_bytes()).map(|()| true),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(unix)]

@@ -1,5 +1,6 @@
 //! `flowsmith pull`
 
+use flowsmith_core::visible::visible;
 use flowsmith_postgres::pull::{PullEvent, PullSettings, pull};
 
 use crate::cli::applied::{report_applied, report_migration};
@@ -7,7 +8,7 @@ use crate::cli::args::deploy::PullArgs;
 use crate::cli::database::{self, subject, warn_of_hidden_triggers};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::explain::{explained, warnings};
-use crate::cli::output::Output;
+use crate::cli::output::{Output, shown};
 use crate::cli::project::Project;
 
 pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
@@ -27,12 +28,12 @@ pub(crate) async fn run(args: &PullArgs, project: &Project, output: &Output) -> 
 fn report(event: PullEvent<'_>, output: &Output) {
     match event {
         PullEvent::NothingToPull => output.message("Nothing to pull: the flow files define every flow of the database."),
-        PullEvent::Wrote(path) => output.message(&format!("Wrote {}", path.display())),
+        PullEvent::Wrote(path) => output.message(&format!("Wrote {}", shown(path))),
         PullEvent::LeftJob(job) => output.message(&format!(
             "Left unchanged: pg_cron's job {} (`{}`: {}). To manage it with flowsmith, declare a trigger with this `cron:` and remove the job with cron.unschedule.",
-            job.name,
-            job.schedule,
-            job.command.trim()
+            visible(&job.name),
+            visible(&job.schedule),
+            visible(job.command.trim())
         )),
         PullEvent::JobsNotRead => {
             output.message("Jobs of pg_cron were not read: this role may not call flowsmith.actual_cron_jobs().");

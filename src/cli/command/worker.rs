@@ -9,7 +9,7 @@ use flowsmith_core::catalog::Catalog;
 use flowsmith_core::check::Checked;
 use flowsmith_core::diagnostic::Code;
 use flowsmith_core::project::accept as refuse_errors;
-use flowsmith_worker::{Service, ServiceOptions, requests_only_valid_flows};
+use flowsmith_worker::{Service, ServiceOptions, requests_only_valid_flows, secrets_of};
 use futures_util::future::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -25,9 +25,13 @@ use crate::cli::project::Project;
 pub(crate) async fn run(args: &WorkerArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
     let database = Database::resolve(project, output)?;
     let checked = project.files.check_files(&[])?;
-    let log = Log::new(output.clone());
+    let mut secrets = secrets_of(std::env::vars_os());
+    secrets.extend(database.target.secrets());
+    let log = Log::new(output.clone(), secrets.clone());
     let catalog = accept(checked, args, project, output, &log)?;
-    let service = Service::start(&database.target, &catalog, &options(args), move |event| log.record(event)).await?;
+    let mut options = options(args);
+    options.secrets = secrets;
+    let service = Service::start(&database.target, &catalog, &options, move |event| log.record(event)).await?;
     let (stop, cancel) = signals()?;
     service.run(stop, cancel).await?;
     Ok(Exit::Done)

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use flowsmith_core::visible::is_invisible;
+
 /// The width of a character of a monospaced font in ems. It is that of DejaVu Sans Mono, the widest of the common ones.
 const MONO: f64 = 0.602;
 
@@ -85,7 +87,8 @@ pub(super) fn text_lines(text: &str, size: f64, limit: f64) -> Vec<String> {
     lines
 }
 
-/// Text escaped for XML and HTML, between tags and in attributes. Characters that XML does not allow become `�`.
+/// Text escaped for XML and HTML, between tags and in attributes. Invisible characters
+/// become visible.
 pub(crate) fn escaped(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     for c in text.chars() {
@@ -96,12 +99,11 @@ pub(crate) fn escaped(text: &str) -> String {
             '"' => result.push_str("&quot;"),
             '\'' => result.push_str("&#39;"),
             '\n' | '\t' => result.push(c),
-            '\r' | '\u{fffe}' | '\u{ffff}' => result.push('\u{fffd}'),
-            // Directional characters can disguise the actual text.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                let _ = write!(result, "\\u{{{:x}}}", u32::from(c));
+            '\u{fffe}' | '\u{ffff}' => result.push('\u{fffd}'),
+            // Directional characters can disguise the actual text, and XML does not allow control characters.
+            c if is_invisible(c) => {
+                let _ = write!(result, "{}", c.escape_unicode());
             }
-            c if c.is_control() => result.push('\u{fffd}'),
             c => result.push(c),
         }
     }
@@ -131,6 +133,6 @@ mod tests {
 
     #[test]
     fn nothing_gets_out_of_its_quotes() {
-        assert_eq!(escaped("<a b='\"'>&\0\u{202e}"), "&lt;a b=&#39;&quot;&#39;&gt;&amp;\u{fffd}\\u{202e}");
+        assert_eq!(escaped("<a b='\"'>&\0\u{202e}"), "&lt;a b=&#39;&quot;&#39;&gt;&amp;\\u{0}\\u{202e}");
     }
 }

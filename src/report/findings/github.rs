@@ -1,6 +1,7 @@
 //! Findings as workflow commands of GitHub Actions, which annotate the lines of a pull request.
 
-use super::{Report, message, path, visible};
+use super::{Report, message, path};
+use flowsmith_core::visible::visible;
 
 /// One command per line.
 pub fn github(report: &Report) -> String {

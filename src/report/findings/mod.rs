@@ -17,6 +17,7 @@ pub use text::text;
 use flowsmith_core::check::Checked;
 use flowsmith_core::finding::Severity;
 use flowsmith_core::source::Sources;
+use flowsmith_core::visible::visible;
 
 /// The result of a check with the positions of all findings.
 #[derive(Debug)]
@@ -60,23 +61,12 @@ impl Report {
     }
 }
 
-/// Makes control characters and directional characters visible, so that text from a file cannot manipulate a terminal.
-pub fn visible(text: &str) -> String {
-    text.chars()
-        .flat_map(|each| {
-            let acts = each.is_control() || matches!(each, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-            let escaped = acts.then(|| each.escape_unicode());
-            escaped.into_iter().flatten().chain((!acts).then_some(each))
-        })
-        .collect()
-}
-
 /// A path with `/` as separator.
 fn path(path: &std::path::Path) -> String {
     if path.as_os_str().is_empty() {
         return ".".to_owned();
     }
-    visible(&path.to_string_lossy().replace('\\', "/"))
+    visible(&path.to_string_lossy().replace('\\', "/")).into_owned()
 }
 
 /// The message, with the environment of the finding.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Location, Report, message};
 use flowsmith_core::finding::Code;
+use flowsmith_core::visible::visible_json;
 
 /// One SARIF log with one run.
 pub fn sarif(report: &Report) -> String {
@@ -47,7 +48,7 @@ pub fn sarif(report: &Report) -> String {
             "results": results,
         }],
     });
-    format!("{log:#}\n")
+    visible_json(&format!("{log:#}\n")).into_owned()
 }
 
 fn rule(code: Code) -> Value {

@@ -2,8 +2,9 @@
 
 use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 
-use super::{Located, Location, Report, Summary, message, path, visible};
+use super::{Located, Location, Report, Summary, message, path};
 use flowsmith_core::finding::Severity;
+use flowsmith_core::visible::visible;
 
 /// Longer lines are not quoted: a file with a single line would be printed completely.
 const MAX_LINE: usize = 1000;
@@ -27,9 +28,12 @@ fn group(located: &Located) -> Group<'_> {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut group = level.primary_title(visible(&message(located))).id(finding.code.as_str()).elements(places(located));
+    let mut group = level
+        .primary_title(visible(&message(located)).into_owned())
+        .id(finding.code.as_str())
+        .elements(places(located));
     if let Some(help) = &finding.help {
-        group = group.element(Level::HELP.message(visible(help)));
+        group = group.element(Level::HELP.message(visible(help).into_owned()));
     }
     group
 }
@@ -39,11 +43,11 @@ fn places(located: &Located) -> Vec<Element<'_>> {
     let Some(at) = &located.at else {
         return vec![Origin::path(path(&finding.file)).into()];
     };
-    let mut own = vec![(at, AnnotationKind::Primary, visible(&finding.label))];
+    let mut own = vec![(at, AnnotationKind::Primary, visible(&finding.label).into_owned())];
     let mut others = Vec::new();
     for (related, location) in finding.related.iter().zip(&located.related) {
         let Some(location) = location else { continue };
-        let place = (location, AnnotationKind::Context, visible(&related.label));
+        let place = (location, AnnotationKind::Context, visible(&related.label).into_owned());
         if location.file == at.file { own.push(place) } else { others.push(vec![place]) }
     }
     std::iter::once(own).chain(others).flat_map(|places| snippet(&places)).collect()

@@ -2,6 +2,8 @@
 
 use textwrap::core::display_width;
 
+use flowsmith_core::visible::visible;
+
 use super::super::Subject;
 use super::super::style::{BOLD, paint};
 use super::wrap::{hanging, lines};
@@ -21,7 +23,7 @@ impl Text {
     /// A report with a title that names its subject.
     pub(in crate::report) fn titled(title: &str, subject: &Subject, layout: TextLayout) -> Self {
         let mut text = Self::new(layout);
-        text.line(format!("{} {} ({})", paint(BOLD, title), subject.database, subject.engine));
+        text.line(format!("{} {} ({})", paint(BOLD, title), visible(&subject.database), visible(&subject.engine)));
         text
     }
 

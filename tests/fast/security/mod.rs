@@ -1,3 +1,7 @@
 //! Attacks by the author of a repository, against a program that reads its files.
 
+mod documented;
 mod edited_migration;
+mod encoding;
+mod redaction;
+mod transactions;

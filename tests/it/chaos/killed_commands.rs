@@ -3,6 +3,8 @@
 //!
 //! `FLOWSMITH_KILLS` is the number of kills of each command (default 6).
 
+#![allow(clippy::print_stderr, reason = "a soak prints its figures")]
+
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 

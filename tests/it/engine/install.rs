@@ -2,11 +2,12 @@
 
 use flowsmith_core::diagnostic::Diagnostic as _;
 use std::io::Write;
+use std::time::Duration;
 
 use flowsmith_core::level::Level;
 use flowsmith_postgres::engine::detect::{EngineKind, EngineState, PgmqState, detect};
 use flowsmith_postgres::engine::install::{
-    EngineAction, InputStyle, InstallError, PgmqAction, install, install_script,
+    EngineAction, InputStyle, InstallError, PgmqAction, install, install_script, install_within,
 };
 use flowsmith_postgres::engine::schema;
 use flowsmith_postgres::engine::scripts::newest_engine;
@@ -134,15 +135,16 @@ async fn session_holding_the_lock_is_named() {
     // The schema flowsmith does not exist yet, so the function that returns the lock key does not either.
     execute(holder, "begin; select pg_advisory_xact_lock(7380396448181741940)").await;
     let pid = text(holder, "pg_backend_pid()").await.unwrap();
-    let hasty = database.options().options([("lock_timeout", "50ms")]);
-    let error = install(&hasty, InputStyle::Separate).await.unwrap_err();
+    // The setting of the session has no effect.
+    let options = database.options().options([("lock_timeout", "1ms")]);
+    let error = install_within(&options, InputStyle::Separate, Duration::from_millis(50)).await.unwrap_err();
     assert_eq!(error.code().as_str(), "FS913");
     let words = error.to_string();
     assert!(words.starts_with("an apply or another install still holds the lock after 0."), "{words}");
     assert!(words.contains(&format!(" s: postgres (a long apply, pid {pid}, local) since 20")), "{words}");
     assert_eq!(text(holder, "to_regnamespace('pgflow')").await, None);
     execute(holder, "commit").await;
-    install(&hasty, InputStyle::Separate).await.unwrap();
+    install(&options, InputStyle::Separate).await.unwrap();
 }
 
 /// Runs a script with psql in one transaction, and returns whether it succeeded and its output.

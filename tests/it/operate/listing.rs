@@ -54,9 +54,9 @@ async fn failed_runs_are_listed_with_step_and_error() {
     let report = json(&project, "runs", &["runs", "--failed"]);
     let failure = &report["runs"][0]["failure"];
     assert_eq!((&failure["step"], &failure["error"]), (&"load".into(), &"out of\npaper \u{1b}[31m".into()));
-    // Control characters are replaced, so that they cannot affect the terminal.
+    // Control characters are escaped, so that they cannot affect the terminal.
     let text = project.succeeds(&["runs", "--failed"]).stdout;
-    assert!(text.contains("load: out of paper  [31m"), "{text}");
+    assert!(text.contains("load: out of paper \\u{1b}[31m"), "{text}");
     let shown = project.succeeds(&["show", "0f8"]).stdout;
     assert!(shown.contains("attempt 2 of 2") && shown.contains("error out of\n"), "{shown}");
 }

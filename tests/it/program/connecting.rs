@@ -16,7 +16,7 @@ use crate::shared::program::commands;
 /// Less than the 30 seconds for which a pool of sqlx retries, much more than a busy machine needs.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
-const RUN: &str = "0196b0a8-0000-7000-8000-000000000000";
+pub(crate) const RUN: &str = "0196b0a8-0000-7000-8000-000000000000";
 
 /// The arguments with which a command connects to a database. Empty for commands that never connect.
 pub(crate) fn ways_to_connect(command: &str) -> &'static [&'static [&'static str]] {

@@ -158,8 +158,14 @@ async fn plan_page_writes_nothing_and_has_the_exit_code_of_the_text() {
     let (project, run) = running(&database).await;
     let mut c = database.connect().await;
     let name: String = sqlx::raw_sql("select current_database()").fetch_one(&mut c).await.unwrap().get(0);
-    let refuse = format!("alter database {name} set default_transaction_read_only = on");
-    sqlx::raw_sql(AssertSqlSafe(refuse)).execute(&mut c).await.unwrap();
+    // A role that can only read.
+    let role = format!("reader_of_{name}");
+    let grants = format!(
+        "create role {role} login; grant usage on schema pgflow, pgmq, flowsmith to {role};
+         grant select on all tables in schema pgflow, flowsmith to {role}; grant select on pgmq.meta to {role}"
+    );
+    sqlx::raw_sql(AssertSqlSafe(grants)).execute(&mut c).await.unwrap();
+    let project = project.with("DATABASE_URL", &database.url().replace("user=postgres", &format!("user={role}")));
     project.succeeds(&["graph", "--run", &run]);
 
     let in_sync = project.succeeds(&["plan", "--format", "html"]).stdout;

@@ -37,7 +37,7 @@ async fn head_pins_the_settings_of_the_session_and_restores_them() {
     let c = &mut database.connect().await;
     execute(c, PLANTED).await;
     for (name, value) in SETTINGS {
-        execute(c, &format!("set {name} = {value}")).await;
+        execute(c, &format!("select pg_catalog.set_config('{name}', '{value}', false)")).await;
     }
     // The second time, the migration is applied already.
     for round in ["1", "2"] {

@@ -49,3 +49,44 @@ async fn with_orders() -> (Database, Project, PgConnection) {
     execute(&mut c, ORDERS).await;
     (database, project, c)
 }
+
+/// A session that starts runs and is stopped before it commits, until the guard is released.
+struct Stopped {
+    guard: PgConnection,
+}
+
+impl Stopped {
+    /// Stops every session that inserts into a table, before it commits.
+    async fn before_commit(database: &Database, table: &str) -> Self {
+        let mut guard = database.connect().await;
+        execute(
+            &mut guard,
+            &format!(
+                "create function public.stop() returns trigger language plpgsql as 'begin perform pg_advisory_xact_lock(42); return null; end';
+                 create constraint trigger stop after insert on {table} deferrable initially deferred for each row execute function public.stop();
+                 select pg_advisory_lock(42)"
+            ),
+        )
+        .await;
+        Self { guard }
+    }
+
+    /// Waits until a session has stopped, and returns its process id.
+    async fn session(&mut self) -> String {
+        let waiting = "(select min(pid) from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database()))";
+        let end = std::time::Instant::now() + crate::worker::WAIT_TIMEOUT;
+        loop {
+            if let Some(pid) = text(&mut self.guard, waiting).await {
+                return pid;
+            }
+            assert!(std::time::Instant::now() < end, "no session has stopped");
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Kills the stopped session, and stops no others.
+    async fn kill(mut self, pid: &str) {
+        execute(&mut self.guard, &format!("select pg_terminate_backend({pid})")).await;
+        execute(&mut self.guard, "select pg_advisory_unlock(42); drop function public.stop() cascade").await;
+    }
+}

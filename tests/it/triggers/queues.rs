@@ -10,9 +10,9 @@ use flowsmith_postgres::engine::roles::Role;
 use flowsmith_worker::triggers::{
     Batch, MAX_ATTEMPTS, QueueTrigger, Runner, TriggerEvent, clean_up, consume, queue_triggers,
 };
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
-use super::{deploy, order, runs};
+use super::{Stopped, deploy, order, runs};
 use crate::engine::definitions::{execute, text};
 use crate::engine::roles::Team;
 use crate::fixture::command::{Project, flowsmith_engine};
@@ -120,13 +120,13 @@ async fn pgq_event_starts_one_run_despite_killed_workers_and_repeated_batches() 
         execute(&mut c, sql).await;
     }
     // A worker consumes the batch and is killed before its transaction ends; another one gets nothing meanwhile.
-    let mut dying = database.connect().await;
-    let mut transaction = dying.begin().await.unwrap();
-    let pid = text(&mut transaction, "pg_backend_pid()").await.unwrap();
-    let first = consume(&mut transaction, &trigger).await.unwrap();
-    assert_eq!((first.events, first.started), (20, 20));
+    let mut stopped = Stopped::before_commit(&database, "flowsmith.consumed_events").await;
+    let (mut dying, consumed) = (database.connect().await, trigger.clone());
+    let killed = tokio::spawn(async move { consume(&mut dying, &consumed).await });
+    let pid = stopped.session().await;
     assert_eq!(consume(&mut c, &trigger).await.unwrap().events, 0);
-    execute(&mut c, &format!("select pg_terminate_backend({pid})")).await;
+    stopped.kill(&pid).await;
+    assert!(killed.await.unwrap().is_err());
     let end = Instant::now() + Duration::from_secs(20);
     while consume(&mut c, &trigger).await.unwrap().events == 0 {
         assert!(Instant::now() < end, "the batch is still locked");

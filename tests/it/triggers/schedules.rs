@@ -8,9 +8,9 @@ use flowsmith_postgres::database::Target;
 use flowsmith_postgres::engine::roles::Role;
 use flowsmith_worker::triggers::{MAX_PAUSE, Runner, TriggerEvent, start_due_runs};
 use futures_util::future::join_all;
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
-use super::{deploy, order, runs};
+use super::{Stopped, deploy, order, runs};
 use crate::engine::definitions::{execute, text};
 use crate::engine::roles::Team;
 use crate::fixture::Database;
@@ -69,17 +69,15 @@ async fn scheduled_time_starts_one_run_with_two_schedulers() {
 #[tokio::test]
 async fn killed_scheduler_leaves_the_scheduled_time_to_the_next() {
     let (database, _project, mut c) = scheduled("0 0 * * *").await;
+    let mut stopped = Stopped::before_commit(&database, "flowsmith.firings").await;
     let mut dying = database.connect().await;
-    let mut transaction = dying.begin().await.unwrap();
-    assert_eq!(start_due_runs(&mut transaction).await.unwrap().started.len(), 1);
+    let killed = tokio::spawn(async move { start_due_runs(&mut dying).await });
+    let pid = stopped.session().await;
     // The killed scheduler holds the lock until its transaction ends.
     let other = start_due_runs(&mut c).await.unwrap();
     assert!(!other.is_leader && other.started.is_empty() && other.pause == MAX_PAUSE);
-    execute(
-        &mut c,
-        "select pg_terminate_backend(pid) from pg_locks where relation = 'flowsmith.worker_locks'::regclass and database = (select oid from pg_database where datname = current_database()) and pid <> pg_backend_pid()",
-    )
-    .await;
+    stopped.kill(&pid).await;
+    assert!(killed.await.unwrap().is_err());
     let end = Instant::now() + Duration::from_secs(20);
     let next = loop {
         let runs = start_due_runs(&mut c).await.unwrap();

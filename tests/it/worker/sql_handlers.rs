@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Fixture;
 use super::declared::{ERRORS, applied, declared};
-use crate::engine::definitions::execute;
+use crate::engine::definitions::{execute, text};
 use crate::fixture::command::flowsmith_engine;
 
 async fn errors(fixture: &mut Fixture) -> Value {
@@ -166,6 +166,39 @@ async fn session_is_reset_after_each_query() {
     let clean = json!(["", "\"$user\", public", 0, null]);
     assert_eq!(Value::from(output["after"].as_array().unwrap()[1..].to_vec()), clean);
     execute(&mut fixture.c, "drop role somebody_else_entirely").await;
+}
+
+/// The calls before and after the query do not depend on these settings.
+#[tokio::test]
+async fn query_runs_with_the_settings_of_the_role() {
+    let database = flowsmith_engine().await;
+    let c = &mut database.connect().await;
+    let name = text(c, "current_database()").await.unwrap();
+    execute(
+        c,
+        &format!(
+            "create schema tenant;
+             create function tenant.greeting() returns text language sql as $$ select 'hello' $$;
+             create domain tenant.text as pg_catalog.text check (value <> 'f');
+             create operator tenant.= (function = pg_catalog.textne, leftarg = pg_catalog.text, rightarg = pg_catalog.text);
+             alter database {name} set search_path = tenant, pg_catalog;
+             alter database {name} set standard_conforming_strings = off;
+             alter database {name} set extra_float_digits = -3;
+             alter database {name} set lock_timeout = '1234ms'"
+        ),
+    )
+    .await;
+    let settings = "select jsonb_build_array(greeting(), current_setting('search_path'), current_setting('standard_conforming_strings'), current_setting('extra_float_digits'), current_setting('lock_timeout'), current_setting('statement_timeout'), current_setting('transaction_isolation'))";
+    let steps = format!("  reads: {{ timeout: 60, handler: {{ sql: \"{settings}\" }} }}");
+    let (mut fixture, file) = applied(database, &steps).await;
+    let worker = fixture.work(declared(fixture.builder().sql_connections(1), &file, &[])).await;
+    execute(&mut fixture.c, "set search_path = pg_catalog").await;
+    let run = fixture.start("f", "{}").await;
+    let (status, output) = fixture.end_of(&run).await;
+    worker.stop().await;
+    assert_eq!(status, "completed");
+    let expected = json!(["hello", "tenant, pg_catalog", "off", "-3", "1234ms", "1min", "read committed"]);
+    assert_eq!(output["reads"], expected);
 }
 
 #[tokio::test]

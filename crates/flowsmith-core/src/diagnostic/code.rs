@@ -189,6 +189,8 @@ codes! {
         InputStyleFixed = "FS925", Error, "the input style cannot change";
         TransactionConflict = "FS926", Error, "conflict with another transaction";
         RolesOnOfficialEngine = "FS927", Error, "--grants with an official engine";
+        ServerReadOnly = "FS929", Error, "the server is read-only";
+        TextNotStorable = "FS930", Error, "text that the encoding of the database lacks";
         ServerNotFound = "FS931", Error, "no PostgreSQL server found";
         DownloadMismatch = "FS932", Error, "unexpected checksum of a download";
         ServerUnusable = "FS933", Error, "the server does not run on this machine";

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Duration, NaiveDateTime, Utc};
+use chrono::{DateTime, Datelike as _, Duration, NaiveDateTime, Utc};
 
-use crate::sha256_hex;
+use crate::{clock, sha256_hex};
 
 /// The version of a migration, which determines its order: the UTC time of its compilation as `YYYYMMDDHHMMSS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,18 +16,22 @@ impl Version {
 
     /// The version for a time, truncated to seconds.
     pub fn at(moment: DateTime<Utc>) -> Self {
+        // Only these years have four digits. The last one is left for the versions that follow this one.
+        let digits = DateTime::UNIX_EPOCH.with_year(0).zip(DateTime::UNIX_EPOCH.with_year(9999));
+        let moment = digits.map_or(moment, |(first, last)| moment.clamp(first, last - Duration::seconds(1)));
         // Formatting and parsing drops fractions of a second, which would make versions with equal texts differ.
         moment.format(Self::FORMAT).to_string().parse().expect("a formatted timestamp parses")
     }
 
     /// The version of the current time.
     pub fn now() -> Self {
-        Self::at(Utc::now())
+        Self::at(clock::now())
     }
 
-    /// The version one second later.
+    /// The version one second later; the same one if it is the last of all.
     pub fn next(self) -> Self {
-        Self(self.0 + Duration::seconds(1))
+        let next = self.0 + Duration::seconds(1);
+        if next.year() > 9999 { self } else { Self(next) }
     }
 }
 

@@ -35,8 +35,8 @@
 -- Tables
 -- ------
 --
---   flows ─┬─< steps ──< deps                          definitions, written by create_flow and add_step
---          └─< runs ──< step_states ──< step_tasks     executions
+--   flows -+-< steps --< deps                          definitions, written by create_flow and add_step
+--          +-< runs --< step_states --< step_tasks     executions
 --   paused_flows                                       flows whose tasks must not start
 --   workers, worker_functions                          workers, and functions that keep workers alive
 --
@@ -46,19 +46,19 @@
 -- Life cycles
 -- -----------
 --
---   run    started ─┬─> completed                 no step remains
---                   └─> failed                    a step failed, or cancel_run; retry_run sets it back to started
+--   run    started -+-> completed                 no step remains
+--                   +-> failed                    a step failed, or cancel_run; retry_run sets it back to started
 --
---   step   created ─┬─> started ─┬─> completed    all tasks completed
---                   │            ├─> failed       a task has no attempts left, and when_exhausted is fail
---                   │            └─> skipped      a task has no attempts left, and when_exhausted is skip or skip-cascade
---                   ├─> completed                 a map of an empty array has no tasks
---                   ├─> failed                    its condition is unmet, and when_unmet is fail
---                   └─> skipped                   its condition is unmet, or a dependency was skipped with skip-cascade
+--   step   created -+-> started -+-> completed    all tasks completed
+--                   |            +-> failed       a task has no attempts left, and when_exhausted is fail
+--                   |            +-> skipped      a task has no attempts left, and when_exhausted is skip or skip-cascade
+--                   +-> completed                 a map of an empty array has no tasks
+--                   +-> failed                    its condition is unmet, and when_unmet is fail
+--                   +-> skipped                   its condition is unmet, or a dependency was skipped with skip-cascade
 --
---   task   queued ──> started ─┬─> completed
---                              ├─> failed         no attempts are left
---                              └─> queued         retry, or recovery of a stalled task
+--   task   queued --> started -+-> completed
+--                              +-> failed         no attempts are left
+--                              +-> queued         retry, or recovery of a stalled task
 --
 -- A step is created when its run starts, and waits until none of its dependencies is open (remaining_deps = 0). It is
 -- then ready: the engine evaluates its condition and starts it. A single step has one task, a map step has one task for
@@ -71,11 +71,11 @@
 -- Call graph
 -- ----------
 --
---   start_flow ──────────────────────────────────────────────┐
---   complete_task ──> _finish_step ──┬─> _release_dependents ─┼─> _advance_runs ─┬─> _resolve_ready_steps
---   complete_tasks ─> _finish_steps ─┤                        │                  ├─> _start_steps, _create_tasks
---   fail_task ──────> _skip_steps ───┘                        │                  └─> _record_finished_steps
---   retry_run ──────> _restart_steps ─────────────────────────┘
+--   start_flow ----------------------------------------------+
+--   complete_task --> _finish_step --+-> _release_dependents -+-> _advance_runs -+-> _resolve_ready_steps
+--   complete_tasks -> _finish_steps -+                        |                  +-> _start_steps, _create_tasks
+--   fail_task ------> _skip_steps ---+                        |                  +-> _record_finished_steps
+--   retry_run ------> _restart_steps -------------------------+
 --
 -- Every change of a run ends in _advance_runs. It takes the steps that became ready, in any number of runs, evaluates
 -- their conditions, completes those without tasks, starts the others, and completes runs in which no step remains.
@@ -114,7 +114,7 @@
 -- statistics. The functions that clients call set jit, plan_cache_mode and enable_* to allow only generic plans with
 -- index scans and nested loops; the settings also apply to the private functions that they call.
 --
--- Sets are looked up row by row with `cross join lateral (select … offset 0)` on a complete key, where OFFSET 0 keeps
+-- Sets are looked up row by row with `cross join lateral (select ... offset 0)` on a complete key, where OFFSET 0 keeps
 -- the planner from choosing a scan of the table. Rows that the transaction has already locked are updated by ctid. An
 -- update by ctid would miss a row that another session moves, so it is used for locked rows only.
 --

@@ -12,7 +12,7 @@ return 'separate'::text;
 -- Returns whether events are sent. PostgreSQL serializes the commits of transactions that have sent a notification, so
 -- a database without listeners has a higher throughput with events disabled:
 --
---   alter database … set pgflow.events = off
+--   alter database ... set pgflow.events = off
 --
 -- Callers test this before they build the payload of an event, which costs more than the test. The planner inlines the
 -- function.

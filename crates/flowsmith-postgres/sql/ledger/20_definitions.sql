@@ -1,4 +1,4 @@
--- ─── Definitions of flows ─────────────────────────────────────────────────────────────────────────────────────────────
+-- --- Definitions of flows ---------------------------------------------------------------------------------------------
 --
 -- "Expected" is the definition in flowsmith.flow_versions, "actual" what the engine's tables contain.
 

@@ -1,4 +1,4 @@
--- ─── Flows ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+-- --- Flows ------------------------------------------------------------------------------------------------------------
 
 -- Deletes the steps of a flow whose shape changes; the migration then creates the new ones. Does nothing if the flow does
 -- not exist or already has the expected definition. Raises an error if the flow has runs, because a run has copied the

@@ -1,5 +1,5 @@
 
--- ─── Audit trail ──────────────────────────────────────────────────────────────────────────────────────────────────────
+-- --- Audit trail ------------------------------------------------------------------------------------------------------
 --
 -- No role but the owner can write to flowsmith.migrations and flowsmith.events. These functions add to them what a command
 -- did, with the role that is logged in as the actor.

@@ -1,4 +1,4 @@
--- ─── Definitions of triggers ──────────────────────────────────────────────────────────────────────────────────────────
+-- --- Definitions of triggers ------------------------------------------------------------------------------------------
 
 -- Returns the triggers of the current versions of these flows, or of all flows if null. `in (select unnest(...))` is a
 -- hashed lookup; `= any (flows)` would compare each flow with the whole array.

@@ -1,4 +1,4 @@
--- ─── Jobs, triggers and functions in the database ────────────────────────────────────────────────────────────────────
+-- --- Jobs, triggers and functions in the database --------------------------------------------------------------------
 
 -- Returns whether pg_cron is installed and the current role can use it. A table `cron.job` that is not part of the extension
 -- does not count: reading it could run the code of its owner.

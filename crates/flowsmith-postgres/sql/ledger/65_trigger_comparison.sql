@@ -1,4 +1,4 @@
--- ─── Comparison of triggers ──────────────────────────────────────────────────────────────────────────────────────────
+-- --- Comparison of triggers ------------------------------------------------------------------------------------------
 
 -- Returns the differences between flowsmith.triggers and the expected triggers.
 create or replace function flowsmith.registration_differences(flows text[])

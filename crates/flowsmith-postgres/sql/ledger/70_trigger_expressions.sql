@@ -1,4 +1,4 @@
--- ─── Expressions of triggers ──────────────────────────────────────────────────────────────────────────────────────────
+-- --- Expressions of triggers ------------------------------------------------------------------------------------------
 --
 -- Flow files contain SQL expressions: `when` and `input_sql`. Only a migration tries them, before it creates the trigger
 -- that uses them. It tries them in a security definer function of the role that owns the trigger's function, in which
@@ -56,7 +56,7 @@ begin
       deallocate flowsmith_trial;
     exception when datatype_mismatch then
       if is_text then
-        return 'it has the type text: write `(…)::jsonb` if it always contains JSON, else `to_jsonb(…)`';
+        return 'it has the type text: write `(...)::jsonb` if it always contains JSON, else `to_jsonb(...)`';
       end if;
     end;
   end if;

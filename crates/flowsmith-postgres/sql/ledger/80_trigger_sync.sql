@@ -1,4 +1,4 @@
--- ─── Synchronization of triggers ──────────────────────────────────────────────────────────────────────────────────────
+-- --- Synchronization of triggers --------------------------------------------------------------------------------------
 
 -- Unschedules the jobs of these flows (of all flows if null) that do not belong to an active trigger, or differ from
 -- what it declares.

@@ -1,4 +1,4 @@
--- ─── Runs started by triggers ─────────────────────────────────────────────────────────────────────────────────────────
+-- --- Runs started by triggers -----------------------------------------------------------------------------------------
 
 -- Returns the definition of an active trigger. Raises an error if there is none of this kind.
 create or replace function flowsmith.active_trigger(flow text, name text, kind text) returns jsonb

@@ -11,14 +11,12 @@ pub use error::ApplyError;
 pub use unscheduled::{Unscheduled, UnscheduledReason};
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use minijinja::context;
+use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Connection as _};
 
-use crate::database::sql::{Templates, templates};
+use crate::database::transaction::{Opening, Transaction, send};
 use crate::database::{self, DatabaseError, Lock, LockObject};
 use crate::drift::{Drift, drift};
 use crate::introspection::{self, Live, LiveShape};
@@ -26,8 +24,6 @@ use crate::ledger::{LedgerEntry, MigrationState, Status};
 use crate::session::Session;
 use flowsmith_core::catalog::Ignore;
 use flowsmith_core::migration::{Folder, Migration, ReplayError, changed, deletions};
-
-static TEMPLATES: LazyLock<Templates> = templates![".": "limits.sql"];
 
 /// Settings of an apply.
 #[derive(Debug, Clone)]
@@ -109,7 +105,7 @@ pub async fn apply(
         }
         let edit = folder.edited().iter().find(|(edited, _)| *edited == id).map(|(_, edit)| edit);
         if run(&mut transaction, migration, edit, started).await? {
-            transaction.commit().await.map_err(DatabaseError::from)?;
+            transaction.commit().await?;
             progress(Progress::Applied(&id, started.elapsed()));
             applied.migrations.push((id, started.elapsed()));
         }
@@ -147,7 +143,8 @@ pub async fn check(
     if drift.blocks_apply() && !settings.accept_drift {
         return Err(ApplyError::Drift(Box::new(drift)));
     }
-    sqlx::raw_sql(include_str!("may_apply.sql")).execute(&mut session.connection).await.map_err(DatabaseError::from)?;
+    let may_apply = send(&mut session.connection, Opening::snapshot(), include_str!("may_apply.sql")).await;
+    may_apply.map_err(DatabaseError::from)?;
     Ok(pending.into_iter().map(Migration::id).collect())
 }
 
@@ -193,19 +190,9 @@ fn refuse_unreadable(pending: &[&Migration], live: &Live) -> Result<(), ApplyErr
 }
 
 /// Opens a transaction with the time limits and takes the lock in it.
-async fn begin<'c>(
-    connection: &'c mut PgConnection,
-    settings: &ApplySettings,
-) -> Result<sqlx::Transaction<'c, sqlx::Postgres>, ApplyError> {
-    let mut transaction = connection.begin().await.map_err(DatabaseError::from)?;
-    let limits = context! {
-        lock_timeout => settings.lock_timeout.as_millis() as u64,
-        statement_timeout => settings.statement_timeout.as_millis() as u64,
-    };
-    sqlx::raw_sql(TEMPLATES.query("limits.sql", limits))
-        .execute(&mut *transaction)
-        .await
-        .map_err(DatabaseError::from)?;
+async fn begin<'c>(connection: &'c mut PgConnection, settings: &ApplySettings) -> Result<Transaction<'c>, ApplyError> {
+    let opening = Opening::write().lock_timeout(settings.lock_timeout).statement_timeout(settings.statement_timeout);
+    let mut transaction = Transaction::begin(connection, opening).await?;
     match database::acquire_lock(&mut transaction, LockObject::Ledger).await? {
         Lock::Acquired => Ok(transaction),
         Lock::HeldElsewhere(holder) => Err(ApplyError::Locked { waited: settings.lock_timeout, holder }),
@@ -215,13 +202,13 @@ async fn begin<'c>(
 /// Refuses a drifted database, ignoring the definitions of `deleted` (database slugs). Records accepted drift in
 /// `flowsmith.events`.
 async fn guard(
-    connection: &mut PgConnection,
+    transaction: &mut Transaction<'_>,
     shape: LiveShape,
     folder: &Folder,
     deleted: &BTreeSet<String>,
     settings: &ApplySettings,
 ) -> Result<(), ApplyError> {
-    let live = introspection::read(connection, shape).await?;
+    let live = introspection::read(transaction, shape).await?;
     let drift = drift(folder, &live, &settings.ignore)?.without(deleted);
     if !drift.blocks_apply() {
         return Ok(());
@@ -230,51 +217,42 @@ async fn guard(
         return Err(ApplyError::Drift(Box::new(drift)));
     }
     let flows: Vec<String> = drift.changes.iter().map(|change| change.id().to_string()).collect();
-    sqlx::query(include_str!("accept_drift.sql"))
-        .persistent(false)
-        .bind(flows)
-        .bind(drift.summary())
-        .execute(connection)
-        .await
-        .map_err(DatabaseError::from)?;
+    let query = transaction.query(include_str!("accept_drift.sql")).bind(flows).bind(drift.summary());
+    query.execute().await.map_err(DatabaseError::from)?;
     Ok(())
 }
 
 /// Runs one migration and completes its ledger row. Returns false if another apply has run it in the meantime.
 /// Records an accepted `edit` of its file.
 async fn run(
-    connection: &mut PgConnection,
+    transaction: &mut Transaction<'_>,
     migration: &Migration,
     edit: Option<&ReplayError>,
     started: Instant,
 ) -> Result<bool, ApplyError> {
     let failed = |error: sqlx::Error| ApplyError::Migration { id: migration.id(), source: DatabaseError::from(error) };
     let version = migration.version.to_string();
-    let recorded: bool = sqlx::query_scalar("select exists (select 1 from flowsmith.migrations where version = $1)")
-        .persistent(false)
-        .bind(&version)
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(failed)?;
+    let recorded = transaction.query("select exists (select 1 from flowsmith.migrations where version = $1)");
+    let recorded: bool = recorded.bind(&version).value().await.map_err(failed)?;
     if recorded {
         return Ok(false);
     }
-    sqlx::raw_sql(AssertSqlSafe(migration.content.clone())).execute(&mut *connection).await.map_err(failed)?;
-    let completed: bool = sqlx::query_scalar(include_str!("record.sql"))
-        .persistent(false)
+    transaction.send(migration.content.as_str()).await.map_err(failed)?;
+    let completed = transaction
+        .query(include_str!("record.sql"))
         .bind(&version)
         .bind(migration.checksum())
         .bind(i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX))
         .bind(env!("CARGO_PKG_VERSION"))
-        .fetch_one(&mut *connection)
+        .value::<bool>()
         .await
         .map_err(failed)?;
     if !completed {
         return Err(ApplyError::NotRecorded(migration.id()));
     }
     if let Some(edit) = edit {
-        let record = sqlx::query(include_str!("record_edit.sql")).persistent(false).bind(&version);
-        record.bind(edit.to_string()).execute(connection).await.map_err(failed)?;
+        let record = transaction.query(include_str!("record_edit.sql")).bind(&version).bind(edit.to_string());
+        record.execute().await.map_err(failed)?;
     }
     Ok(true)
 }

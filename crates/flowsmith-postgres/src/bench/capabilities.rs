@@ -1,9 +1,10 @@
 //! Detects the functions of an engine that the benchmark needs.
 
+use sqlx::FromRow;
 use sqlx::postgres::PgConnection;
-use sqlx::{FromRow, query_as};
 
 use super::BenchError;
+use crate::database::transaction::{Opening, send};
 
 /// A row of `capabilities.sql`.
 #[derive(Debug, FromRow)]
@@ -27,6 +28,7 @@ pub(super) struct Capabilities {
 impl Capabilities {
     /// Detects them in one round trip.
     pub(super) async fn of(connection: &mut PgConnection) -> Result<Self, BenchError> {
-        Ok(query_as(include_str!("capabilities.sql")).fetch_one(connection).await?)
+        let rows = send(connection, Opening::snapshot(), include_str!("capabilities.sql")).await?;
+        Ok(Self::from_row(rows.first().ok_or(sqlx::Error::RowNotFound)?)?)
     }
 }

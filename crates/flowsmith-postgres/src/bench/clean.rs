@@ -1,25 +1,22 @@
 //! Deletes the flows and workers of the benchmark.
 
-use sqlx::Connection as _;
+use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
 use super::BenchError;
 use super::capabilities::Capabilities;
+use crate::database::transaction::{Opening, Transaction, send};
+use flowsmith_core::sql::quote::literal;
 
 /// Deletes every flow and the workers of this benchmark.
 pub(super) async fn everything(connection: &mut PgConnection, capabilities: &Capabilities) -> Result<(), BenchError> {
-    let flows: Vec<String> =
-        sqlx::query_scalar("select f.flow_slug from pgflow.flows f where starts_with(f.flow_slug, $1)")
-            .bind(&capabilities.prefix)
-            .fetch_all(&mut *connection)
-            .await?;
-    for flow in flows {
-        delete(connection, capabilities, &flow).await?;
+    let prefix = literal(&capabilities.prefix);
+    let flows = format!("select f.flow_slug from pgflow.flows f where starts_with(f.flow_slug, {prefix})");
+    for row in send(connection, Opening::snapshot(), &flows).await? {
+        delete(connection, capabilities, row.try_get("flow_slug")?).await?;
     }
-    sqlx::query("delete from pgflow.workers w where w.function_name = $1")
-        .bind(&capabilities.prefix)
-        .execute(connection)
-        .await?;
+    let workers = format!("delete from pgflow.workers w where w.function_name = {prefix}");
+    send(connection, Opening::write(), &workers).await?;
     Ok(())
 }
 
@@ -29,13 +26,12 @@ pub(super) async fn delete(
     capabilities: &Capabilities,
     flow: &str,
 ) -> Result<(), BenchError> {
+    let mut transaction = Transaction::begin(connection, Opening::write()).await?;
     if capabilities.deletes_flows {
-        sqlx::query("select pgflow.delete_flow_and_data($1)").bind(flow).execute(connection).await?;
-        return Ok(());
+        transaction.query("select pgflow.delete_flow_and_data($1)").bind(flow).execute().await?;
+    } else {
+        transaction.query(include_str!("clean.sql")).bind(flow).execute().await?;
+        transaction.query("select pgmq.drop_queue($1)").bind(flow).execute().await?;
     }
-    let mut transaction = connection.begin().await?;
-    sqlx::query(include_str!("clean.sql")).bind(flow).execute(&mut *transaction).await?;
-    sqlx::query("select pgmq.drop_queue($1)").bind(flow).execute(&mut *transaction).await?;
-    transaction.commit().await?;
-    Ok(())
+    Ok(transaction.commit().await?)
 }

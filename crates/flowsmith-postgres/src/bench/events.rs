@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use sqlx::postgres::{PgConnectOptions, PgListener};
+use sqlx::postgres::PgListener;
 use tokio::task::JoinHandle;
 
 use super::BenchError;
@@ -55,8 +55,8 @@ pub(super) struct Events {
 }
 
 impl Events {
-    pub(super) async fn listen(options: PgConnectOptions) -> Result<Self, BenchError> {
-        let mut listener = Target::new(options).listener().await?;
+    pub(super) async fn listen(target: &Target) -> Result<Self, BenchError> {
+        let mut listener = target.listener().await?;
         listener.listen("pgflow_events").await?;
         let arrivals = Arc::new(Mutex::new(Vec::new()));
         let listening = tokio::spawn(keep(listener, Arc::clone(&arrivals)));

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{Connection as _, FromRow};
+use minijinja::{Value, context};
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{FromRow, Row as _};
 use tokio::task::{JoinError, JoinSet};
 
 use super::events::Calls;
-use super::{BenchError, Protocol, Scenario};
-use crate::database::{DatabaseError, Failure};
+use super::{BenchError, Protocol, Scenario, TEMPLATES};
+use crate::database::transaction::{Opening, send};
+use crate::database::{DatabaseError, Failure, Target};
 
 /// The visibility timeout of read messages in seconds; longer than any stall of the machine.
 const VISIBILITY_TIMEOUT: i32 = 3600;
@@ -52,12 +54,12 @@ pub(super) struct Workers(Vec<Worker>);
 
 impl Workers {
     /// Connects `count` workers and registers them, because tasks refer to their worker.
-    pub(super) async fn connect(options: &PgConnectOptions, count: usize, name: &str) -> Result<Self, BenchError> {
+    pub(super) async fn connect(target: &Target, count: usize, name: &str) -> Result<Self, BenchError> {
         let mut workers = Vec::new();
         for _ in 0..count {
-            let mut connection = PgConnection::connect_with(options).await?;
-            let id =
-                sqlx::query_scalar(include_str!("register_worker.sql")).bind(name).fetch_one(&mut connection).await?;
+            let mut connection = target.connect().await?;
+            let rows = call(&mut connection, "register_worker.sql", context! { name }).await?;
+            let id = rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get("worker_id")?;
             workers.push(Worker { connection, id, calls: Calls::default() });
         }
         Ok(Self(workers))
@@ -109,15 +111,20 @@ impl Workers {
     }
 }
 
+/// Sends one call as a worker does: in one message.
+async fn call(connection: &mut PgConnection, file: &str, context: Value) -> Result<Vec<PgRow>, BenchError> {
+    Ok(send(connection, Opening::write().frequent(), &TEMPLATES.render(file, context)).await?)
+}
+
 async fn start_share(mut worker: Worker, flow: String, run_ids: Vec<String>) -> Result<Worker, BenchError> {
     for (number, run_id) in run_ids.into_iter().enumerate() {
         let input = format!("{{\"order\":{number},\"customer\":\"c-123\"}}");
-        sqlx::query("select status from pgflow.start_flow($1, $2::jsonb, $3::uuid)")
-            .bind(&flow)
-            .bind(input)
-            .bind(&run_id)
-            .fetch_one(&mut worker.connection)
-            .await?;
+        call(
+            &mut worker.connection,
+            "start_flow.sql",
+            context! { flow => flow.as_str(), input, run_id => run_id.as_str() },
+        )
+        .await?;
         worker.calls.start.insert(run_id, Instant::now());
     }
     Ok(worker)
@@ -165,46 +172,48 @@ impl Worker {
     }
 
     async fn read_and_start(&mut self, job: &Job) -> Result<Vec<Task>, BenchError> {
-        let messages: Vec<i64> = sqlx::query_scalar("select msg_id from pgmq.read($1, $2, $3)")
-            .bind(&job.flow)
-            .bind(VISIBILITY_TIMEOUT)
-            .bind(job.batch as i32)
-            .fetch_all(&mut self.connection)
-            .await?;
+        let read =
+            context! { flow => job.flow.as_str(), visibility_timeout => VISIBILITY_TIMEOUT, quantity => job.batch };
+        let messages = call(&mut self.connection, "read_messages.sql", read).await?;
+        let messages: Vec<i64> = messages.iter().map(|row| row.try_get("msg_id")).collect::<Result<_, _>>()?;
         if messages.is_empty() {
             return Ok(Vec::new());
         }
-        let query = sqlx::query_as(include_str!("start_tasks.sql")).bind(&job.flow).bind(messages).bind(&self.id);
-        Ok(query.fetch_all(&mut self.connection).await?)
+        self.claim("start_tasks.sql", context! { flow => job.flow.as_str(), worker => self.id.as_str(), messages })
+            .await
     }
 
     async fn poll(&mut self, job: &Job) -> Result<Vec<Task>, BenchError> {
-        let query =
-            sqlx::query_as(include_str!("poll_tasks.sql")).bind(&job.flow).bind(&self.id).bind(job.batch as i32);
-        Ok(query.fetch_all(&mut self.connection).await?)
+        self.claim(
+            "poll_tasks.sql",
+            context! { flow => job.flow.as_str(), worker => self.id.as_str(), quantity => job.batch },
+        )
+        .await
+    }
+
+    async fn claim(&mut self, file: &str, context: Value) -> Result<Vec<Task>, BenchError> {
+        let rows = call(&mut self.connection, file, context).await?;
+        Ok(rows.iter().map(Task::from_row).collect::<Result<_, _>>()?)
     }
 
     async fn complete(&mut self, job: &Job, task: &Task) -> Result<(), BenchError> {
-        sqlx::query("select status from pgflow.complete_task($1::uuid, $2, $3, $4::jsonb)")
-            .bind(&task.run_id)
-            .bind(&task.step_slug)
-            .bind(task.task_index)
-            .bind(job.scenario.output(&task.step_slug, &task.input))
-            .fetch_one(&mut self.connection)
-            .await?;
-        self.record_completion(std::slice::from_ref(task));
-        Ok(())
+        self.send_completion(job, std::slice::from_ref(task), false).await
     }
 
     async fn complete_all(&mut self, job: &Job, tasks: &[Task]) -> Result<(), BenchError> {
+        self.send_completion(job, tasks, true).await
+    }
+
+    async fn send_completion(&mut self, job: &Job, tasks: &[Task], is_batch: bool) -> Result<(), BenchError> {
         let output = |task: &Task| job.scenario.output(&task.step_slug, &task.input);
-        sqlx::query("select status from pgflow.complete_tasks($1::text[]::uuid[], $2, $3, $4::text[]::jsonb[])")
-            .bind(tasks.iter().map(|task| task.run_id.as_str()).collect::<Vec<_>>())
-            .bind(tasks.iter().map(|task| task.step_slug.as_str()).collect::<Vec<_>>())
-            .bind(tasks.iter().map(|task| task.task_index).collect::<Vec<_>>())
-            .bind(tasks.iter().map(output).collect::<Vec<_>>())
-            .fetch_all(&mut self.connection)
-            .await?;
+        let context = context! {
+            is_batch,
+            run_ids => tasks.iter().map(|task| task.run_id.clone()).collect::<Vec<_>>(),
+            steps => tasks.iter().map(|task| task.step_slug.clone()).collect::<Vec<_>>(),
+            indexes => tasks.iter().map(|task| task.task_index).collect::<Vec<_>>(),
+            outputs => tasks.iter().map(output).collect::<Vec<_>>(),
+        };
+        call(&mut self.connection, "complete_tasks.sql", context).await?;
         self.record_completion(tasks);
         Ok(())
     }

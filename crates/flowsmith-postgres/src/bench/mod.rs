@@ -28,14 +28,19 @@ pub use sample::Usage;
 pub use scenario::Scenario;
 pub use statistics::Summary;
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
-
 use crate::database::Target;
+use crate::database::sql::{Templates, templates};
 use capabilities::Capabilities;
 use repetition::{Repetition, RepetitionSettings};
 use sample::Sampler;
+
+static TEMPLATES: LazyLock<Templates> = templates![
+    ".": "complete_tasks.sql", "counts.sql", "poll_tasks.sql", "read_messages.sql", "register_worker.sql",
+    "start_flow.sql", "start_tasks.sql",
+];
 
 /// Settings of a benchmark.
 #[derive(Debug, Clone)]
@@ -236,18 +241,13 @@ impl Bench {
 
     fn settings(&self) -> RepetitionSettings<'_> {
         RepetitionSettings {
-            options: self.options(),
+            target: &self.target,
             runs: self.settings.runs,
             workers: self.settings.workers,
             batch: self.settings.batch,
             protocol: self.protocol,
             capabilities: &self.capabilities,
         }
-    }
-
-    /// The connection options of workers, which use prepared statements, unlike other commands.
-    fn options(&self) -> PgConnectOptions {
-        self.target.options().clone().statement_cache_capacity(100)
     }
 }
 

@@ -2,17 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{Connection as _, FromRow};
+use minijinja::context;
+use sqlx::postgres::PgConnection;
+use sqlx::{FromRow, Row as _};
 
 use super::capabilities::Capabilities;
 use super::events::{Arrivals, Events};
 use super::load::{Job, Workers};
-use super::{BenchError, Protocol, Scenario, clean};
+use super::{BenchError, Protocol, Scenario, TEMPLATES, clean};
+use crate::database::Target;
+use crate::database::transaction::{Opening, Transaction, send};
 
 /// The settings that all repetitions share.
 pub(super) struct RepetitionSettings<'a> {
-    pub(super) options: PgConnectOptions,
+    pub(super) target: &'a Target,
     pub(super) runs: usize,
     pub(super) workers: usize,
     pub(super) batch: usize,
@@ -45,14 +48,12 @@ pub(super) async fn measure(
     flow: &str,
 ) -> Result<Repetition, BenchError> {
     let (runs, tasks) = (settings.runs, settings.runs * scenario.tasks_of_a_run());
-    let mut connection = PgConnection::connect_with(&settings.options).await?;
-    let mut workers = Workers::connect(&settings.options, settings.workers, &settings.capabilities.prefix).await?;
-    let run_ids: Vec<String> = sqlx::query_scalar("select gen_random_uuid()::text from generate_series(1, $1)")
-        .bind(runs as i64)
-        .fetch_all(&mut connection)
-        .await?;
-    let events =
-        if settings.capabilities.notifies { Some(Events::listen(settings.options.clone()).await?) } else { None };
+    let mut connection = settings.target.connect().await?;
+    let mut workers = Workers::connect(settings.target, settings.workers, &settings.capabilities.prefix).await?;
+    let run_ids = format!("select gen_random_uuid()::text from generate_series(1, {runs})");
+    let run_ids = send(&mut connection, Opening::snapshot(), &run_ids).await?;
+    let run_ids: Vec<String> = run_ids.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    let events = if settings.capabilities.notifies { Some(Events::listen(settings.target).await?) } else { None };
 
     let began = Instant::now();
     create(&mut connection, scenario, flow).await?;
@@ -79,17 +80,19 @@ pub(super) async fn measure(
 
 async fn create(connection: &mut PgConnection, scenario: Scenario, flow: &str) -> Result<(), BenchError> {
     // The timeout exceeds any stall of the machine, so that no task is handed out twice.
-    sqlx::query("select pgflow.create_flow($1, timeout => 3600)").bind(flow).execute(&mut *connection).await?;
+    let mut transaction = Transaction::begin(connection, Opening::write()).await?;
+    transaction.query("select from pgflow.create_flow($1, timeout => 3600)").bind(flow).execute().await?;
     for step in scenario.steps() {
-        sqlx::query("select pgflow.add_step($1, $2, $3, step_type => $4)")
+        transaction
+            .query("select from pgflow.add_step($1, $2, $3, step_type => $4)")
             .bind(flow)
             .bind(step.slug)
             .bind(step.after)
             .bind(if step.is_map { "map" } else { "single" })
-            .execute(&mut *connection)
+            .execute()
             .await?;
     }
-    Ok(())
+    Ok(transaction.commit().await?)
 }
 
 /// A row of `counts.sql`.
@@ -108,7 +111,8 @@ async fn check(
     flow: &str,
     (runs, tasks): (usize, usize),
 ) -> Result<(), BenchError> {
-    let found: Counts = sqlx::query_as(include_str!("counts.sql")).bind(flow).fetch_one(connection).await?;
+    let found = send(connection, Opening::snapshot(), &TEMPLATES.render("counts.sql", context! { flow })).await?;
+    let found = Counts::from_row(found.first().ok_or(sqlx::Error::RowNotFound)?)?;
     let words = |runs: i64, completed: i64, tasks: i64, messages: i64| {
         format!(
             "{runs} runs, {completed} completed, with {tasks} completed tasks, and {messages} messages in the queue"

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
+use flowsmith_core::redact::Redactor;
 use sqlx::postgres::PgDatabaseError;
 
 /// A database error, classified by [`Failure`].
@@ -32,6 +33,8 @@ impl Diagnostic for DatabaseError {
             Failure::Sql => Code::StatementFailed,
             Failure::Conflict => Code::TransactionConflict,
             Failure::Trigger => Code::TriggerRefused,
+            Failure::ReadOnly => Code::ServerReadOnly,
+            Failure::Encoding => Code::TextNotStorable,
         }
     }
 
@@ -47,6 +50,8 @@ impl Diagnostic for DatabaseError {
             | Failure::Cancelled
             | Failure::Lost
             | Failure::Engine
+            | Failure::ReadOnly
+            | Failure::Encoding
             | Failure::Sql => Kind::Failed,
         }
     }
@@ -68,6 +73,12 @@ impl Diagnostic for DatabaseError {
             Failure::Lost => "run the command again: the server rolls back an interrupted transaction",
             Failure::Engine => "run `flowsmith install`",
             Failure::Trigger => "correct the trigger in the flow file",
+            Failure::ReadOnly => {
+                "connect to the primary server, which `target_session_attrs=read-write` finds in psql, or wait until the standby is promoted"
+            }
+            Failure::Encoding => {
+                "remove the characters that the database cannot store, or create a database with the encoding UTF8"
+            }
             Failure::Guard | Failure::Mismatch => "run `flowsmith plan` to see the difference",
             Failure::Sql => {
                 "look up the SQLSTATE in the PostgreSQL documentation, or run `flowsmith doctor` to audit the database"
@@ -105,6 +116,10 @@ pub enum Failure {
     Mismatch,
     /// The database cannot create a trigger (FL005).
     Trigger,
+    /// The server is a standby, or allows only reading for another reason.
+    ReadOnly,
+    /// The encoding of the database lacks a character.
+    Encoding,
     /// Any other error that the server reported.
     Sql,
 }
@@ -127,10 +142,10 @@ impl DatabaseError {
         self
     }
 
-    pub(super) fn connecting(target: String, error: sqlx::Error) -> Self {
+    pub(super) fn connecting(target: &str, error: sqlx::Error, secrets: &Redactor) -> Self {
         let error = Self::from(error);
         let failure = if error.failure == Failure::Lost { Failure::Unreachable } else { error.failure };
-        Self { failure, message: format!("cannot connect to {target}: {}", error.message), ..error }
+        Self { failure, message: format!("cannot connect to {target}: {}", secrets.redact(&error.message)), ..error }
     }
 
     /// Whether a row with the same key exists (SQLSTATE 23505).
@@ -195,13 +210,21 @@ fn from_server(error: &PgDatabaseError) -> DatabaseError {
         "FL002" | "FL004" | "FL006" => Failure::Guard,
         "FL003" => Failure::Mismatch,
         "FL005" => Failure::Trigger,
+        "25006" => Failure::ReadOnly,
+        // `begin read write` on a standby.
+        "0A000" if error.routine() == Some("call_bool_check_hook") => Failure::ReadOnly,
+        // The same state as for `\u0000` in JSON, which no encoding has.
+        "22P05" if error.routine() == Some("report_untranslatable_char") => Failure::Encoding,
         _ => Failure::Sql,
     };
     let detail = error.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
     let shown_state = if failure == Failure::Sql { format!(" [SQLSTATE {}]", error.code()) } else { String::new() };
     DatabaseError {
         failure,
-        message: format!("{}{detail}{shown_state}", error.message()),
+        message: match failure {
+            Failure::ReadOnly => format!("the server is read-only: {}{detail}", error.message()),
+            _ => format!("{}{detail}{shown_state}", error.message()),
+        },
         hint: error.hint().map(ToOwned::to_owned),
         state: Some(error.code().to_owned()),
         source: None,

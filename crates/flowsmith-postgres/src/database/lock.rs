@@ -6,10 +6,9 @@ use std::sync::LazyLock;
 
 use minijinja::context;
 use sqlx::FromRow;
-use sqlx::postgres::PgConnection;
 
 use super::sql::{Templates, templates};
-use super::{DatabaseError, Failure};
+use super::{DatabaseError, Failure, Transaction};
 
 /// The key of the advisory lock: the bytes of `flowsmit`.
 pub(crate) const LOCK_KEY: i64 = 7_380_396_448_181_741_940;
@@ -59,15 +58,14 @@ pub(crate) enum Lock {
 }
 
 /// Acquires the lock in the open transaction and waits for at most its `lock_timeout`.
-pub(crate) async fn acquire_lock(connection: &mut PgConnection, object: LockObject) -> Result<Lock, DatabaseError> {
+pub(crate) async fn acquire_lock(transaction: &mut Transaction<'_>, object: LockObject) -> Result<Lock, DatabaseError> {
     let context = context! { key => LOCK_KEY, ledger => object == LockObject::Ledger };
-    let acquire = TEMPLATES.query("acquire_lock.sql", context.clone());
-    match sqlx::raw_sql(acquire).execute(&mut *connection).await.map_err(DatabaseError::from) {
+    match transaction.send(TEMPLATES.render("acquire_lock.sql", context.clone())).await.map_err(DatabaseError::from) {
         Ok(_) => Ok(Lock::Acquired),
         Err(error) if error.failure() == Failure::LockTimeout => {
-            sqlx::raw_sql("rollback to savepoint before_lock").execute(&mut *connection).await?;
-            let holder = sqlx::raw_sql(TEMPLATES.query("lock_holder.sql", context)).fetch_optional(connection).await?;
-            Ok(Lock::HeldElsewhere(holder.as_ref().map(LockHolder::from_row).transpose()?))
+            transaction.send("rollback to savepoint before_lock").await?;
+            let holder = transaction.send(TEMPLATES.render("lock_holder.sql", context)).await?;
+            Ok(Lock::HeldElsewhere(holder.first().map(LockHolder::from_row).transpose()?))
         }
         Err(error) => Err(error),
     }

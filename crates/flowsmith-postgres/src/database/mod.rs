@@ -1,4 +1,5 @@
-//! The connection to PostgreSQL: addresses, reconnecting, the lock, errors, and SQL with parameters.
+//! The connection to PostgreSQL: addresses, reconnecting, the lock, errors, SQL with parameters, and
+//! [hermetic transactions](transaction).
 
 mod backoff;
 mod error;
@@ -8,6 +9,7 @@ mod reconnecting;
 pub(crate) mod sql;
 mod target;
 mod timeout;
+pub mod transaction;
 
 pub use backoff::Backoff;
 pub use error::{DatabaseError, Failure};
@@ -17,3 +19,4 @@ pub use pooler::uses_transaction_pooler;
 pub use reconnecting::{ConnectionEvent, Observer, ReconnectingConnection};
 pub use target::{Target, TargetError};
 pub use timeout::{timed_out, with_timeout};
+pub use transaction::{Opening, Transaction};

@@ -2,23 +2,22 @@
 //!
 //! SQL is kept in `.sql` files and runs in one of two ways:
 //!
-//! - A statement inside a transaction binds its values as parameters (`$1`).
-//! - A query outside a transaction must take one round trip, because behind a transaction pooler the second message of a
-//!   prepared statement may reach another server connection. Its file is a template whose values are rendered as literals
-//!   by the filters below, and the text is sent as a simple query. The same applies to parts of a statement that cannot
-//!   be parameters, such as names and optional columns.
+//! - A statement of an open [`Transaction`](super::Transaction) binds its values as parameters (`$1`).
+//! - A query that is a transaction of its own takes one round trip. Its file is a template whose values are rendered as
+//!   literals by the filters below, and [`send`](super::transaction::send) puts it into one message. The same applies to parts
+//!   of a statement that cannot be parameters, such as names and optional columns.
 //!
 //! Rows are read by column name.
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
-use sqlx::AssertSqlSafe;
 
 use flowsmith_core::sql::{array, quote};
 
 /// The templates of one folder, parsed once. A template can include the others by file name.
 ///
 /// Filters: `literal` and `identifier` quote a text, `array` makes a `text[]` of a list of texts, `comment` keeps a text
-/// within its comment line. Everything else is inserted as it is.
+/// within its comment line. The function `seconds` is an expression for the time between two timestamps, also infinite ones.
+/// Everything else is inserted as it is.
 pub(crate) struct Templates(Environment<'static>);
 
 impl Templates {
@@ -34,6 +33,7 @@ impl Templates {
         environment.add_filter("identifier", |name: &str| quote::identifier(name));
         environment.add_filter("array", |texts: Vec<String>| array(texts, "text"));
         environment.add_filter("comment", |text: &str| quote::comment(text));
+        environment.add_function("seconds", |from: &str, to: &str| seconds(from, to));
         for (file, content) in files {
             environment.add_template(file, content).unwrap_or_else(|error| panic!("template {file}: {error:#}"));
         }
@@ -48,14 +48,15 @@ impl Templates {
         let rendered = self.0.get_template(file).and_then(|template| template.render(values));
         rendered.unwrap_or_else(|error| panic!("template {file}: {error:#}"))
     }
+}
 
-    /// Renders a template into text that can be sent to the server.
-    ///
-    /// # Panics
-    /// As [`Templates::render`].
-    pub(crate) fn query(&self, file: &str, values: impl Into<Value>) -> AssertSqlSafe<String> {
-        AssertSqlSafe(self.render(file, values))
-    }
+/// The seconds from one timestamp to another; null if one of them is null. PostgreSQL before 17 cannot subtract infinite
+/// timestamps, and JSON has no infinite numbers.
+fn seconds(from: &str, to: &str) -> String {
+    format!(
+        "case when {from} is not null and {to} is not null then \
+         least(greatest((extract(epoch from {to}) - extract(epoch from {from}))::float8, -1e15), 1e15) end"
+    )
 }
 
 /// The [`Templates`] of the named files in a folder, which is relative to the file of the invocation.

@@ -1,6 +1,7 @@
 //! The address of a database, and connecting to it.
 
 use flowsmith_core::diagnostic::{Code, Diagnostic, Kind};
+use flowsmith_core::redact::Redactor;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -10,7 +11,10 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::{DatabaseError, Failure};
+use super::{DatabaseError, Failure, Opening};
+
+/// Replaces a password.
+const REDACTED: &str = "***";
 
 /// The longest time that connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,6 +24,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Target {
     options: PgConnectOptions,
     socket: Option<Arc<Socket>>,
+    /// The password.
+    secrets: Redactor,
 }
 
 /// Finds the folder of the server's socket, which changes at each start of the embedded server; none if no server runs.
@@ -55,7 +61,7 @@ impl Target {
         // sqlx sends `extra_float_digits` at start-up, and PgBouncer rejects start-up parameters that it does not know.
         let options = options.extra_float_digits(None).application_name("flowsmith").disable_statement_logging();
         // No statement stays prepared: behind a transaction pooler the next call may use another server connection.
-        Self { options: options.statement_cache_capacity(0), socket: None }
+        Self { options: options.statement_cache_capacity(0), socket: None, secrets: Redactor::new() }
     }
 
     /// The same database with another `application_name`.
@@ -68,6 +74,11 @@ impl Target {
     #[must_use]
     pub fn with_socket_finder(self, socket: impl Fn() -> Option<PathBuf> + Send + Sync + 'static) -> Self {
         Self { socket: Some(Arc::new(socket)), ..self }
+    }
+
+    /// The password, if it is in the URL or in `PGPASSWORD`, to keep it out of texts.
+    pub fn secrets(&self) -> &Redactor {
+        &self.secrets
     }
 
     /// The connection options.
@@ -92,7 +103,7 @@ impl Target {
         let options = self.options_now();
         let connecting = PgConnection::connect_with(&options);
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(connected) => connected.map_err(|error| DatabaseError::connecting(self.to_string(), error)),
+            Ok(connected) => connected.map_err(|error| self.not_connected(error)),
             Err(_) => Err(DatabaseError::new(
                 Failure::Unreachable,
                 format!("cannot connect to {self}: no answer within {} s", CONNECT_TIMEOUT.as_secs()),
@@ -111,7 +122,20 @@ impl Target {
         // If the orderly close fails, the connection is dropped all the same.
         let _ = self.connect().await?.close().await;
         let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
-        pool.connect_with(self.options_now()).await.map_err(|error| DatabaseError::connecting(self.to_string(), error))
+        pool.connect_with(self.options_now()).await.map_err(|error| self.not_connected(error))
+    }
+
+    /// A pool whose only connection is in a hermetic transaction when it is acquired for the first time, for a callee that
+    /// accepts only a pool and runs everything in one transaction: its BEGIN has no effect then, and its COMMIT ends this
+    /// transaction.
+    ///
+    /// # Errors
+    /// As [`Target::connect`].
+    pub(crate) async fn pool_in_a_transaction(&self) -> Result<PgPool, DatabaseError> {
+        let _ = self.connect().await?.close().await;
+        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
+        let pool = pool.after_connect(|connection, _| Box::pin(Opening::write().begin_raw(connection)));
+        Ok(pool.connect_lazy_with(self.options_now()))
     }
 
     /// A connection that listens for notifications.
@@ -120,7 +144,12 @@ impl Target {
     /// As [`Target::connect`].
     pub async fn listener(&self) -> Result<PgListener, DatabaseError> {
         let pool = self.pool_of_one().await?;
-        PgListener::connect_with(&pool).await.map_err(|error| DatabaseError::connecting(self.to_string(), error))
+        PgListener::connect_with(&pool).await.map_err(|error| self.not_connected(error))
+    }
+
+    /// The server, or what answers in its place, may repeat the password.
+    fn not_connected(&self, error: sqlx::Error) -> DatabaseError {
+        DatabaseError::connecting(&self.to_string(), error, &self.secrets)
     }
 }
 
@@ -133,9 +162,33 @@ impl FromStr for Target {
             let reason = "it does not start with postgres:// or postgresql://".to_owned();
             return Err(TargetError { reason });
         }
+        if has_split_password(url) {
+            let reason =
+                "an `@` follows a `/`, `?` or `#`, which ends the password unless it is percent-encoded".to_owned();
+            return Err(TargetError { reason });
+        }
         let options = url.parse::<PgConnectOptions>().map_err(|error| TargetError { reason: cause(&error) })?;
-        Ok(Self::new(options))
+        let mut secrets = Redactor::new();
+        secrets.add_password_of(url, REDACTED);
+        if let Ok(password) = std::env::var("PGPASSWORD")
+            && password != options.get_username()
+            && Some(&*password) != options.get_database()
+        {
+            secrets.add(&password, REDACTED);
+        }
+        Ok(Self { secrets, ..Self::new(options) })
     }
+}
+
+/// Whether a character that should be encoded has ended the password, so that the rest of it would be taken for the name of the
+/// database, and be printed.
+fn has_split_password(url: &str) -> bool {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    // Parameters may have an `@` in their values.
+    let before = path.split_once('@').map(|(before, _)| before);
+    let is_parameter = |before: &str| before.split_once('?').is_some_and(|(_, parameters)| parameters.contains('='));
+    authority.contains(':') && !authority.contains('@') && before.is_some_and(|before| !is_parameter(before))
 }
 
 /// The innermost error without its quoted parts, because these may be any part of the URL.

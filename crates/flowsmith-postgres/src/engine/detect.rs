@@ -10,6 +10,7 @@ use sqlx::{PgConnection, Row};
 use super::Level;
 use super::facts::{self, Fact};
 use crate::database::DatabaseError;
+use crate::database::transaction::{Opening, send};
 
 /// The result of detection.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +18,8 @@ use crate::database::DatabaseError;
 pub struct Detection {
     /// `server_version_num`, 150018 for 15.18.
     pub server_version: i32,
+    /// Whether the server is a standby, which cannot write.
+    pub is_standby: bool,
     /// The installation of pgmq.
     pub pgmq: PgmqState,
     /// Whether the extension pg_cron is installed in this database.
@@ -189,6 +192,7 @@ impl Diagnostic for DetectError {
 #[serde(deny_unknown_fields)]
 struct Answer {
     server: i32,
+    standby: bool,
     facts: BTreeSet<Fact>,
     public_functions: Vec<String>,
     recorded: Option<Vec<RecordedScript>>,
@@ -212,8 +216,9 @@ struct Answer {
 /// # Errors
 /// If the connection fails or the role may not read `flowsmith.engine`.
 pub async fn detect(connection: &mut PgConnection) -> Result<Detection, DetectError> {
-    let row = sqlx::raw_sql(include_str!("detect.sql")).fetch_one(connection).await.map_err(DatabaseError::from)?;
-    let answer: Answer = serde_json::from_str(row.try_get("answer").map_err(DatabaseError::from)?)?;
+    let rows = send(connection, Opening::snapshot(), include_str!("detect.sql")).await.map_err(DatabaseError::from)?;
+    let answer = rows.first().ok_or(sqlx::Error::RowNotFound).and_then(|row| row.try_get("answer"));
+    let answer: Answer = serde_json::from_str(answer.map_err(DatabaseError::from)?)?;
     Ok(Detection::from(answer))
 }
 
@@ -227,6 +232,7 @@ impl From<Answer> for Detection {
         };
         Self {
             server_version: answer.server,
+            is_standby: answer.standby,
             pgmq,
             has_pg_cron: answer.pg_cron,
             has_cron_job: answer.cron_job,

@@ -2,8 +2,7 @@
 --
 -- Returns one row with one JSON text; values that this role cannot read are null. Tables that may not exist are read in
 -- PL/pgSQL, which plans a statement when it is reached. The block passes its results to the query in a setting that is
--- local to the transaction. Both statements must be sent together: they are then one transaction, also through a
--- transaction pooler.
+-- local to the transaction. Both statements must be sent together, as one transaction.
 
 do $detect$
 declare
@@ -83,6 +82,7 @@ fact as (
 )
 select jsonb_build_object(
   'server', current_setting('server_version_num')::int,
+  'standby', pg_is_in_recovery(),
   'facts', (select coalesce(jsonb_agg(f.fact order by f.fact), '[]') from fact f),
   'public_functions', (
     select coalesce(jsonb_agg(distinct p.proname), '[]')

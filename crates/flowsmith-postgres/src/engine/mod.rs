@@ -14,4 +14,6 @@ use crate::database::sql::{Templates, templates};
 
 pub use flowsmith_core::level::Level;
 
-static TEMPLATES: LazyLock<Templates> = templates!["../../templates": "install.sql", "grants.sql", "schema.sql"];
+static TEMPLATES: LazyLock<Templates> = templates![
+    "../../templates": "begin_script.sql", "check_script.sql", "end_script.sql", "install.sql", "grants.sql", "schema.sql",
+];

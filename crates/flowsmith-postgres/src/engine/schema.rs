@@ -8,6 +8,7 @@ use sqlx::{PgConnection, Row};
 
 use super::TEMPLATES;
 use crate::database::DatabaseError;
+use crate::database::transaction::{Opening, send};
 
 /// A schema with its expected lines. A test compares them with an installed schema and rewrites them with `UPDATE=1`.
 #[derive(Debug, Clone, Copy)]
@@ -30,9 +31,8 @@ impl Schema {
     /// # Errors
     /// If the connection fails.
     pub async fn read(self, connection: &mut PgConnection) -> Result<Vec<String>, DatabaseError> {
-        // A bound value would take two round trips, which a transaction pooler may send to different servers.
-        let query = TEMPLATES.query("schema.sql", context! { schema => self.name });
-        let rows = sqlx::raw_sql(query).fetch_all(connection).await?;
+        let query = TEMPLATES.render("schema.sql", context! { schema => self.name });
+        let rows = send(connection, Opening::snapshot(), &query).await?;
         Ok(rows.iter().map(|row| row.try_get("line")).collect::<Result<_, _>>()?)
     }
 

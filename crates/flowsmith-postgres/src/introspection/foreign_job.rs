@@ -4,6 +4,7 @@ use sqlx::FromRow;
 use sqlx::postgres::PgConnection;
 
 use crate::database::DatabaseError;
+use crate::database::transaction::{Opening, send};
 
 /// A job of pg_cron.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -21,6 +22,6 @@ pub struct ForeignJob {
 /// # Errors
 /// If the role may not read the jobs or the connection fails.
 pub async fn read_foreign_jobs(connection: &mut PgConnection) -> Result<Vec<ForeignJob>, DatabaseError> {
-    let rows = sqlx::raw_sql(include_str!("foreign_jobs.sql")).fetch_all(connection).await?;
+    let rows = send(connection, Opening::snapshot(), include_str!("foreign_jobs.sql")).await?;
     Ok(rows.iter().map(ForeignJob::from_row).collect::<Result<_, _>>()?)
 }

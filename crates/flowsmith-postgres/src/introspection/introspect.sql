@@ -1,14 +1,9 @@
 {#-
   Reads everything that flowsmith compares, in one round trip: flows, steps, dependencies, applied migrations, differences
   of triggers, schedules that pg_cron does not run. The column `part` says which of these a row is.
-  Fields: `own_transaction` (run the statements in a transaction of their own), `conditions` (the engine has the columns of level 0.14), `ledger` (the schema flowsmith exists), `triggers` (this
+  Fields: `conditions` (the engine has the columns of level 0.14), `ledger` (the schema flowsmith exists), `triggers` (this
   role can read the triggers).
 -#}
-{% if own_transaction -%}
-begin isolation level repeatable read, read only;
--- The planner does not know how few flows there are, and would compile what takes a few milliseconds.
-set local jit = off;
-{% endif -%}
 select 'flow' as part, f.flow_slug, f.opt_max_attempts, f.opt_base_delay, f.opt_timeout, queue.queue_name is not null as has_queue,
 {%- if ledger %}
   v.flow, v.version, v.state,
@@ -55,7 +50,4 @@ order by d.flow, d.name, d.difference;
 
 select 'unscheduled trigger' as part, t.flow, t.name as trigger
 from flowsmith.triggers t where t.kind = 'cron' and not t.scheduled order by t.flow, t.name;
-{%- endif %}
-{%- if own_transaction %}
-commit;
 {%- endif %}

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use futures_util::TryStreamExt as _;
 use minijinja::context;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -13,6 +12,7 @@ use sqlx::{FromRow as _, Row as _};
 
 use super::{Live, LiveShape, TriggerDifference};
 use crate::database::sql::{Templates, templates};
+use crate::database::transaction::{Opening, Transaction, send_each};
 use crate::database::{DatabaseError, Failure};
 use crate::ledger::LedgerEntry;
 use flowsmith_core::catalog::{
@@ -26,43 +26,24 @@ static TEMPLATES: LazyLock<Templates> = templates![".": "introspect.sql"];
 /// # Errors
 /// If the server rejects a query or the connection fails.
 pub async fn read_snapshot(connection: &mut PgConnection, shape: LiveShape) -> Result<Live, DatabaseError> {
-    let live = introspect(connection, shape, true).await;
-    if live.is_err() {
-        // After an error the transaction is still open. A lost connection has none, so this error does not matter.
-        let _ = sqlx::raw_sql("rollback").execute(connection).await;
-    }
-    live
+    let mut reader = Reader::default();
+    send_each(connection, Opening::snapshot(), &query(shape), |row| reader.row(&row)).await?;
+    Ok(reader.finish())
 }
 
 /// Reads the live state in one round trip within the open transaction.
 ///
 /// # Errors
 /// If the server rejects a query or the connection fails.
-pub async fn read(connection: &mut PgConnection, shape: LiveShape) -> Result<Live, DatabaseError> {
-    introspect(connection, shape, false).await
+pub async fn read(transaction: &mut Transaction<'_>, shape: LiveShape) -> Result<Live, DatabaseError> {
+    let mut reader = Reader::default();
+    transaction.send_each(&query(shape), |row| reader.row(&row)).await?;
+    Ok(reader.finish())
 }
 
-async fn introspect(
-    connection: &mut PgConnection,
-    shape: LiveShape,
-    own_transaction: bool,
-) -> Result<Live, DatabaseError> {
+fn query(shape: LiveShape) -> String {
     let LiveShape { conditions, ledger, triggers } = shape;
-    let query = TEMPLATES.query("introspect.sql", context! { conditions, ledger, triggers, own_transaction });
-    let mut reader = Reader::default();
-    let mut rows = sqlx::raw_sql(query).fetch(connection);
-    while let Some(row) = rows.try_next().await? {
-        match row.try_get("part")? {
-            "flow" => reader.flow(&row)?,
-            "step" => reader.step(&row)?,
-            "dependency" => reader.dependency(&row)?,
-            "migration" => reader.live.ledger.push(LedgerEntry::from_row(&row)?),
-            "trigger difference" => reader.live.trigger_differences.push(TriggerDifference::from_row(&row)?),
-            "unscheduled trigger" => reader.live.unscheduled.push((row.try_get("flow")?, row.try_get("trigger")?)),
-            part => unreachable!("introspect.sql has no part {part}"),
-        }
-    }
-    Ok(reader.finish())
+    TEMPLATES.render("introspect.sql", context! { conditions, ledger, triggers })
 }
 
 #[derive(Default)]
@@ -76,6 +57,19 @@ struct Reader {
 }
 
 impl Reader {
+    fn row(&mut self, row: &PgRow) -> Result<(), DatabaseError> {
+        match row.try_get("part")? {
+            "flow" => self.flow(row)?,
+            "step" => self.step(row)?,
+            "dependency" => self.dependency(row)?,
+            "migration" => self.live.ledger.push(LedgerEntry::from_row(row)?),
+            "trigger difference" => self.live.trigger_differences.push(TriggerDifference::from_row(row)?),
+            "unscheduled trigger" => self.live.unscheduled.push((row.try_get("flow")?, row.try_get("trigger")?)),
+            part => unreachable!("introspect.sql has no part {part}"),
+        }
+        Ok(())
+    }
+
     fn flow(&mut self, row: &PgRow) -> Result<(), DatabaseError> {
         let database_slug: String = row.try_get("flow_slug")?;
         let flow: Option<String> = row.try_get("flow")?;

@@ -10,6 +10,7 @@ use sqlx::postgres::PgConnection;
 use super::hazard::coming_triggers;
 use crate::database::DatabaseError;
 use crate::database::sql::{Templates, templates};
+use crate::database::transaction::{Opening, send};
 use flowsmith_core::catalog::{Catalog, FlowId, QueueKind, TableName, Trigger, TriggerSource};
 use flowsmith_core::diff::ChangeSet;
 
@@ -69,8 +70,9 @@ async fn of_schedule(connection: &mut PgConnection, schedule: &str) -> Result<Op
     if !schedule.contains("second") && !schedule.contains('$') {
         return Ok(None);
     }
-    let rows = sqlx::raw_sql("select extversion from pg_catalog.pg_extension where extname = 'pg_cron'");
-    let Some(row) = rows.fetch_optional(connection).await? else { return Ok(None) };
+    let version = "select extversion from pg_catalog.pg_extension where extname = 'pg_cron'";
+    let rows = send(connection, Opening::snapshot(), version).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
     let version: &str = row.try_get("extversion")?;
     let parts: Vec<u32> = version.split(['.', '-']).map_while(|part| part.parse().ok()).collect();
     let is_old = !parts.is_empty() && parts.as_slice() < SECONDS.as_slice();
@@ -78,8 +80,9 @@ async fn of_schedule(connection: &mut PgConnection, schedule: &str) -> Result<Op
 }
 
 async fn of_table(connection: &mut PgConnection, table: &TableName) -> Result<Option<String>, DatabaseError> {
-    let query = TEMPLATES.query("table.sql", context! { table => table.as_str() });
-    let Some(row) = sqlx::raw_sql(query).fetch_optional(connection).await? else {
+    let query = TEMPLATES.render("table.sql", context! { table => table.as_str() });
+    let rows = send(connection, Opening::snapshot(), &query).await?;
+    let Some(row) = rows.first() else {
         return Ok(Some(format!("table {table} does not exist; create it before `flowsmith apply`")));
     };
     let can_have: bool = row.try_get("can_have_trigger")?;

@@ -22,6 +22,7 @@ use flowsmith_core::check::{CheckSettings, Checked, check};
 use flowsmith_core::migration::{CompileSettings, compile, replay};
 use flowsmith_core::project::Project;
 use flowsmith_core::source::Sources;
+use flowsmith_core::write;
 
 /// The options of a pull.
 #[derive(Debug, Clone, Copy, Default)]
@@ -116,7 +117,7 @@ fn write_flows(
     }
     for file in files {
         let path = project.flows.join(&file.name);
-        fs::write(&path, file.content).map_err(|source| PullError::io("write", &path, source))?;
+        write::replace(&path, file.content.as_bytes()).map_err(|source| PullError::io("write", &path, source))?;
         observe(PullEvent::Wrote(path));
     }
     Ok(())

@@ -2,7 +2,7 @@
     from last, and how long ago that was. -#}
 select count(*) filter (where w.deprecated_at is null {% if engine.conditions %}and w.stopped_at is null{% endif %}
     and w.last_heartbeat_at > clock.now - make_interval(secs => {{ silent_after }})) as workers,
-  extract(epoch from clock.now - max(heard.at))::float8 as heartbeat_seconds,
+  {{ seconds("max(heard.at)", "clock.now") }} as heartbeat_seconds,
   (array_agg(case {% if engine.conditions %}when w.stopped_at is not null then 'stopped' {% endif %}when w.deprecated_at is not null then 'deprecated'
     when w.worker_id is not null then 'silent' end order by heard.at desc nulls last))[1] as last_worker
 from clock

@@ -12,6 +12,7 @@ use sqlx::postgres::PgConnection;
 use super::RunsError;
 use crate::database::DatabaseError;
 use crate::database::sql::{Templates, templates};
+use crate::database::transaction::{Opening, send};
 use crate::introspection::RECREATE_QUEUE;
 
 static TEMPLATES: LazyLock<Templates> = templates![
@@ -68,7 +69,7 @@ pub(super) async fn read<T: DeserializeOwned>(
     query: &'static str,
     context: Value,
 ) -> Result<Vec<T>, RunsError> {
-    rows(connection, true, &[], query, context).await
+    rows(connection, Opening::snapshot(), &[], query, context).await
 }
 
 /// Runs statements that return no rows and then a query, in one transaction and one round trip.
@@ -78,7 +79,7 @@ pub(super) async fn write<T: DeserializeOwned>(
     query: &'static str,
     context: Value,
 ) -> Result<Vec<T>, RunsError> {
-    rows(connection, false, statements, query, context).await.map_err(|error| match error {
+    rows(connection, Opening::write(), statements, query, context).await.map_err(|error| match error {
         // Detection has found all tables of the engine, so the missing table is the queue of a flow.
         RunsError::Database(error) if error.is_undefined_table() => {
             error.with_hint(format!("the queue of the flow is missing: {RECREATE_QUEUE}")).into()
@@ -89,25 +90,20 @@ pub(super) async fn write<T: DeserializeOwned>(
 
 async fn rows<T: DeserializeOwned>(
     connection: &mut PgConnection,
-    is_read_only: bool,
+    opening: Opening,
     statements: &[&'static str],
     query: &'static str,
     context: Value,
 ) -> Result<Vec<T>, RunsError> {
-    let statement_timeout = STATEMENT_TIMEOUT.try_with(|timeout| timeout.as_millis() as u64).ok();
-    let context = context! { is_read_only, statement_timeout, statements => statements.to_vec(), query, ..context };
-    match sqlx::raw_sql(TEMPLATES.query("transaction.sql", context)).fetch_all(&mut *connection).await {
-        Ok(rows) => rows
-            .iter()
-            .map(|row| {
-                let text: &str = row.try_get("answer").map_err(DatabaseError::from)?;
-                Ok(serde_json::from_str(text)?)
-            })
-            .collect(),
-        Err(error) => {
-            // After an error the transaction is still open. A lost connection has none, so this error does not matter.
-            let _ = sqlx::raw_sql("rollback").execute(connection).await;
-            Err(error.into())
-        }
-    }
+    let opening = match STATEMENT_TIMEOUT.try_with(|timeout| *timeout) {
+        Ok(timeout) => opening.statement_timeout(timeout),
+        Err(_) => opening,
+    };
+    let context = context! { statements => statements.to_vec(), query, ..context };
+    let rows = send(connection, opening, &TEMPLATES.render("transaction.sql", context)).await?;
+    let answers = rows.iter().map(|row| {
+        let text: &str = row.try_get("answer").map_err(DatabaseError::from)?;
+        Ok(serde_json::from_str(text)?)
+    });
+    answers.collect()
 }

@@ -13,8 +13,8 @@ depth as (
   select {{ loop.index }} as position, {{ queue.slug | literal }} as slug,
 {% if queue.exists %}
     count(*) as messages, count(*) filter (where q.vt <= clock_timestamp()) as waiting,
-    extract(epoch from clock_timestamp() - min(q.vt) filter (where q.vt <= clock_timestamp()))::float8 as longest_wait_seconds,
-    extract(epoch from clock_timestamp() - min(q.enqueued_at))::float8 as oldest_seconds
+    {{ seconds("min(q.vt) filter (where q.vt <= clock_timestamp())", "clock_timestamp()") }} as longest_wait_seconds,
+    {{ seconds("min(q.enqueued_at)", "clock_timestamp()") }} as oldest_seconds
   from pgmq.{{ queue.table | identifier }} q
 {% else %}
     null::bigint as messages, 0::bigint as waiting, null::float8 as longest_wait_seconds, null::float8 as oldest_seconds

@@ -4,8 +4,7 @@
     leaves the planner no other plan. -#}
 cross join lateral (
   select retry.retried_at,
-    greatest(extract(epoch from
-      coalesce(r.completed_at, r.failed_at, {{ now }}) - coalesce(retry.retried_at, r.started_at)), 0)::float8 as seconds
+    greatest({{ seconds("coalesce(retry.retried_at, r.started_at)", "coalesce(r.completed_at, r.failed_at, " ~ now ~ ")") }}, 0) as seconds
   from (
     select {% if engine.events %}(
       select max(event.happened_at) from (

@@ -78,7 +78,7 @@ from run cross join clock cross join lateral (
         when counted.attempts > 0 then 'cut-off' else 'not-run' end as status,
       s.skip_reason, s.error_message as error,
       s.started_at, s.ended_at,
-      extract(epoch from coalesce(s.ended_at, run.last_moment) - s.started_at)::float8 as seconds,
+      {{ seconds("s.started_at", "coalesce(s.ended_at, run.last_moment)") }} as seconds,
       s.initial_tasks as tasks, counted.queued, counted.started, counted.completed, counted.failed, counted.unfinished,
       counted.not_run, counted.attempts, s.max_attempts,
       {% set value = "step_input.input" %}{% include "payload.sql" %} as input, {% set value = "s.output" %}{% include "payload.sql" %} as output, listed.tasks as task_list
@@ -100,7 +100,7 @@ from run cross join clock cross join lateral (
             when t.attempts_count > 0 then 'cut-off' else 'not-run' end as status,
           t.attempts_count as attempts, t.error_message as error, t.last_worker_id as worker_id,
           t.queued_at, t.started_at, coalesce(t.completed_at, t.failed_at) as ended_at,
-          extract(epoch from coalesce(t.completed_at, t.failed_at, s.ended_at, run.last_moment) - t.started_at)::float8 as seconds,
+          {{ seconds("t.started_at", "coalesce(t.completed_at, t.failed_at, s.ended_at, run.last_moment)") }} as seconds,
           {% set value = "t.output" %}{% include "payload.sql" %} as output
         from pgflow.step_tasks t
         where t.run_id = run.run_id and t.step_slug = s.step_slug

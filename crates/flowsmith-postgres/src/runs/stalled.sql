@@ -60,21 +60,23 @@ classified as (
 {% endif %}
 {% endif %}
     end as cause,
-    extract(epoch from clock.now - case
-      when t.status = 'started' then t.started_at
-      when t.vt <= clock.now then greatest(t.queued_at, t.vt)
-      else t.queued_at end)::float8 as seconds
+    {{ seconds("since.at", "clock.now") }} as seconds
   from task t
   cross join clock
+  cross join lateral (
+    select case
+      when t.status = 'started' then t.started_at
+      when t.vt <= clock.now then greatest(t.queued_at, t.vt)
+      else t.queued_at end as at) since
   cross join worker_health
   left join pgflow.workers w on w.worker_id = t.last_worker_id
 ),
 stuck as (
   select t.step_slug as step, t.cause, t.seconds, t.run_id, t.task_index, t.message_id, t.timeout,
-    case when t.cause in ('delayed', 'retrying', 'message-hidden') then extract(epoch from t.vt - t.now)::float8 end as moves_in_seconds
+    case when t.cause in ('delayed', 'retrying', 'message-hidden') then {{ seconds("t.now", "t.vt") }} end as moves_in_seconds
   from classified t where t.cause is not null and t.seconds >= {{ at_least }}
   union all
-  select null, 'nothing-under-way', extract(epoch from clock.now - run.started_at)::float8, run.run_id, null, null, null, null
+  select null, 'nothing-under-way', {{ seconds("run.started_at", "clock.now") }}, run.run_id, null, null, null, null
   from run cross join clock
   -- `not in` prevents an anti-join as a nested loop, which scans all tasks for each run if the statistics underestimate them.
   where run.run_id not in (select t.run_id from task t) and run.started_at < clock.now - make_interval(secs => {{ at_least }})

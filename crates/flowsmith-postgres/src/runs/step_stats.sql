@@ -14,7 +14,7 @@ counted as (
     percentile_cont(array[0.5, 0.95, 1]) within group (order by s.seconds) filter (where s.status = 'completed' and s.seconds is not null) as percentiles
   from ended e
   cross join lateral (
-    select s.step_slug, s.status, extract(epoch from s.completed_at - s.started_at)::float8 as seconds
+    select s.step_slug, s.status, {{ seconds("s.started_at", "s.completed_at") }} as seconds
     from pgflow.step_states s where s.run_id = e.run_id offset 0) s
   group by e.flow_slug, s.step_slug
 )

@@ -10,6 +10,7 @@ use sqlx::{FromRow, Row as _};
 
 use crate::database::DatabaseError;
 use crate::database::sql::{Templates, templates};
+use crate::database::transaction::{Opening, send};
 
 static TEMPLATES: LazyLock<Templates> = templates![".": "totals.sql"];
 
@@ -34,8 +35,7 @@ pub async fn read_run_totals(
     if database_slugs.is_empty() {
         return Ok(BTreeMap::new());
     }
-    // Not a bound parameter: that takes two round trips, which a transaction pooler may route to different servers.
-    let query = TEMPLATES.query("totals.sql", context! { slugs => database_slugs.to_vec() });
-    let rows = sqlx::raw_sql(query).fetch_all(connection).await?;
+    let query = TEMPLATES.render("totals.sql", context! { slugs => database_slugs.to_vec() });
+    let rows = send(connection, Opening::snapshot(), &query).await?;
     rows.iter().map(|row| Ok((row.try_get("flow_slug")?, RunTotals::from_row(row)?))).collect()
 }

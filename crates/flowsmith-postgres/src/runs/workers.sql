@@ -2,7 +2,7 @@
 {% set by = "last_worker_id" %}
 with {% include "running_tasks.sql" %}
 select w.worker_id, w.queue_name as queue, w.function_name as function, w.started_at, w.last_heartbeat_at,
-  extract(epoch from clock_timestamp() - w.last_heartbeat_at)::float8 as silent_seconds,
+  {{ seconds("w.last_heartbeat_at", "clock_timestamp()") }} as silent_seconds,
   coalesce(running_tasks.tasks, 0) as in_flight,
   case
 {% if engine.conditions %}

@@ -21,7 +21,7 @@ use crate::outcome::{HandlerError, Outcome};
 const MAX_OUTPUT: u64 = 64 << 20;
 
 /// The longest line of standard error in bytes. Longer lines are split.
-const MAX_LINE: u64 = 8 << 10;
+const MAX_LINE: usize = 8 << 10;
 
 /// The number of lines of standard error that an error quotes.
 const QUOTED_LINES: usize = 5;
@@ -92,7 +92,8 @@ async fn run(program: String, mut command: Command, input: String, context: Cont
         return Err(HandlerError::permanent(format!("{program} printed more than {} MiB", MAX_OUTPUT >> 20)));
     }
     json::parse(&printed).map_err(|error| {
-        HandlerError::retry(format!("the output of {program} is not JSON: {error}: {}", json::excerpt(&printed)))
+        let excerpt = json::excerpt(&printed, &context.services.secrets);
+        HandlerError::retry(format!("the output of {program} is not JSON: {error}: {excerpt}"))
     })
 }
 
@@ -119,16 +120,26 @@ async fn read_output(stdout: Option<ChildStdout>) -> std::io::Result<Vec<u8>> {
 async fn log_stderr(stderr: Option<ChildStderr>, context: &Context) -> Vec<String> {
     let mut last: Vec<String> = Vec::new();
     let Some(stderr) = stderr else { return last };
+    let secrets = &context.services.secrets;
     let mut reader = BufReader::new(stderr);
     let mut line = Vec::new();
-    while (&mut reader).take(MAX_LINE).read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
-        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+    loop {
+        // More than a line, to find a secret where a line is split.
+        let room = (MAX_LINE + secrets.margin() - line.len()) as u64;
+        if !line.ends_with(b"\n") {
+            let _ = (&mut reader).take(room).read_until(b'\n', &mut line).await;
+        }
+        if line.is_empty() {
+            break;
+        }
+        let (text, end) = secrets.redact_start(&line, MAX_LINE);
+        line.drain(..end);
+        let text = text.trim_end().to_owned();
         context.log(text.clone());
         last.push(text);
         if last.len() > QUOTED_LINES {
             last.remove(0);
         }
-        line.clear();
     }
     last
 }

@@ -1,7 +1,7 @@
 //! `http` handlers send the input as JSON; the body of the response is the output. They use no proxies and follow no redirects,
 //! so that a request reaches the declared address and no other.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -16,15 +16,12 @@ use hyper_util::rt::TokioExecutor;
 use url::Url;
 
 use super::json;
-use super::secrets::Secrets;
 use crate::handler::{Context, Handler};
 use crate::outcome::{HandlerError, Outcome, error_chain};
+use flowsmith_core::redact::Redactor;
 
 /// The largest response in bytes.
 const MAX_RESPONSE: usize = 64 << 20;
-
-/// Bytes of a response that are searched for secrets before an error quotes an excerpt.
-const MAX_QUOTED: usize = 64 << 10;
 
 /// A client that keeps connections open for later requests.
 type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
@@ -47,8 +44,6 @@ pub(super) struct Http {
     pub(super) headers: HeaderMap,
     /// The name of the request in errors: as written in the flow file, without values of the environment.
     pub(super) name: String,
-    /// Values that errors must not quote, even if the server repeats them.
-    pub(super) secrets: Arc<Secrets>,
 }
 
 impl Handler for Http {
@@ -72,6 +67,7 @@ impl Handler for Http {
             ("flowsmith-task-index", context.task_index.to_string()),
             ("flowsmith-attempt", context.attempt.to_string()),
         ];
+        let (name, services) = (self.name.clone(), context.services);
         for (name, value) in headers_of_task {
             // Slugs and numbers are always valid header values.
             if let Ok(value) = HeaderValue::from_str(&value) {
@@ -81,18 +77,12 @@ impl Handler for Http {
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
         }
-        let (name, secrets) = (self.name.clone(), Arc::clone(&self.secrets));
-        async move {
-            match send(name, request, &secrets).await {
-                Ok(output) => Outcome::Output(output),
-                Err(error) => Outcome::Failed(HandlerError { message: secrets.redact(&error.message), ..error }),
-            }
-        }
-        .boxed()
+        async move { send(name, request, &services.secrets).await.map_or_else(Outcome::Failed, Outcome::Output) }
+            .boxed()
     }
 }
 
-async fn send(name: String, request: Request<Full<Bytes>>, secrets: &Secrets) -> Result<String, HandlerError> {
+async fn send(name: String, request: Request<Full<Bytes>>, secrets: &Redactor) -> Result<String, HandlerError> {
     let response = CLIENT.request(request).await;
     let response = response.map_err(|error| HandlerError::retry(format!("{name}: {}", error_chain(&error))))?;
     let (head, body) = response.into_parts();
@@ -111,7 +101,7 @@ async fn send(name: String, request: Request<Full<Bytes>>, secrets: &Secrets) ->
             HandlerError::permanent(format!(
                 "{name} answered {} with a body that is not JSON: {error}: {}",
                 head.status,
-                excerpt(&body, secrets)
+                json::excerpt(&body, secrets)
             ))
         });
     }
@@ -120,7 +110,7 @@ async fn send(name: String, request: Request<Full<Bytes>>, secrets: &Secrets) ->
             format!(" to {}; redirects are not followed, so use that address", without_secrets(to))
         }
         _ if body.is_empty() => String::new(),
-        _ => format!(": {}", excerpt(&body, secrets)),
+        _ => format!(": {}", json::excerpt(&body, secrets)),
     };
     let message = format!("{name} answered {}{details}", head.status);
     Err(if is_transient(head.status) { HandlerError::retry(message) } else { HandlerError::permanent(message) })
@@ -146,12 +136,6 @@ fn without_secrets(address: &str) -> String {
         },
     };
     format!("{visible}{cut}")
-}
-
-/// The beginning of a response. It is redacted before it is cut, so that no part of a secret remains.
-fn excerpt(body: &[u8], secrets: &Secrets) -> String {
-    let beginning = String::from_utf8_lossy(&body[..body.len().min(MAX_QUOTED)]);
-    json::excerpt(secrets.redact(&beginning).as_bytes())
 }
 
 /// Whether the same request may succeed later. Of the 4xx, this is true for 408 (the request took too long) and 429 (too many

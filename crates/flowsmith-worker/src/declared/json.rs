@@ -2,6 +2,8 @@
 
 use serde::de::IgnoredAny;
 
+use flowsmith_core::redact::Redactor;
+
 /// Bytes of an output that an excerpt is made from, and characters of the excerpt.
 const EXCERPT_BYTES: usize = 2000;
 const EXCERPT_CHARACTERS: usize = 500;
@@ -16,9 +18,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// The beginning of an output, for an error.
-pub(super) fn excerpt(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(EXCERPT_BYTES)]);
-    let short: String = text.trim().chars().take(EXCERPT_CHARACTERS).collect();
-    if bytes.len() > short.len() + 4 { format!("{short} …") } else { short }
+/// The beginning of an output, for an error. It is redacted before it is cut, so that no part of a secret remains.
+pub(super) fn excerpt(bytes: &[u8], secrets: &Redactor) -> String {
+    let (text, end) = secrets.redact_start(bytes, EXCERPT_BYTES);
+    let text = text.trim();
+    let short: String = text.chars().take(EXCERPT_CHARACTERS).collect();
+    if end < bytes.len() || short.len() < text.len() { format!("{short} …") } else { short }
 }

@@ -3,7 +3,6 @@
 mod exec;
 mod http;
 mod json;
-mod secrets;
 mod sql;
 
 use std::sync::Arc;
@@ -15,20 +14,27 @@ use crate::error::WorkerError;
 use crate::handler::{Handler, StepHandlers};
 use flowsmith_core::catalog::Flow;
 use flowsmith_core::definition::reference;
+use flowsmith_core::redact::Redactor;
 use flowsmith_core::sql::Statement;
 
-/// The handlers of a flow, by step. `variable` returns the value of an environment variable.
+/// The handlers of a flow, by step. `variable` returns the value of an environment variable, which becomes a secret.
 ///
 /// # Errors
 /// If a handler is invalid, or refers to a variable that is not set.
-pub(crate) fn handlers(flow: &Flow, variable: &dyn Fn(&str) -> Option<String>) -> Result<StepHandlers, WorkerError> {
+pub(crate) fn handlers(
+    flow: &Flow,
+    variable: &dyn Fn(&str) -> Option<String>,
+    secrets: &mut Redactor,
+) -> Result<StepHandlers, WorkerError> {
     let slug = flow.id.database_slug();
     let mut handlers = StepHandlers::new();
     let mut unset = Vec::new();
     for (step, declaration) in &flow.annotations.handlers {
         let mut look_up = |name: &str| {
             let value = variable(name);
-            if value.is_none() {
+            if let Some(value) = &value {
+                secrets.add_variable(name, value);
+            } else {
                 unset.push(format!("{slug}, step {step}: environment variable {name} is not set"));
             }
             value.unwrap_or_default()
@@ -78,12 +84,6 @@ fn http(
     variable: &mut dyn FnMut(&str) -> String,
 ) -> Result<Arc<dyn Handler>, String> {
     let name = format!("{method} {url}");
-    let mut secrets = secrets::Secrets::default();
-    let variable = &mut |name: &str| {
-        let value = variable(name);
-        secrets.add(name, &value);
-        value
-    };
     let address = reference::resolve(url, variable);
     // Every reference is resolved before anything can fail, so that all unset variables are reported.
     let headers: Vec<(&String, String)> = headers
@@ -104,5 +104,5 @@ fn http(
         value.set_sensitive(true);
         map.insert(key, value);
     }
-    Ok(Arc::new(http::Http { method, uri, headers: map, name, secrets: Arc::new(secrets) }))
+    Ok(Arc::new(http::Http { method, uri, headers: map, name }))
 }

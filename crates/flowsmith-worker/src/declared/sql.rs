@@ -1,5 +1,5 @@
 //! `sql` handlers run the query and complete the task in one transaction, so that the query takes effect exactly once, even if
-//! the worker or the server is killed.
+//! the worker or the server is killed. The query runs with the settings of the role; the statements before and after it do not.
 
 use std::time::Duration;
 
@@ -158,11 +158,11 @@ async fn end(connection: &mut PgConnection, how: &str) -> Result<(), QueryError>
 /// Runs the query, completes the task, and ends the transaction.
 async fn perform(connection: &mut PgConnection, sql: String, context: &Context) -> Result<Ended, QueryError> {
     let output = output(connection, sql).await?;
-    match context.services.engine.complete_one(connection, &task_id(context), &output).await {
+    match context.services.engine.complete_in_handler(connection, &task_id(context), &output).await {
         Ok(true) => end(connection, "commit").await.map(|()| Ended::Completed),
         Ok(false) => end(connection, "rollback").await.map(|()| Ended::OutputRejected(output)),
         // For example, jsonb does not support a character of the output; another attempt would fail as well.
-        Err(error) if error.failure() == Failure::Sql => {
+        Err(error) if matches!(error.failure(), Failure::Sql | Failure::Encoding) => {
             Err(QueryError::Handler(HandlerError::permanent(format!("the database rejected the output: {error}"))))
         }
         Err(error) => Err(error.into()),
@@ -234,7 +234,7 @@ async fn convert(connection: &mut PgConnection, of: u32, text: &str) -> Result<S
     match fetch(connection, cast).await {
         Ok(json) => Ok(json.first().map_or(Ok("null".to_owned()), |row| row.try_get(0))?),
         // PostgreSQL has output but no input for this type, such as `record`.
-        Err(QueryError::Database(error)) if error.failure() == Failure::Sql => {
+        Err(QueryError::Database(error)) if matches!(error.failure(), Failure::Sql | Failure::Encoding) => {
             Err(QueryError::Handler(HandlerError::permanent(format!(
                 "the output has the type {name}, which is not JSON: wrap it in to_jsonb(…) ({error})"
             ))))

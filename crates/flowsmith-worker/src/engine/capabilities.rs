@@ -4,6 +4,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
 use flowsmith_postgres::database::DatabaseError;
+use flowsmith_postgres::database::transaction::{Opening, send};
 
 /// The engine of a database, as seen by a worker.
 #[derive(Debug, Clone)]
@@ -25,7 +26,8 @@ pub(crate) struct Engine {
 impl Engine {
     /// Reads the capabilities of the engine.
     pub(crate) async fn detect(connection: &mut PgConnection) -> Result<Self, DatabaseError> {
-        let row = sqlx::raw_sql(include_str!("../sql/capabilities.sql")).fetch_one(connection).await?;
+        let rows = send(connection, Opening::snapshot(), include_str!("../sql/capabilities.sql")).await?;
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
         let reason: String = row.try_get("no_notifications_reason")?;
         Ok(Self {
             missing_functions: row.try_get("missing_functions")?,

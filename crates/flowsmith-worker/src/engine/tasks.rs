@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
 
-use super::call::fetch;
+use super::call::{fetch, fetch_in_handler};
 use super::capabilities::Engine;
 use super::statements::{
     BEGIN_TASK, CLAIMED_TASKS, COMPLETE_TASK, COMPLETE_TASKS, COMPLETION_STATUS, FAIL_ATTEMPT, FAIL_PERMANENTLY,
@@ -14,7 +14,7 @@ use super::statements::{
 use crate::outcome::HandlerError;
 use flowsmith_core::sql::quote::literal;
 use flowsmith_core::sql::{Statement, array};
-use flowsmith_postgres::database::DatabaseError;
+use flowsmith_postgres::database::{DatabaseError, transaction};
 
 /// The key of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -113,9 +113,19 @@ impl Engine {
         task: &TaskId,
         output: &str,
     ) -> Result<bool, DatabaseError> {
-        let output = format!("{}::jsonb", literal(output));
-        let sql = fill_for_task(&COMPLETE_TASK, task, &[("output", &output)]);
-        Ok(fetch(connection, sql).await?.iter().any(|row| has_status(row, "completed")))
+        let rows = fetch(connection, completion(task, output)).await?;
+        Ok(rows.iter().any(|row| has_status(row, "completed")))
+    }
+
+    /// Completes a task in the open transaction of its `sql` handler, and returns whether it is completed afterwards.
+    pub(crate) async fn complete_in_handler(
+        &self,
+        connection: &mut PgConnection,
+        task: &TaskId,
+        output: &str,
+    ) -> Result<bool, DatabaseError> {
+        let rows = fetch_in_handler(connection, &completion(task, output)).await?;
+        Ok(rows.iter().any(|row| has_status(row, "completed")))
     }
 
     /// Reads the status of a task that a completion did not complete.
@@ -188,7 +198,8 @@ impl Engine {
         fetch(connection, sql).await?.iter().map(|row| Ok(task_id(row)?)).collect()
     }
 
-    /// Begins the transaction of a `sql` handler and locks its task. Returns whether the task still belongs to this worker.
+    /// Begins the transaction of a `sql` handler and locks its task. Afterwards the settings are those of the role, and
+    /// `timeout` limits each statement. Returns whether the task still belongs to this worker.
     pub(crate) async fn begin_task(
         &self,
         connection: &mut PgConnection,
@@ -196,9 +207,8 @@ impl Engine {
         task: &TaskId,
         timeout: std::time::Duration,
     ) -> Result<bool, DatabaseError> {
-        let (timeout, worker) = (literal(&timeout.as_millis().to_string()), literal(worker_id));
-        let sql = fill_for_task(&BEGIN_TASK, task, &[("timeout", &timeout), ("worker", &worker)]);
-        Ok(!fetch(connection, sql).await?.is_empty())
+        let sql = fill_for_task(&BEGIN_TASK, task, &[("worker", &literal(worker_id))]);
+        Ok(!transaction::begin_handler(connection, timeout, &sql).await?.is_empty())
     }
 }
 
@@ -213,6 +223,11 @@ fn claimed_task(row: &PgRow) -> Result<ClaimedTask, DatabaseError> {
     };
     let attempt: Option<i32> = row.try_get("attempt")?;
     Ok(ClaimedTask { id: task_id(row)?, input, attempt: attempt.unwrap_or(1).unsigned_abs() })
+}
+
+fn completion(task: &TaskId, output: &str) -> String {
+    let output = format!("{}::jsonb", literal(output));
+    fill_for_task(&COMPLETE_TASK, task, &[("output", &output)])
 }
 
 fn task_id(row: &PgRow) -> Result<TaskId, sqlx::Error> {

@@ -131,7 +131,8 @@ fn builder(options: &ServiceOptions, observer: &ServiceObserver) -> Builder {
         .batch(options.batch)
         .connections(options.connections)
         .sql_connections(options.sql_connections)
-        .poll_interval(options.poll_interval);
+        .poll_interval(options.poll_interval)
+        .secrets(&options.secrets);
     if let Some(timeout) = options.shutdown_timeout {
         builder = builder.shutdown_timeout(timeout);
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use flowsmith_core::redact::Redactor;
+
 /// The options of a [`Service`](super::Service). Start with the default.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -31,6 +33,9 @@ pub struct ServiceOptions {
     pub wait_for_server: Duration,
     /// Whether to work if the flow files differ from the database.
     pub accept_drift: bool,
+    /// What is kept out of logs and errors besides the values of variables in declared handlers; see
+    /// [`secrets_of`](crate::secrets_of).
+    pub secrets: Redactor,
 }
 
 impl Default for ServiceOptions {
@@ -48,6 +53,7 @@ impl Default for ServiceOptions {
             triggers: false,
             wait_for_server: Duration::from_secs(60),
             accept_drift: false,
+            secrets: Redactor::new(),
         }
     }
 }

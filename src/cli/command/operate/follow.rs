@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use flowsmith::report::operate::{ended_json, event_json, event_text, last_worker};
 use flowsmith_core::catalog::State;
+use flowsmith_core::visible::visible;
 use flowsmith_postgres::runs::{self, FollowEvent, Operator, RunDetail, RunSummary, start_worker_advice};
 use futures_util::future::{Either, select};
 
@@ -72,7 +73,7 @@ fn report_event(event: FollowEvent<'_>, report: FollowReport, output: &Output) {
     match event {
         FollowEvent::Polling(why) => output.message(&format!("note: polling twice a second, because {why}")),
         FollowEvent::ConnectionLost(error) => {
-            output.message(&format!("note: {error}; retrying for a minute"));
+            output.message(&format!("note: {}; retrying for a minute", visible(&error.to_string())));
         }
         FollowEvent::Reconnected => output.message("note: reconnected"),
         FollowEvent::Changed { run, event } => match report {

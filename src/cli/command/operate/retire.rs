@@ -2,6 +2,7 @@
 
 use flowsmith::report::operate::{old_versions_json, old_versions_text};
 use flowsmith_core::catalog::FlowId;
+use flowsmith_core::visible::visible;
 use flowsmith_core::words::counted;
 use flowsmith_postgres::retire::{RetireEvent, Wait, old_versions, prepare};
 use flowsmith_postgres::runs::{OldVersion, Operator, start_worker_advice};
@@ -13,7 +14,7 @@ use crate::cli::args::StatusFormat;
 use crate::cli::args::operate::RetireArgs;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::explain::{explained, warnings};
-use crate::cli::output::Output;
+use crate::cli::output::{Output, shown};
 use crate::cli::project::Project;
 
 pub(crate) async fn run(args: &RetireArgs, project: &Project, output: &Output) -> Result<Exit, Failure> {
@@ -69,10 +70,10 @@ impl Events<'_> {
                 output.message(&format!("{:>5}s  {}", waited.as_secs(), busy.join("; ")));
             }
             RetireEvent::ConnectionLost(error) => {
-                output.message(&format!("note: {error}; retrying for a minute"));
+                output.message(&format!("note: {}; retrying for a minute", visible(&error.to_string())));
             }
             RetireEvent::Pruned(pruned) => output.message(&format!("Deleted {pruned} of {}", self.runs)),
-            RetireEvent::Wrote(path) => output.message(&format!("Wrote {}", path.display())),
+            RetireEvent::Wrote(path) => output.message(&format!("Wrote {}", shown(path))),
             RetireEvent::Applied(id, took) => report_migration(id, took, output),
             _ => {}
         }

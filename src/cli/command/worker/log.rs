@@ -4,35 +4,38 @@ use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::{SecondsFormat, Utc};
-use flowsmith::report::findings::visible;
-use flowsmith_worker::{Event, ServiceEvent};
+use chrono::SecondsFormat;
+use flowsmith_core::clock;
+use flowsmith_core::visible::visible;
+use flowsmith_worker::{Event, Redactor, ServiceEvent};
 
 use crate::cli::output::Output;
 
 /// Losses of connections within this time count as one loss.
 const ONE_LOSS: Duration = Duration::from_secs(10);
 
-/// Exactly one line of the log. Line breaks, control characters and directional characters in the text of programs and servers
-/// are made visible.
-fn stamped(event: &impl Display) -> String {
-    let event = visible(&event.to_string().trim_end().replace('\n', " ↵ "));
-    format!("{} {event}", Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true))
-}
-
 /// The log of a worker. Less important events are logged only with `--verbose`.
 pub(super) struct Log {
     output: Output,
+    secrets: Redactor,
     connections: Mutex<ConnectionState>,
 }
 
 impl Log {
-    pub(super) fn new(output: Output) -> Self {
-        Self { output, connections: Mutex::default() }
+    pub(super) fn new(output: Output, secrets: Redactor) -> Self {
+        Self { output, secrets, connections: Mutex::default() }
+    }
+
+    /// Exactly one line of the log. Line breaks, control characters and directional characters in the text of programs and servers
+    /// are made visible, and secrets are redacted.
+    fn stamped(&self, event: &impl Display) -> String {
+        let event = event.to_string();
+        let event = self.secrets.redact(event.trim_end()).replace('\n', " ↵ ");
+        format!("{} {}", clock::now().to_rfc3339_opts(SecondsFormat::Millis, true), visible(&event))
     }
 
     pub(super) fn line(&self, text: &impl Display) {
-        self.output.log(&stamped(text));
+        self.output.log(&self.stamped(text));
     }
 
     pub(super) fn record(&self, event: &ServiceEvent<'_>) {
@@ -52,7 +55,7 @@ impl Log {
         } else if self.is_important(event) {
             self.line(event);
         } else {
-            self.output.log_detail(&stamped(event));
+            self.output.log_detail(&self.stamped(event));
         }
     }
 

@@ -74,7 +74,7 @@ pub async fn doctor(connection: &mut PgConnection) -> Result<Vec<DoctorCheck>, D
         if found.pgmq != PgmqState::Missing {
             checks.push(queues::queues(connection).await?);
         }
-        checks.extend(self_test::self_test(connection).await?);
+        checks.extend(self_test::self_test(connection, &found).await?);
         checks.extend(self_test::recent_runs(connection).await?);
         checks.extend(triggers::triggers(connection, &found).await?);
     }

@@ -1,11 +1,15 @@
 //! The self-test of the engine on scratch flows, and a check of recent runs.
 
+use std::time::Duration;
+
 use serde::Deserialize;
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
 
 use super::{CheckStatus, DoctorCheck};
+use crate::database::transaction::{Opening, Transaction, send};
 use crate::database::{DatabaseError, Failure};
-use crate::engine::detect::DetectError;
+use crate::engine::detect::{DetectError, Detection};
 
 /// One part of the self-test.
 #[derive(Deserialize)]
@@ -17,11 +21,17 @@ struct TestedPart {
 }
 
 /// Runs the self-test in a transaction that is rolled back on every path; dropping an open transaction rolls it back too.
-pub(super) async fn self_test(connection: &mut PgConnection) -> Result<Vec<DoctorCheck>, DetectError> {
-    let mut transaction = connection.begin().await.map_err(DatabaseError::from)?;
-    let answer = sqlx::raw_sql(include_str!("self_test.sql")).fetch_one(&mut *transaction).await;
-    transaction.rollback().await.map_err(DatabaseError::from)?;
-    let answer: String = match answer.and_then(|row| row.try_get("results")) {
+pub(super) async fn self_test(
+    connection: &mut PgConnection,
+    database: &Detection,
+) -> Result<Vec<DoctorCheck>, DetectError> {
+    // On a standby, every part that writes is skipped.
+    let opening = if database.is_standby { Opening::snapshot() } else { Opening::write() };
+    let mut transaction = Transaction::begin(connection, opening).await?;
+    let answer = transaction.send(include_str!("self_test.sql")).await;
+    transaction.rollback().await?;
+    let row = |rows: Vec<PgRow>| rows.into_iter().next().ok_or(sqlx::Error::RowNotFound);
+    let answer: String = match answer.and_then(row).and_then(|row| row.try_get("results")) {
         Ok(answer) => answer,
         Err(error) => {
             let advice = "fix the failed checks above: the engine is too damaged to be tested";
@@ -37,10 +47,9 @@ pub(super) async fn self_test(connection: &mut PgConnection) -> Result<Vec<Docto
 /// after five seconds.
 pub(super) async fn recent_runs(connection: &mut PgConnection) -> Result<Option<DoctorCheck>, DetectError> {
     const NAME: &str = "recent runs";
-    let mut transaction = connection.begin().await.map_err(DatabaseError::from)?;
-    let answer = sqlx::raw_sql(include_str!("violations.sql")).fetch_optional(&mut *transaction).await;
-    transaction.rollback().await.map_err(DatabaseError::from)?;
-    let read = answer.map_err(DatabaseError::from).and_then(|row| match row {
+    let opening = Opening::snapshot().statement_timeout(Duration::from_secs(5));
+    let answer = send(connection, opening, include_str!("violations.sql")).await;
+    let read = answer.map_err(DatabaseError::from).and_then(|rows| match rows.first() {
         Some(row) => Ok(Some((row.try_get::<i64, _>("runs")?, row.try_get::<Option<Vec<String>>, _>("descriptions")?))),
         None => Ok(None),
     });

@@ -4,8 +4,8 @@
 -- block that raises an error if it finds a problem; the error message is the detail. A part that continues where another
 -- one ended is skipped if that one did not pass, and so is a part for which the engine's level lacks a function.
 --
--- The flow that is run:   first ─┬─ second ─┬─ last          first fails once and is retried, then returns [1, 2]
---                                └─ each ───┘                each maps it
+-- The flow that is run:   first -+- second -+- last          first fails once and is retried, then returns [1, 2]
+--                                +- each ---+                each maps it
 
 set local client_min_messages = error;
 

@@ -1,9 +1,5 @@
 -- Returns the registered triggers that failed to start runs in the last seven days, with the number of failures and the
--- time (UTC) and error of the last one. Failures from before a trigger got its present source are left out. Stops after
--- five seconds. The statements must be sent as one transaction.
-
-set transaction read only;
-set local statement_timeout = '5s';
+-- time (UTC) and error of the last one. Failures from before a trigger got its present source are left out.
 
 select t.flow, t.name, count(*) as failures,
        to_char(max(failure.happened_at) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as last_at,

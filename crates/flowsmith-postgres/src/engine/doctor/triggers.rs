@@ -1,10 +1,12 @@
 //! Checks of triggers.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{PgConnection, Row};
 
 use super::{CheckStatus, DoctorCheck};
+use crate::database::transaction::{Opening, send};
 use crate::database::{DatabaseError, Failure};
 use crate::engine::detect::{Detection, EngineState};
 use crate::introspection::{LiveShape, TriggerDifference, read_snapshot};
@@ -49,10 +51,9 @@ fn as_declared(name: &str, differences: &[TriggerDifference]) -> DoctorCheck {
 /// Lists failures of the active triggers in the last seven days, but none from before their latest change.
 async fn failures(connection: &mut PgConnection) -> Result<DoctorCheck, DatabaseError> {
     const NAME: &str = "failures of triggers";
-    let mut transaction = connection.begin().await?;
-    let answer = sqlx::raw_sql(include_str!("trigger_failures.sql")).fetch_all(&mut *transaction).await;
-    transaction.rollback().await?;
-    let rows = match answer.map_err(DatabaseError::from) {
+    let opening = Opening::snapshot().statement_timeout(Duration::from_secs(5));
+    let rows = match send(connection, opening, include_str!("trigger_failures.sql")).await.map_err(DatabaseError::from)
+    {
         Ok(rows) => rows,
         Err(error) if matches!(error.failure(), Failure::Cancelled | Failure::Permission) => {
             return Ok(DoctorCheck::skipped(NAME, error.to_string()));

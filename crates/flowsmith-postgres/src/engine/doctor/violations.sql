@@ -1,10 +1,6 @@
--- Checks the engine's invariants for the newest runs: at most 100 of those in the last 50 pages of the table, for at most
--- five seconds. Returns one row with the number of checked runs and the first violations, or no row if the engine has no
+-- Checks the engine's invariants for the newest runs: at most 100 of those in the last 50 pages of the table. Returns one row with the number of checked runs and the first violations, or no row if the engine has no
 -- such function. Writes nothing. The function is called in PL/pgSQL, which plans a statement when it is reached, because
--- it may not exist. The statements must be sent together, as one transaction.
-
-set transaction read only;
-set local statement_timeout = '5s';
+-- it may not exist.
 
 do $violations$
 declare

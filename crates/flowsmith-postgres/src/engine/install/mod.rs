@@ -7,10 +7,10 @@
 mod error;
 mod script;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use sqlx::{PgConnection, Row};
 
 pub use error::{INCOMPLETE_HELP, InstallError};
 pub use script::{install_script, script_of};
@@ -19,10 +19,14 @@ use super::Level;
 use super::detect::{Detection, EngineKind, EngineState, PgmqState, detect};
 use super::roles::{self, RolePrefix, grants_script};
 use super::scripts::{ENGINE, newest_engine};
+use crate::database::transaction::{Opening, Transaction, send};
 use crate::database::{self, DatabaseError, Failure, Lock, LockObject, Target};
 
 /// The oldest supported version of pgmq.
 pub(crate) const OLDEST_PGMQ: [u32; 3] = [1, 4, 4];
+
+/// The longest wait for the lock and for each lock on a table.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The oldest supported server, as `server_version_num`.
 pub(crate) const OLDEST_SERVER: i32 = 140_000;
@@ -98,7 +102,20 @@ pub enum EngineAction {
 /// # Errors
 /// See [`InstallError`]. The database is then unchanged, except that pgmq may have been installed.
 pub async fn install(options: &PgConnectOptions, input_style: InputStyle) -> Result<InstallReport, InstallError> {
-    connect_and_install(options, install_script(input_style), false).await
+    connect_and_install(options, install_script(input_style), false, LOCK_TIMEOUT).await
+}
+
+/// As [`install`], with another limit for the wait for each lock, for tests.
+///
+/// # Errors
+/// As [`install`].
+#[doc(hidden)]
+pub async fn install_within(
+    options: &PgConnectOptions,
+    input_style: InputStyle,
+    lock_timeout: Duration,
+) -> Result<InstallReport, InstallError> {
+    connect_and_install(options, install_script(input_style), false, lock_timeout).await
 }
 
 /// Like [`install`], and in the same transaction creates the missing roles of a prefix and grants each role exactly the
@@ -111,13 +128,15 @@ pub async fn install_with_roles(
     input_style: InputStyle,
     roles: &RolePrefix,
 ) -> Result<InstallReport, InstallError> {
-    connect_and_install(options, format!("{}\n{}", install_script(input_style), grants_script(roles)), true).await
+    let script = format!("{}\n{}", install_script(input_style), grants_script(roles));
+    connect_and_install(options, script, true, LOCK_TIMEOUT).await
 }
 
 async fn connect_and_install(
     options: &PgConnectOptions,
     script: String,
     requires_flowsmith_engine: bool,
+    lock_timeout: Duration,
 ) -> Result<InstallReport, InstallError> {
     let target = Target::new(options.clone());
     let mut connection = target.connect().await?;
@@ -134,15 +153,16 @@ async fn connect_and_install(
         _ => PgmqAction::Kept,
     };
 
-    let mut transaction = connection.begin().await?;
-    sqlx::raw_sql(include_str!("limits.sql")).execute(&mut *transaction).await?;
+    // The session that holds a lock for longer, such as a large apply, is reported.
+    let opening = Opening::write().lock_timeout(lock_timeout);
+    let mut transaction = Transaction::begin(&mut connection, opening).await?;
     let asked = Instant::now();
-    let owns_lock = sqlx::raw_sql(include_str!("owns_lock.sql")).fetch_one(&mut *transaction).await?;
-    let lock = if owns_lock.try_get("owned")? { LockObject::Ledger } else { LockObject::Advisory };
+    let owns_lock: bool = transaction.query(include_str!("owns_lock.sql")).value().await?;
+    let lock = if owns_lock { LockObject::Ledger } else { LockObject::Advisory };
     if let Lock::HeldElsewhere(holder) = database::acquire_lock(&mut transaction, lock).await? {
         return Err(InstallError::Locked { waited: asked.elapsed(), holder });
     }
-    sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut *transaction).await?;
+    transaction.send(script).await?;
     transaction.commit().await?;
 
     let database = detect(&mut connection).await?;
@@ -187,7 +207,8 @@ fn creates_a_schema(database: &Detection) -> bool {
 }
 
 async fn require_create_privilege(connection: &mut PgConnection) -> Result<(), InstallError> {
-    let row = sqlx::raw_sql(include_str!("may_create.sql")).fetch_one(connection).await?;
+    let rows = send(connection, Opening::snapshot(), include_str!("may_create.sql")).await?;
+    let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
     if row.try_get("allowed")? {
         return Ok(());
     }
@@ -197,20 +218,18 @@ async fn require_create_privilege(connection: &mut PgConnection) -> Result<(), I
 
 /// Creates the extension if the server provides it and the role may create it, otherwise installs plain SQL.
 async fn install_pgmq(target: &Target, connection: &mut PgConnection) -> Result<PgmqAction, InstallError> {
-    let available = sqlx::raw_sql("select from pg_available_extensions where name = 'pgmq'")
-        .fetch_optional(&mut *connection)
-        .await?
-        .is_some();
+    let available = "select from pg_catalog.pg_available_extensions where name = 'pgmq'";
+    let available = !send(connection, Opening::snapshot(), available).await?.is_empty();
     if available {
-        let created = sqlx::raw_sql("create extension if not exists pgmq").execute(&mut *connection).await;
+        let created = send(connection, Opening::write(), "create extension if not exists pgmq").await;
         match created.map_err(DatabaseError::from) {
             Ok(_) => return Ok(PgmqAction::CreatedExtension),
             Err(error) if error.failure() == Failure::Permission => {}
             Err(error) => return Err(error.into()),
         }
     }
-    // pgmq's installer accepts only a pool.
-    let pool = target.pool_of_one().await?;
+    // pgmq's installer accepts only a pool, and runs its statements in one transaction of it.
+    let pool = target.pool_in_a_transaction().await?;
     let installed = pgmq::install::install_sql_from_embedded(&pool).await;
     pool.close().await;
     installed?;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::{PgConnection, Row};
 
 use super::{Right, Role, is_flowsmiths, rights};
+use crate::database::transaction::{Opening, send};
 use crate::database::{DatabaseError, Failure};
 
 /// The differences for the three roles of one prefix. Both lists are empty if the privileges are those of `install --grants`.
@@ -32,7 +33,7 @@ struct Found {
 /// # Errors
 /// If the connection fails or the current role may not read the flows.
 pub async fn audit(connection: &mut PgConnection) -> Result<Vec<RoleAudit>, DatabaseError> {
-    let rows = sqlx::raw_sql(include_str!("granted.sql")).fetch_all(connection).await?;
+    let rows = send(connection, Opening::snapshot(), include_str!("granted.sql")).await?;
     let mut found: BTreeMap<String, Found> = BTreeMap::new();
     for row in rows {
         let found = found.entry(row.try_get("prefix")?).or_default();

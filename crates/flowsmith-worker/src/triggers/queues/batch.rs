@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use sqlx::{Connection as _, PgConnection};
+use sqlx::FromRow as _;
 
 use super::limits::{CALL_TIMEOUT, MAX_ATTEMPTS, retry_delay};
 use super::trigger::QueueTrigger;
 use flowsmith_core::catalog::QueueKind;
-use flowsmith_postgres::database::{DatabaseError, with_timeout};
+use flowsmith_postgres::database::{DatabaseError, Transaction, with_timeout};
 use flowsmith_postgres::runs::{DeclaredInput, InputValidator, RunsError};
 
 /// A consumed batch.
@@ -71,19 +71,22 @@ pub(super) struct EventSource<'t> {
 
 /// A key that distinguishes the queue from every other, including an earlier queue of the same name: `pgmq:imports:16432`. The
 /// caller has read from the queue in the same transaction, so that it cannot be dropped in between.
-pub(super) async fn queue_key(connection: &mut PgConnection, trigger: &QueueTrigger) -> Result<String, DatabaseError> {
+pub(super) async fn queue_key(
+    transaction: &mut Transaction<'_>,
+    trigger: &QueueTrigger,
+) -> Result<String, DatabaseError> {
     let sql = match trigger.kind {
         QueueKind::Pgq => include_str!("pgq_queue.sql"),
         QueueKind::Pgmq => include_str!("pgmq_queue.sql"),
     };
-    let table: i64 = sqlx::query_scalar(sql).persistent(false).bind(&trigger.queue).fetch_one(connection).await?;
+    let table: i64 = transaction.query(sql).bind(&trigger.queue).value().await?;
     Ok(format!("{}:{}:{table}", trigger.kind.as_str(), trigger.queue))
 }
 
 /// Starts a run for each event: all in one statement, or one by one if that fails. The caller ends the transaction, and returns
 /// failed events to their queue.
 pub(super) async fn start_runs(
-    connection: &mut PgConnection,
+    transaction: &mut Transaction<'_>,
     source: EventSource<'_>,
     events: &[QueueEvent],
 ) -> Result<Batch, DatabaseError> {
@@ -93,15 +96,15 @@ pub(super) async fn start_runs(
     }
     let validator = source.trigger.input.as_ref().map(DeclaredInput::compile);
     let validator = validator.as_ref();
-    match with_timeout(CALL_TIMEOUT, attempt(connection, source, validator, events)).await? {
+    match with_timeout(CALL_TIMEOUT, attempt(transaction, source, validator, events)).await? {
         Ok(started) => batch.started = started,
         Err(_) => {
             for event in events {
                 let single = std::slice::from_ref(event);
-                match with_timeout(CALL_TIMEOUT, attempt(connection, source, validator, single)).await? {
+                match with_timeout(CALL_TIMEOUT, attempt(transaction, source, validator, single)).await? {
                     Ok(started) => batch.started += started,
                     Err(error) => {
-                        batch.failed.push(with_timeout(CALL_TIMEOUT, fail(connection, source, event, error)).await?);
+                        batch.failed.push(with_timeout(CALL_TIMEOUT, fail(transaction, source, event, error)).await?);
                     }
                 }
             }
@@ -113,12 +116,12 @@ pub(super) async fn start_runs(
 
 /// Starts runs in a savepoint, and returns their number, or the error after which none was started.
 async fn attempt(
-    connection: &mut PgConnection,
+    transaction: &mut Transaction<'_>,
     source: EventSource<'_>,
     validator: Option<&InputValidator>,
     events: &[QueueEvent],
 ) -> Result<Result<usize, RunsError>, DatabaseError> {
-    let mut savepoint = connection.begin().await?;
+    let mut savepoint = transaction.savepoint().await?;
     match start(&mut savepoint, source, validator, events).await {
         Ok(started) => {
             savepoint.commit().await?;
@@ -135,13 +138,13 @@ async fn attempt(
 /// Computes the inputs of the runs, validates them, and starts the runs. Each input is computed only once, because an expression
 /// may be volatile.
 async fn start(
-    connection: &mut PgConnection,
+    transaction: &mut Transaction<'_>,
     source: EventSource<'_>,
     validator: Option<&InputValidator>,
     events: &[QueueEvent],
 ) -> Result<usize, RunsError> {
-    let inputs: Vec<(i64, Option<String>)> = sqlx::query_as(include_str!("inputs.sql"))
-        .persistent(false)
+    let rows = transaction
+        .query(include_str!("inputs.sql"))
         .bind(&source.trigger.flow)
         .bind(&source.trigger.name)
         .bind(events.iter().map(|event| event.id).collect::<Vec<_>>())
@@ -149,8 +152,9 @@ async fn start(
         .bind(events.iter().map(|event| event.kind.clone()).collect::<Vec<_>>())
         .bind(events.iter().map(|event| event.data.clone()).collect::<Vec<_>>())
         .bind(source.queue)
-        .fetch_all(&mut *connection)
+        .rows()
         .await?;
+    let inputs: Vec<(i64, Option<String>)> = rows.iter().map(<_>::from_row).collect::<Result<_, _>>()?;
     if let Some(validator) = validator {
         // The engine rejects a null input.
         for input in inputs.iter().filter_map(|(_, input)| input.as_deref()) {
@@ -158,22 +162,22 @@ async fn start(
         }
     }
     let (ids, inputs): (Vec<i64>, Vec<Option<String>>) = inputs.into_iter().unzip();
-    let runs: Vec<Option<String>> = sqlx::query_scalar(include_str!("consume_events.sql"))
-        .persistent(false)
+    let runs: Vec<Option<String>> = transaction
+        .query(include_str!("consume_events.sql"))
         .bind(&source.trigger.flow)
         .bind(&source.trigger.name)
         .bind(source.batch_id)
         .bind(ids)
         .bind(inputs)
         .bind(source.queue)
-        .fetch_all(connection)
+        .values()
         .await?;
     Ok(runs.into_iter().flatten().count())
 }
 
 /// Computes the delay of a failed event, or discards the event after its last attempt.
 async fn fail(
-    connection: &mut PgConnection,
+    transaction: &mut Transaction<'_>,
     source: EventSource<'_>,
     event: &QueueEvent,
     error: RunsError,
@@ -181,8 +185,8 @@ async fn fail(
     let failures = event.attempts + 1;
     let retry_after = (failures < MAX_ATTEMPTS).then(|| retry_delay(failures));
     if retry_after.is_none() {
-        sqlx::query(include_str!("discard_event.sql"))
-            .persistent(false)
+        transaction
+            .query(include_str!("discard_event.sql"))
             .bind(&source.trigger.flow)
             .bind(&source.trigger.name)
             .bind(event.id)
@@ -190,7 +194,7 @@ async fn fail(
             .bind(event.data.as_deref())
             .bind(error.to_string())
             .bind(source.queue)
-            .execute(connection)
+            .execute()
             .await?;
     }
     Ok(FailedEvent { id: event.id, error, retry_after })

@@ -26,6 +26,7 @@ pub use pgq::UnregisteredConsumer;
 pub use trigger::{QueueTrigger, queue_triggers};
 
 use flowsmith_core::catalog::QueueKind;
+use flowsmith_postgres::database::transaction::{Opening, send};
 use flowsmith_postgres::database::{DatabaseError, with_timeout};
 
 use limits::CALL_TIMEOUT;
@@ -50,6 +51,6 @@ pub async fn consume(connection: &mut PgConnection, trigger: &QueueTrigger) -> R
 /// If the connection is lost or does not respond for 30 seconds, or the role lacks a privilege.
 pub async fn clean_up(connection: &mut PgConnection) -> Result<Vec<UnregisteredConsumer>, DatabaseError> {
     let consumers = pgq::unregister_consumers(connection).await?;
-    with_timeout(CALL_TIMEOUT, sqlx::raw_sql("select flowsmith.prune_consumed_events()").execute(connection)).await?;
+    with_timeout(CALL_TIMEOUT, send(connection, Opening::write(), "select flowsmith.prune_consumed_events()")).await?;
     Ok(consumers)
 }

@@ -1,18 +1,18 @@
 //! pgmq. A transaction locks the messages that it reads, so any number of workers can consume from one queue.
 
-use sqlx::{Connection as _, PgConnection, Row as _};
+use sqlx::{PgConnection, Row as _};
 
 use super::batch::{self, Batch, EventSource, QueueEvent};
 use super::limits::{CALL_TIMEOUT, MAX_EVENTS};
 use super::trigger::QueueTrigger;
-use flowsmith_postgres::database::{DatabaseError, with_timeout};
+use flowsmith_postgres::database::{DatabaseError, Opening, Transaction, with_timeout};
 
 /// The visibility timeout of read messages in seconds. The transaction that reads a message also archives or delays it.
 const VISIBILITY_TIMEOUT: i32 = 30;
 
 /// Consumes visible messages.
 pub(super) async fn consume(connection: &mut PgConnection, trigger: &QueueTrigger) -> Result<Batch, DatabaseError> {
-    let mut transaction = with_timeout(CALL_TIMEOUT, connection.begin()).await?;
+    let mut transaction = with_timeout(CALL_TIMEOUT, Transaction::begin(connection, Opening::write())).await?;
     let Some((queue, events)) = with_timeout(CALL_TIMEOUT, read(&mut transaction, trigger)).await? else {
         with_timeout(CALL_TIMEOUT, transaction.commit()).await?;
         return Ok(Batch::default());
@@ -26,16 +26,15 @@ pub(super) async fn consume(connection: &mut PgConnection, trigger: &QueueTrigge
 
 /// The key of the queue and its visible messages; none if no message is visible.
 async fn read(
-    connection: &mut PgConnection,
+    transaction: &mut Transaction<'_>,
     trigger: &QueueTrigger,
 ) -> Result<Option<(String, Vec<QueueEvent>)>, DatabaseError> {
-    sqlx::raw_sql(include_str!("session_settings.sql")).execute(&mut *connection).await?;
-    let rows = sqlx::query(include_str!("pgmq_read.sql"))
-        .persistent(false)
+    let rows = transaction
+        .query(include_str!("pgmq_read.sql"))
         .bind(&trigger.queue)
         .bind(VISIBILITY_TIMEOUT)
         .bind(MAX_EVENTS)
-        .fetch_all(&mut *connection)
+        .rows()
         .await?;
     let events: Vec<QueueEvent> = rows
         .iter()
@@ -54,12 +53,12 @@ async fn read(
     if events.is_empty() {
         return Ok(None);
     }
-    Ok(Some((batch::queue_key(connection, trigger).await?, events)))
+    Ok(Some((batch::queue_key(transaction, trigger).await?, events)))
 }
 
 /// Archives messages, and delays failed ones.
 async fn settle(
-    connection: &mut PgConnection,
+    transaction: &mut Transaction<'_>,
     trigger: &QueueTrigger,
     events: &[QueueEvent],
     batch: &Batch,
@@ -68,20 +67,20 @@ async fn settle(
     for failed in &batch.failed {
         let Some(delay) = failed.retry_after else { continue };
         done.retain(|id| *id != failed.id);
-        sqlx::query(include_str!("pgmq_delay.sql"))
-            .persistent(false)
+        transaction
+            .query(include_str!("pgmq_delay.sql"))
             .bind(&trigger.queue)
             .bind(failed.id)
             .bind(i32::try_from(delay.as_secs()).unwrap_or(i32::MAX))
-            .execute(&mut *connection)
+            .execute()
             .await?;
     }
     if !done.is_empty() {
-        sqlx::query("select pgmq.archive($1::text, $2::bigint[])")
-            .persistent(false)
+        transaction
+            .query("select pgmq.archive($1::text, $2::bigint[])")
             .bind(&trigger.queue)
             .bind(done)
-            .execute(&mut *connection)
+            .execute()
             .await?;
     }
     Ok(())

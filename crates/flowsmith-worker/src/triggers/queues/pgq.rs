@@ -1,10 +1,11 @@
 //! PgQ. Each trigger is a consumer, and one worker at a time consumes its batches.
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, ValueRef as _};
+use sqlx::{PgConnection, Row as _, ValueRef as _};
 
 use super::batch::{self, Batch, EventSource, FailedEvent, QueueEvent};
 use super::limits::{CALL_TIMEOUT, MAX_EVENTS};
 use super::trigger::QueueTrigger;
+use flowsmith_postgres::database::transaction::{Opening, Transaction, send};
 use flowsmith_postgres::database::{DatabaseError, with_timeout};
 
 /// A consumer that was unregistered from a PgQ queue, because its trigger no longer exists.
@@ -21,7 +22,7 @@ pub struct UnregisteredConsumer {
 
 /// Consumes the next batch, if there is one and no other worker consumes it.
 pub(super) async fn consume(connection: &mut PgConnection, trigger: &QueueTrigger) -> Result<Batch, DatabaseError> {
-    let mut transaction = with_timeout(CALL_TIMEOUT, connection.begin()).await?;
+    let mut transaction = with_timeout(CALL_TIMEOUT, Transaction::begin(connection, Opening::write())).await?;
     let Some((batch_id, queue)) = with_timeout(CALL_TIMEOUT, open(&mut transaction, trigger)).await? else {
         with_timeout(CALL_TIMEOUT, transaction.commit()).await?;
         return Ok(Batch::default());
@@ -40,46 +41,36 @@ pub(super) async fn consume(connection: &mut PgConnection, trigger: &QueueTrigge
         batch.add(part);
     }
     let finish = "select pgq.finish_batch($1)";
-    with_timeout(CALL_TIMEOUT, sqlx::query(finish).persistent(false).bind(batch_id).execute(&mut *transaction)).await?;
+    with_timeout(CALL_TIMEOUT, transaction.query(finish).bind(batch_id).execute()).await?;
     with_timeout(CALL_TIMEOUT, transaction.commit()).await?;
     Ok(batch)
 }
 
 /// Opens a cursor for the next batch, and returns the id of the batch and the key of the queue.
-async fn open(connection: &mut PgConnection, trigger: &QueueTrigger) -> Result<Option<(i64, String)>, DatabaseError> {
+async fn open(
+    transaction: &mut Transaction<'_>,
+    trigger: &QueueTrigger,
+) -> Result<Option<(i64, String)>, DatabaseError> {
     let consumer = trigger.consumer();
-    sqlx::raw_sql(include_str!("session_settings.sql")).execute(&mut *connection).await?;
     // PgQ assigns a batch to a consumer, not to a session: two sessions would receive the same batch.
-    let is_locked: bool = sqlx::query_scalar("select flowsmith.try_worker_lock($1)")
-        .persistent(false)
-        .bind(&consumer)
-        .fetch_one(&mut *connection)
-        .await?;
+    let is_locked = transaction.query("select flowsmith.try_worker_lock($1)").bind(&consumer);
+    let is_locked: bool = is_locked.value().await?;
     if !is_locked {
         return Ok(None);
     }
-    sqlx::query("select pgq.register_consumer($1, $2)")
-        .persistent(false)
-        .bind(&trigger.queue)
-        .bind(&consumer)
-        .execute(&mut *connection)
-        .await
-        .map_err(explain_missing_pgq)?;
-    let batch_id: Option<i64> = sqlx::query_scalar("select pgq.next_batch($1, $2)")
-        .persistent(false)
-        .bind(&trigger.queue)
-        .bind(&consumer)
-        .fetch_one(&mut *connection)
-        .await?;
+    let register = transaction.query("select pgq.register_consumer($1, $2)").bind(&trigger.queue).bind(&consumer);
+    register.execute().await.map_err(explain_missing_pgq)?;
+    let batch_id = transaction.query("select pgq.next_batch($1, $2)").bind(&trigger.queue).bind(&consumer);
+    let batch_id: Option<i64> = batch_id.value().await?;
     let Some(batch_id) = batch_id else { return Ok(None) };
-    sqlx::query(include_str!("pgq_cursor.sql")).persistent(false).bind(batch_id).execute(&mut *connection).await?;
-    Ok(Some((batch_id, batch::queue_key(connection, trigger).await?)))
+    transaction.query(include_str!("pgq_cursor.sql")).bind(batch_id).execute().await?;
+    Ok(Some((batch_id, batch::queue_key(transaction, trigger).await?)))
 }
 
 /// Fetches the next events of the open batch; none at the end.
-async fn fetch(connection: &mut PgConnection) -> Result<Vec<QueueEvent>, DatabaseError> {
+async fn fetch(transaction: &mut Transaction<'_>) -> Result<Vec<QueueEvent>, DatabaseError> {
     let fetch = format!("fetch {MAX_EVENTS} from flowsmith_batch");
-    let rows = sqlx::raw_sql(AssertSqlSafe(fetch)).fetch_all(connection).await?;
+    let rows = transaction.send(fetch).await?;
     rows.iter()
         .map(|row| {
             let retries: Option<i32> = row.try_get("ev_retry")?;
@@ -96,14 +87,14 @@ async fn fetch(connection: &mut PgConnection) -> Result<Vec<QueueEvent>, Databas
 }
 
 /// Returns a failed event to PgQ, unless it was discarded.
-async fn retry(connection: &mut PgConnection, batch_id: i64, failed: &FailedEvent) -> Result<(), DatabaseError> {
+async fn retry(transaction: &mut Transaction<'_>, batch_id: i64, failed: &FailedEvent) -> Result<(), DatabaseError> {
     let Some(delay) = failed.retry_after else { return Ok(()) };
-    sqlx::query("select pgq.event_retry($1, $2, $3::integer)")
-        .persistent(false)
+    transaction
+        .query("select pgq.event_retry($1, $2, $3::integer)")
         .bind(batch_id)
         .bind(failed.id)
         .bind(i32::try_from(delay.as_secs()).unwrap_or(i32::MAX))
-        .execute(connection)
+        .execute()
         .await?;
     Ok(())
 }
@@ -114,12 +105,11 @@ pub(super) async fn unregister_consumers(
 ) -> Result<Vec<UnregisteredConsumer>, DatabaseError> {
     // A separate statement, because the other one cannot be parsed without PgQ.
     let installed = "select from pg_catalog.pg_extension e where e.extname = 'pgq'";
-    if with_timeout(CALL_TIMEOUT, sqlx::raw_sql(installed).fetch_optional(&mut *connection)).await?.is_none() {
+    if with_timeout(CALL_TIMEOUT, send(connection, Opening::snapshot(), installed)).await?.is_empty() {
         return Ok(Vec::new());
     }
-    let rows =
-        with_timeout(CALL_TIMEOUT, sqlx::raw_sql(include_str!("pgq_unregister_consumers.sql")).fetch_all(connection))
-            .await?;
+    let unregister = include_str!("pgq_unregister_consumers.sql");
+    let rows = with_timeout(CALL_TIMEOUT, send(connection, Opening::write(), unregister)).await?;
     let mut consumers = Vec::new();
     for row in rows {
         // False if another worker has unregistered the consumer first.

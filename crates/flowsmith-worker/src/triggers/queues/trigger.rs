@@ -4,6 +4,7 @@ use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use flowsmith_core::catalog::QueueKind;
+use flowsmith_postgres::database::transaction::{Opening, send};
 use flowsmith_postgres::database::{DatabaseError, Failure};
 use flowsmith_postgres::runs::DeclaredInput;
 
@@ -35,7 +36,7 @@ impl QueueTrigger {
 /// # Errors
 /// If the connection is lost, or the role may not read triggers.
 pub async fn queue_triggers(connection: &mut PgConnection) -> Result<Vec<QueueTrigger>, DatabaseError> {
-    let rows = sqlx::raw_sql(include_str!("triggers.sql")).fetch_all(connection).await?;
+    let rows = send(connection, Opening::snapshot(), include_str!("triggers.sql")).await?;
     rows.iter().map(trigger).collect()
 }
 

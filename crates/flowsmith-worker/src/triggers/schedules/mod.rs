@@ -9,10 +9,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::{Connection as _, PgConnection, Row as _};
+use sqlx::{PgConnection, Row as _};
 
 use flowsmith_core::cron;
-use flowsmith_postgres::database::{DatabaseError, Failure};
+use flowsmith_postgres::database::{DatabaseError, Failure, Opening, Transaction};
 
 /// The longest pause between two calls, and so the longest delay of a new schedule.
 pub const MAX_PAUSE: Duration = Duration::from_secs(10);
@@ -72,11 +72,8 @@ struct Schedule {
 /// If the connection is lost, or the role may not read schedules. Nothing is started then, unless the connection was lost after
 /// the commit, which the next call detects.
 pub async fn start_due_runs(connection: &mut PgConnection) -> Result<DueRuns, DatabaseError> {
-    let mut transaction = connection.begin().await?;
-    let is_leader: bool = sqlx::query_scalar("select flowsmith.try_worker_lock('schedules')")
-        .persistent(false)
-        .fetch_one(&mut *transaction)
-        .await?;
+    let mut transaction = Transaction::begin(connection, Opening::write()).await?;
+    let is_leader: bool = transaction.query("select flowsmith.try_worker_lock('schedules')").value().await?;
     if !is_leader {
         transaction.rollback().await?;
         return Ok(DueRuns { pause: MAX_PAUSE, ..DueRuns::default() });
@@ -99,14 +96,14 @@ pub async fn start_due_runs(connection: &mut PgConnection) -> Result<DueRuns, Da
             start_run(&mut transaction, schedule, time, &mut runs).await?;
         }
     }
-    sqlx::raw_sql("select flowsmith.prune_firings()").execute(&mut *transaction).await?;
+    transaction.send("select flowsmith.prune_firings()").await?;
     transaction.commit().await?;
     Ok(runs)
 }
 
 /// The current time of the database, and its schedules.
-async fn read(connection: &mut PgConnection) -> Result<(DateTime<Utc>, Vec<Schedule>), DatabaseError> {
-    let rows = sqlx::raw_sql(include_str!("schedules.sql")).fetch_all(connection).await?;
+async fn read(transaction: &mut Transaction<'_>) -> Result<(DateTime<Utc>, Vec<Schedule>), DatabaseError> {
+    let rows = transaction.send(include_str!("schedules.sql")).await?;
     let time = |seconds: i64| {
         let wrong =
             || DatabaseError::new(Failure::Sql, format!("the database returned a time out of range: {seconds} s"));
@@ -126,18 +123,18 @@ async fn read(connection: &mut PgConnection) -> Result<(DateTime<Utc>, Vec<Sched
 
 /// Starts one run in a savepoint, so that its failure does not affect the others.
 async fn start_run(
-    connection: &mut PgConnection,
+    transaction: &mut Transaction<'_>,
     schedule: Schedule,
     scheduled_for: DateTime<Utc>,
     runs: &mut DueRuns,
 ) -> Result<(), DatabaseError> {
-    let mut savepoint = connection.begin().await?;
-    let started: Result<Option<String>, _> = sqlx::query_scalar(include_str!("fire.sql"))
-        .persistent(false)
+    let mut savepoint = transaction.savepoint().await?;
+    let started: Result<Option<String>, _> = savepoint
+        .query(include_str!("fire.sql"))
         .bind(&schedule.flow)
         .bind(&schedule.trigger)
         .bind(scheduled_for.timestamp())
-        .fetch_one(&mut *savepoint)
+        .value()
         .await;
     let Schedule { flow, trigger, .. } = schedule;
     match started {

@@ -1,11 +1,12 @@
 //! Checks of PgQ's tables: tickers, table rotation and the lag of consumers.
 
 use sqlx::postgres::PgRow;
-use sqlx::{Connection, FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection};
 
 use super::scratch::NAMES;
-use super::{CheckStatus, DoctorCheck, LIMITS, skipped_or_failed};
+use super::{CheckStatus, DoctorCheck, limited, skipped_or_failed};
 use crate::database::DatabaseError;
+use crate::database::transaction::{Opening, Transaction};
 
 /// Tolerance in seconds. pgqd checks each queue once a second, and a busy server delays it.
 const TICKER_GRACE: f64 = 10.0;
@@ -57,13 +58,12 @@ pub(super) async fn audit(connection: &mut PgConnection) -> Result<Vec<DoctorChe
 
 async fn rows<R>(connection: &mut PgConnection, sql: &'static str) -> Result<Vec<R>, DatabaseError>
 where
-    R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    R: for<'r> FromRow<'r, PgRow>,
 {
-    let mut transaction = connection.begin().await?;
-    sqlx::raw_sql(LIMITS).execute(&mut *transaction).await?;
-    let read = sqlx::query_as(sql).persistent(false).bind(NAMES).fetch_all(&mut *transaction).await;
+    let mut transaction = Transaction::begin(connection, limited(Opening::snapshot())).await?;
+    let read = transaction.query(sql).bind(NAMES).rows().await;
     transaction.rollback().await?;
-    Ok(read?)
+    Ok(read?.iter().map(R::from_row).collect::<Result<_, _>>()?)
 }
 
 /// A running ticker ticks each queue at least once in its idle period, even without events.

@@ -6,7 +6,7 @@ select
     where p.pronamespace = n.oid and p.proname = 'ticker' and oidvectortypes(p.proargtypes) = 'text') as is_there,
   has_schema_privilege(n.oid, 'usage') as may_look,
   coalesce((select pg_has_role(current_user, r.oid, 'usage') from pg_catalog.pg_roles r where r.rolname = 'pgq_admin'), false) as is_admin,
-  current_setting('transaction_read_only') = 'on' as is_read_only,
+  pg_is_in_recovery() as is_read_only,
   (select e.extversion from pg_catalog.pg_extension e where e.extname = 'pgq') as version,
   (select a.default_version::text from pg_catalog.pg_available_extensions a where a.name = 'pgq') as newest
 from pg_catalog.pg_namespace n

@@ -8,16 +8,20 @@ mod audit;
 mod scratch;
 mod walk;
 
-use sqlx::{Connection, FromRow, PgConnection};
+use std::time::Duration;
+
+use sqlx::{FromRow, PgConnection};
 
 use super::{CheckStatus, DoctorCheck};
+use crate::database::transaction::{Opening, send};
 use crate::database::{DatabaseError, Failure};
 
 const SELF_TEST: &str = "pgq self-test";
 
 /// Limits of each transaction, so that the doctor never blocks for long.
-const LIMITS: &str =
-    "set local lock_timeout = '2s'; set local statement_timeout = '10s'; set local client_min_messages = error";
+fn limited(opening: Opening) -> Opening {
+    opening.lock_timeout(Duration::from_secs(2)).statement_timeout(Duration::from_secs(10))
+}
 
 /// A row of `detect.sql`.
 #[derive(FromRow)]
@@ -35,10 +39,8 @@ struct Found {
 /// # Errors
 /// If the connection fails.
 pub(super) async fn pgq(connection: &mut PgConnection) -> Result<Vec<DoctorCheck>, DatabaseError> {
-    let mut transaction = connection.begin().await?;
-    let query = sqlx::query_as(include_str!("detect.sql")).persistent(false);
-    let found: Option<Found> = query.fetch_optional(&mut *transaction).await?;
-    transaction.rollback().await?;
+    let rows = send(connection, Opening::snapshot(), include_str!("detect.sql")).await?;
+    let found = rows.first().map(Found::from_row).transpose()?;
     let Some(found) = found.filter(|found| found.is_there) else { return Ok(Vec::new()) };
 
     let mut checks = vec![version(&found)];
@@ -50,7 +52,7 @@ pub(super) async fn pgq(connection: &mut PgConnection) -> Result<Vec<DoctorCheck
     if !found.is_admin {
         checks.push(DoctorCheck::skipped(SELF_TEST, "needs role pgq_admin"));
     } else if found.is_read_only {
-        checks.push(DoctorCheck::skipped(SELF_TEST, "this session is read-only"));
+        checks.push(DoctorCheck::skipped(SELF_TEST, "the server is a standby"));
     } else {
         checks.extend(walk::walk(connection).await?);
     }

@@ -4,11 +4,12 @@
 //! that is rolled back would see no event. The queue is therefore a real one with a unique name. Its ticker is paused
 //! whenever other sessions can see it, so that no `pgqd` ticks it.
 
-use sqlx::postgres::{PgConnection, Postgres};
-use sqlx::{Connection, FromRow, Transaction};
+use sqlx::postgres::PgConnection;
+use sqlx::{FromRow, Row as _};
 
-use super::LIMITS;
+use super::limited;
 use crate::database::DatabaseError;
+use crate::database::transaction::{Opening, Transaction, send};
 
 /// The pattern of the names of scratch queues: the process id of a backend and a random suffix.
 pub(super) const NAMES: &str = "^flowsmith_doctor_scratch_[0-9]+_[0-9a-f]{12}$";
@@ -43,25 +44,21 @@ type Answer<T> = Result<T, DatabaseError>;
 
 impl<'c> Scratch<'c> {
     pub(super) async fn named(connection: &'c mut PgConnection) -> Answer<Self> {
-        let mut transaction = connection.begin().await?;
         let sql = "select format('flowsmith_doctor_scratch_%s_%s', pg_backend_pid(), left(md5(random()::text), 12))";
-        let name = sqlx::query_scalar(sql).persistent(false).fetch_one(&mut *transaction).await?;
-        transaction.rollback().await?;
+        let rows = send(connection, Opening::snapshot(), sql).await?;
+        let name = rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
         Ok(Self { connection, name })
     }
 
     /// Begins a transaction with short time limits.
-    pub(super) async fn begin(&mut self) -> Answer<Transaction<'_, Postgres>> {
-        let mut transaction = self.connection.begin().await?;
-        sqlx::raw_sql(LIMITS).execute(&mut *transaction).await?;
-        Ok(transaction)
+    pub(super) async fn begin(&mut self) -> Answer<Transaction<'_>> {
+        Transaction::begin(self.connection, limited(Opening::write())).await
     }
 
     /// Drops the scratch queues of interrupted doctors and returns their number.
     pub(super) async fn drop_abandoned(&mut self) -> Answer<i64> {
         let mut transaction = self.begin().await?;
-        let query = sqlx::query_scalar(include_str!("abandoned.sql")).persistent(false).bind(NAMES);
-        let dropped = query.fetch_one(&mut *transaction).await?;
+        let dropped = transaction.query(include_str!("abandoned.sql")).bind(NAMES).value().await?;
         transaction.commit().await?;
         Ok(dropped)
     }
@@ -69,8 +66,7 @@ impl<'c> Scratch<'c> {
     pub(super) async fn create(&mut self) -> Answer<i32> {
         let name = self.name.clone();
         let mut transaction = self.begin().await?;
-        let query = sqlx::query_scalar("select pgq.create_queue($1)").persistent(false).bind(&name);
-        let created = query.fetch_one(&mut *transaction).await?;
+        let created = transaction.query("select pgq.create_queue($1)").bind(&name).value().await?;
         // Ticks happen only on request, and immediately.
         for (setting, value) in [("ticker_paused", "true"), ("ticker_max_lag", "0"), ("ticker_idle_period", "0")] {
             configure(&mut transaction, &name, setting, value).await?;
@@ -84,8 +80,8 @@ impl<'c> Scratch<'c> {
         let name = self.name.clone();
         let mut transaction = self.begin().await?;
         let sql = "select pgq.drop_queue(q.queue_name, true) from pgq.queue q where q.queue_name = $1";
-        sqlx::query(sql).persistent(false).bind(name).execute(&mut *transaction).await?;
-        transaction.commit().await.map_err(DatabaseError::from)
+        transaction.query(sql).bind(name).execute().await?;
+        transaction.commit().await
     }
 
     /// Inserts events with the numbers `first..first + count` as data and returns their ids.
@@ -93,8 +89,7 @@ impl<'c> Scratch<'c> {
         let name = self.name.clone();
         let mut transaction = self.begin().await?;
         let sql = "select pgq.insert_event($1, 'self-test', g.n::text) from generate_series($2, $3) g (n)";
-        let query = sqlx::query_scalar(sql).persistent(false).bind(name).bind(first).bind(first + count - 1);
-        let ids = query.fetch_all(&mut *transaction).await?;
+        let ids = transaction.query(sql).bind(name).bind(first).bind(first + count - 1).values().await?;
         transaction.commit().await?;
         Ok(ids)
     }
@@ -103,8 +98,7 @@ impl<'c> Scratch<'c> {
         let name = self.name.clone();
         let mut transaction = self.begin().await?;
         configure(&mut transaction, &name, "ticker_paused", "false").await?;
-        let query = sqlx::query_scalar("select pgq.ticker($1)").persistent(false).bind(&name);
-        let tick = query.fetch_one(&mut *transaction).await?;
+        let tick = transaction.query("select pgq.ticker($1)").bind(&name).value().await?;
         configure(&mut transaction, &name, "ticker_paused", "true").await?;
         transaction.commit().await?;
         Ok(tick)
@@ -114,8 +108,7 @@ impl<'c> Scratch<'c> {
     pub(super) async fn call(&mut self, sql: &'static str, consumer: &str) -> Answer<i32> {
         let name = self.name.clone();
         let mut transaction = self.begin().await?;
-        let query = sqlx::query_scalar(sql).persistent(false).bind(name).bind(consumer);
-        let answer = query.fetch_one(&mut *transaction).await?;
+        let answer = transaction.query(sql).bind(name).bind(consumer).value().await?;
         transaction.commit().await?;
         Ok(answer)
     }
@@ -132,11 +125,12 @@ impl<'c> Scratch<'c> {
     pub(super) async fn next_batch(&mut self, consumer: &str) -> Answer<Option<Batch>> {
         let name = self.name.clone();
         let mut transaction = self.begin().await?;
-        let query = sqlx::query_scalar("select pgq.next_batch($1, $2)").persistent(false).bind(name).bind(consumer);
-        let id: Option<i64> = query.fetch_one(&mut *transaction).await?;
+        let id: Option<i64> =
+            transaction.query("select pgq.next_batch($1, $2)").bind(name).bind(consumer).value().await?;
         let Some(id) = id else { return Ok(None) };
         let sql = "select e.ev_id as id, e.ev_data as data, coalesce(e.ev_retry, 0) as retries from pgq.get_batch_events($1) e order by e.ev_id";
-        let events = sqlx::query_as(sql).persistent(false).bind(id).fetch_all(&mut *transaction).await?;
+        let rows = transaction.query(sql).bind(id).rows().await?;
+        let events = rows.iter().map(Event::from_row).collect::<Result<_, _>>()?;
         transaction.commit().await?;
         Ok(Some(Batch { id, events }))
     }
@@ -144,24 +138,22 @@ impl<'c> Scratch<'c> {
     /// Schedules a retry in an hour, so that no `pgqd` returns the event before [`return_retries`](Self::return_retries).
     pub(super) async fn retry_event(&mut self, batch: &Batch, event: &Event) -> Answer<i32> {
         let mut transaction = self.begin().await?;
-        let query = sqlx::query_scalar("select pgq.event_retry($1, $2, 3600)").persistent(false);
-        let answer = query.bind(batch.id).bind(event.id).fetch_one(&mut *transaction).await?;
+        let answer =
+            transaction.query("select pgq.event_retry($1, $2, 3600)").bind(batch.id).bind(event.id).value().await?;
         transaction.commit().await?;
         Ok(answer)
     }
 
     pub(super) async fn retry_batch(&mut self, batch: &Batch) -> Answer<i32> {
         let mut transaction = self.begin().await?;
-        let query = sqlx::query_scalar("select pgq.batch_retry($1, 3600)").persistent(false).bind(batch.id);
-        let answer = query.fetch_one(&mut *transaction).await?;
+        let answer = transaction.query("select pgq.batch_retry($1, 3600)").bind(batch.id).value().await?;
         transaction.commit().await?;
         Ok(answer)
     }
 
     pub(super) async fn finish(&mut self, batch: &Batch) -> Answer<i32> {
         let mut transaction = self.begin().await?;
-        let query = sqlx::query_scalar("select pgq.finish_batch($1)").persistent(false).bind(batch.id);
-        let answer = query.fetch_one(&mut *transaction).await?;
+        let answer = transaction.query("select pgq.finish_batch($1)").bind(batch.id).value().await?;
         transaction.commit().await?;
         Ok(answer)
     }
@@ -169,15 +161,14 @@ impl<'c> Scratch<'c> {
     pub(super) async fn return_retries(&mut self) -> Answer<i64> {
         let name = self.name.clone();
         let mut transaction = self.begin().await?;
-        let query = sqlx::query_scalar(include_str!("return_retries.sql")).persistent(false).bind(name);
-        let returned = query.fetch_one(&mut *transaction).await?;
+        let returned = transaction.query(include_str!("return_retries.sql")).bind(name).value().await?;
         transaction.commit().await?;
         Ok(returned)
     }
 }
 
-async fn configure(connection: &mut PgConnection, queue: &str, setting: &str, value: &str) -> Answer<()> {
-    let query = sqlx::query("select pgq.set_queue_config($1, $2, $3)").persistent(false);
-    query.bind(queue).bind(setting).bind(value).execute(connection).await?;
+async fn configure(transaction: &mut Transaction<'_>, queue: &str, setting: &str, value: &str) -> Answer<()> {
+    let query = transaction.query("select pgq.set_queue_config($1, $2, $3)");
+    query.bind(queue).bind(setting).bind(value).execute().await?;
     Ok(())
 }

@@ -213,8 +213,8 @@ async fn monitoring(queue: &mut Scratch<'_>, consumer: &str) -> WalkResult {
     let read = async |queue: &mut Scratch<'_>| {
         let name = queue.name.clone();
         let mut transaction = queue.begin().await?;
-        let query = sqlx::query_as(include_str!("monitoring.sql")).persistent(false).bind(name).bind(consumer);
-        let row: Option<Monitoring> = query.fetch_optional(&mut *transaction).await?;
+        let query = transaction.query(include_str!("monitoring.sql")).bind(name).bind(consumer);
+        let row = query.optional_row().await?.as_ref().map(Monitoring::from_row).transpose()?;
         row.ok_or_else(|| WalkError::Unexpected("get_queue_info or get_consumer_info returned nothing".to_owned()))
     };
     queue.insert(8, 2).await?;

@@ -7,6 +7,7 @@ mod foreign_owners;
 mod foreign_queues;
 mod hostile_public;
 mod looking;
+mod migration_head;
 mod plain_owner;
 mod printed_script;
 mod privileges;

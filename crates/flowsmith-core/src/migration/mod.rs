@@ -12,9 +12,11 @@ mod render;
 mod replay;
 mod states;
 mod sum;
+mod verify;
 
 pub use compile::{CompileError, CompileSettings, Compiled, MAX_CREATES, carry_over, compile};
 pub use file::{Migration, Version};
 pub use folder::{Edits, Folder, FolderError};
-pub use replay::{ReplayError, changed, deletions, replay, verify};
+pub use replay::{ReplayError, changed, deletions, replay};
 pub use sum::{SUM_FILE, SumMismatch};
+pub use verify::verify;

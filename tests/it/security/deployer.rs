@@ -44,7 +44,7 @@ async fn deployer_cannot_write_the_ledger() {
         "select flowsmith.begun_plan('{}')",
         "select flowsmith.drop_flow('order')",
         "select flowsmith.reset_flow('order')",
-        "select flowsmith.record_pause(array['order'], true)",
+        "select flowsmith.pause_flow('order')",
     ] {
         refused(c, sql).await;
     }

@@ -57,7 +57,7 @@ async fn dropped_flow_keeps_queue_that_another_role_created_again() {
     execute(c, "select pgflow.prune_runs('0 s')").await;
     assert_eq!(text(c, "select count(*) from pgflow.runs").await.as_deref(), Some("0"));
     assert_eq!(text(c, "select count(*) from pgmq.q_order").await.as_deref(), Some("1"));
-    execute(deployer, "select flowsmith.drop_flow('order')").await;
+    execute(c, "select flowsmith.drop_flow('order')").await;
     assert_eq!(text(c, "select count(*) from pgmq.q_order").await.as_deref(), Some("1"));
     assert_eq!(text(c, "select count(*) from pgflow.flows").await.as_deref(), Some("0"));
 }

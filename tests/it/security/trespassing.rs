@@ -109,7 +109,7 @@ async fn operator_controls_runs_and_nothing_else() {
         "select pgflow.delete_flow_and_data('order')".to_owned(),
         "select flowsmith.drop_flow('order')".to_owned(),
         "select flowsmith.reset_flow('order')".to_owned(),
-        "select flowsmith.begin_migration('20260101000000', 'mine', '{}')".to_owned(),
+        "select flowsmith.begin_migration('{}')".to_owned(),
         "update flowsmith.flow_versions set state = 'retired'".to_owned(),
         "insert into flowsmith.events (kind) values ('run-retried')".to_owned(),
         "delete from flowsmith.events".to_owned(),

@@ -99,7 +99,7 @@ async fn role_without_pg_cron_installs_with_notice() {
     let Some(server) = server_with_cron("cron-rights").await else { return };
     let options = server.connect_options("postgres");
     let c = &mut options.connect().await.unwrap();
-    execute(c, "create extension pg_cron; create role app login; grant create on database postgres to app").await;
+    execute(c, "create extension pg_cron; create role app login; alter database postgres owner to app").await;
     let app = options.clone().username("app");
     let report = install(&app, InputStyle::Separate).await.unwrap();
     assert_eq!((report.database.has_pg_cron, report.database.has_cron_job), (true, None));

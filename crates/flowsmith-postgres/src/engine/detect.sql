@@ -28,13 +28,13 @@ begin
     ledger := (select max(l.version) from flowsmith.ledger l);
   end if;
   -- A row policy shows each role its own jobs only. A table `cron.job` that is not part of pg_cron could run code of its owner.
-  if has_schema_privilege((select n.oid from pg_catalog.pg_namespace n where n.nspname = 'cron'), 'usage')
-     and has_table_privilege(to_regclass('cron.job'), 'select')
-     and exists (
-       select from pg_catalog.pg_depend d
-       join pg_catalog.pg_extension e on e.oid = d.refobjid and e.extname = 'pg_cron'
-       where d.refclassid = 'pg_extension'::regclass and d.deptype = 'e'
-         and d.classid = 'pg_class'::regclass and d.objid = to_regclass('cron.job')) then
+  if exists (
+    select from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    join pg_catalog.pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+    join pg_catalog.pg_extension e on d.refclassid = 'pg_extension'::regclass and e.oid = d.refobjid
+    where e.extname = 'pg_cron' and n.nspname = 'cron' and c.relname = 'job'
+      and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')) then
     job := exists (
       select from cron.job j
       where j.jobname = 'pgflow_requeue_stalled_tasks' and j.database = current_database() and j.active);

@@ -7,7 +7,6 @@ use crate::database::transaction::{Opening, send};
 use crate::database::{DatabaseError, Failure};
 use crate::engine::detect::{Detection, EngineKind, EngineState, PgmqState};
 use crate::engine::install::{OLDEST_PGMQ, OLDEST_SERVER};
-use crate::engine::ownership::{FOREIGN_OWNER_HELP, ForeignObject};
 use crate::engine::roles::{self, RoleAudit};
 use crate::engine::schema::{self, SchemaDifferences};
 use crate::engine::scripts::{ENGINE, newest_engine, newest_ledger};
@@ -37,14 +36,6 @@ pub(super) fn pgmq(database: &Detection) -> DoctorCheck {
 }
 
 /// Finds objects that an untrusted role owns. Reads the catalog only.
-/// The name of the check of owners.
-pub(super) const OWNERS: &str = "owners";
-
-pub(super) fn foreign_owners(foreign: &[ForeignObject]) -> DoctorCheck {
-    let detail = foreign.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    DoctorCheck::found(CheckStatus::Failed, OWNERS, detail, FOREIGN_OWNER_HELP)
-}
-
 pub(super) fn engine(database: &Detection) -> DoctorCheck {
     const NAME: &str = "engine";
     match &database.engine {
@@ -217,7 +208,7 @@ pub(super) async fn events(connection: &mut PgConnection, database: &Detection) 
     let rows = send(connection, Opening::snapshot(), include_str!("realtime_send.sql")).await?;
     let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
     let body = row.try_get::<String, _>("body")?.replace("\r\n", "\n");
-    if body.contains("pgflow_events") && !body_of_realtime_send().is_some_and(|expected| expected == body) {
+    if body.contains("pgflow_events") && body_of_realtime_send().is_none_or(|expected| expected != body) {
         let advice = "run the statement `create or replace function realtime.send` of `flowsmith install --print`";
         return Ok(DoctorCheck::found(CheckStatus::Failed, NAME, "realtime.send was changed", advice));
     }

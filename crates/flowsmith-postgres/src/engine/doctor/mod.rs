@@ -56,20 +56,11 @@ impl DoctorCheck {
 /// scratch queue and drops it.
 ///
 /// # Errors
-/// If the connection fails; any other problem is a failed check.
+/// If the connection fails, or an untrusted role owns something that the checks would read; any other problem is a failed check.
 pub async fn doctor(connection: &mut PgConnection) -> Result<Vec<DoctorCheck>, DetectError> {
-    let found = match detect(connection).await {
-        // Every other check would read or call something of an untrusted role.
-        Err(DetectError::ForeignOwner(foreign)) => {
-            return Ok(vec![
-                database::foreign_owners(&foreign),
-                DoctorCheck::skipped("others", "objects belong to an untrusted role"),
-            ]);
-        }
-        found => found?,
-    };
+    let found = detect(connection).await?;
     let mut checks = vec![database::server(&found), database::pgmq(&found), database::engine(&found)];
-    checks.push(DoctorCheck::ok(database::OWNERS, "every object belongs to a trusted role"));
+    checks.push(DoctorCheck::ok("owners", "every object belongs to a trusted role"));
     if let EngineState::Present { kind, .. } = found.engine {
         if let EngineKind::Flowsmith { version } = kind {
             checks.push(database::engine_version(&found, version));

@@ -361,7 +361,7 @@ begin
   perform flowsmith.set_states(begun);
 
   insert into flowsmith.migrations (version, name, plan)
-  values (begun ->> 'version', begun ->> 'name', btrim(end_migration.plan, e'\n'));
+  values (begun ->> 'version', begun ->> 'name', end_migration.plan);
   insert into flowsmith.events (kind, detail)
   values ('migrated', jsonb_build_object('version', begun ->> 'version', 'name', begun ->> 'name'));
   update flowsmith.apply_lock set transaction = null, plan = null;

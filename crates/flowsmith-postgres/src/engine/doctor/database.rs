@@ -214,7 +214,7 @@ pub(super) async fn events(connection: &mut PgConnection, database: &Detection) 
     let rows = send(connection, Opening::snapshot(), include_str!("realtime_send.sql")).await?;
     let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
     let body = row.try_get::<String, _>("body")?.replace("\r\n", "\n");
-    if body.contains("pgflow_events") && !body_of_realtime_send().is_some_and(|expected| expected == body) {
+    if body.contains("pgflow_events") && body_of_realtime_send().is_none_or(|expected| expected != body) {
         let advice = "run the statement `create or replace function realtime.send` of `flowsmith install --print`";
         return Ok(DoctorCheck::found(CheckStatus::Failed, NAME, "realtime.send was changed", advice));
     }

@@ -46,7 +46,10 @@ line as (
     l.lanname, case p.provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end,
     case when p.prosecdef then ' security definer' end, ' set ' || array_to_string(p.proconfig, ', '),
     case when p.prosqlbody is null then md5(replace(p.prosrc, E'\r\n', E'\n'))
-      else md5(regexp_replace(pg_get_function_sqlbody(p.oid), E'\\s+', ' ', 'g')) end)
+      -- The install chooses one of the two input styles.
+      else md5(regexp_replace(
+        case p.proname when 'input_style' then replace(pg_get_function_sqlbody(p.oid), '''merged''', '''separate''')
+          else pg_get_function_sqlbody(p.oid) end, E'\\s+', ' ', 'g')) end)
   from pg_catalog.pg_proc p
   join pg_catalog.pg_language l on l.oid = p.prolang
   where p.pronamespace = (select oid from schema)

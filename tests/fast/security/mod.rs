@@ -4,6 +4,7 @@ mod documented;
 mod edited_migration;
 mod encoding;
 mod files;
+mod fuzz;
 mod linear;
 mod redaction;
 mod rights;

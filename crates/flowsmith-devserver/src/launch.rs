@@ -1,6 +1,7 @@
 //! Starts and stops the server. A missing data folder is created, and a running server is used.
 
 use std::fs::{self, DirBuilder, File};
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -178,9 +179,7 @@ impl Drop for Server {
 /// Creates the data folder under a temporary name and renames it, so that a killed `initdb` leaves no folder that looks complete.
 fn make_data(place: &Place, binaries: &Binaries, durability: Durability, account: &Account) -> Result<(), ServerError> {
     let new = place.folder.join("data.new");
-    if new.exists() {
-        fs::remove_dir_all(&new).map_err(ServerError::io("delete", &new))?;
-    }
+    delete_unfinished(&new)?;
     DirBuilder::new().mode(0o700).create(&new).map_err(ServerError::io("create", &new))?;
     account.own(&new)?;
     let initdb = binaries.dir.join("initdb");
@@ -198,6 +197,21 @@ fn make_data(place: &Place, binaries: &Binaries, durability: Durability, account
         return Err(ServerError::Initdb { folder: place.folder.clone(), output: tail(&message) });
     }
     fs::rename(&new, place.data()).map_err(ServerError::io("rename", new))
+}
+
+/// Deletes what a killed `initdb` left. A child of it may write there for a moment longer.
+fn delete_unfinished(folder: &Path) -> Result<(), ServerError> {
+    let mut last = None;
+    let deleted = process::poll(LEFTOVER_TIMEOUT, || match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+            last = Some(error);
+            None
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Ok(())),
+        result => Some(result),
+    });
+    let result = deleted.unwrap_or_else(|| last.map_or(Ok(()), Err));
+    result.map_err(ServerError::io("delete", folder))
 }
 
 /// The server that already runs on the folder. Waits for a server that is still stopping.

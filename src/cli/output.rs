@@ -5,7 +5,7 @@
 //! stderr stops no command.
 
 use flowsmith_core::diagnostic::Code;
-use flowsmith_core::visible::{visible, visible_json, visible_lines, visible_styled};
+use flowsmith_core::visible::{visible, visible_json, visible_message, visible_styled};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -188,9 +188,9 @@ impl Output {
     pub(crate) fn failure(&self, failure: &Failure) {
         let bad = anstyle::AnsiColor::Red.on_default().bold();
         let code = failure.code.map(|code| format!("[{code}]")).unwrap_or_default();
-        let mut text = format!("{bad}error{code}{bad:#}: {}\n", visible_lines(&failure.message));
+        let mut text = format!("{bad}error{code}{bad:#}: {}\n", visible_message(&failure.message));
         if let Some(help) = &failure.help {
-            text.push_str(&format!("  = help: {}\n", visible_lines(help)));
+            text.push_str(&format!("  = help: {}\n", visible_message(help)));
         }
         if let Some(code) = failure.code {
             text.push_str(&format!("  = more: flowsmith explain {code}\n"));

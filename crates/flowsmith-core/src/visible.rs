@@ -30,6 +30,28 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
     })
 }
 
+/// A message with every invisible character as `\u{…}`, except line breaks and tabs. No line of it after the first one can be
+/// read as a command by a runner of GitHub Actions, which accepts `::command::` and `##[command]` behind blanks.
+pub fn visible_message(text: &str) -> Cow<'_, str> {
+    let is_command = |line: &str| {
+        let line = line.trim_start();
+        line.starts_with("::") || line.starts_with("##[")
+    };
+    let shown = visible_lines(text);
+    if !shown.lines().skip(1).any(is_command) {
+        return shown;
+    }
+    let inert = |(number, line): (usize, &str)| match number > 0 && is_command(line) {
+        true => {
+            let rest = line.trim_start();
+            let (first, rest) = rest.split_at(1);
+            format!("\\u{{{:x}}}{rest}", u32::from(first.as_bytes()[0]))
+        }
+        false => line.to_owned(),
+    };
+    Cow::Owned(shown.split('\n').enumerate().map(inert).collect::<Vec<_>>().join("\n"))
+}
+
 /// The text on one line: line breaks and tabs as blanks, every other invisible character as `\u{…}`.
 pub fn visible_line(text: &str) -> Cow<'_, str> {
     escaped(text, is_invisible, |escaped, character| match character {
@@ -102,6 +124,13 @@ fn escaped(text: &str, is_escaped: impl Fn(char) -> bool, mut escape: impl FnMut
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn message_holds_no_command_of_a_runner() {
+        let message = "unknown field `x\n::error::a\n  ##[error]b\n: c\n a::b";
+        assert_eq!(visible_message(message), "unknown field `x\n\\u{3a}:error::a\n\\u{23}#[error]b\n: c\n a::b");
+        assert!(matches!(visible_message("a\nb"), Cow::Borrowed("a\nb")));
+    }
 
     #[test]
     fn every_kind_of_invisible_character_is_escaped() {

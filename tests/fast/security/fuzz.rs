@@ -42,7 +42,7 @@ fn mutate(input: &[u8], other: &[u8], below: &mut impl FnMut(usize) -> usize) ->
         let at = below(bytes.len() + 1);
         let end = (at + below(16)).min(bytes.len());
         match below(5) {
-            0 => bytes[at..end].iter_mut().for_each(|byte| *byte = 0x20 ^ *byte),
+            0 => bytes[at..end].iter_mut().for_each(|byte| *byte ^= 0x20),
             1 => drop(bytes.drain(at..end)),
             2 => bytes.extend_from_within(at..end),
             3 => drop(bytes.splice(at..end, b"\"{}[]:,-&*!|>'\n\xff\x00".repeat(2).into_iter().take(1 + below(8)))),

@@ -28,14 +28,14 @@ trusted as (
 ),
 space as (
   select n.oid, n.nspname, n.nspowner from pg_catalog.pg_namespace n
-  where n.nspname in ('pgflow', 'flowsmith', 'flowsmith_triggers', 'pgmq', 'pgq', 'realtime')
+  where n.nspname in ('pgflow', 'flowsmith', 'flowsmith_triggers', 'pgmq', 'realtime')
 ),
 owned as (
   select 1 as rank, space.nspname, format('schema %I', space.nspname) as object, space.nspowner as owner from space
   union all
   select 2, space.nspname, format('function %I.%I(%s)', space.nspname, p.proname, pg_get_function_identity_arguments(p.oid)), p.proowner
   from space join pg_catalog.pg_proc p on p.pronamespace = space.oid
-  where space.nspname in ('pgflow', 'flowsmith', 'pgmq', 'pgq') or space.nspname = 'realtime' and p.proname = 'send'
+  where space.nspname in ('pgflow', 'flowsmith', 'pgmq') or space.nspname = 'realtime' and p.proname = 'send'
   union all
   -- Queues may belong to anyone, but a view would run the code of its owner.
   select 3, space.nspname, format('%s %I.%I', case c.relkind when 'S' then 'sequence' when 'v' then 'view' else 'table' end,

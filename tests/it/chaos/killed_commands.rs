@@ -6,6 +6,7 @@
 #![allow(clippy::print_stderr, reason = "a soak prints its figures")]
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use flowsmith_postgres::engine::install::{InputStyle, install};
@@ -283,11 +284,14 @@ fn killed_up_leaves_a_project_that_up_completes() {
         let mut child = project.start(&["up"]);
         let delay = random.below(whole.as_micros() as usize + 2000) as u64;
         std::thread::sleep(Duration::from_micros(delay));
-        let files = |folder: &str| -> Vec<String> {
-            let entries = std::fs::read_dir(project.path(folder)).into_iter().flatten().flatten();
-            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
-        };
-        let point = format!("{} migrations, {:?}", files("migrations").len(), files(".flowsmith"));
+        // The data of the server is in the state folder of the user, whose home is the project here.
+        let count = |folder: &Path| std::fs::read_dir(folder).map_or(0, |entries| entries.count());
+        let state = project.path(".local/state/flowsmith");
+        let servers = std::fs::read_dir(state).into_iter().flatten().flatten().map(|entry| entry.path());
+        let files: Vec<usize> = servers
+            .flat_map(|server| [count(&server), count(&server.join("data.new")), count(&server.join("data"))])
+            .collect();
+        let point = format!("{} migrations, {files:?} files", count(&project.path("migrations")));
         child.kill().unwrap();
         child.wait().unwrap();
         let again = project.run(&["up"]);

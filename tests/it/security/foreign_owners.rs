@@ -134,3 +134,30 @@ async fn every_command_refuses_objects_of_an_untrusted_role() {
     project.succeeds(&["apply"]);
     assert_eq!(text(&mut session, "(select string_agg(caller, ',') from probe.calls)").await, None);
 }
+
+/// Other tools own these schemas, and any role may take their names. Nothing in them is read or called unless it belongs to the
+/// extension.
+#[tokio::test]
+async fn schemas_with_the_names_of_extensions_are_neither_used_nor_in_the_way() {
+    let (database, intruder, mut session) = with_intruder().await;
+    let project = Project::on(&database);
+    project.succeeds(&["install"]);
+    project.flow("order", "triggers: [{ name: often, cron: \"* * * * *\" }]", "  load: {}");
+    project.compile();
+    execute(
+        &mut session,
+        "create schema cron; create schema pgq; grant usage on schema cron, pgq to public;
+         create view cron.job as select 1::bigint as jobid, probe.call()::text as jobname, '* * * * *'::text as schedule,
+           'x'::text as command, current_database()::text as database, true as active, 'x'::text as username;
+         create function pgq.get_consumer_info() returns setof text language sql as 'select probe.call()::text';
+         grant select on cron.job to public",
+    )
+    .await;
+    for command in
+        [&["plan"][..], &["apply"], &["drift"], &["doctor"], &["status"], &["queues"], &["workers"], &["install"]]
+    {
+        let code = if command == ["plan"] { 2 } else { 0 };
+        project.exits_with(code, command);
+    }
+    assert_eq!(text(&mut session, "(select string_agg(caller, ',') from probe.calls)").await, None, "{intruder}");
+}

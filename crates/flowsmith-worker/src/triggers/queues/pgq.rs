@@ -6,7 +6,11 @@ use super::batch::{self, Batch, EventSource, FailedEvent, QueueEvent};
 use super::limits::{CALL_TIMEOUT, MAX_EVENTS};
 use super::trigger::QueueTrigger;
 use flowsmith_postgres::database::transaction::{Opening, Transaction, send};
-use flowsmith_postgres::database::{DatabaseError, with_timeout};
+use flowsmith_postgres::database::{DatabaseError, Failure, with_timeout};
+
+/// Returns a row if PgQ is installed. Only a superuser can install the extension; functions in a schema `pgq` of another role are
+/// never called.
+const INSTALLED: &str = "select from pg_catalog.pg_extension e where e.extname = 'pgq'";
 
 /// A consumer that was unregistered from a PgQ queue, because its trigger no longer exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,8 +62,12 @@ async fn open(
     if !is_locked {
         return Ok(None);
     }
+    if transaction.send(INSTALLED).await?.is_empty() {
+        return Err(DatabaseError::new(Failure::Sql, "the extension pgq is not installed in this database")
+            .with_hint("run `create extension pgq`, create the queue with pgq.create_queue, and start pgqd"));
+    }
     let register = transaction.query("select pgq.register_consumer($1, $2)").bind(&trigger.queue).bind(&consumer);
-    register.execute().await.map_err(explain_missing_pgq)?;
+    register.execute().await?;
     let batch_id = transaction.query("select pgq.next_batch($1, $2)").bind(&trigger.queue).bind(&consumer);
     let batch_id: Option<i64> = batch_id.value().await?;
     let Some(batch_id) = batch_id else { return Ok(None) };
@@ -103,9 +111,7 @@ async fn retry(transaction: &mut Transaction<'_>, batch_id: i64, failed: &Failed
 pub(super) async fn unregister_consumers(
     connection: &mut PgConnection,
 ) -> Result<Vec<UnregisteredConsumer>, DatabaseError> {
-    // A separate statement, because the other one cannot be parsed without PgQ.
-    let installed = "select from pg_catalog.pg_extension e where e.extname = 'pgq'";
-    if with_timeout(CALL_TIMEOUT, send(connection, Opening::snapshot(), installed)).await?.is_empty() {
+    if with_timeout(CALL_TIMEOUT, send(connection, Opening::snapshot(), INSTALLED)).await?.is_empty() {
         return Ok(Vec::new());
     }
     let unregister = include_str!("pgq_unregister_consumers.sql");
@@ -123,15 +129,4 @@ pub(super) async fn unregister_consumers(
         }
     }
     Ok(consumers)
-}
-
-/// Adds a hint to the error of a database without PgQ.
-fn explain_missing_pgq(error: sqlx::Error) -> DatabaseError {
-    let is_missing = error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("3F000"));
-    let error = DatabaseError::from(error);
-    if is_missing {
-        error.with_hint("run `create extension pgq`, create the queue with pgq.create_queue, and start pgqd")
-    } else {
-        error
-    }
 }

@@ -44,6 +44,11 @@ pub(super) async fn pgq(connection: &mut PgConnection) -> Result<Vec<DoctorCheck
     let Some(found) = found.filter(|found| found.is_there) else { return Ok(Vec::new()) };
 
     let mut checks = vec![version(&found)];
+    if found.version.is_none() {
+        // The functions of the schema can be anyone's.
+        checks.push(DoctorCheck::skipped("pgq queues", "PgQ is not installed as an extension"));
+        return Ok(checks);
+    }
     if !found.may_look {
         checks.push(DoctorCheck::skipped("pgq queues", "this role may not use schema pgq"));
         return Ok(checks);
@@ -62,7 +67,12 @@ pub(super) async fn pgq(connection: &mut PgConnection) -> Result<Vec<DoctorCheck
 fn version(found: &Found) -> DoctorCheck {
     const NAME: &str = "pgq version";
     match (&found.version, &found.newest) {
-        (None, _) => DoctorCheck::ok(NAME, "PgQ is not installed as an extension; its version is unknown"),
+        (None, _) => DoctorCheck::found(
+            CheckStatus::Warning,
+            NAME,
+            "the schema pgq does not belong to the extension, so that nothing in it is called",
+            "if queue triggers use PgQ, run `create extension pgq`; otherwise ignore this",
+        ),
         (Some(version), Some(newest)) if version != newest => DoctorCheck::found(
             CheckStatus::Warning,
             NAME,
